@@ -1,0 +1,72 @@
+"""The report: one HTML file that opens offline, with everything inside it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from jinja2 import Environment, PackageLoader, StrictUndefined
+from plotly.offline import get_plotlyjs
+
+from analysis.figures import PLOT_CONFIG, figure_panels
+from analysis.table import Row
+from analysis.winners import Point, Winner, find_winner, find_winners
+from trials.files import write_text
+from trials.values import TrialState
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReportFacts:
+    """What the report says about the study besides its results.
+
+    Attributes:
+        study: Name.
+        facts: Label and value, in the order shown.
+        points_total: Points of the space.
+    """
+
+    study: str
+    facts: Mapping[str, str]
+    points_total: int
+
+
+def describe_point(winner: Winner) -> str:
+    """Name a winner: ``mlp of layer 4 at clip rate 0.95, 10 shots``, or the untouched model."""
+    point = winner.point
+    if point.layer is None or point.clip_rate == 0:
+        return f"the untouched model, {point.shots} shots"
+    return f"{point.module} of layer {point.layer} at clip rate {point.clip_rate:g}, {point.shots} shots"
+
+
+def write_report(path: Path, facts: ReportFacts, points: Sequence[Point], rows: Mapping[str, Row]) -> None:
+    """Write the report whole, from what is stored so far.
+
+    Args:
+        path: The HTML file.
+        facts: About the study.
+        points: Every point of the space, with its trials.
+        rows: Latest attempt at each trial.
+    """
+    environment = Environment(
+        loader=PackageLoader("analysis"), autoescape=True, undefined=StrictUndefined, trim_blocks=True
+    )
+    environment.filters["points"] = lambda fraction: f"{100 * fraction:+.1f}"
+    panels = [
+        {"title": title, "html": figure.to_html(full_html=False, include_plotlyjs=False, config=PLOT_CONFIG)}
+        for title, figure in figure_panels(points, rows)
+    ]
+    failed = [row for row in rows.values() if row["state"] == TrialState.FAILED.value]
+    page = environment.get_template("report.html").render(
+        study=facts.study,
+        facts=facts.facts,
+        points_total=facts.points_total,
+        points_done=sum(all(trial_id in rows for trial_id in point.trial_ids) for point in points),
+        winner=find_winner(points, rows),
+        groups=find_winners(points, rows),
+        describe=describe_point,
+        panels=panels,
+        failed=failed,
+        plotly=get_plotlyjs(),
+    )
+    write_text(path, page)

@@ -1,0 +1,1 @@
+"""Where trials run: the pool, its two forms, and the replica that both hold."""

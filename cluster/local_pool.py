@@ -1,0 +1,51 @@
+"""The in-process pool: one replica in the driver, no Ray. For debugging, tests and tiny studies."""
+
+from __future__ import annotations
+
+from collections import deque
+
+from cluster.pool import CALLS_PER_REPLICA, Pool
+from cluster.replica import Batch, Replica, ReplicaSettings
+from trials.errors import PoolError
+from trials.values import Trial, TrialResult
+
+
+class LocalPool(Pool):
+    """Evaluates one trial at each ``collect``, so that the caller sees results, and signals, between trials."""
+
+    def __init__(self, settings: ReplicaSettings) -> None:
+        """Load the model in this process."""
+        self._replica = Replica(settings, "in-process")
+        self._waiting: deque[tuple[Trial, int]] = deque()
+        self._calls: deque[int] = deque()
+
+    def free_calls(self) -> int:
+        """How many batches can be submitted now without waiting."""
+        return CALLS_PER_REPLICA - len(self._calls)
+
+    def submit(self, batch: Batch) -> None:
+        """Queue a batch."""
+        if not self.free_calls():
+            raise PoolError("no call is free; collect results before submitting more.")
+        self._calls.append(len(batch.trials))
+        self._waiting.extend((trial, batch.microbatch) for trial in batch.trials)
+
+    def collect(self, timeout_s: float) -> list[TrialResult]:  # noqa: ARG002 - nothing to wait for
+        """Evaluate the next trial; takes as long as it takes."""
+        if not self._waiting:
+            return []
+        trial, microbatch = self._waiting.popleft()
+        results = self._replica.evaluate(Batch(trials=(trial,), microbatch=microbatch))
+        self._calls[0] -= 1
+        if not self._calls[0]:
+            self._calls.popleft()
+        return results
+
+    def replicas(self) -> list[dict[str, str]]:
+        """The one replica."""
+        return [self._replica.describe()]
+
+    def close(self) -> None:
+        """Drop what is queued."""
+        self._waiting.clear()
+        self._calls.clear()

@@ -1,0 +1,134 @@
+"""A replica: one loaded model that serves trials. Both pools hold it; nothing here knows of studies or Ray."""
+
+from __future__ import annotations
+
+import os
+import platform
+import time
+import traceback
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from functools import lru_cache
+from pathlib import Path
+
+import torch
+
+from trials.checkpoints import describe_checkpoint, find_checkpoint
+from trials.cost import trial_operations
+from trials.engine import Engine
+from trials.errors import ModelError, TaskError
+from trials.factors import FactorCache
+from trials.models import load_model, load_tokenizer
+from trials.prompts import Prompts, encode_prompts
+from trials.scoring import score_labels
+from trials.tasks import load_task
+from trials.values import ModelSettings, PromptSet, TaskSettings, Trial, TrialResult, TrialState
+from trials.versions import package_version
+
+PROMPT_SETS_KEPT = 8
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReplicaSettings:
+    """All that a replica needs to load its model and rows on any node.
+
+    Attributes:
+        model: The checkpoint.
+        task: The task and its rows.
+        model_fingerprint: What the driver's copy of the checkpoint hashes to; the replica's must be equal.
+        task_fingerprint: The same for the task.
+        cache: Folder for factors, conversions and rows.
+        threads: CPU threads of each matrix product.
+    """
+
+    model: ModelSettings
+    task: TaskSettings
+    model_fingerprint: str
+    task_fingerprint: str
+    cache: Path
+    threads: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Batch:
+    """Trials that share activations, run one after the other by one replica.
+
+    Attributes:
+        trials: In the order they run.
+        microbatch: Queries per forward pass.
+    """
+
+    trials: tuple[Trial, ...]
+    microbatch: int
+
+
+class Replica:
+    """Loads the model once, then evaluates batches; keeps nothing of a study."""
+
+    def __init__(self, settings: ReplicaSettings, name: str) -> None:
+        """Load model, tokenizer and rows.
+
+        Raises:
+            ModelError: This node holds another checkpoint under that name than the driver.
+            TaskError: The same for the task's rows.
+        """
+        torch.set_num_threads(settings.threads)
+        self._name = name
+        self._device = "cuda" if torch.cuda.is_available() and os.environ.get("CUDA_VISIBLE_DEVICES") != "" else "cpu"
+        folder = find_checkpoint(settings.model, settings.cache)
+        self._card = describe_checkpoint(folder, settings.model.dtype, settings.cache)
+        self._task = load_task(settings.task, settings.cache)
+        where = f"on node {platform.node()}"
+        if self._card.fingerprint != settings.model_fingerprint:
+            raise ModelError(f"{folder} {where} is another checkpoint than the driver's; make the folders equal.")
+        if self._task.fingerprint != settings.task_fingerprint:
+            raise TaskError(f"task {self._task.name!r} {where} has other rows than the driver's; make them equal.")
+        self._tokenizer = load_tokenizer(folder)
+        model = load_model(folder, settings.model.dtype, self._device)
+        self._engine = Engine(model, self._card, FactorCache(settings.cache))
+        self._prompts = lru_cache(maxsize=PROMPT_SETS_KEPT)(self._encode)
+
+    def describe(self) -> dict[str, str]:
+        """Name, node and device, for the status display."""
+        return {"name": self._name, "node": platform.node(), "device": self._device}
+
+    def evaluate(self, batch: Batch) -> list[TrialResult]:
+        """Run a batch; a trial that raises is a result with its error, and the next one runs."""
+        return [self._evaluate_one(trial, batch.microbatch) for trial in batch.trials]
+
+    def _encode(self, wanted: PromptSet) -> Prompts:
+        return encode_prompts(self._task, self._tokenizer, wanted, self._card.context_length)
+
+    def _evaluate_one(self, trial: Trial, microbatch: int) -> TrialResult:
+        started_at, started = datetime.now(UTC), time.perf_counter()
+        try:
+            spec = trial.spec
+            prompts = self._prompts(spec.prompt_set)
+            scored = self._engine.score(prompts, spec.clips, microbatch)
+            outcomes, scores = score_labels(scored.log_likelihoods.numpy(), [query.gold for query in prompts.queries])
+            gained = {
+                "state": TrialState.COMPLETE,
+                "outcomes": outcomes,
+                "scores": scores,
+                "operations": trial_operations(self._card, prompts, scored.microbatch),
+                "engine_path": scored.engine_path,
+                "microbatch": scored.microbatch,
+            }
+        except Exception as error:  # the one place that turns any error of a trial into its result
+            gained = {
+                "state": TrialState.FAILED,
+                "microbatch": microbatch,
+                "error": traceback.format_exception_only(error)[-1].strip(),
+                "traceback": traceback.format_exc(),
+            }
+        return TrialResult(
+            trial=trial,
+            **gained,  # type: ignore[arg-type]
+            seconds=time.perf_counter() - started,
+            replica=self._name,
+            node=platform.node(),
+            device=self._device,
+            started_at=started_at,
+            finished_at=datetime.now(UTC),
+            versions={name: package_version(name) for name in ("clipsweep", "torch", "transformers", "ray")},
+        )

@@ -1,0 +1,1 @@
+"""Which trial runs next, and what survives a crash: study, drivers, run loop, command line."""

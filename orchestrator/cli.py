@@ -1,0 +1,226 @@
+"""The command line. Each command is a few lines over the modules that do the work.
+
+Exit codes: 0 done, 1 the study failed or has failed trials, 2 bad input, 130 interrupted and resumable.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Callable
+from enum import StrEnum
+from functools import wraps
+from pathlib import Path
+from typing import Annotated, Any, NoReturn, ParamSpec
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from analysis.table import Row, jsonable
+from analysis.winners import find_winner, find_winners, winners_document
+from orchestrator.doctor import examine
+from orchestrator.prepare import reopen
+from orchestrator.progress import format_seconds
+from orchestrator.session import Outcome, plan_study, run_study, write_study_report
+from orchestrator.study import load_study
+from orchestrator.summary import SUMMARY_COLUMNS, describe_winner, read_status
+from trials.errors import ClipsweepError, PoolError, StoreError
+from trials.files import default_cache
+
+P = ParamSpec("P")
+FAILED, BAD_INPUT, INTERRUPTED = 1, 2, 130
+
+app = typer.Typer(
+    name="clipsweep",
+    help="Search which singular values of a language model to throw away.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+errors = Console(stderr=True)
+
+Folder = Annotated[Path, typer.Argument(metavar="DIR", help="Folder of a study, as 'clipsweep run' named it.")]
+AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON document on standard output.")]
+
+
+class Layout(StrEnum):
+    """How ``results`` prints rows."""
+
+    TABLE = "table"
+    CSV = "csv"
+
+
+def _refusing(command: Callable[P, None]) -> Callable[P, None]:
+    """Turn our own errors into a message and an exit code; any other error is a defect and keeps its traceback."""
+
+    @wraps(command)
+    def wrapped(*args: P.args, **kwargs: P.kwargs) -> None:
+        try:
+            command(*args, **kwargs)
+        except (PoolError, StoreError) as error:
+            _fail(error, FAILED)
+        except ClipsweepError as error:
+            _fail(error, BAD_INPUT)
+
+    return wrapped
+
+
+def _fail(error: ClipsweepError, code: int) -> NoReturn:
+    errors.print(f"[bold red]error[/]: {error}", markup=True, highlight=False, soft_wrap=True)
+    raise typer.Exit(code)
+
+
+def _print_json(document: Any) -> None:
+    sys.stdout.write(json.dumps(document, indent=1) + "\n")
+
+
+@app.command()
+@_refusing
+def run(
+    study: Annotated[str, typer.Argument(metavar="STUDY", help="A YAML file, or a shipped name such as quickstart.")],
+    folder: Annotated[Path | None, typer.Option("--dir", help="Where the study lives; default studies/NAME.")] = None,
+    overrides: Annotated[list[str] | None, typer.Option("--set", help="key=value, any study key, dotted.")] = None,
+    replicas: Annotated[int | None, typer.Option(min=0, help="How many; 0 runs in this process, without Ray.")] = None,
+    address: Annotated[str | None, typer.Option(help="Ray cluster to join.")] = None,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would run; load no model.")] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Run a study, or resume it: what is known is not run again."""
+    options = [*(overrides or [])]
+    options += [] if replicas is None else [f"cluster.replicas={replicas}"]
+    options += [] if address is None else [f"cluster.address={json.dumps(address)}"]
+    checked = load_study(study, options)
+    cache = default_cache()
+    if dry_run:
+        plan = plan_study(checked, folder, cache)
+        if as_json:
+            _print_json(plan)
+        else:
+            typer.echo("\n".join(f"{name.replace('_', ' ')}: {value}" for name, value in plan.items()))
+        return
+    outcome = run_study(checked, folder, cache, errors)
+    _report_run(outcome, as_json)
+
+
+def _report_run(outcome: Outcome, as_json: bool) -> NoReturn:
+    """Print the answer and leave with the exit code that fits."""
+    opened = outcome.opened
+    rows = opened.table.latest()
+    if as_json:
+        _print_json(read_status(opened) | {"dir": str(opened.folder), "report": str(outcome.report)})
+    else:
+        typer.echo(describe_winner(opened, rows))
+        typer.echo(f"report    {outcome.report}")
+    if outcome.interrupted:
+        errors.print(f"interrupted; everything finished is stored. Resume with: {outcome.command}", highlight=False)
+        raise typer.Exit(INTERRUPTED)
+    if outcome.failed:
+        errors.print(
+            f"{outcome.failed} trials failed; see 'clipsweep results {opened.folder}'. Running again retries them.",
+            highlight=False,
+        )
+        raise typer.Exit(FAILED)
+    raise typer.Exit(0)
+
+
+@app.command()
+@_refusing
+def status(folder: Folder, as_json: AsJson = False) -> None:
+    """Progress, rate, time left and failures."""
+    document = read_status(reopen(folder))
+    if as_json:
+        _print_json(document)
+        return
+    typer.echo(f"{document['state']}: {document['done']} of {document['total']} trials, {document['failed']} failed")
+    if document["trials_per_second"]:
+        left = format_seconds(document["seconds_left"] or 0)
+        typer.echo(f"{document['trials_per_second']:.2f} trials/s, {left} left, {document['running']} running")
+    for replica in document["replicas"]:
+        typer.echo(f"{replica['name']}: {replica['device']} of {replica['node']}")
+
+
+@app.command()
+@_refusing
+def best(folder: Folder, as_json: AsJson = False) -> None:
+    """The winner, its baseline and its gain."""
+    opened = reopen(folder)
+    rows = opened.table.latest()
+    if not as_json:
+        typer.echo(describe_winner(opened, rows))
+        return
+    points = opened.points()
+    winner = find_winner(points, rows)
+    if winner is None:
+        errors.print("no winner yet: it needs a complete baseline and one more complete trial")
+        raise typer.Exit(FAILED)
+    _print_json(winners_document(winner, find_winners(points, rows), jsonable))
+
+
+@app.command()
+@_refusing
+def results(
+    folder: Folder,
+    layout: Annotated[Layout, typer.Option("--format", help="How to print the rows.")] = Layout.TABLE,
+    as_json: AsJson = False,
+) -> None:
+    """The latest attempt of each trial."""
+    rows = sorted(reopen(folder).table.latest().values(), key=lambda row: (row["finished_at"], row["trial_id"]))
+    if as_json:
+        _print_json([jsonable(row) for row in rows])
+    elif layout is Layout.CSV:
+        _print_csv(rows)
+    else:
+        _print_table(rows)
+
+
+@app.command()
+@_refusing
+def report(
+    folder: Folder,
+    out: Annotated[Path | None, typer.Option(help="Where to write it; default DIR/report.html.")] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Write the HTML report: one file that opens offline."""
+    path = write_study_report(reopen(folder), out)
+    if as_json:
+        _print_json({"report": str(path)})
+    else:
+        typer.echo(path)
+
+
+@app.command()
+@_refusing
+def doctor(as_json: AsJson = False) -> None:
+    """What this machine has for clipsweep, and what it lacks."""
+    checks = examine(default_cache())
+    if as_json:
+        _print_json([{"check": check.name, "ok": check.ok, "found": check.found} for check in checks])
+    else:
+        for check in checks:
+            typer.echo(f"{'ok  ' if check.ok else 'FAIL'}  {check.name}: {check.found}")
+    if not all(check.ok for check in checks):
+        raise typer.Exit(FAILED)
+
+
+def _print_csv(rows: list[Row]) -> None:
+    import csv
+
+    plain = [jsonable(row) for row in rows]
+    writer = csv.DictWriter(sys.stdout, fieldnames=list(plain[0]) if plain else SUMMARY_COLUMNS)
+    writer.writeheader()
+    nested = {"clips", "versions"}
+    writer.writerows({key: json.dumps(row[key]) if key in nested else row[key] for key in row} for row in plain)
+
+
+def _print_table(rows: list[Row]) -> None:
+    table = Table(*SUMMARY_COLUMNS)
+    for row in rows:
+        table.add_row(*(_cell(row[column]) for column in SUMMARY_COLUMNS))
+    Console(width=None if sys.stdout.isatty() else 140).print(table)
+
+
+def _cell(value: Any) -> str:
+    if value is None:
+        return "–"
+    return f"{value:.4g}" if isinstance(value, float) else str(value)

@@ -1,0 +1,29 @@
+"""The grid driver: every point once, in the space's order, which keeps trials that share activations together."""
+
+from __future__ import annotations
+
+from analysis.table import Row
+from orchestrator.drivers import Driver
+from orchestrator.space import Proposal, Space
+
+
+class GridDriver(Driver):
+    """Enumerates the space; holds one integer."""
+
+    def __init__(self, space: Space) -> None:
+        """Start at the first point."""
+        self._space = space
+        self._next = 0
+
+    def ask(self, count: int) -> list[Proposal]:
+        """The next points."""
+        first, self._next = self._next, min(self._next + count, len(self._space))
+        return [self._space.proposal(index) for index in range(first, self._next)]
+
+    def tell(self, proposal: Proposal, row: Row) -> None:
+        """A grid does not change its mind."""
+
+    @property
+    def done(self) -> bool:
+        """Whether every point has been asked for."""
+        return self._next == len(self._space)

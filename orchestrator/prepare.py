@@ -1,0 +1,222 @@
+"""Everything that is checked, and everything that is learnt, before a model is loaded."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from analysis.table import ResultsTable, Row, RowContext
+from analysis.winners import Point
+from orchestrator.drivers import check_driver
+from orchestrator.space import Space
+from orchestrator.study import Study, check_study
+from trials.checkpoints import describe_checkpoint, find_checkpoint
+from trials.errors import StudyError
+from trials.files import write_text
+from trials.model_card import ModelCard
+from trials.tasks import Task, load_task
+from trials.values import TrialSpec
+
+AUTO_MICROBATCH = 32
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Identity:
+    """What the names in a study file stand for, kept as ``<dir>/identity.json``.
+
+    With it the results can be read where neither the checkpoint nor the data is.
+
+    Attributes:
+        card: The model.
+        task_fingerprint: The task with its rows.
+        split_sizes: Rows of each split.
+        shared_texts: Rows left out of validation because their text occurs again elsewhere.
+    """
+
+    card: ModelCard
+    task_fingerprint: str
+    split_sizes: dict[str, int]
+    shared_texts: int
+
+    def write(self, folder: Path) -> None:
+        """Write the file whole."""
+        content = asdict(self)
+        content["card"]["shapes"] = [[layer, role, *shape] for (layer, role), shape in self.card.shapes.items()]
+        write_text(folder / "identity.json", json.dumps(content, indent=1))
+
+    @classmethod
+    def read(cls, folder: Path) -> Identity | None:
+        """Read it back; None where there is none."""
+        path = folder / "identity.json"
+        if not path.is_file():
+            return None
+        content = json.loads(path.read_text(encoding="utf-8"))
+        shapes = {(layer, role): (rows, cols) for layer, role, rows, cols in content["card"].pop("shapes")}
+        return cls(card=ModelCard(shapes=shapes, **content.pop("card")), **content)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OpenStudy:
+    """A study, its folder, and what its names stand for.
+
+    Attributes:
+        study: As run: ``auto`` sizes resolved.
+        folder: Where it lives on disk.
+        identity: Of model and task.
+        space: Its points.
+        table: Its rows.
+    """
+
+    study: Study
+    folder: Path
+    identity: Identity
+    space: Space
+    table: ResultsTable
+
+    @property
+    def tested(self) -> bool:
+        """Whether the task has a test split."""
+        return bool(self.identity.split_sizes.get("test"))
+
+    def points(self) -> list[Point]:
+        """Every point of the space with its trials."""
+        return self.space.points(self.identity.card, self.identity.task_fingerprint, tested=self.tested)
+
+    def row_context(self) -> RowContext:
+        """What all its rows have in common."""
+        return RowContext(
+            study=self.study.name,
+            model_fingerprint=self.identity.card.fingerprint,
+            dtype=self.identity.card.dtype,
+            variant=self.study.task.variant,
+            task_fingerprint=self.identity.task_fingerprint,
+            parameters_total=self.identity.card.parameters_total,
+        )
+
+
+def default_folder(study: Study) -> Path:
+    """Where a study lives unless ``--dir`` says otherwise."""
+    return Path("studies") / study.name
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Prepared:
+    """An open study with what only a run needs.
+
+    Attributes:
+        opened: The study.
+        checkpoint: Folder of the model.
+        task: The task with its rows.
+    """
+
+    opened: OpenStudy
+    checkpoint: Path
+    task: Task
+
+
+def prepare(study: Study, folder: Path, cache: Path) -> Prepared:
+    """Resolve a study's names and check it against what its folder holds; nothing is written to the folder.
+
+    Raises:
+        ClipsweepError: Anything in the study that cannot be run, or that contradicts the stored rows.
+    """
+    check_driver(study.search.driver)
+    checkpoint = find_checkpoint(study.model_settings(), cache)
+    card = describe_checkpoint(checkpoint, study.model.dtype, cache)
+    space = Space.of(study, card)
+    task = load_task(study.task_settings(), cache)
+    identity = Identity(
+        card=card,
+        task_fingerprint=task.fingerprint,
+        split_sizes={split: len(rows) for split, rows in task.splits.items()},
+        shared_texts=task.shared_texts,
+    )
+    table = ResultsTable(folder)
+    rows = table.read()
+    if rows:
+        _check_against(folder, study, identity, rows)
+    resolved = _resolve_microbatch(study, folder)
+    opened = OpenStudy(study=resolved, folder=folder, identity=identity, space=space, table=table)
+    return Prepared(opened=opened, checkpoint=checkpoint, task=task)
+
+
+def check_trials(prepared: Prepared, specs: Iterable[TrialSpec]) -> None:
+    """Check the prompts of the trials to come, so that none is found wanting once replicas run.
+
+    Raises:
+        TaskError: A label word without tokens, too few rows for the shots, a prompt longer than the context.
+    """
+    wanted = {spec.prompt_set for spec in specs}
+    if prepared.opened.tested:
+        wanted |= {replace(prompt_set, split="test") for prompt_set in wanted}
+    if not wanted:
+        return
+    from trials.models import load_tokenizer
+    from trials.prompts import check_prompts
+
+    tokenizer = load_tokenizer(prepared.checkpoint)
+    for prompt_set in wanted:
+        check_prompts(prepared.task, tokenizer, prompt_set, prepared.opened.identity.card.context_length)
+
+
+def write_study(opened: OpenStudy) -> None:
+    """Write the resolved study and its identity into its folder."""
+    write_text(opened.folder / "study.yaml", opened.study.to_yaml())
+    opened.identity.write(opened.folder)
+
+
+def reopen(folder: Path) -> OpenStudy:
+    """Open a study's folder for reading, without its checkpoint or data.
+
+    Raises:
+        StudyError: No study there.
+    """
+    path, identity = folder / "study.yaml", Identity.read(folder)
+    if not path.is_file() or identity is None:
+        raise StudyError(f"{folder} holds no study; expected the folder that 'clipsweep run' named (study.yaml in it).")
+    study = check_study(yaml.safe_load(path.read_text(encoding="utf-8")))
+    space = Space.of(study, identity.card)
+    return OpenStudy(study=study, folder=folder, identity=identity, space=space, table=ResultsTable(folder))
+
+
+def _resolve_microbatch(study: Study, folder: Path) -> Study:
+    """Fix ``cluster.microbatch: auto`` to what this study ran with before, else to the default."""
+    if study.cluster.microbatch != "auto":
+        return study
+    size, path = AUTO_MICROBATCH, folder / "study.yaml"
+    if path.is_file():
+        stored = yaml.safe_load(path.read_text(encoding="utf-8"))["cluster"]["microbatch"]
+        size = AUTO_MICROBATCH if stored == "auto" else stored
+    return study.model_copy(update={"cluster": study.cluster.model_copy(update={"microbatch": size})})
+
+
+def _check_against(folder: Path, study: Study, identity: Identity, rows: list[Row]) -> None:
+    """Refuse a study that would mix its rows with those of another model, task or name."""
+    stored = rows[-1]
+    asked: dict[str, Any] = {
+        "study": study.name,
+        "dtype": study.model.dtype,
+        "model_fingerprint": identity.card.fingerprint,
+        "task": study.task.name,
+        "variant": study.task.variant,
+        "task_fingerprint": identity.task_fingerprint,
+    }
+    different = {key: (stored[key], value) for key, value in asked.items() if stored[key] != value}
+    if not different:
+        return
+    settings = yaml.safe_load((folder / "study.yaml").read_text(encoding="utf-8"))
+    for section in ("model", "task"):
+        for key, value in getattr(study, section).model_dump().items():
+            if settings[section].get(key) != value:
+                different[f"{section}.{key}"] = (settings[section].get(key), value)
+    lines = [f"  {key}: stored {before!r}, asked for {now!r}" for key, (before, now) in different.items()]
+    raise StudyError(
+        f"{folder} holds {len(rows)} rows of another study:\n"
+        + "\n".join(lines)
+        + "\nExpected the same model, task and name. Give the new study another name, or another --dir."
+    )

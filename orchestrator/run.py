@@ -1,0 +1,174 @@
+"""The run loop: ask the driver, skip what is known, send the rest to the pool, store, tell."""
+
+from __future__ import annotations
+
+import signal
+from collections import deque
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from types import FrameType
+
+from analysis.winners import Point, find_winner, find_winners
+from cluster.pool import Pool
+from cluster.replica import Batch
+from orchestrator.drivers import Driver, make_driver
+from orchestrator.drivers.fixed import FixedDriver
+from orchestrator.ledger import Ledger
+from orchestrator.prepare import OpenStudy
+from orchestrator.progress import Progress
+from orchestrator.space import Proposal
+from trials.values import Trial, TrialState
+
+CALL_SECONDS = 4.0
+CALL_TRIALS = 8
+COLLECT_SECONDS = 0.5
+
+
+class Interrupt:
+    """Ctrl-C and SIGTERM: the first asks the loop to finish what is in flight, the second ends it at once."""
+
+    def __init__(self) -> None:
+        """Not yet requested."""
+        self.requested = False
+
+    @contextmanager
+    def watched(self) -> Iterator[None]:
+        """Catch the signals inside the block."""
+        before = {number: signal.signal(number, self._hear) for number in (signal.SIGINT, signal.SIGTERM)}
+        try:
+            yield
+        finally:
+            for number, handler in before.items():
+                signal.signal(number, handler)
+
+    def _hear(self, _number: int, _frame: FrameType | None) -> None:
+        if self.requested:
+            raise KeyboardInterrupt
+        self.requested = True
+
+
+@dataclass(slots=True)
+class _Flight:
+    """A trial sent to the pool, and every proposal that waits for its row."""
+
+    trial: Trial
+    proposals: list[Proposal] = field(default_factory=list)
+
+
+class RunLoop:
+    """Runs drivers over one study. The pool is started when the first trial must really run."""
+
+    def __init__(
+        self,
+        opened: OpenStudy,
+        ledger: Ledger,
+        start_pool: Callable[[], Pool],
+        progress: Progress,
+        interrupt: Interrupt,
+    ) -> None:
+        """Take the study and its parts; nothing runs yet."""
+        self._opened = opened
+        self._ledger = ledger
+        self._start_pool = start_pool
+        self._pool: Pool | None = None
+        self._progress = progress
+        self._interrupt = interrupt
+        self._queue: deque[_Flight] = deque()
+        self._flying: dict[str, _Flight] = {}
+        self._seconds: deque[float] = deque(maxlen=16)
+        self._failed: set[str] = set()
+
+    def run(self) -> None:
+        """Run the study's driver, then its winners on the test split; stops early when interrupted."""
+        try:
+            self.drive(make_driver(self._opened.study.search.driver, self._opened.space))
+            if self._opened.tested and not self._interrupt.requested:
+                proposals = self._test_proposals()
+                self._progress.add_to_total(len(self._ledger.missing(proposals)))
+                self.drive(FixedDriver(proposals))
+        finally:
+            self._ledger.flush()
+            if self._pool is not None:
+                self._pool.close()
+
+    def drive(self, driver: Driver) -> None:
+        """Run one driver to its end, or until interrupted and nothing is in flight."""
+        while True:
+            if self._interrupt.requested:
+                self._drop_queue()
+            else:
+                self._fill(driver)
+            if not self._flying and (driver.done or self._interrupt.requested):
+                return
+            self._collect(driver)
+
+    def _test_proposals(self) -> list[Proposal]:
+        """The winners, overall and of each shots and module, with their baselines."""
+        points, rows = self._opened.points(), self._ledger.rows
+        winners = [find_winner(points, rows), *find_winners(points, rows).values()]
+        chosen: list[Point] = [winner.point for winner in winners if winner is not None]
+        return [proposal for point in chosen for proposal in self._opened.space.test_proposals(point)]
+
+    def _fill(self, driver: Driver) -> None:
+        """Keep the pool's calls busy."""
+        while not driver.done and len(self._queue) < CALL_TRIALS:
+            proposals = driver.ask(CALL_TRIALS)
+            if not proposals:
+                break
+            for proposal in proposals:
+                self._admit(driver, proposal)
+        if self._queue and self._pool is None:
+            self._pool = self._start_pool()
+            self._progress.started(self._pool.replicas())
+        while self._pool is not None and self._queue and self._pool.free_calls():
+            self._pool.submit(self._next_batch())
+
+    def _admit(self, driver: Driver, proposal: Proposal) -> None:
+        """Answer a proposal from the store, join it to a trial in flight, or queue it."""
+        trial = self._ledger.trial(proposal)
+        row = self._ledger.known(trial)
+        if trial.trial_id in self._failed:  # in this run: it is not tried again before the next
+            row = self._ledger.rows[trial.trial_id]
+        if row is not None:
+            driver.tell(proposal, row)
+        elif trial.trial_id in self._flying:
+            self._flying[trial.trial_id].proposals.append(proposal)
+        else:
+            flight = self._flying[trial.trial_id] = _Flight(trial, [proposal])
+            self._queue.append(flight)
+
+    def _next_batch(self) -> Batch:
+        """Trials from the front of the queue that share prompts: as many as a call of a few seconds holds."""
+        typical = sum(self._seconds) / len(self._seconds) if self._seconds else CALL_SECONDS
+        room = max(1, min(CALL_TRIALS, int(CALL_SECONDS / max(typical, 1e-3))))
+        trials = [self._queue.popleft().trial]
+        while self._queue and len(trials) < room and self._queue[0].trial.spec.prompt_set == trials[0].spec.prompt_set:
+            trials.append(self._queue.popleft().trial)
+        microbatch = self._opened.study.cluster.microbatch
+        assert isinstance(microbatch, int), "prepare() resolves auto"
+        return Batch(trials=tuple(trials), microbatch=microbatch)
+
+    def _collect(self, driver: Driver) -> None:
+        """Take what the pool finished; flush when it is time, and only then tell the driver."""
+        results = self._pool.collect(COLLECT_SECONDS) if self._pool is not None else []
+        for result in results:
+            self._seconds.append(result.seconds)
+            self._ledger.add(result, self._flying[result.trial.trial_id].proposals[0])
+        self._progress.finished(results, len(self._flying) - len(self._queue) - len(self._ledger.waiting))
+        nothing_to_wait_for = self._ledger.waiting == set(self._flying)
+        if self._ledger.due() or nothing_to_wait_for:
+            self._settle(driver)
+
+    def _settle(self, driver: Driver) -> None:
+        for row in self._ledger.flush():
+            if row["state"] == TrialState.FAILED.value:
+                self._failed.add(row["trial_id"])
+            for proposal in self._flying.pop(row["trial_id"]).proposals:
+                driver.tell(proposal, row)
+
+    def _drop_queue(self) -> None:
+        """Forget what has not been sent to the pool; it runs when the study is resumed."""
+        for flight in self._queue:
+            del self._flying[flight.trial.trial_id]
+        self._queue.clear()

@@ -1,0 +1,154 @@
+"""One call of ``clipsweep run``: checks, lock, loop, report."""
+
+from __future__ import annotations
+
+import shlex
+import sys
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+
+from analysis.report import write_report
+from cluster.local_pool import LocalPool
+from cluster.pool import Pool
+from cluster.replica import ReplicaSettings
+from orchestrator.ledger import Ledger
+from orchestrator.lock import study_lock
+from orchestrator.prepare import OpenStudy, Prepared, check_trials, default_folder, prepare, write_study
+from orchestrator.progress import Progress
+from orchestrator.run import Interrupt, RunLoop
+from orchestrator.space import Proposal
+from orchestrator.study import Study
+from orchestrator.summary import report_facts
+from trials.values import TrialState
+
+MEMORY_PER_WEIGHT_BYTE = 3
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Outcome:
+    """How a run ended.
+
+    Attributes:
+        opened: The study as run.
+        report: The HTML file.
+        interrupted: Whether it was asked to stop before its end.
+        failed: Trials whose latest attempt failed.
+        command: What resumes it.
+    """
+
+    opened: OpenStudy
+    report: Path
+    interrupted: bool
+    failed: int
+    command: str
+
+
+def run_study(study: Study, folder: Path | None, cache: Path, console: Console) -> Outcome:
+    """Run or resume a study in this process; replicas run where the study says.
+
+    Raises:
+        ClipsweepError: Bad input, a busy study, or replicas that cannot be had.
+    """
+    prepared = prepare(study, folder or default_folder(study), cache)
+    opened, interrupt = prepared.opened, Interrupt()
+    missing = Ledger(opened).missing(every_proposal(opened))
+    check_trials(prepared, (proposal.spec for proposal in missing.values()))
+    with study_lock(opened.folder):
+        ledger = Ledger(opened)
+        write_study(opened)
+        progress = _open_progress(opened, ledger, console)
+        with interrupt.watched():
+            try:
+                RunLoop(opened, ledger, lambda: start_pool(prepared, cache), progress, interrupt).run()
+            except KeyboardInterrupt:
+                interrupt.requested = True
+            finally:
+                progress.close()
+        report = write_study_report(opened)
+    failed = sum(row["state"] == TrialState.FAILED.value for row in ledger.rows.values())
+    command = shlex.join(["clipsweep", *sys.argv[1:]])
+    return Outcome(opened=opened, report=report, interrupted=interrupt.requested, failed=failed, command=command)
+
+
+def plan_study(study: Study, folder: Path | None, cache: Path) -> dict[str, Any]:
+    """What a run would do, before any model is loaded: trials, operations, memory."""
+    from trials.cost import trial_operations
+    from trials.models import load_tokenizer
+    from trials.prompts import encode_prompts
+
+    prepared = prepare(study, folder or default_folder(study), cache)
+    opened, card = prepared.opened, prepared.opened.identity.card
+    proposals = list(every_proposal(opened))
+    ledger = Ledger(opened)
+    missing = ledger.missing(proposals)
+    check_trials(prepared, (proposal.spec for proposal in missing.values()))
+    tokenizer = load_tokenizer(prepared.checkpoint)
+    operations: dict[Any, int] = {}
+    for wanted in {proposal.spec.prompt_set for proposal in missing.values()}:
+        prompts = encode_prompts(prepared.task, tokenizer, wanted, card.context_length)
+        operations[wanted] = trial_operations(card, prompts, int(opened.study.cluster.microbatch))
+    return {
+        "points": len(proposals),
+        "trials": len({ledger.trial(proposal).trial_id for proposal in proposals}),
+        "trials_to_run": len(missing),
+        "operations": sum(operations[proposal.spec.prompt_set] for proposal in missing.values()),
+        "weight_bytes_per_replica": card.weight_bytes,
+        "dir": str(opened.folder),
+    }
+
+
+def every_proposal(opened: OpenStudy) -> Iterable[Proposal]:
+    """Every point of the space, computed one at a time."""
+    return (opened.space.proposal(index) for index in range(len(opened.space)))
+
+
+def start_pool(prepared: Prepared, cache: Path) -> Pool:
+    """Start the replicas that the study asks for."""
+    study, identity = prepared.opened.study, prepared.opened.identity
+    cluster = study.cluster
+    settings = ReplicaSettings(
+        model=replace(study.model_settings(), path=_absolute(study.model.path)),
+        task=replace(study.task_settings(), path=study.task.path and _absolute(study.task.path)),
+        model_fingerprint=identity.card.fingerprint,
+        task_fingerprint=identity.task_fingerprint,
+        cache=cache.absolute(),
+        threads=cluster.cpus_per_replica,
+    )
+    if cluster.replicas == 0:
+        return LocalPool(settings)
+    from cluster.ray_pool import ClusterSettings, RayPool
+
+    return RayPool(
+        settings,
+        ClusterSettings(
+            replicas=None if cluster.replicas == "auto" else cluster.replicas,
+            gpus_per_replica=cluster.gpus_per_replica,
+            cpus_per_replica=cluster.cpus_per_replica,
+            address=cluster.address,
+            bytes_per_replica=MEMORY_PER_WEIGHT_BYTE * identity.card.weight_bytes,
+        ),
+    )
+
+
+def _absolute(path: str) -> str:
+    """A local folder as replicas find it from another working directory; hub names and ``embedded`` stay."""
+    folder = Path(path).expanduser()
+    return str(folder.resolve()) if folder.is_dir() else path
+
+
+def write_study_report(opened: OpenStudy, out: Path | None = None) -> Path:
+    """Write a study's report from what is stored."""
+    path = out or opened.folder / "report.html"
+    rows = opened.table.latest()
+    write_report(path, report_facts(opened, rows), opened.points(), rows)
+    return path
+
+
+def _open_progress(opened: OpenStudy, ledger: Ledger, console: Console) -> Progress:
+    missing = len(ledger.missing(every_proposal(opened)))
+    needed = {ledger.trial(proposal).trial_id for proposal in every_proposal(opened)}
+    return Progress(opened.folder, console, known=len(needed) - missing, total=len(needed))

@@ -1,0 +1,100 @@
+"""What commands say about a study: the answer in words, its table, its status."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from analysis.report import ReportFacts, describe_point
+from analysis.table import Row
+from analysis.winners import Winner, find_winner
+from orchestrator.lock import is_locked
+from orchestrator.prepare import OpenStudy
+from trials.values import TrialState
+
+SUMMARY_COLUMNS = (
+    "split",
+    "shots",
+    "demo_seed",
+    "module",
+    "layer",
+    "clip_rate",
+    "state",
+    "accuracy",
+    "macro_f1",
+    "seconds",
+)
+
+
+def describe_winner(opened: OpenStudy, rows: dict[str, Row]) -> str:
+    """The winner, its baseline and its gain, in three lines."""
+    winner = find_winner(opened.points(), rows)
+    if winner is None:
+        return "no winner yet: it needs a complete baseline and one more complete trial"
+    gain = winner.gain
+    return "\n".join(
+        [
+            f"winner    {describe_point(winner)}: {winner.score:.4f} on validation, best of {winner.considered} trials",
+            f"baseline  the untouched model, same shots: {winner.baseline_score:.4f} on validation",
+            f"gain      {100 * gain.estimate:+.1f} points on {gain.split} ({_test_scores(winner)}95 % interval "
+            f"{100 * gain.low:+.1f} to {100 * gain.high:+.1f}, p = {gain.p_value:.2g})",
+        ]
+    )
+
+
+def _test_scores(winner: Winner) -> str:
+    tested, baseline = winner.rows["winner_test"], winner.rows["baseline_test"]
+    if tested is None or baseline is None:
+        return ""
+    return f"{tested['accuracy']:.4f} against {baseline['accuracy']:.4f}, "
+
+
+def read_status(opened: OpenStudy) -> dict[str, Any]:
+    """Counts from the store; rate, time left and replicas from the running process, if there is one.
+
+    Returns:
+        The document of ``clipsweep status --json``; ``state`` is ``running``, ``done``, ``failed`` or ``interrupted``.
+    """
+    rows = opened.table.latest()
+    needed = {trial_id for point in opened.points() for trial_id in (*point.trial_ids, *point.baseline_ids)}
+    needed |= {trial_id for trial_id, row in rows.items() if row["split"] == "test"}
+    states = [rows[trial_id]["state"] for trial_id in needed if trial_id in rows]
+    count = {state: states.count(state.value) for state in TrialState}
+    running = is_locked(opened.folder)
+    path = opened.folder / "status.json"
+    live = json.loads(path.read_text(encoding="utf-8")) if running and path.is_file() else {}
+    left = len(needed) - len(states)
+    state = "interrupted" if left else "failed" if count[TrialState.FAILED] else "done"
+    replicas = live.get("replicas", [])
+    return {
+        "state": "running" if running else state,
+        "done": count[TrialState.COMPLETE],
+        "running": live.get("running", 0),
+        "pruned": count[TrialState.PRUNED],
+        "failed": count[TrialState.FAILED],
+        "total": len(needed),
+        "trials_per_second": live.get("trials_per_second"),
+        "seconds_left": live.get("seconds_left"),
+        "replicas": replicas,
+    }
+
+
+def report_facts(opened: OpenStudy, rows: dict[str, Row]) -> ReportFacts:
+    """What the report says about the study besides its results."""
+    study, card = opened.study, opened.identity.card
+    sizes = ", ".join(f"{count} {split}" for split, count in opened.identity.split_sizes.items())
+    latest = max(rows.values(), key=lambda row: row["finished_at"], default=None)
+    facts = {
+        "model": f"{study.model.path} ({card.model_type}, {card.n_layers} layers, "
+        f"{card.parameters_total / 1e6:,.1f} M parameters, {card.dtype}, fingerprint {card.fingerprint[:12]})",
+        "task": f"{study.task.name} ({study.task.variant} variant, {sizes} rows, split seed {study.task.seed}, "
+        f"fingerprint {opened.identity.task_fingerprint[:12]})",
+        "demonstration seeds": ", ".join(map(str, opened.space.demo_seeds)),
+        "driver": study.search.driver,
+        "microbatch": str(study.cluster.microbatch),
+        "trials stored": str(len(rows)),
+    }
+    if latest:
+        versions = ", ".join(f"{name} {number}" for name, number in latest["versions"].items() if number)
+        facts |= {"versions": versions, "last trial": latest["finished_at"].strftime("%Y-%m-%d %H:%M UTC")}
+    return ReportFacts(study=study.name, facts=facts, points_total=len(opened.points()))

@@ -1,0 +1,1 @@
+"""What one trial is and does: values, models, factors, tasks, the evaluation engine."""

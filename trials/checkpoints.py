@@ -1,0 +1,193 @@
+"""Checkpoints on disk: find the folder, describe it from its headers, convert pickled weights once.
+
+No tensor is loaded here, except while converting a ``.bin`` file.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import math
+import re
+import shutil
+import uuid
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from filelock import FileLock
+
+from trials.errors import ModelError
+from trials.families import family_of
+from trials.files import file_hash
+from trials.model_card import ModelCard
+from trials.values import ModelSettings
+
+EMBEDDED = "embedded"
+EMBEDDED_FOLDER = Path(__file__).parent / "embedded"
+HUB_NAME = re.compile(r"[\w.-]+/[\w.-]+")
+TEXT_FILES = ("*.json", "*.txt", "*.model", "*.jinja")
+DTYPE_BYTES = {"float32": 4, "bfloat16": 2, "float16": 2}
+FLOATING = ("F64", "F32", "F16", "BF16")
+BUFFERS = re.compile(r".*(\.masked_bias|rotary_emb\.inv_freq|\.embed_positions)")
+
+Header = Mapping[str, Mapping[str, Any]]
+
+
+def find_checkpoint(settings: ModelSettings, cache: Path) -> Path:
+    """Resolve a model's name to a local folder of safetensors files; a hub name is downloaded, a ``.bin`` converted.
+
+    Raises:
+        ModelError: No such folder or hub name, no config, no weights, or pickled weights without ``allow_bin``.
+    """
+    folder = _folder_of(settings)
+    if not (folder / "config.json").is_file():
+        raise ModelError(f"{folder} has no config.json; expected a folder that save_pretrained wrote.")
+    if any(folder.glob("*.safetensors")):
+        return folder
+    pickles = sorted(folder.glob("pytorch_model*.bin"))
+    if not pickles:
+        raise ModelError(f"{folder} has no weights; expected model.safetensors or its shards.")
+    if not settings.allow_bin:
+        raise ModelError(
+            f"{folder} has pickled weights only ({pickles[0].name}); expected safetensors. Set model.allow_bin: true "
+            f"to read them with torch's weights-only loader and keep a safetensors copy in the cache."
+        )
+    return _converted(folder, pickles, cache)
+
+
+def describe_checkpoint(folder: Path, dtype: str, cache: Path) -> ModelCard:
+    """Read shapes from the safetensors headers and the fingerprint from file hashes.
+
+    Raises:
+        ModelError: The model's type has no entry in the table of families, it is quantised, or a file is damaged.
+    """
+    config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
+    if "quantization_config" in config:
+        raise ModelError(f"{folder} is quantised; expected float weights. Use the checkpoint it was made from.")
+    family = family_of(str(config.get("model_type")))
+    tensors = _float_tensors(folder)
+    shapes = {place: tuple(tensor["shape"]) for name, tensor in tensors.items() if (place := family.locate(name))}
+    if not shapes:
+        raise ModelError(f"{folder} has no tensor under {family.blocks}; expected {config['model_type']} weights.")
+    parameters = sum(math.prod(tensor["shape"]) for tensor in tensors.values())
+    return ModelCard(
+        fingerprint=_fingerprint(folder, cache),
+        model_type=config["model_type"],
+        dtype=dtype,
+        n_layers=1 + max(layer for layer, _ in shapes),
+        hidden_size=config.get("hidden_size") or config["n_embd"],
+        vocabulary_size=config["vocab_size"],
+        context_length=config.get("max_position_embeddings") or config["n_positions"],
+        parameters_total=parameters,
+        weight_bytes=parameters * DTYPE_BYTES[dtype],
+        shapes=shapes,
+    )
+
+
+def _folder_of(settings: ModelSettings) -> Path:
+    if settings.path == EMBEDDED:
+        return EMBEDDED_FOLDER
+    folder = Path(settings.path).expanduser()
+    if folder.is_dir():
+        return folder
+    if not HUB_NAME.fullmatch(settings.path):
+        raise ModelError(
+            f"model.path is {settings.path!r}: no such folder; expected a folder with config.json, "
+            f"a hub name such as EleutherAI/gpt-j-6b, or {EMBEDDED!r}."
+        )
+    return _download(settings)
+
+
+def _download(settings: ModelSettings) -> Path:
+    from huggingface_hub import snapshot_download
+
+    def fetch(*patterns: str) -> Path:
+        return Path(snapshot_download(settings.path, revision=settings.revision, allow_patterns=list(patterns)))
+
+    try:
+        folder = fetch(*TEXT_FILES, "*.safetensors")
+        if not any(folder.glob("*.safetensors")) and settings.allow_bin:
+            folder = fetch(*TEXT_FILES, "pytorch_model*.bin")
+    except (OSError, ValueError) as error:  # huggingface_hub's errors derive from these
+        raise ModelError(
+            f"model.path is {settings.path!r}: no such folder, and the hub did not give it ({error}). "
+            f"Give a local folder, or check the name, the network and HF_HUB_OFFLINE."
+        ) from error
+    return folder
+
+
+def _float_tensors(folder: Path) -> Header:
+    """Shape and dtype of every parameter in the folder's safetensors files; buffers of old checkpoints are left out."""
+    tensors: dict[str, Mapping[str, Any]] = {}
+    for path in sorted(folder.glob("*.safetensors")):
+        tensors |= _read_header(path)
+    return {
+        name: tensor for name, tensor in tensors.items() if tensor["dtype"] in FLOATING and not BUFFERS.fullmatch(name)
+    }
+
+
+def _read_header(path: Path) -> Header:
+    """Parse a safetensors header: 8 bytes of little-endian length, then JSON."""
+    try:
+        with path.open("rb") as opened:
+            length = int.from_bytes(opened.read(8), "little")
+            header = json.loads(opened.read(min(length, path.stat().st_size)))
+        stored = max(tensor["data_offsets"][1] for name, tensor in header.items() if name != "__metadata__")
+    except (ValueError, KeyError) as error:
+        raise ModelError(f"{path} is not a safetensors file ({error}). Copy or download it again.") from error
+    if path.stat().st_size != 8 + length + stored:
+        raise ModelError(
+            f"{path} is {path.stat().st_size} bytes; its header says {8 + length + stored}. Copy or download it again."
+        )
+    return {name: tensor for name, tensor in header.items() if name != "__metadata__"}
+
+
+def _fingerprint(folder: Path, cache: Path) -> str:
+    names = sorted(
+        path.name for pattern in (*TEXT_FILES, "*.safetensors") for path in folder.glob(pattern) if path.is_file()
+    )
+    hashes = {name: file_hash(folder / name, cache) for name in names if name != "generation_config.json"}
+    return hashlib.sha256(json.dumps(hashes, sort_keys=True).encode()).hexdigest()[:32]
+
+
+def _converted(folder: Path, pickles: list[Path], cache: Path) -> Path:
+    """Keep one safetensors copy of a pickled checkpoint in the cache, put into place whole."""
+    key = hashlib.sha256("".join(file_hash(path, cache) for path in pickles).encode()).hexdigest()[:32]
+    target = cache / "checkpoints" / key
+    target.parent.mkdir(parents=True, exist_ok=True)
+    with FileLock(f"{target}.lock"):
+        if not target.exists():
+            draft = target.parent / f".draft-{uuid.uuid4().hex}"
+            draft.mkdir()
+            try:
+                _convert(folder, pickles, draft)
+                draft.rename(target)
+            finally:
+                shutil.rmtree(draft, ignore_errors=True)
+    return target
+
+
+def _convert(folder: Path, pickles: list[Path], target: Path) -> None:
+    import pickle
+
+    import torch
+    from safetensors.torch import save_file
+
+    weight_map: dict[str, str] = {}
+    for number, path in enumerate(pickles, start=1):
+        try:
+            loaded = torch.load(path, map_location="cpu", weights_only=True)
+        except (pickle.UnpicklingError, RuntimeError, EOFError) as error:
+            raise ModelError(f"{path} cannot be read by torch's weights-only loader: {error}") from error
+        name = f"model-{number:05}-of-{len(pickles):05}.safetensors" if len(pickles) > 1 else "model.safetensors"
+        tensors = {key: tensor.clone().contiguous() for key, tensor in loaded.items()}
+        save_file(tensors, target / name, metadata={"format": "pt"})
+        weight_map |= dict.fromkeys(tensors, name)
+    if len(pickles) > 1:
+        index = {"metadata": {}, "weight_map": weight_map}
+        (target / "model.safetensors.index.json").write_text(json.dumps(index), encoding="utf-8")
+    for pattern in TEXT_FILES:
+        for path in folder.glob(pattern):
+            if not path.name.startswith("pytorch_model"):
+                shutil.copy(path, target / path.name)

@@ -1,0 +1,50 @@
+"""Errors of clipsweep: each says what was wrong, what was expected and how to mend it."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable
+
+
+class ClipsweepError(Exception):
+    """Parent of every error that clipsweep raises on purpose."""
+
+
+class SpecError(ClipsweepError, ValueError):
+    """A trial, clip or setting that cannot be."""
+
+
+class ModelError(ClipsweepError, ValueError):
+    """A checkpoint that is missing, unsupported or unsafe to load."""
+
+
+class TaskError(ClipsweepError, ValueError):
+    """Task data, label words or prompts that cannot be evaluated."""
+
+
+class StudyError(ClipsweepError, ValueError):
+    """A study file that is wrong, or that contradicts what its folder already holds."""
+
+
+class StudyBusyError(ClipsweepError, RuntimeError):
+    """Another process runs this study."""
+
+
+class StoreError(ClipsweepError, OSError):
+    """Stored results that cannot be read."""
+
+
+class PoolError(ClipsweepError, RuntimeError):
+    """The replicas asked for cannot be had, or all of them were lost."""
+
+
+class EvaluationError(ClipsweepError, ArithmeticError):
+    """A trial whose scores are not finite."""
+
+
+def unknown_name(kind: str, name: str, known: Iterable[str]) -> str:
+    """Word the refusal of a name: ``no driver 'bayse'; known: … . Did you mean 'bayes'?``."""
+    names = sorted(known)
+    text = f"no {kind} {name!r}; known: {', '.join(names)}."
+    close = difflib.get_close_matches(name, names, n=1)
+    return f"{text} Did you mean {close[0]!r}?" if close else text

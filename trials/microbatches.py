@@ -1,0 +1,80 @@
+"""Which queries run together: fixed by the prompts and the microbatch size, by nothing else."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cached_property
+
+from trials.prompts import Prompts, Tokens
+
+MICROBATCHES_PER_CHUNK = 8
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Read:
+    """One log-probability to read: of ``token`` at ``position`` of a sequence, for a label of a query."""
+
+    query: int
+    label: int
+    sequence: int
+    position: int
+    token: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class Microbatch:
+    """Sequences of one forward pass, right-padded, and what is read from them.
+
+    Attributes:
+        sequences: Token ids after the shared prefix.
+        reads: Every log-probability that the scores are summed from.
+    """
+
+    sequences: tuple[Tokens, ...]
+    reads: tuple[Read, ...]
+
+    @cached_property
+    def positions(self) -> tuple[int, ...]:
+        """Positions, counted after the prefix, whose logits are needed in any sequence; ascending."""
+        return tuple(sorted({read.position for read in self.reads}))
+
+    @property
+    def width(self) -> int:
+        """Tokens of the longest sequence."""
+        return max(map(len, self.sequences))
+
+
+def plan_microbatches(prompts: Prompts, size: int) -> Iterator[Microbatch]:
+    """Cut a split into microbatches of ``size`` queries.
+
+    The split's order is cut into chunks of ``MICROBATCHES_PER_CHUNK`` microbatches, and queries are sorted by length
+    within a chunk only, so that a prefix of whole chunks can be evaluated alone.
+    """
+    chunk = size * MICROBATCHES_PER_CHUNK
+    for start in range(0, len(prompts.queries), chunk):
+        numbers = range(start, min(start + chunk, len(prompts.queries)))
+        order = sorted(numbers, key=lambda number: len(prompts.queries[number].tokens))
+        for first in range(0, len(order), size):
+            yield _gather(prompts, order[first : first + size])
+
+
+def _gather(prompts: Prompts, numbers: list[int]) -> Microbatch:
+    sequences: list[Tokens] = []
+    reads: list[Read] = []
+    for number in numbers:
+        query = prompts.queries[number]
+        shared = len(query.sequences) == 1
+        for label, tokens in enumerate(query.labels):
+            reads += [
+                Read(
+                    query=number,
+                    label=label,
+                    sequence=len(sequences) + (0 if shared else label),
+                    position=len(query.tokens) - 1 + offset,
+                    token=token,
+                )
+                for offset, token in enumerate(tokens)
+            ]
+        sequences += query.sequences
+    return Microbatch(sequences=tuple(sequences), reads=tuple(reads))

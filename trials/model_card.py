@@ -1,0 +1,111 @@
+"""What is known of a checkpoint without loading a tensor: its fingerprint, its shapes, and a trial's identity."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from trials.errors import SpecError
+from trials.values import MODULES, Clip, TrialSpec
+
+IDENTITY_VERSION = 1
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ModelCard:
+    """A checkpoint's shapes and fingerprint.
+
+    Attributes:
+        fingerprint: Hash of weights, config and tokenizer files.
+        model_type: The ``model_type`` of its config, e.g. ``"gptj"``.
+        dtype: The dtype it is run in, not the stored one.
+        n_layers: Decoder blocks.
+        hidden_size: Width of the residual stream.
+        vocabulary_size: Rows of the output head.
+        context_length: Longest sequence, in tokens.
+        parameters_total: Parameters stored.
+        weight_bytes: Size of the weights when loaded in ``dtype``.
+        shapes: ``(rows, cols)`` of each clippable matrix by ``(layer, role)``; rows are outputs, as in ``nn.Linear``.
+    """
+
+    fingerprint: str
+    model_type: str
+    dtype: str
+    n_layers: int
+    hidden_size: int
+    vocabulary_size: int
+    context_length: int
+    parameters_total: int
+    weight_bytes: int
+    shapes: Mapping[tuple[int, str], tuple[int, int]]
+
+    def roles(self, module: str) -> tuple[str, ...]:
+        """Roles of ``module`` that this model has, in the order of ``MODULES``.
+
+        Raises:
+            SpecError: The model has none of them.
+        """
+        present = {role for _, role in self.shapes}
+        roles = tuple(role for role in MODULES[module] if role in present)
+        if not roles:
+            raise SpecError(
+                f"module {module!r} has no matrix in a {self.model_type} model; it has "
+                f"{', '.join(sorted(present))}. Choose attn, mlp, all or one of these."
+            )
+        return roles
+
+    def layer_index(self, layer: int) -> int:
+        """Count ``layer`` from 0; negative layers count from the end.
+
+        Raises:
+            SpecError: The model does not have that layer.
+        """
+        if not -self.n_layers <= layer < self.n_layers:
+            raise SpecError(
+                f"layer {layer} does not exist: the model has {self.n_layers} layers; "
+                f"expected {-self.n_layers} to {self.n_layers - 1}."
+            )
+        return layer % self.n_layers
+
+    def kept_ranks(self, clips: Sequence[Clip]) -> dict[tuple[int, str], int]:
+        """Rank left in each matrix that the clips really change; matrices left at full rank are not listed."""
+        ranks = {}
+        for clip in clips:
+            for role in self.roles(clip.module):
+                shape = self.shapes[self.layer_index(clip.layer), role]
+                rank = clip.kept_rank(*shape)
+                if rank < min(shape):
+                    ranks[clip.layer, role] = rank
+        return ranks
+
+    def parameters_kept(self, clips: Sequence[Clip]) -> int:
+        """Parameters left when each clipped matrix is stored as the smaller of itself and its two factors."""
+        kept = self.parameters_total
+        for key, rank in self.kept_ranks(clips).items():
+            rows, cols = self.shapes[key]
+            kept -= rows * cols - min(rows * cols, rank * (rows + cols))
+        return kept
+
+
+def trial_id(spec: TrialSpec, card: ModelCard, task_fingerprint: str) -> str:
+    """Hash what determines a trial's result, and nothing else: 32 hexadecimal digits.
+
+    Two specs that leave the same ranks in the same matrices are one trial, and every spec that leaves all matrices at
+    full rank is the baseline. Without demonstrations their seed does not count.
+    """
+    kinds = {clip.layer: clip.kind for clip in spec.clips}
+    content = {
+        "identity_version": IDENTITY_VERSION,
+        "model": card.fingerprint,
+        "dtype": card.dtype,
+        "task": task_fingerprint,
+        "shots": spec.shots,
+        "demo_seed": spec.demo_seed if spec.shots else None,
+        "split": spec.split,
+        "ranks": sorted(
+            (layer, role, rank, kinds[layer]) for (layer, role), rank in card.kept_ranks(spec.clips).items()
+        ),
+    }
+    return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:32]

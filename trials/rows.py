@@ -1,0 +1,59 @@
+"""The one place that touches datasets: read rows of a split from a folder of files or from the hub."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from trials.errors import TaskError
+
+FORMATS = {".jsonl": "json", ".json": "json", ".csv": "csv", ".parquet": "parquet"}
+
+Row = dict[str, Any]
+
+
+def read_rows(source: str, config: str | None, split: str, cache: Path) -> list[Row]:
+    """Read all rows of one split.
+
+    Args:
+        source: A folder with ``<split>.jsonl`` (or .json, .csv, .parquet, or parquet shards), or a hub name.
+        config: Configuration of a hub dataset, e.g. ``"sst2"`` of ``nyu-mll/glue``; ignored for a folder.
+        split: Name of the split, as the source spells it.
+        cache: Where datasets keeps its Arrow files.
+
+    Raises:
+        TaskError: No such folder or dataset, no file for the split, or a file that does not parse.
+    """
+    import datasets
+
+    datasets.disable_progress_bars()
+    folder = Path(source).expanduser()
+    arrow = str(cache / "datasets")
+    if folder.is_dir():
+        files = _split_files(folder, split)
+        request: dict[str, Any] = {"path": FORMATS[files[0].suffix], "data_files": [str(path) for path in files]}
+        split = "train"
+    elif "/" in source and len(source.split("/")) == 2 and not source.startswith((".", "/", "~")):
+        request = {"path": source, "name": config}
+    else:
+        raise TaskError(f"task.path is {source!r}: no such folder; expected a folder of data files or a hub name.")
+    try:
+        return [dict(row) for row in datasets.load_dataset(**request, split=split, cache_dir=arrow)]
+    except (OSError, ValueError, datasets.exceptions.DatasetsError) as error:
+        raise TaskError(
+            f"rows of {source!r}, split {split!r}, cannot be read: {error}. "
+            f"Set task.path to a folder with {split}.jsonl, or check the network and HF_HUB_OFFLINE."
+        ) from error
+
+
+def _split_files(folder: Path, split: str) -> list[Path]:
+    """Files of one split: ``split.*``, ``split-*`` shards, or a sub-folder of that name; all of one format."""
+    candidates = [*folder.glob(f"{split}.*"), *folder.glob(f"{split}-*"), *folder.glob(f"{split}/*")]
+    files = sorted(path for path in candidates if path.suffix in FORMATS)
+    if not files:
+        held = ", ".join(sorted(path.name for path in folder.iterdir())[:6]) or "nothing"
+        raise TaskError(f"{folder} has no rows of split {split!r} (it holds {held}); expected {split}.jsonl or .csv …")
+    if len({path.suffix for path in files}) > 1:
+        names = ", ".join(path.name for path in files)
+        raise TaskError(f"split {split!r} of {folder} is there in several formats ({names}); keep one of them.")
+    return files

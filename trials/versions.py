@@ -1,0 +1,15 @@
+"""Versions that a stored row names."""
+
+from __future__ import annotations
+
+from functools import cache
+from importlib.metadata import PackageNotFoundError, version
+
+
+@cache
+def package_version(name: str) -> str | None:
+    """Version of an installed distribution; None if it is not installed."""
+    try:
+        return version(name)
+    except PackageNotFoundError:
+        return None
