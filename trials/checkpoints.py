@@ -25,7 +25,7 @@ from trials.values import ModelSettings
 
 EMBEDDED = "embedded"
 EMBEDDED_FOLDER = Path(__file__).parent / "embedded"
-HUB_NAME = re.compile(r"[\w.-]+/[\w.-]+")
+HUB_NAME = re.compile(r"\w[\w.-]*/\w[\w.-]*")
 TEXT_FILES = ("*.json", "*.txt", "*.model", "*.jinja")
 DTYPE_BYTES = {"float32": 4, "bfloat16": 2, "float16": 2}
 FLOATING = ("F64", "F32", "F16", "BF16")

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+from trials.checkpoints import HUB_NAME
 from trials.errors import TaskError
 
 FORMATS = {".jsonl": "json", ".json": "json", ".csv": "csv", ".parquet": "parquet"}
@@ -33,7 +34,7 @@ def read_rows(source: str, config: str | None, split: str, cache: Path) -> list[
         files = _split_files(folder, split)
         request: dict[str, Any] = {"path": FORMATS[files[0].suffix], "data_files": [str(path) for path in files]}
         split = "train"
-    elif "/" in source and len(source.split("/")) == 2 and not source.startswith((".", "/", "~")):
+    elif HUB_NAME.fullmatch(source):
         request = {"path": source, "name": config}
     else:
         raise TaskError(f"task.path is {source!r}: no such folder; expected a folder of data files or a hub name.")
@@ -53,6 +54,8 @@ def _split_files(folder: Path, split: str) -> list[Path]:
     if not files:
         held = ", ".join(sorted(path.name for path in folder.iterdir())[:6]) or "nothing"
         raise TaskError(f"{folder} has no rows of split {split!r} (it holds {held}); expected {split}.jsonl or .csv …")
+    if empty := [path for path in files if not path.stat().st_size]:
+        raise TaskError(f"{empty[0]} is empty; expected rows. Remove the file or write its rows.")
     if len({path.suffix for path in files}) > 1:
         names = ", ".join(path.name for path in files)
         raise TaskError(f"split {split!r} of {folder} is there in several formats ({names}); keep one of them.")

@@ -115,7 +115,6 @@ def train(steps: int, seed: int) -> tuple[GPTJForCausalLM, PreTrainedTokenizerFa
         torch.autograd.backward(loss)
         torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
         optimizer.step()
-            tokenizer.save_pretrained("/tmp/emb-partial")
         if step % 50 == 0 or step == steps - 1:
             labels = losses[weight[:, 1:] == LABEL_WEIGHT].mean()
             print(f"step {step} loss {loss:.3f} label {labels:.3f} {time.monotonic() - started:.0f} s", flush=True)

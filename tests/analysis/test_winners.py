@@ -1,0 +1,112 @@
+import numpy as np
+import pytest
+
+from analysis.table import Row
+from analysis.winners import Point, find_winner, find_winners, measure_gain, pick
+from tests.analysis.test_table import stored_row
+
+
+def make_point(
+    layer: int | None, rate: float = 0.5, *, seeds: int = 1, module: str = "mlp", tested: bool = False
+) -> Point:
+    def ids(kind: str) -> tuple[str, ...]:
+        return tuple(f"{kind}-{seed}" for seed in range(seeds))
+
+    name = "base" if layer is None else f"{module}-{layer}-{rate}"
+    return Point(
+        layer=layer,
+        module=None if layer is None else module,
+        clip_rate=0.0 if layer is None else rate,
+        shots=4,
+        trial_ids=ids(name),
+        baseline_ids=ids("base"),
+        test_ids=ids(f"test-{name}") if tested else (),
+        baseline_test_ids=ids("test-base") if tested else (),
+    )
+
+
+def rows_of(**right: list[int]) -> dict[str, Row]:
+    """Rows by trial identity: how many of ten outcomes are right, one entry for each seed."""
+    rows = {}
+    for name, counts in right.items():
+        for seed, count in enumerate(counts):
+            key = f"{name.replace('__', '.').replace('_', '-')}-{seed}"
+            rows[key] = stored_row(key, outcomes=tuple(n < count for n in range(10)))
+    return rows
+
+
+BASE, GOOD, EQUAL = make_point(None), make_point(1), make_point(2)
+
+
+def test_the_best_mean_over_demonstration_seeds_wins() -> None:
+    points = [make_point(None, seeds=2), make_point(1, seeds=2), make_point(2, seeds=2)]
+    rows = rows_of(base=[5, 5], mlp_1_0__5=[9, 3], mlp_2_0__5=[7, 7])
+    assert pick(points, rows) == points[2]
+
+
+def test_of_equals_the_first_wins() -> None:
+    rows = rows_of(base=[5], mlp_1_0__5=[8], mlp_2_0__5=[8])
+    assert pick([BASE, GOOD, EQUAL], rows) == GOOD
+
+
+def test_a_point_with_a_missing_seed_does_not_compete() -> None:
+    points = [make_point(None, seeds=2), make_point(1, seeds=2)]
+    assert pick(points, rows_of(base=[5, 5], mlp_1_0__5=[10])) == points[0]
+
+
+def test_the_baseline_may_win() -> None:
+    winner = find_winner([BASE, GOOD], rows_of(base=[9], mlp_1_0__5=[8]))
+    assert winner is not None
+    assert winner.point == BASE
+    assert (winner.gain.estimate, winner.gain.p_value) == (0.0, 1.0)
+
+
+def test_the_gain_is_measured_on_test_once_that_has_run() -> None:
+    points = [make_point(None, tested=True), make_point(1, tested=True)]
+    rows = rows_of(base=[5], mlp_1_0__5=[8])
+    before = find_winner(points, rows)
+    after = find_winner(points, rows | rows_of(test_base=[6], test_mlp_1_0__5=[7]))
+    assert before is not None
+    assert after is not None
+    assert (before.gain.split, before.rows["winner_test"]) == ("validation", None)
+    assert after.gain.estimate == pytest.approx(0.1)
+    assert after.rows["winner_test"] is not None
+
+
+def test_no_winner_before_the_baseline_is_known() -> None:
+    assert find_winner([BASE, GOOD], rows_of(mlp_1_0__5=[8])) is None
+
+
+def test_each_module_has_its_own_winner_and_the_baseline_competes_in_all() -> None:
+    attention = make_point(1, module="attn")
+    rows = rows_of(base=[7], mlp_1_0__5=[8], attn_1_0__5=[3])
+    winners = find_winners([BASE, GOOD, attention], rows)
+    assert winners[4, "mlp"].point == GOOD
+    assert winners[4, "attn"].point == BASE
+
+
+def test_considered_counts_distinct_trials() -> None:
+    twice = make_point(1)
+    winner = find_winner([BASE, GOOD, twice], rows_of(base=[5], mlp_1_0__5=[8]))
+    assert winner is not None
+    assert winner.considered == 2
+
+
+def test_the_gain_of_a_worked_example() -> None:
+    # 20 examples: 6 gained, 1 lost; the exact McNemar p is 2 * (C(7,0) + C(7,1)) / 2**7 = 0.125
+    ours = (True,) * 6 + (False,) + (True,) * 13
+    theirs = (False,) * 6 + (True,) + (True,) * 13
+    gain = measure_gain([stored_row(outcomes=ours)], [stored_row(outcomes=theirs)])
+    assert gain.estimate == pytest.approx(0.25)
+    assert gain.p_value == pytest.approx(0.125)
+    assert -0.05 <= gain.low < 0.25 < gain.high <= 0.55
+
+
+def test_the_interval_covers_the_truth_about_as_often_as_it_says() -> None:
+    rng, covered = np.random.default_rng(1), 0
+    for _ in range(60):
+        theirs = rng.random(200) < 0.7
+        ours = np.where(rng.random(200) < 0.1, True, theirs)  # the true gain is 0.1 * 0.3
+        gain = measure_gain([stored_row(outcomes=tuple(ours))], [stored_row(outcomes=tuple(theirs))])
+        covered += gain.low <= 0.03 <= gain.high
+    assert covered >= 51  # 57 expected; 51 or fewer has probability 0.02 at 95 %

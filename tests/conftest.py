@@ -1,0 +1,107 @@
+"""Fixtures: tiny models built from configs, rows that we write, and folders that no test shares."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+os.environ.setdefault("HF_HUB_OFFLINE", "1")
+os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
+
+from transformers import GPTJConfig, LlamaConfig, PreTrainedModel
+from transformers import AutoModelForCausalLM as AutoModel
+
+from trials.embedded.train import build_tokenizer
+
+SHARED = Path(os.environ.get("CLIPSWEEP_SHARED", "../shared"))
+REAL_MODEL = SHARED / "models" / "gptj-prompts-5m"
+REAL_SST2 = SHARED / "data" / "sst2"
+
+needs_shared = pytest.mark.skipif(
+    not REAL_MODEL.is_dir(), reason=f"no real model under {SHARED}; set CLIPSWEEP_SHARED to the shared folder"
+)
+
+
+def tiny_config(model_type: str) -> Any:
+    """A two-layer config with our tokenizer's vocabulary."""
+    vocabulary = len(build_tokenizer())
+    if model_type == "gptj":
+        return GPTJConfig(
+            vocab_size=vocabulary, n_positions=512, n_embd=32, n_layer=2, n_head=2, rotary_dim=8, initializer_range=0.3
+        )
+    return LlamaConfig(
+        vocab_size=vocabulary,
+        max_position_embeddings=512,
+        hidden_size=32,
+        intermediate_size=48,
+        num_hidden_layers=2,
+        num_attention_heads=4,
+        num_key_value_heads=2,
+        initializer_range=0.3,
+    )
+
+
+def save_tiny_model(folder: Path, model_type: str, seed: int = 0) -> Path:
+    """Save a random two-layer model with a tokenizer, as a user's checkpoint folder."""
+    torch.manual_seed(seed)
+    model: PreTrainedModel = AutoModel.from_config(tiny_config(model_type))
+    model.save_pretrained(folder)
+    build_tokenizer().save_pretrained(folder)
+    return folder
+
+
+@pytest.fixture(scope="session", params=["gptj", "llama"])
+def tiny_model(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A GPT-J, then a LLaMA."""
+    return save_tiny_model(tmp_path_factory.mktemp(request.param), request.param)
+
+
+@pytest.fixture(scope="session")
+def tiny_gptj(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return save_tiny_model(tmp_path_factory.mktemp("gptj"), "gptj")
+
+
+@pytest.fixture
+def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A cache folder of the test's own, which the command line uses too."""
+    monkeypatch.setenv("CLIPSWEEP_CACHE", str(tmp_path / "cache"))
+    return tmp_path / "cache"
+
+
+@pytest.fixture
+def make_study(tiny_gptj: Path, tmp_path: Path, cache: Path) -> Callable[..., dict[str, Any]]:
+    """A small study as a mapping; keyword arguments replace keys of its sections."""
+
+    def make(**sections: dict[str, Any]) -> dict[str, Any]:
+        content: dict[str, Any] = {
+            "name": "tiny",
+            "model": {"path": str(tiny_gptj)},
+            "task": {"name": "episodes", "validation_size": 20, "test_size": 20, "seed": 0},
+            "space": {"layers": [0, 1], "modules": ["mlp"], "shots": [2], "clip_rates": [0, 0.5, 0.9]},
+            "cluster": {"replicas": 0},
+        }
+        for section, values in sections.items():
+            content[section] = content[section] | values
+        return content
+
+    return make
+
+
+@pytest.fixture
+def sst2_folder(tmp_path: Path) -> Path:
+    """Sixty rows with SST-2's columns."""
+    folder = tmp_path / "sst2"
+    write_rows(folder / "train.jsonl", [{"sentence": f"film {n} was dull {n} ", "label": n % 2} for n in range(60)])
+    return folder
+
+
+def write_rows(path: Path, rows: list[dict[str, Any]]) -> None:
+    """Write rows as a jsonl file."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")

@@ -1,0 +1,140 @@
+import json
+import shutil
+from pathlib import Path
+
+import pytest
+import torch
+from safetensors.torch import load_file
+
+from trials.checkpoints import describe_checkpoint, find_checkpoint
+from trials.errors import ModelError
+from trials.models import load_model
+from trials.values import ModelSettings
+
+
+def settings(path: Path | str, allow_bin: bool = False) -> ModelSettings:
+    return ModelSettings(path=str(path), dtype="float32", allow_bin=allow_bin)
+
+
+@pytest.fixture
+def pickled(tiny_gptj: Path, tmp_path: Path) -> Path:
+    """The tiny model with pickled weights only."""
+    folder = tmp_path / "pickled"
+    shutil.copytree(tiny_gptj, folder)
+    torch.save(load_file(folder / "model.safetensors"), folder / "pytorch_model.bin")
+    (folder / "model.safetensors").unlink()
+    return folder
+
+
+def test_a_card_agrees_with_the_loaded_model(tiny_model: Path, cache: Path) -> None:
+    card = describe_checkpoint(tiny_model, "float32", cache)
+    model = load_model(tiny_model, "float32", "cpu")
+    assert card.parameters_total == sum(parameter.numel() for parameter in model.parameters())
+    assert (card.n_layers, card.context_length, card.hidden_size) == (2, 512, 32)
+    assert card.shapes[1, "k"] == tuple(
+        model.get_parameter(next(n for n, _ in model.named_parameters() if "1" in n and "k_proj.weight" in n)).shape
+    )
+
+
+def test_a_copied_checkpoint_has_the_same_fingerprint_and_a_changed_one_another(
+    tiny_gptj: Path, tmp_path: Path, cache: Path
+) -> None:
+    copied, changed = tmp_path / "copied", tmp_path / "changed"
+    shutil.copytree(tiny_gptj, copied)
+    shutil.copytree(tiny_gptj, changed)
+    weights = changed / "model.safetensors"
+    weights.write_bytes(weights.read_bytes()[:-1] + b"\x01")
+    original, same, other = (describe_checkpoint(path, "float32", cache) for path in (tiny_gptj, copied, changed))
+    assert original.fingerprint == same.fingerprint != other.fingerprint
+
+
+def test_a_missing_folder_is_refused_with_what_was_expected(cache: Path) -> None:
+    with pytest.raises(ModelError, match="model.path is './nowhere': no such folder; expected a folder with config"):
+        find_checkpoint(settings("./nowhere"), cache)
+
+
+def test_a_hub_name_that_cannot_be_had_is_refused(cache: Path) -> None:
+    with pytest.raises(ModelError, match="the hub did not give it"):
+        find_checkpoint(settings("nobody/no-such-model"), cache)
+
+
+def test_a_folder_without_config_is_refused(tmp_path: Path, cache: Path) -> None:
+    with pytest.raises(ModelError, match="has no config.json"):
+        find_checkpoint(settings(tmp_path), cache)
+
+
+def test_a_folder_without_weights_is_refused(tiny_gptj: Path, tmp_path: Path, cache: Path) -> None:
+    shutil.copy(tiny_gptj / "config.json", tmp_path / "config.json")
+    with pytest.raises(ModelError, match="has no weights; expected model.safetensors"):
+        find_checkpoint(settings(tmp_path), cache)
+
+
+def test_pickled_weights_are_refused_with_the_key_that_allows_them(pickled: Path, cache: Path) -> None:
+    with pytest.raises(ModelError, match="pickled weights only.*Set model.allow_bin: true"):
+        find_checkpoint(settings(pickled), cache)
+
+
+def test_allowed_pickled_weights_are_converted_once_and_equal(pickled: Path, tiny_gptj: Path, cache: Path) -> None:
+    found = find_checkpoint(settings(pickled, allow_bin=True), cache)
+    written = (found / "model.safetensors").stat().st_mtime_ns
+    again = find_checkpoint(settings(pickled, allow_bin=True), cache)
+    ours, theirs = load_file(found / "model.safetensors"), load_file(tiny_gptj / "model.safetensors")
+    assert found.is_relative_to(cache)
+    assert again == found
+    assert (again / "model.safetensors").stat().st_mtime_ns == written
+    assert all(torch.equal(ours[name], theirs[name]) for name in theirs)
+
+
+def test_sharded_pickled_weights_load_like_the_original(pickled: Path, tiny_gptj: Path, cache: Path) -> None:
+    tensors = torch.load(pickled / "pytorch_model.bin", weights_only=True)
+    names = sorted(tensors)
+    for number, part in enumerate((names[::2], names[1::2]), start=1):
+        torch.save({name: tensors[name] for name in part}, pickled / f"pytorch_model-0000{number}-of-00002.bin")
+    (pickled / "pytorch_model.bin").unlink()
+    model = load_model(find_checkpoint(settings(pickled, allow_bin=True), cache), "float32", "cpu")
+    original = load_model(tiny_gptj, "float32", "cpu")
+    assert all(torch.equal(a, b) for a, b in zip(model.parameters(), original.parameters(), strict=True))
+
+
+def test_a_pickle_that_runs_code_is_refused(pickled: Path, cache: Path) -> None:
+    torch.save({"weight": Path("anything but a tensor")}, pickled / "pytorch_model.bin")
+    with pytest.raises(ModelError, match="cannot be read by torch's weights-only loader"):
+        find_checkpoint(settings(pickled, allow_bin=True), cache)
+    assert not [path for path in (cache / "checkpoints").iterdir() if path.is_dir()]
+
+
+def test_a_truncated_weight_file_is_refused(tiny_gptj: Path, tmp_path: Path, cache: Path) -> None:
+    shutil.copytree(tiny_gptj, tmp_path / "torn")
+    weights = tmp_path / "torn" / "model.safetensors"
+    weights.write_bytes(weights.read_bytes()[:-100])
+    with pytest.raises(ModelError, match="its header says"):
+        describe_checkpoint(tmp_path / "torn", "float32", cache)
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "words"),
+    [
+        ("model_type", "mamba", "no model family 'mamba'; known: gptj, llama"),
+        ("quantization_config", {"bits": 4}, "is quantised; expected float weights"),
+    ],
+)
+def test_a_checkpoint_that_cannot_be_clipped_is_refused(
+    tiny_gptj: Path, tmp_path: Path, cache: Path, key: str, value: object, words: str
+) -> None:
+    folder = tmp_path / "other"
+    shutil.copytree(tiny_gptj, folder)
+    config = json.loads((folder / "config.json").read_text()) | {key: value}
+    (folder / "config.json").write_text(json.dumps(config))
+    with pytest.raises(ModelError, match=words):
+        describe_checkpoint(folder, "float32", cache)
+
+
+def test_a_checkpoint_that_lacks_weights_is_refused(tiny_gptj: Path, tmp_path: Path) -> None:
+    from safetensors.torch import save_file
+
+    shutil.copytree(tiny_gptj, tmp_path / "partial")
+    tensors = load_file(tiny_gptj / "model.safetensors")
+    tensors.pop("transformer.h.1.mlp.fc_in.weight")
+    save_file(tensors, tmp_path / "partial" / "model.safetensors", metadata={"format": "pt"})
+    with pytest.raises(ModelError, match="lacks 1 weights, transformer.h.1.mlp.fc_in.weight"):
+        load_model(tmp_path / "partial", "float32", "cpu")

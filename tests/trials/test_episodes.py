@@ -1,0 +1,21 @@
+import random
+
+from trials.episodes import LABELS, NEUTRAL, TOPICS, draw_episode, draw_rows
+
+
+def test_no_word_plays_two_parts() -> None:
+    words = [*TOPICS, *(word for topic in TOPICS.values() for word in topic), *NEUTRAL, *LABELS]
+    assert len(set(words)) == len(words)
+
+
+def test_rows_are_balanced_and_more_rows_extend_fewer() -> None:
+    episode = draw_episode(random.Random(0), fixed=False)
+    rows = draw_rows(episode, seed=5, n_rows=40)
+    assert draw_rows(episode, seed=5, n_rows=10) == rows[:10]
+    assert sum(row["label"] == 1 for row in rows) == 20
+
+
+def test_a_fixed_episode_is_labelled_by_its_topics_and_a_fresh_one_never() -> None:
+    fixed, fresh = (draw_episode(random.Random(seed), fixed=seed == 0) for seed in (0, 1))
+    assert fixed.labels == fixed.topics
+    assert not set(fresh.labels) & set(TOPICS)
