@@ -94,7 +94,7 @@ class RayPool(Pool):
         self._settings = settings
         try:
             connect(cluster)
-            gpus, n_replicas = _fit(cluster, ray.cluster_resources())
+            gpus, n_replicas = fit_replicas(cluster, ray.cluster_resources())
             self._actor_class = ray.remote(num_cpus=cluster.cpus_per_replica, num_gpus=gpus, max_restarts=0)(Replica)
             self._workers = self._start(n_replicas)
         except BaseException:
@@ -126,6 +126,14 @@ class RayPool(Pool):
     def replicas(self) -> list[dict[str, str]]:
         """Name, node and device of each live replica."""
         return [worker.about for worker in self._workers]
+
+    def running(self, trial_id: str) -> dict[str, str] | None:
+        """The replica whose current call holds a trial; None if it waits or is done."""
+        for worker in self._workers:
+            current = next(iter(worker.calls.values()), None)
+            if current and any(trial.trial_id == trial_id for trial in current.trials):
+                return worker.about
+        return None
 
     def close(self) -> None:
         """End the actors, and Ray itself where this pool started it."""
@@ -185,7 +193,7 @@ class RayPool(Pool):
             log.warning("%s is not replaced: %s", dead.name, refusal)
 
 
-def _fit(cluster: ClusterSettings, resources: dict[str, float]) -> tuple[float, int]:
+def fit_replicas(cluster: ClusterSettings, resources: dict[str, float]) -> tuple[float, int]:
     """GPUs of each replica and how many replicas fit on the cluster.
 
     Raises:

@@ -89,8 +89,8 @@ class Replica:
         self._prompts = lru_cache(maxsize=PROMPT_SETS_KEPT)(self._encode)
 
     def describe(self) -> dict[str, str]:
-        """Name, node and device, for the status display."""
-        return {"name": self._name, "node": platform.node(), "device": self._device}
+        """Name, node, process and device, for the status display."""
+        return {"name": self._name, "node": platform.node(), "pid": str(os.getpid()), "device": self._device}
 
     def evaluate(self, batch: Batch) -> list[TrialResult]:
         """Run a batch; a trial that raises is a result with its error, and the next one runs."""

@@ -23,29 +23,38 @@ from trials.values import Trial, TrialState
 CALL_SECONDS = 4.0
 CALL_TRIALS = 8
 COLLECT_SECONDS = 0.5
+SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 
 class Interrupt:
     """Ctrl-C and SIGTERM: the first asks the loop to finish what is in flight, the second ends it at once."""
 
-    def __init__(self) -> None:
-        """Not yet requested."""
+    def __init__(self, announce: Callable[[str], None]) -> None:
+        """Not yet requested; ``announce`` tells the user when it is."""
         self.requested = False
+        self._announce = announce
 
     @contextmanager
     def watched(self) -> Iterator[None]:
         """Catch the signals inside the block."""
-        before = {number: signal.signal(number, self._hear) for number in (signal.SIGINT, signal.SIGTERM)}
+        before = {number: signal.getsignal(number) for number in SIGNALS}
+        self.listen()
         try:
             yield
         finally:
             for number, handler in before.items():
                 signal.signal(number, handler)
 
+    def listen(self) -> None:
+        """Take the signals; again after starting Ray, which takes SIGTERM for itself."""
+        for number in SIGNALS:
+            signal.signal(number, self._hear)
+
     def _hear(self, _number: int, _frame: FrameType | None) -> None:
         if self.requested:
             raise KeyboardInterrupt
         self.requested = True
+        self._announce("interrupted: finishing what is in flight; once more ends it at once")
 
 
 @dataclass(slots=True)
@@ -120,6 +129,7 @@ class RunLoop:
                 self._admit(driver, proposal)
         if self._queue and self._pool is None:
             self._pool = self._start_pool()
+            self._interrupt.listen()
             self._progress.started(self._pool.replicas())
         while self._pool is not None and self._queue and self._pool.free_calls():
             self._pool.submit(self._next_batch())

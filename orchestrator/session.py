@@ -54,13 +54,14 @@ def run_study(study: Study, folder: Path | None, cache: Path, console: Console) 
         ClipsweepError: Bad input, a busy study, or replicas that cannot be had.
     """
     prepared = prepare(study, folder or default_folder(study), cache)
-    opened, interrupt = prepared.opened, Interrupt()
+    opened = prepared.opened
     missing = Ledger(opened).missing(every_proposal(opened))
     check_trials(prepared, (proposal.spec for proposal in missing.values()))
     with study_lock(opened.folder):
         ledger = Ledger(opened)
         write_study(opened)
         progress = _open_progress(opened, ledger, console)
+        interrupt = Interrupt(progress.say)
         with interrupt.watched():
             try:
                 RunLoop(opened, ledger, lambda: start_pool(prepared, cache), progress, interrupt).run()

@@ -14,8 +14,8 @@ import torch
 os.environ.setdefault("HF_HUB_OFFLINE", "1")
 os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
 
-from transformers import GPTJConfig, LlamaConfig, PreTrainedModel
 from transformers import AutoModelForCausalLM as AutoModel
+from transformers import GPTJConfig, LlamaConfig, PreTrainedModel
 
 from trials.embedded.train import build_tokenizer
 
@@ -87,7 +87,7 @@ def make_study(tiny_gptj: Path, tmp_path: Path, cache: Path) -> Callable[..., di
             "cluster": {"replicas": 0},
         }
         for section, values in sections.items():
-            content[section] = content[section] | values
+            content[section] = content.get(section, {}) | values
         return content
 
     return make

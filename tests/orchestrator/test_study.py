@@ -1,0 +1,136 @@
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from orchestrator.drivers import make_driver
+from orchestrator.prepare import prepare
+from orchestrator.study import check_study, load_study, shipped_studies
+from trials.errors import ClipsweepError, SpecError, StudyError
+
+MakeStudy = Callable[..., dict[str, Any]]
+
+
+@pytest.mark.parametrize(
+    ("section", "key", "value", "words"),
+    [
+        ("space", "clip_rate", [0.5], "no study key 'space.clip_rate'.*Did you mean 'space.clip_rates'"),
+        ("cluster", "replica", 2, "no study key 'cluster.replica'.*Did you mean 'cluster.replicas'"),
+        ("space", "clip_rates", [0.5, 9.5], r"'space.clip_rates.1' is 9.5; expected a fraction in \[0, 1\).*by 10"),
+        ("space", "clip_rates", [1.0], r"'space.clip_rates.0' is 1.0; expected a fraction"),
+        ("space", "clip_rates", [], "'space.clip_rates' is \\[\\]; expected"),
+        ("space", "modules", ["atn"], "'space.modules.0' is 'atn'; expected .*Did you mean 'attn'"),
+        ("space", "shots", ["4"], "'space.shots.0' is '4'; expected a valid integer"),
+        ("space", "shots", [-1], "'space.shots.0' is -1; expected greater than or equal to 0"),
+        ("space", "layers", "some", "'space.layers' is 'some'; expected"),
+        ("model", "dtype", "float64", "'model.dtype' is 'float64'; expected 'float32', 'bfloat16' or 'float16'"),
+        ("model", "allow_bin", "yes", "'model.allow_bin' is 'yes'; expected a valid boolean"),
+        ("task", "truncate", "left", "'task.truncate' is 'left'; expected 'error'"),
+        (
+            "search",
+            "sampler",
+            "gp",
+            "'search.sampler' is 'gp', but driver 'grid' does not use it; expected its default",
+        ),
+        ("search", "race", "halving", "'search.race' is 'halving', but driver 'grid' does not use it"),
+        ("cluster", "microbatch", 0, "'cluster.microbatch' is 0; expected greater than or equal to 1"),
+    ],
+)
+def test_a_wrong_key_or_value_is_refused_in_words(
+    make_study: MakeStudy, section: str, key: str, value: object, words: str
+) -> None:
+    with pytest.raises(StudyError, match=words):
+        check_study(make_study(**{section: {key: value}}))
+
+
+def test_every_wrong_key_is_named_at_once(make_study: MakeStudy) -> None:
+    with pytest.raises(StudyError) as refusal:
+        check_study(make_study(space={"shot": [1]}, model={"dtyp": "float32"}))
+    assert {"'space.shots'", "'model.dtype'"} <= set(str(refusal.value).replace("?", " ").split())
+
+
+def test_a_missing_key_is_named(make_study: MakeStudy) -> None:
+    content = make_study()
+    del content["model"]["path"]
+    with pytest.raises(StudyError, match="study key 'model.path' is missing"):
+        check_study(content)
+
+
+def test_a_name_that_is_no_folder_name_is_refused(make_study: MakeStudy) -> None:
+    with pytest.raises(StudyError, match="study key 'name' is '../up'"):
+        check_study(make_study() | {"name": "../up"})
+
+
+def test_an_unknown_driver_is_refused(make_study: MakeStudy, tmp_path: Path, cache: Path) -> None:
+    study = check_study(make_study(search={"driver": "gird"}))
+    with pytest.raises(StudyError, match="search.driver: no driver 'gird'; known: grid. Did you mean 'grid'"):
+        prepare(study, tmp_path / "s", cache)
+    with pytest.raises(StudyError, match="no driver 'gird'"):
+        make_driver("gird", None)  # type: ignore[arg-type]
+
+
+def test_overrides_reach_any_key(tmp_path: Path, make_study: MakeStudy) -> None:
+    path = tmp_path / "s.yaml"
+    path.write_text(yaml.safe_dump(make_study()))
+    study = load_study(str(path), ["space.shots=[0, 4]", "model.dtype=bfloat16", "cluster.microbatch=3"])
+    assert (study.space.shots, study.model.dtype, study.cluster.microbatch) == ([0, 4], "bfloat16", 3)
+
+
+@pytest.mark.parametrize(
+    ("override", "words"),
+    [
+        ("space.shots", "has no '='; expected key=value"),
+        ("space.shots=[", "is not a YAML value"),
+        ("name.of=1", "'name' is not a section"),
+        ("spce.shots=[1]", "no study key 'spce'.*Did you mean 'space'"),
+    ],
+)
+def test_an_override_that_makes_no_sense_is_refused(
+    tmp_path: Path, make_study: MakeStudy, override: str, words: str
+) -> None:
+    path = tmp_path / "s.yaml"
+    path.write_text(yaml.safe_dump(make_study()))
+    with pytest.raises(StudyError, match=words):
+        load_study(str(path), [override])
+
+
+def test_an_unknown_study_is_answered_with_the_shipped_ones() -> None:
+    with pytest.raises(StudyError, match="no study 'quikstart'; known: .*quickstart.*Did you mean 'quickstart'"):
+        load_study("quikstart")
+
+
+@pytest.mark.parametrize("text", ["- a\n- b\n", "a: [", ""])
+def test_a_file_that_is_no_mapping_is_refused(tmp_path: Path, text: str) -> None:
+    path = tmp_path / "s.yaml"
+    path.write_text(text)
+    with pytest.raises(StudyError, match=r"s.yaml (holds|is not YAML)"):
+        load_study(str(path))
+
+
+@pytest.mark.parametrize("name", shipped_studies())
+def test_shipped_studies_are_legal_and_named_after_their_file(name: str) -> None:
+    assert load_study(name).name == name
+
+
+def test_a_study_written_out_reads_back_the_same(make_study: MakeStudy) -> None:
+    study = check_study(make_study())
+    assert check_study(yaml.safe_load(study.to_yaml())) == study
+
+
+@pytest.mark.parametrize(
+    ("changes", "error", "words"),
+    [
+        ({"space": {"layers": [0, 7]}}, SpecError, "layer 7 does not exist: the model has 2 layers; expected -2 to 1"),
+        ({"space": {"modules": ["gate"]}}, SpecError, "module 'gate' has no matrix in a gptj model"),
+        ({"model": {"path": "./nowhere"}}, ClipsweepError, "model.path is './nowhere': no such folder"),
+        ({"task": {"name": "sst3"}}, ClipsweepError, "no task 'sst3'.*Did you mean 'sst2'"),
+    ],
+)
+def test_what_model_or_task_cannot_do_is_refused_before_anything_is_written(
+    make_study: MakeStudy, tmp_path: Path, cache: Path, changes: dict[str, Any], error: type[Exception], words: str
+) -> None:
+    with pytest.raises(error, match=words):
+        prepare(check_study(make_study(**changes)), tmp_path / "s", cache)
+    assert not (tmp_path / "s").exists()
