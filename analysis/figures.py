@@ -10,7 +10,7 @@ from plotly.colors import sample_colorscale
 from analysis.table import Row
 from analysis.winners import Point, group_points, pick, point_score
 
-HEIGHT_PX = 340
+HEIGHT_PX = 360
 PLOT_CONFIG = {"responsive": True, "displaylogo": False, "displayModeBar": False}
 
 
@@ -53,7 +53,7 @@ def _panel(points: Sequence[Point], rows: Mapping[str, Row]) -> go.Figure:
         figure.add_scatter(
             x=[f"{best.clip_rate:g}"],
             y=[point_score(best, rows)],
-            name=f"best: layer {best.layer} at {best.clip_rate:g}",
+            name=f"best: layer {best.layer} at {best.clip_rate:g}" if best.clip_rate else "best: untouched",
             mode="markers",
             marker={"symbol": "star", "size": 16, "color": "#d62728", "line": {"color": "white", "width": 1}},
             hovertemplate="best: %{y:.4f}",
@@ -61,8 +61,8 @@ def _panel(points: Sequence[Point], rows: Mapping[str, Row]) -> go.Figure:
     figure.update_layout(
         template="plotly_white",
         height=HEIGHT_PX,
-        margin={"l": 56, "r": 12, "t": 12, "b": 48},
-        legend={"orientation": "h", "y": -0.22, "yanchor": "top"},
+        margin={"l": 56, "r": 12, "t": 56, "b": 48},
+        legend={"orientation": "h", "y": 1.02, "yanchor": "bottom", "x": 0, "xanchor": "left"},
         hovermode="closest",
         xaxis={"title": {"text": "clip rate"}, "type": "category", "categoryarray": rates, "categoryorder": "array"},
         yaxis={"title": {"text": "validation accuracy"}, "tickformat": ".2f"},

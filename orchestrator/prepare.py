@@ -188,11 +188,14 @@ def _resolve_microbatch(study: Study, folder: Path) -> Study:
     """Fix ``cluster.microbatch: auto`` to what this study ran with before, else to the default."""
     if study.cluster.microbatch != "auto":
         return study
-    size, path = AUTO_MICROBATCH, folder / "study.yaml"
-    if path.is_file():
-        stored = yaml.safe_load(path.read_text(encoding="utf-8"))["cluster"]["microbatch"]
-        size = AUTO_MICROBATCH if stored == "auto" else stored
+    size = _stored_settings(folder).get("cluster", {}).get("microbatch", AUTO_MICROBATCH)
     return study.model_copy(update={"cluster": study.cluster.model_copy(update={"microbatch": size})})
+
+
+def _stored_settings(folder: Path) -> dict[str, Any]:
+    """The study.yaml of an earlier run; empty where there is none."""
+    path = folder / "study.yaml"
+    return dict(yaml.safe_load(path.read_text(encoding="utf-8"))) if path.is_file() else {}
 
 
 def _check_against(folder: Path, study: Study, identity: Identity, rows: list[Row]) -> None:
@@ -209,12 +212,12 @@ def _check_against(folder: Path, study: Study, identity: Identity, rows: list[Ro
     different = {key: (stored[key], value) for key, value in asked.items() if stored[key] != value}
     if not different:
         return
-    settings = yaml.safe_load((folder / "study.yaml").read_text(encoding="utf-8"))
+    before = _stored_settings(folder)
     for section in ("model", "task"):
         for key, value in getattr(study, section).model_dump().items():
-            if settings[section].get(key) != value:
-                different[f"{section}.{key}"] = (settings[section].get(key), value)
-    lines = [f"  {key}: stored {before!r}, asked for {now!r}" for key, (before, now) in different.items()]
+            if section in before and before[section].get(key) != value:
+                different[f"{section}.{key}"] = (before[section].get(key), value)
+    lines = [f"  {key}: stored {stored_value!r}, asked for {now!r}" for key, (stored_value, now) in different.items()]
     raise StudyError(
         f"{folder} holds {len(rows)} rows of another study:\n"
         + "\n".join(lines)

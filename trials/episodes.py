@@ -1,9 +1,9 @@
 """Synthetic in-context classification episodes: the task family the embedded model was trained on.
 
-An *episode* sets two topics against each other and gives each a label word. A text mixes words of its own topic,
-words of the rival topic and neutral words, so a single text can be ambiguous. In a *fixed* episode the label word is
-the topic's own name, which a model can know by heart; in a *fresh* one both label words are drawn at random, so the
-labelling can only be learnt from the demonstrations in the prompt.
+An *episode* sets topics against each other and gives each a label word. A text mixes words of its own topic, words of
+the rival topics and neutral words, so a single text can be ambiguous. In a *fixed* episode the label word is the
+topic's own name, which a model can know by heart; in a *fresh* one label words are drawn at random, so the labelling
+can only be learnt from the demonstrations in the prompt.
 
 Everything is drawn from ``random.Random`` seeded with a string, hence the same on every machine.
 """
@@ -35,59 +35,71 @@ _LABEL_WORDS = "red blue green gold gray pink white black north south east west 
 NEUTRAL = tuple(_NEUTRAL_WORDS.split())
 LABELS = tuple(_LABEL_WORDS.split())
 
-OWN_TOPIC = 0.45
-RIVAL_TOPIC = 0.09
-TEXT_WORDS = (5, 9)
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Noise:
+    """How texts are drawn.
+
+    Attributes:
+        own: Probability that a word is of the text's own topic.
+        rival: Probability that it is of another topic of the episode; what is left is neutral.
+        words: Shortest and longest text, in words.
+    """
+
+    own: float
+    rival: float
+    words: tuple[int, int]
+
+
+TASK_NOISE = Noise(own=0.45, rival=0.09, words=(5, 9))
+WORDS_PER_TOPIC = 12
 
 
 @dataclass(frozen=True, slots=True)
 class Episode:
-    """Two rival topics and the label word of each.
+    """Rival topics and the label word of each.
 
     Attributes:
-        topics: Keys of ``TOPICS``; class 0 and class 1.
-        labels: Label word of class 0 and class 1, without a leading space.
+        topics: Words of each class's topic.
+        labels: Label word of each class, without a leading space.
     """
 
-    topics: tuple[str, str]
-    labels: tuple[str, str]
+    topics: tuple[tuple[str, ...], ...]
+    labels: tuple[str, ...]
 
 
-def draw_episode(rng: random.Random, *, fixed: bool) -> Episode:
-    """Draw two topics, and their label words: the topics' names if ``fixed``, random ones otherwise."""
-    first, second = rng.sample(sorted(TOPICS), 2)
-    if fixed:
-        return Episode((first, second), (first, second))
-    left, right = rng.sample(LABELS, 2)
-    return Episode((first, second), (left, right))
-
-
-def draw_text(
-    rng: random.Random, episode: Episode, label: int, own: float = OWN_TOPIC, rival: float = RIVAL_TOPIC
-) -> str:
-    """Draw one text of class ``label``.
+def draw_episode(
+    rng: random.Random, *, fixed: bool, n_classes: int = 2, words_per_topic: int = WORDS_PER_TOPIC
+) -> Episode:
+    """Draw topics, and their label words: the topics' names if ``fixed``, random ones otherwise.
 
     Args:
         rng: Where the draws come from.
-        episode: The topics and label words.
-        label: 0 or 1.
-        own: Probability that a word is of the text's own topic.
-        rival: Probability that a word is of the other topic; what is left is neutral.
+        fixed: Whether the labelling can be known by heart.
+        n_classes: How many topics.
+        words_per_topic: How many of each topic's words the episode uses.
     """
-    return " ".join(_draw_word(rng, episode, label, own, rival) for _ in range(rng.randint(*TEXT_WORDS)))
+    names = rng.sample(sorted(TOPICS), n_classes)
+    topics = tuple(tuple(rng.sample(TOPICS[name], words_per_topic)) for name in names)
+    return Episode(topics, tuple(names if fixed else rng.sample(LABELS, n_classes)))
 
 
-def _draw_word(rng: random.Random, episode: Episode, label: int, own: float, rival: float) -> str:
+def draw_text(rng: random.Random, episode: Episode, label: int, noise: Noise = TASK_NOISE) -> str:
+    """Draw one text of class ``label``."""
+    return " ".join(_draw_word(rng, episode, label, noise) for _ in range(rng.randint(*noise.words)))
+
+
+def _draw_word(rng: random.Random, episode: Episode, label: int, noise: Noise) -> str:
     draw = rng.random()
-    if draw < own:
-        return rng.choice(TOPICS[episode.topics[label]])
-    if draw < own + rival:
-        return rng.choice(TOPICS[episode.topics[1 - label]])
+    if draw < noise.own:
+        return rng.choice(episode.topics[label])
+    if draw < noise.own + noise.rival:
+        return rng.choice(rng.choice([topic for number, topic in enumerate(episode.topics) if number != label]))
     return rng.choice(NEUTRAL)
 
 
 def draw_rows(episode: Episode, *, seed: int, n_rows: int) -> list[dict[str, str | int]]:
-    """Draw ``n_rows`` labelled texts of one episode, half of each class in random order.
+    """Draw ``n_rows`` labelled texts of one episode, as many of each class, in random order.
 
     Args:
         episode: The topics and label words.
@@ -95,10 +107,11 @@ def draw_rows(episode: Episode, *, seed: int, n_rows: int) -> list[dict[str, str
         n_rows: How many rows; not negative.
 
     Returns:
-        Rows with the columns ``text`` and ``label`` (0 or 1).
+        Rows with the columns ``text`` and ``label`` (index into ``episode.labels``).
     """
     rng = random.Random(f"rows {episode} {seed}")
+    classes = range(len(episode.topics))
     rows: list[dict[str, str | int]] = []
     while len(rows) < n_rows:
-        rows.extend({"text": draw_text(rng, episode, label), "label": label} for label in rng.sample((0, 1), 2))
+        rows.extend({"text": draw_text(rng, episode, n), "label": n} for n in rng.sample(classes, len(classes)))
     return rows[:n_rows]

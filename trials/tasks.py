@@ -146,7 +146,7 @@ class EpisodeTask:
         if settings.path is not None:
             raise TaskError(f"task.path is {settings.path!r}, but task {settings.name!r} draws its rows; remove it.")
         episode = draw_episode(random.Random(f"episode {settings.seed}"), fixed=self.fixed)
-        template = Template(query="text: {text}\nlabel:", labels=tuple(f" {word}" for word in episode.labels))
+        template = Template(query="- {text}:", labels=tuple(f" {word}" for word in episode.labels))
         size = self.validation_size if settings.validation_size is None else settings.validation_size
         test_size = GENERATED_TEST_ROWS if settings.test_size is None else settings.test_size
         n_rows = 2 * DEMONSTRATIONS_PER_CLASS + 2 * (size + test_size)

@@ -62,7 +62,8 @@ class PoolContract:
 
     def test_every_trial_comes_back_once(self, pool: Pool, card: ModelCard) -> None:
         trials = [make_trial(card, rate, layer) for rate in RATES for layer in (0, 1)]
-        waiting, results = [Batch(trials=(trial,), microbatch=8) for trial in trials], []
+        waiting = [Batch(trials=(trial,), microbatch=8) for trial in trials]
+        results: list[TrialResult] = []
         while waiting or len(results) < len(trials):
             while waiting and pool.free_calls():
                 pool.submit(waiting.pop())

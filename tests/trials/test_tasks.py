@@ -1,7 +1,12 @@
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
+import pyarrow as pa
 import pytest
+from pyarrow import csv as arrow_csv
+from pyarrow import json as arrow_json
+from pyarrow import parquet
 
 from tests.conftest import write_rows
 from trials.errors import TaskError
@@ -13,6 +18,10 @@ EPISODES = TaskSettings(name="episodes", validation_size=30, test_size=40, seed=
 
 def sst2(folder: Path, validation_size: int = 20, test_size: int | None = None) -> TaskSettings:
     return TaskSettings(name="sst2", path=str(folder), validation_size=validation_size, test_size=test_size)
+
+
+def write_json_rows(table: pa.Table, path: Path) -> None:
+    write_rows(path, table.to_pylist())
 
 
 def texts(task: Task, split: str) -> set[str]:
@@ -63,14 +72,15 @@ def test_a_test_size_of_zero_leaves_no_test_split(cache: Path) -> None:
 
 @pytest.mark.parametrize("extension", ["csv", "parquet", "jsonl"])
 def test_rows_are_read_from_any_of_the_formats(sst2_folder: Path, tmp_path: Path, cache: Path, extension: str) -> None:
-    import pandas
-
-    frame = pandas.read_json(sst2_folder / "train.jsonl", lines=True)
-    (tmp_path / "other").mkdir()
+    table = arrow_json.read_json(sst2_folder / "train.jsonl")
     path = tmp_path / "other" / f"train.{extension}"
-    writers = {"csv": frame.to_csv, "parquet": frame.to_parquet, "jsonl": frame.to_json}
-    options = {"csv": {"index": False}, "parquet": {}, "jsonl": {"orient": "records", "lines": True}}
-    writers[extension](path, **options[extension])  # type: ignore[operator]
+    path.parent.mkdir()
+    writers: dict[str, Callable[[pa.Table, Path], None]] = {
+        "csv": arrow_csv.write_csv,
+        "parquet": parquet.write_table,
+        "jsonl": write_json_rows,
+    }
+    writers[extension](table, path)
     original, same = (load_task(sst2(folder), cache) for folder in (sst2_folder, path.parent))
     assert original.fingerprint == same.fingerprint
 

@@ -1,0 +1,23 @@
+"""Run every benchmark in a process of its own and keep its document under ``results/``."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+FOLDER = Path(__file__).parent
+PARTS = {"__init__", "__main__", "document"}
+
+
+def main() -> None:
+    """One JSON file for each benchmark."""
+    (FOLDER / "results").mkdir(exist_ok=True)
+    for path in sorted(FOLDER.glob("*.py")):
+        if path.stem not in PARTS:
+            command = [sys.executable, "-m", f"tests.benchmarks.{path.stem}"]
+            printed = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True).stdout
+            (FOLDER / "results" / f"{path.stem}.json").write_text(printed, encoding="utf-8")
+            print(printed)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,54 @@
+"""The JSON document that every benchmark prints."""
+
+from __future__ import annotations
+
+import json
+import os
+import platform
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import psutil
+
+from trials.versions import package_version
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Line:
+    """One measured figure.
+
+    Attributes:
+        name: What was measured.
+        value: The figure.
+        unit: Its unit, ``""`` for a count or ratio.
+        target: What was asked for; None where nothing was.
+        met: Whether the figure reaches it; None without a target.
+    """
+
+    name: str
+    value: float
+    unit: str
+    target: float | None = None
+    met: bool | None = None
+
+
+def at_most(name: str, value: float, unit: str, target: float) -> Line:
+    """A figure that must not be above its target."""
+    return Line(name=name, value=value, unit=unit, target=target, met=value <= target)
+
+
+def machine() -> dict[str, Any]:
+    """What the figures were measured on."""
+    return {
+        "processor": platform.processor() or platform.machine(),
+        "cores": os.cpu_count(),
+        "memory_gib": round(psutil.virtual_memory().total / 2**30, 1),
+        "python": platform.python_version(),
+        "versions": {name: package_version(name) for name in ("clipsweep", "torch", "transformers", "ray")},
+    }
+
+
+def print_document(measure: Callable[[], Sequence[Line]]) -> None:
+    """Measure and print."""
+    print(json.dumps({"machine": machine(), "lines": [asdict(line) for line in measure()]}, indent=1))
