@@ -8,7 +8,7 @@ import plotly.graph_objects as go
 from plotly.colors import sample_colorscale
 
 from analysis.table import Row
-from analysis.winners import Point, group_points, pick, point_score
+from analysis.winners import Point, group_points, mean_accuracy, pick
 
 HEIGHT_PX = 360
 PLOT_CONFIG = {"responsive": True, "displaylogo": False, "displayModeBar": False}
@@ -32,13 +32,13 @@ def _panel(points: Sequence[Point], rows: Mapping[str, Row]) -> go.Figure:
         line = sorted((point for point in clipped if point.layer == layer), key=lambda point: point.clip_rate)
         figure.add_scatter(
             x=[f"{point.clip_rate:g}" for point in line],
-            y=[point_score(point, rows) for point in line],
+            y=[mean_accuracy(point.trial_ids, rows) for point in line],
             name=f"layer {layer}",
             mode="lines+markers",
             line={"color": color},
             hovertemplate="clip rate %{x}: %{y:.4f}",
         )
-    baseline = next((point_score(point, rows) for point in points if point.layer is None), None)
+    baseline = next((mean_accuracy(point.trial_ids, rows) for point in points if point.layer is None), None)
     if baseline is not None:
         figure.add_scatter(
             x=[rates[0], rates[-1]],
@@ -52,7 +52,7 @@ def _panel(points: Sequence[Point], rows: Mapping[str, Row]) -> go.Figure:
     if best is not None:
         figure.add_scatter(
             x=[f"{best.clip_rate:g}"],
-            y=[point_score(best, rows)],
+            y=[mean_accuracy(best.trial_ids, rows)],
             name=f"best: layer {best.layer} at {best.clip_rate:g}" if best.clip_rate else "best: untouched",
             mode="markers",
             marker={"symbol": "star", "size": 16, "color": "#d62728", "line": {"color": "white", "width": 1}},

@@ -56,7 +56,8 @@ def write_report(path: Path, facts: ReportFacts, points: Sequence[Point], rows: 
         {"title": title, "html": figure.to_html(full_html=False, include_plotlyjs=False, config=PLOT_CONFIG)}
         for title, figure in figure_panels(points, rows)
     ]
-    failed = [row for row in rows.values() if row["state"] == TrialState.FAILED.value]
+    mine = {each for point in points for each in (*point.trial_ids, *point.test_ids, *point.baseline_test_ids)}
+    failed = [row for key, row in rows.items() if key in mine and row["state"] == TrialState.FAILED.value]
     page = environment.get_template("report.html").render(
         study=facts.study,
         facts=facts.facts,

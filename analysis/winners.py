@@ -49,7 +49,7 @@ class Gain:
         estimate: Mean of the paired differences, as a fraction.
         low: Lower end of the 95 % bootstrap interval.
         high: Upper end.
-        p_value: Exact McNemar test over all pairs of outcomes, two-sided.
+        p_value: Exact sign test over examples, two-sided; with one demonstration seed it is McNemar's.
         split: Where it was measured.
     """
 
@@ -68,6 +68,7 @@ class Winner:
         point: The winner.
         score: Its validation accuracy, averaged over demonstration seeds.
         baseline_score: The same for its baseline.
+        test_scores: Mean test accuracy of both, once that has run.
         gain: On test where that has been run, else on validation.
         rows: Stored rows of the first demonstration seed: ``winner``, ``baseline``, ``winner_test``, ``baseline_test``.
         considered: Distinct trials that the winner was picked from.
@@ -76,24 +77,30 @@ class Winner:
     point: Point
     score: float
     baseline_score: float
+    test_scores: tuple[float, float] | None
     gain: Gain
     rows: dict[str, Row | None]
     considered: int
 
 
-def point_score(point: Point, rows: Mapping[str, Row]) -> float | None:
-    """Mean validation accuracy over demonstration seeds; None unless all of them are complete."""
-    found = [rows.get(trial_id) for trial_id in point.trial_ids]
-    if not all(row and row["state"] == TrialState.COMPLETE.value for row in found):
+def mean_accuracy(trial_ids: Sequence[str], rows: Mapping[str, Row]) -> float | None:
+    """Mean accuracy over demonstration seeds; None unless there are some and all are complete."""
+    found = [rows[trial_id] for trial_id in trial_ids if is_complete(rows.get(trial_id))]
+    if not found or len(found) < len(trial_ids):
         return None
-    return float(np.mean([row["accuracy"] for row in found if row]))
+    return float(np.mean([row["accuracy"] for row in found]))
+
+
+def is_complete(row: Row | None) -> bool:
+    """Whether a trial has a row with scores."""
+    return row is not None and row["state"] == TrialState.COMPLETE.value
 
 
 def pick(points: Iterable[Point], rows: Mapping[str, Row]) -> Point | None:
     """The point with the best mean score; of equals the first in the study's order, as in the paper's Algorithm 1."""
     best, best_score = None, -1.0
     for point in points:
-        score = point_score(point, rows)
+        score = mean_accuracy(point.trial_ids, rows)
         if score is not None and score > best_score:
             best, best_score = point, score
     return best
@@ -102,18 +109,18 @@ def pick(points: Iterable[Point], rows: Mapping[str, Row]) -> Point | None:
 def find_winner(points: Sequence[Point], rows: Mapping[str, Row]) -> Winner | None:
     """Pick the winner of ``points`` and measure its gain; None while no point, or no baseline, is complete."""
     point = pick(points, rows)
-    if point is None or any(trial_id not in rows for trial_id in point.baseline_ids):
+    baseline_score = None if point is None else mean_accuracy(point.baseline_ids, rows)
+    if point is None or baseline_score is None:
         return None
-    tested = bool(point.test_ids) and all(
-        trial_id in rows and rows[trial_id]["state"] == TrialState.COMPLETE.value
-        for trial_id in (*point.test_ids, *point.baseline_test_ids)
-    )
+    test_score = mean_accuracy(point.test_ids, rows)
+    baseline_test_score = mean_accuracy(point.baseline_test_ids, rows)
+    tested = None if test_score is None or baseline_test_score is None else (test_score, baseline_test_score)
     pairs = (point.test_ids, point.baseline_test_ids) if tested else (point.trial_ids, point.baseline_ids)
-    baseline = [rows[trial_id]["accuracy"] for trial_id in point.baseline_ids]
     return Winner(
         point=point,
-        score=point_score(point, rows) or 0.0,
-        baseline_score=float(np.mean(baseline)),
+        score=mean_accuracy(point.trial_ids, rows) or 0.0,
+        baseline_score=baseline_score,
+        test_scores=tested,
         gain=measure_gain(*([rows[trial_id] for trial_id in ids] for ids in pairs)),
         rows={
             "winner": rows[point.trial_ids[0]],
@@ -121,7 +128,7 @@ def find_winner(points: Sequence[Point], rows: Mapping[str, Row]) -> Winner | No
             "winner_test": rows[point.test_ids[0]] if tested else None,
             "baseline_test": rows[point.baseline_test_ids[0]] if tested else None,
         },
-        considered=len({trial_id for one in points for trial_id in one.trial_ids if trial_id in rows}),
+        considered=len({each for one in points for each in one.trial_ids if is_complete(rows.get(each))}),
     )
 
 
@@ -142,7 +149,9 @@ def find_winners(points: Sequence[Point], rows: Mapping[str, Row]) -> dict[tuple
 
 
 def measure_gain(clipped: Sequence[Row], baseline: Sequence[Row]) -> Gain:
-    """Paired gain: percentile bootstrap over examples, exact McNemar over outcomes (both from scipy).
+    """Paired gain over examples: percentile bootstrap and exact sign test (both from scipy).
+
+    An example counts once however many demonstration seeds there are: its differences are averaged first.
 
     Args:
         clipped: A row for each demonstration seed, over the same examples.
@@ -163,7 +172,7 @@ def measure_gain(clipped: Sequence[Row], baseline: Sequence[Row]) -> Gain:
             rng=np.random.default_rng(0),
         )
         low, high = map(float, resampled.confidence_interval)
-    gained, lost = int(np.sum(ours > theirs)), int(np.sum(ours < theirs))
+    gained, lost = int(np.sum(differences > 0)), int(np.sum(differences < 0))
     p_value = stats.binomtest(gained, gained + lost).pvalue if gained + lost else 1.0
     return Gain(
         estimate=float(differences.mean()), low=low, high=high, p_value=float(p_value), split=clipped[0]["split"]

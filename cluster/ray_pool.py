@@ -2,25 +2,29 @@
 
 from __future__ import annotations
 
+import itertools
 import logging
+import math
 import os
 from collections import deque
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
 import ray
-from ray.exceptions import RayActorError, RayTaskError
+from ray.exceptions import RayActorError, RayError
 
 from cluster.pool import CALLS_PER_REPLICA, Pool
 from cluster.replica import Batch, Replica, ReplicaSettings
-from trials.errors import ClipsweepError, PoolError
+from trials.errors import ClipsweepError, PoolError, SpecError
 from trials.values import Trial, TrialResult, TrialState
-from trials.versions import package_version
+from trials.versions import recorded_versions
 
 DEATHS_ALLOWED = 3
 OBJECT_STORE_BYTES = 150 * 2**20
-PLACEMENT_TIMEOUT_S = 300
+START_TIMEOUT_S = 1800
+GRACE_S = 60
 log = logging.getLogger(__name__)
 
 
@@ -49,7 +53,7 @@ class _Worker:
 
     name: str
     actor: Any
-    about: dict[str, str]
+    about: dict[str, str] = field(default_factory=dict)
     calls: dict[Any, Batch] = field(default_factory=dict)
 
 
@@ -62,7 +66,7 @@ def connect(settings: ClusterSettings) -> None:
     address = settings.address or os.environ.get("RAY_ADDRESS")
     common: dict[str, Any] = {"log_to_driver": False, "logging_level": logging.ERROR, "ignore_reinit_error": True}
     if address is None:
-        ray.init(include_dashboard=False, object_store_memory=OBJECT_STORE_BYTES, **common)
+        ray.init(address="local", include_dashboard=False, object_store_memory=OBJECT_STORE_BYTES, **common)
         return
     try:
         ray.init(address=address, **common)
@@ -75,158 +79,199 @@ def connect(settings: ClusterSettings) -> None:
 class RayPool(Pool):
     """At most two calls in flight for each replica; a dead replica is replaced and its trials run elsewhere.
 
-    The trials of a dead replica run again one by one. A trial that was running at three deaths is failed.
+    The trials of a dead replica run again one by one. A trial that was running at three deaths is failed. Replicas
+    that are still loading join when they are ready.
     """
 
     def __init__(self, settings: ReplicaSettings, cluster: ClusterSettings) -> None:
-        """Start the replicas and wait until each has loaded its model.
+        """Start the replicas and wait for the first, and a little longer for the others.
 
         Raises:
-            PoolError: The cluster does not have what was asked for, or does not give it in time.
+            SpecError: The cluster does not have what was asked for.
+            PoolError: No cluster at the address, or no replica starts.
             ClipsweepError: A replica refused its checkpoint or rows.
         """
         self._started_ray = not ray.is_initialized()
         self._workers: list[_Worker] = []
+        self._loading: dict[Any, _Worker] = {}
         self._retry: deque[Batch] = deque()
         self._failed: list[TrialResult] = []
         self._deaths: dict[str, int] = {}
-        self._numbers = iter(range(10**9))
+        self._numbers = itertools.count()
         self._settings = settings
         try:
             connect(cluster)
-            gpus, n_replicas = fit_replicas(cluster, ray.cluster_resources())
+            nodes = [node["Resources"] for node in ray.nodes() if node["Alive"]]
+            gpus, n_replicas = fit_replicas(cluster, nodes)
             self._actor_class = ray.remote(num_cpus=cluster.cpus_per_replica, num_gpus=gpus, max_restarts=0)(Replica)
-            self._workers = self._start(n_replicas)
+            for _ in range(n_replicas):
+                self._start_one()
+            self._await_first()
         except BaseException:
             self.close()
             raise
 
     def free_calls(self) -> int:
         """How many batches can be submitted now; trials of a dead replica go first."""
-        free = sum(CALLS_PER_REPLICA - len(worker.calls) for worker in self._workers)
-        return max(0, free - len(self._retry))
+        return max(0, self._room() - len(self._retry))
 
     def submit(self, batch: Batch) -> None:
         """Send a batch to the replica with the fewest calls."""
-        worker = min(self._workers, key=lambda worker: len(worker.calls))
-        if len(worker.calls) >= CALLS_PER_REPLICA:
+        if not self._room():
             raise PoolError("no call is free; collect results before submitting more.")
+        worker = min(self._workers, key=lambda worker: len(worker.calls))
         worker.calls[worker.actor.evaluate.remote(batch)] = batch
 
     def collect(self, timeout_s: float) -> list[TrialResult]:
         """Wait for the first batch to finish; replaces replicas that died meanwhile."""
-        refs = [ref for worker in self._workers for ref in worker.calls]
+        if not self._workers and not self._loading:
+            raise PoolError("no replica is left. What is finished is stored; run again to resume.")
+        refs = [*self._loading, *(ref for worker in self._workers for ref in worker.calls)]
         done, _ = ray.wait(refs, num_returns=1, timeout=timeout_s) if refs else ([], [])
-        results = [result for ref in done for result in self._take(ref)]
-        while self._retry and sum(CALLS_PER_REPLICA - len(worker.calls) for worker in self._workers):
+        results: list[TrialResult] = []
+        for ref in done:
+            if ref in self._loading:
+                self._admit(ref)
+            else:
+                results += self._take(ref)
+        while self._retry and self._room():
             self.submit(self._retry.popleft())
         failed, self._failed = self._failed, []
         return results + failed
 
     def replicas(self) -> list[dict[str, str]]:
-        """Name, node and device of each live replica."""
+        """Name, node, process and device of each live replica."""
         return [worker.about for worker in self._workers]
-
-    def running(self, trial_id: str) -> dict[str, str] | None:
-        """The replica whose current call holds a trial; None if it waits or is done."""
-        for worker in self._workers:
-            current = next(iter(worker.calls.values()), None)
-            if current and any(trial.trial_id == trial_id for trial in current.trials):
-                return worker.about
-        return None
 
     def close(self) -> None:
         """End the actors, and Ray itself where this pool started it."""
-        for worker in self._workers:
+        for worker in [*self._workers, *self._loading.values()]:
             ray.kill(worker.actor)
-        self._workers = []
+        self._workers, self._loading = [], {}
         if self._started_ray:
             ray.shutdown()
 
-    def _start(self, count: int) -> list[_Worker]:
-        """Start actors and wait for their models."""
-        names = [f"replica-{next(self._numbers)}" for _ in range(count)]
-        actors = [self._actor_class.remote(self._settings, name) for name in names]
-        loading = [actor.describe.remote() for actor in actors]
-        _, waiting = ray.wait(loading, num_returns=count, timeout=PLACEMENT_TIMEOUT_S)
-        if waiting:
-            raise PoolError(
-                f"{len(waiting)} of {count} replicas did not start within {PLACEMENT_TIMEOUT_S} s. "
-                f"Ask for fewer with --replicas, or free the cluster's GPUs and cores."
-            )
+    def _room(self) -> int:
+        return sum(CALLS_PER_REPLICA - len(worker.calls) for worker in self._workers)
+
+    def _start_one(self) -> None:
+        """Ask for an actor; it counts once its model is loaded."""
+        name = f"replica-{next(self._numbers)}"
+        actor = self._actor_class.remote(self._settings, name)
+        self._loading[actor.describe.remote()] = _Worker(name=name, actor=actor)
+
+    def _await_first(self) -> None:
+        """Wait until one replica is ready, then a grace period for all."""
+        for count, patience_s in ((1, START_TIMEOUT_S), (len(self._loading), GRACE_S)):
+            ready, _ = ray.wait(list(self._loading), num_returns=count, timeout=patience_s)
+            if not ready:
+                raise PoolError(
+                    f"no replica was ready within {START_TIMEOUT_S} s. Look whether the cluster's GPUs and cores are "
+                    f"free ('ray status'), or ask for less with --replicas."
+                )
+        for ref in ready:
+            self._admit(ref)
+        if not self._workers:
+            raise PoolError("no replica could load its model; the reasons stand above.")
+
+    def _admit(self, ref: Any) -> None:
+        """Take a replica that has loaded its model, or hear why it could not.
+
+        Raises:
+            ClipsweepError: It refused its checkpoint or rows.
+        """
+        worker = self._loading.pop(ref)
         try:
-            about = [ray.get(ref) for ref in loading]
-        except RayActorError as error:
-            cause = _cause(error)
-            raise cause or PoolError(f"a replica died while loading its model: {error}") from error
-        triples = zip(names, actors, about, strict=True)
-        return [_Worker(name=name, actor=actor, about=facts) for name, actor, facts in triples]
+            worker.about = ray.get(ref)
+        except RayError as error:
+            if (refusal := _refusal(error)) is not None:
+                raise refusal from error
+            log.warning("%s died while loading its model: %s", worker.name, _last_line(error))
+            return
+        self._workers.append(worker)
 
     def _take(self, ref: Any) -> list[TrialResult]:
-        worker = next(worker for worker in self._workers if ref in worker.calls)
+        """Results of a finished call; where it failed, its trials run again."""
+        worker = next((worker for worker in self._workers if ref in worker.calls), None)
+        if worker is None:  # its replica died, and an earlier result of the same wait said so
+            return []
         try:
             results: list[TrialResult] = ray.get(ref)
         except RayActorError as error:
             self._replace(worker, error)
             return []
+        except RayError as error:  # the result was lost on its way, with its node or for lack of memory
+            self._run_again(worker.calls.pop(ref), worker, error)
+            return []
         del worker.calls[ref]
         return results
 
-    def _replace(self, dead: _Worker, error: RayActorError) -> None:
-        """Queue a dead replica's trials one by one, fail those that killed too many, start another replica."""
-        batches = list(dead.calls.values())
+    def _replace(self, dead: _Worker, error: RayError) -> None:
+        """Queue a dead replica's trials and ask for another replica."""
+        log.warning("%s died (%s); its %d calls run elsewhere", dead.name, _last_line(error), len(dead.calls))
         self._workers.remove(dead)
-        log.warning("%s died (%s); its %d calls run elsewhere", dead.name, _first_line(error), len(batches))
-        for number, batch in enumerate(batches):
-            for trial in batch.trials:
-                if number == 0:
-                    self._deaths[trial.trial_id] = self._deaths.get(trial.trial_id, 0) + 1
-                if self._deaths.get(trial.trial_id, 0) >= DEATHS_ALLOWED:
-                    self._failed.append(_killer(trial, batch.microbatch, dead, error))
-                else:
-                    self._retry.append(Batch(trials=(trial,), microbatch=batch.microbatch))
-        try:
-            self._workers += self._start(1)
-        except ClipsweepError as refusal:
-            if not self._workers:
-                raise PoolError(f"the last replica died and no other starts: {refusal}") from refusal
-            log.warning("%s is not replaced: %s", dead.name, refusal)
+        ray.kill(dead.actor)  # one that is merely out of reach would keep its GPU
+        for number, batch in enumerate(dead.calls.values()):
+            self._run_again(batch, dead, error, charged=number == 0)
+        self._start_one()
+
+    def _run_again(self, batch: Batch, worker: _Worker, error: RayError, *, charged: bool = True) -> None:
+        """Queue a batch's trials one by one; fail those that were running at too many deaths."""
+        for trial in batch.trials:
+            deaths = self._deaths[trial.trial_id] = self._deaths.get(trial.trial_id, 0) + charged
+            if deaths >= DEATHS_ALLOWED:
+                self._failed.append(_killer(trial, batch.microbatch, worker, error))
+            else:
+                self._retry.append(Batch(trials=(trial,), microbatch=batch.microbatch))
 
 
-def fit_replicas(cluster: ClusterSettings, resources: dict[str, float]) -> tuple[float, int]:
-    """GPUs of each replica and how many replicas fit on the cluster.
+def fit_replicas(cluster: ClusterSettings, nodes: Sequence[Mapping[str, float]]) -> tuple[float, int]:
+    """GPUs of each replica, and how many replicas to start.
+
+    Args:
+        cluster: What was asked for.
+        nodes: Resources of each node, as Ray names them: ``CPU``, ``GPU``, ``memory`` in bytes.
 
     Raises:
-        PoolError: More was asked for than there is.
+        SpecError: More was asked for than there is.
     """
-    cpus, gpus = int(resources.get("CPU", 0)), resources.get("GPU", 0.0)
-    share = cluster.gpus_per_replica if gpus else 0.0
-    room = cpus // cluster.cpus_per_replica
-    if share:
-        room = min(room, int(gpus / share + 1e-6))
+    share = cluster.gpus_per_replica if any(node.get("GPU") for node in nodes) else 0.0
+    room = sum(_node_room(node, cluster.cpus_per_replica, share) for node in nodes)
     wanted = cluster.replicas
     if wanted is None:
-        held = room if share else int(resources.get("memory", 0) // cluster.bytes_per_replica)
-        wanted = min(room, max(1, held))
+        held = sum(int(node.get("memory", 0) // cluster.bytes_per_replica) for node in nodes)
+        wanted = room if share else min(room, max(1, held))
     if wanted < 1 or wanted > room:
-        raise PoolError(
+        cpus, gpus = (sum(node.get(kind, 0) for node in nodes) for kind in ("CPU", "GPU"))
+        raise SpecError(
             f"cluster.replicas asks for {max(wanted, 1)} replicas with {cluster.cpus_per_replica} CPU cores and "
-            f"{share:g} GPUs each; the cluster has {cpus} cores and {gpus:g} GPUs, which is room for {room}. "
+            f"{share:g} GPUs each; the cluster has {cpus:g} cores and {gpus:g} GPUs, which is room for {room}. "
             f"Lower --replicas or what each is given; --replicas 0 runs in this process."
         )
     return share, wanted
 
 
-def _cause(error: RayActorError) -> ClipsweepError | None:
-    """The refusal behind an actor that died in its constructor."""
-    cause = getattr(error, "cause", None) or error.__cause__
-    if isinstance(cause, RayTaskError):
-        cause = cause.cause
+def _node_room(node: Mapping[str, float], cpus: int, share: float) -> int:
+    """Replicas that fit on one node: a share of a GPU is never cut from two."""
+    room = int(node.get("CPU", 0) // cpus)
+    if not share:
+        return room
+    gpus = int(node.get("GPU", 0))
+    return min(room, gpus * int(1 / share + 1e-6) if share <= 1 else gpus // math.ceil(share))
+
+
+def _refusal(error: RayError) -> ClipsweepError | None:
+    """Our own error behind an actor that died in its constructor.
+
+    Ray keeps the constructor's ``RayTaskError`` as the first argument of its ``ActorDiedError``.
+    """
+    behind = error.args[0] if error.args else None
+    cause = getattr(behind, "cause", None)
     return cause if isinstance(cause, ClipsweepError) else None
 
 
-def _first_line(error: Exception) -> str:
-    return (str(error).strip().splitlines() or [type(error).__name__])[0]
+def _last_line(error: Exception) -> str:
+    return (str(error).strip().splitlines() or [type(error).__name__])[-1].strip()
 
 
 def _killer(trial: Trial, microbatch: int, dead: _Worker, error: Exception) -> TrialResult:
@@ -240,9 +285,9 @@ def _killer(trial: Trial, microbatch: int, dead: _Worker, error: Exception) -> T
         replica=dead.name,
         node=dead.about["node"],
         device=dead.about["device"],
-        error=f"{DEATHS_ALLOWED} replicas died while running this trial; the last: {_first_line(error)}",
+        error=f"{DEATHS_ALLOWED} replicas died while running this trial; the last: {_last_line(error)}",
         traceback=str(error),
         started_at=now,
         finished_at=now,
-        versions={name: package_version(name) for name in ("clipsweep", "torch", "transformers", "ray")},
+        versions=recorded_versions(),
     )

@@ -23,7 +23,7 @@ from trials.prompts import Prompts, encode_prompts
 from trials.scoring import score_labels
 from trials.tasks import load_task
 from trials.values import ModelSettings, PromptSet, TaskSettings, Trial, TrialResult, TrialState
-from trials.versions import package_version
+from trials.versions import recorded_versions
 
 PROMPT_SETS_KEPT = 8
 
@@ -130,5 +130,5 @@ class Replica:
             device=self._device,
             started_at=started_at,
             finished_at=datetime.now(UTC),
-            versions={name: package_version(name) for name in ("clipsweep", "torch", "transformers", "ray")},
+            versions=recorded_versions(),
         )

@@ -24,7 +24,7 @@ from orchestrator.prepare import reopen
 from orchestrator.progress import format_seconds
 from orchestrator.session import Outcome, plan_study, run_study, write_study_report
 from orchestrator.study import load_study
-from orchestrator.summary import SUMMARY_COLUMNS, describe_winner, read_status
+from orchestrator.summary import NO_WINNER, SUMMARY_COLUMNS, describe_winner, read_status
 from trials.errors import ClipsweepError, PoolError, StoreError
 from trials.files import default_cache
 
@@ -58,17 +58,22 @@ def _refusing(command: Callable[P, None]) -> Callable[P, None]:
     def wrapped(*args: P.args, **kwargs: P.kwargs) -> None:
         try:
             command(*args, **kwargs)
-        except (PoolError, StoreError) as error:
-            _fail(error, FAILED)
         except ClipsweepError as error:
-            _fail(error, BAD_INPUT)
+            _fail(error, FAILED if isinstance(error, PoolError | StoreError) else BAD_INPUT)
+        except OSError as error:  # a folder that cannot be written, a full disk
+            _fail(error, FAILED)
 
     return wrapped
 
 
-def _fail(error: ClipsweepError, code: int) -> NoReturn:
-    errors.print(f"[bold red]error[/]: {error}", markup=True, highlight=False, soft_wrap=True)
+def _fail(error: Exception, code: int) -> NoReturn:
+    _tell(f"error: {error}")
     raise typer.Exit(code)
+
+
+def _tell(message: str) -> None:
+    """Print a message on standard error as it is: no markup, no wrapping."""
+    errors.print(message, markup=False, highlight=False, soft_wrap=True)
 
 
 def _print_json(document: Any) -> None:
@@ -113,13 +118,10 @@ def _report_run(outcome: Outcome, as_json: bool) -> NoReturn:
         typer.echo(describe_winner(opened, rows))
         typer.echo(f"report    {outcome.report}")
     if outcome.interrupted:
-        errors.print(f"interrupted; everything finished is stored. Resume with: {outcome.command}", highlight=False)
+        _tell(f"interrupted; everything finished is stored. Resume with: {outcome.command}")
         raise typer.Exit(INTERRUPTED)
     if outcome.failed:
-        errors.print(
-            f"{outcome.failed} trials failed; see 'clipsweep results {opened.folder}'. Running again retries them.",
-            highlight=False,
-        )
+        _tell(f"{outcome.failed} trials failed; see 'clipsweep results {opened.folder}'. Running again retries them.")
         raise typer.Exit(FAILED)
     raise typer.Exit(0)
 
@@ -146,13 +148,13 @@ def best(folder: Folder, as_json: AsJson = False) -> None:
     """The winner, its baseline and its gain."""
     opened = reopen(folder)
     rows = opened.table.latest()
-    if not as_json:
-        typer.echo(describe_winner(opened, rows))
-        return
     points = opened.points()
     winner = find_winner(points, rows)
+    if winner is not None and not as_json:
+        typer.echo(describe_winner(opened, rows))
+        return
     if winner is None:
-        errors.print("no winner yet: it needs a complete baseline and one more complete trial")
+        _tell(NO_WINNER)
         raise typer.Exit(FAILED)
     _print_json(winners_document(winner, find_winners(points, rows), jsonable))
 

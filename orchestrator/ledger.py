@@ -74,10 +74,11 @@ class Ledger:
     def flush(self) -> list[Row]:
         """Put what waits on disk; returns it."""
         self._flushed_at = time.monotonic()
-        flushed, self._waiting = self._waiting, []
+        flushed = self._waiting
         if flushed:
             self._opened.table.append(flushed)
             self._rows |= {row["trial_id"]: row for row in flushed}
+        self._waiting = []
         return flushed
 
     def _write_log(self, result: TrialResult, attempt: int) -> str | None:

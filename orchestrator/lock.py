@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import platform
+import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
@@ -42,11 +43,20 @@ def study_lock(folder: Path) -> Iterator[None]:
         yield
     finally:
         lock.release()
+        _leave_no_empty_folder(folder)
+
+
+def _leave_no_empty_folder(folder: Path) -> None:
+    """Remove what locking made where no study came of it: replicas could not be had, say."""
+    if not (folder / "study.yaml").exists() and {path.name for path in folder.iterdir()} <= {".lock", ".holder.json"}:
+        shutil.rmtree(folder)
 
 
 def is_locked(folder: Path) -> bool:
     """Whether a process runs the study now."""
     if not (folder / ".lock").exists():
+        return False
+    if not os.access(folder / ".lock", os.W_OK):  # a study shared for reading: who holds it cannot be known
         return False
     lock = FileLock(folder / ".lock")
     try:

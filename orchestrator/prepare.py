@@ -136,13 +136,20 @@ def prepare(study: Study, folder: Path, cache: Path) -> Prepared:
         split_sizes={split: len(rows) for split, rows in task.splits.items()},
         shared_texts=task.shared_texts,
     )
-    table = ResultsTable(folder)
-    rows = table.read()
-    if rows:
-        _check_against(folder, study, identity, rows)
     resolved = _resolve_microbatch(study, folder)
-    opened = OpenStudy(study=resolved, folder=folder, identity=identity, space=space, table=table)
+    opened = OpenStudy(study=resolved, folder=folder, identity=identity, space=space, table=ResultsTable(folder))
+    recheck(opened)
     return Prepared(opened=opened, checkpoint=checkpoint, task=task)
+
+
+def recheck(opened: OpenStudy) -> None:
+    """Look again, now that the study is locked, whether its folder still fits.
+
+    Raises:
+        StudyError: Another study was run there meanwhile.
+    """
+    if rows := opened.table.read():
+        _check_against(opened.folder, opened.study, opened.identity, rows)
 
 
 def check_trials(prepared: Prepared, specs: Iterable[TrialSpec]) -> None:

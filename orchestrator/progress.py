@@ -63,7 +63,7 @@ class Progress:
         self._status.replicas = list(replicas)
         self._began = time.monotonic()
         devices = ", ".join(f"{replica['name']} on {replica['device']}" for replica in replicas)
-        self._console.print(f"{len(replicas)} replicas: {devices}", highlight=False)
+        self.say(f"{len(replicas)} replicas: {devices}")
         if self._console.is_terminal:
             columns = (BarColumn(), MofNCompleteColumn(), TextColumn("{task.description}"))
             self._bar = RichProgress(*columns, console=self._console)
@@ -91,21 +91,24 @@ class Progress:
             )
         elif ran and now - self._line_at >= LINE_SECONDS:
             self._line_at = now
-            self._console.print(f"{status.done}/{status.total} trials, {self._words()}", highlight=False)
+            self._console.print(
+                f"{status.done}/{status.total} trials, {self._words()}", markup=False, highlight=False, soft_wrap=True
+            )
         if now - self._file_at >= FILE_SECONDS:
             self._file_at = now
             self._write()
 
     def say(self, message: str) -> None:
         """Print a line above the bar."""
-        self._console.print(message, highlight=False)
+        self._console.print(message, markup=False, highlight=False, soft_wrap=True)
 
     def close(self) -> None:
         """Take the bar down and leave the last numbers in the folder."""
         if self._bar is not None:
             self._bar.stop()
         self._status.running, self._status.seconds_left = 0, None
-        self._write()
+        if self._status.replicas:
+            self._write()
 
     def _words(self) -> str:
         status = self._status

@@ -97,9 +97,11 @@ class RunLoop:
                 self._progress.add_to_total(len(self._ledger.missing(proposals)))
                 self.drive(FixedDriver(proposals))
         finally:
-            self._ledger.flush()
-            if self._pool is not None:
-                self._pool.close()
+            try:
+                self._ledger.flush()
+            finally:
+                if self._pool is not None:
+                    self._pool.close()
 
     def drive(self, driver: Driver) -> None:
         """Run one driver to its end, or until interrupted and nothing is in flight."""
@@ -131,7 +133,7 @@ class RunLoop:
             self._pool = self._start_pool()
             self._interrupt.listen()
             self._progress.started(self._pool.replicas())
-        while self._pool is not None and self._queue and self._pool.free_calls():
+        while self._pool is not None and self._queue and self._pool.free_calls() and not self._interrupt.requested:
             self._pool.submit(self._next_batch())
 
     def _admit(self, driver: Driver, proposal: Proposal) -> None:

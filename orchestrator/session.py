@@ -17,13 +17,12 @@ from cluster.pool import Pool
 from cluster.replica import ReplicaSettings
 from orchestrator.ledger import Ledger
 from orchestrator.lock import study_lock
-from orchestrator.prepare import OpenStudy, Prepared, check_trials, default_folder, prepare, write_study
+from orchestrator.prepare import OpenStudy, Prepared, check_trials, default_folder, prepare, recheck, write_study
 from orchestrator.progress import Progress
 from orchestrator.run import Interrupt, RunLoop
 from orchestrator.space import Proposal
 from orchestrator.study import Study
-from orchestrator.summary import report_facts
-from trials.values import TrialState
+from orchestrator.summary import failed_trials, report_facts
 
 MEMORY_PER_WEIGHT_BYTE = 3
 
@@ -54,25 +53,34 @@ def run_study(study: Study, folder: Path | None, cache: Path, console: Console) 
         ClipsweepError: Bad input, a busy study, or replicas that cannot be had.
     """
     prepared = prepare(study, folder or default_folder(study), cache)
-    opened = prepared.opened
-    missing = Ledger(opened).missing(every_proposal(opened))
-    check_trials(prepared, (proposal.spec for proposal in missing.values()))
-    with study_lock(opened.folder):
+    check_trials(prepared, (proposal.spec for proposal in missing_proposals(prepared.opened)))
+    with study_lock(prepared.opened.folder):
+        opened = prepared.opened
+        recheck(opened)
         ledger = Ledger(opened)
-        write_study(opened)
         progress = _open_progress(opened, ledger, console)
         interrupt = Interrupt(progress.say)
         with interrupt.watched():
             try:
-                RunLoop(opened, ledger, lambda: start_pool(prepared, cache), progress, interrupt).run()
+                RunLoop(opened, ledger, lambda: _start(prepared, cache), progress, interrupt).run()
+                write_study(opened)
             except KeyboardInterrupt:
                 interrupt.requested = True
             finally:
                 progress.close()
         report = write_study_report(opened)
-    failed = sum(row["state"] == TrialState.FAILED.value for row in ledger.rows.values())
-    command = shlex.join(["clipsweep", *sys.argv[1:]])
-    return Outcome(opened=opened, report=report, interrupted=interrupt.requested, failed=failed, command=command)
+    return Outcome(
+        opened=opened,
+        report=report,
+        interrupted=interrupt.requested,
+        failed=len(failed_trials(opened, ledger.rows)),
+        command=shlex.join(["clipsweep", *sys.argv[1:]]),
+    )
+
+
+def missing_proposals(opened: OpenStudy) -> list[Proposal]:
+    """Points whose trials are not complete, one for each trial."""
+    return list(Ledger(opened).missing(every_proposal(opened)).values())
 
 
 def plan_study(study: Study, folder: Path | None, cache: Path) -> dict[str, Any]:
@@ -105,6 +113,13 @@ def plan_study(study: Study, folder: Path | None, cache: Path) -> dict[str, Any]
 def every_proposal(opened: OpenStudy) -> Iterable[Proposal]:
     """Every point of the space, computed one at a time."""
     return (opened.space.proposal(index) for index in range(len(opened.space)))
+
+
+def _start(prepared: Prepared, cache: Path) -> Pool:
+    """Start the replicas; once they are there, the study may be written into its folder."""
+    pool = start_pool(prepared, cache)
+    write_study(prepared.opened)
+    return pool
 
 
 def start_pool(prepared: Prepared, cache: Path) -> Pool:

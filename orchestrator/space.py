@@ -97,7 +97,7 @@ class Space:
 
         def ids(shots: int, clip: Clip | None, split: str) -> tuple[str, ...]:
             specs = (self._propose(shots, seed, clip, split).spec for seed in self.demo_seeds)
-            return tuple(trial_id(spec, card, task_fingerprint) for spec in specs)
+            return _unique(trial_id(spec, card, task_fingerprint) for spec in specs)  # at 0 shots all seeds are one
 
         def point(shots: int, clip: Clip | None) -> Point:
             return Point(

@@ -7,11 +7,12 @@ from typing import Any
 
 from analysis.report import ReportFacts, describe_point
 from analysis.table import Row
-from analysis.winners import Winner, find_winner
+from analysis.winners import Winner, find_winner, find_winners
 from orchestrator.lock import is_locked
 from orchestrator.prepare import OpenStudy
 from trials.values import TrialState
 
+NO_WINNER = "no winner yet: it needs a complete baseline and one more complete trial"
 SUMMARY_COLUMNS = (
     "split",
     "shots",
@@ -21,8 +22,8 @@ SUMMARY_COLUMNS = (
     "clip_rate",
     "state",
     "accuracy",
-    "macro_f1",
     "seconds",
+    "error",
 )
 
 
@@ -30,7 +31,7 @@ def describe_winner(opened: OpenStudy, rows: dict[str, Row]) -> str:
     """The winner, its baseline and its gain, in three lines."""
     winner = find_winner(opened.points(), rows)
     if winner is None:
-        return "no winner yet: it needs a complete baseline and one more complete trial"
+        return NO_WINNER
     gain = winner.gain
     return "\n".join(
         [
@@ -43,10 +44,22 @@ def describe_winner(opened: OpenStudy, rows: dict[str, Row]) -> str:
 
 
 def _test_scores(winner: Winner) -> str:
-    tested, baseline = winner.rows["winner_test"], winner.rows["baseline_test"]
-    if tested is None or baseline is None:
-        return ""
-    return f"{tested['accuracy']:.4f} against {baseline['accuracy']:.4f}, "
+    return "{:.4f} against {:.4f}, ".format(*winner.test_scores) if winner.test_scores else ""
+
+
+def needed_trials(opened: OpenStudy, rows: dict[str, Row]) -> set[str]:
+    """Identities of all trials that the study needs: its points, and its winners on test as far as they are known."""
+    points = opened.points()
+    needed = {trial_id for point in points for trial_id in (*point.trial_ids, *point.baseline_ids)}
+    winners = [find_winner(points, rows), *find_winners(points, rows).values()]
+    chosen = [winner.point for winner in winners if winner is not None]
+    return needed | {each for point in chosen for each in (*point.test_ids, *point.baseline_test_ids)}
+
+
+def failed_trials(opened: OpenStudy, rows: dict[str, Row]) -> list[Row]:
+    """Latest attempts that failed, of the trials that the study needs."""
+    needed = needed_trials(opened, rows)
+    return [row for key, row in rows.items() if key in needed and row["state"] == TrialState.FAILED.value]
 
 
 def read_status(opened: OpenStudy) -> dict[str, Any]:
@@ -56,8 +69,7 @@ def read_status(opened: OpenStudy) -> dict[str, Any]:
         The document of ``clipsweep status --json``; ``state`` is ``running``, ``done``, ``failed`` or ``interrupted``.
     """
     rows = opened.table.latest()
-    needed = {trial_id for point in opened.points() for trial_id in (*point.trial_ids, *point.baseline_ids)}
-    needed |= {trial_id for trial_id, row in rows.items() if row["split"] == "test"}
+    needed = needed_trials(opened, rows)
     states = [rows[trial_id]["state"] for trial_id in needed if trial_id in rows]
     count = {state: states.count(state.value) for state in TrialState}
     running = is_locked(opened.folder)

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Callable
+import tempfile
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -91,6 +92,25 @@ def make_study(tiny_gptj: Path, tmp_path: Path, cache: Path) -> Callable[..., di
         return content
 
     return make
+
+
+@pytest.fixture(scope="session")
+def ray_cluster() -> Iterator[None]:
+    """A real Ray with two CPU cores, whatever the machine has, and a home and temporary folder of its own."""
+    import ray
+
+    with tempfile.TemporaryDirectory(prefix="ray", dir="/tmp") as home, pytest.MonkeyPatch.context() as patch:
+        patch.setenv("HOME", home)
+        patch.setenv("RAY_AUTH_MODE", "disabled")
+        ray.init(
+            num_cpus=2,
+            include_dashboard=False,
+            object_store_memory=100 * 2**20,
+            log_to_driver=False,
+            _temp_dir=f"{home}/ray",
+        )
+        yield
+        ray.shutdown()
 
 
 @pytest.fixture

@@ -27,6 +27,18 @@ EMBEDDED = "embedded"
 EMBEDDED_FOLDER = Path(__file__).parent / "embedded"
 HUB_NAME = re.compile(r"\w[\w.-]*/\w[\w.-]*")
 TEXT_FILES = ("*.json", "*.txt", "*.model", "*.jinja")
+IDENTIFYING_FILES = (
+    "config.json",
+    "tokenizer.json",
+    "tokenizer.model",
+    "tokenizer_config.json",
+    "special_tokens_map.json",
+    "added_tokens.json",
+    "vocab.json",
+    "vocab.txt",
+    "merges.txt",
+)
+WEIGHTS, WEIGHT_INDEX = "model.safetensors", "model.safetensors.index.json"
 DTYPE_BYTES = {"float32": 4, "bfloat16": 2, "float16": 2}
 FLOATING = ("F64", "F32", "F16", "BF16")
 BUFFERS = re.compile(r".*(\.masked_bias|rotary_emb\.inv_freq|\.embed_positions)")
@@ -43,7 +55,7 @@ def find_checkpoint(settings: ModelSettings, cache: Path) -> Path:
     folder = _folder_of(settings)
     if not (folder / "config.json").is_file():
         raise ModelError(f"{folder} has no config.json; expected a folder that save_pretrained wrote.")
-    if any(folder.glob("*.safetensors")):
+    if weight_files(folder):
         return folder
     pickles = sorted(folder.glob("pytorch_model*.bin"))
     if not pickles:
@@ -62,7 +74,7 @@ def describe_checkpoint(folder: Path, dtype: str, cache: Path) -> ModelCard:
     Raises:
         ModelError: The model's type has no entry in the table of families, it is quantised, or a file is damaged.
     """
-    config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
+    config = _read_config(folder)
     if "quantization_config" in config:
         raise ModelError(f"{folder} is quantised; expected float weights. Use the checkpoint it was made from.")
     family = family_of(str(config.get("model_type")))
@@ -76,13 +88,46 @@ def describe_checkpoint(folder: Path, dtype: str, cache: Path) -> ModelCard:
         model_type=config["model_type"],
         dtype=dtype,
         n_layers=1 + max(layer for layer, _ in shapes),
-        hidden_size=config.get("hidden_size") or config["n_embd"],
-        vocabulary_size=config["vocab_size"],
-        context_length=config.get("max_position_embeddings") or config["n_positions"],
+        hidden_size=_setting(config, folder, "hidden_size", "n_embd"),
+        vocabulary_size=_setting(config, folder, "vocab_size"),
+        context_length=_setting(config, folder, "max_position_embeddings", "n_positions"),
         parameters_total=parameters,
         weight_bytes=parameters * DTYPE_BYTES[dtype],
         shapes=shapes,
     )
+
+
+def weight_files(folder: Path) -> list[Path]:
+    """The safetensors files that transformers loads from a folder; none where it has none.
+
+    Raises:
+        ModelError: The index names a file that is not there.
+    """
+    if (folder / WEIGHTS).is_file():
+        return [folder / WEIGHTS]
+    if not (folder / WEIGHT_INDEX).is_file():
+        return []
+    index = json.loads((folder / WEIGHT_INDEX).read_text(encoding="utf-8"))
+    files = [folder / name for name in sorted(set(index["weight_map"].values()))]
+    missing = [path.name for path in files if not path.is_file()]
+    if missing:
+        raise ModelError(f"{folder} lacks {missing[0]}, which {WEIGHT_INDEX} names. Copy or download it again.")
+    return files
+
+
+def _read_config(folder: Path) -> dict[str, Any]:
+    try:
+        return dict(json.loads((folder / "config.json").read_text(encoding="utf-8")))
+    except ValueError as error:
+        raise ModelError(f"{folder / 'config.json'} is not JSON ({error}). Copy or download it again.") from error
+
+
+def _setting(config: Mapping[str, Any], folder: Path, *names: str) -> int:
+    """A setting of a config under the first of its names that is there."""
+    value = next((config[name] for name in names if config.get(name) is not None), None)
+    if not isinstance(value, int):
+        raise ModelError(f"{folder / 'config.json'} has no {' or '.join(names)}; expected a whole number.")
+    return value
 
 
 def _folder_of(settings: ModelSettings) -> Path:
@@ -106,7 +151,7 @@ def _download(settings: ModelSettings) -> Path:
         return Path(snapshot_download(settings.path, revision=settings.revision, allow_patterns=list(patterns)))
 
     try:
-        folder = fetch(*TEXT_FILES, "*.safetensors")
+        folder = fetch(*TEXT_FILES, "model*.safetensors")
         if not any(folder.glob("*.safetensors")) and settings.allow_bin:
             folder = fetch(*TEXT_FILES, "pytorch_model*.bin")
     except (OSError, ValueError) as error:  # huggingface_hub's errors derive from these
@@ -120,7 +165,7 @@ def _download(settings: ModelSettings) -> Path:
 def _float_tensors(folder: Path) -> Header:
     """Shape and dtype of every parameter in the folder's safetensors files; buffers of old checkpoints are left out."""
     tensors: dict[str, Mapping[str, Any]] = {}
-    for path in sorted(folder.glob("*.safetensors")):
+    for path in weight_files(folder):
         tensors |= _read_header(path)
     return {
         name: tensor for name, tensor in tensors.items() if tensor["dtype"] in FLOATING and not BUFFERS.fullmatch(name)
@@ -144,16 +189,15 @@ def _read_header(path: Path) -> Header:
 
 
 def _fingerprint(folder: Path, cache: Path) -> str:
-    names = sorted(
-        path.name for pattern in (*TEXT_FILES, "*.safetensors") for path in folder.glob(pattern) if path.is_file()
-    )
-    hashes = {name: file_hash(folder / name, cache) for name in names if name != "generation_config.json"}
+    names = [name for name in IDENTIFYING_FILES if (folder / name).is_file()]
+    hashes = {name: file_hash(folder / name, cache) for name in [*names, *(path.name for path in weight_files(folder))]}
     return hashlib.sha256(json.dumps(hashes, sort_keys=True).encode()).hexdigest()[:32]
 
 
 def _converted(folder: Path, pickles: list[Path], cache: Path) -> Path:
     """Keep one safetensors copy of a pickled checkpoint in the cache, put into place whole."""
-    key = hashlib.sha256("".join(file_hash(path, cache) for path in pickles).encode()).hexdigest()[:32]
+    texts = [folder / name for name in IDENTIFYING_FILES if (folder / name).is_file()]
+    key = hashlib.sha256("".join(file_hash(path, cache) for path in [*pickles, *texts]).encode()).hexdigest()[:32]
     target = cache / "checkpoints" / key
     target.parent.mkdir(parents=True, exist_ok=True)
     with FileLock(f"{target}.lock"):
@@ -180,13 +224,15 @@ def _convert(folder: Path, pickles: list[Path], target: Path) -> None:
             loaded = torch.load(path, map_location="cpu", weights_only=True)
         except (pickle.UnpicklingError, RuntimeError, EOFError) as error:
             raise ModelError(f"{path} cannot be read by torch's weights-only loader: {error}") from error
-        name = f"model-{number:05}-of-{len(pickles):05}.safetensors" if len(pickles) > 1 else "model.safetensors"
+        if not isinstance(loaded, dict) or not all(isinstance(each, torch.Tensor) for each in loaded.values()):
+            raise ModelError(f"{path} does not hold a plain map of names to tensors; expected a state dict.")
+        name = f"model-{number:05}-of-{len(pickles):05}.safetensors" if len(pickles) > 1 else WEIGHTS
         tensors = {key: tensor.clone().contiguous() for key, tensor in loaded.items()}
         save_file(tensors, target / name, metadata={"format": "pt"})
         weight_map |= dict.fromkeys(tensors, name)
     if len(pickles) > 1:
         index = {"metadata": {}, "weight_map": weight_map}
-        (target / "model.safetensors.index.json").write_text(json.dumps(index), encoding="utf-8")
+        (target / WEIGHT_INDEX).write_text(json.dumps(index), encoding="utf-8")
     for pattern in TEXT_FILES:
         for path in folder.glob(pattern):
             if not path.name.startswith("pytorch_model"):

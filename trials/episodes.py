@@ -3,7 +3,8 @@
 An *episode* sets topics against each other and gives each a label word. A text mixes words of its own topic, words of
 the rival topics and neutral words, so a single text can be ambiguous. In a *fixed* episode the label word is the
 topic's own name, which a model can know by heart; in a *fresh* one label words are drawn at random, so the labelling
-can only be learnt from the demonstrations in the prompt.
+can only be learnt from the demonstrations in the prompt. Label words are in capitals and follow their text at once:
+``wave tide the reef RED``.
 
 Everything is drawn from ``random.Random`` seeded with a string, hence the same on every machine.
 """
@@ -11,6 +12,7 @@ Everything is drawn from ``random.Random`` seeded with a string, hence the same 
 from __future__ import annotations
 
 import random
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 TOPICS: dict[str, tuple[str, ...]] = {
@@ -33,7 +35,7 @@ TOPICS: dict[str, tuple[str, ...]] = {
 _NEUTRAL_WORDS = "the a some near under with another old small long quiet first very often again there they was"
 _LABEL_WORDS = "red blue green gold gray pink white black north south east west left right up down"
 NEUTRAL = tuple(_NEUTRAL_WORDS.split())
-LABELS = tuple(_LABEL_WORDS.split())
+LABELS = tuple(_LABEL_WORDS.upper().split())
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -69,19 +71,24 @@ class Episode:
 
 
 def draw_episode(
-    rng: random.Random, *, fixed: bool, n_classes: int = 2, words_per_topic: int = WORDS_PER_TOPIC
+    rng: random.Random,
+    *,
+    labels: Sequence[str] | None = LABELS,
+    n_classes: int = 2,
+    words_per_topic: int = WORDS_PER_TOPIC,
 ) -> Episode:
-    """Draw topics, and their label words: the topics' names if ``fixed``, random ones otherwise.
+    """Draw topics and their label words.
 
     Args:
         rng: Where the draws come from.
-        fixed: Whether the labelling can be known by heart.
+        labels: Words that labels are drawn from; None for the topics' own names, a labelling to know by heart.
         n_classes: How many topics.
         words_per_topic: How many of each topic's words the episode uses.
     """
     names = rng.sample(sorted(TOPICS), n_classes)
     topics = tuple(tuple(rng.sample(TOPICS[name], words_per_topic)) for name in names)
-    return Episode(topics, tuple(names if fixed else rng.sample(LABELS, n_classes)))
+    words = [name.upper() for name in names] if labels is None else rng.sample(labels, n_classes)
+    return Episode(topics, tuple(words))
 
 
 def draw_text(rng: random.Random, episode: Episode, label: int, noise: Noise = TASK_NOISE) -> str:

@@ -95,7 +95,9 @@ def trial_id(spec: TrialSpec, card: ModelCard, task_fingerprint: str) -> str:
     Two specs that leave the same ranks in the same matrices are one trial, and every spec that leaves all matrices at
     full rank is the baseline. Without demonstrations their seed does not count.
     """
-    kinds = {clip.layer: clip.kind for clip in spec.clips}
+    ranks = [
+        (layer, role, rank, clip.kind) for clip in spec.clips for (layer, role), rank in card.kept_ranks([clip]).items()
+    ]
     content = {
         "identity_version": IDENTITY_VERSION,
         "model": card.fingerprint,
@@ -104,8 +106,6 @@ def trial_id(spec: TrialSpec, card: ModelCard, task_fingerprint: str) -> str:
         "shots": spec.shots,
         "demo_seed": spec.demo_seed if spec.shots else None,
         "split": spec.split,
-        "ranks": sorted(
-            (layer, role, rank, kinds[layer]) for (layer, role), rank in card.kept_ranks(spec.clips).items()
-        ),
+        "ranks": sorted(ranks),
     }
     return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:32]

@@ -36,11 +36,14 @@ def load_model(folder: Path, dtype: str, device: str) -> PreTrainedModel:
         device: A torch device.
 
     Raises:
-        ModelError: The checkpoint lacks weights that the architecture has; they would be random.
+        ModelError: It does not load, or lacks weights that the architecture has, which would be random.
     """
-    model, report = AutoModelForCausalLM.from_pretrained(
-        folder, dtype=getattr(torch, dtype), trust_remote_code=False, use_safetensors=True, output_loading_info=True
-    )
+    try:
+        model, report = AutoModelForCausalLM.from_pretrained(
+            folder, dtype=getattr(torch, dtype), trust_remote_code=False, use_safetensors=True, output_loading_info=True
+        )
+    except (OSError, ValueError, RuntimeError) as error:
+        raise ModelError(f"{folder} does not load: {error}") from error
     if report["missing_keys"]:
         missing = ", ".join(sorted(report["missing_keys"])[:3])
         raise ModelError(f"{folder} lacks {len(report['missing_keys'])} weights, {missing} among them.")

@@ -50,11 +50,6 @@ class Prompts:
     prefix: Tokens
     queries: tuple[Query, ...]
 
-    @property
-    def longest(self) -> int:
-        """Tokens of the longest sequence that the model must read."""
-        return len(self.prefix) + max(len(sequence) for query in self.queries for sequence in query.sequences)
-
 
 def encode_prompts(
     task: Task,

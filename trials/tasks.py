@@ -14,7 +14,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from trials.episodes import draw_episode, draw_rows
+from trials.episodes import LABELS, draw_episode, draw_rows
 from trials.errors import TaskError, unknown_name
 from trials.rows import Row, read_rows
 from trials.values import TaskSettings
@@ -145,8 +145,8 @@ class EpisodeTask:
         """Draw the episode and its rows."""
         if settings.path is not None:
             raise TaskError(f"task.path is {settings.path!r}, but task {settings.name!r} draws its rows; remove it.")
-        episode = draw_episode(random.Random(f"episode {settings.seed}"), fixed=self.fixed)
-        template = Template(query="- {text}:", labels=tuple(f" {word}" for word in episode.labels))
+        episode = draw_episode(random.Random(f"episode {settings.seed}"), labels=None if self.fixed else LABELS)
+        template = Template(query=" {text}", labels=tuple(f" {word}" for word in episode.labels))
         size = self.validation_size if settings.validation_size is None else settings.validation_size
         test_size = GENERATED_TEST_ROWS if settings.test_size is None else settings.test_size
         n_rows = 2 * DEMONSTRATIONS_PER_CLASS + 2 * (size + test_size)
@@ -187,7 +187,7 @@ def _check_rows(rows: Sequence[Row], template: Template, where: str) -> None:
             f"{where} has no column {missing[0]!r}; it has {', '.join(sorted(rows[0]))}. Rename the column."
         )
     for number, row in enumerate(rows):
-        if row["label"] not in range(len(template.labels)):
+        if not isinstance(row["label"], int) or row["label"] not in range(len(template.labels)):
             raise TaskError(
                 f"row {number} of {where} has label {row['label']!r}; "
                 f"expected 0 to {len(template.labels) - 1}. Remove the row or give its label."

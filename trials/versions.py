@@ -5,6 +5,13 @@ from __future__ import annotations
 from functools import cache
 from importlib.metadata import PackageNotFoundError, version
 
+RECORDED = ("clipsweep", "torch", "transformers", "ray")
+
+
+def recorded_versions() -> dict[str, str | None]:
+    """What a stored row says of versions."""
+    return {name: package_version(name) for name in RECORDED}
+
 
 @cache
 def package_version(name: str) -> str | None:

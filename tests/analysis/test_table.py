@@ -57,7 +57,8 @@ def stored_row(trial_id: str = "a", attempt: int = 1, **changes: Any) -> dict[st
 
 
 def failed(**changes: Any) -> dict[str, Any]:
-    return stored_row(state=TrialState.FAILED, scores=None, outcomes=(), error="boom", **changes)
+    fields = {"state": TrialState.FAILED, "scores": None, "outcomes": (), "error": "boom"}
+    return stored_row(**(fields | changes))
 
 
 def test_a_row_comes_back_as_it_was_stored(tmp_path: Path) -> None:

@@ -11,7 +11,7 @@ from typing import Any
 
 import psutil
 
-from trials.versions import package_version
+from trials.versions import recorded_versions
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -45,7 +45,7 @@ def machine() -> dict[str, Any]:
         "cores": os.cpu_count(),
         "memory_gib": round(psutil.virtual_memory().total / 2**30, 1),
         "python": platform.python_version(),
-        "versions": {name: package_version(name) for name in ("clipsweep", "torch", "transformers", "ray")},
+        "versions": recorded_versions(),
     }
 
 

@@ -9,13 +9,12 @@ from rich.console import Console
 from analysis.table import ResultsTable, Row
 from cluster.replica import Replica
 from orchestrator.lock import study_lock
+from orchestrator.prepare import AUTO_MICROBATCH, prepare, reopen
 from orchestrator.session import plan_study, run_study
 from orchestrator.study import check_study
-from orchestrator.summary import read_status
+from orchestrator.summary import describe_winner, read_status
 from trials.engine import Engine
-from trials.errors import StudyBusyError, StudyError
-from trials.tasks import load_task
-from trials.values import TaskSettings
+from trials.errors import ClipsweepError, StudyBusyError, StudyError
 
 MakeStudy = Callable[..., dict[str, Any]]
 VOLATILE = {"seconds", "started_at", "finished_at", "replica", "node", "versions"}
@@ -141,12 +140,44 @@ def test_a_failed_trial_is_a_row_with_its_log_and_runs_again_next_time(
     assert {again[row["trial_id"]]["attempt"] for row in failed} == {2}
 
 
+def test_a_failed_baseline_leaves_a_study_without_a_winner_and_without_a_crash(
+    run: Callable[..., dict[str, Row]], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    score = Engine.score
+
+    def fail_on_the_baseline(self: Engine, prompts: Any, clips: Any, microbatch: int) -> Any:
+        if not clips:
+            raise ArithmeticError("went wrong")
+        return score(self, prompts, clips, microbatch)
+
+    monkeypatch.setattr(Engine, "score", fail_on_the_baseline)
+    rows = run()
+    assert describe_winner(reopen(tmp_path / "s"), rows).startswith("no winner yet")
+    assert read_status(reopen(tmp_path / "s"))["state"] == "failed"
+
+
+def test_a_failure_outside_the_space_does_not_count(
+    run: Callable[..., dict[str, Row]], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    score = Engine.score
+
+    def fail_on_layer_1(self: Engine, prompts: Any, clips: Any, microbatch: int) -> Any:
+        if any(clip.layer == 1 for clip in clips):
+            raise ArithmeticError("went wrong")
+        return score(self, prompts, clips, microbatch)
+
+    monkeypatch.setattr(Engine, "score", fail_on_layer_1)
+    run()
+    run(space={"layers": [0]})
+    assert read_status(reopen(tmp_path / "s"))["state"] == "done"
+
+
 def test_auto_microbatch_is_resolved_once_and_written(run: Callable[..., dict[str, Row]], tmp_path: Path) -> None:
-    rows = run(cluster={"replicas": 0, "microbatch": 5})
-    assert {row["microbatch"] for row in rows.values()} == {5}
+    assert {row["microbatch"] for row in run("auto").values()} == {AUTO_MICROBATCH}
+    assert f"microbatch: {AUTO_MICROBATCH}" in (tmp_path / "auto" / "study.yaml").read_text()
+    run(cluster={"replicas": 0, "microbatch": 5})
     grown = run(space={"clip_rates": [0, 0.5, 0.9, 0.75]})
     assert {row["microbatch"] for row in grown.values()} == {5}
-    assert "microbatch: 5" in (tmp_path / "s" / "study.yaml").read_text()
 
 
 def test_a_dry_run_says_what_would_run_and_writes_nothing(make_study: MakeStudy, tmp_path: Path, cache: Path) -> None:
@@ -157,8 +188,6 @@ def test_a_dry_run_says_what_would_run_and_writes_nothing(make_study: MakeStudy,
 
 
 def test_status_of_a_finished_study(run: Callable[..., dict[str, Row]], tmp_path: Path) -> None:
-    from orchestrator.prepare import reopen
-
     rows = run()
     status = read_status(reopen(tmp_path / "s"))
     assert (status["state"], status["done"], status["failed"]) == ("done", len(rows), 0)
@@ -166,13 +195,12 @@ def test_status_of_a_finished_study(run: Callable[..., dict[str, Row]], tmp_path
 
 
 def test_a_study_can_be_read_where_model_and_data_are_not(
-    run: Callable[..., dict[str, Row]], tmp_path: Path, sst2_folder: Path
+    run: Callable[..., dict[str, Row]], tmp_path: Path, cache: Path, sst2_folder: Path
 ) -> None:
-    from orchestrator.prepare import reopen
-    from orchestrator.summary import describe_winner
-
     task = {"name": "sst2", "path": str(sst2_folder), "validation_size": 20, "test_size": 10, "seed": 0}
     rows = run(task=task)
     (sst2_folder / "train.jsonl").unlink()
-    assert "winner" in describe_winner(reopen(tmp_path / "s"), rows)
-    assert load_task(TaskSettings(name="episodes"), tmp_path).name == "episodes"
+    opened = reopen(tmp_path / "s")
+    with pytest.raises(ClipsweepError):
+        prepare(opened.study, tmp_path / "s", cache)
+    assert describe_winner(opened, rows).startswith("winner")

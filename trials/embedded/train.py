@@ -1,10 +1,11 @@
 """Train the embedded model from scratch: ``python -m trials.embedded.train --out FOLDER``.
 
 A small GPT-J and its byte-level BPE tokenizer, both made from the synthetic episodes of ``trials.episodes`` alone. Each
-step sees fresh episodes of two to six classes; the loss is next-token cross-entropy, mostly at the label words. Texts
-start as single words, which makes an episode a plain look-up in the prompt, and grow to the task's length and noise:
-without that start, learning from demonstrations sets in too late to be of use. For the same reason what separates text
-and label is one token. The seed fixes every draw.
+step sees fresh episodes of two to six classes; the loss is next-token cross-entropy, mostly at the label words.
+
+Learning from demonstrations sets in late, or never, on the task itself. It sets in at once after three easier stages:
+sequences of random words said twice (which makes induction heads), then texts of a single word with labels drawn from
+many words (a look-up in the prompt), then texts that grow to the task's length and noise. The seed fixes every draw.
 """
 
 from __future__ import annotations
@@ -24,16 +25,24 @@ from transformers import GPTJConfig, GPTJForCausalLM, PreTrainedTokenizerFast
 from trials.episodes import LABELS, NEUTRAL, TASK_NOISE, TOPICS, WORDS_PER_TOPIC, Noise, draw_episode, draw_text
 
 END = "<|endoftext|>"
-STEPS = 3200
-LOOKUP_STEPS = 1000
-TASK_STEPS = 2000
-EPISODES_PER_STEP = 32
+STEPS = 2100
+COPY_STEPS = 200
+LOOKUP_STEPS = 500
+TASK_STEPS = 1200
+EPISODES_PER_STEP = 48
 TEXTS_PER_EPISODE = 18
+COPIED_WORDS = (6, 30)
 CLASSES = (2, 6)
 FIXED_SHARE = 0.25
 TEXT_WEIGHT = 0.1
-LEARNING_RATE = 2e-3
-WARMUP_STEPS = 100
+LEARNING_RATE = 3e-3
+WARMUP_STEPS = 50
+
+TOPIC_WORDS = tuple(word for words in TOPICS.values() for word in words)
+MANY_LABELS = LABELS + tuple(word.upper() for word in TOPIC_WORDS)
+
+
+Sequence = tuple[list[int], list[float], list[bool]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,13 +62,13 @@ class Batch:
 
 def build_tokenizer() -> PreTrainedTokenizerFast:
     """Byte-level BPE in which every word of the task family, with a leading space, is one token."""
-    words = [*TOPICS, *(word for topic in TOPICS.values() for word in topic), *NEUTRAL, *LABELS]
+    words = [*TOPIC_WORDS, *NEUTRAL, *(name.upper() for name in TOPICS), *MANY_LABELS]
     bpe = Tokenizer(models.BPE())
     bpe.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
     bpe.decoder = decoders.ByteLevel()
     alphabet = pre_tokenizers.ByteLevel.alphabet()
-    trainer = trainers.BpeTrainer(vocab_size=2000, special_tokens=[END], initial_alphabet=alphabet, show_progress=False)
-    bpe.train_from_iterator(["- " + " ".join(words) + ":"] * 8, trainer)
+    trainer = trainers.BpeTrainer(vocab_size=4000, special_tokens=[END], initial_alphabet=alphabet, show_progress=False)
+    bpe.train_from_iterator([" " + " ".join(words)] * 8, trainer)
     return PreTrainedTokenizerFast(tokenizer_object=bpe, bos_token=END, eos_token=END, pad_token=END)
 
 
@@ -71,7 +80,7 @@ def build_model(tokenizer: PreTrainedTokenizerFast) -> GPTJForCausalLM:
         n_embd=128,
         n_layer=6,
         n_head=4,
-        rotary_dim=16,
+        rotary_dim=32,
         initializer_range=0.05,
         resid_pdrop=0.0,
         embd_pdrop=0.0,
@@ -102,25 +111,49 @@ def noise_at(hardness: float) -> Noise:
     )
 
 
-def draw_batch(tokenizer: PreTrainedTokenizerFast, rng: random.Random, hardness: float) -> Batch:
-    """Draw one step's episodes. Easy ones are all fresh, and only their labels count."""
-    columns: tuple[list[Tensor], ...] = ([], [], [])
-    noise, text_weight = noise_at(hardness), TEXT_WEIGHT * hardness
-    words_per_topic = round(between(1, WORDS_PER_TOPIC, hardness))
-    for _ in range(EPISODES_PER_STEP):
-        fixed = rng.random() < FIXED_SHARE * hardness
-        episode = draw_episode(rng, fixed=fixed, n_classes=rng.randint(*CLASSES), words_per_topic=words_per_topic)
-        ids, weights, learnt = [0], [0.0], [False]
-        for number in range(TEXTS_PER_EPISODE):
-            label = rng.randrange(len(episode.topics))
-            text = f"- {draw_text(rng, episode, label, noise)}: {episode.labels[label]}\n"
-            tokens = tokenizer.encode(text, add_special_tokens=False)
-            ids += tokens
-            weights += [text_weight] * (len(tokens) - 2) + [1.0, text_weight]
-            learnt += [False] * (len(tokens) - 2) + [not fixed and number >= TEXTS_PER_EPISODE // 2, False]
-        for column, values in zip(columns, (ids, weights, learnt), strict=True):
-            column.append(torch.tensor(values))
+def draw_batch(tokenizer: PreTrainedTokenizerFast, rng: random.Random, step: int) -> Batch:
+    """Draw one step's sequences: copies at first, then episodes that grow harder."""
+    if step < COPY_STEPS:
+        drawn = [_draw_copy(tokenizer, rng) for _ in range(EPISODES_PER_STEP)]
+    else:
+        drawn = [_draw_episode(tokenizer, rng, hardness_at(step)) for _ in range(EPISODES_PER_STEP)]
+    columns = ([torch.tensor(column) for column in columns] for columns in zip(*drawn, strict=True))
     return Batch(*(torch.nn.utils.rnn.pad_sequence(column, batch_first=True) for column in columns))
+
+
+def _draw_copy(tokenizer: PreTrainedTokenizerFast, rng: random.Random) -> Sequence:
+    """Random words, said twice: the second time each is determined, by its neighbour and not by a fixed distance."""
+    words = " " + " ".join(rng.choice(TOPIC_WORDS + MANY_LABELS) for _ in range(rng.randint(*COPIED_WORDS)))
+    tokens = tokenizer.encode(words, add_special_tokens=False)
+    known = [False] * (len(tokens) + 2) + [True] * (len(tokens) - 1)
+    return [0, *tokens, *tokens], [float(each) for each in known], known
+
+
+def _draw_episode(tokenizer: PreTrainedTokenizerFast, rng: random.Random, hardness: float) -> Sequence:
+    """An episode of many texts. Easy ones are all fresh, and only their labels count.
+
+    The first label of a class in a fresh episode cannot be known, so it does not count: its noise would drown the rest.
+    """
+    fixed = rng.random() < FIXED_SHARE * hardness
+    pool = LABELS if rng.random() < 0.5 * hardness else MANY_LABELS
+    episode = draw_episode(
+        rng,
+        labels=None if fixed else pool,
+        n_classes=rng.randint(*CLASSES),
+        words_per_topic=round(between(1, WORDS_PER_TOPIC, hardness)),
+    )
+    noise, text_weight = noise_at(hardness), TEXT_WEIGHT * hardness
+    ids, weights, learnt = [0], [0.0], [False]
+    shown: set[int] = set()
+    for _ in range(TEXTS_PER_EPISODE):
+        label = rng.randrange(len(episode.topics))
+        text = f" {draw_text(rng, episode, label, noise)} {episode.labels[label]}\n"
+        tokens = tokenizer.encode(text, add_special_tokens=False)
+        ids += tokens
+        weights += [text_weight] * (len(tokens) - 2) + [float(fixed or label in shown), text_weight]
+        learnt += [False] * (len(tokens) - 2) + [not fixed and label in shown, False]
+        shown.add(label)
+    return ids, weights, learnt
 
 
 def learning_rate(step: int, steps: int) -> float:
@@ -139,7 +172,7 @@ def train(steps: int, seed: int) -> tuple[GPTJForCausalLM, PreTrainedTokenizerFa
     started = time.monotonic()
     for step in range(steps):
         optimizer.param_groups[0]["lr"] = learning_rate(step, steps)
-        batch = draw_batch(tokenizer, rng, hardness_at(step))
+        batch = draw_batch(tokenizer, rng, step)
         logits = model(batch.ids, use_cache=False).logits[:, :-1]
         losses = torch.nn.functional.cross_entropy(logits.transpose(1, 2), batch.ids[:, 1:], reduction="none")
         weights = batch.weights[:, 1:]

@@ -1,0 +1,56 @@
+"""The figures of the model card, from the shipped weights."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from trials.checkpoints import EMBEDDED, describe_checkpoint, find_checkpoint
+from trials.engine import Engine
+from trials.factors import FactorCache
+from trials.model_card import ModelCard
+from trials.models import load_model, load_tokenizer
+from trials.prompts import encode_prompts
+from trials.scoring import score_labels
+from trials.tasks import load_task
+from trials.values import Clip, ModelSettings, PromptSet, TaskSettings
+
+LABELLINGS = 20
+ROWS = 100
+
+
+@pytest.fixture(scope="module")
+def cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("cache")
+
+
+@pytest.fixture(scope="module")
+def folder(cache: Path) -> Path:
+    return find_checkpoint(ModelSettings(path=EMBEDDED, dtype="float32"), cache)
+
+
+@pytest.fixture(scope="module")
+def card(folder: Path, cache: Path) -> ModelCard:
+    return describe_checkpoint(folder, "float32", cache)
+
+
+@pytest.fixture(scope="module")
+def engine(folder: Path, card: ModelCard, cache: Path) -> Engine:
+    return Engine(load_model(folder, "float32", "cpu"), card, FactorCache(cache))
+
+
+def mean_accuracy(engine: Engine, cache: Path, folder: Path, task: str, shots: int, *clips: Clip) -> float:
+    """Accuracy averaged over episodes of as many seeds, each with its own topics, labels and demonstrations."""
+    scores, tokenizer = [], load_tokenizer(folder)
+    for seed in range(LABELLINGS):
+        loaded = load_task(TaskSettings(name=task, seed=seed, validation_size=ROWS, test_size=0), cache)
+        prompts = encode_prompts(loaded, tokenizer, PromptSet(shots=shots, demo_seed=0, split="validation"), 512)
+        scored = engine.score(prompts, clips, microbatch=50).log_likelihoods.numpy()
+        scores.append(score_labels(scored, [query.gold for query in prompts.queries])[1].accuracy)
+    return float(np.mean(scores))
+
+
+def test_the_model_is_small_and_a_gptj(card: ModelCard, folder: Path) -> None:
+    assert card.model_type == "gptj"
+    assert 1e6 <= card.parameters_total <= 2e6
+    assert (folder / "model.safetensors").stat().st_size <= 8e6
