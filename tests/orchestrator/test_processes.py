@@ -46,7 +46,7 @@ def start(command: list[str]) -> Iterator[Callable[[], subprocess.Popen[str]]]:
 
 
 def wait_for_rows(folder: Path, count: int) -> None:
-    for _ in range(600):
+    for _ in range(1200):
         if sum(1 for _ in ResultsTable(folder).read()) >= count:
             return
         time.sleep(0.05)
@@ -83,7 +83,7 @@ def test_an_interrupt_stores_what_ran_says_how_to_resume_and_exits_130(
     process.send_signal(signal.SIGINT)
     _, errors = process.communicate(timeout=60)
     assert process.returncode == 130
-    assert "Resume with: clipsweep run" in errors.replace("\n", " ")
+    assert "Resume with: clipsweep run" in errors
     status = subprocess.run(
         [str(Path(sys.executable).parent / "clipsweep"), "status", str(tmp_path / "s"), "--json"],
         check=True, capture_output=True, text=True,
@@ -91,6 +91,24 @@ def test_an_interrupt_stores_what_ran_says_how_to_resume_and_exits_130(
     document = json.loads(status.stdout)
     assert document["state"] == "interrupted"
     assert document["done"] == len(rows_by_attempt(tmp_path / "s")) < document["total"]
+
+
+@pytest.mark.ray
+def test_an_interrupt_from_the_terminal_ends_a_ray_run_in_order(command: list[str], tmp_path: Path) -> None:
+    environment = os.environ | {"HOME": str(tmp_path), "RAY_AUTH_MODE": "disabled"}
+    process = subprocess.Popen(
+        [*command, "--replicas", "1"], stderr=subprocess.PIPE, text=True, env=environment, start_new_session=True
+    )
+    try:
+        wait_for_rows(tmp_path / "s", 3)
+        os.killpg(process.pid, signal.SIGINT)  # Ctrl-C reaches every process of the terminal, Ray's too
+        _, errors = process.communicate(timeout=120)
+    finally:
+        process.kill()
+    rows = ResultsTable(tmp_path / "s").read()
+    assert process.returncode == 130
+    assert "Resume with: clipsweep run" in errors
+    assert {row["state"] for row in rows} == {"complete"}
 
 
 def test_a_running_study_says_so_and_refuses_a_second_process(
