@@ -10,7 +10,7 @@ from plotly.colors import sample_colorscale
 from analysis.table import Row
 from analysis.winners import Point, group_points, mean_accuracy, pick
 
-HEIGHT_PX = 360
+HEIGHT_PX = 320
 PLOT_CONFIG = {"responsive": True, "displaylogo": False, "displayModeBar": False}
 
 
@@ -20,6 +20,16 @@ def figure_panels(points: Sequence[Point], rows: Mapping[str, Row]) -> list[tupl
         (f"{module} clipped, {shots} shots", _panel(group, rows))
         for (shots, module), group in group_points(points).items()
     ]
+
+
+def legend_of(figure: go.Figure) -> list[tuple[str, str, str]]:
+    """Name, colour and mark (``line``, ``dash`` or ``star``) of each trace."""
+    entries = []
+    for trace in figure.data:
+        star = trace.mode == "markers"
+        mark = "star" if star else trace.line.dash or "line"
+        entries.append((trace.name, trace.marker.color if star else trace.line.color, mark))
+    return entries
 
 
 def _panel(points: Sequence[Point], rows: Mapping[str, Row]) -> go.Figure:
@@ -61,8 +71,8 @@ def _panel(points: Sequence[Point], rows: Mapping[str, Row]) -> go.Figure:
     figure.update_layout(
         template="plotly_white",
         height=HEIGHT_PX,
-        margin={"l": 56, "r": 12, "t": 56, "b": 48},
-        legend={"orientation": "h", "y": 1.02, "yanchor": "bottom", "x": 0, "xanchor": "left"},
+        margin={"l": 56, "r": 12, "t": 12, "b": 48},
+        showlegend=False,  # the page's own legend wraps at any width
         hovermode="closest",
         xaxis={"title": {"text": "clip rate"}, "type": "category", "categoryarray": rates, "categoryorder": "array"},
         yaxis={"title": {"text": "validation accuracy"}, "tickformat": ".2f"},

@@ -9,7 +9,7 @@ from pathlib import Path
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from plotly.offline import get_plotlyjs
 
-from analysis.figures import PLOT_CONFIG, figure_panels
+from analysis.figures import PLOT_CONFIG, figure_panels, legend_of
 from analysis.table import Row
 from analysis.winners import Point, Winner, find_winner, find_winners
 from trials.files import write_text
@@ -53,7 +53,11 @@ def write_report(path: Path, facts: ReportFacts, points: Sequence[Point], rows: 
     )
     environment.filters["points"] = lambda fraction: f"{100 * fraction:+.1f}"
     panels = [
-        {"title": title, "html": figure.to_html(full_html=False, include_plotlyjs=False, config=PLOT_CONFIG)}
+        {
+            "title": title,
+            "legend": legend_of(figure),
+            "html": figure.to_html(full_html=False, include_plotlyjs=False, config=PLOT_CONFIG),
+        }
         for title, figure in figure_panels(points, rows)
     ]
     mine = {each for point in points for each in (*point.trial_ids, *point.test_ids, *point.baseline_test_ids)}

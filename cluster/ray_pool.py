@@ -162,13 +162,17 @@ class RayPool(Pool):
 
     def _await_first(self) -> None:
         """Wait until one replica is ready, then a grace period for all."""
-        for count, patience_s in ((1, START_TIMEOUT_S), (len(self._loading), GRACE_S)):
-            ready, _ = ray.wait(list(self._loading), num_returns=count, timeout=patience_s)
-            if not ready:
-                raise PoolError(
-                    f"no replica was ready within {START_TIMEOUT_S} s. Look whether the cluster's GPUs and cores are "
-                    f"free ('ray status'), or ask for less with --replicas."
-                )
+        for waited_s in range(0, START_TIMEOUT_S, GRACE_S):
+            if waited_s:
+                log.warning("no replica is ready after %d s; are GPUs and cores free? ('ray status')", waited_s)
+            if ray.wait(list(self._loading), num_returns=1, timeout=GRACE_S)[0]:
+                break
+        ready, _ = ray.wait(list(self._loading), num_returns=len(self._loading), timeout=GRACE_S)
+        if not ready:
+            raise PoolError(
+                f"no replica was ready within {START_TIMEOUT_S} s. Look whether the cluster's GPUs and cores are "
+                f"free ('ray status'), or ask for less with --replicas."
+            )
         for ref in ready:
             self._admit(ref)
         if not self._workers:

@@ -96,14 +96,14 @@ def make_study(tiny_gptj: Path, tmp_path: Path, cache: Path) -> Callable[..., di
 
 @pytest.fixture(scope="session")
 def ray_cluster() -> Iterator[None]:
-    """A real Ray with two CPU cores, whatever the machine has, and a home and temporary folder of its own."""
+    """A real Ray with four CPU cores, whatever the machine has, and a home and temporary folder of its own."""
     import ray
 
     with tempfile.TemporaryDirectory(prefix="ray", dir="/tmp") as home, pytest.MonkeyPatch.context() as patch:
         patch.setenv("HOME", home)
         patch.setenv("RAY_AUTH_MODE", "disabled")
         ray.init(
-            num_cpus=2,
+            num_cpus=4,
             include_dashboard=False,
             object_store_memory=100 * 2**20,
             log_to_driver=False,

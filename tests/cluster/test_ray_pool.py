@@ -79,8 +79,8 @@ def test_a_refusal_of_a_replica_reaches_the_driver(ray_cluster: None, settings: 
 
 @pytest.mark.ray
 def test_more_replicas_than_fit_are_refused_before_any_starts(ray_cluster: None, settings: ReplicaSettings) -> None:
-    with pytest.raises(SpecError, match="asks for 3 replicas .* the cluster has 2 cores and 0 GPUs"):
-        RayPool(settings, replace(TWO, replicas=3))
+    with pytest.raises(SpecError, match="asks for 5 replicas .* the cluster has 4 cores and 0 GPUs"):
+        RayPool(settings, replace(TWO, replicas=5))
 
 
 @pytest.mark.parametrize(
