@@ -34,11 +34,11 @@ def tiny_config(model_type: str) -> Any:
     vocabulary = len(build_tokenizer())
     if model_type == "gptj":
         return GPTJConfig(
-            vocab_size=vocabulary, n_positions=512, n_embd=32, n_layer=2, n_head=2, rotary_dim=8, initializer_range=0.3
+            vocab_size=vocabulary, n_positions=256, n_embd=32, n_layer=2, n_head=2, rotary_dim=8, initializer_range=0.3
         )
     return LlamaConfig(
         vocab_size=vocabulary,
-        max_position_embeddings=512,
+        max_position_embeddings=256,
         hidden_size=32,
         intermediate_size=48,
         num_hidden_layers=2,

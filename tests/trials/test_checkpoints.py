@@ -30,7 +30,7 @@ def test_a_card_agrees_with_the_loaded_model(tiny_model: Path, cache: Path) -> N
     card = describe_checkpoint(tiny_model, "float32", cache)
     model = load_model(tiny_model, "float32", "cpu")
     assert card.parameters_total == sum(parameter.numel() for parameter in model.parameters())
-    assert (card.n_layers, card.context_length, card.hidden_size) == (2, 512, 32)
+    assert (card.n_layers, card.context_length, card.hidden_size) == (2, 256, 32)
     assert card.shapes[1, "k"] == tuple(
         model.get_parameter(next(n for n, _ in model.named_parameters() if "1" in n and "k_proj.weight" in n)).shape
     )

@@ -72,7 +72,7 @@ def test_scores_equal_editing_in_place_and_running_each_prompt_alone(
 
 
 def test_labels_of_several_tokens_are_scored_like_one_by_one(bench: Bench) -> None:
-    prompts = bench.prompts(labels=(" red", " green blue"))
+    prompts = bench.prompts(labels=(" RED", " GREEN BLUE"))
     clips = (Clip(layer=1, module="mlp", clip_rate=0.8),)
     expected = score_one_by_one(edit_in_place(bench.model, clips), prompts)
     torch.testing.assert_close(bench.engine.score(prompts, clips, 5).log_likelihoods, expected, atol=2e-5, rtol=0)
@@ -153,7 +153,7 @@ def test_scores_that_are_not_finite_are_an_error(bench: Bench) -> None:
         bench.engine.score(bench.prompts(), (), 8)
 
 
-@pytest.mark.parametrize("labels", [None, (" red", " green blue")])
+@pytest.mark.parametrize("labels", [None, (" RED", " GREEN BLUE")])
 def test_the_cost_model_counts_what_torch_counts(bench: Bench, labels: tuple[str, ...] | None) -> None:
     prompts = bench.prompts(labels=labels)
     bench.model.set_attn_implementation("eager")  # torch does not count its fused attention on a CPU

@@ -42,7 +42,7 @@ def test_every_query_keeps_a_token_of_its_own(task: Task, tokenizer: PreTrainedT
 
 
 def test_labels_of_several_tokens_are_read_one_after_the_other(task: Task, tokenizer: PreTrainedTokenizerBase) -> None:
-    query = encode_prompts(with_labels(task, " red", " green blue"), tokenizer, VALIDATION, 512).queries[0]
+    query = encode_prompts(with_labels(task, " RED", " GREEN BLUE"), tokenizer, VALIDATION, 512).queries[0]
     assert [len(label) for label in query.labels] == [1, 2]
     assert query.sequences == (query.tokens, query.tokens + query.labels[1][:1])
 
