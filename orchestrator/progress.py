@@ -91,9 +91,7 @@ class Progress:
             )
         elif ran and now - self._line_at >= LINE_SECONDS:
             self._line_at = now
-            self._console.print(
-                f"{status.done}/{status.total} trials, {self._words()}", markup=False, highlight=False, soft_wrap=True
-            )
+            self.say(f"{status.done}/{status.total} trials, {self._words()}")
         if now - self._file_at >= FILE_SECONDS:
             self._file_at = now
             self._write()

@@ -162,7 +162,22 @@ def check_study(content: dict[str, Any]) -> Study:
         lines = list(dict.fromkeys(_explain(problem) for problem in error.errors(include_url=False)))
         raise StudyError("\n".join(lines)) from error
     _check_effect(study.search)
+    _check_cluster(study.cluster)
     return study
+
+
+def _check_cluster(cluster: ClusterSection) -> None:
+    """Refuse combinations that Ray does not have, or that would have no effect."""
+    share = cluster.gpus_per_replica
+    if share > 1 and share != int(share):
+        raise StudyError(
+            f"study key 'cluster.gpus_per_replica' is {share}; expected a share up to 1, or a whole number of GPUs."
+        )
+    if cluster.replicas == 0 and cluster.address is not None:
+        raise StudyError(
+            f"study key 'cluster.address' is {cluster.address!r}, but replicas: 0 runs in this process, without Ray. "
+            f"Remove one of the two."
+        )
 
 
 def _check_effect(search: SearchSection) -> None:

@@ -134,6 +134,8 @@ def _folder_of(settings: ModelSettings) -> Path:
     if settings.path == EMBEDDED:
         return EMBEDDED_FOLDER
     folder = Path(settings.path).expanduser()
+    if folder.is_dir() and settings.revision is not None:
+        raise ModelError(f"model.revision is {settings.revision!r}, but {folder} is a folder; remove the revision.")
     if folder.is_dir():
         return folder
     if not HUB_NAME.fullmatch(settings.path):

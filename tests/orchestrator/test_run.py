@@ -1,5 +1,5 @@
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +15,7 @@ from orchestrator.study import check_study
 from orchestrator.summary import describe_winner, read_status
 from trials.engine import Engine
 from trials.errors import ClipsweepError, StudyBusyError, StudyError
+from trials.values import Clip
 
 MakeStudy = Callable[..., dict[str, Any]]
 VOLATILE = {"seconds", "started_at", "finished_at", "replica", "node", "versions"}
@@ -44,6 +45,18 @@ def evaluated(monkeypatch: pytest.MonkeyPatch) -> list[str]:
 
     monkeypatch.setattr(Replica, "evaluate", watch)
     return seen
+
+
+def fail_on(patch: pytest.MonkeyPatch, doomed: Callable[[Sequence[Clip]], bool]) -> None:
+    """Let every trial raise whose clips are ``doomed``."""
+    score = Engine.score
+
+    def fail(self: Engine, prompts: Any, clips: Sequence[Clip], microbatch: int) -> Any:
+        if doomed(clips):
+            raise ArithmeticError("went wrong")
+        return score(self, prompts, clips, microbatch)
+
+    patch.setattr(Engine, "score", fail)
 
 
 def stable(rows: dict[str, Row]) -> dict[str, Row]:
@@ -122,15 +135,8 @@ def test_a_second_process_on_a_study_is_refused(run: Callable[..., dict[str, Row
 def test_a_failed_trial_is_a_row_with_its_log_and_runs_again_next_time(
     run: Callable[..., dict[str, Row]], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    score = Engine.score
-
-    def fail_on_layer_1(self: Engine, prompts: Any, clips: Any, microbatch: int) -> Any:
-        if any(clip.layer == 1 for clip in clips):
-            raise ArithmeticError("went wrong")
-        return score(self, prompts, clips, microbatch)
-
     with monkeypatch.context() as patch:
-        patch.setattr(Engine, "score", fail_on_layer_1)
+        fail_on(patch, lambda clips: any(clip.layer == 1 for clip in clips))
         failed = [row for row in run().values() if row["state"] == "failed"]
     assert len(failed) == 2
     assert failed[0]["error"] == "ArithmeticError: went wrong"
@@ -143,14 +149,7 @@ def test_a_failed_trial_is_a_row_with_its_log_and_runs_again_next_time(
 def test_a_failed_baseline_leaves_a_study_without_a_winner_and_without_a_crash(
     run: Callable[..., dict[str, Row]], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    score = Engine.score
-
-    def fail_on_the_baseline(self: Engine, prompts: Any, clips: Any, microbatch: int) -> Any:
-        if not clips:
-            raise ArithmeticError("went wrong")
-        return score(self, prompts, clips, microbatch)
-
-    monkeypatch.setattr(Engine, "score", fail_on_the_baseline)
+    fail_on(monkeypatch, lambda clips: not clips)
     rows = run()
     assert describe_winner(reopen(tmp_path / "s"), rows).startswith("no winner yet")
     assert read_status(reopen(tmp_path / "s"))["state"] == "failed"
@@ -159,14 +158,7 @@ def test_a_failed_baseline_leaves_a_study_without_a_winner_and_without_a_crash(
 def test_a_failure_outside_the_space_does_not_count(
     run: Callable[..., dict[str, Row]], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    score = Engine.score
-
-    def fail_on_layer_1(self: Engine, prompts: Any, clips: Any, microbatch: int) -> Any:
-        if any(clip.layer == 1 for clip in clips):
-            raise ArithmeticError("went wrong")
-        return score(self, prompts, clips, microbatch)
-
-    monkeypatch.setattr(Engine, "score", fail_on_layer_1)
+    fail_on(monkeypatch, lambda clips: any(clip.layer == 1 for clip in clips))
     run()
     run(space={"layers": [0]})
     assert read_status(reopen(tmp_path / "s"))["state"] == "done"

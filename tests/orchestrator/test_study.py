@@ -35,6 +35,8 @@ MakeStudy = Callable[..., dict[str, Any]]
             "'search.sampler' is 'gp', but driver 'grid' does not use it; expected its default",
         ),
         ("search", "race", "halving", "'search.race' is 'halving', but driver 'grid' does not use it"),
+        ("cluster", "gpus_per_replica", 1.5, "'cluster.gpus_per_replica' is 1.5; expected a share up to 1, or a whole"),
+        ("cluster", "address", "head:6379", "'cluster.address' is 'head:6379', but replicas: 0 runs in this process"),
         ("cluster", "microbatch", 0, "'cluster.microbatch' is 0; expected greater than or equal to 1"),
     ],
 )

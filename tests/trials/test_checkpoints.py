@@ -1,5 +1,6 @@
 import json
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -56,6 +57,11 @@ def test_a_missing_folder_is_refused_with_what_was_expected(cache: Path) -> None
 def test_a_hub_name_that_cannot_be_had_is_refused(cache: Path) -> None:
     with pytest.raises(ModelError, match="the hub did not give it"):
         find_checkpoint(settings("nobody/no-such-model"), cache)
+
+
+def test_a_revision_of_a_folder_is_refused(tiny_gptj: Path, cache: Path) -> None:
+    with pytest.raises(ModelError, match="model.revision is 'main', but .* is a folder; remove the revision"):
+        find_checkpoint(replace(settings(tiny_gptj), revision="main"), cache)
 
 
 def test_a_folder_without_config_is_refused(tmp_path: Path, cache: Path) -> None:
