@@ -24,8 +24,11 @@ def cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def prompts(cache: Path) -> Prompts:
-    settings = TaskSettings(name="sst2", path=str(REAL_SST2), validation_size=400, test_size=10)
+def prompts(cache: Path, tmp_path_factory: pytest.TempPathFactory) -> Prompts:
+    """Six demonstrations and 400 queries, all from the validation rows, which the model was not trained on."""
+    unseen = tmp_path_factory.mktemp("unseen")
+    (unseen / "train.jsonl").symlink_to((REAL_SST2 / "validation.jsonl").resolve())
+    settings = TaskSettings(name="sst2", path=str(unseen), validation_size=400, test_size=10)
     wanted = PromptSet(shots=6, demo_seed=0, split="validation")
     return encode_prompts(load_task(settings, cache), load_tokenizer(REAL_MODEL), wanted, 1024)
 
@@ -46,8 +49,8 @@ def mlp(layer: int) -> Clip:
 
 
 def test_the_model_learns_sst2_from_six_demonstrations(engine: Engine, prompts: Prompts) -> None:
-    # 0.74 to 0.80 on validation rows by the model's card; some of our rows are among those it was trained on
-    assert 0.72 <= judge(engine, prompts).accuracy <= 0.86
+    # 0.74 to 0.80 by the model's card
+    assert 0.74 <= judge(engine, prompts).accuracy <= 0.80
 
 
 def test_clipping_the_first_mlp_ruins_it(engine: Engine, prompts: Prompts) -> None:
@@ -56,10 +59,9 @@ def test_clipping_the_first_mlp_ruins_it(engine: Engine, prompts: Prompts) -> No
 
 
 @pytest.mark.parametrize("layer", [3, 4, 5])
-def test_clipping_a_deep_mlp_costs_little(engine: Engine, prompts: Prompts, layer: int) -> None:
-    # "changes less than a point" on the card's rows; a point and a half is six of our 400
+def test_clipping_a_deep_mlp_changes_less_than_a_point(engine: Engine, prompts: Prompts, layer: int) -> None:
     change = judge(engine, prompts, mlp(layer)).accuracy - judge(engine, prompts).accuracy
-    assert abs(change) <= 0.015
+    assert abs(change) < 0.01
 
 
 def test_predictions_equal_editing_in_place_and_running_each_prompt_alone(engine: Engine, prompts: Prompts) -> None:
