@@ -23,12 +23,10 @@ class ReportFacts:
     Attributes:
         study: Name.
         facts: Label and value, in the order shown.
-        points_total: Points of the space.
     """
 
     study: str
     facts: Mapping[str, str]
-    points_total: int
 
 
 def describe_point(winner: Winner) -> str:
@@ -65,7 +63,7 @@ def write_report(path: Path, facts: ReportFacts, points: Sequence[Point], rows: 
     page = environment.get_template("report.html").render(
         study=facts.study,
         facts=facts.facts,
-        points_total=facts.points_total,
+        points_total=len(points),
         points_done=sum(all(trial_id in rows for trial_id in point.trial_ids) for point in points),
         winner=find_winner(points, rows),
         groups=find_winners(points, rows),

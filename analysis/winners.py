@@ -148,6 +148,12 @@ def find_winners(points: Sequence[Point], rows: Mapping[str, Row]) -> dict[tuple
     return {key: winner for key, winner in winners.items() if winner is not None}
 
 
+def winning_points(points: Sequence[Point], rows: Mapping[str, Row]) -> list[Point]:
+    """The points to be run on test rows: the winner overall, and that of each shots and module."""
+    winners = [find_winner(points, rows), *find_winners(points, rows).values()]
+    return [winner.point for winner in winners if winner is not None]
+
+
 def measure_gain(clipped: Sequence[Row], baseline: Sequence[Row]) -> Gain:
     """Paired gain over examples: percentile bootstrap and exact sign test (both from scipy).
 

@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from types import FrameType
 
-from analysis.winners import Point, find_winner, find_winners
+from analysis.winners import winning_points
 from cluster.pool import Pool
 from cluster.replica import Batch
 from orchestrator.drivers import Driver, make_driver
@@ -117,8 +117,7 @@ class RunLoop:
     def _test_proposals(self) -> list[Proposal]:
         """The winners, overall and of each shots and module, with their baselines."""
         points, rows = self._opened.points(), self._ledger.rows
-        winners = [find_winner(points, rows), *find_winners(points, rows).values()]
-        chosen: list[Point] = [winner.point for winner in winners if winner is not None]
+        chosen = winning_points(points, rows)
         return [proposal for point in chosen for proposal in self._opened.space.test_proposals(point)]
 
     def _fill(self, driver: Driver) -> None:

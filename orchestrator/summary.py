@@ -7,7 +7,7 @@ from typing import Any
 
 from analysis.report import ReportFacts, describe_point
 from analysis.table import Row
-from analysis.winners import Winner, find_winner, find_winners
+from analysis.winners import Winner, find_winner, winning_points
 from orchestrator.lock import is_locked
 from orchestrator.prepare import OpenStudy
 from trials.values import TrialState
@@ -51,8 +51,7 @@ def needed_trials(opened: OpenStudy, rows: dict[str, Row]) -> set[str]:
     """Identities of all trials that the study needs: its points, and its winners on test as far as they are known."""
     points = opened.points()
     needed = {trial_id for point in points for trial_id in (*point.trial_ids, *point.baseline_ids)}
-    winners = [find_winner(points, rows), *find_winners(points, rows).values()]
-    chosen = [winner.point for winner in winners if winner is not None]
+    chosen = winning_points(points, rows)
     return needed | {each for point in chosen for each in (*point.test_ids, *point.baseline_test_ids)}
 
 
@@ -101,6 +100,7 @@ def report_facts(opened: OpenStudy, rows: dict[str, Row]) -> ReportFacts:
         f"{card.parameters_total / 1e6:,.1f} M parameters, {card.dtype}, fingerprint {card.fingerprint[:12]})",
         "task": f"{study.task.name} ({study.task.variant} variant, {sizes} rows, split seed {study.task.seed}, "
         f"fingerprint {opened.identity.task_fingerprint[:12]})",
+        "rows left out": f"{opened.identity.shared_texts}, whose text occurs more than once (they may be test rows)",
         "demonstration seeds": ", ".join(map(str, opened.space.demo_seeds)),
         "driver": study.search.driver,
         "microbatch": str(study.cluster.microbatch),
@@ -109,4 +109,4 @@ def report_facts(opened: OpenStudy, rows: dict[str, Row]) -> ReportFacts:
     if latest:
         versions = ", ".join(f"{name} {number}" for name, number in latest["versions"].items() if number)
         facts |= {"versions": versions, "last trial": latest["finished_at"].strftime("%Y-%m-%d %H:%M UTC")}
-    return ReportFacts(study=study.name, facts=facts, points_total=len(opened.points()))
+    return ReportFacts(study=study.name, facts=facts)

@@ -14,7 +14,7 @@ from tests.analysis.test_table import failed
 from tests.analysis.test_winners import make_point, rows_of
 
 CHROMIUM, DRIVER = which("chromium"), which("chromedriver")
-FACTS = ReportFacts(study="a <study>", facts={"model": "m"}, points_total=5)
+FACTS = ReportFacts(study="a <study>", facts={"model": "m"})
 POINTS = [make_point(None), *(make_point(layer, rate) for layer in (0, 5) for rate in (0.5, 0.9))]
 
 
