@@ -8,7 +8,7 @@ import math
 import os
 from collections import deque
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Any
 
@@ -98,11 +98,12 @@ class RayPool(Pool):
         self._failed: list[TrialResult] = []
         self._deaths: dict[str, int] = {}
         self._numbers = itertools.count()
-        self._settings = settings
         try:
             connect(cluster)
             nodes = [node["Resources"] for node in ray.nodes() if node["Alive"]]
             gpus, n_replicas = fit_replicas(cluster, nodes)
+            on_one_node = max(_node_room(node, cluster.cpus_per_replica, gpus) for node in nodes)
+            self._settings = replace(settings, sharers=min(n_replicas, on_one_node))
             self._actor_class = ray.remote(num_cpus=cluster.cpus_per_replica, num_gpus=gpus, max_restarts=0)(Replica)
             for _ in range(n_replicas):
                 self._start_one()

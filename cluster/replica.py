@@ -6,23 +6,26 @@ import os
 import platform
 import time
 import traceback
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import lru_cache
 from pathlib import Path
+from typing import Any
 
 import torch
 
+from trials.activations import Budget
 from trials.checkpoints import describe_checkpoint, find_checkpoint
-from trials.cost import trial_operations
-from trials.engine import Engine
+from trials.engine import Engine, LabelScores
 from trials.errors import ModelError, TaskError
 from trials.factors import FactorCache
+from trials.matrices import find_layout
 from trials.models import load_model, load_tokenizer
 from trials.prompts import Prompts, encode_prompts
 from trials.scoring import score_labels
 from trials.tasks import load_task
-from trials.values import ModelSettings, PromptSet, TaskSettings, Trial, TrialResult, TrialState
+from trials.values import Clip, ModelSettings, PromptSet, TaskSettings, Trial, TrialResult, TrialState
 from trials.versions import recorded_versions
 
 PROMPT_SETS_KEPT = 8
@@ -39,6 +42,9 @@ class ReplicaSettings:
         task_fingerprint: The same for the task.
         cache: Folder for factors, conversions and rows.
         threads: CPU threads of each matrix product.
+        activation_bytes: What captured activations may take; None for a measured share of what is free.
+        sharers: Replicas that may share a node's memory.
+        swept: Clips that stand for where trials start: one for each layer and module of the study.
     """
 
     model: ModelSettings
@@ -47,6 +53,9 @@ class ReplicaSettings:
     task_fingerprint: str
     cache: Path
     threads: int
+    activation_bytes: int | None = None
+    sharers: int = 1
+    swept: tuple[Clip, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -85,7 +94,9 @@ class Replica:
             raise TaskError(f"task {self._task.name!r} {where} has other rows than the driver's; make them equal.")
         self._tokenizer = load_tokenizer(folder)
         model = load_model(folder, settings.model.dtype, self._device)
-        self._engine = Engine(model, self._card, FactorCache(settings.cache))
+        budget = Budget.measure(model.device, settings.activation_bytes, settings.sharers)
+        self._engine = Engine(model, find_layout(model), self._card, FactorCache(settings.cache), budget)
+        self._engine.sweep(settings.swept)
         self._prompts = lru_cache(maxsize=PROMPT_SETS_KEPT)(self._encode)
 
     def describe(self) -> dict[str, str]:
@@ -93,42 +104,64 @@ class Replica:
         return {"name": self._name, "node": platform.node(), "pid": str(os.getpid()), "device": self._device}
 
     def evaluate(self, batch: Batch) -> list[TrialResult]:
-        """Run a batch; a trial that raises is a result with its error, and the next one runs."""
-        return [self._evaluate_one(trial, batch.microbatch) for trial in batch.trials]
+        """Run a batch; a trial that raises is a result with its error, and the others run."""
+        together: dict[PromptSet, list[Trial]] = {}
+        for trial in batch.trials:
+            together.setdefault(trial.spec.prompt_set, []).append(trial)
+        return [result for trials in together.values() for result in self._evaluate(trials, batch.microbatch)]
 
     def _encode(self, wanted: PromptSet) -> Prompts:
         return encode_prompts(self._task, self._tokenizer, wanted, self._card.context_length)
 
-    def _evaluate_one(self, trial: Trial, microbatch: int) -> TrialResult:
+    def _evaluate(self, trials: Sequence[Trial], microbatch: int) -> list[TrialResult]:
+        """Run trials that share prompts; where one raises what is not its own error, each runs alone."""
         started_at, started = datetime.now(UTC), time.perf_counter()
+        ends: list[LabelScores | Exception]
+        gold: list[int] = []
         try:
-            spec = trial.spec
-            prompts = self._prompts(spec.prompt_set)
-            scored = self._engine.score(prompts, spec.clips, microbatch)
-            outcomes, scores = score_labels(scored.log_likelihoods.numpy(), [query.gold for query in prompts.queries])
-            gained = {
-                "state": TrialState.COMPLETE,
-                "outcomes": outcomes,
-                "scores": scores,
-                "operations": trial_operations(self._card, prompts, scored.microbatch),
-                "engine_path": scored.engine_path,
-                "microbatch": scored.microbatch,
-            }
+            prompts = self._prompts(trials[0].spec.prompt_set)
+            gold = [query.gold for query in prompts.queries]
+            ends = list(self._engine.score_all(prompts, [trial.spec.clips for trial in trials], microbatch))
         except Exception as error:  # the one place that turns any error of a trial into its result
-            gained = {
-                "state": TrialState.FAILED,
-                "microbatch": microbatch,
-                "error": traceback.format_exception_only(error)[-1].strip(),
-                "traceback": traceback.format_exc(),
-            }
-        return TrialResult(
-            trial=trial,
-            **gained,  # type: ignore[arg-type]
-            seconds=time.perf_counter() - started,
-            replica=self._name,
-            node=platform.node(),
-            device=self._device,
-            started_at=started_at,
-            finished_at=datetime.now(UTC),
-            versions=recorded_versions(),
-        )
+            if len(trials) > 1:
+                return [result for trial in trials for result in self._evaluate([trial], microbatch)]
+            ends = [error]
+        seconds = (time.perf_counter() - started) / len(trials)
+        return [
+            TrialResult(
+                trial=trial,
+                replica=self._name,
+                node=platform.node(),
+                device=self._device,
+                started_at=started_at,
+                finished_at=datetime.now(UTC),
+                versions=recorded_versions(),
+                **(_judge(end, gold) if isinstance(end, LabelScores) else _failure(end, microbatch, seconds)),
+            )
+            for trial, end in zip(trials, ends, strict=True)
+        ]
+
+
+def _judge(scored: LabelScores, gold: Sequence[int]) -> dict[str, Any]:
+    """What a complete trial's result says."""
+    outcomes, scores = score_labels(scored.log_likelihoods.numpy(), gold)
+    return {
+        "state": TrialState.COMPLETE,
+        "outcomes": outcomes,
+        "scores": scores,
+        "operations": scored.operations,
+        "engine_path": scored.engine_path,
+        "microbatch": scored.microbatch,
+        "seconds": scored.seconds,
+    }
+
+
+def _failure(error: Exception, microbatch: int, seconds: float) -> dict[str, Any]:
+    """What a failed trial's result says."""
+    return {
+        "state": TrialState.FAILED,
+        "microbatch": microbatch,
+        "seconds": seconds,
+        "error": traceback.format_exception_only(error)[-1].strip(),
+        "traceback": "".join(traceback.format_exception(error)),
+    }

@@ -18,7 +18,7 @@ from orchestrator.study import Study, check_study
 from trials.checkpoints import describe_checkpoint, find_checkpoint
 from trials.errors import StudyError
 from trials.files import write_text
-from trials.model_card import ModelCard
+from trials.model_card import ModelCard, rows_of_shapes, shapes_of_rows
 from trials.tasks import Task, load_task
 from trials.values import TrialSpec
 
@@ -46,7 +46,7 @@ class Identity:
     def write(self, folder: Path) -> None:
         """Write the file whole."""
         content = asdict(self)
-        content["card"]["shapes"] = [[layer, role, *shape] for (layer, role), shape in self.card.shapes.items()]
+        content["card"]["shapes"] = rows_of_shapes(self.card.shapes)
         write_text(folder / "identity.json", json.dumps(content, indent=1))
 
     @classmethod
@@ -56,7 +56,7 @@ class Identity:
         if not path.is_file():
             return None
         content = json.loads(path.read_text(encoding="utf-8"))
-        shapes = {(layer, role): (rows, cols) for layer, role, rows, cols in content["card"].pop("shapes")}
+        shapes = shapes_of_rows(content["card"].pop("shapes"))
         return cls(card=ModelCard(shapes=shapes, **content.pop("card")), **content)
 
 

@@ -133,6 +133,8 @@ def start_pool(prepared: Prepared, cache: Path) -> Pool:
         task_fingerprint=identity.task_fingerprint,
         cache=cache.absolute(),
         threads=cluster.cpus_per_replica,
+        activation_bytes=cluster.activation_bytes,
+        swept=tuple(prepared.opened.space.starts()),
     )
     if cluster.replicas == 0:
         return LocalPool(settings)

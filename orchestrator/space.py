@@ -120,6 +120,11 @@ class Space:
             clip = Clip(layer=point.layer, module=point.module, clip_rate=point.clip_rate)
         return [self._propose(point.shots, seed, each, "test") for each in (None, clip) for seed in self.demo_seeds]
 
+    def starts(self) -> list[Clip]:
+        """A clip for each layer and module: where trials start to differ from the untouched model."""
+        rate = max(self.clip_rates)
+        return [Clip(layer=layer, module=module, clip_rate=rate) for layer in self.layers for module in self.modules]
+
     def _clips(self) -> list[Clip]:
         return [
             Clip(layer=layer, module=module, clip_rate=rate)

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import difflib
+import re
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
 
 from trials.errors import StudyError, unknown_name
 from trials.values import MODULES, ModelSettings, TaskSettings
@@ -20,6 +21,30 @@ Rate = Annotated[float, Field(ge=0, lt=1)]
 Count = Annotated[int, Field(ge=0)]
 Positive = Annotated[int, Field(ge=1)]
 ModuleName = Literal["attn", "mlp", "all", "q", "k", "v", "o", "up", "gate", "down", "fc_in", "fc_out"]
+
+
+UNITS = {"KB": 10**3, "MB": 10**6, "GB": 10**9, "KiB": 2**10, "MiB": 2**20, "GiB": 2**30}
+
+
+def parse_size(text: str) -> int:
+    """Bytes of a size such as ``256MB`` or ``1.5GiB``.
+
+    Raises:
+        ValueError: It is not a number with one of ``UNITS``.
+    """
+    match = re.fullmatch(rf"(\d+(?:\.\d+)?) ?({'|'.join(UNITS)})", text)
+    if match is None:
+        raise ValueError("auto, or a number with one of the units " + ", ".join(UNITS) + ", as in 256MB or 1.5GiB")
+    return int(float(match[1]) * UNITS[match[2]])
+
+
+def _check_size(text: str) -> str:
+    if text != "auto":
+        parse_size(text)
+    return text
+
+
+Size = Annotated[str, AfterValidator(_check_size)]
 
 
 class _Section(BaseModel):
@@ -93,7 +118,12 @@ class ClusterSection(_Section):
     cpus_per_replica: Positive = 1
     address: str | None = None
     microbatch: Positive | Literal["auto"] = "auto"
-    activation_budget: Literal["auto"] = "auto"
+    activation_budget: Size = "auto"
+
+    @property
+    def activation_bytes(self) -> int | None:
+        """The budget in bytes; None for ``auto``."""
+        return None if self.activation_budget == "auto" else parse_size(self.activation_budget)
 
 
 class Study(_Section):

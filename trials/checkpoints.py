@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import math
 import re
 import shutil
 import uuid
@@ -18,9 +17,9 @@ from typing import Any
 from filelock import FileLock
 
 from trials.errors import ModelError
-from trials.families import family_of
 from trials.files import file_hash
 from trials.model_card import ModelCard
+from trials.shapes import model_facts
 from trials.values import ModelSettings
 
 EMBEDDED = "embedded"
@@ -41,7 +40,6 @@ IDENTIFYING_FILES = (
 WEIGHTS, WEIGHT_INDEX = "model.safetensors", "model.safetensors.index.json"
 DTYPE_BYTES = {"float32": 4, "bfloat16": 2, "float16": 2}
 FLOATING = ("F64", "F32", "F16", "BF16")
-BUFFERS = re.compile(r".*(\.masked_bias|rotary_emb\.inv_freq|\.embed_positions)")
 
 Header = Mapping[str, Mapping[str, Any]]
 
@@ -69,31 +67,21 @@ def find_checkpoint(settings: ModelSettings, cache: Path) -> Path:
 
 
 def describe_checkpoint(folder: Path, dtype: str, cache: Path) -> ModelCard:
-    """Read shapes from the safetensors headers and the fingerprint from file hashes.
+    """Read shapes from the config, check the weight files' headers, and hash the files for the fingerprint.
 
     Raises:
-        ModelError: The model's type has no entry in the table of families, it is quantised, or a file is damaged.
+        ModelError: The model cannot be built or clipped, it is quantised, or a file is missing or damaged.
     """
     config = _read_config(folder)
     if "quantization_config" in config:
         raise ModelError(f"{folder} is quantised; expected float weights. Use the checkpoint it was made from.")
-    family = family_of(str(config.get("model_type")))
-    tensors = _float_tensors(folder)
-    shapes = {place: tuple(tensor["shape"]) for name, tensor in tensors.items() if (place := family.locate(name))}
-    if not shapes:
-        raise ModelError(f"{folder} has no tensor under {family.blocks}; expected {config['model_type']} weights.")
-    parameters = sum(math.prod(tensor["shape"]) for tensor in tensors.values())
+    _check_headers(folder)
+    facts = model_facts(folder, cache)
     return ModelCard(
         fingerprint=_fingerprint(folder, cache),
-        model_type=config["model_type"],
         dtype=dtype,
-        n_layers=1 + max(layer for layer, _ in shapes),
-        hidden_size=_setting(config, folder, "hidden_size", "n_embd"),
-        vocabulary_size=_setting(config, folder, "vocab_size"),
-        context_length=_setting(config, folder, "max_position_embeddings", "n_positions"),
-        parameters_total=parameters,
-        weight_bytes=parameters * DTYPE_BYTES[dtype],
-        shapes=shapes,
+        weight_bytes=facts["parameters_total"] * DTYPE_BYTES[dtype],
+        **facts,
     )
 
 
@@ -120,14 +108,6 @@ def _read_config(folder: Path) -> dict[str, Any]:
         return dict(json.loads((folder / "config.json").read_text(encoding="utf-8")))
     except ValueError as error:
         raise ModelError(f"{folder / 'config.json'} is not JSON ({error}). Copy or download it again.") from error
-
-
-def _setting(config: Mapping[str, Any], folder: Path, *names: str) -> int:
-    """A setting of a config under the first of its names that is there."""
-    value = next((config[name] for name in names if config.get(name) is not None), None)
-    if not isinstance(value, int):
-        raise ModelError(f"{folder / 'config.json'} has no {' or '.join(names)}; expected a whole number.")
-    return value
 
 
 def _folder_of(settings: ModelSettings) -> Path:
@@ -164,14 +144,10 @@ def _download(settings: ModelSettings) -> Path:
     return folder
 
 
-def _float_tensors(folder: Path) -> Header:
-    """Shape and dtype of every parameter in the folder's safetensors files; buffers of old checkpoints are left out."""
-    tensors: dict[str, Mapping[str, Any]] = {}
-    for path in weight_files(folder):
-        tensors |= _read_header(path)
-    return {
-        name: tensor for name, tensor in tensors.items() if tensor["dtype"] in FLOATING and not BUFFERS.fullmatch(name)
-    }
+def _check_headers(folder: Path) -> None:
+    headers = [_read_header(path) for path in weight_files(folder)]
+    if not any(tensor["dtype"] in FLOATING for header in headers for tensor in header.values()):
+        raise ModelError(f"{folder} has no float weights; expected model.safetensors or its shards.")
 
 
 def _read_header(path: Path) -> Header:

@@ -1,37 +1,62 @@
-"""Clip a model's weights for the length of a trial, and put them back byte for byte."""
+"""Clip a model's weights for the length of a trial, by pointing its parameters at edited copies."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 
-import torch
 from torch import Tensor, nn
 
 from trials.factors import FactorCache
-from trials.families import family_of
+from trials.matrices import Layout
 from trials.model_card import ModelCard
 from trials.values import Clip
 
 
-@contextmanager
-def clipped(model: nn.Module, card: ModelCard, clips: Sequence[Clip], factors: FactorCache) -> Iterator[None]:
-    """Hold ``model`` with its matrices clipped; on leaving, also by an error, every byte is as before.
+def edit_weights(
+    model: nn.Module, layout: Layout, card: ModelCard, clips: Sequence[Clip], factors: FactorCache
+) -> dict[str, Tensor]:
+    """Edited copies of the parameters that ``clips`` change, by parameter name.
 
-    The low-rank matrix is formed in float32 from the factors of the original weights and rounded once to the model's
-    dtype. A matrix left at full rank is not touched.
+    A matrix of low rank is formed in float32 from the factors of the original weights and rounded once to the model's
+    dtype. Parameters left at full rank are not listed.
+
+    Args:
+        model: With its original weights; they are read, never written.
+        layout: Of the model.
+        card: Of the same checkpoint.
+        clips: What to clip.
+        factors: Makes or remembers the factors.
+
+    Raises:
+        EvaluationError: The weights of a matrix are not finite.
     """
-    family = family_of(card.model_type)
-    ranks = card.kept_ranks(clips)
-    weights = {place: model.get_parameter(family.parameter(*place)) for place in ranks}
-    edited = {place: factors.get(weights[place]).low_rank(rank) for place, rank in ranks.items()}
-    originals: dict[tuple[int, str], Tensor] = {place: weight.detach().clone() for place, weight in weights.items()}
+    edited: dict[str, Tensor] = {}
+    for (layer, role, shape), rank in card.kept_ranks(clips).items():
+        for matrix in layout.matrices[layer, role]:
+            if (matrix.rows, matrix.cols) != (shape.rows, shape.cols):
+                continue
+            original = model.get_parameter(matrix.parameter).detach()
+            expert = "" if matrix.expert is None else f" expert {matrix.expert}"
+            name = f"layer {layer} {role} ({matrix.parameter}{expert})"
+            if matrix.parameter not in edited:
+                edited[matrix.parameter] = original.clone()
+            matrix.write(edited[matrix.parameter], factors.get(matrix.read(original), name).low_rank(rank))
+    return edited
+
+
+@contextmanager
+def swapped(model: nn.Module, edited: Mapping[str, Tensor]) -> Iterator[None]:
+    """Hold ``model`` with parameters pointing at ``edited``; on leaving, also by an error, at their own storage again.
+
+    The original weights are never written, so no byte of them can change.
+    """
+    parameters = {name: model.get_parameter(name) for name in edited}
+    originals = {name: parameter.data for name, parameter in parameters.items()}
     try:
-        with torch.no_grad():
-            for place, weight in weights.items():
-                weight.copy_(edited[place])
+        for name, parameter in parameters.items():
+            parameter.data = edited[name]
         yield
     finally:
-        with torch.no_grad():
-            for place, weight in weights.items():
-                weight.copy_(originals[place])
+        for name, parameter in parameters.items():
+            parameter.data = originals[name]

@@ -1,29 +1,47 @@
-"""Score label words under clipped weights: demonstrations through the key-value cache, queries in microbatches.
+"""Score label words under clipped weights, computing only what a clip changes.
 
-In float32 the predictions equal those of clipping the weights in place and running each prompt alone.
+A clip changes what lies downstream of it, and a label score needs a few positions of that. So the demonstrations are
+read once for all queries, what enters each swept layer is captured in one pass of the untouched model, and a trial runs
+the blocks from its clip on, with the attention or MLP that the clip leaves as it was put in from the captured ones. In
+float32 the predictions equal those of clipping the weights in place and running each prompt alone.
+
+Whether a model can be run this way is tried on the model itself; one that cannot is run on full prompts, which is
+slower and as exact.
 """
 
 from __future__ import annotations
 
-import copy
 import logging
-from collections.abc import Sequence
-from dataclasses import dataclass
+import time
+from collections import OrderedDict
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
 
 import torch
 from torch import Tensor
-from transformers import DynamicCache, PreTrainedModel
+from transformers import PreTrainedModel
 
-from trials.clipping import clipped
+from trials.activations import ActivationStore, Budget, count_bytes
+from trials.clipping import edit_weights, swapped
+from trials.cost import CostModel, starts_at
+from trials.decoder import Decoder, NotUnderstood
 from trials.errors import EvaluationError
 from trials.factors import FactorCache
-from trials.microbatches import Microbatch, plan_microbatches
+from trials.full_prompts import score_full_prompts
+from trials.matrices import Layout
 from trials.model_card import ModelCard
-from trials.prompts import Prompts
+from trials.passes import ANSWERS, Downstream, Passes
+from trials.prompts import Prompts, Query
+from trials.readings import Readings
 from trials.values import Clip
 
 log = logging.getLogger(__name__)
-ENGINE_PATH = "demonstrations-cached"
+SUB_LAYER, BLOCKS, FULL_PROMPTS = "sub-layer", "blocks", "full-prompts"
+PROMPTS_KEPT = 4
+TRIALS_SHARE = 0.5
+PROBE_LABELS = (((1,), (2,)), ((1, 2), (3,)))
+PROBE_TOLERANCE = {torch.float32: 1e-3, torch.bfloat16: 1e-1, torch.float16: 2e-2}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -31,86 +49,329 @@ class LabelScores:
     """What a trial gave for each example and label.
 
     Attributes:
-        log_likelihoods: Shape ``(examples, labels)``, float32 on the CPU, natural log, in the split's order.
+        log_likelihoods: Shape ``(examples, labels)``, float32 on the CPU, natural log, in the split's order. Where all
+            labels are single tokens they are logits: log-likelihoods but for a constant of the example.
         microbatch: The size that ran.
-        engine_path: Which of the engine's ways ran.
+        engine_path: Which of the engine's ways ran: ``"sub-layer"``, ``"blocks"`` or ``"full-prompts"``.
+        operations: Floating-point operations by the cost model, without the pass that all trials share.
+        seconds: Its own share of the wall time.
     """
 
     log_likelihoods: Tensor
     microbatch: int
-    engine_path: str = ENGINE_PATH
+    engine_path: str
+    operations: int
+    seconds: float
+
+
+@dataclass(slots=True, kw_only=True)
+class _Running:
+    """A trial on its way through the microbatches."""
+
+    trial: Downstream
+    scores: Tensor
+    seconds: float = 0.0
 
 
 class Engine:
-    """A loaded model that evaluates trials one after the other and is the same after each."""
+    """A loaded model that evaluates trials and is the same after each.
 
-    def __init__(self, model: PreTrainedModel, card: ModelCard, factors: FactorCache) -> None:
-        """Take a model in evaluation mode, on its device."""
+    Attributes:
+        cost: Counts the operations of its passes.
+    """
+
+    def __init__(
+        self,
+        model: PreTrainedModel,
+        layout: Layout,
+        card: ModelCard,
+        factors: FactorCache,
+        budget: Budget,
+    ) -> None:
+        """Take a model in evaluation mode, on its device, and try how it can be run."""
         self._model = model
+        self._layout = layout
         self._card = card
         self._factors = factors
+        self._budget = budget
+        self._device = model.device
+        self._store = ActivationStore(budget, self._device)
+        self._passes: OrderedDict[tuple[int, int], tuple[Prompts, Passes]] = OrderedDict()
+        self._swept: set[tuple[int, str | None]] = set()
+        self._decoder = self._try_decoder()
+        self.cost = CostModel(card)
+        if self._decoder is not None:
+            self.cost = CostModel(card, trims=self._decoder.trims, fused_queries=self._decoder.fused_queries)
+
+    @property
+    def runs_blocks(self) -> bool:
+        """Whether the model is run block by block; otherwise every trial reads full prompts."""
+        return self._decoder is not None
+
+    def sweep(self, clips: Sequence[Clip]) -> None:
+        """Announce clips that later trials start from, so that one pass captures for all of them."""
+        if self._decoder is not None:
+            self._swept |= {self._downstream_of([clip]) for clip in clips}
 
     def score(self, prompts: Prompts, clips: Sequence[Clip], microbatch: int) -> LabelScores:
-        """Log-likelihood of every label of every query, with ``clips`` applied to the original weights.
-
-        Out of memory halves the microbatch and starts the trial again.
+        """Score one trial; see ``score_all``.
 
         Raises:
-            EvaluationError: A score is not finite, or one query alone does not fit in memory.
+            EvaluationError: The trial failed.
         """
-        with clipped(self._model, self._card, clips, self._factors), torch.inference_mode():
-            while True:
-                try:
-                    scores = self._score_all(prompts, microbatch)
-                    break
-                except torch.OutOfMemoryError as error:
-                    if microbatch == 1:
-                        raise EvaluationError("one query alone does not fit in the device's memory.") from error
-                    microbatch //= 2
-                    log.warning("out of memory; the microbatch is now %d", microbatch)
-                    torch.cuda.empty_cache()
+        result = self.score_all(prompts, [clips], microbatch)[0]
+        if isinstance(result, EvaluationError):
+            raise result
+        return result
+
+    def score_all(
+        self, prompts: Prompts, trials: Sequence[Sequence[Clip]], microbatch: int
+    ) -> list[LabelScores | EvaluationError]:
+        """Log-likelihood of every label of every query, for each trial's clips applied to the original weights.
+
+        Trials run one after the other over each microbatch, at the same shapes as alone: what a trial gives does not
+        depend on the others. When memory runs out, captured activations are given up first, then trials run alone,
+        then the microbatch is halved.
+
+        Args:
+            prompts: One split, tokenised.
+            trials: The clips of each trial; none for the untouched model.
+            microbatch: Queries of one pass.
+
+        Returns:
+            For each trial its scores, or the error that ended it: non-finite weights, activations or scores, or one
+            query alone that does not fit in memory.
+        """
+        while True:
+            try:
+                with torch.inference_mode():
+                    return self._score_all(prompts, trials, microbatch)
+            except RuntimeError as error:  # torch.OutOfMemoryError is one
+                if not _is_out_of_memory(error):
+                    raise
+                reason = str(error).splitlines()[0]
+            torch.cuda.empty_cache()
+            if self._store.shrink():
+                log.warning("out of memory; fewer activations are kept")
+            elif len(trials) > 1:
+                log.warning("out of memory with %d trials at once; they run one by one", len(trials))
+                return [result for clips in trials for result in self.score_all(prompts, [clips], microbatch)]
+            elif microbatch > 1:
+                microbatch //= 2
+                log.warning("out of memory; the microbatch is now %d", microbatch)
+            else:
+                return [EvaluationError(f"one query alone does not fit in the device's memory ({reason}).")]
+
+    def _score_all(
+        self, prompts: Prompts, trials: Sequence[Sequence[Clip]], size: int
+    ) -> list[LabelScores | EvaluationError]:
+        stretched = self._stretches(prompts)
+        if self._decoder is None or stretched:
+            return [self._score_full(prompts, clips, 1 if stretched else size) for clips in trials]
+        started = time.perf_counter()
+        passes = self._passes_of(prompts, size)
+        starts = {self._downstream_of(clips) for clips in trials}
+        passes.sweep(frozenset(place for each in starts | self._swept for place in passes.needs(*each)))
+        results: dict[int, LabelScores | EvaluationError] = {}
+        for group in self._group(trials, passes):
+            results |= self._score_group(passes, prompts, {number: trials[number] for number in group}, size)
+        own = sum(result.seconds for result in results.values() if isinstance(result, LabelScores))
+        shared = (time.perf_counter() - started - own) / len(trials)
+        return [_charged(results[number], shared) for number in range(len(trials))]
+
+    def _score_group(
+        self, passes: Passes, prompts: Prompts, trials: Mapping[int, Sequence[Clip]], size: int
+    ) -> dict[int, LabelScores | EvaluationError]:
+        """Trials whose weights and prefix are in memory together, microbatch by microbatch."""
+        results: dict[int, LabelScores | EvaluationError] = {}
+        running: dict[int, _Running] = {}
+        for number, clips in trials.items():
+            began = time.perf_counter()
+            try:
+                trial = self._prepare(passes, clips)
+            except EvaluationError as error:
+                results[number] = error
+                continue
+            scores = torch.zeros(len(prompts.queries), len(prompts.queries[0].labels), device=self._device)
+            running[number] = _Running(trial=trial, scores=scores, seconds=time.perf_counter() - began)
+        wanted = frozenset(place for each in running.values() for place in passes.needs(*each.trial.begins))
+        for number, readings in enumerate(passes.readings):
+            door, found = passes.visit(number, wanted)
+            for each in running.values():
+                began = time.perf_counter()
+                with swapped(self._model, each.trial.weights):
+                    answers = passes.answer(number, door, each.trial, found)
+                    readings.add_to(each.scores, self._head(answers, readings))
+                each.seconds += time.perf_counter() - began
+        return results | {number: self._finish(passes, prompts, each, size) for number, each in running.items()}
+
+    def _prepare(self, passes: Passes, clips: Sequence[Clip]) -> Downstream:
+        """Form a trial's weights and read the prefix under them."""
+        start, reuse = self._downstream_of(clips)
+        weights = edit_weights(self._model, self._layout, self._card, clips, self._factors)
+        with swapped(self._model, weights):
+            keys = passes.read_prefix(start, reuse)
+        return Downstream(start=start, reuse=reuse, weights=weights, keys=keys)
+
+    def _head(self, answers: Tensor, readings: Readings) -> Tensor:
+        assert self._decoder is not None
+        return self._decoder.head(answers.flatten(0, 1), readings.tokens)
+
+    def _finish(self, passes: Passes, prompts: Prompts, each: _Running, size: int) -> LabelScores | EvaluationError:
+        scores = each.scores.cpu()
         bad = (~torch.isfinite(scores).all(dim=1)).nonzero()
         if len(bad):
-            raise EvaluationError(f"the scores of example {int(bad[0])} are not finite. Try model.dtype: float32.")
-        return LabelScores(log_likelihoods=scores, microbatch=microbatch)
+            return self._explain(passes, each.trial, int(bad[0]))
+        path = SUB_LAYER if each.trial.reuse else BLOCKS
+        operations = self.cost.trial(prompts, size, *each.trial.begins)
+        return LabelScores(
+            log_likelihoods=scores, microbatch=size, engine_path=path, operations=operations, seconds=each.seconds
+        )
 
-    def _score_all(self, prompts: Prompts, size: int) -> Tensor:
-        n_labels = len(prompts.queries[0].labels)
-        scores = torch.zeros(len(prompts.queries), n_labels)
-        demonstrations = self._read_prefix(prompts)
-        for batch in plan_microbatches(prompts, size):
-            logprobs = self._forward(batch, len(prompts.prefix), copy.deepcopy(demonstrations))
-            where = (torch.tensor([r.query for r in batch.reads]), torch.tensor([r.label for r in batch.reads]))
-            scores.index_put_(where, logprobs.cpu(), accumulate=True)
-        return scores
+    def _explain(self, passes: Passes, trial: Downstream, query: int) -> EvaluationError:
+        """Find the layer where a trial's activations stop being finite, from the first block on."""
 
-    def _read_prefix(self, prompts: Prompts) -> DynamicCache | None:
-        """Keys and values of the shared prefix, computed once for a trial."""
-        if not prompts.prefix:
+        def check(layer: int, hidden: Tensor) -> None:
+            if not torch.isfinite(hidden).all():
+                raise EvaluationError(
+                    f"the activations that leave layer {layer} are not finite; expected numbers. "
+                    f"Try model.dtype: float32, or look at the weights of that layer."
+                )
+
+        number = next(n for n, batch in enumerate(passes.microbatches) if query in {read.query for read in batch.reads})
+        bottom = passes.needs(0, None)
+        passes.sweep(bottom)
+        door, found = passes.visit(number, bottom)
+        try:
+            with swapped(self._model, trial.weights):
+                keys = passes.read_prefix(0, None, check)
+                passes.answer(number, door, replace(trial, start=0, reuse=None, keys=keys), found, check)
+        except EvaluationError as error:
+            return error
+        return EvaluationError(
+            f"the scores of example {query} are not finite, though all layers are; expected numbers. "
+            f"Try model.dtype: float32, or look at the model's head."
+        )
+
+    def _score_full(self, prompts: Prompts, clips: Sequence[Clip], size: int) -> LabelScores | EvaluationError:
+        """One trial the slow way."""
+        started = time.perf_counter()
+        try:
+            weights = edit_weights(self._model, self._layout, self._card, clips, self._factors)
+        except EvaluationError as error:
+            return error
+        with swapped(self._model, weights):
+            scores = score_full_prompts(self._model, prompts, size).cpu()
+        bad = (~torch.isfinite(scores).all(dim=1)).nonzero()
+        if len(bad):
+            return EvaluationError(f"the scores of example {int(bad[0])} are not finite. Try model.dtype: float32.")
+        return LabelScores(
+            log_likelihoods=scores,
+            microbatch=size,
+            engine_path=FULL_PROMPTS,
+            operations=self.cost.full_prompts(prompts, size),
+            seconds=time.perf_counter() - started,
+        )
+
+    def _passes_of(self, prompts: Prompts, size: int) -> Passes:
+        """The passes over these prompts, kept for the trials to come."""
+        key = (id(prompts), size)
+        if key not in self._passes:
+            assert self._decoder is not None
+            passes = Passes(self._decoder, self._store, prompts, size, self._device)
+            self._passes[key] = (prompts, passes)  # holding the prompts keeps their id their own
+            if len(self._passes) > PROMPTS_KEPT:
+                self._passes.popitem(last=False)[1][1].forget()
+        self._passes.move_to_end(key)
+        return self._passes[key][1]
+
+    def _downstream_of(self, clips: Sequence[Clip]) -> tuple[int, str | None]:
+        """The first block that clips change, and the part of it that they leave as it was."""
+        assert self._decoder is not None
+        start, left = starts_at(self._card, clips)
+        return start, left if left is not None and left in self._decoder.reusable[start] else None
+
+    def _group(self, trials: Sequence[Sequence[Clip]], passes: Passes) -> Iterator[list[int]]:
+        """Numbers of trials whose weights and prefixes fit in a share of the budget together; at least one."""
+        limit = int(TRIALS_SHARE * self._budget.device_bytes)
+        group: list[int] = []
+        held = 0
+        for number, clips in enumerate(trials):
+            start, _ = self._downstream_of(clips)
+            names = {
+                matrix.parameter
+                for layer, role, _ in self._card.kept_ranks(clips)
+                for matrix in self._layout.matrices[layer, role]
+            }
+            size = count_bytes([self._model.get_parameter(name) for name in sorted(names)])
+            size += count_bytes(list(passes.keys[start:]))
+            if group and held + size > limit:
+                yield group
+                group, held = [], 0
+            group.append(number)
+            held += size
+        yield group
+
+    def _stretches(self, prompts: Prompts) -> bool:
+        """Whether some prompt is so long that rotary positions scale with its length, which no prefix can be shared for."""
+        limit = _stretch_limit(self._model.config.get_text_config())
+        longest = max(len(tokens) for query in prompts.queries for tokens in query.sequences)
+        return limit is not None and len(prompts.prefix) + longest > limit
+
+    def _try_decoder(self) -> Decoder | None:
+        """The model run block by block, if that gives what full prompts give; tried on a few tokens."""
+        try:
+            decoder = Decoder(self._model, self._layout)
+            for labels in PROBE_LABELS:
+                self._compare(decoder, labels)
+        except NotUnderstood as finding:
+            log.warning("%s is run on full prompts, which is slower: %s", self._card.model_type, finding)
             return None
-        cache = DynamicCache(config=self._model.config)
-        ids = torch.tensor([prompts.prefix], device=self._model.device)
-        self._model(ids, past_key_values=cache, use_cache=True, logits_to_keep=1)
-        return cache
+        if not all(decoder.reusable):
+            log.warning(
+                "%s: some blocks are run whole, as neither of their parts can be told apart", self._card.model_type
+            )
+        return decoder
 
-    def _forward(self, batch: Microbatch, prefix: int, cache: DynamicCache | None) -> Tensor:
-        """Log-probability of every read of a microbatch: shape ``(reads,)``, float32."""
-        device = self._model.device
-        rows = [torch.tensor(sequence) for sequence in batch.sequences]
-        ids = torch.nn.utils.rnn.pad_sequence(rows, batch_first=True).to(device)
-        lengths = torch.tensor([len(row) for row in rows], device=device)
-        mask = torch.arange(prefix + ids.shape[1], device=device) < (prefix + lengths)[:, None]
-        if cache is not None:
-            cache.batch_repeat_interleave(len(rows))
-        logits = self._model(
-            ids,
-            past_key_values=cache,
-            attention_mask=mask.long(),
-            use_cache=cache is not None,
-            logits_to_keep=torch.tensor(batch.positions, device=device),
-        ).logits
-        column = {position: number for number, position in enumerate(batch.positions)}
-        reads = [(read.sequence, column[read.position], read.token) for read in batch.reads]
-        sequence, kept, token = torch.tensor(reads, device=device).T
-        logprobs: Tensor = logits[sequence, kept].float().log_softmax(dim=-1)
-        return logprobs.gather(1, token[:, None])[:, 0]
+    @torch.inference_mode()
+    def _compare(self, decoder: Decoder, labels: tuple[tuple[int, ...], ...]) -> None:
+        """Score a few made-up prompts both ways.
+
+        Raises:
+            NotUnderstood: The scores differ.
+        """
+        queries = tuple(Query(tokens=tokens, labels=labels, gold=0) for tokens in ((4, 5, 6, 7), (3, 6), (2, 1, 5)))
+        prompts = Prompts(prefix=(1, 2, 3), queries=queries)
+        passes = Passes(decoder, ActivationStore(self._budget, self._device), prompts, len(queries), self._device)
+        passes.sweep(frozenset())
+        wanted = passes.needs(decoder.n_layers, None)
+        _, found = passes.visit(0, wanted)
+        logits = decoder.head(found[decoder.n_layers, ANSWERS].flatten(0, 1), passes.readings[0].tokens)
+        scores = torch.zeros(len(queries), len(labels), device=self._device)
+        passes.readings[0].add_to(scores, logits)
+        expected = score_full_prompts(self._model, prompts, 1)
+        tolerance = PROBE_TOLERANCE[self._model.dtype] * float(expected.abs().max())
+        if (scores - expected).abs().max() > tolerance:
+            raise NotUnderstood("run block by block it gives other scores")
+
+
+def _charged(result: LabelScores | EvaluationError, seconds: float) -> LabelScores | EvaluationError:
+    """A result with its share of the work that all trials of a call had in common."""
+    return replace(result, seconds=result.seconds + seconds) if isinstance(result, LabelScores) else result
+
+
+def _is_out_of_memory(error: RuntimeError) -> bool:
+    """Whether torch had no memory; on a CPU its allocator raises a plain ``RuntimeError``."""
+    return isinstance(error, torch.OutOfMemoryError) or "DefaultCPUAllocator" in str(error)
+
+
+def _stretch_limit(config: Any) -> int | None:
+    """Longest prompt whose rotary positions do not depend on its length; None where there is no limit."""
+    settings = getattr(config, "rope_parameters", None) or {}
+    nested = [each for each in settings.values() if isinstance(each, dict)] or [settings]
+    if not any(each.get("rope_type") in ("dynamic", "longrope") for each in nested):
+        return None
+    originals = [
+        each["original_max_position_embeddings"] for each in nested if "original_max_position_embeddings" in each
+    ]
+    return min([*originals, int(getattr(config, "original_max_position_embeddings", config.max_position_embeddings))])

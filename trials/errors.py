@@ -39,7 +39,7 @@ class PoolError(ClipsweepError, RuntimeError):
 
 
 class EvaluationError(ClipsweepError, ArithmeticError):
-    """A trial whose scores are not finite."""
+    """A trial whose weights, activations or scores are not finite, or that does not fit in memory."""
 
 
 def unknown_name(kind: str, name: str, known: Iterable[str]) -> str:

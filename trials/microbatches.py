@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
@@ -38,6 +39,25 @@ class Microbatch:
     def positions(self) -> tuple[int, ...]:
         """Positions, counted after the prefix, whose logits are needed in any sequence; ascending."""
         return tuple(sorted({read.position for read in self.reads}))
+
+    @cached_property
+    def answers(self) -> tuple[tuple[int, ...], ...]:
+        """For each sequence the positions that are read, in the order of the reads."""
+        found: list[dict[int, None]] = [{} for _ in self.sequences]
+        for read in self.reads:
+            found[read.sequence].setdefault(read.position)
+        return tuple(map(tuple, found))
+
+    @property
+    def n_answers(self) -> int:
+        """Most positions read of one sequence."""
+        return max(map(len, self.answers))
+
+    @cached_property
+    def tokens(self) -> tuple[int, ...] | None:
+        """Ids whose logits are enough: those of the labels, where each is one token; None for the whole vocabulary."""
+        counted = Counter((read.query, read.label) for read in self.reads)
+        return tuple(sorted({read.token for read in self.reads})) if max(counted.values()) == 1 else None
 
     @property
     def width(self) -> int:

@@ -6,11 +6,29 @@ import hashlib
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any, NamedTuple
 
 from trials.errors import SpecError
 from trials.values import MODULES, Clip, TrialSpec
 
 IDENTITY_VERSION = 1
+
+
+class Shape(NamedTuple):
+    """Matrices of one shape.
+
+    Attributes:
+        rows: Outputs, as in ``nn.Linear``.
+        cols: Inputs.
+        count: How many; more than one for the experts of a mixture.
+    """
+
+    rows: int
+    cols: int
+    count: int  # type: ignore[assignment]  # hides tuple.count, which nothing here calls
+
+
+Shapes = Mapping[tuple[int, str], tuple[Shape, ...]]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -27,7 +45,8 @@ class ModelCard:
         context_length: Longest sequence, in tokens.
         parameters_total: Parameters stored.
         weight_bytes: Size of the weights when loaded in ``dtype``.
-        shapes: ``(rows, cols)`` of each clippable matrix by ``(layer, role)``; rows are outputs, as in ``nn.Linear``.
+        shapes: Shapes of the clippable matrices by ``(layer, role)``: one, except in mixtures of experts.
+        experts_per_token: How many experts of a mixture read each token; 1 for other models.
     """
 
     fingerprint: str
@@ -39,7 +58,8 @@ class ModelCard:
     context_length: int
     parameters_total: int
     weight_bytes: int
-    shapes: Mapping[tuple[int, str], tuple[int, int]]
+    shapes: Shapes
+    experts_per_token: int = 1
 
     def roles(self, module: str) -> tuple[str, ...]:
         """Roles of ``module`` that this model has, in the order of ``MODULES``.
@@ -69,24 +89,49 @@ class ModelCard:
             )
         return layer % self.n_layers
 
-    def kept_ranks(self, clips: Sequence[Clip]) -> dict[tuple[int, str], int]:
-        """Rank left in each matrix that the clips really change; matrices left at full rank are not listed."""
+    def kept_ranks(self, clips: Sequence[Clip]) -> dict[tuple[int, str, Shape], int]:
+        """Rank left in matrices that the clips really change, by layer, role and shape; full rank is not listed.
+
+        Raises:
+            SpecError: A layer has no matrix of the module to clip, as some layers of hybrid models have no attention.
+        """
         ranks = {}
         for clip in clips:
-            for role in self.roles(clip.module):
-                shape = self.shapes[self.layer_index(clip.layer), role]
-                rank = clip.kept_rank(*shape)
-                if rank < min(shape):
-                    ranks[clip.layer, role] = rank
+            present = [role for role in self.roles(clip.module) if (self.layer_index(clip.layer), role) in self.shapes]
+            if not present:
+                raise SpecError(
+                    f"layer {clip.layer} has no matrix of module {clip.module!r}; layers that have: "
+                    f"{', '.join(map(str, self._layers_with(clip.module)))}."
+                )
+            for role in present:
+                for shape in self.shapes[self.layer_index(clip.layer), role]:
+                    rank = clip.kept_rank(shape.rows, shape.cols)
+                    if rank < min(shape.rows, shape.cols):
+                        ranks[clip.layer, role, shape] = rank
         return ranks
+
+    def _layers_with(self, module: str) -> list[int]:
+        return sorted({layer for layer, role in self.shapes if role in self.roles(module)})
 
     def parameters_kept(self, clips: Sequence[Clip]) -> int:
         """Parameters left when each clipped matrix is stored as the smaller of itself and its two factors."""
         kept = self.parameters_total
-        for key, rank in self.kept_ranks(clips).items():
-            rows, cols = self.shapes[key]
-            kept -= rows * cols - min(rows * cols, rank * (rows + cols))
+        for (_, _, (rows, cols, count)), rank in self.kept_ranks(clips).items():
+            kept -= count * (rows * cols - min(rows * cols, rank * (rows + cols)))
         return kept
+
+
+def rows_of_shapes(shapes: Shapes) -> list[list[Any]]:
+    """Shapes as JSON holds them: ``[layer, role, rows, cols, count]``."""
+    return [[layer, role, *shape] for (layer, role), held in shapes.items() for shape in held]
+
+
+def shapes_of_rows(rows: Sequence[Sequence[Any]]) -> dict[tuple[int, str], tuple[Shape, ...]]:
+    """Shapes out of JSON; rows without a count, as older files hold them, are of one matrix."""
+    shapes: dict[tuple[int, str], tuple[Shape, ...]] = {}
+    for layer, role, n_rows, n_cols, *count in rows:
+        shapes[layer, role] = (*shapes.get((layer, role), ()), Shape(n_rows, n_cols, *(count or [1])))
+    return shapes
 
 
 def trial_id(spec: TrialSpec, card: ModelCard, task_fingerprint: str) -> str:
@@ -96,7 +141,9 @@ def trial_id(spec: TrialSpec, card: ModelCard, task_fingerprint: str) -> str:
     full rank is the baseline. Without demonstrations their seed does not count.
     """
     ranks = [
-        (layer, role, rank, clip.kind) for clip in spec.clips for (layer, role), rank in card.kept_ranks([clip]).items()
+        (layer, role, rank, clip.kind)
+        for clip in spec.clips
+        for (layer, role, _), rank in card.kept_ranks([clip]).items()
     ]
     content = {
         "identity_version": IDENTITY_VERSION,

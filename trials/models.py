@@ -2,13 +2,29 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import torch
-from transformers import AutoModelForCausalLM, AutoTokenizer, PreTrainedModel, PreTrainedTokenizerBase
+from huggingface_hub.errors import StrictDataclassError
+from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer, PreTrainedModel, PreTrainedTokenizerBase
+from transformers import __version__ as transformers_version
 from transformers.utils import logging as transformers_logging
 
 from trials.errors import ModelError
+
+# a config that does not fit fails wherever the architecture first uses it
+CONFIG_ERRORS = (
+    ArithmeticError,
+    AttributeError,
+    ImportError,
+    LookupError,
+    OSError,
+    RuntimeError,
+    StrictDataclassError,
+    TypeError,
+    ValueError,
+)
 
 transformers_logging.disable_progress_bar()
 
@@ -25,6 +41,27 @@ def load_tokenizer(folder: Path) -> PreTrainedTokenizerBase:
         raise ModelError(
             f"{folder} has no tokenizer that loads ({error}). Copy the model's tokenizer files."
         ) from error
+
+
+def empty_model(folder: Path) -> PreTrainedModel:
+    """Build a causal language model from a folder's config.json alone, on the meta device: no tensor is held.
+
+    Raises:
+        ModelError: transformers has no such architecture, or the config does not fit it.
+    """
+    try:
+        config = AutoConfig.from_pretrained(folder, trust_remote_code=False)
+        with torch.device("meta"):
+            model: PreTrainedModel = AutoModelForCausalLM.from_config(config, trust_remote_code=False)
+    except CONFIG_ERRORS as error:
+        named = json.loads((folder / "config.json").read_text(encoding="utf-8")).get("model_type")
+        reason = " ".join(f"{type(error).__name__}: {error}".split())[:300]  # some messages list every architecture
+        raise ModelError(
+            f"{folder / 'config.json'} has model_type {named!r}, of which transformers {transformers_version} builds "
+            f"no causal language model ({reason}); expected a decoder whose code it has. Check the config, or upgrade "
+            f"transformers; code that comes with a checkpoint is never run."
+        ) from error
+    return model
 
 
 def load_model(folder: Path, dtype: str, device: str) -> PreTrainedModel:

@@ -49,14 +49,14 @@ def evaluated(monkeypatch: pytest.MonkeyPatch) -> list[str]:
 
 def fail_on(patch: pytest.MonkeyPatch, doomed: Callable[[Sequence[Clip]], bool]) -> None:
     """Let every trial raise whose clips are ``doomed``."""
-    score = Engine.score
+    score_all = Engine.score_all
 
-    def fail(self: Engine, prompts: Any, clips: Sequence[Clip], microbatch: int) -> Any:
-        if doomed(clips):
+    def fail(self: Engine, prompts: Any, trials: Sequence[Sequence[Clip]], microbatch: int) -> Any:
+        if any(map(doomed, trials)):
             raise ArithmeticError("went wrong")
-        return score(self, prompts, clips, microbatch)
+        return score_all(self, prompts, trials, microbatch)
 
-    patch.setattr(Engine, "score", fail)
+    patch.setattr(Engine, "score_all", fail)
 
 
 def stable(rows: dict[str, Row]) -> dict[str, Row]:

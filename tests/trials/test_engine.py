@@ -5,22 +5,26 @@ from typing import Any
 
 import pytest
 import torch
+from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
 from transformers import PreTrainedModel
 
 from tests.trials.reference import edit_in_place, score_one_by_one
+from trials.activations import Budget
 from trials.checkpoints import describe_checkpoint
-from trials.cost import trial_operations
-from trials.engine import Engine
+from trials.clipping import edit_weights
+from trials.engine import Engine, LabelScores
 from trials.errors import EvaluationError
 from trials.factors import FactorCache
+from trials.matrices import find_layout
 from trials.model_card import ModelCard
 from trials.models import load_model, load_tokenizer
 from trials.prompts import Prompts, encode_prompts
 from trials.tasks import load_task
 from trials.values import Clip, PromptSet, TaskSettings
 
-CLIPS = [
+ROOMY = Budget(device_bytes=10**9, host_bytes=0)
+CLIPS: list[tuple[Clip, ...]] = [
     (),
     *((Clip(layer=layer, module=module, clip_rate=0.6),) for layer in (0, 1) for module in ("attn", "mlp", "all", "q")),
     (Clip(layer=0, module="attn", clip_rate=0.9), Clip(layer=1, module="mlp", clip_rate=0.5)),
@@ -49,7 +53,27 @@ class Bench:
 def bench(tiny_model: Path, cache: Path) -> Bench:
     card = describe_checkpoint(tiny_model, "float32", cache)
     model = load_model(tiny_model, "float32", "cpu")
-    return Bench(model, card, Engine(model, card, FactorCache(cache)), tiny_model, cache)
+    engine = Engine(model, find_layout(model), card, FactorCache(cache), ROOMY)
+    return Bench(model, card, engine, tiny_model, cache)
+
+
+def make_engine(bench: Bench, budget: Budget) -> Engine:
+    return Engine(bench.model, find_layout(bench.model), bench.card, FactorCache(bench.cache), budget)
+
+
+def blocks(model: PreTrainedModel) -> nn.ModuleList:
+    found = model.get_submodule(find_layout(model).blocks)
+    assert isinstance(found, nn.ModuleList)
+    return found
+
+
+def last_block(model: PreTrainedModel) -> nn.Module:
+    return blocks(model)[-1]
+
+
+def centred(scores: torch.Tensor) -> torch.Tensor:
+    """Without the constant that labels of one token share."""
+    return scores - scores.mean(dim=1, keepdim=True)
 
 
 def digest(model: PreTrainedModel) -> str:
@@ -65,8 +89,8 @@ def test_scores_equal_editing_in_place_and_running_each_prompt_alone(
     bench: Bench, clips: tuple[Clip, ...], shots: int
 ) -> None:
     prompts = bench.prompts(shots)
-    expected = score_one_by_one(edit_in_place(bench.model, clips), prompts)
-    scores = bench.engine.score(prompts, clips, microbatch=4).log_likelihoods
+    expected = centred(score_one_by_one(edit_in_place(bench.model, clips), prompts))
+    scores = centred(bench.engine.score(prompts, clips, microbatch=4).log_likelihoods)
     assert torch.equal(scores.argmax(dim=1), expected.argmax(dim=1))
     torch.testing.assert_close(scores, expected, atol=2e-5, rtol=0)
 
@@ -83,8 +107,8 @@ def test_prompts_with_no_common_token_are_scored_like_one_by_one(bench: Bench) -
     bare = Prompts(
         prefix=(), queries=tuple(replace(query, tokens=prompts.prefix + query.tokens) for query in prompts.queries)
     )
-    scores = bench.engine.score(bare, (), 4).log_likelihoods
-    torch.testing.assert_close(scores, score_one_by_one(bench.model, bare), atol=2e-5, rtol=0)
+    scores = centred(bench.engine.score(bare, (), 4).log_likelihoods)
+    torch.testing.assert_close(scores, centred(score_one_by_one(bench.model, bare)), atol=2e-5, rtol=0)
 
 
 def test_the_microbatch_does_not_change_a_prediction(bench: Bench) -> None:
@@ -104,11 +128,12 @@ def test_weights_are_restored_when_scoring_raises(bench: Bench, monkeypatch: pyt
 
     def fail(*args: Any, **kwargs: Any) -> None:
         assert digest(bench.model) != before
-        raise RuntimeError("in the middle")
+        raise ValueError("in the middle")
 
-    monkeypatch.setattr(bench.model, "forward", fail)
-    with pytest.raises(RuntimeError, match="in the middle"):
-        bench.engine.score(prompts, CLIPS[-1], 8)
+    bench.engine.score(prompts, (), 8)  # captured: what fails now is the trial
+    monkeypatch.setattr(last_block(bench.model), "forward", fail)
+    with pytest.raises(ValueError, match="in the middle"):
+        bench.engine.score(prompts, (Clip(layer=0, module="mlp", clip_rate=0.5),), 8)
     assert digest(bench.model) == before
 
 
@@ -120,17 +145,46 @@ def test_clips_start_from_the_original_weights_each_time(bench: Bench) -> None:
     assert torch.equal(bench.engine.score(prompts, mild, 8).log_likelihoods, alone)
 
 
-def test_out_of_memory_halves_the_microbatch_and_says_so(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
-    prompts, forward = bench.prompts(), bench.model.forward
+def test_trials_give_the_same_numbers_alone_and_together(bench: Bench) -> None:
+    prompts = bench.prompts()
+    together = bench.engine.score_all(prompts, CLIPS, 4)
+    for clips, scored in zip(CLIPS, together, strict=True):
+        assert isinstance(scored, LabelScores)
+        alone = make_engine(bench, ROOMY).score(prompts, clips, 4)
+        assert torch.equal(alone.log_likelihoods, scored.log_likelihoods)
+
+
+@pytest.mark.parametrize("budget", [0, 20_000, 100_000])
+def test_the_budget_does_not_change_a_number(bench: Bench, budget: int) -> None:
+    prompts, engine = bench.prompts(), make_engine(bench, Budget(device_bytes=budget, host_bytes=0))
+    engine.sweep([clip for clips in CLIPS for clip in clips])
+    for clips in CLIPS:
+        expected = bench.engine.score(prompts, clips, 4).log_likelihoods
+        assert torch.equal(engine.score(prompts, clips, 4).log_likelihoods, expected)
+
+
+def test_announcing_where_trials_start_does_not_change_a_number(bench: Bench) -> None:
+    prompts, engine = bench.prompts(), make_engine(bench, ROOMY)
+    engine.sweep([clip for clips in CLIPS for clip in clips])
+    for clips in CLIPS:
+        expected = bench.engine.score(prompts, clips, 4).log_likelihoods
+        assert torch.equal(engine.score(prompts, clips, 4).log_likelihoods, expected)
+
+
+def test_out_of_memory_gives_up_activations_then_halves_the_microbatch_and_says_so(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    prompts, block = bench.prompts(), last_block(bench.model)
     expected = bench.engine.score(prompts, (), 2).log_likelihoods
+    forward, engine = block.forward, make_engine(bench, ROOMY)
 
-    def small_only(ids: torch.Tensor, **kwargs: Any) -> Any:
-        if len(ids) > 2:
+    def small_only(hidden: torch.Tensor, *args: Any, **kwargs: Any) -> Any:
+        if len(hidden) > 2:
             raise torch.OutOfMemoryError("too large")
-        return forward(ids, **kwargs)
+        return forward(hidden, *args, **kwargs)
 
-    monkeypatch.setattr(bench.model, "forward", small_only)
-    scored = bench.engine.score(prompts, (), 8)
+    monkeypatch.setattr(block, "forward", small_only)
+    scored = engine.score(prompts, (), 8)
     assert scored.microbatch == 2
     assert torch.equal(scored.log_likelihoods, expected)
 
@@ -141,22 +195,48 @@ def test_a_query_that_never_fits_in_memory_is_an_error(bench: Bench, monkeypatch
     def never(*args: Any, **kwargs: Any) -> None:
         raise torch.OutOfMemoryError("too large")
 
-    monkeypatch.setattr(bench.model, "forward", never)
+    monkeypatch.setattr(last_block(bench.model), "forward", never)
     with pytest.raises(EvaluationError, match="one query alone does not fit"):
         bench.engine.score(prompts, (), 8)
 
 
-def test_scores_that_are_not_finite_are_an_error(bench: Bench) -> None:
+@pytest.mark.parametrize("layer", [0, 1])
+def test_activations_that_are_not_finite_name_the_layer(bench: Bench, layer: int) -> None:
     with torch.no_grad():
-        bench.model.get_input_embeddings().weight.fill_(float("nan"))
-    with pytest.raises(EvaluationError, match="scores of example 0 are not finite"):
+        next(blocks(bench.model)[layer].parameters()).fill_(float("inf"))
+    with pytest.raises(EvaluationError, match=f"activations that leave layer {layer} are not finite"):
         bench.engine.score(bench.prompts(), (), 8)
 
 
+def test_weights_that_are_not_finite_end_their_trial_alone_and_are_named(bench: Bench) -> None:
+    engine = make_engine(bench, ROOMY)
+    with torch.no_grad():
+        name, weight = next((n, p) for n, p in bench.model.named_parameters() if "1.mlp" in n and p.ndim == 2)
+        weight[0, 0] = float("nan")
+    failed, whole = engine.score_all(
+        bench.prompts(), [(Clip(layer=1, module="mlp", clip_rate=0.5),), (Clip(layer=0, module="q", clip_rate=0.5),)], 8
+    )
+    assert isinstance(failed, EvaluationError)
+    assert "layer 1" in str(failed)
+    assert name in str(failed)
+    assert isinstance(whole, EvaluationError)  # its own activations meet the same weights
+    assert "activations that leave layer 1" in str(whole)
+
+
 @pytest.mark.parametrize("labels", [None, (" RED", " GREEN BLUE")])
-def test_the_cost_model_counts_what_torch_counts(bench: Bench, labels: tuple[str, ...] | None) -> None:
+@pytest.mark.parametrize("clips", CLIPS, ids=lambda clips: "+".join(f"{c.module}{c.layer}" for c in clips) or "base")
+def test_the_cost_model_counts_what_torch_counts(
+    bench: Bench, labels: tuple[str, ...] | None, clips: tuple[Clip, ...]
+) -> None:
     prompts = bench.prompts(labels=labels)
     bench.model.set_attn_implementation("eager")  # torch does not count its fused attention on a CPU
-    with FlopCounterMode(display=False) as counter:
-        bench.engine.score(prompts, (), 4)
-    assert trial_operations(bench.card, prompts, 4) == counter.get_total_flops()
+    engine = make_engine(bench, ROOMY)
+    engine.sweep([clip for clips in CLIPS for clip in clips])
+    with FlopCounterMode(display=False) as base:
+        untouched = engine.score(prompts, (), 4)
+    with FlopCounterMode(display=False) as forming:
+        edit_weights(bench.model, find_layout(bench.model), bench.card, clips, FactorCache(bench.cache))
+    with FlopCounterMode(display=False) as trial:
+        scored = engine.score(prompts, clips, 4)
+    assert engine.cost.base(prompts, 4) + untouched.operations == base.get_total_flops()
+    assert scored.operations == trial.get_total_flops() - forming.get_total_flops()

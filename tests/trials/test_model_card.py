@@ -1,10 +1,11 @@
+import json
 from dataclasses import replace
 
 import pytest
 
 from tests.trials.test_values import make_clip, make_spec
 from trials.errors import SpecError
-from trials.model_card import ModelCard, trial_id
+from trials.model_card import ModelCard, Shape, rows_of_shapes, shapes_of_rows, trial_id
 
 CARD = ModelCard(
     fingerprint="f" * 32,
@@ -16,7 +17,18 @@ CARD = ModelCard(
     context_length=64,
     parameters_total=10_000,
     weight_bytes=40_000,
-    shapes={(layer, role): (20, 40) for layer in range(4) for role in ("q", "k", "v", "o", "fc_in", "fc_out")},
+    shapes={
+        (layer, role): (Shape(20, 40, 1),) for layer in range(4) for role in ("q", "k", "v", "o", "fc_in", "fc_out")
+    },
+)
+MIXTURE = replace(
+    CARD,
+    experts_per_token=2,
+    shapes={
+        (0, "q"): (Shape(20, 20, 1),),
+        (1, "q"): (Shape(20, 20, 1),),
+        (1, "up"): (Shape(8, 20, 6), Shape(16, 20, 1)),
+    },
 )
 
 
@@ -56,6 +68,12 @@ def test_each_thing_that_determines_the_result_changes_the_identity() -> None:
     assert len({trial_id(base, CARD, "t"), *others}) == len(others) + 1
 
 
+def test_identities_are_those_of_earlier_versions() -> None:
+    clips = (make_clip(layer=2, module="all"), make_clip(layer=0, module="q"))
+    assert trial_id(make_spec(), CARD, "t") == "5bfa2e0081fa523ac99d2e4b19d4f2ab"  # both as 0.1.0 gave them
+    assert trial_id(make_spec(shots=4, clips=clips), CARD, "t") == "e9609fca688a6a16ee6c647ff0ec6783"
+
+
 def test_the_names_of_model_and_task_do_not_count() -> None:
     assert trial_id(replace(make_spec(), model="elsewhere", task="alias"), CARD, "t") == trial_id(
         make_spec(), CARD, "t"
@@ -81,3 +99,29 @@ def test_parameters_kept_counts_the_smaller_of_matrix_and_factors() -> None:
     # rank 2 of (20, 40): 2 * 60 = 120 instead of 800, two matrices; rank 18 costs 1080, so the matrix stays
     assert CARD.parameters_kept([make_clip(clip_rate=0.9)]) == 10_000 - 2 * (800 - 120)
     assert CARD.parameters_kept([make_clip(clip_rate=0.1)]) == 10_000
+
+
+def test_ranks_are_kept_for_each_shape() -> None:
+    assert MIXTURE.kept_ranks([make_clip(layer=1, module="up", clip_rate=0.75)]) == {
+        (1, "up", Shape(8, 20, 6)): 2,
+        (1, "up", Shape(16, 20, 1)): 4,
+    }
+
+
+def test_parameters_kept_counts_every_expert() -> None:
+    # rank 2 of (8, 20): 2 * 28 = 56 instead of 160, six times; rank 4 of (16, 20): 4 * 36 = 144 instead of 320
+    clip = make_clip(layer=1, module="up", clip_rate=0.75)
+    assert MIXTURE.parameters_kept([clip]) == 10_000 - 6 * (160 - 56) - (320 - 144)
+
+
+def test_a_clip_of_a_layer_without_such_matrices_is_refused() -> None:
+    with pytest.raises(SpecError, match="layer 0 has no matrix of module 'up'; layers that have: 1"):
+        MIXTURE.kept_ranks([make_clip(layer=0, module="up")])
+
+
+def test_shapes_are_the_same_after_json() -> None:
+    assert shapes_of_rows(json.loads(json.dumps(rows_of_shapes(MIXTURE.shapes)))) == MIXTURE.shapes
+
+
+def test_shapes_of_older_files_are_of_one_matrix() -> None:
+    assert shapes_of_rows([[0, "q", 20, 40]]) == {(0, "q"): (Shape(20, 40, 1),)}

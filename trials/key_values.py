@@ -1,0 +1,87 @@
+"""Keys and values of the shared prefix, in the form that the blocks of transformers ask for them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from enum import Enum
+from typing import Any
+
+import torch
+from torch import Tensor
+from transformers.cache_utils import Cache, DynamicLayer
+
+Pair = tuple[Tensor, Tensor]
+
+
+class KeysReady(Exception):  # noqa: N818 - not an error: it ends a block's forward once its keys and values are known
+    """Raised inside an attention module whose keys and values were all that was wanted."""
+
+
+class Mode(Enum):
+    """What a layer does when its attention module hands over keys and values."""
+
+    EXTEND = "put the prefix before them"
+    KEEP = "keep the whole, and end the block"
+    ANSWER = "ignore them: the whole was kept before"
+
+
+class _Layer(DynamicLayer):
+    """One block's share of a ``KeyValues``."""
+
+    def __init__(self, owner: KeyValues) -> None:
+        super().__init__()
+        self._owner = owner
+        self.prefix: Pair | None = None
+        self.kept: Pair | None = None
+
+    def get_seq_length(self) -> int:
+        """Tokens of the prefix; what the model builds positions and masks from."""
+        return self._owner.length
+
+    def update(self, key_states: Tensor, value_states: Tensor, *_args: Any, **_kwargs: Any) -> Pair:
+        """Keys and values that the new tokens attend to, the prefix first."""
+        if self._owner.mode is Mode.ANSWER:
+            assert self.kept is not None, "keys are kept before they are asked for"
+            return self.kept
+        if self.prefix is not None:
+            batch = len(key_states)
+            key_states, value_states = (
+                torch.cat([stored.expand(batch, -1, -1, -1), new], dim=-2)
+                for stored, new in zip(self.prefix, (key_states, value_states), strict=True)
+            )
+        self._owner.seen = key_states, value_states
+        if self._owner.mode is Mode.KEEP:
+            self.kept = key_states, value_states
+            raise KeysReady
+        return key_states, value_states
+
+
+class KeyValues(Cache):
+    """A cache that no forward pass changes: many microbatches read the same prefix, which is not copied for them.
+
+    Sliding windows are the mask's work: every layer holds the whole prefix.
+
+    Attributes:
+        length: Tokens of the prefix.
+        mode: What happens at the next call.
+        seen: Keys and values that the last attention module attended to, each ``(batch, heads, tokens, head size)``.
+    """
+
+    def __init__(self, n_layers: int) -> None:
+        self.length = 0
+        self.mode = Mode.EXTEND
+        self.seen: Pair | None = None
+        super().__init__(layers=[_Layer(self) for _ in range(n_layers)])
+
+    def hold(self, prefix: Sequence[Pair | None], length: int) -> None:
+        """Serve these keys and values from now on.
+
+        Args:
+            prefix: For each layer ``(1, heads, length, head size)`` twice; None where the layer will not be asked.
+            length: Tokens of the prefix; 0 for none.
+        """
+        self.length = length
+        self.mode = Mode.EXTEND
+        for layer, pair in zip(self.layers, prefix, strict=True):
+            layer.prefix = pair if length else None
+            layer.kept = None

@@ -1,0 +1,284 @@
+"""Passes over the prompts of one split: the untouched model's once, and of each trial what lies downstream of its clip."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from trials.activations import ActivationStore
+from trials.decoder import ATTENTION, MLP, Arguments, Decoder, NotUnderstood, take, trim
+from trials.key_values import Pair
+from trials.microbatches import plan_microbatches
+from trials.prompts import Prompts
+from trials.readings import pad, plan_readings
+
+log = logging.getLogger(__name__)
+HIDDEN, ANSWERS = "hidden", "answers"
+PREFIX = -1
+Place = tuple[int, str]
+DOOR_PLACE: Place = (0, "door")
+Check = Callable[[int, Tensor], None]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Downstream:
+    """What a trial changes.
+
+    Attributes:
+        start: First block that differs from the untouched model's; the number of blocks where none does.
+        reuse: The part of block ``start`` whose captured output stands: ``"attention"``, ``"mlp"`` or None.
+        weights: Parameters that it replaces, by name.
+        keys: Keys and values of the prefix under these weights, for each block.
+    """
+
+    start: int
+    reuse: str | None
+    weights: Mapping[str, Tensor]
+    keys: tuple[Pair | None, ...]
+
+    @property
+    def begins(self) -> tuple[int, str | None]:
+        """Where it starts and with what."""
+        return self.start, self.reuse
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Door:
+    """A batch of sequences before block 0.
+
+    Attributes:
+        hidden: Embeddings, shape ``(batch, tokens, width)``.
+        arguments: Of each block.
+        answer_arguments: Of the last block when it is called on the answers alone; None where that cannot be done.
+    """
+
+    hidden: Tensor
+    arguments: list[Arguments]
+    answer_arguments: Arguments | None
+
+
+class Passes:
+    """Prompts cut into microbatches, their prefix read once, and captured activations of the untouched model.
+
+    A place is a layer and what was captured there: what enters the block (``"hidden"``), the output of its attention
+    or MLP, or (``"answers"``) only those positions of what enters it whose logits count. What leaves the last block
+    enters the layer after it. The last block runs on the answers alone, and so does what is captured of its parts.
+    """
+
+    def __init__(self, decoder: Decoder, store: ActivationStore, prompts: Prompts, size: int, device: torch.device):
+        """Plan the microbatches; nothing runs yet."""
+        self._decoder = decoder
+        self._store = store
+        self._device = device
+        self._prefix = prompts.prefix
+        self._last = decoder.n_layers - 1
+        self._swept: frozenset[Place] = frozenset({(decoder.n_layers, ANSWERS)})
+        self._of_prefix: dict[Place, Tensor] = {}  # no larger than the prefix's keys, which are kept as well
+        self._visited: set[int] = set()
+        self.microbatches = tuple(plan_microbatches(prompts, size))
+        self.readings = tuple(plan_readings(batch, device) for batch in self.microbatches)
+        self.keys: tuple[Pair | None, ...] = (None,) * decoder.n_layers
+
+    def needs(self, start: int, reuse: str | None) -> frozenset[Place]:
+        """What a trial starts from, which differs from the untouched model from block ``start`` upwards."""
+        if start > self._last:
+            return frozenset({(start, ANSWERS)})
+        if start == self._last and reuse == ATTENTION:
+            return frozenset({(start, ANSWERS), (start, ATTENTION)})
+        return frozenset({(start, HIDDEN)} | ({(start, reuse)} if reuse else set()))
+
+    def sweep(self, places: frozenset[Place]) -> None:
+        """Say where trials start: passes of the untouched model, whose weights it holds now, capture these places."""
+        self._swept |= places
+        self._store.use([(self, place) for place in (DOOR_PLACE, *places)])
+        wanted = frozenset((layer, kind) for layer, kind in places if self._concerns_prefix(layer, kind))
+        if self._prefix and (PREFIX not in self._visited or wanted - self._of_prefix.keys()):
+            keys = list(self.keys)
+            self._capture(PREFIX, self._open(PREFIX), wanted, keys)
+            self.keys = tuple(keys)
+
+    def visit(self, number: int, wanted: frozenset[Place]) -> tuple[Door, dict[Place, Tensor]]:
+        """Bring captured activations of a microbatch into memory; the model holds its own weights."""
+        door = self._open(number)
+        found = {place: value for place in wanted if (value := self._store.get((self, place), number)) is not None}
+        if missing := wanted - found.keys():
+            found |= self._capture(number, door, missing, None)
+        return door, found
+
+    def read_prefix(self, start: int, reuse: str | None, check: Check | None = None) -> tuple[Pair | None, ...]:
+        """The prefix's keys and values under a trial's weights, which the model holds; the same below its start."""
+        if not self._prefix or start > self._last or (start == self._last and reuse == ATTENTION):
+            return self.keys
+        keys = list(self.keys)
+        self._from_captured(PREFIX, self._open(PREFIX), start, reuse, self._of_prefix, keys, check)
+        return tuple(keys)
+
+    def answer(
+        self, number: int, door: Door, trial: Downstream, found: Mapping[Place, Tensor], check: Check | None = None
+    ) -> Tensor:
+        """What leaves the last block at the answers under a trial's weights, which the model holds.
+
+        Returns:
+            Shape ``(sequences, n, width)``.
+        """
+        if trial.start > self._last:
+            return found[trial.start, ANSWERS]
+        answers = self._from_captured(number, door, trial.start, trial.reuse, found, list(trial.keys), check)
+        assert answers is not None, "only the prefix has no answers"
+        return answers
+
+    def forget(self) -> None:
+        """Give up the room in the store."""
+        self._store.drop(lambda group: isinstance(group, tuple) and group[0] is self)
+
+    def _concerns_prefix(self, layer: int, kind: str) -> bool:
+        """Whether a trial that starts at this place of the queries starts there for the prefix too."""
+        return kind == HIDDEN or (layer < self._last and kind in (ATTENTION, MLP))
+
+    def _open(self, number: int) -> Door:
+        """Embeddings and block arguments of a microbatch or of the prefix."""
+        if (content := self._store.get((self, DOOR_PLACE), number)) is not None:
+            return Door(**content)
+        trimmed = None
+        if number == PREFIX:
+            self._decoder.keys.hold(self.keys, 0)
+            opened = self._decoder.open(torch.tensor([self._prefix], device=self._device), None)
+        else:
+            self._decoder.keys.hold(self.keys, len(self._prefix))
+            ids, mask = pad(self.microbatches[number].sequences, len(self._prefix), self._device)
+            opened = self._decoder.open(ids, mask)
+            if self._decoder.trims:
+                trimmed = _trimmed(opened.arguments[-1], self.readings[number].positions, ids.shape[1])
+        content = {"hidden": opened.hidden, "arguments": opened.arguments, "answer_arguments": trimmed}
+        self._store.put((self, DOOR_PLACE), number, content)
+        return Door(**content)
+
+    def _capture(
+        self, number: int, door: Door, wanted: frozenset[Place], keys: list[Pair | None] | None
+    ) -> dict[Place, Tensor]:
+        """A pass of the untouched model: the first goes to the end and captures all that is swept.
+
+        Later ones fetch what had no room, from the nearest layer that is captured.
+        """
+        first = number not in self._visited
+        start, hidden = (0, door.hidden) if first else self._nearest(number, door, min(layer for layer, _ in wanted))
+        noted: dict[Place, Tensor] = {}
+        note = wanted | self._swept if first else wanted
+        if number == PREFIX:
+            note = frozenset(place for place in note if self._concerns_prefix(*place))
+        self._decoder.keys.hold(self.keys, 0 if number == PREFIX else len(self._prefix))
+        self._run(number, door, start, hidden, note=note, noted=noted, to_end=first, keys=keys)
+        self._visited.add(number)
+        for place, value in noted.items():
+            if number == PREFIX:
+                self._of_prefix[place] = value
+            else:
+                self._store.put((self, place), number, value)
+        return {place: noted[place] for place in wanted}
+
+    def _nearest(self, number: int, door: Door, below: int) -> tuple[int, Tensor]:
+        """The deepest captured layer from which ``below`` can be reached, and what enters it."""
+        for layer in range(min(below, self._last), 0, -1):
+            place = (layer, HIDDEN)
+            value = self._of_prefix.get(place) if number == PREFIX else self._store.get((self, place), number)
+            if value is not None:
+                return layer, value
+        return 0, door.hidden
+
+    def _from_captured(
+        self,
+        number: int,
+        door: Door,
+        start: int,
+        reuse: str | None,
+        found: Mapping[Place, Tensor],
+        keys: list[Pair | None],
+        check: Check | None,
+    ) -> Tensor | None:
+        """Run block ``start`` with its captured part, and all blocks after it."""
+        self._decoder.keys.hold(keys, 0 if number == PREFIX else len(self._prefix))
+        given = {reuse: found[start, reuse]} if reuse and (start, reuse) in found else {}
+        hidden = found[start, ANSWERS if start == self._last and reuse == ATTENTION else HIDDEN]
+        return self._run(number, door, start, hidden, given=given, keys=keys if number == PREFIX else None, check=check)
+
+    def _run(
+        self,
+        number: int,
+        door: Door,
+        start: int,
+        hidden: Tensor,
+        *,
+        given: Mapping[str, Tensor] | None = None,
+        note: Collection[Place] = (),
+        noted: dict[Place, Tensor] | None = None,
+        to_end: bool = True,
+        keys: list[Pair | None] | None = None,
+        check: Check | None = None,
+    ) -> Tensor | None:
+        """Run blocks from ``start`` on; the one loop behind every pass.
+
+        Args:
+            number: Of the microbatch, or the prefix.
+            door: Its arguments.
+            start: First block.
+            hidden: What enters it; where its attention is given and it is the last, the answers suffice.
+            given: Outputs of parts of block ``start`` that are not computed.
+            note: Places to capture.
+            noted: Where they go.
+            to_end: Whether to go on when all of them are there.
+            keys: Filled with the prefix's keys and values; only when reading the prefix.
+            check: Called with each block and what leaves it.
+
+        Returns:
+            What leaves the last block at the answers; None for the prefix, or if it ended before.
+        """
+        noted = {} if noted is None else noted
+        decoder, last = self._decoder, self._last
+        trimmed = number != PREFIX and door.answer_arguments is not None
+        for layer in range(start, last + 1):
+            if not to_end and all(place in noted for place in note):
+                return None
+            at = {kind for place, kind in note if place == layer}
+            if HIDDEN in at:
+                noted[layer, HIDDEN] = hidden
+            record = {part: hidden for part in (ATTENTION, MLP) if part in at}
+            if layer == last and (number == PREFIX or trimmed):
+                if ATTENTION not in (given or {}):
+                    decoder.keep_keys(layer, hidden, door.arguments[layer])
+                if number == PREFIX:
+                    hidden = hidden[:, :0]
+                else:
+                    hidden = hidden if ATTENTION in (given or {}) else take(hidden, self.readings[number].positions)
+                    if ANSWERS in at:
+                        noted[layer, ANSWERS] = hidden
+                    with decoder.answering():
+                        hidden = decoder.block(layer, hidden, door.answer_arguments or {}, given, record)
+            else:
+                if ANSWERS in at:
+                    noted[layer, ANSWERS] = hidden
+                hidden = decoder.block(layer, hidden, door.arguments[layer], given, record)
+            noted.update({(layer, part): output for part, output in record.items()})
+            if keys is not None and ATTENTION not in (given or {}):
+                keys[layer] = decoder.keys.seen
+            if check is not None:
+                check(layer, hidden)
+            given = None
+        if number == PREFIX:
+            return None
+        answers = hidden if trimmed else take(hidden, self.readings[number].positions)
+        if (last + 1, ANSWERS) in note:
+            noted[last + 1, ANSWERS] = answers
+        return answers
+
+
+def _trimmed(arguments: Arguments, positions: Tensor, width: int) -> Arguments | None:
+    """Arguments of the last block on the answers alone; None where that cannot be done, which is logged."""
+    try:
+        return trim(arguments, positions, width)
+    except NotUnderstood as finding:
+        log.warning("the last block runs on all tokens, not on the answers alone: %s", finding)
+        return None
