@@ -20,7 +20,6 @@ from trials.checkpoints import describe_checkpoint, find_checkpoint
 from trials.engine import Engine, LabelScores
 from trials.errors import ModelError, TaskError
 from trials.factors import FactorCache
-from trials.matrices import find_layout
 from trials.models import load_model, load_tokenizer
 from trials.prompts import Prompts, encode_prompts
 from trials.scoring import score_labels
@@ -95,7 +94,7 @@ class Replica:
         self._tokenizer = load_tokenizer(folder)
         model = load_model(folder, settings.model.dtype, self._device)
         budget = Budget.measure(model.device, settings.activation_bytes, settings.sharers)
-        self._engine = Engine(model, find_layout(model), self._card, FactorCache(settings.cache), budget)
+        self._engine = Engine(model, self._card, FactorCache(settings.cache), budget)
         self._engine.sweep(settings.swept)
         self._prompts = lru_cache(maxsize=PROMPT_SETS_KEPT)(self._encode)
 

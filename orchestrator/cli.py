@@ -20,9 +20,10 @@ from rich.table import Table
 from analysis.table import Row, jsonable
 from analysis.winners import find_winner, find_winners, winners_document
 from orchestrator.doctor import examine
+from orchestrator.estimate import describe_plan, plan_study
 from orchestrator.prepare import reopen
 from orchestrator.progress import format_seconds
-from orchestrator.session import Outcome, plan_study, run_study, write_study_report
+from orchestrator.session import Outcome, run_study, write_study_report
 from orchestrator.study import load_study
 from orchestrator.summary import NO_WINNER, SUMMARY_COLUMNS, describe_winner, read_status
 from trials.errors import ClipsweepError, PoolError, StoreError
@@ -102,7 +103,7 @@ def run(
         if as_json:
             _print_json(plan)
         else:
-            typer.echo("\n".join(f"{name.replace('_', ' ')}: {value}" for name, value in plan.items()))
+            typer.echo(describe_plan(plan))
         return
     outcome = run_study(checked, folder, cache, errors)
     _report_run(outcome, as_json)

@@ -32,7 +32,7 @@ class Status:
         running: Sent to a replica, result not back.
         total: All that the study needs, as far as is known.
         trials_per_second: Of this run; None before the first result.
-        seconds_left: At that rate.
+        seconds_left: Told from what finished trials cost and what is left.
         replicas: Name, node and device of each.
     """
 
@@ -48,12 +48,21 @@ class Status:
 class Progress:
     """Shows a run's progress on standard error and in the study's folder."""
 
-    def __init__(self, folder: Path, console: Console, *, known: int, total: int) -> None:
-        """Take what is known and needed at the start; shows nothing until the first trial must run."""
+    def __init__(self, folder: Path, console: Console, *, known: int, total: int, work: float) -> None:
+        """Show nothing until the first trial must run.
+
+        Args:
+            folder: Of the study.
+            console: Where to show it.
+            known: Trials that need not run.
+            total: Trials in all.
+            work: What the others cost, in any unit: the time left is told from it.
+        """
         self._folder = folder
         self._console = console
         self._status = Status(done=known, failed=0, total=total)
         self._known = known
+        self._work_left, self._work_done = work, 0.0
         self._began = time.monotonic()
         self._line_at = self._file_at = 0.0
         self._bar: RichProgress | None = None
@@ -70,21 +79,25 @@ class Progress:
             self._bar.add_task("", total=self._status.total, completed=self._status.done)
             self._bar.start()
 
-    def add_to_total(self, count: int) -> None:
+    def add_to_total(self, count: int, work: float) -> None:
         """Learn of more trials: winners on the test split."""
         self._status.total += count
+        self._work_left += work
 
-    def finished(self, results: Sequence[TrialResult], running: int) -> None:
-        """Count results; prints a line every few seconds where there is no terminal."""
+    def finished(self, results: Sequence[TrialResult], running: int, work: float) -> None:
+        """Count results and what they cost; prints a line every few seconds where there is no terminal."""
         status, now = self._status, time.monotonic()
         status.running = running
+        self._work_left -= work
+        self._work_done += work
         failed = sum(result.state is TrialState.FAILED for result in results)
         status.failed += failed
         status.done += len(results) - failed
         ran = status.done - self._known + status.failed
         if ran:
-            status.trials_per_second = ran / max(now - self._began, 1e-6)
-            status.seconds_left = max(0, status.total - status.done - status.failed) / status.trials_per_second
+            elapsed = max(now - self._began, 1e-6)
+            status.trials_per_second = ran / elapsed
+            status.seconds_left = max(0.0, self._work_left) * elapsed / self._work_done
         if self._bar is not None:
             self._bar.update(
                 self._bar.task_ids[0], completed=status.done, total=status.total, description=self._words()

@@ -14,6 +14,7 @@ from cluster.pool import Pool
 from cluster.replica import Batch
 from orchestrator.drivers import Driver, make_driver
 from orchestrator.drivers.fixed import FixedDriver
+from orchestrator.estimate import relative_work
 from orchestrator.ledger import Ledger
 from orchestrator.prepare import OpenStudy
 from orchestrator.progress import Progress
@@ -85,7 +86,7 @@ class RunLoop:
         self._interrupt = interrupt
         self._queue: deque[_Flight] = deque()
         self._flying: dict[str, _Flight] = {}
-        self._seconds: deque[float] = deque(maxlen=16)
+        self._paces: deque[float] = deque(maxlen=16)  # seconds per work of the last trials
         self._failed: set[str] = set()
 
     def run(self) -> None:
@@ -94,7 +95,9 @@ class RunLoop:
             self.drive(make_driver(self._opened.study.search.driver, self._opened.space))
             if self._opened.tested and not self._interrupt.requested:
                 proposals = self._test_proposals()
-                self._progress.add_to_total(len(self._ledger.missing(proposals)))
+                missing = self._ledger.missing(proposals).values()
+                work = sum(relative_work(self._opened, proposal.spec) for proposal in missing)
+                self._progress.add_to_total(len(missing), work)
                 self.drive(FixedDriver(proposals))
         finally:
             try:
@@ -151,22 +154,33 @@ class RunLoop:
 
     def _next_batch(self) -> Batch:
         """Trials from the front of the queue that share prompts: as many as a call of a few seconds holds."""
-        typical = sum(self._seconds) / len(self._seconds) if self._seconds else CALL_SECONDS
-        room = max(1, min(CALL_TRIALS, int(CALL_SECONDS / max(typical, 1e-3))))
         trials = [self._queue.popleft().trial]
-        while self._queue and len(trials) < room and self._queue[0].trial.spec.prompt_set == trials[0].spec.prompt_set:
+        seconds = self._expected_seconds(trials[0])
+        while self._queue and len(trials) < CALL_TRIALS:
+            following = self._queue[0].trial
+            seconds += self._expected_seconds(following)
+            if seconds > CALL_SECONDS or following.spec.prompt_set != trials[0].spec.prompt_set:
+                break
             trials.append(self._queue.popleft().trial)
         microbatch = self._opened.study.cluster.microbatch
         assert isinstance(microbatch, int), "prepare() resolves auto"
         return Batch(trials=tuple(trials), microbatch=microbatch)
 
+    def _expected_seconds(self, trial: Trial) -> float:
+        """What a trial will take, as the last ones did; a whole call's worth before any is known."""
+        pace = sum(self._paces) / len(self._paces) if self._paces else None
+        return CALL_SECONDS if pace is None else pace * relative_work(self._opened, trial.spec)
+
     def _collect(self, driver: Driver) -> None:
         """Take what the pool finished; flush when it is time, and only then tell the driver."""
         results = self._pool.collect(COLLECT_SECONDS) if self._pool is not None else []
+        work = 0.0
         for result in results:
-            self._seconds.append(result.seconds)
+            cost = relative_work(self._opened, result.trial.spec)
+            self._paces.append(result.seconds / cost)
+            work += cost
             self._ledger.add(result, self._flying[result.trial.trial_id].proposals[0])
-        self._progress.finished(results, len(self._flying) - len(self._queue) - len(self._ledger.waiting))
+        self._progress.finished(results, len(self._flying) - len(self._queue) - len(self._ledger.waiting), work)
         nothing_to_wait_for = self._ledger.waiting == set(self._flying)
         if self._ledger.due() or nothing_to_wait_for:
             self._settle(driver)

@@ -7,7 +7,6 @@ import sys
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
 from rich.console import Console
 
@@ -15,6 +14,7 @@ from analysis.report import write_report
 from cluster.local_pool import LocalPool
 from cluster.pool import Pool
 from cluster.replica import ReplicaSettings
+from orchestrator.estimate import relative_work
 from orchestrator.ledger import Ledger
 from orchestrator.lock import study_lock
 from orchestrator.prepare import OpenStudy, Prepared, check_trials, default_folder, prepare, recheck, write_study
@@ -83,33 +83,6 @@ def missing_proposals(opened: OpenStudy) -> list[Proposal]:
     return list(Ledger(opened).missing(every_proposal(opened)).values())
 
 
-def plan_study(study: Study, folder: Path | None, cache: Path) -> dict[str, Any]:
-    """What a run would do, before any model is loaded: trials, operations, memory."""
-    from trials.cost import trial_operations
-    from trials.models import load_tokenizer
-    from trials.prompts import encode_prompts
-
-    prepared = prepare(study, folder or default_folder(study), cache)
-    opened, card = prepared.opened, prepared.opened.identity.card
-    proposals = list(every_proposal(opened))
-    ledger = Ledger(opened)
-    missing = ledger.missing(proposals)
-    check_trials(prepared, (proposal.spec for proposal in missing.values()))
-    tokenizer = load_tokenizer(prepared.checkpoint)
-    operations: dict[Any, int] = {}
-    for wanted in {proposal.spec.prompt_set for proposal in missing.values()}:
-        prompts = encode_prompts(prepared.task, tokenizer, wanted, card.context_length)
-        operations[wanted] = trial_operations(card, prompts, int(opened.study.cluster.microbatch))
-    return {
-        "points": len(proposals),
-        "trials": len({ledger.trial(proposal).trial_id for proposal in proposals}),
-        "trials_to_run": len(missing),
-        "operations": sum(operations[proposal.spec.prompt_set] for proposal in missing.values()),
-        "weight_bytes_per_replica": card.weight_bytes,
-        "dir": str(opened.folder),
-    }
-
-
 def every_proposal(opened: OpenStudy) -> Iterable[Proposal]:
     """Every point of the space, computed one at a time."""
     return (opened.space.proposal(index) for index in range(len(opened.space)))
@@ -167,6 +140,7 @@ def write_study_report(opened: OpenStudy, out: Path | None = None) -> Path:
 
 
 def _open_progress(opened: OpenStudy, ledger: Ledger, console: Console) -> Progress:
-    missing = len(ledger.missing(every_proposal(opened)))
+    missing = ledger.missing(every_proposal(opened))
     needed = {ledger.trial(proposal).trial_id for proposal in every_proposal(opened)}
-    return Progress(opened.folder, console, known=len(needed) - missing, total=len(needed))
+    work = sum(relative_work(opened, proposal.spec) for proposal in missing.values())
+    return Progress(opened.folder, console, known=len(needed) - len(missing), total=len(needed), work=work)

@@ -60,7 +60,7 @@ class Space:
             task=study.task.name,
             shots=_unique(space.shots),
             demo_seeds=_unique(space.demo_seeds),
-            layers=_unique(layers),
+            layers=tuple(sorted(set(layers))),  # the first cost most, and each starts from what the last captured
             modules=_unique(space.modules),
             clip_rates=_unique(map(float, space.clip_rates)),
         )

@@ -28,7 +28,7 @@ class Budget:
     host_bytes: int
 
     @classmethod
-    def measure(cls, device: torch.device, asked: int | None, sharers: int = 1) -> Budget:
+    def measure(cls, device: torch.device, asked: int | None = None, sharers: int = 1) -> Budget:
         """Split a budget over device and host.
 
         Args:

@@ -6,37 +6,54 @@ mixtures and the product that forms the clipped weights are not.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 
 from trials.microbatches import Microbatch, plan_microbatches
 from trials.model_card import ModelCard
 from trials.prompts import Prompts
-from trials.values import ATTENTION_ROLES, MLP_ROLES, Clip
-
-ATTENTION, MLP = "attention", "mlp"
+from trials.values import ATTENTION, ATTENTION_ROLES, MLP, MLP_ROLES, Clip
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Reading:
-    """A batch of sequences as it is read.
+class Extent:
+    """How large a batch of sequences is.
 
     Attributes:
         sequences: How many.
         tokens: Of each, padding included.
         before: Tokens of the prefix that they attend to.
-        answers: Positions of each that leave the last block.
+        answers: Positions of each that leave the last block; 0 for the prefix itself.
+        logits: Tokens of the vocabulary whose logits are computed at each answer; None for all.
     """
 
     sequences: int
     tokens: int
     before: int
-    answers: int
+    answers: int = 0
+    logits: int | None = 0
 
     @property
     def keys(self) -> int:
         """Tokens that the last one attends to."""
         return self.before + self.tokens
+
+
+def measure_extents(prompts: Prompts, microbatch: int) -> tuple[Extent, ...]:
+    """The prefix, where there is one, and every microbatch of a split."""
+    before = len(prompts.prefix)
+    prefix = (Extent(sequences=1, tokens=before, before=0),) if before else ()
+    return prefix + tuple(_extent(batch, before) for batch in plan_microbatches(prompts, microbatch))
+
+
+def _extent(batch: Microbatch, before: int) -> Extent:
+    return Extent(
+        sequences=len(batch.sequences),
+        tokens=batch.width,
+        before=before,
+        answers=batch.n_answers,
+        logits=None if batch.tokens is None else len(batch.tokens),
+    )
 
 
 class CostModel:
@@ -54,34 +71,29 @@ class CostModel:
         self._trims = trims
         self._fused_queries = fused_queries
 
-    def trial(self, prompts: Prompts, microbatch: int, start: int, reuse: str | None) -> int:
+    def trial(self, extents: Sequence[Extent], start: int, reuse: str | None) -> int:
         """Operations of one trial from captured activations on, padding included.
 
         Args:
-            prompts: What it reads.
-            microbatch: Queries of one pass.
+            extents: What it reads.
             start: First block that differs from the untouched model's; ``n_layers`` for the untouched model, of which
                 the head is all that is left to do.
             reuse: The part of that block whose captured output stands.
         """
-        prefix, batches = _readings(prompts, microbatch)
-        return self._pass(prefix, start, reuse) + sum(
-            self._pass(reading, start, reuse) + self._head(batch, reading) for batch, reading in batches
-        )
+        return sum(self._pass(extent, start, reuse) + self._head(extent) for extent in extents)
 
-    def base(self, prompts: Prompts, microbatch: int) -> int:
+    def base(self, extents: Sequence[Extent]) -> int:
         """Operations of the one pass of the untouched model that captures activations for all trials."""
-        prefix, batches = _readings(prompts, microbatch)
-        return self._pass(prefix, 0, None) + sum(self._pass(reading, 0, None) for _, reading in batches)
+        return sum(self._pass(extent, 0, None) for extent in extents)
 
     def full_prompts(self, prompts: Prompts, microbatch: int) -> int:
         """Operations of a trial that reads every prompt whole."""
         total = 0
         for batch in plan_microbatches(prompts, microbatch):
-            width = len(prompts.prefix) + batch.width
-            reading = Reading(sequences=len(batch.sequences), tokens=width, before=0, answers=len(batch.positions))
-            blocks = sum(self._block(layer, reading, None) for layer in range(self._card.n_layers))
-            total += blocks + self._head(batch, reading)
+            query = _extent(batch, 0)
+            extent = replace(query, tokens=len(prompts.prefix) + query.tokens, answers=len(batch.positions))
+            layers = range(self._card.n_layers)
+            total += sum(self._positions(layer, extent, extent.tokens, None) for layer in layers) + self._head(extent)
         return total
 
     def share(self, start: int) -> float:
@@ -89,45 +101,32 @@ class CostModel:
         sizes = [self._weights(layer, ATTENTION_ROLES + MLP_ROLES) for layer in range(self._card.n_layers)]
         return sum(sizes[start:]) / sum(sizes)
 
-    def _pass(self, reading: Reading | None, start: int, reuse: str | None) -> int:
+    def _pass(self, extent: Extent, start: int, reuse: str | None) -> int:
         """Blocks from ``start`` on; only the answers pass the last one, and of a prefix its keys and values alone."""
-        if reading is None:
-            return 0
         last = self._card.n_layers - 1
         total = 0
         for layer in range(start, last + 1):
             given = reuse if layer == start else None
-            if layer < last or (reading.answers and not self._trims):
-                total += self._block(layer, reading, given)
+            if layer < last or (extent.answers and not self._trims):
+                total += self._positions(layer, extent, extent.tokens, given)
             else:
-                total += 0 if given == ATTENTION else self._keys(layer, reading)
-                total += self._answers(layer, reading, given)
+                total += 0 if given == ATTENTION else self._keys(layer, extent)
+                total += self._positions(layer, extent, extent.answers, given)
         return total
 
-    def _block(self, layer: int, reading: Reading, given: str | None) -> int:
+    def _positions(self, layer: int, extent: Extent, positions: int, given: str | None) -> int:
+        """A block on so many positions of each sequence, but for the part whose output is given."""
         roles = (() if given == ATTENTION else ATTENTION_ROLES) + (() if given == MLP else MLP_ROLES)
-        total = 2 * reading.sequences * reading.tokens * self._weights(layer, roles)
-        if given != ATTENTION:
-            total += self._attention(layer, reading, reading.tokens)
+        total = 2 * extent.sequences * positions * self._weights(layer, roles)
+        if given != ATTENTION:  # products of queries with keys and of probabilities with values
+            heads = self._weights(layer, ("q",), per_input=True)
+            total += 4 * extent.sequences * positions * extent.keys * heads
         return total
 
-    def _keys(self, layer: int, reading: Reading) -> int:
+    def _keys(self, layer: int, extent: Extent) -> int:
         """Keys and values of all tokens."""
         roles = ("q", "k", "v") if self._fused_queries else ("k", "v")
-        return 2 * reading.sequences * reading.tokens * self._weights(layer, roles)
-
-    def _answers(self, layer: int, reading: Reading, given: str | None) -> int:
-        if not reading.answers:
-            return 0
-        roles = (() if given == ATTENTION else ATTENTION_ROLES) + (() if given == MLP else MLP_ROLES)
-        total = 2 * reading.sequences * reading.answers * self._weights(layer, roles)
-        if given != ATTENTION:
-            total += self._attention(layer, reading, reading.answers)
-        return total
-
-    def _attention(self, layer: int, reading: Reading, queries: int) -> int:
-        """Products of queries with keys and of probabilities with values."""
-        return 4 * reading.sequences * queries * reading.keys * self._weights(layer, ("q",), per_input=True)
+        return 2 * extent.sequences * extent.tokens * self._weights(layer, roles)
 
     def _weights(self, layer: int, roles: Sequence[str], *, per_input: bool = False) -> int:
         """Weights that a token meets: of a mixture, those of the experts that read it."""
@@ -138,9 +137,9 @@ class CostModel:
                 total += met * shape.rows * (1 if per_input else shape.cols)
         return total
 
-    def _head(self, batch: Microbatch, reading: Reading) -> int:
-        tokens = self._card.vocabulary_size if batch.tokens is None else len(batch.tokens)
-        return 2 * self._card.hidden_size * reading.sequences * reading.answers * tokens
+    def _head(self, extent: Extent) -> int:
+        logits = self._card.vocabulary_size if extent.logits is None else extent.logits
+        return 2 * self._card.hidden_size * extent.sequences * extent.answers * logits
 
 
 def starts_at(card: ModelCard, clips: Sequence[Clip]) -> tuple[int, str | None]:
@@ -155,13 +154,3 @@ def starts_at(card: ModelCard, clips: Sequence[Clip]) -> tuple[int, str | None]:
     if len(in_attention) != 1:
         return start, None
     return start, MLP if in_attention == {True} else ATTENTION
-
-
-def _readings(prompts: Prompts, microbatch: int) -> tuple[Reading | None, Iterator[tuple[Microbatch, Reading]]]:
-    before = len(prompts.prefix)
-    prefix = Reading(sequences=1, tokens=before, before=0, answers=0) if before else None
-    batches = (
-        (batch, Reading(sequences=len(batch.sequences), tokens=batch.width, before=before, answers=batch.n_answers))
-        for batch in plan_microbatches(prompts, microbatch)
-    )
-    return prefix, batches

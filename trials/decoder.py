@@ -21,10 +21,10 @@ from transformers import PreTrainedModel
 from trials.activations import map_tensors
 from trials.key_values import KeysReady, KeyValues, Mode
 from trials.matrices import Layout
-from trials.values import MLP_ROLES
+from trials.values import ATTENTION, MLP, MLP_ROLES
 
 Arguments = dict[str, Any]
-ATTENTION, MLP, BLOCK = "attention", "mlp", "block"
+BLOCK = "block"
 
 
 class NotUnderstood(Exception):  # noqa: N818 - a finding, not an error: the caller takes a slower way
@@ -168,7 +168,8 @@ class Decoder:
             for part in record or ():
                 stack.enter_context(self._recorded(part, layer, record))  # type: ignore[arg-type]
             answer = self._blocks[layer](hidden, **arguments)
-        return answer[0] if isinstance(answer, tuple) else answer
+        left: Tensor = answer[0] if isinstance(answer, tuple) else answer
+        return left
 
     def keep_keys(self, layer: int, hidden: Tensor, arguments: Arguments) -> None:
         """Compute a block's keys and values for all tokens, and no more of it.
@@ -295,9 +296,9 @@ class Decoder:
         found = set()
         if self._parts[ATTENTION][layer] is not None and not self._waits(ATTENTION, layer, probe, layout):
             found.add(ATTENTION)
-        if None not in (self._parts[ATTENTION][layer], self._parts[MLP][layer]):
-            if not self._waits(MLP, layer, probe, layout):
-                found.add(MLP)
+        whole = None in (self._parts[ATTENTION][layer], self._parts[MLP][layer])
+        if not whole and not self._waits(MLP, layer, probe, layout):
+            found.add(MLP)
         return frozenset(found)
 
     def _waits(self, part: str, layer: int, probe: Opened, layout: Layout) -> bool:

@@ -22,14 +22,14 @@ import torch
 from torch import Tensor
 from transformers import PreTrainedModel
 
+from trials import cost
 from trials.activations import ActivationStore, Budget, count_bytes
 from trials.clipping import edit_weights, swapped
-from trials.cost import CostModel, starts_at
 from trials.decoder import Decoder, NotUnderstood
 from trials.errors import EvaluationError
 from trials.factors import FactorCache
 from trials.full_prompts import score_full_prompts
-from trials.matrices import Layout
+from trials.matrices import find_layout
 from trials.model_card import ModelCard
 from trials.passes import ANSWERS, Downstream, Passes
 from trials.prompts import Prompts, Query
@@ -83,25 +83,34 @@ class Engine:
     def __init__(
         self,
         model: PreTrainedModel,
-        layout: Layout,
         card: ModelCard,
         factors: FactorCache,
-        budget: Budget,
+        budget: Budget | None = None,
     ) -> None:
-        """Take a model in evaluation mode, on its device, and try how it can be run."""
+        """Take a model in evaluation mode, on its device, and try how it can be run.
+
+        Args:
+            model: Loaded; it is never changed but for the length of a call.
+            card: Of the same checkpoint.
+            factors: Makes or remembers SVD factors.
+            budget: Of captured activations; None for a measured share of what is free.
+
+        Raises:
+            ModelError: It has no blocks, or no matrices to clip.
+        """
         self._model = model
-        self._layout = layout
+        self._layout = find_layout(model)
         self._card = card
         self._factors = factors
-        self._budget = budget
         self._device = model.device
-        self._store = ActivationStore(budget, self._device)
+        self._budget = budget or Budget.measure(self._device)
+        self._store = ActivationStore(self._budget, self._device)
         self._passes: OrderedDict[tuple[int, int], tuple[Prompts, Passes]] = OrderedDict()
         self._swept: set[tuple[int, str | None]] = set()
         self._decoder = self._try_decoder()
-        self.cost = CostModel(card)
+        self.cost = cost.CostModel(card)
         if self._decoder is not None:
-            self.cost = CostModel(card, trims=self._decoder.trims, fused_queries=self._decoder.fused_queries)
+            self.cost = cost.CostModel(card, trims=self._decoder.trims, fused_queries=self._decoder.fused_queries)
 
     @property
     def runs_blocks(self) -> bool:
@@ -111,7 +120,7 @@ class Engine:
     def sweep(self, clips: Sequence[Clip]) -> None:
         """Announce clips that later trials start from, so that one pass captures for all of them."""
         if self._decoder is not None:
-            self._swept |= {self._downstream_of([clip]) for clip in clips}
+            self._swept |= {self.starts_at([clip]) for clip in clips}
 
     def score(self, prompts: Prompts, clips: Sequence[Clip], microbatch: int) -> LabelScores:
         """Score one trial; see ``score_all``.
@@ -170,7 +179,7 @@ class Engine:
             return [self._score_full(prompts, clips, 1 if stretched else size) for clips in trials]
         started = time.perf_counter()
         passes = self._passes_of(prompts, size)
-        starts = {self._downstream_of(clips) for clips in trials}
+        starts = {self.starts_at(clips) for clips in trials}
         passes.sweep(frozenset(place for each in starts | self._swept for place in passes.needs(*each)))
         results: dict[int, LabelScores | EvaluationError] = {}
         for group in self._group(trials, passes):
@@ -203,11 +212,11 @@ class Engine:
                     answers = passes.answer(number, door, each.trial, found)
                     readings.add_to(each.scores, self._head(answers, readings))
                 each.seconds += time.perf_counter() - began
-        return results | {number: self._finish(passes, prompts, each, size) for number, each in running.items()}
+        return results | {number: self._finish(passes, each, size) for number, each in running.items()}
 
     def _prepare(self, passes: Passes, clips: Sequence[Clip]) -> Downstream:
         """Form a trial's weights and read the prefix under them."""
-        start, reuse = self._downstream_of(clips)
+        start, reuse = self.starts_at(clips)
         weights = edit_weights(self._model, self._layout, self._card, clips, self._factors)
         with swapped(self._model, weights):
             keys = passes.read_prefix(start, reuse)
@@ -217,13 +226,13 @@ class Engine:
         assert self._decoder is not None
         return self._decoder.head(answers.flatten(0, 1), readings.tokens)
 
-    def _finish(self, passes: Passes, prompts: Prompts, each: _Running, size: int) -> LabelScores | EvaluationError:
+    def _finish(self, passes: Passes, each: _Running, size: int) -> LabelScores | EvaluationError:
         scores = each.scores.cpu()
         bad = (~torch.isfinite(scores).all(dim=1)).nonzero()
         if len(bad):
             return self._explain(passes, each.trial, int(bad[0]))
         path = SUB_LAYER if each.trial.reuse else BLOCKS
-        operations = self.cost.trial(prompts, size, *each.trial.begins)
+        operations = self.cost.trial(passes.extents, *each.trial.begins)
         return LabelScores(
             log_likelihoods=scores, microbatch=size, engine_path=path, operations=operations, seconds=each.seconds
         )
@@ -285,10 +294,10 @@ class Engine:
         self._passes.move_to_end(key)
         return self._passes[key][1]
 
-    def _downstream_of(self, clips: Sequence[Clip]) -> tuple[int, str | None]:
+    def starts_at(self, clips: Sequence[Clip]) -> tuple[int, str | None]:
         """The first block that clips change, and the part of it that they leave as it was."""
         assert self._decoder is not None
-        start, left = starts_at(self._card, clips)
+        start, left = cost.starts_at(self._card, clips)
         return start, left if left is not None and left in self._decoder.reusable[start] else None
 
     def _group(self, trials: Sequence[Sequence[Clip]], passes: Passes) -> Iterator[list[int]]:
@@ -297,7 +306,7 @@ class Engine:
         group: list[int] = []
         held = 0
         for number, clips in enumerate(trials):
-            start, _ = self._downstream_of(clips)
+            start, _ = self.starts_at(clips)
             names = {
                 matrix.parameter
                 for layer, role, _ in self._card.kept_ranks(clips)
@@ -313,7 +322,7 @@ class Engine:
         yield group
 
     def _stretches(self, prompts: Prompts) -> bool:
-        """Whether some prompt is so long that rotary positions scale with its length, which no prefix can be shared for."""
+        """Whether rotary positions scale with the length of some prompt, so that no two prompts share a prefix."""
         limit = _stretch_limit(self._model.config.get_text_config())
         longest = max(len(tokens) for query in prompts.queries for tokens in query.sequences)
         return limit is not None and len(prompts.prefix) + longest > limit
@@ -374,4 +383,7 @@ def _stretch_limit(config: Any) -> int | None:
     originals = [
         each["original_max_position_embeddings"] for each in nested if "original_max_position_embeddings" in each
     ]
-    return min([*originals, int(getattr(config, "original_max_position_embeddings", config.max_position_embeddings))])
+    limit: int = min(
+        [*originals, int(getattr(config, "original_max_position_embeddings", config.max_position_embeddings))]
+    )
+    return limit

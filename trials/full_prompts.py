@@ -1,4 +1,4 @@
-"""The slow way, for models that the engine cannot run block by block: every prompt whole, through the model's forward."""
+"""The slow way, for models that cannot be run block by block: every prompt whole, through the model's forward."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def score_full_prompts(model: PreTrainedModel, prompts: Prompts, size: int) -> T
     scores = torch.zeros(len(whole.queries), len(whole.queries[0].labels), device=model.device)
     for batch in plan_microbatches(whole, size):
         readings = plan_readings(batch, model.device)
-        kept = readings.positions.unique()
+        kept = torch.tensor(sorted(set(readings.positions.flatten().tolist())), device=model.device)
         ids, mask = pad(batch.sequences, 0, model.device)
         with head_rows(model, readings.tokens):
             logits = model(ids, attention_mask=mask, logits_to_keep=kept).logits

@@ -25,7 +25,7 @@ class Mode(Enum):
     ANSWER = "ignore them: the whole was kept before"
 
 
-class _Layer(DynamicLayer):
+class _Layer(DynamicLayer):  # type: ignore[misc]  # transformers is untyped to us
     """One block's share of a ``KeyValues``."""
 
     def __init__(self, owner: KeyValues) -> None:
@@ -56,7 +56,7 @@ class _Layer(DynamicLayer):
         return key_states, value_states
 
 
-class KeyValues(Cache):
+class KeyValues(Cache):  # type: ignore[misc]  # the same
     """A cache that no forward pass changes: many microbatches read the same prefix, which is not copied for them.
 
     Sliding windows are the mask's work: every layer holds the whole prefix.

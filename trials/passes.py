@@ -1,20 +1,22 @@
-"""Passes over the prompts of one split: the untouched model's once, and of each trial what lies downstream of its clip."""
+"""Passes over the prompts of one split: of the untouched model once, of each trial from its clip on."""
 
 from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Collection, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import torch
 from torch import Tensor
 
 from trials.activations import ActivationStore
-from trials.decoder import ATTENTION, MLP, Arguments, Decoder, NotUnderstood, take, trim
+from trials.cost import measure_extents
+from trials.decoder import Arguments, Decoder, NotUnderstood, take, trim
 from trials.key_values import Pair
 from trials.microbatches import plan_microbatches
 from trials.prompts import Prompts
 from trials.readings import pad, plan_readings
+from trials.values import ATTENTION, MLP
 
 log = logging.getLogger(__name__)
 HIDDEN, ANSWERS = "hidden", "answers"
@@ -61,6 +63,41 @@ class Door:
     answer_arguments: Arguments | None
 
 
+@dataclass(slots=True, kw_only=True)
+class _Walk:
+    """One pass over a batch of sequences.
+
+    Attributes:
+        number: Of the microbatch, or ``PREFIX``.
+        door: Where it begins.
+        note: Places to capture.
+        noted: What was captured.
+        keys: Filled with keys and values, when the prefix is read.
+        check: Called with each block and what leaves it.
+    """
+
+    number: int
+    door: Door
+    note: Collection[Place] = ()
+    noted: dict[Place, Tensor] = field(default_factory=dict)
+    keys: list[Pair | None] | None = None
+    check: Check | None = None
+
+    @property
+    def complete(self) -> bool:
+        """Whether all is captured."""
+        return all(place in self.noted for place in self.note)
+
+    def take_note(self, layer: int, kind: str, value: Tensor) -> None:
+        """Capture a value if it is wanted."""
+        if (layer, kind) in self.note:
+            self.noted[layer, kind] = value
+
+    def parts(self, layer: int) -> list[str]:
+        """Parts of a block whose outputs are wanted."""
+        return [part for part in (ATTENTION, MLP) if (layer, part) in self.note]
+
+
 class Passes:
     """Prompts cut into microbatches, their prefix read once, and captured activations of the untouched model.
 
@@ -80,6 +117,7 @@ class Passes:
         self._of_prefix: dict[Place, Tensor] = {}  # no larger than the prefix's keys, which are kept as well
         self._visited: set[int] = set()
         self.microbatches = tuple(plan_microbatches(prompts, size))
+        self.extents = measure_extents(prompts, size)
         self.readings = tuple(plan_readings(batch, device) for batch in self.microbatches)
         self.keys: tuple[Pair | None, ...] = (None,) * decoder.n_layers
 
@@ -114,7 +152,9 @@ class Passes:
         if not self._prefix or start > self._last or (start == self._last and reuse == ATTENTION):
             return self.keys
         keys = list(self.keys)
-        self._from_captured(PREFIX, self._open(PREFIX), start, reuse, self._of_prefix, keys, check)
+        walk = _Walk(number=PREFIX, door=self._open(PREFIX), keys=keys, check=check)
+        self._decoder.keys.hold(keys, 0)
+        self._from_captured(walk, start, reuse, self._of_prefix)
         return tuple(keys)
 
     def answer(
@@ -127,7 +167,8 @@ class Passes:
         """
         if trial.start > self._last:
             return found[trial.start, ANSWERS]
-        answers = self._from_captured(number, door, trial.start, trial.reuse, found, list(trial.keys), check)
+        self._decoder.keys.hold(trial.keys, len(self._prefix))
+        answers = self._from_captured(_Walk(number=number, door=door, check=check), trial.start, trial.reuse, found)
         assert answers is not None, "only the prefix has no answers"
         return answers
 
@@ -166,19 +207,19 @@ class Passes:
         """
         first = number not in self._visited
         start, hidden = (0, door.hidden) if first else self._nearest(number, door, min(layer for layer, _ in wanted))
-        noted: dict[Place, Tensor] = {}
         note = wanted | self._swept if first else wanted
         if number == PREFIX:
             note = frozenset(place for place in note if self._concerns_prefix(*place))
-        self._decoder.keys.hold(self.keys, 0 if number == PREFIX else len(self._prefix))
-        self._run(number, door, start, hidden, note=note, noted=noted, to_end=first, keys=keys)
+        walk = _Walk(number=number, door=door, note=note, keys=keys)
+        self._decoder.keys.hold(self.keys, self._before(number))
+        self._run(walk, start, hidden, to_end=first)
         self._visited.add(number)
-        for place, value in noted.items():
+        for place, value in walk.noted.items():
             if number == PREFIX:
                 self._of_prefix[place] = value
             else:
                 self._store.put((self, place), number, value)
-        return {place: noted[place] for place in wanted}
+        return {place: walk.noted[place] for place in wanted}
 
     def _nearest(self, number: int, door: Door, below: int) -> tuple[int, Tensor]:
         """The deepest captured layer from which ``below`` can be reached, and what enters it."""
@@ -189,90 +230,70 @@ class Passes:
                 return layer, value
         return 0, door.hidden
 
+    def _before(self, number: int) -> int:
+        """Tokens that come before those of a microbatch, or of the prefix itself."""
+        return 0 if number == PREFIX else len(self._prefix)
+
     def _from_captured(
-        self,
-        number: int,
-        door: Door,
-        start: int,
-        reuse: str | None,
-        found: Mapping[Place, Tensor],
-        keys: list[Pair | None],
-        check: Check | None,
+        self, walk: _Walk, start: int, reuse: str | None, found: Mapping[Place, Tensor]
     ) -> Tensor | None:
-        """Run block ``start`` with its captured part, and all blocks after it."""
-        self._decoder.keys.hold(keys, 0 if number == PREFIX else len(self._prefix))
+        """Run the block where a trial starts, with its captured part, and all blocks after it."""
         given = {reuse: found[start, reuse]} if reuse and (start, reuse) in found else {}
         hidden = found[start, ANSWERS if start == self._last and reuse == ATTENTION else HIDDEN]
-        return self._run(number, door, start, hidden, given=given, keys=keys if number == PREFIX else None, check=check)
+        return self._run(walk, start, hidden, given)
 
     def _run(
-        self,
-        number: int,
-        door: Door,
-        start: int,
-        hidden: Tensor,
-        *,
-        given: Mapping[str, Tensor] | None = None,
-        note: Collection[Place] = (),
-        noted: dict[Place, Tensor] | None = None,
-        to_end: bool = True,
-        keys: list[Pair | None] | None = None,
-        check: Check | None = None,
+        self, walk: _Walk, start: int, hidden: Tensor, given: Mapping[str, Tensor] | None = None, *, to_end: bool = True
     ) -> Tensor | None:
-        """Run blocks from ``start`` on; the one loop behind every pass.
+        """Run blocks from ``start`` on: the one loop behind every pass.
 
         Args:
-            number: Of the microbatch, or the prefix.
-            door: Its arguments.
+            walk: Over what, and what is noted on the way.
             start: First block.
-            hidden: What enters it; where its attention is given and it is the last, the answers suffice.
+            hidden: What enters it; if it is the last and its attention is given, the answers suffice.
             given: Outputs of parts of block ``start`` that are not computed.
-            note: Places to capture.
-            noted: Where they go.
-            to_end: Whether to go on when all of them are there.
-            keys: Filled with the prefix's keys and values; only when reading the prefix.
-            check: Called with each block and what leaves it.
+            to_end: Whether to go on when all is noted.
 
         Returns:
             What leaves the last block at the answers; None for the prefix, or if it ended before.
         """
-        noted = {} if noted is None else noted
-        decoder, last = self._decoder, self._last
-        trimmed = number != PREFIX and door.answer_arguments is not None
-        for layer in range(start, last + 1):
-            if not to_end and all(place in noted for place in note):
+        for layer in range(start, self._last + 1):
+            if not to_end and walk.complete:
                 return None
-            at = {kind for place, kind in note if place == layer}
-            if HIDDEN in at:
-                noted[layer, HIDDEN] = hidden
-            record = {part: hidden for part in (ATTENTION, MLP) if part in at}
-            if layer == last and (number == PREFIX or trimmed):
-                if ATTENTION not in (given or {}):
-                    decoder.keep_keys(layer, hidden, door.arguments[layer])
-                if number == PREFIX:
-                    hidden = hidden[:, :0]
-                else:
-                    hidden = hidden if ATTENTION in (given or {}) else take(hidden, self.readings[number].positions)
-                    if ANSWERS in at:
-                        noted[layer, ANSWERS] = hidden
-                    with decoder.answering():
-                        hidden = decoder.block(layer, hidden, door.answer_arguments or {}, given, record)
-            else:
-                if ANSWERS in at:
-                    noted[layer, ANSWERS] = hidden
-                hidden = decoder.block(layer, hidden, door.arguments[layer], given, record)
-            noted.update({(layer, part): output for part, output in record.items()})
-            if keys is not None and ATTENTION not in (given or {}):
-                keys[layer] = decoder.keys.seen
-            if check is not None:
-                check(layer, hidden)
+            walk.take_note(layer, HIDDEN, hidden)
+            block = self._last_block if layer == self._last else self._block
+            hidden = block(walk, layer, hidden, given or {})
+            if walk.keys is not None and ATTENTION not in (given or {}):
+                walk.keys[layer] = self._decoder.keys.seen
+            if walk.check is not None:
+                walk.check(layer, hidden)
             given = None
-        if number == PREFIX:
-            return None
-        answers = hidden if trimmed else take(hidden, self.readings[number].positions)
-        if (last + 1, ANSWERS) in note:
-            noted[last + 1, ANSWERS] = answers
-        return answers
+        walk.take_note(self._last + 1, ANSWERS, hidden)
+        return None if walk.number == PREFIX else hidden
+
+    def _block(self, walk: _Walk, layer: int, hidden: Tensor, given: Mapping[str, Tensor]) -> Tensor:
+        """A block on all tokens."""
+        record = dict.fromkeys(walk.parts(layer), hidden)
+        hidden = self._decoder.block(layer, hidden, walk.door.arguments[layer], given, record)
+        walk.noted.update({(layer, part): output for part, output in record.items()})
+        return hidden
+
+    def _last_block(self, walk: _Walk, layer: int, hidden: Tensor, given: Mapping[str, Tensor]) -> Tensor:
+        """The last block: keys and values of all tokens, the rest of it at the answers alone; of the prefix no rest."""
+        if walk.number != PREFIX and walk.door.answer_arguments is None:
+            walk.take_note(layer, ANSWERS, hidden)
+            return take(self._block(walk, layer, hidden, given), self.readings[walk.number].positions)
+        if ATTENTION not in given:
+            self._decoder.keep_keys(layer, hidden, walk.door.arguments[layer])
+            if walk.number == PREFIX:
+                return hidden
+            hidden = take(hidden, self.readings[walk.number].positions)
+        walk.take_note(layer, ANSWERS, hidden)
+        record = dict.fromkeys(walk.parts(layer), hidden)
+        with self._decoder.answering():
+            hidden = self._decoder.block(layer, hidden, walk.door.answer_arguments or {}, given, record)
+        walk.noted.update({(layer, part): output for part, output in record.items()})
+        return hidden
 
 
 def _trimmed(arguments: Arguments, positions: Tensor, width: int) -> Arguments | None:

@@ -35,8 +35,8 @@ class Readings:
 
         Args:
             scores: Shape ``(queries, labels)``, float32.
-            logits: Shape ``(sequences * n, tokens)``. Over the whole vocabulary they are normalised to log-probabilities;
-                those of single-token labels are compared as they are.
+            logits: Shape ``(sequences * n, tokens)``. Over the whole vocabulary they are normalised to
+                log-probabilities; those of single-token labels are compared as they are.
         """
         values = logits.float()
         if self.tokens is None:

@@ -31,17 +31,18 @@ def model_facts(folder: Path, cache: Path) -> dict[str, Any]:
     digest.update(f" {package_version('transformers')} {LAYOUT_VERSION}".encode())
     note = cache / "shapes" / f"{digest.hexdigest()[:32]}.json"
     if not note.is_file():
-        facts = _find_facts(folder)
+        from trials.models import empty_model
+
+        facts = facts_of(empty_model(folder))
         write_text(note, json.dumps({**facts, "shapes": rows_of_shapes(facts["shapes"])}))
     content: dict[str, Any] = json.loads(note.read_text(encoding="utf-8"))
     return {**content, "shapes": shapes_of_rows(content["shapes"])}
 
 
-def _find_facts(folder: Path) -> dict[str, Any]:
+def facts_of(model: Any) -> dict[str, Any]:
+    """The same of a model at hand, which may be on the meta device."""
     from trials.matrices import find_layout
-    from trials.models import empty_model
 
-    model = empty_model(folder)
     config = model.config.get_text_config(decoder=True)
     shapes = _shapes(find_layout(model))
     mixture = any(shape.count > 1 for held in shapes.values() for shape in held)

@@ -12,6 +12,7 @@ from enum import Enum
 
 from trials.errors import SpecError, unknown_name
 
+ATTENTION, MLP = "attention", "mlp"  # the two parts of a block
 ATTENTION_ROLES = ("q", "k", "v", "o")
 MLP_ROLES = ("up", "gate", "down", "fc_in", "fc_out")
 MODULES: dict[str, tuple[str, ...]] = {

@@ -38,6 +38,11 @@ def at_most(name: str, value: float, unit: str, target: float) -> Line:
     return Line(name=name, value=value, unit=unit, target=target, met=value <= target)
 
 
+def at_least(name: str, value: float, unit: str, target: float) -> Line:
+    """A figure that must not be below its target."""
+    return Line(name=name, value=value, unit=unit, target=target, met=value >= target)
+
+
 def machine() -> dict[str, Any]:
     """What the figures were measured on."""
     return {

@@ -8,9 +8,10 @@ from rich.console import Console
 
 from analysis.table import ResultsTable, Row
 from cluster.replica import Replica
+from orchestrator.estimate import plan_study
 from orchestrator.lock import study_lock
 from orchestrator.prepare import AUTO_MICROBATCH, prepare, reopen
-from orchestrator.session import plan_study, run_study
+from orchestrator.session import run_study
 from orchestrator.study import check_study
 from orchestrator.summary import describe_winner, read_status
 from trials.engine import Engine

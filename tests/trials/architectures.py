@@ -32,6 +32,9 @@ from transformers import (
     StableLmConfig,
 )
 
+from trials.model_card import ModelCard
+from trials.shapes import facts_of
+
 VOCABULARY_SIZE = 100
 CONTEXT_LENGTH = 256
 SPREAD = 0.3
@@ -136,3 +139,14 @@ def random_model(config: PreTrainedConfig, seed: int = 0) -> PreTrainedModel:
             parameter.copy_(noise if parameter.dim() > 1 else parameter + noise / 2)
     built: PreTrainedModel = model.eval().requires_grad_(False)
     return built
+
+
+def card_of(model: PreTrainedModel) -> ModelCard:
+    """The card of a model that lies in no folder."""
+    facts = facts_of(model)
+    return ModelCard(
+        fingerprint="0" * 32,
+        dtype=str(model.dtype).removeprefix("torch."),
+        weight_bytes=model.dtype.itemsize * facts["parameters_total"],
+        **facts,
+    )

@@ -1,54 +1,121 @@
-"""The slow way, as the paper describes it: clip the weights in place, then run each prompt alone."""
+"""The slow way, as the paper describes it: clip the weights in place, then run each prompt alone.
+
+Where a matrix lies in its parameter is written down here by hand, from the architectures' own code, and owes nothing to
+``trials.matrices``.
+"""
 
 import copy
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
 
 import torch
+from torch import Tensor
 from transformers import PreTrainedModel
 
-from trials.prompts import Prompts
+from trials.prompts import Prompts, Tokens
 from trials.values import Clip
 
-NAMES = {
-    "gptj": {"q": "q_proj", "k": "k_proj", "v": "v_proj", "o": "out_proj", "fc_in": "fc_in", "fc_out": "fc_out"},
-    "llama": {
-        "q": "q_proj",
-        "k": "k_proj",
-        "v": "v_proj",
-        "o": "o_proj",
-        "up": "up_proj",
-        "gate": "gate_proj",
-        "down": "down_proj",
-    },
+QKV, GATE_UP = ("q", "k", "v"), ("gate", "up")
+NAMES: dict[str, tuple[str, ...]] = {
+    "q_proj": ("q",),
+    "k_proj": ("k",),
+    "v_proj": ("v",),
+    **dict.fromkeys(("o_proj", "out_proj", "dense", "attn.c_proj"), ("o",)),
+    **dict.fromkeys(("c_attn", "query_key_value", "qkv_proj"), QKV),
+    "gate_proj": ("gate",),
+    "up_proj": ("up",),
+    "gate_up_proj": GATE_UP,
+    "down_proj": ("down",),
+    **dict.fromkeys(("fc_in", "fc1", "c_fc", "dense_h_to_4h"), ("fc_in",)),
+    **dict.fromkeys(("fc_out", "fc2", "mlp.c_proj", "dense_4h_to_h"), ("fc_out",)),
 }
 GROUPS = {"attn": {"q", "k", "v", "o"}, "mlp": {"fc_in", "fc_out", "up", "gate", "down"}}
+GROUPS["all"] = GROUPS["attn"] | GROUPS["mlp"]
+INPUTS_FIRST = {"gpt2", "openai-gpt"}  # their Conv1D holds (inputs, outputs)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OneByOne:
+    """What running each prompt alone gives.
+
+    Attributes:
+        scores: Log-likelihood of each label of each query, shape ``(queries, labels)``, float32.
+        spread: Standard deviation of the logits, over the vocabulary, that these were computed from.
+    """
+
+    scores: Tensor
+    spread: float
 
 
 def edit_in_place(model: PreTrainedModel, clips: Sequence[Clip]) -> PreTrainedModel:
     """A copy of the model whose clipped matrices are replaced by their truncated SVD."""
     edited = copy.deepcopy(model)
     for clip in clips:
-        roles = GROUPS.get(clip.module, GROUPS["attn"] | GROUPS["mlp"] if clip.module == "all" else {clip.module})
-        for role, attribute in NAMES[model.config.model_type].items():
-            for name, parameter in edited.named_parameters():
-                if role in roles and f".{clip.layer}." in name and name.endswith(f"{attribute}.weight"):
-                    u, s, vh = torch.linalg.svd(parameter.data.float(), full_matrices=False)
-                    rank = clip.kept_rank(*parameter.shape)
-                    if rank < len(s):
-                        parameter.data.copy_(u[:, :rank] @ torch.diag(s[:rank]) @ vh[:rank])
+        for role, weight, rows in _matrices(edited, clip.layer):
+            if role in GROUPS.get(clip.module, {clip.module}):
+                u, s, vh = torch.linalg.svd(weight[rows].float(), full_matrices=False)
+                rank = clip.kept_rank(len(rows), weight.shape[1])
+                if rank < len(s):
+                    weight[rows] = (u[:, :rank] @ torch.diag(s[:rank]) @ vh[:rank]).to(weight.dtype)
     return edited
 
 
-def score_one_by_one(model: PreTrainedModel, prompts: Prompts) -> torch.Tensor:
-    """Log-likelihood of each label after each whole prompt; one forward pass for each, no cache, no padding."""
-    rows = []
+def _matrices(model: PreTrainedModel, layer: int) -> Iterator[tuple[str, Tensor, list[int]]]:
+    """Every matrix of a block: its role, the weight that it is in (a view, outputs first), and its rows there."""
+    for name, parameter in model.named_parameters():
+        path = name.removesuffix(".weight").split(".")
+        roles = NAMES.get(path[-1]) or NAMES.get(".".join(path[-2:])) or ()
+        if str(layer) not in path or not roles:
+            continue
+        stored = parameter.data.T if model.config.model_type in INPUTS_FIRST else parameter.data
+        for weight in stored if stored.ndim == 3 else (stored,):
+            held = _role_of_each_row(roles, len(weight), model.config)
+            for role in roles:
+                yield role, weight, [row for row, each in enumerate(held) if each == role]
+
+
+def _role_of_each_row(roles: tuple[str, ...], rows: int, config: Any) -> list[str]:
+    """For each output of a weight, the role of the matrix that it belongs to."""
+    if roles != QKV:
+        return [role for role in roles for _ in range(rows // len(roles))]
+    heads, size = config.num_attention_heads, config.hidden_size // config.num_attention_heads
+    groups = 1  # all queries, then all keys, then all values
+    if config.model_type in ("gpt_neox", "bloom"):
+        groups = heads  # head by head
+    if config.model_type == "falcon" and config.new_decoder_architecture:
+        groups = config.num_kv_heads  # the queries that share a key, then that key, then its value
+    elif config.model_type == "falcon" and not config.multi_query:
+        groups = heads
+    queries = heads // groups * size
+    keys = (rows // groups - queries) // 2
+    return (["q"] * queries + ["k"] * keys + ["v"] * keys) * groups
+
+
+def run_one_by_one(model: PreTrainedModel, prompts: Prompts) -> OneByOne:
+    """Score each label after each whole prompt; one forward pass for each sequence, no cache, no padding."""
+    scores: list[Tensor] = []
+    logits: list[Tensor] = []
+    for query in prompts.queries:
+        alone = prompts.prefix + query.tokens
+        runs = {given: _answers(model, alone, given) for given in dict.fromkeys(label[:-1] for label in query.labels)}
+        logits += runs.values()
+        scores += [runs[label[:-1]].log_softmax(dim=-1)[range(len(label)), list(label)].sum() for label in query.labels]
+    return OneByOne(scores=torch.stack(scores).reshape(len(prompts.queries), -1), spread=float(torch.cat(logits).std()))
+
+
+def score_one_by_one(model: PreTrainedModel, prompts: Prompts) -> Tensor:
+    """Log-likelihood of each label after each whole prompt; see ``run_one_by_one``."""
+    return run_one_by_one(model, prompts).scores
+
+
+def _answers(model: PreTrainedModel, alone: Tokens, given: Tokens) -> Tensor:
+    """Logits of what follows a prompt, and of what follows each of the tokens given after it."""
     with torch.no_grad():
-        for query in prompts.queries:
-            scores = []
-            for label in query.labels:
-                ids = torch.tensor([[*prompts.prefix, *query.tokens, *label]])
-                logprobs = model(ids, use_cache=False).logits[0].float().log_softmax(dim=-1)
-                start = ids.shape[1] - len(label) - 1
-                scores.append(sum(logprobs[start + offset, token] for offset, token in enumerate(label)))
-            rows.append(torch.stack([torch.as_tensor(score) for score in scores]))
-    return torch.stack(rows)
+        logits: Tensor = model(torch.tensor([alone + given]), use_cache=False).logits
+    return logits[0, len(alone) - 1 :].float()
+
+
+def centred(scores: Tensor) -> Tensor:
+    """Scores ``(examples, labels)`` without the constant that labels of one token share."""
+    return scores - scores.mean(dim=1, keepdim=True)

@@ -9,10 +9,11 @@ from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
 from transformers import PreTrainedModel
 
-from tests.trials.reference import edit_in_place, score_one_by_one
+from tests.trials.reference import centred, edit_in_place, score_one_by_one
 from trials.activations import Budget
 from trials.checkpoints import describe_checkpoint
 from trials.clipping import edit_weights
+from trials.cost import measure_extents
 from trials.engine import Engine, LabelScores
 from trials.errors import EvaluationError
 from trials.factors import FactorCache
@@ -53,12 +54,12 @@ class Bench:
 def bench(tiny_model: Path, cache: Path) -> Bench:
     card = describe_checkpoint(tiny_model, "float32", cache)
     model = load_model(tiny_model, "float32", "cpu")
-    engine = Engine(model, find_layout(model), card, FactorCache(cache), ROOMY)
+    engine = Engine(model, card, FactorCache(cache), ROOMY)
     return Bench(model, card, engine, tiny_model, cache)
 
 
 def make_engine(bench: Bench, budget: Budget) -> Engine:
-    return Engine(bench.model, find_layout(bench.model), bench.card, FactorCache(bench.cache), budget)
+    return Engine(bench.model, bench.card, FactorCache(bench.cache), budget)
 
 
 def blocks(model: PreTrainedModel) -> nn.ModuleList:
@@ -69,11 +70,6 @@ def blocks(model: PreTrainedModel) -> nn.ModuleList:
 
 def last_block(model: PreTrainedModel) -> nn.Module:
     return blocks(model)[-1]
-
-
-def centred(scores: torch.Tensor) -> torch.Tensor:
-    """Without the constant that labels of one token share."""
-    return scores - scores.mean(dim=1, keepdim=True)
 
 
 def digest(model: PreTrainedModel) -> str:
@@ -238,5 +234,5 @@ def test_the_cost_model_counts_what_torch_counts(
         edit_weights(bench.model, find_layout(bench.model), bench.card, clips, FactorCache(bench.cache))
     with FlopCounterMode(display=False) as trial:
         scored = engine.score(prompts, clips, 4)
-    assert engine.cost.base(prompts, 4) + untouched.operations == base.get_total_flops()
+    assert engine.cost.base(measure_extents(prompts, 4)) + untouched.operations == base.get_total_flops()
     assert scored.operations == trial.get_total_flops() - forming.get_total_flops()

@@ -1,0 +1,254 @@
+"""What a study will cost: operations, hours and memory, before any model is loaded."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import time
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from orchestrator.ledger import Ledger
+from orchestrator.prepare import OpenStudy, Prepared, check_trials, default_folder, prepare
+from orchestrator.progress import format_seconds
+from orchestrator.space import Proposal
+from orchestrator.study import Study
+from trials.cost import CostModel, measure_extents, starts_at
+from trials.values import ATTENTION, PromptSet, TrialSpec
+
+ENGINE_SHARE = 0.4
+MEASURED_SECONDS = 0.5
+SAMPLED_ROWS = 1000
+ROWS_TO_TRUST = 8
+# Dense float16 rates in TFLOP/s, from NVIDIA's data sheets; the first name that a card's name contains counts.
+GPU_TERAFLOPS = {
+    "B200": 2250,
+    "GH200": 989,
+    "H200": 989,
+    "H100": 989,
+    "L40S": 362,
+    "A100": 312,
+    "4090": 165,
+    "A10": 125,
+    "V100": 125,
+    "L4": 121,
+    "3090": 71,
+    "T4": 65,
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rate:
+    """How fast a replica is expected to be.
+
+    Attributes:
+        operations_per_second: Floating-point operations, as the cost model counts them.
+        source: Where the figure comes from.
+        replicas: How many replicas are expected.
+    """
+
+    operations_per_second: float
+    source: str
+    replicas: int
+
+
+def relative_work(opened: OpenStudy, spec: TrialSpec) -> float:
+    """What a trial costs next to others of its study: the share of the network that it runs, times its examples.
+
+    The untouched model counts as a whole pass, in which the activations for the others are captured.
+    """
+    start, _ = starts_at(opened.identity.card, spec.clips)
+    share = CostModel(opened.identity.card).share(start) if start < opened.identity.card.n_layers else 1.0
+    return share * opened.identity.split_sizes[spec.split]
+
+
+def plan_study(study: Study, folder: Path | None, cache: Path) -> dict[str, Any]:
+    """What a run would do: trials, operations, hours and memory expected.
+
+    Returns:
+        Counts, ``operations``, ``hours`` at ``rate`` on so many ``replicas``, bytes on each replica and on disk, and
+        the folder. Trials on the test split are counted at most, as the winners are not known.
+    """
+    prepared = prepare(study, folder or default_folder(study), cache)
+    opened, card = prepared.opened, prepared.opened.identity.card
+    proposals = [opened.space.proposal(index) for index in range(len(opened.space))]
+    ledger = Ledger(opened)
+    missing = ledger.missing(proposals)
+    check_trials(prepared, (proposal.spec for proposal in missing.values()))
+    counts = _Counts(prepared)
+    operations = sum(counts.trial(proposal.spec) for proposal in missing.values())
+    tests = _expected_tests(opened, missing.values()) if opened.tested else []
+    operations += sum(counts.trial(proposal.spec) for proposal in tests)
+    shared = counts.shared()
+    rate = expect_rate(opened, ledger)
+    return {
+        "points": len(proposals),
+        "trials": len({ledger.trial(proposal).trial_id for proposal in proposals}),
+        "trials_to_run": len(missing),
+        "test_trials_at_most": len(tests),
+        "operations": operations + shared,
+        "hours": (operations / rate.replicas + shared) / rate.operations_per_second / 3600,
+        "replicas": rate.replicas,
+        "operations_per_second_of_each": rate.operations_per_second,
+        "rate": rate.source,
+        "weight_bytes_per_replica": card.weight_bytes,
+        "activation_bytes_per_replica": counts.activation_bytes(),
+        "activation_budget": study.cluster.activation_budget,
+        "factor_bytes_on_disk": _factor_bytes(opened),
+        "dir": str(opened.folder),
+    }
+
+
+def describe_plan(plan: dict[str, Any]) -> str:
+    """The plan in words, a line for each fact."""
+    gib = {name: f"{plan[name] / 2**30:.2f} GiB" for name in plan if "_bytes" in name}
+    return "\n".join(
+        [
+            f"points      {plan['points']}, which are {plan['trials']} trials; {plan['trials_to_run']} of them to run, "
+            f"and at most {plan['test_trials_at_most']} on test",
+            f"operations  {plan['operations']:.3g}",
+            f"time        {format_seconds(3600 * plan['hours'])} on {plan['replicas']} replicas at "
+            f"{plan['operations_per_second_of_each'] / 1e12:.3g} TFLOP/s each ({plan['rate']})",
+            f"memory      on each replica {gib['weight_bytes_per_replica']} of weights and, to compute nothing twice, "
+            f"{gib['activation_bytes_per_replica']} of activations (activation_budget: {plan['activation_budget']})",
+            f"disk        {gib['factor_bytes_on_disk']} of SVD factors",
+            f"folder      {plan['dir']}",
+        ]
+    )
+
+
+class _Counts:
+    """Operations of trials, by prompts that are tokenised once; a large test split is sampled."""
+
+    def __init__(self, prepared: Prepared) -> None:
+        from trials.models import load_tokenizer
+
+        self._prepared = prepared
+        self._card = prepared.opened.identity.card
+        self._cost = CostModel(self._card)
+        self._tokenizer = load_tokenizer(prepared.checkpoint)
+        self._size = int(prepared.opened.study.cluster.microbatch)
+        self._prompts: dict[PromptSet, tuple[Any, float]] = {}
+        self._known: dict[tuple[PromptSet, int, str | None], float] = {}
+
+    def trial(self, spec: TrialSpec) -> float:
+        """Operations of one trial. Blocks are taken to run their MLP after their attention, as most do."""
+        start, left = starts_at(self._card, spec.clips)
+        key = (spec.prompt_set, start, left if left == ATTENTION else None)
+        if key not in self._known:
+            prompts, scale = self._read(spec.prompt_set)
+            self._known[key] = scale * self._cost.trial(measure_extents(prompts, self._size), *key[1:])
+        return self._known[key]
+
+    def shared(self) -> float:
+        """Operations of the untouched model's passes, which every replica runs once."""
+        return sum(
+            scale * self._cost.base(measure_extents(prompts, self._size)) for prompts, scale in self._prompts.values()
+        )
+
+    def activation_bytes(self) -> int:
+        """Bytes of all that is captured of the largest prompt set, the prefix's keys included."""
+        card, space = self._card, self._prepared.opened.space
+        parts = sum(starts_at(card, [clip])[1] is not None for clip in space.starts())
+        width = (len(space.layers) + parts) * card.hidden_size
+        keys = 2 * sum(shape.rows for (_, role), held in card.shapes.items() if role == "k" for shape in held)
+        held = [0.0]
+        for prompts, scale in self._prompts.values():
+            tokens = scale * sum(len(tokens) for query in prompts.queries for tokens in query.sequences)
+            held.append(tokens * width + len(prompts.prefix) * (keys + width))
+        return round(max(held) * card.weight_bytes / max(card.parameters_total, 1))
+
+    def _read(self, wanted: PromptSet) -> tuple[Any, float]:
+        """Prompts, and by how much they stand for more."""
+        from trials.prompts import encode_prompts
+
+        if wanted not in self._prompts:
+            rows = len(self._prepared.task.splits[wanted.split])
+            sampled = min(rows, SAMPLED_ROWS)
+            prompts = encode_prompts(
+                self._prepared.task, self._tokenizer, wanted, self._card.context_length, range(sampled)
+            )
+            self._prompts[wanted] = prompts, rows / sampled
+        return self._prompts[wanted]
+
+
+def expect_rate(opened: OpenStudy, ledger: Ledger) -> Rate:
+    """How fast each replica is expected to be: as this study's trials were, else guessed from the machine."""
+    cluster = opened.study.cluster
+    gpus = [] if cluster.replicas == 0 or cluster.address else _gpu_names()
+    if cluster.replicas == "auto":
+        available = len(gpus) / cluster.gpus_per_replica if gpus else (os.cpu_count() or 1) / cluster.cpus_per_replica
+        replicas = max(1, int(available))
+    else:
+        replicas = max(1, cluster.replicas)
+    rows = [row for row in ledger.rows.values() if row["operations"] and row["seconds"]]
+    if len(rows) >= ROWS_TO_TRUST:
+        measured = sum(row["operations"] for row in rows) / sum(row["seconds"] for row in rows)
+        return Rate(operations_per_second=measured, source=f"{len(rows)} stored trials", replicas=replicas)
+    if gpus:
+        teraflops = next((rate for name, rate in GPU_TERAFLOPS.items() if name in gpus[0]), None)
+        if teraflops is not None:
+            source = f"{100 * ENGINE_SHARE:.0f} % of the data sheet of {gpus[0]}"
+            return Rate(operations_per_second=ENGINE_SHARE * teraflops * 1e12, source=source, replicas=replicas)
+    rate = _matrix_rate(opened) * ENGINE_SHARE
+    source = f"{100 * ENGINE_SHARE:.0f} % of this machine's matrix products on {cluster.cpus_per_replica} cores"
+    return Rate(operations_per_second=rate, source=source, replicas=replicas)
+
+
+def _gpu_names() -> list[str]:
+    """Names of this machine's GPUs, asked without touching one."""
+    try:
+        command = ["nvidia-smi", "--query-gpu=name", "--format=csv,noheader"]
+        listed = subprocess.run(command, capture_output=True, text=True, timeout=30, check=True).stdout
+    except (OSError, subprocess.SubprocessError):  # no driver, no GPU
+        return []
+    return [line.strip() for line in listed.splitlines() if line.strip()]
+
+
+def _matrix_rate(opened: OpenStudy) -> float:
+    """Operations per second of this machine's cores at the model's largest matrix."""
+    import torch
+
+    card, cluster = opened.identity.card, opened.study.cluster
+    rows, cols, _ = max(
+        (shape for held in card.shapes.values() for shape in held), key=lambda shape: shape[0] * shape[1]
+    )
+    before = torch.get_num_threads()
+    torch.set_num_threads(cluster.cpus_per_replica)
+    try:
+        weight = torch.zeros(rows, cols, dtype=getattr(torch, card.dtype))
+        tokens = torch.zeros(256, cols, dtype=weight.dtype)
+        torch.nn.functional.linear(tokens, weight)
+        began, count = time.perf_counter(), 0
+        while time.perf_counter() - began < MEASURED_SECONDS:
+            torch.nn.functional.linear(tokens, weight)
+            count += 1
+        return 2 * 256 * rows * cols * count / (time.perf_counter() - began)
+    finally:
+        torch.set_num_threads(before)
+
+
+def _expected_tests(opened: OpenStudy, missing: Iterable[Proposal]) -> list[Proposal]:
+    """Trials on test if each shots and module had a winner of its own, at a middling layer, and their baselines."""
+    space = opened.space
+    layer = sorted(space.layers)[len(space.layers) // 2]
+    starts = {clip.module: replace(clip, layer=layer) for clip in space.starts()}
+    wanted: dict[TrialSpec, Proposal] = {}
+    for proposal in missing:
+        spec = replace(proposal.spec, split="test")
+        for clips in ((), *((clip,) for clip in starts.values())):
+            each = replace(spec, clips=clips)
+            wanted.setdefault(each, replace(proposal, spec=each))
+    return list(wanted.values())
+
+
+def _factor_bytes(opened: OpenStudy) -> int:
+    """Bytes of the float32 factors of every matrix that the study clips."""
+    card = opened.identity.card
+    total = 0
+    for clip in opened.space.starts():
+        for _, _, shape in card.kept_ranks([clip]):
+            total += 4 * shape.count * min(shape.rows, shape.cols) * (shape.rows + shape.cols + 1)
+    return total

@@ -1,0 +1,101 @@
+import torch
+from torch import Tensor
+
+from trials.activations import ActivationStore, Budget, count_bytes, map_tensors
+
+CPU = torch.device("cpu")
+
+
+def store(device_bytes: int, host_bytes: int = 0) -> ActivationStore:
+    return ActivationStore(Budget(device_bytes=device_bytes, host_bytes=host_bytes), CPU)
+
+
+def kilobyte(value: float = 0.0) -> Tensor:
+    return torch.full((256,), value)
+
+
+def test_what_fits_is_kept_and_what_does_not_is_not() -> None:
+    held = store(2048)
+    for number in range(3):
+        held.put("a", number, kilobyte(number))
+    assert [held.holds("a", number) for number in range(3)] == [True, True, False]
+    assert held.get("a", 2) is None
+    assert held.device_bytes == 2048
+
+
+def test_a_group_in_use_pushes_out_the_one_used_longest_ago() -> None:
+    held = store(2048)
+    held.put("old", 0, kilobyte())
+    held.put("newer", 0, kilobyte())
+    held.use(["wanted"])
+    held.put("wanted", 0, kilobyte(7))
+    assert not held.holds("old", 0)
+    assert held.holds("newer", 0)
+    assert torch.equal(held.get("wanted", 0), kilobyte(7))
+
+
+def test_groups_in_use_do_not_push_out_each_other() -> None:
+    held = store(1024)
+    held.use(["a", "b"])
+    held.put("a", 0, kilobyte())
+    held.put("b", 0, kilobyte())
+    assert held.holds("a", 0)
+    assert not held.holds("b", 0)
+
+
+def test_a_group_that_is_not_in_use_pushes_out_nothing() -> None:
+    held = store(1024)
+    held.put("a", 0, kilobyte())
+    held.put("b", 0, kilobyte())
+    assert held.holds("a", 0)
+    assert not held.holds("b", 0)
+
+
+def test_host_memory_takes_what_the_device_has_no_room_for() -> None:
+    held = store(1024, host_bytes=1024)
+    for number in range(3):
+        held.put("a", number, kilobyte(number))
+    assert (held.device_bytes, held.host_bytes) == (1024, 1024)
+    assert torch.equal(held.get("a", 1), kilobyte(1))
+    assert held.get("a", 2) is None
+
+
+def test_shrinking_drops_all_and_keeps_less_from_then_on() -> None:
+    held = store(4096)
+    for number in range(4):
+        held.put("a", number, kilobyte())
+    assert held.shrink()
+    for number in range(4):
+        held.put("a", number, kilobyte())
+    assert held.device_bytes == 1024
+    assert held.shrink()
+    held.put("a", 0, kilobyte())
+    assert not held.shrink()
+
+
+def test_dropping_gives_the_room_back() -> None:
+    held = store(2048)
+    held.put(("x", 1), 0, kilobyte())
+    held.put(("y", 1), 0, kilobyte())
+    held.drop(lambda group: isinstance(group, tuple) and group[0] == "x")
+    assert held.device_bytes == 1024
+    assert not held.holds(("x", 1), 0)
+
+
+def test_shared_tensors_count_once_and_stay_shared() -> None:
+    shared = kilobyte()
+    value = {"a": shared, "b": [shared, (None, 3, kilobyte())]}
+    assert count_bytes(value) == 2048
+    copied = map_tensors(value, torch.clone)
+    assert copied["a"] is copied["b"][0]
+    assert copied["a"] is not shared
+    assert copied["b"][1][:2] == (None, 3)
+
+
+def test_a_budget_is_what_was_asked_for() -> None:
+    assert Budget.measure(CPU, 5000) == Budget(device_bytes=5000, host_bytes=0)
+
+
+def test_a_measured_budget_is_shared_by_replicas() -> None:
+    alone, one_of_four = Budget.measure(CPU), Budget.measure(CPU, sharers=4)
+    assert 0 < one_of_four.device_bytes < alone.device_bytes / 2
