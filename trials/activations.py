@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import os
 from collections import OrderedDict
 from collections.abc import Callable, Collection, Hashable
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any
 
-import psutil
 import torch
 from torch import Tensor
 
@@ -36,13 +37,22 @@ class Budget:
             asked: Bytes in all; None for half of what is free on the device and a quarter of free host memory.
             sharers: Replicas that share this host's memory.
         """
-        host = int(psutil.virtual_memory().available * HOST_SHARE) // sharers
+        host = int(free_host_bytes() * HOST_SHARE) // sharers
         if device.type != "cuda":
             return cls(device_bytes=host if asked is None else asked, host_bytes=0)
         free = int(torch.cuda.mem_get_info(device)[0] * DEVICE_SHARE)
         if asked is None:
             return cls(device_bytes=free, host_bytes=host)
         return cls(device_bytes=min(asked, free), host_bytes=max(0, asked - free))
+
+
+def free_host_bytes() -> int:
+    """Memory that programs can still have: what Linux says is available, else the pages that are free."""
+    try:
+        facts = dict(line.split(":") for line in Path("/proc/meminfo").read_text(encoding="ascii").splitlines())
+        return int(facts["MemAvailable"].split()[0]) * 1024
+    except (OSError, KeyError):
+        return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_AVPHYS_PAGES")
 
 
 def map_tensors(value: Any, change: Callable[[Tensor], Tensor]) -> Any:
@@ -111,7 +121,7 @@ class ActivationStore:
         """Whether a value is there."""
         return group in self._groups and number in self._groups[group].values
 
-    def get(self, group: Hashable, number: int) -> Any | None:
+    def get(self, group: Hashable, number: int) -> Any:
         """A captured value, on the device; None if it was never put or had no room."""
         if not self.holds(group, number):
             return None

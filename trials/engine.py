@@ -77,6 +77,8 @@ class Engine:
     """A loaded model that evaluates trials and is the same after each.
 
     Attributes:
+        layout: Where the model keeps its matrices.
+        factors: Of its weights.
         cost: Counts the operations of its passes.
     """
 
@@ -99,9 +101,9 @@ class Engine:
             ModelError: It has no blocks, or no matrices to clip.
         """
         self._model = model
-        self._layout = find_layout(model)
+        self.layout = find_layout(model)
         self._card = card
-        self._factors = factors
+        self.factors = factors
         self._device = model.device
         self._budget = budget or Budget.measure(self._device)
         self._store = ActivationStore(self._budget, self._device)
@@ -179,8 +181,11 @@ class Engine:
             return [self._score_full(prompts, clips, 1 if stretched else size) for clips in trials]
         started = time.perf_counter()
         passes = self._passes_of(prompts, size)
-        starts = {self.starts_at(clips) for clips in trials}
-        passes.sweep(frozenset(place for each in starts | self._swept for place in passes.needs(*each)))
+        now, later = (
+            frozenset(place for each in starts for place in passes.needs(*each))
+            for starts in ({self.starts_at(clips) for clips in trials}, self._swept)
+        )
+        passes.sweep(now, later)
         results: dict[int, LabelScores | EvaluationError] = {}
         for group in self._group(trials, passes):
             results |= self._score_group(passes, prompts, {number: trials[number] for number in group}, size)
@@ -217,7 +222,7 @@ class Engine:
     def _prepare(self, passes: Passes, clips: Sequence[Clip]) -> Downstream:
         """Form a trial's weights and read the prefix under them."""
         start, reuse = self.starts_at(clips)
-        weights = edit_weights(self._model, self._layout, self._card, clips, self._factors)
+        weights = edit_weights(self._model, self.layout, self._card, clips, self.factors)
         with swapped(self._model, weights):
             keys = passes.read_prefix(start, reuse)
         return Downstream(start=start, reuse=reuse, weights=weights, keys=keys)
@@ -266,7 +271,7 @@ class Engine:
         """One trial the slow way."""
         started = time.perf_counter()
         try:
-            weights = edit_weights(self._model, self._layout, self._card, clips, self._factors)
+            weights = edit_weights(self._model, self.layout, self._card, clips, self.factors)
         except EvaluationError as error:
             return error
         with swapped(self._model, weights):
@@ -310,7 +315,7 @@ class Engine:
             names = {
                 matrix.parameter
                 for layer, role, _ in self._card.kept_ranks(clips)
-                for matrix in self._layout.matrices[layer, role]
+                for matrix in self.layout.matrices[layer, role]
             }
             size = count_bytes([self._model.get_parameter(name) for name in sorted(names)])
             size += count_bytes(list(passes.keys[start:]))
@@ -330,7 +335,7 @@ class Engine:
     def _try_decoder(self) -> Decoder | None:
         """The model run block by block, if that gives what full prompts give; tried on a few tokens."""
         try:
-            decoder = Decoder(self._model, self._layout)
+            decoder = Decoder(self._model, self.layout)
             for labels in PROBE_LABELS:
                 self._compare(decoder, labels)
         except NotUnderstood as finding:

@@ -129,11 +129,16 @@ class Passes:
             return frozenset({(start, ANSWERS), (start, ATTENTION)})
         return frozenset({(start, HIDDEN)} | ({(start, reuse)} if reuse else set()))
 
-    def sweep(self, places: frozenset[Place]) -> None:
-        """Say where trials start: passes of the untouched model, whose weights it holds now, capture these places."""
-        self._swept |= places
-        self._store.use([(self, place) for place in (DOOR_PLACE, *places)])
-        wanted = frozenset((layer, kind) for layer, kind in places if self._concerns_prefix(layer, kind))
+    def sweep(self, now: frozenset[Place], later: frozenset[Place] = frozenset()) -> None:
+        """Say where trials start; the model holds its own weights.
+
+        Args:
+            now: What the coming trials need: kept before anything else.
+            later: What is captured as well, whenever a pass of the untouched model meets it and there is room.
+        """
+        self._swept |= now | later
+        self._store.use([(self, place) for place in (DOOR_PLACE, *now)])
+        wanted = frozenset(place for place in now | later if self._concerns_prefix(*place))
         if self._prefix and (PREFIX not in self._visited or wanted - self._of_prefix.keys()):
             keys = list(self.keys)
             self._capture(PREFIX, self._open(PREFIX), wanted, keys)

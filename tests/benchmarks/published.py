@@ -26,7 +26,7 @@ def clip_on_top(model: PreTrainedModel, layout: Layout, layer: int, module: str,
         for matrix in layout.matrices.get((layer, role), ()):
             weight = model.get_parameter(matrix.parameter).data
             rank = max(1, int(min(weight.shape) * (1 - clip_rate)))
-            u, s, v = torch.svd_lowrank(weight, q=rank, niter=2)
+            u, s, v = torch.svd_lowrank(weight.float(), q=rank, niter=2)
             weight.copy_((u * s) @ v.T)
 
 
@@ -35,22 +35,38 @@ def evaluate(model: PreTrainedModel, prompts: Prompts) -> Tensor:
     """Log-probabilities of the labels after each prompt, every prompt read whole and alone."""
     rows = []
     for query in prompts.queries:
-        logprobs = model(torch.tensor([[*prompts.prefix, *query.tokens]])).logits.log_softmax(dim=-1)
+        logprobs = model(torch.tensor([[*prompts.prefix, *query.tokens]], device=model.device)).logits.log_softmax(
+            dim=-1
+        )
         rows.append(logprobs[0, -1, [label[0] for label in query.labels]])
     return torch.stack(rows)
 
 
 def seconds_of(
     model: PreTrainedModel, layout: Layout, prompts: Prompts, layer: int, module: str, clip_rates: Sequence[float]
-) -> float:
-    """Wall time of the procedure over some rates of one module; the weights are put back afterwards, untimed."""
+) -> tuple[float, float]:
+    """Wall time of the procedure over some rates of one module: of clipping, and of reading the prompts.
+
+    The weights are put back afterwards, untimed.
+    """
     names = {matrix.parameter for role in MODULES[module] for matrix in layout.matrices.get((layer, role), ())}
     kept = {name: model.get_parameter(name).data.clone() for name in names}
-    started = time.perf_counter()
+    clipping = reading = 0.0
     for clip_rate in clip_rates:
+        started = time.perf_counter()
         clip_on_top(model, layout, layer, module, clip_rate)
+        wait()
+        clipped = time.perf_counter()
         evaluate(model, prompts)
-    seconds = time.perf_counter() - started
+        wait()
+        clipping += clipped - started
+        reading += time.perf_counter() - clipped
     for name, weight in kept.items():
         model.get_parameter(name).data.copy_(weight)
-    return seconds
+    return clipping, reading
+
+
+def wait() -> None:
+    """Wait for the GPU, if there is one."""
+    if torch.cuda.is_available():
+        torch.cuda.synchronize()

@@ -11,7 +11,7 @@ def store(device_bytes: int, host_bytes: int = 0) -> ActivationStore:
 
 
 def kilobyte(value: float = 0.0) -> Tensor:
-    return torch.full((256,), value)
+    return torch.full((256,), float(value))
 
 
 def test_what_fits_is_kept_and_what_does_not_is_not() -> None:
