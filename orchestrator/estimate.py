@@ -14,7 +14,7 @@ from orchestrator.ledger import Ledger
 from orchestrator.prepare import OpenStudy, Prepared, check_trials, default_folder, prepare
 from orchestrator.progress import format_seconds
 from orchestrator.space import Proposal
-from orchestrator.study import Study
+from orchestrator.study import UNITS, Study
 from trials.cost import CostModel, measure_extents, starts_at
 from trials.values import ATTENTION, PromptSet, TrialSpec
 
@@ -81,14 +81,14 @@ def plan_study(study: Study, folder: Path | None, cache: Path) -> dict[str, Any]
     operations = sum(counts.trial(proposal.spec) for proposal in missing.values())
     tests = _expected_tests(opened, missing.values()) if opened.tested else []
     operations += sum(counts.trial(proposal.spec) for proposal in tests)
-    shared = counts.shared()
+    shared = counts.shared() if missing else 0.0
     rate = expect_rate(opened, ledger)
     return {
         "points": len(proposals),
         "trials": len({ledger.trial(proposal).trial_id for proposal in proposals}),
         "trials_to_run": len(missing),
         "test_trials_at_most": len(tests),
-        "operations": operations + shared,
+        "operations": operations + rate.replicas * shared,
         "hours": (operations / rate.replicas + shared) / rate.operations_per_second / 3600,
         "replicas": rate.replicas,
         "operations_per_second_of_each": rate.operations_per_second,
@@ -103,7 +103,7 @@ def plan_study(study: Study, folder: Path | None, cache: Path) -> dict[str, Any]
 
 def describe_plan(plan: dict[str, Any]) -> str:
     """The plan in words, a line for each fact."""
-    gib = {name: f"{plan[name] / 2**30:.2f} GiB" for name in plan if "_bytes" in name}
+    sizes = {name: format_bytes(plan[name]) for name in plan if "_bytes" in name}
     return "\n".join(
         [
             f"points      {plan['points']}, which are {plan['trials']} trials; {plan['trials_to_run']} of them to run, "
@@ -111,12 +111,19 @@ def describe_plan(plan: dict[str, Any]) -> str:
             f"operations  {plan['operations']:.3g}",
             f"time        {format_seconds(3600 * plan['hours'])} on {plan['replicas']} replicas at "
             f"{plan['operations_per_second_of_each'] / 1e12:.3g} TFLOP/s each ({plan['rate']})",
-            f"memory      on each replica {gib['weight_bytes_per_replica']} of weights and, to compute nothing twice, "
-            f"{gib['activation_bytes_per_replica']} of activations (activation_budget: {plan['activation_budget']})",
-            f"disk        {gib['factor_bytes_on_disk']} of SVD factors",
+            f"memory      on each replica {sizes['weight_bytes_per_replica']} of weights and, to hold all, "
+            f"{sizes['activation_bytes_per_replica']} of activations (activation_budget: {plan['activation_budget']})",
+            f"disk        {sizes['factor_bytes_on_disk']} of SVD factors",
             f"folder      {plan['dir']}",
         ]
     )
+
+
+def format_bytes(count: int) -> str:
+    """Bytes with three digits and a unit: ``1.95 GB``, ``256 MB``."""
+    unit = next((unit for unit in ("GB", "MB") if count >= UNITS[unit]), "KB")
+    size = UNITS[unit]
+    return f"{count / size:.3g} {unit}"
 
 
 class _Counts:

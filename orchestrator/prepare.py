@@ -17,7 +17,7 @@ from orchestrator.space import Space
 from orchestrator.study import Study, check_study
 from trials.checkpoints import describe_checkpoint, find_checkpoint
 from trials.errors import StudyError
-from trials.files import write_text
+from trials.files import factors_limit_bytes, write_text
 from trials.model_card import ModelCard, rows_of_shapes, shapes_of_rows
 from trials.tasks import Task, load_task
 from trials.values import TrialSpec
@@ -126,6 +126,7 @@ def prepare(study: Study, folder: Path, cache: Path) -> Prepared:
         ClipsweepError: Anything in the study that cannot be run, or that contradicts the stored rows.
     """
     check_driver(study.search.driver)
+    factors_limit_bytes()
     checkpoint = find_checkpoint(study.model_settings(), cache)
     card = describe_checkpoint(checkpoint, study.model.dtype, cache)
     space = Space.of(study, card)

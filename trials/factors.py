@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import logging
-import math
 import os
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, suppress
@@ -17,12 +16,11 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 from torch import Tensor
 
-from trials.errors import EvaluationError, SpecError
-from trials.files import whole_file
+from trials.errors import EvaluationError
+from trials.files import factors_limit_bytes, whole_file
 
 LAYOUT = "2"  # 1 had no checksum
 FINGERPRINT_LENGTH = 32
-DEFAULT_LIMIT_GIB = "200"
 log = logging.getLogger(__name__)
 
 
@@ -70,7 +68,7 @@ class FactorCache:
         self._folder = cache / "factors"
         self._folder.mkdir(parents=True, exist_ok=True)
         self._memory_bytes = memory_bytes
-        self._limit_bytes = _disk_limit_bytes() if limit_bytes is None else limit_bytes
+        self._limit_bytes = factors_limit_bytes() if limit_bytes is None else limit_bytes
         self._fingerprints: dict[str, str] = {}
         self._kept: dict[str, Factors] = {}  # by fingerprint, the most recently used last
 
@@ -131,20 +129,6 @@ class FactorCache:
                 _lock_path(path).unlink()
                 excess -= size
                 log.info("deleted %s: the factors on disk exceed %.3g GiB", path, self._limit_bytes / 2**30)
-
-
-def _disk_limit_bytes() -> float:
-    text = os.environ.get("CLIPSWEEP_FACTORS_GIB") or DEFAULT_LIMIT_GIB
-    try:
-        limit_gib = float(text)
-    except ValueError:
-        limit_gib = math.nan
-    if not 0 < limit_gib < math.inf:
-        raise SpecError(
-            f"CLIPSWEEP_FACTORS_GIB is {text!r}; expected a positive number, the GiB of disk that SVD factors may "
-            f"fill. Set it to one, e.g. 50, or unset it for {DEFAULT_LIMIT_GIB}."
-        )
-    return limit_gib * 2**30
 
 
 def compute_factors(weight: Tensor, name: str) -> Factors:

@@ -4,11 +4,16 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 import os
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+
+from trials.errors import SpecError
+
+DEFAULT_LIMIT_GIB = "200"
 
 
 def default_cache() -> Path:
@@ -52,3 +57,22 @@ def file_hash(path: Path, cache: Path) -> str:
         digest = hashlib.file_digest(opened, "sha256").hexdigest()
     write_text(note, json.dumps({**seen, "sha256": digest}))
     return digest
+
+
+def factors_limit_bytes() -> float:
+    """Most that SVD factors may fill on disk: ``$CLIPSWEEP_FACTORS_GIB``, else 200 GiB.
+
+    Raises:
+        SpecError: The variable holds no positive number.
+    """
+    text = os.environ.get("CLIPSWEEP_FACTORS_GIB") or DEFAULT_LIMIT_GIB
+    try:
+        limit_gib = float(text)
+    except ValueError:
+        limit_gib = math.nan
+    if not 0 < limit_gib < math.inf:
+        raise SpecError(
+            f"CLIPSWEEP_FACTORS_GIB is {text!r}; expected a positive number, the GiB of disk that SVD factors may "
+            f"fill. Set it to one, e.g. 50, or unset it for {DEFAULT_LIMIT_GIB}."
+        )
+    return limit_gib * 2**30

@@ -8,14 +8,13 @@ from rich.console import Console
 
 from analysis.table import ResultsTable, Row
 from cluster.replica import Replica
-from orchestrator.estimate import plan_study
 from orchestrator.lock import study_lock
 from orchestrator.prepare import AUTO_MICROBATCH, prepare, reopen
 from orchestrator.session import run_study
 from orchestrator.study import check_study
 from orchestrator.summary import describe_winner, read_status
 from trials.engine import Engine
-from trials.errors import ClipsweepError, StudyBusyError, StudyError
+from trials.errors import ClipsweepError, SpecError, StudyBusyError, StudyError
 from trials.values import Clip
 
 MakeStudy = Callable[..., dict[str, Any]]
@@ -173,11 +172,25 @@ def test_auto_microbatch_is_resolved_once_and_written(run: Callable[..., dict[st
     assert {row["microbatch"] for row in grown.values()} == {5}
 
 
-def test_a_dry_run_says_what_would_run_and_writes_nothing(make_study: MakeStudy, tmp_path: Path, cache: Path) -> None:
-    plan = plan_study(check_study(make_study()), tmp_path / "s", cache)
-    assert (plan["points"], plan["trials"], plan["trials_to_run"]) == (7, 5, 5)
-    assert plan["operations"] > 0
-    assert not (tmp_path / "s").exists()
+def test_rows_do_not_depend_on_the_activation_budget(run: Callable[..., dict[str, Row]]) -> None:
+    nothing = run("nothing", cluster={"replicas": 0, "activation_budget": "0MB"})
+    assert stable(nothing) == stable(run("plenty", cluster={"replicas": 0, "activation_budget": "1GB"}))
+
+
+def test_rows_say_what_ran_and_what_it_cost(run: Callable[..., dict[str, Row]]) -> None:
+    rows = [row for row in run().values() if row["split"] == "validation"]
+    paths = {row["layer"]: row["engine_path"] for row in rows}
+    assert paths == {None: "blocks", 0: "sub-layer", 1: "sub-layer"}
+    operations = {row["layer"]: row["operations"] for row in rows}
+    assert operations[None] < operations[1] < operations[0]  # the untouched model's pass is what all share
+
+
+def test_a_bad_limit_of_the_factor_cache_is_refused_at_the_start(
+    run: Callable[..., dict[str, Row]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("CLIPSWEEP_FACTORS_GIB", "lots")
+    with pytest.raises(SpecError, match="CLIPSWEEP_FACTORS_GIB is 'lots'; expected a positive number"):
+        run()
 
 
 def test_status_of_a_finished_study(run: Callable[..., dict[str, Row]], tmp_path: Path) -> None:

@@ -37,6 +37,12 @@ MakeStudy = Callable[..., dict[str, Any]]
         ("search", "race", "halving", "'search.race' is 'halving', but driver 'grid' does not use it"),
         ("cluster", "gpus_per_replica", 1.5, "'cluster.gpus_per_replica' is 1.5; expected a share up to 1, or a whole"),
         ("cluster", "address", "head:6379", "'cluster.address' is 'head:6379', but replicas: 0 runs in this process"),
+        (
+            "cluster",
+            "activation_budget",
+            "8 gigs",
+            "'cluster.activation_budget' is '8 gigs'; expected auto, or a",
+        ),
         ("cluster", "microbatch", 0, "'cluster.microbatch' is 0; expected greater than or equal to 1"),
     ],
 )
@@ -45,6 +51,13 @@ def test_a_wrong_key_or_value_is_refused_in_words(
 ) -> None:
     with pytest.raises(StudyError, match=words):
         check_study(make_study(**{section: {key: value}}))
+
+
+@pytest.mark.parametrize(
+    ("text", "size"), [("auto", None), ("256MB", 256 * 10**6), ("1.5GiB", 3 * 2**29), ("8 GB", 8 * 10**9), ("0MB", 0)]
+)
+def test_a_budget_is_a_number_with_a_unit(make_study: MakeStudy, text: str, size: int | None) -> None:
+    assert check_study(make_study(cluster={"activation_budget": text})).cluster.activation_bytes == size
 
 
 def test_every_wrong_key_is_named_at_once(make_study: MakeStudy) -> None:

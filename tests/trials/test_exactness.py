@@ -320,7 +320,7 @@ def test_a_prompt_that_stretches_positions_is_run_whole_and_as_if_alone(
 def test_short_prompts_share_their_prefix_even_after_long_ones(rope: str, cache: Path) -> None:
     engine = make_engine(stretching(rope), cache)
     engine.score(draw_prompts(0, 10, (20,), ONE_TOKEN), (), 3)
-    prompts = draw_prompts(1, 0, (16, 3), ONE_TOKEN)
+    prompts = draw_prompts(1, 0, (16, 16), ONE_TOKEN)
     scored = engine.score(prompts, (), 1)
     assert scored.engine_path == "blocks"
     assert_equal(scored, run_in_fresh_models(rope, (), prompts))
