@@ -115,8 +115,11 @@ class Decoder:
             probe = self.open(torch.tensor([[1, 2]], device=model.device), None)
             self.keep_keys(self.n_layers - 1, probe.hidden, probe.arguments[-1])
         self.fused_queries = self._queries[-1] is None
-        self.trims = not any(_is_square_mask(buffer) for buffer in self._blocks[-1].buffers())
-        self.reusable = [self._probe_reuse(layer, probe, layout) for layer in range(self.n_layers)]
+        self.trims = not _counts_tokens(self._blocks[-1])
+        self.reusable = [
+            frozenset(part for part in (ATTENTION, MLP) if self._can_reuse(part, layer, probe, layout))
+            for layer in range(self.n_layers)
+        ]
 
     def open(self, ids: Tensor, mask: Tensor | None) -> Opened:
         """Embed sequences and learn the arguments of every block.
@@ -291,15 +294,17 @@ class Decoder:
             raise NotUnderstood(f"its forward does not call its first block's {missing[0]}")
         return forms
 
-    def _probe_reuse(self, layer: int, probe: Opened, layout: Layout) -> frozenset[str]:
-        """Which parts do not wait for the other: autograd says whether an input depends on an output."""
-        found = set()
-        if self._parts[ATTENTION][layer] is not None and not self._waits(ATTENTION, layer, probe, layout):
-            found.add(ATTENTION)
-        whole = None in (self._parts[ATTENTION][layer], self._parts[MLP][layer])
-        if not whole and not self._waits(MLP, layer, probe, layout):
-            found.add(MLP)
-        return frozenset(found)
+    def _can_reuse(self, part: str, layer: int, probe: Opened, layout: Layout) -> bool:
+        """Whether a part does not wait for the other, and its output put in gives what computing it gives."""
+        alone = self._parts[part][layer] is not None and (
+            part == ATTENTION or self._parts[ATTENTION][layer] is not None
+        )
+        if not alone or self._waits(part, layer, probe, layout):
+            return False
+        record = {part: probe.hidden}
+        with torch.inference_mode():
+            computed = self.block(layer, probe.hidden, probe.arguments[layer], record=record)
+            return torch.equal(computed, self.block(layer, probe.hidden, probe.arguments[layer], reuse=record))
 
     def _waits(self, part: str, layer: int, probe: Opened, layout: Layout) -> bool:
         """Whether a part's inputs depend on the other part's output."""
@@ -335,6 +340,8 @@ def trim(arguments: Arguments, positions: Tensor, width: int) -> Arguments:
     Raises:
         NotUnderstood: A tensor among them is of a kind that this function does not know.
     """
+    if width == 1:
+        return arguments
     if arguments.get("attention_mask", positions) is None and positions.shape[1] > 1:
         raise NotUnderstood("its attention has no mask to cut rows from")
 
@@ -368,13 +375,19 @@ def _owners(model: nn.Module, layout: Layout, layer: int, roles: Sequence[str]) 
     return [model.get_submodule(name.rpartition(".")[0]) for name in sorted(names)]
 
 
-def _is_square_mask(buffer: Tensor) -> bool:
-    """Whether a block brings a causal mask of its own, whose rows it picks by the number of queries (GPT-Neo)."""
-    return buffer.dtype == torch.bool and buffer.ndim >= 2 and buffer.shape[-1] == buffer.shape[-2] > 1
+def _counts_tokens(block: nn.Module) -> bool:
+    """Whether a block tells positions from the number of tokens that it is called on.
+
+    GPT-Neo's brings a square mask of its own and takes its last rows; Llama 4's tunes a temperature by position.
+    """
+    squares = (each for each in block.buffers() if each.dtype == torch.bool and each.ndim >= 2)
+    tuned = any(getattr(module, "attn_temperature_tuning", False) for module in block.modules())
+    return tuned or any(each.shape[-1] == each.shape[-2] > 1 for each in squares)
 
 
 def _zeros(outputs: int) -> Callable[[Tensor], Tensor]:
-    return lambda hidden: hidden.new_zeros(1).expand(*hidden.shape[:-1], outputs)
+    """A forward that computes nothing; real zeros, as some models clamp queries in place."""
+    return lambda hidden: hidden.new_zeros(*hidden.shape[:-1], outputs)
 
 
 def _unexpected(*_args: Any, **_kwargs: Any) -> Any:

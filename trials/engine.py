@@ -28,7 +28,7 @@ from trials.clipping import edit_weights, swapped
 from trials.decoder import Decoder, NotUnderstood
 from trials.errors import EvaluationError
 from trials.factors import FactorCache
-from trials.full_prompts import score_full_prompts
+from trials.full_prompts import score_alone, score_full_prompts
 from trials.matrices import find_layout
 from trials.model_card import ModelCard
 from trials.passes import ANSWERS, Downstream, Passes
@@ -41,6 +41,7 @@ SUB_LAYER, BLOCKS, FULL_PROMPTS = "sub-layer", "blocks", "full-prompts"
 PROMPTS_KEPT = 4
 TRIALS_SHARE = 0.5
 PROBE_LABELS = (((1,), (2,)), ((1, 2), (3,)))
+HOW_MODELS_REFUSE = (RuntimeError, ValueError, TypeError, AttributeError, LookupError)  # to be called in pieces
 PROBE_TOLERANCE = {torch.float32: 1e-3, torch.bfloat16: 1e-1, torch.float16: 2e-2}
 
 
@@ -178,7 +179,7 @@ class Engine:
     ) -> list[LabelScores | EvaluationError]:
         stretched = self._stretches(prompts)
         if self._decoder is None or stretched:
-            return [self._score_full(prompts, clips, 1 if stretched else size) for clips in trials]
+            return [self._score_full(prompts, clips, size, stretched=stretched) for clips in trials]
         started = time.perf_counter()
         passes = self._passes_of(prompts, size)
         now, later = (
@@ -267,15 +268,20 @@ class Engine:
             f"Try model.dtype: float32, or look at the model's head."
         )
 
-    def _score_full(self, prompts: Prompts, clips: Sequence[Clip], size: int) -> LabelScores | EvaluationError:
+    def _score_full(
+        self, prompts: Prompts, clips: Sequence[Clip], size: int, *, stretched: bool
+    ) -> LabelScores | EvaluationError:
         """One trial the slow way."""
+        size = 1 if stretched else size
         started = time.perf_counter()
         try:
             weights = edit_weights(self._model, self.layout, self._card, clips, self.factors)
         except EvaluationError as error:
             return error
         with swapped(self._model, weights):
-            scores = score_full_prompts(self._model, prompts, size).cpu()
+            scores = (
+                score_alone(self._model, prompts) if stretched else score_full_prompts(self._model, prompts, size)
+            ).cpu()
         bad = (~torch.isfinite(scores).all(dim=1)).nonzero()
         if len(bad):
             return EvaluationError(f"the scores of example {int(bad[0])} are not finite. Try model.dtype: float32.")
@@ -338,7 +344,9 @@ class Engine:
             decoder = Decoder(self._model, self.layout)
             for labels in PROBE_LABELS:
                 self._compare(decoder, labels)
-        except NotUnderstood as finding:
+        except (NotUnderstood, *HOW_MODELS_REFUSE) as finding:
+            if isinstance(finding, RuntimeError) and _is_out_of_memory(finding):
+                raise
             log.warning("%s is run on full prompts, which is slower: %s", self._card.model_type, finding)
             return None
         if not all(decoder.reusable):

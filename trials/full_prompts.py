@@ -34,3 +34,24 @@ def score_full_prompts(model: PreTrainedModel, prompts: Prompts, size: int) -> T
         answers = logits[torch.arange(len(ids), device=model.device)[:, None], columns]
         readings.add_to(scores, answers.flatten(0, 1))
     return scores
+
+
+def score_alone(model: PreTrainedModel, prompts: Prompts) -> Tensor:
+    """Score every label with a forward pass of its own, for models whose rotary positions scale with the length.
+
+    transformers keeps the scale of the longest sequence until a short one comes (seen in 5.23); so a short one comes
+    before each sequence, and after the last.
+
+    Returns:
+        Shape ``(queries, labels)``, float32, on the model's device.
+    """
+    short = torch.tensor([[1]], device=model.device)
+    scores = torch.zeros(len(prompts.queries), len(prompts.queries[0].labels), device=model.device)
+    for number, query in enumerate(prompts.queries):
+        for column, label in enumerate(query.labels):
+            model(short)
+            ids = torch.tensor([[*prompts.prefix, *query.tokens, *label[:-1]]], device=model.device)
+            logprobs = model(ids, logits_to_keep=len(label)).logits[0].float().log_softmax(dim=-1)
+            scores[number, column] = logprobs[torch.arange(len(label)), torch.tensor(label)].sum()
+    model(short)
+    return scores
