@@ -25,7 +25,7 @@ from transformers import PreTrainedModel
 from trials import cost
 from trials.activations import ActivationStore, Budget, count_bytes
 from trials.clipping import edit_weights, swapped
-from trials.decoder import Decoder, NotUnderstood
+from trials.decoder import Decoder, NotUnderstood, fused_activations
 from trials.errors import EvaluationError
 from trials.factors import FactorCache
 from trials.full_prompts import score_alone, score_full_prompts
@@ -156,7 +156,7 @@ class Engine:
         """
         while True:
             try:
-                with torch.inference_mode():
+                with torch.inference_mode(), fused_activations(self._model):
                     return self._score_all(prompts, trials, microbatch)
             except RuntimeError as error:  # torch.OutOfMemoryError is one
                 if not _is_out_of_memory(error):
