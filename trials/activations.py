@@ -5,54 +5,74 @@ from __future__ import annotations
 import os
 from collections import OrderedDict
 from collections.abc import Callable, Collection, Hashable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import torch
 from torch import Tensor
 
-DEVICE_SHARE = 0.5
+DEVICE_SHARE = 0.4
 HOST_SHARE = 0.25
+TRIALS_SHARE = 0.15
+CGROUP = Path("/sys/fs/cgroup")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Budget:
-    """Bytes that captured activations may take.
+    """Bytes that an engine may take besides its model.
 
     Attributes:
-        device_bytes: On the model's device.
-        host_bytes: In (pinned) host memory besides; 0 where the model's device is the host.
+        device_bytes: Captured activations on the model's device.
+        host_bytes: Captured activations in (pinned) host memory; 0 where the model's device is the host.
+        trials_bytes: Weights and prefixes of the trials that run together, and as much again for SVD factors.
     """
 
     device_bytes: int
     host_bytes: int
+    trials_bytes: int = 2**30
 
     @classmethod
     def measure(cls, device: torch.device, asked: int | None = None, sharers: int = 1) -> Budget:
-        """Split a budget over device and host.
+        """Split what is free.
 
         Args:
             device: The model's, which is already loaded there.
-            asked: Bytes in all; None for half of what is free on the device and a quarter of free host memory.
+            asked: Bytes for captured activations in all; None for a share of what is free on device and host.
             sharers: Replicas that share this host's memory.
         """
-        host = int(free_host_bytes() * HOST_SHARE) // sharers
+        free = free_host_bytes() // sharers
+        host = int(HOST_SHARE * free)
         if device.type != "cuda":
-            return cls(device_bytes=host if asked is None else asked, host_bytes=0)
-        free = int(torch.cuda.mem_get_info(device)[0] * DEVICE_SHARE)
-        if asked is None:
-            return cls(device_bytes=free, host_bytes=host)
-        return cls(device_bytes=min(asked, free), host_bytes=max(0, asked - free))
+            held = host if asked is None else asked
+            return cls(device_bytes=held, host_bytes=0, trials_bytes=int(TRIALS_SHARE * free))
+        free = torch.cuda.mem_get_info(device)[0]
+        room = int(DEVICE_SHARE * free)
+        return cls(
+            device_bytes=room if asked is None else min(asked, room),
+            host_bytes=host if asked is None else min(max(0, asked - room), host),
+            trials_bytes=int(TRIALS_SHARE * free),
+        )
 
 
 def free_host_bytes() -> int:
-    """Memory that programs can still have: what Linux says is available, else the pages that are free."""
+    """Memory that this process can still have: what Linux says is available, within the limit of its control group."""
     try:
         facts = dict(line.split(":") for line in Path("/proc/meminfo").read_text(encoding="ascii").splitlines())
-        return int(facts["MemAvailable"].split()[0]) * 1024
-    except (OSError, KeyError):
-        return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_AVPHYS_PAGES")
+        free = int(facts["MemAvailable"].split()[0]) * 1024
+    except (OSError, KeyError):  # not Linux
+        free = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_AVPHYS_PAGES")
+    try:
+        limit, used = ((CGROUP / f"memory.{name}").read_text(encoding="ascii").strip() for name in ("max", "current"))
+    except OSError:  # no control group, or one of the first version
+        return free
+    return free if limit == "max" else min(free, max(0, int(limit) - int(used)))
+
+
+def is_out_of_memory(error: RuntimeError) -> bool:
+    """Whether there was no memory; only torch's own GPU allocator has an error of its own for it."""
+    signs = ("DefaultCPUAllocator", "out of memory", "STATUS_ALLOC_FAILED")
+    return isinstance(error, torch.OutOfMemoryError) or any(sign in str(error) for sign in signs)
 
 
 def map_tensors(value: Any, change: Callable[[Tensor], Tensor]) -> Any:
@@ -86,12 +106,13 @@ def count_bytes(value: Any) -> int:
     return sum(sizes)
 
 
-@dataclass(slots=True)
-class _Group:
-    """What was captured at one place of the network, by number of the microbatch."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Held:
+    """A captured value, where it is, and what it was counted as."""
 
-    values: dict[int, Any]
-    on_host: set[int]
+    value: Any
+    size: int
+    on_host: bool
 
 
 class ActivationStore:
@@ -103,15 +124,25 @@ class ActivationStore:
 
     def __init__(self, budget: Budget, device: torch.device) -> None:
         """Start empty."""
-        self._budget = budget
+        self._whole = budget
+        self._limits = {False: budget.device_bytes, True: budget.host_bytes}  # by whether they are the host's
+        self._used = {False: 0, True: 0}
         self._device = device
-        self._groups: OrderedDict[Hashable, _Group] = OrderedDict()
+        self._groups: OrderedDict[Hashable, dict[int, _Held]] = OrderedDict()
         self._in_use: Collection[Hashable] = ()
-        self.device_bytes = 0
-        self.host_bytes = 0
+
+    @property
+    def device_bytes(self) -> int:
+        """Held on the device."""
+        return self._used[False]
+
+    @property
+    def host_bytes(self) -> int:
+        """Held in host memory besides."""
+        return self._used[True]
 
     def use(self, groups: Collection[Hashable]) -> None:
-        """Say which groups the coming work needs: they are the last to be dropped."""
+        """Say which groups the coming work needs: no other pushes them out, and they push out others."""
         self._in_use = groups
         for group in groups:
             if group in self._groups:
@@ -119,72 +150,69 @@ class ActivationStore:
 
     def holds(self, group: Hashable, number: int) -> bool:
         """Whether a value is there."""
-        return group in self._groups and number in self._groups[group].values
+        return number in self._groups.get(group, {})
 
     def get(self, group: Hashable, number: int) -> Any:
         """A captured value, on the device; None if it was never put or had no room."""
         if not self.holds(group, number):
             return None
-        found = self._groups[group]
-        value = found.values[number]
-        if number in found.on_host:
-            value = map_tensors(value, lambda tensor: tensor.to(self._device, non_blocking=True))
-        return value
+        held = self._groups[group][number]
+        if not held.on_host:
+            return held.value
+        return map_tensors(held.value, lambda tensor: tensor.to(self._device, non_blocking=True))
 
     def put(self, group: Hashable, number: int, value: Any) -> None:
         """Keep a value where there is room for it."""
         if self.holds(group, number):
             return
         size = count_bytes(value)
-        evictable = group in self._in_use
-        on_device = self._make_room(size, on_host=False, evict=False)
-        on_host = not on_device and self._make_room(size, on_host=True, evict=False)
-        if not on_device and not on_host and evictable:
-            on_device = self._make_room(size, on_host=False, evict=True)
-        if not on_device and not on_host:
-            return
-        kept = self._groups.setdefault(group, _Group(values={}, on_host=set()))
-        if on_host:
-            value = map_tensors(value, _to_host)
-            kept.on_host.add(number)
-            self.host_bytes += size
-        else:
-            self.device_bytes += size
-        kept.values[number] = value
+        places = [on_host for on_host in (False, True) if self._make_room(size, on_host=on_host, pushing=False)]
+        if not places and group in self._in_use:
+            places = [on_host for on_host in (False, True) if self._make_room(size, on_host=on_host, pushing=True)]
+        if places:
+            on_host = places[0]
+            kept = map_tensors(value, _to_host) if on_host else value
+            self._groups.setdefault(group, {})[number] = _Held(value=kept, size=size, on_host=on_host)
+            self._used[on_host] += size
 
-    def shrink(self) -> bool:
-        """Drop everything and keep at most a quarter of it on the device from now on; False if nothing was there."""
-        held = self.device_bytes
-        self._budget = replace(self._budget, device_bytes=held // 4)
-        self._groups.clear()
-        self.device_bytes = self.host_bytes = 0
-        return held > 0
+    def relieve(self) -> bool:
+        """Drop everything, and keep nothing on the device until ``restore``; False if that was so already."""
+        relieved = self._limits[False] > 0
+        self._limits[False] = 0
+        self.drop(lambda _: True)
+        return relieved
+
+    def restore(self) -> None:
+        """Keep as much as the budget says again."""
+        self._limits[False] = self._whole.device_bytes
 
     def drop(self, matches: Callable[[Hashable], bool]) -> None:
         """Drop the groups that ``matches`` picks."""
         for group in [group for group in self._groups if matches(group)]:
-            self._forget(group)
+            for held in self._groups.pop(group).values():
+                self._used[held.on_host] -= held.size
 
-    def _make_room(self, size: int, *, on_host: bool, evict: bool) -> bool:
-        limit = self._budget.host_bytes if on_host else self._budget.device_bytes
-        if size > limit:
-            return False
-        while (self.host_bytes if on_host else self.device_bytes) + size > limit:
-            oldest = next((group for group in self._groups if group not in self._in_use), None)
-            if not evict or oldest is None:
-                return False
-            self._forget(oldest)
-        return True
-
-    def _forget(self, group: Hashable) -> None:
-        dropped = self._groups.pop(group)
-        for number, value in dropped.values.items():
-            if number in dropped.on_host:
-                self.host_bytes -= count_bytes(value)
-            else:
-                self.device_bytes -= count_bytes(value)
+    def _make_room(self, size: int, *, on_host: bool, pushing: bool) -> bool:
+        """Whether there is room, after dropping groups out of use if ``pushing`` and if that is enough."""
+        missing = self._used[on_host] + size - self._limits[on_host]
+        if missing <= 0:
+            return True
+        dropped: list[Hashable] = []
+        for group, values in self._groups.items() if pushing else ():
+            freed = sum(held.size for held in values.values() if held.on_host == on_host)
+            if group not in self._in_use and freed:
+                dropped.append(group)
+                missing -= freed
+            if missing <= 0:
+                self.drop(dropped.__contains__)
+                return True
+        return False
 
 
 def _to_host(tensor: Tensor) -> Tensor:
-    held = torch.empty(tensor.shape, dtype=tensor.dtype, pin_memory=torch.cuda.is_available())
+    """A copy in host memory; pinned, so that it comes back fast, where that can be had."""
+    try:
+        held = torch.empty(tensor.shape, dtype=tensor.dtype, pin_memory=torch.cuda.is_available())
+    except RuntimeError:
+        held = torch.empty(tensor.shape, dtype=tensor.dtype)
     return held.copy_(tensor)

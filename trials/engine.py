@@ -16,33 +16,29 @@ import time
 from collections import OrderedDict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
 
 import torch
 from torch import Tensor
 from transformers import PreTrainedModel
 
 from trials import cost
-from trials.activations import ActivationStore, Budget, count_bytes
+from trials.activations import ActivationStore, Budget, count_bytes, is_out_of_memory
 from trials.clipping import edit_weights, swapped
-from trials.decoder import Decoder, NotUnderstood, fused_activations
 from trials.errors import EvaluationError
 from trials.factors import FactorCache
-from trials.full_prompts import score_alone, score_full_prompts
+from trials.full_prompts import explain_not_finite, score_alone, score_full_prompts
 from trials.matrices import find_layout
 from trials.model_card import ModelCard
-from trials.passes import ANSWERS, Downstream, Passes
-from trials.prompts import Prompts, Query
+from trials.passes import Downstream, Passes
+from trials.patches import fused_activations
+from trials.probing import stretch_limit, try_decoder
+from trials.prompts import Prompts
 from trials.readings import Readings
 from trials.values import Clip
 
 log = logging.getLogger(__name__)
 SUB_LAYER, BLOCKS, FULL_PROMPTS = "sub-layer", "blocks", "full-prompts"
 PROMPTS_KEPT = 4
-TRIALS_SHARE = 0.5
-PROBE_LABELS = (((1,), (2,)), ((1, 2), (3,)))
-HOW_MODELS_REFUSE = (RuntimeError, ValueError, TypeError, AttributeError, LookupError)  # to be called in pieces
-PROBE_TOLERANCE = {torch.float32: 1e-3, torch.bfloat16: 1e-1, torch.float16: 2e-2}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -109,8 +105,11 @@ class Engine:
         self._budget = budget or Budget.measure(self._device)
         self._store = ActivationStore(self._budget, self._device)
         self._passes: OrderedDict[tuple[int, int], tuple[Prompts, Passes]] = OrderedDict()
+        self._fitting: dict[int, tuple[Prompts, int]] = {}  # microbatches that fit where the one asked for did not
         self._swept: set[tuple[int, str | None]] = set()
-        self._decoder = self._try_decoder()
+        self._stretch_limit = stretch_limit(model.config.get_text_config())
+        self._on_gpu = self._device.type == "cuda"
+        self._decoder = try_decoder(model, self.layout)
         self.cost = cost.CostModel(card)
         if self._decoder is not None:
             self.cost = cost.CostModel(card, trims=self._decoder.trims, fused_queries=self._decoder.fused_queries)
@@ -154,25 +153,28 @@ class Engine:
             For each trial its scores, or the error that ended it: non-finite weights, activations or scores, or one
             query alone that does not fit in memory.
         """
+        microbatch = min(microbatch, self._fitting.get(id(prompts), (prompts, microbatch))[1])
         while True:
             try:
                 with torch.inference_mode(), fused_activations(self._model):
                     return self._score_all(prompts, trials, microbatch)
             except RuntimeError as error:  # torch.OutOfMemoryError is one
-                if not _is_out_of_memory(error):
+                if not is_out_of_memory(error):
                     raise
                 reason = str(error).splitlines()[0]
             torch.cuda.empty_cache()
-            if self._store.shrink():
-                log.warning("out of memory; fewer activations are kept")
+            if self._store.relieve():
+                log.warning("out of memory; no activations are kept")
             elif len(trials) > 1:
                 log.warning("out of memory with %d trials at once; they run one by one", len(trials))
                 return [result for clips in trials for result in self.score_all(prompts, [clips], microbatch)]
             elif microbatch > 1:
                 microbatch //= 2
+                self._fitting[id(prompts)] = prompts, microbatch
+                self._store.restore()
                 log.warning("out of memory; the microbatch is now %d", microbatch)
             else:
-                return [EvaluationError(f"one query alone does not fit in the device's memory ({reason}).")]
+                return [EvaluationError(f"a microbatch of one does not fit in the device's memory ({reason}).")]
 
     def _score_all(
         self, prompts: Prompts, trials: Sequence[Sequence[Clip]], size: int
@@ -190,9 +192,24 @@ class Engine:
         results: dict[int, LabelScores | EvaluationError] = {}
         for group in self._group(trials, passes):
             results |= self._score_group(passes, prompts, {number: trials[number] for number in group}, size)
-        own = sum(result.seconds for result in results.values() if isinstance(result, LabelScores))
-        shared = (time.perf_counter() - started - own) / len(trials)
-        return [_charged(results[number], shared) for number in range(len(trials))]
+        charged = self._charge(results, time.perf_counter() - started)
+        return [charged[number] for number in range(len(trials))]
+
+    def _charge(
+        self, results: Mapping[int, LabelScores | EvaluationError], seconds: float
+    ) -> dict[int, LabelScores | EvaluationError]:
+        """Charge each trial its own time and an equal part of what all had in common.
+
+        A GPU runs behind the program, so that what a trial takes there is told from its operations.
+        """
+        scored = {number: result for number, result in results.items() if isinstance(result, LabelScores)}
+        shared = (seconds - sum(result.seconds for result in scored.values())) / max(1, len(scored))
+        operations = sum(result.operations for result in scored.values())
+        spent = {
+            number: seconds * result.operations / operations if self._on_gpu else result.seconds + shared
+            for number, result in scored.items()
+        }
+        return {**results, **{number: replace(scored[number], seconds=each) for number, each in spent.items()}}
 
     def _score_group(
         self, passes: Passes, prompts: Prompts, trials: Mapping[int, Sequence[Clip]], size: int
@@ -218,7 +235,7 @@ class Engine:
                     answers = passes.answer(number, door, each.trial, found)
                     readings.add_to(each.scores, self._head(answers, readings))
                 each.seconds += time.perf_counter() - began
-        return results | {number: self._finish(passes, each, size) for number, each in running.items()}
+        return results | {number: self._finish(passes, prompts, each, size) for number, each in running.items()}
 
     def _prepare(self, passes: Passes, clips: Sequence[Clip]) -> Downstream:
         """Form a trial's weights and read the prefix under them."""
@@ -232,66 +249,50 @@ class Engine:
         assert self._decoder is not None
         return self._decoder.head(answers.flatten(0, 1), readings.tokens)
 
-    def _finish(self, passes: Passes, each: _Running, size: int) -> LabelScores | EvaluationError:
-        scores = each.scores.cpu()
-        bad = (~torch.isfinite(scores).all(dim=1)).nonzero()
-        if len(bad):
-            return self._explain(passes, each.trial, int(bad[0]))
-        path = SUB_LAYER if each.trial.reuse else BLOCKS
-        operations = self.cost.trial(passes.extents, *each.trial.begins)
-        return LabelScores(
-            log_likelihoods=scores, microbatch=size, engine_path=path, operations=operations, seconds=each.seconds
+    def _finish(self, passes: Passes, prompts: Prompts, each: _Running, size: int) -> LabelScores | EvaluationError:
+        return self._judge(
+            prompts,
+            each.trial.weights,
+            LabelScores(
+                log_likelihoods=each.scores.cpu(),
+                microbatch=size,
+                engine_path=SUB_LAYER if each.trial.reuse else BLOCKS,
+                operations=self.cost.trial(passes.extents, *each.trial.begins),
+                seconds=each.seconds,
+            ),
         )
 
-    def _explain(self, passes: Passes, trial: Downstream, query: int) -> EvaluationError:
-        """Find the layer where a trial's activations stop being finite, from the first block on."""
-
-        def check(layer: int, hidden: Tensor) -> None:
-            if not torch.isfinite(hidden).all():
-                raise EvaluationError(
-                    f"the activations that leave layer {layer} are not finite; expected numbers. "
-                    f"Try model.dtype: float32, or look at the weights of that layer."
-                )
-
-        number = next(n for n, batch in enumerate(passes.microbatches) if query in {read.query for read in batch.reads})
-        bottom = passes.needs(0, None)
-        passes.sweep(bottom)
-        door, found = passes.visit(number, bottom)
-        try:
-            with swapped(self._model, trial.weights):
-                keys = passes.read_prefix(0, None, check)
-                passes.answer(number, door, replace(trial, start=0, reuse=None, keys=keys), found, check)
-        except EvaluationError as error:
-            return error
-        return EvaluationError(
-            f"the scores of example {query} are not finite, though all layers are; expected numbers. "
-            f"Try model.dtype: float32, or look at the model's head."
-        )
+    def _judge(
+        self, prompts: Prompts, weights: Mapping[str, Tensor], scored: LabelScores
+    ) -> LabelScores | EvaluationError:
+        """A trial's scores, or where its numbers stopped being finite."""
+        bad = (~torch.isfinite(scored.log_likelihoods).all(dim=1)).nonzero()
+        if not len(bad):
+            return scored
+        blocks = list(self._model.get_submodule(self.layout.blocks))
+        with swapped(self._model, weights):
+            return EvaluationError(explain_not_finite(self._model, blocks, prompts, int(bad[0])))
 
     def _score_full(
         self, prompts: Prompts, clips: Sequence[Clip], size: int, *, stretched: bool
     ) -> LabelScores | EvaluationError:
         """One trial the slow way."""
-        size = 1 if stretched else size
         started = time.perf_counter()
         try:
             weights = edit_weights(self._model, self.layout, self._card, clips, self.factors)
         except EvaluationError as error:
             return error
         with swapped(self._model, weights):
-            scores = (
-                score_alone(self._model, prompts) if stretched else score_full_prompts(self._model, prompts, size)
-            ).cpu()
-        bad = (~torch.isfinite(scores).all(dim=1)).nonzero()
-        if len(bad):
-            return EvaluationError(f"the scores of example {int(bad[0])} are not finite. Try model.dtype: float32.")
-        return LabelScores(
-            log_likelihoods=scores,
+            scores = score_alone(self._model, prompts) if stretched else score_full_prompts(self._model, prompts, size)
+        size = 1 if stretched else size
+        scored = LabelScores(
+            log_likelihoods=scores.cpu(),
             microbatch=size,
             engine_path=FULL_PROMPTS,
             operations=self.cost.full_prompts(prompts, size),
             seconds=time.perf_counter() - started,
         )
+        return self._judge(prompts, weights, scored)
 
     def _passes_of(self, prompts: Prompts, size: int) -> Passes:
         """The passes over these prompts, kept for the trials to come."""
@@ -312,8 +313,8 @@ class Engine:
         return start, left if left is not None and left in self._decoder.reusable[start] else None
 
     def _group(self, trials: Sequence[Sequence[Clip]], passes: Passes) -> Iterator[list[int]]:
-        """Numbers of trials whose weights and prefixes fit in a share of the budget together; at least one."""
-        limit = int(TRIALS_SHARE * self._budget.device_bytes)
+        """Numbers of trials whose weights and prefixes fit in their budget together; at least one."""
+        limit = self._budget.trials_bytes
         group: list[int] = []
         held = 0
         for number, clips in enumerate(trials):
@@ -334,69 +335,7 @@ class Engine:
 
     def _stretches(self, prompts: Prompts) -> bool:
         """Whether rotary positions scale with the length of some prompt, so that no two prompts share a prefix."""
-        limit = _stretch_limit(self._model.config.get_text_config())
+        if self._stretch_limit is None:
+            return False
         longest = max(len(tokens) for query in prompts.queries for tokens in query.sequences)
-        return limit is not None and len(prompts.prefix) + longest > limit
-
-    def _try_decoder(self) -> Decoder | None:
-        """The model run block by block, if that gives what full prompts give; tried on a few tokens."""
-        try:
-            decoder = Decoder(self._model, self.layout)
-            for labels in PROBE_LABELS:
-                self._compare(decoder, labels)
-        except (NotUnderstood, *HOW_MODELS_REFUSE) as finding:
-            if isinstance(finding, RuntimeError) and _is_out_of_memory(finding):
-                raise
-            log.warning("%s is run on full prompts, which is slower: %s", self._card.model_type, finding)
-            return None
-        if not all(decoder.reusable):
-            log.warning(
-                "%s: some blocks are run whole, as neither of their parts can be told apart", self._card.model_type
-            )
-        return decoder
-
-    @torch.inference_mode()
-    def _compare(self, decoder: Decoder, labels: tuple[tuple[int, ...], ...]) -> None:
-        """Score a few made-up prompts both ways.
-
-        Raises:
-            NotUnderstood: The scores differ.
-        """
-        queries = tuple(Query(tokens=tokens, labels=labels, gold=0) for tokens in ((4, 5, 6, 7), (3, 6), (2, 1, 5)))
-        prompts = Prompts(prefix=(1, 2, 3), queries=queries)
-        passes = Passes(decoder, ActivationStore(self._budget, self._device), prompts, len(queries), self._device)
-        passes.sweep(frozenset())
-        wanted = passes.needs(decoder.n_layers, None)
-        _, found = passes.visit(0, wanted)
-        logits = decoder.head(found[decoder.n_layers, ANSWERS].flatten(0, 1), passes.readings[0].tokens)
-        scores = torch.zeros(len(queries), len(labels), device=self._device)
-        passes.readings[0].add_to(scores, logits)
-        expected = score_full_prompts(self._model, prompts, 1)
-        tolerance = PROBE_TOLERANCE[self._model.dtype] * float(expected.abs().max())
-        if (scores - expected).abs().max() > tolerance:
-            raise NotUnderstood("run block by block it gives other scores")
-
-
-def _charged(result: LabelScores | EvaluationError, seconds: float) -> LabelScores | EvaluationError:
-    """A result with its share of the work that all trials of a call had in common."""
-    return replace(result, seconds=result.seconds + seconds) if isinstance(result, LabelScores) else result
-
-
-def _is_out_of_memory(error: RuntimeError) -> bool:
-    """Whether torch had no memory; on a CPU its allocator raises a plain ``RuntimeError``."""
-    return isinstance(error, torch.OutOfMemoryError) or "DefaultCPUAllocator" in str(error)
-
-
-def _stretch_limit(config: Any) -> int | None:
-    """Longest prompt whose rotary positions do not depend on its length; None where there is no limit."""
-    settings = getattr(config, "rope_parameters", None) or {}
-    nested = [each for each in settings.values() if isinstance(each, dict)] or [settings]
-    if not any(each.get("rope_type") in ("dynamic", "longrope") for each in nested):
-        return None
-    originals = [
-        each["original_max_position_embeddings"] for each in nested if "original_max_position_embeddings" in each
-    ]
-    limit: int = min(
-        [*originals, int(getattr(config, "original_max_position_embeddings", config.max_position_embeddings))]
-    )
-    return limit
+        return len(prompts.prefix) + longest > self._stretch_limit

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
+from contextlib import ExitStack
 from dataclasses import replace
+from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from transformers import PreTrainedModel
 
-from trials.decoder import head_rows
 from trials.microbatches import plan_microbatches
+from trials.patches import head_rows, replaced
 from trials.prompts import Prompts
 from trials.readings import pad, plan_readings
 
@@ -30,6 +33,8 @@ def score_full_prompts(model: PreTrainedModel, prompts: Prompts, size: int) -> T
         ids, mask = pad(batch.sequences, 0, model.device)
         with head_rows(model, readings.tokens):
             logits = model(ids, attention_mask=mask, logits_to_keep=kept).logits
+        if logits.shape[1] != len(kept):  # some models take the argument and do not heed it
+            logits = logits[:, kept]
         columns = torch.searchsorted(kept, readings.positions)
         answers = logits[torch.arange(len(ids), device=model.device)[:, None], columns]
         readings.add_to(scores, answers.flatten(0, 1))
@@ -48,10 +53,35 @@ def score_alone(model: PreTrainedModel, prompts: Prompts) -> Tensor:
     short = torch.tensor([[1]], device=model.device)
     scores = torch.zeros(len(prompts.queries), len(prompts.queries[0].labels), device=model.device)
     for number, query in enumerate(prompts.queries):
+        alike = len(query.sequences) == 1
         for column, label in enumerate(query.labels):
-            model(short)
-            ids = torch.tensor([[*prompts.prefix, *query.tokens, *label[:-1]]], device=model.device)
-            logprobs = model(ids, logits_to_keep=len(label)).logits[0].float().log_softmax(dim=-1)
+            if column == 0 or not alike:
+                model(short)
+                ids = torch.tensor([[*prompts.prefix, *query.tokens, *label[:-1]]], device=model.device)
+                logprobs = model(ids).logits[0, -len(label) :].float().log_softmax(dim=-1)
             scores[number, column] = logprobs[torch.arange(len(label)), torch.tensor(label)].sum()
     model(short)
     return scores
+
+
+def explain_not_finite(model: PreTrainedModel, blocks: Sequence[nn.Module], prompts: Prompts, query: int) -> str:
+    """Say where the activations of one prompt stop being finite, under the weights that the model holds."""
+    layers: list[int] = []
+
+    def checked(layer: int, compute: Callable[..., Any]) -> Callable[..., Any]:
+        def forward(*args: Any, **kwargs: Any) -> Any:
+            answer = compute(*args, **kwargs)
+            hidden = answer[0] if isinstance(answer, tuple) else answer
+            if not torch.isfinite(hidden).all():
+                layers.append(layer)
+            return answer
+
+        return forward
+
+    with ExitStack() as stack:
+        for layer, block in enumerate(blocks):
+            stack.enter_context(replaced(block, checked(layer, block.forward)))
+        model(torch.tensor([[*prompts.prefix, *prompts.queries[query].tokens]], device=model.device))
+    where = f"the activations that leave layer {layers[0]}" if layers else f"the scores of example {query}"
+    part = "that layer" if layers else "the model's head"
+    return f"{where} are not finite; expected numbers. Try model.dtype: float32, or look at the weights of {part}."

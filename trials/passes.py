@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from functools import cache
 
 import torch
 from torch import Tensor
@@ -23,7 +24,6 @@ HIDDEN, ANSWERS = "hidden", "answers"
 PREFIX = -1
 Place = tuple[int, str]
 DOOR_PLACE: Place = (0, "door")
-Check = Callable[[int, Tensor], None]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -70,32 +70,36 @@ class _Walk:
     Attributes:
         number: Of the microbatch, or ``PREFIX``.
         door: Where it begins.
-        note: Places to capture.
-        noted: What was captured.
+        wanted: Places whose capture is what the pass is for.
+        swept: Places to capture on the way.
+        keep: Takes each captured value at once, so that no more than one is held here.
         keys: Filled with keys and values, when the prefix is read.
-        check: Called with each block and what leaves it.
     """
 
     number: int
     door: Door
-    note: Collection[Place] = ()
-    noted: dict[Place, Tensor] = field(default_factory=dict)
+    wanted: frozenset[Place] = frozenset()
+    swept: frozenset[Place] = frozenset()
+    keep: Callable[[Place, Tensor], None] | None = None
     keys: list[Pair | None] | None = None
-    check: Check | None = None
+    found: dict[Place, Tensor] = field(default_factory=dict)
 
     @property
     def complete(self) -> bool:
-        """Whether all is captured."""
-        return all(place in self.noted for place in self.note)
+        """Whether all that is wanted is captured."""
+        return self.wanted <= self.found.keys()
 
     def take_note(self, layer: int, kind: str, value: Tensor) -> None:
-        """Capture a value if it is wanted."""
-        if (layer, kind) in self.note:
-            self.noted[layer, kind] = value
+        """Capture a value if it is wanted or swept."""
+        place = (layer, kind)
+        if place in self.wanted:
+            self.found[place] = value
+        if self.keep is not None and (place in self.wanted or place in self.swept):
+            self.keep(place, value)
 
     def parts(self, layer: int) -> list[str]:
-        """Parts of a block whose outputs are wanted."""
-        return [part for part in (ATTENTION, MLP) if (layer, part) in self.note]
+        """Parts of a block whose outputs are to be captured."""
+        return [part for part in (ATTENTION, MLP) if (layer, part) in self.wanted or (layer, part) in self.swept]
 
 
 class Passes:
@@ -114,7 +118,7 @@ class Passes:
         self._prefix = prompts.prefix
         self._last = decoder.n_layers - 1
         self._swept: frozenset[Place] = frozenset({(decoder.n_layers, ANSWERS)})
-        self._of_prefix: dict[Place, Tensor] = {}  # no larger than the prefix's keys, which are kept as well
+        self._of_prefix: dict[Place, Tensor] = {}  # one sequence for each place; not in the store, as its keys are not
         self._visited: set[int] = set()
         self.microbatches = tuple(plan_microbatches(prompts, size))
         self.extents = measure_extents(prompts, size)
@@ -152,19 +156,17 @@ class Passes:
             found |= self._capture(number, door, missing, None)
         return door, found
 
-    def read_prefix(self, start: int, reuse: str | None, check: Check | None = None) -> tuple[Pair | None, ...]:
+    def read_prefix(self, start: int, reuse: str | None) -> tuple[Pair | None, ...]:
         """The prefix's keys and values under a trial's weights, which the model holds; the same below its start."""
         if not self._prefix or start > self._last or (start == self._last and reuse == ATTENTION):
             return self.keys
         keys = list(self.keys)
-        walk = _Walk(number=PREFIX, door=self._open(PREFIX), keys=keys, check=check)
+        walk = _Walk(number=PREFIX, door=self._open(PREFIX), keys=keys)
         self._decoder.keys.hold(keys, 0)
         self._from_captured(walk, start, reuse, self._of_prefix)
         return tuple(keys)
 
-    def answer(
-        self, number: int, door: Door, trial: Downstream, found: Mapping[Place, Tensor], check: Check | None = None
-    ) -> Tensor:
+    def answer(self, number: int, door: Door, trial: Downstream, found: Mapping[Place, Tensor]) -> Tensor:
         """What leaves the last block at the answers under a trial's weights, which the model holds.
 
         Returns:
@@ -173,7 +175,7 @@ class Passes:
         if trial.start > self._last:
             return found[trial.start, ANSWERS]
         self._decoder.keys.hold(trial.keys, len(self._prefix))
-        answers = self._from_captured(_Walk(number=number, door=door, check=check), trial.start, trial.reuse, found)
+        answers = self._from_captured(_Walk(number=number, door=door), trial.start, trial.reuse, found)
         assert answers is not None, "only the prefix has no answers"
         return answers
 
@@ -212,19 +214,21 @@ class Passes:
         """
         first = number not in self._visited
         start, hidden = (0, door.hidden) if first else self._nearest(number, door, min(layer for layer, _ in wanted))
-        note = wanted | self._swept if first else wanted
-        if number == PREFIX:
-            note = frozenset(place for place in note if self._concerns_prefix(*place))
-        walk = _Walk(number=number, door=door, note=note, keys=keys)
-        self._decoder.keys.hold(self.keys, self._before(number))
-        self._run(walk, start, hidden, to_end=first)
-        self._visited.add(number)
-        for place, value in walk.noted.items():
+
+        def keep(place: Place, value: Tensor) -> None:
             if number == PREFIX:
                 self._of_prefix[place] = value
             else:
                 self._store.put((self, place), number, value)
-        return {place: walk.noted[place] for place in wanted}
+
+        swept = self._swept if first else frozenset[Place]()
+        if number == PREFIX:
+            swept = frozenset(place for place in swept if self._concerns_prefix(*place))
+        walk = _Walk(number=number, door=door, wanted=wanted, swept=swept, keep=keep, keys=keys)
+        self._decoder.keys.hold(self.keys, self._before(number))
+        self._run(walk, start, hidden, to_end=first)
+        self._visited.add(number)
+        return walk.found
 
     def _nearest(self, number: int, door: Door, below: int) -> tuple[int, Tensor]:
         """The deepest captured layer from which ``below`` can be reached, and what enters it."""
@@ -253,11 +257,11 @@ class Passes:
         """Run blocks from ``start`` on: the one loop behind every pass.
 
         Args:
-            walk: Over what, and what is noted on the way.
+            walk: Over what, and what is captured on the way.
             start: First block.
             hidden: What enters it; if it is the last and its attention is given, the answers suffice.
             given: Outputs of parts of block ``start`` that are not computed.
-            to_end: Whether to go on when all is noted.
+            to_end: Whether to go on when all that is wanted is captured.
 
         Returns:
             What leaves the last block at the answers; None for the prefix, or if it ended before.
@@ -270,8 +274,6 @@ class Passes:
             hidden = block(walk, layer, hidden, given or {})
             if walk.keys is not None and ATTENTION not in (given or {}):
                 walk.keys[layer] = self._decoder.keys.seen
-            if walk.check is not None:
-                walk.check(layer, hidden)
             given = None
         walk.take_note(self._last + 1, ANSWERS, hidden)
         return None if walk.number == PREFIX else hidden
@@ -280,7 +282,8 @@ class Passes:
         """A block on all tokens."""
         record = dict.fromkeys(walk.parts(layer), hidden)
         hidden = self._decoder.block(layer, hidden, walk.door.arguments[layer], given, record)
-        walk.noted.update({(layer, part): output for part, output in record.items()})
+        for part, output in record.items():
+            walk.take_note(layer, part, output)
         return hidden
 
     def _last_block(self, walk: _Walk, layer: int, hidden: Tensor, given: Mapping[str, Tensor]) -> Tensor:
@@ -297,14 +300,20 @@ class Passes:
         record = dict.fromkeys(walk.parts(layer), hidden)
         with self._decoder.answering():
             hidden = self._decoder.block(layer, hidden, walk.door.answer_arguments or {}, given, record)
-        walk.noted.update({(layer, part): output for part, output in record.items()})
+        for part, output in record.items():
+            walk.take_note(layer, part, output)
         return hidden
 
 
 def _trimmed(arguments: Arguments, positions: Tensor, width: int) -> Arguments | None:
-    """Arguments of the last block on the answers alone; None where that cannot be done, which is logged."""
+    """Arguments of the last block on the answers alone; None where that cannot be done, which is logged once."""
     try:
         return trim(arguments, positions, width)
     except NotUnderstood as finding:
-        log.warning("the last block runs on all tokens, not on the answers alone: %s", finding)
+        _say_untrimmed(str(finding))
         return None
+
+
+@cache
+def _say_untrimmed(finding: str) -> None:
+    log.warning("the last block runs on all tokens of some microbatches, not on the answers alone: %s", finding)

@@ -60,17 +60,25 @@ def test_host_memory_takes_what_the_device_has_no_room_for() -> None:
     assert held.get("a", 2) is None
 
 
-def test_shrinking_drops_all_and_keeps_less_from_then_on() -> None:
+def test_relief_keeps_nothing_on_the_device_until_restored() -> None:
     held = store(4096)
-    for number in range(4):
-        held.put("a", number, kilobyte())
-    assert held.shrink()
-    for number in range(4):
-        held.put("a", number, kilobyte())
-    assert held.device_bytes == 1024
-    assert held.shrink()
     held.put("a", 0, kilobyte())
-    assert not held.shrink()
+    assert held.relieve()
+    held.put("a", 1, kilobyte())
+    assert held.device_bytes == 0
+    assert not held.relieve()
+    held.restore()
+    held.put("a", 1, kilobyte())
+    assert held.device_bytes == 1024
+
+
+def test_nothing_is_pushed_out_for_what_does_not_fit_all_the_same() -> None:
+    held = store(2048)
+    held.put("old", 0, kilobyte())
+    held.use(["wanted"])
+    held.put("wanted", 0, torch.zeros(1024))
+    assert held.holds("old", 0)
+    assert not held.holds("wanted", 0)
 
 
 def test_dropping_gives_the_room_back() -> None:
@@ -93,7 +101,8 @@ def test_shared_tensors_count_once_and_stay_shared() -> None:
 
 
 def test_a_budget_is_what_was_asked_for() -> None:
-    assert Budget.measure(CPU, 5000) == Budget(device_bytes=5000, host_bytes=0)
+    budget = Budget.measure(CPU, 5000)
+    assert (budget.device_bytes, budget.host_bytes) == (5000, 0)
 
 
 def test_a_measured_budget_is_shared_by_replicas() -> None:

@@ -192,7 +192,7 @@ def test_a_query_that_never_fits_in_memory_is_an_error(bench: Bench, monkeypatch
         raise torch.OutOfMemoryError("too large")
 
     monkeypatch.setattr(last_block(bench.model), "forward", never)
-    with pytest.raises(EvaluationError, match="one query alone does not fit"):
+    with pytest.raises(EvaluationError, match="a microbatch of one does not fit"):
         bench.engine.score(prompts, (), 8)
 
 
