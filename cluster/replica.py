@@ -94,7 +94,8 @@ class Replica:
         self._tokenizer = load_tokenizer(folder)
         model = load_model(folder, settings.model.dtype, self._device)
         budget = Budget.measure(model.device, settings.activation_bytes, settings.sharers)
-        self._engine = Engine(model, self._card, FactorCache(settings.cache), budget)
+        factors = FactorCache(settings.cache, memory_bytes=budget.trials_bytes)
+        self._engine = Engine(model, self._card, factors, budget)
         self._engine.sweep(settings.swept)
         self._prompts = lru_cache(maxsize=PROMPT_SETS_KEPT)(self._encode)
 

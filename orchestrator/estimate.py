@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import statistics
 import subprocess
 import time
 from collections.abc import Iterable
@@ -15,32 +16,35 @@ from orchestrator.prepare import OpenStudy, Prepared, check_trials, default_fold
 from orchestrator.progress import format_seconds
 from orchestrator.space import Proposal
 from orchestrator.study import UNITS, Study
-from trials.cost import CostModel, measure_extents, starts_at
+from trials.cost import CostModel, Extent, measure_extents, starts_at
 from trials.values import ATTENTION, PromptSet, TrialSpec
 
 ENGINE_SHARE = 0.4
 MEASURED_SECONDS = 0.5
 SAMPLED_ROWS = 1000
 ROWS_TO_TRUST = 8
-# Dense float16 rates in TFLOP/s, from NVIDIA's data sheets; the first name that a card's name contains counts.
+# Dense rates in TFLOP/s for half precision and float32 (without TF32), from NVIDIA's data sheets; the first name that a
+# card's name contains counts.
 GPU_TERAFLOPS = {
-    "B200": 2250,
-    "GH200": 989,
-    "H200": 989,
-    "H100": 989,
-    "L40S": 362,
-    "A100": 312,
-    "4090": 165,
-    "A10": 125,
-    "V100": 125,
-    "L4": 121,
-    "3090": 71,
-    "T4": 65,
+    "B200": (2250, 80),
+    "GH200": (989, 67),
+    "H200": (989, 67),
+    "H100": (989, 67),
+    "L40S": (362, 91.6),
+    "A100": (312, 19.5),
+    "4090": (165, 82.6),
+    "A10": (125, 31.2),
+    "V100": (125, 15.7),
+    "L4": (121, 30.3),
+    "3090": (71, 35.6),
+    "T4": (65, 8.1),
 }
+TYPICAL_QUERY, TYPICAL_DEMONSTRATION = 40, 30  # tokens, where none have been counted
+LEAST_SHARE = 0.005  # of a whole pass: what a trial costs however little it runs
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Rate:
+class Speed:
     """How fast a replica is expected to be.
 
     Attributes:
@@ -55,20 +59,25 @@ class Rate:
 
 
 def relative_work(opened: OpenStudy, spec: TrialSpec) -> float:
-    """What a trial costs next to others of its study: the share of the network that it runs, times its examples.
+    """What a trial costs next to others of its study, by the cost model on prompts of typical length.
 
     The untouched model counts as a whole pass, in which the activations for the others are captured.
     """
-    start, _ = starts_at(opened.identity.card, spec.clips)
-    share = CostModel(opened.identity.card).share(start) if start < opened.identity.card.n_layers else 1.0
-    return share * opened.identity.split_sizes[spec.split]
+    card = opened.identity.card
+    start, left = starts_at(card, spec.clips)
+    before = TYPICAL_DEMONSTRATION * spec.shots
+    query = Extent(sequences=1, tokens=TYPICAL_QUERY, before=before, answers=1, logits=2)
+    cost = CostModel(card)
+    whole = cost.trial([query], 0, None)
+    share = cost.trial([query], start, left if left == ATTENTION else None) / whole if start < card.n_layers else 1.0
+    return max(LEAST_SHARE, share) * opened.identity.split_sizes[spec.split]
 
 
 def plan_study(study: Study, folder: Path | None, cache: Path) -> dict[str, Any]:
     """What a run would do: trials, operations, hours and memory expected.
 
     Returns:
-        Counts, ``operations``, ``hours`` at ``rate`` on so many ``replicas``, bytes on each replica and on disk, and
+        Counts, ``operations``, ``hours`` at ``speed`` on so many ``replicas``, bytes on each replica and on disk, and
         the folder. Trials on the test split are counted at most, as the winners are not known.
     """
     prepared = prepare(study, folder or default_folder(study), cache)
@@ -82,21 +91,22 @@ def plan_study(study: Study, folder: Path | None, cache: Path) -> dict[str, Any]
     tests = _expected_tests(opened, missing.values()) if opened.tested else []
     operations += sum(counts.trial(proposal.spec) for proposal in tests)
     shared = counts.shared() if missing else 0.0
-    rate = expect_rate(opened, ledger)
+    speed = expect_speed(opened, ledger)
     return {
         "points": len(proposals),
         "trials": len({ledger.trial(proposal).trial_id for proposal in proposals}),
         "trials_to_run": len(missing),
         "test_trials_at_most": len(tests),
-        "operations": operations + rate.replicas * shared,
-        "hours": (operations / rate.replicas + shared) / rate.operations_per_second / 3600,
-        "replicas": rate.replicas,
-        "operations_per_second_of_each": rate.operations_per_second,
-        "rate": rate.source,
+        "operations": operations + speed.replicas * shared,
+        "hours": (operations / speed.replicas + shared) / speed.operations_per_second / 3600,
+        "replicas": speed.replicas,
+        "operations_per_second_of_each": speed.operations_per_second,
+        "speed": speed.source,
         "weight_bytes_per_replica": card.weight_bytes,
         "activation_bytes_per_replica": counts.activation_bytes(),
         "activation_budget": study.cluster.activation_budget,
-        "factor_bytes_on_disk": _factor_bytes(opened),
+        "matrices_to_factor_at_most": _factors(opened)[0],
+        "factor_bytes_on_disk": _factors(opened)[1],
         "dir": str(opened.folder),
     }
 
@@ -110,10 +120,11 @@ def describe_plan(plan: dict[str, Any]) -> str:
             f"and at most {plan['test_trials_at_most']} on test",
             f"operations  {plan['operations']:.3g}",
             f"time        {format_seconds(3600 * plan['hours'])} on {plan['replicas']} replicas at "
-            f"{plan['operations_per_second_of_each'] / 1e12:.3g} TFLOP/s each ({plan['rate']})",
+            f"{plan['operations_per_second_of_each'] / 1e12:.3g} TFLOP/s each ({plan['speed']})",
             f"memory      on each replica {sizes['weight_bytes_per_replica']} of weights and, to hold all, "
             f"{sizes['activation_bytes_per_replica']} of activations (activation_budget: {plan['activation_budget']})",
-            f"disk        {sizes['factor_bytes_on_disk']} of SVD factors",
+            f"besides     the SVD of {plan['matrices_to_factor_at_most']} matrices, but for those in the cache: "
+            f"{sizes['factor_bytes_on_disk']} on disk",
             f"folder      {plan['dir']}",
         ]
     )
@@ -181,27 +192,30 @@ class _Counts:
         return self._prompts[wanted]
 
 
-def expect_rate(opened: OpenStudy, ledger: Ledger) -> Rate:
+def expect_speed(opened: OpenStudy, ledger: Ledger) -> Speed:
     """How fast each replica is expected to be: as this study's trials were, else guessed from the machine."""
     cluster = opened.study.cluster
-    gpus = [] if cluster.replicas == 0 or cluster.address else _gpu_names()
+    gpus = [] if cluster.address else _gpu_names()
     if cluster.replicas == "auto":
         available = len(gpus) / cluster.gpus_per_replica if gpus else (os.cpu_count() or 1) / cluster.cpus_per_replica
         replicas = max(1, int(available))
     else:
         replicas = max(1, cluster.replicas)
     rows = [row for row in ledger.rows.values() if row["operations"] and row["seconds"]]
-    if len(rows) >= ROWS_TO_TRUST:
-        measured = sum(row["operations"] for row in rows) / sum(row["seconds"] for row in rows)
-        return Rate(operations_per_second=measured, source=f"{len(rows)} stored trials", replicas=replicas)
+    heaviest = max((row["operations"] for row in rows), default=0)
+    speeds = [row["operations"] / row["seconds"] for row in rows if 2 * row["operations"] >= heaviest]
+    if len(speeds) >= ROWS_TO_TRUST:  # of light trials the SVD and what all share would be most of the time
+        source = f"{len(speeds)} stored trials"
+        return Speed(operations_per_second=statistics.median(speeds), source=source, replicas=replicas)
     if gpus:
-        teraflops = next((rate for name, rate in GPU_TERAFLOPS.items() if name in gpus[0]), None)
-        if teraflops is not None:
+        sheet = next((rates for name, rates in GPU_TERAFLOPS.items() if name in gpus[0]), None)
+        if sheet is not None:
+            teraflops = sheet[opened.study.model.dtype == "float32"]
             source = f"{100 * ENGINE_SHARE:.0f} % of the data sheet of {gpus[0]}"
-            return Rate(operations_per_second=ENGINE_SHARE * teraflops * 1e12, source=source, replicas=replicas)
-    rate = _matrix_rate(opened) * ENGINE_SHARE
+            return Speed(operations_per_second=ENGINE_SHARE * teraflops * 1e12, source=source, replicas=replicas)
+    rate = _matrix_speed(opened) * ENGINE_SHARE
     source = f"{100 * ENGINE_SHARE:.0f} % of this machine's matrix products on {cluster.cpus_per_replica} cores"
-    return Rate(operations_per_second=rate, source=source, replicas=replicas)
+    return Speed(operations_per_second=rate, source=source, replicas=replicas)
 
 
 def _gpu_names() -> list[str]:
@@ -214,7 +228,7 @@ def _gpu_names() -> list[str]:
     return [line.strip() for line in listed.splitlines() if line.strip()]
 
 
-def _matrix_rate(opened: OpenStudy) -> float:
+def _matrix_speed(opened: OpenStudy) -> float:
     """Operations per second of this machine's cores at the model's largest matrix."""
     import torch
 
@@ -251,11 +265,9 @@ def _expected_tests(opened: OpenStudy, missing: Iterable[Proposal]) -> list[Prop
     return list(wanted.values())
 
 
-def _factor_bytes(opened: OpenStudy) -> int:
-    """Bytes of the float32 factors of every matrix that the study clips."""
+def _factors(opened: OpenStudy) -> tuple[int, int]:
+    """How many matrices the study clips, and the bytes of their float32 factors."""
     card = opened.identity.card
-    total = 0
-    for clip in opened.space.starts():
-        for _, _, shape in card.kept_ranks([clip]):
-            total += 4 * shape.count * min(shape.rows, shape.cols) * (shape.rows + shape.cols + 1)
-    return total
+    shapes = {key: key[2] for clip in opened.space.starts() for key in card.kept_ranks([clip])}.values()
+    count = sum(shape.count for shape in shapes)
+    return count, sum(4 * shape.count * min(shape[:2]) * (shape.rows + shape.cols + 1) for shape in shapes)

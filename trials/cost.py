@@ -96,11 +96,6 @@ class CostModel:
             total += sum(self._positions(layer, extent, extent.tokens, None) for layer in layers) + self._head(extent)
         return total
 
-    def share(self, start: int) -> float:
-        """Share of the network's blocks from ``start`` on: what a trial costs next to the untouched model's pass."""
-        sizes = [self._weights(layer, ATTENTION_ROLES + MLP_ROLES) for layer in range(self._card.n_layers)]
-        return sum(sizes[start:]) / sum(sizes)
-
     def _pass(self, extent: Extent, start: int, reuse: str | None) -> int:
         """Blocks from ``start`` on; only the answers pass the last one, and of a prefix its keys and values alone."""
         last = self._card.n_layers - 1

@@ -5,8 +5,10 @@ from __future__ import annotations
 import json
 import os
 import platform
+import sys
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
+from pathlib import Path
 from typing import Any
 
 from trials.versions import recorded_versions
@@ -43,13 +45,35 @@ def at_least(name: str, value: float, unit: str, target: float) -> Line:
 
 def machine() -> dict[str, Any]:
     """What the figures were measured on."""
+    import torch
+
     return {
-        "processor": platform.processor() or platform.machine(),
+        "processor": _processor(),
         "cores": os.cpu_count(),
+        "threads": torch.get_num_threads(),
+        "gpu": torch.cuda.get_device_name() if torch.cuda.is_available() else None,
         "memory_gib": round(os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30, 1),
         "python": platform.python_version(),
         "versions": recorded_versions(),
     }
+
+
+def _processor() -> str:
+    """The processor's name, where Linux tells it."""
+    try:
+        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
+    except OSError:
+        lines = []
+    names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
+    return names[0] if names else platform.processor() or platform.machine()
+
+
+def tell(lines: Sequence[Line]) -> Sequence[Line]:
+    """Show lines on standard error as soon as they are measured, so that a run that is cut short is not lost."""
+    for line in lines:
+        target = "" if line.target is None else f" (target {line.target:g}{'' if line.met else ', missed'})"
+        print(f"{line.name}: {line.value:.4g} {line.unit}{target}", file=sys.stderr, flush=True)
+    return lines
 
 
 def print_document(measure: Callable[[], Sequence[Line]]) -> None:

@@ -45,22 +45,20 @@ def evaluate(model: PreTrainedModel, prompts: Prompts) -> Tensor:
 def seconds_of(
     model: PreTrainedModel, layout: Layout, prompts: Prompts, layer: int, module: str, clip_rates: Sequence[float]
 ) -> tuple[float, float]:
-    """Wall time of the procedure over some rates of one module: of clipping, and of reading the prompts.
+    """Wall time of clipping one module at each of the rates, and of reading the prompts after the last.
 
     The weights are put back afterwards, untimed.
     """
     names = {matrix.parameter for role in MODULES[module] for matrix in layout.matrices.get((layer, role), ())}
     kept = {name: model.get_parameter(name).data.clone() for name in names}
-    clipping = reading = 0.0
+    started = time.perf_counter()
     for clip_rate in clip_rates:
-        started = time.perf_counter()
         clip_on_top(model, layout, layer, module, clip_rate)
-        wait()
-        clipped = time.perf_counter()
-        evaluate(model, prompts)
-        wait()
-        clipping += clipped - started
-        reading += time.perf_counter() - clipped
+    wait()
+    clipped = time.perf_counter()
+    evaluate(model, prompts)
+    wait()
+    clipping, reading = clipped - started, time.perf_counter() - clipped
     for name, weight in kept.items():
         model.get_parameter(name).data.copy_(weight)
     return clipping, reading
