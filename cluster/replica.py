@@ -20,6 +20,7 @@ from trials.checkpoints import describe_checkpoint, find_checkpoint
 from trials.engine import Engine, LabelScores
 from trials.errors import ModelError, TaskError
 from trials.factors import FactorCache
+from trials.memory import keep_freed_memory
 from trials.models import load_model, load_tokenizer
 from trials.prompts import Prompts, encode_prompts
 from trials.scoring import score_labels
@@ -81,6 +82,7 @@ class Replica:
             TaskError: The same for the task's rows.
         """
         torch.set_num_threads(settings.threads)
+        keep_freed_memory()
         self._name = name
         self._device = "cuda" if torch.cuda.is_available() and os.environ.get("CUDA_VISIBLE_DEVICES") != "" else "cpu"
         folder = find_checkpoint(settings.model, settings.cache)

@@ -2,20 +2,19 @@
 
 from __future__ import annotations
 
-import os
 from collections import OrderedDict
 from collections.abc import Callable, Collection, Hashable
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import torch
 from torch import Tensor
 
+from trials.memory import free_host_bytes
+
 DEVICE_SHARE = 0.4
 HOST_SHARE = 0.25
 TRIALS_SHARE = 0.15
-CGROUP = Path("/sys/fs/cgroup")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -53,26 +52,6 @@ class Budget:
             host_bytes=host if asked is None else min(max(0, asked - room), host),
             trials_bytes=int(TRIALS_SHARE * free),
         )
-
-
-def free_host_bytes() -> int:
-    """Memory that this process can still have: what Linux says is available, within the limit of its control group."""
-    try:
-        facts = dict(line.split(":") for line in Path("/proc/meminfo").read_text(encoding="ascii").splitlines())
-        free = int(facts["MemAvailable"].split()[0]) * 1024
-    except (OSError, KeyError):  # not Linux
-        free = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_AVPHYS_PAGES")
-    try:
-        limit, used = ((CGROUP / f"memory.{name}").read_text(encoding="ascii").strip() for name in ("max", "current"))
-    except OSError:  # no control group, or one of the first version
-        return free
-    return free if limit == "max" else min(free, max(0, int(limit) - int(used)))
-
-
-def is_out_of_memory(error: RuntimeError) -> bool:
-    """Whether there was no memory; only torch's own GPU allocator has an error of its own for it."""
-    signs = ("DefaultCPUAllocator", "out of memory", "STATUS_ALLOC_FAILED")
-    return isinstance(error, torch.OutOfMemoryError) or any(sign in str(error) for sign in signs)
 
 
 def map_tensors(value: Any, change: Callable[[Tensor], Tensor]) -> Any:

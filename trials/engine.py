@@ -22,12 +22,13 @@ from torch import Tensor
 from transformers import PreTrainedModel
 
 from trials import cost
-from trials.activations import ActivationStore, Budget, count_bytes, is_out_of_memory
+from trials.activations import ActivationStore, Budget, count_bytes
 from trials.clipping import edit_weights, swapped
 from trials.errors import EvaluationError
 from trials.factors import FactorCache
 from trials.full_prompts import explain_not_finite, score_alone, score_full_prompts
 from trials.matrices import find_layout
+from trials.memory import is_out_of_memory
 from trials.model_card import ModelCard
 from trials.passes import Downstream, Passes
 from trials.patches import fused_activations

@@ -8,10 +8,11 @@ from typing import Any
 import torch
 from transformers import PreTrainedModel
 
-from trials.activations import ActivationStore, Budget, is_out_of_memory
+from trials.activations import ActivationStore, Budget
 from trials.decoder import Decoder, NotUnderstood
 from trials.full_prompts import score_full_prompts
 from trials.matrices import Layout
+from trials.memory import is_out_of_memory
 from trials.passes import ANSWERS, Passes
 from trials.prompts import Prompts, Query
 

@@ -34,6 +34,7 @@ from tests.trials.architectures import card_of
 from trials.activations import Budget
 from trials.engine import Engine, LabelScores
 from trials.factors import FactorCache
+from trials.memory import keep_freed_memory
 
 LAYERS = (0, 1, 26, 27)
 N_LAYERS, WIDTH, VOCABULARY = 28, 256, 2048
@@ -95,6 +96,7 @@ def resident_bytes(field: str) -> int:
 
 def run_for_memory(n_trials: int, n_queries: int, budget: int) -> None:
     """Evaluate and print by how many bytes the process grew at its peak, and the seconds."""
+    keep_freed_memory()
     model = build_model("gptj")
     prompts = make_prompts(n_queries, VOCABULARY)
     with tempfile.TemporaryDirectory() as cache:
@@ -115,6 +117,7 @@ def check(results: Sequence[object]) -> None:
 def measure() -> Sequence[Line]:
     """Every line."""
     torch.set_num_threads(2)
+    keep_freed_memory()  # as replicas do; both sides have it
     lines: list[Line] = []
     for name in ("gptj", "llama"):
         model = build_model(name)
