@@ -22,8 +22,9 @@ RATES = [round(0.02 * step, 2) for step in range(48)]
 
 @pytest.fixture
 def command(make_study: MakeStudy, tmp_path: Path) -> list[str]:
-    """Run a study of some eighty trials in its own process, without Ray."""
-    content = make_study(space={"clip_rates": RATES}, task={"validation_size": 2000, "test_size": 20})
+    """Run a study of some two hundred trials, which take seconds, in its own process, without Ray."""
+    space = {"clip_rates": RATES, "modules": ["mlp", "attn", "all"]}
+    content = make_study(space=space, task={"validation_size": 4000, "test_size": 20})
     (tmp_path / "long.yaml").write_text(yaml.safe_dump(content))
     executable = Path(sys.executable).parent / "clipsweep"
     return [str(executable), "run", str(tmp_path / "long.yaml"), "--dir", str(tmp_path / "s")]
@@ -129,4 +130,6 @@ def test_the_lock_of_a_dead_process_does_not_hold(
     wait_for_rows(tmp_path / "s", 1)
     os.kill(process.pid, signal.SIGKILL)
     process.wait()
-    assert subprocess.run([*command, "--set", "space.layers=[0]"], capture_output=True, check=False).returncode == 0
+    assert (
+        subprocess.run([*command, "--set", "space.clip_rates=[0.5]"], capture_output=True, check=False).returncode == 0
+    )
