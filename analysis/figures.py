@@ -1,17 +1,77 @@
-"""Figure 1 of the paper for any study: score against clip rate, a line for each layer."""
+"""Figures of the paper for any study: score against clip rate (1), and condition number by layer (3)."""
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
 
 import plotly.graph_objects as go
-from plotly.colors import sample_colorscale
+from plotly.colors import qualitative, sample_colorscale
 
 from analysis.table import Row
-from analysis.winners import Point, group_points, mean_accuracy, pick
+from analysis.winners import Point, group_points, mean_score, pick, seed_spread
 
 HEIGHT_PX = 320
+STAR = {"symbol": "star", "size": 16, "color": "#d62728", "line": {"color": "white", "width": 1}}
+LINE_COLORS = [color for color in qualitative.D3 if color.lower() != STAR["color"]]
+NAMED_SITES = 3
+EVERY_LAYER_TICKED = 12
 PLOT_CONFIG = {"responsive": True, "displaylogo": False, "displayModeBar": False}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ConditionLine:
+    """Condition numbers of one module.
+
+    Attributes:
+        module: Its name.
+        values: By layer, as far as measured; infinite where a matrix is singular.
+        chosen: Layers that they chose.
+    """
+
+    module: str
+    values: Mapping[int, float]
+    chosen: tuple[int, ...] = ()
+
+
+def condition_figure(lines: Sequence[ConditionLine]) -> go.Figure:
+    """Condition number by layer on a log axis, a line for each module, stars at the chosen layers.
+
+    An infinite condition number leaves a gap, as no axis holds it; a star there is left out too.
+    """
+    figure = go.Figure()
+    for number, line in enumerate(lines):
+        color = LINE_COLORS[number % len(LINE_COLORS)]
+        figure.add_scatter(
+            x=sorted(line.values),
+            y=[_drawn(line.values[layer]) for layer in sorted(line.values)],
+            name=line.module,
+            mode="lines+markers",
+            line={"color": color},
+            hovertemplate=f"{line.module} of layer %{{x}}: %{{y:.4g}}",
+        )
+    chosen = [(layer, line) for line in lines for layer in line.chosen]
+    if chosen:
+        sites = ", ".join(f"{line.module} of layer {layer}" for layer, line in chosen)
+        figure.add_scatter(
+            x=[layer for layer, _ in chosen],
+            y=[_drawn(line.values[layer]) for layer, line in chosen],
+            name=f"clipped: {sites}" if len(chosen) <= NAMED_SITES else "clipped layers",
+            mode="markers",
+            marker=STAR,
+            hovertemplate="clipped: layer %{x}",
+        )
+    layers = {layer for line in lines for layer in line.values}
+    _lay_out(figure, "layer", "condition number (log scale)")
+    figure.update_xaxes(dtick=1 if len(layers) <= EVERY_LAYER_TICKED else None)
+    figure.update_yaxes(type="log", exponentformat="power")
+    return figure
+
+
+def _drawn(value: float) -> float | None:
+    return value if math.isfinite(value) else None
 
 
 def figure_panels(points: Sequence[Point], rows: Mapping[str, Row]) -> list[tuple[str, go.Figure]]:
@@ -34,21 +94,23 @@ def legend_of(figure: go.Figure) -> list[tuple[str, str, str]]:
 
 def _panel(points: Sequence[Point], rows: Mapping[str, Row]) -> go.Figure:
     figure = go.Figure()
-    clipped = [point for point in points if point.layer is not None]
-    rates = [f"{rate:g}" for rate in sorted({point.clip_rate for point in clipped})]
-    layers = sorted({point.layer for point in clipped if point.layer is not None})
+    metric = points[0].metric
+    clipped = [(point.single, point) for point in points if point.single is not None]
+    rates = [f"{rate:g}" for rate in sorted({clip.clip_rate for clip, _ in clipped})]
+    layers = sorted({clip.layer for clip, _ in clipped})
     colors = sample_colorscale("Viridis", [index / max(1, len(layers) - 1) * 0.9 for index in range(len(layers))])
     for layer, color in zip(layers, colors, strict=True):
-        line = sorted((point for point in clipped if point.layer == layer), key=lambda point: point.clip_rate)
+        line = sorted((each for each in clipped if each[0].layer == layer), key=lambda each: each[0].clip_rate)
         figure.add_scatter(
-            x=[f"{point.clip_rate:g}" for point in line],
-            y=[mean_accuracy(point.trial_ids, rows) for point in line],
+            x=[f"{clip.clip_rate:g}" for clip, _ in line],
+            y=[mean_score(point.trial_ids, rows, metric) for _, point in line],
+            error_y=_spreads([point for _, point in line], rows),
             name=f"layer {layer}",
             mode="lines+markers",
             line={"color": color},
             hovertemplate="clip rate %{x}: %{y:.4f}",
         )
-    baseline = next((mean_accuracy(point.trial_ids, rows) for point in points if point.layer is None), None)
+    baseline = mean_score(points[0].baseline_ids, rows, metric)
     if baseline is not None:
         figure.add_scatter(
             x=[rates[0], rates[-1]],
@@ -58,23 +120,37 @@ def _panel(points: Sequence[Point], rows: Mapping[str, Row]) -> go.Figure:
             line={"color": "#555", "dash": "dash"},
             hovertemplate="baseline: %{y:.4f}",
         )
-    best = pick(clipped, rows)
-    if best is not None:
+    best = pick([point for _, point in clipped], rows)
+    if best is not None and best.single is not None:
+        layer, rate = best.single.layer, best.single.clip_rate
         figure.add_scatter(
-            x=[f"{best.clip_rate:g}"],
-            y=[mean_accuracy(best.trial_ids, rows)],
-            name=f"best: layer {best.layer} at {best.clip_rate:g}" if best.clip_rate else "best: untouched",
+            x=[f"{rate:g}"],
+            y=[mean_score(best.trial_ids, rows, metric)],
+            name=f"best: layer {layer} at {rate:g}" if rate else "best: untouched",
             mode="markers",
-            marker={"symbol": "star", "size": 16, "color": "#d62728", "line": {"color": "white", "width": 1}},
+            marker=STAR,
             hovertemplate="best: %{y:.4f}",
         )
+    _lay_out(figure, "clip rate", f"validation {metric.replace('_', ' ')}")
+    figure.update_xaxes(type="category", categoryarray=rates, categoryorder="array")
+    figure.update_yaxes(tickformat=".2f")
+    return figure
+
+
+def _spreads(points: Sequence[Point], rows: Mapping[str, Row]) -> dict[str, Any] | None:
+    """Bars of one standard deviation over demonstration seeds; None where there is one seed."""
+    spreads = [seed_spread(point.trial_ids, rows, point.metric) for point in points]
+    return {"type": "data", "array": spreads, "thickness": 1, "width": 3} if any(spreads) else None
+
+
+def _lay_out(figure: go.Figure, x_title: str, y_title: str) -> None:
+    """What all figures have in common."""
     figure.update_layout(
         template="plotly_white",
         height=HEIGHT_PX,
         margin={"l": 56, "r": 12, "t": 12, "b": 48},
         showlegend=False,  # the page's own legend wraps at any width
         hovermode="closest",
-        xaxis={"title": {"text": "clip rate"}, "type": "category", "categoryarray": rates, "categoryorder": "array"},
-        yaxis={"title": {"text": "validation accuracy"}, "tickformat": ".2f"},
+        xaxis={"title": {"text": x_title}},
+        yaxis={"title": {"text": y_title}},
     )
-    return figure

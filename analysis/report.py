@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from plotly.offline import get_plotlyjs
 
-from analysis.figures import PLOT_CONFIG, figure_panels, legend_of
+from analysis.figures import PLOT_CONFIG, ConditionLine, condition_figure, figure_panels, legend_of
 from analysis.table import Row
 from analysis.winners import Point, Winner, find_winner, find_winners
 from trials.files import write_text
@@ -23,18 +25,24 @@ class ReportFacts:
     Attributes:
         study: Name.
         facts: Label and value, in the order shown.
+        conditions: Condition numbers by module, as far as measured.
     """
 
     study: str
     facts: Mapping[str, str]
+    conditions: Sequence[ConditionLine] = ()
 
 
 def describe_point(winner: Winner) -> str:
     """Name a winner: ``mlp of layer 4 at clip rate 0.95, 10 shots``, or the untouched model."""
-    point = winner.point
-    if point.layer is None or point.clip_rate == 0:
-        return f"the untouched model, {point.shots} shots"
-    return f"{point.module} of layer {point.layer} at clip rate {point.clip_rate:g}, {point.shots} shots"
+    shots = f"{winner.point.shots} shots"
+    clips = [clip for clip in winner.point.clips if clip.clip_rate]
+    if not clips:
+        return f"the untouched model, {shots}"
+    return (
+        " and ".join(f"{clip.module} of layer {clip.layer} at clip rate {clip.clip_rate:g}" for clip in clips)
+        + f", {shots}"
+    )
 
 
 def write_report(path: Path, facts: ReportFacts, points: Sequence[Point], rows: Mapping[str, Row]) -> None:
@@ -49,15 +57,13 @@ def write_report(path: Path, facts: ReportFacts, points: Sequence[Point], rows: 
     environment = Environment(
         loader=PackageLoader("analysis"), autoescape=True, undefined=StrictUndefined, trim_blocks=True
     )
+    environment.filters["rate"] = lambda rate: f"{rate:g}"
     environment.filters["points"] = lambda fraction: f"{100 * fraction:+.1f}"
-    panels = [
-        {
-            "title": title,
-            "legend": legend_of(figure),
-            "html": figure.to_html(full_html=False, include_plotlyjs=False, config=PLOT_CONFIG),
-        }
-        for title, figure in figure_panels(points, rows)
-    ]
+    measured = [line for line in facts.conditions if line.values]
+    sections = {
+        "Score against clip rate": [_panel(title, figure) for title, figure in figure_panels(points, rows)],
+        "Condition number by layer": [_panel(_gaps(measured), condition_figure(measured))] if measured else [],
+    }
     mine = {each for point in points for each in (*point.trial_ids, *point.test_ids, *point.baseline_test_ids)}
     failed = [row for key, row in rows.items() if key in mine and row["state"] == TrialState.FAILED.value]
     page = environment.get_template("report.html").render(
@@ -68,8 +74,20 @@ def write_report(path: Path, facts: ReportFacts, points: Sequence[Point], rows: 
         winner=find_winner(points, rows),
         groups=find_winners(points, rows),
         describe=describe_point,
-        panels=panels,
+        sections={title: panels for title, panels in sections.items() if panels},
         failed=failed,
         plotly=get_plotlyjs(),
     )
     write_text(path, page)
+
+
+def _gaps(lines: Sequence[ConditionLine]) -> str:
+    """Title of the condition numbers: what is shown, and what is not."""
+    singular = any(math.isinf(value) for line in lines for value in line.values.values())
+    return "σmax / σmin" + (" (a gap is a singular matrix: infinite)" if singular else "")
+
+
+def _panel(title: str, figure: Any) -> dict[str, Any]:
+    """What the page needs of a figure."""
+    html = figure.to_html(full_html=False, include_plotlyjs=False, config=PLOT_CONFIG)
+    return {"title": title, "legend": legend_of(figure), "html": html}

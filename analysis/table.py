@@ -1,4 +1,7 @@
-"""The results table: Parquet files that are written whole, never edited, and read as one. The home of pyarrow."""
+"""The results table: Parquet files that are written whole, never edited, and read as one.
+
+With ``spectrum.py`` the home of pyarrow.
+"""
 
 from __future__ import annotations
 
@@ -20,7 +23,7 @@ from trials.errors import StoreError
 from trials.files import whole_file
 from trials.values import TrialResult, TrialState
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 Row = dict[str, Any]
 
 _CLIP = pa.struct([("layer", pa.int32()), ("module", pa.string()), ("clip_rate", pa.float64()), ("kind", pa.string())])
@@ -65,6 +68,7 @@ _FIELDS: list[tuple[str, pa.DataType]] = [
     ("finished_at", _TIME),
     ("versions", pa.struct([(name, pa.string()) for name in ("clipsweep", "torch", "transformers", "ray")])),
     ("schema_version", pa.int32()),
+    ("demonstrations", pa.int32()),  # since version 2
 ]
 SCHEMA = pa.schema(_FIELDS)
 
@@ -145,6 +149,7 @@ def make_row(
         "finished_at": result.finished_at,
         "versions": result.versions,
         "schema_version": SCHEMA_VERSION,
+        "demonstrations": result.demonstrations,
     }
 
 
@@ -204,16 +209,29 @@ def _rank(row: Row) -> tuple[bool, int]:
 
 
 def _read_file(path: Path) -> list[Row]:
+    rows = read_whole(path, SCHEMA_VERSION).to_pylist()
+    return [{**dict.fromkeys(SCHEMA.names), **row} for row in rows]  # older files lack columns
+
+
+def read_whole(path: Path, version: int, columns: Sequence[str] | None = None) -> pa.Table:
+    """Read one Parquet file of ours, or some of its columns.
+
+    Args:
+        path: The file; its column ``schema_version`` is read in any case.
+        version: The newest schema version that is understood.
+        columns: Which columns; None for all.
+
+    Raises:
+        StoreError: It is damaged, or was written by a newer clipsweep.
+    """
     try:
-        table = pq.read_table(path)
+        table = pq.read_table(path, columns=None if columns is None else [*columns, "schema_version"])
     except (pa.ArrowInvalid, OSError) as error:
         raise StoreError(
             f"{path} is not a whole Parquet file ({error}). Move it away and run the study again."
         ) from error
-    rows: list[Row] = table.to_pylist()
-    newest = max((row["schema_version"] for row in rows), default=SCHEMA_VERSION)
-    if newest > SCHEMA_VERSION:
-        raise StoreError(
-            f"{path} has schema version {newest}; this clipsweep reads up to {SCHEMA_VERSION}. Upgrade it."
-        )
-    return rows
+    versions: list[Any] = table["schema_version"].to_pylist()
+    newest = max(versions, default=version)
+    if newest > version:
+        raise StoreError(f"{path} has schema version {newest}; this clipsweep reads up to {version}. Upgrade it.")
+    return table

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
@@ -10,7 +11,7 @@ import numpy as np
 from scipy import stats
 
 from analysis.table import Row, unpack_outcomes
-from trials.values import TrialState
+from trials.values import Clip, TrialState
 
 CONFIDENCE = 0.95
 RESAMPLES = 9999
@@ -21,24 +22,32 @@ class Point:
     """One point of a study's space, and the trials that answer it.
 
     Attributes:
-        layer: 0-based block; None for a baseline point.
-        module: Clipped module; None for a baseline point.
-        clip_rate: Fraction of singular values dropped; 0 for a baseline point.
+        clips: What is clipped; nothing for a baseline point.
         shots: Demonstrations in the prompt.
         trial_ids: Validation trial of each demonstration seed, in the study's order.
         baseline_ids: Their baselines.
         test_ids: The trials on the test split; empty where the task has none.
         baseline_test_ids: Their baselines.
+        metric: Column of scores that it is judged by, higher being better.
     """
 
-    layer: int | None
-    module: str | None
-    clip_rate: float
+    clips: tuple[Clip, ...]
     shots: int
     trial_ids: tuple[str, ...]
     baseline_ids: tuple[str, ...]
     test_ids: tuple[str, ...] = ()
     baseline_test_ids: tuple[str, ...] = ()
+    metric: str = "accuracy"
+
+    @property
+    def single(self) -> Clip | None:
+        """The clip, where there is one alone."""
+        return self.clips[0] if len(self.clips) == 1 else None
+
+    @property
+    def modules(self) -> str | None:
+        """The clipped module, or several joined by ``+``; None for a baseline point."""
+        return "+".join(sorted({clip.module for clip in self.clips})) or None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -66,8 +75,10 @@ class Winner:
 
     Attributes:
         point: The winner.
-        score: Its validation accuracy, averaged over demonstration seeds.
+        score: What it is judged by on validation, averaged over demonstration seeds.
+        spread: Standard deviation of that over the seeds; None with one.
         baseline_score: The same for its baseline.
+        baseline_spread: The same for its baseline.
         test_scores: Mean test accuracy of both, once that has run.
         gain: On test where that has been run, else on validation.
         rows: Stored rows of the first demonstration seed: ``winner``, ``baseline``, ``winner_test``, ``baseline_test``.
@@ -76,19 +87,30 @@ class Winner:
 
     point: Point
     score: float
+    spread: float | None
     baseline_score: float
+    baseline_spread: float | None
     test_scores: tuple[float, float] | None
     gain: Gain
     rows: dict[str, Row | None]
     considered: int
 
 
-def mean_accuracy(trial_ids: Sequence[str], rows: Mapping[str, Row]) -> float | None:
-    """Mean accuracy over demonstration seeds; None unless there are some and all are complete."""
-    found = [rows[trial_id] for trial_id in trial_ids if is_complete(rows.get(trial_id))]
-    if not found or len(found) < len(trial_ids):
-        return None
-    return float(np.mean([row["accuracy"] for row in found]))
+def mean_score(trial_ids: Sequence[str], rows: Mapping[str, Row], metric: str) -> float | None:
+    """Mean over demonstration seeds of one column of scores; None unless there are some and all are complete."""
+    scores = _seed_scores(trial_ids, rows, metric)
+    return float(np.mean(scores)) if scores else None
+
+
+def seed_spread(trial_ids: Sequence[str], rows: Mapping[str, Row], metric: str) -> float | None:
+    """Sample standard deviation over demonstration seeds; None with fewer than two, or while some is not complete."""
+    scores = _seed_scores(trial_ids, rows, metric)
+    return float(np.std(scores, ddof=1)) if len(scores) > 1 else None
+
+
+def _seed_scores(trial_ids: Sequence[str], rows: Mapping[str, Row], metric: str) -> list[float]:
+    found = [rows[trial_id][metric] for trial_id in trial_ids if is_complete(rows.get(trial_id))]
+    return found if len(found) == len(trial_ids) else []
 
 
 def is_complete(row: Row | None) -> bool:
@@ -98,9 +120,9 @@ def is_complete(row: Row | None) -> bool:
 
 def pick(points: Iterable[Point], rows: Mapping[str, Row]) -> Point | None:
     """The point with the best mean score; of equals the first in the study's order, as in the paper's Algorithm 1."""
-    best, best_score = None, -1.0
+    best, best_score = None, -math.inf
     for point in points:
-        score = mean_accuracy(point.trial_ids, rows)
+        score = mean_score(point.trial_ids, rows, point.metric)
         if score is not None and score > best_score:
             best, best_score = point, score
     return best
@@ -109,17 +131,19 @@ def pick(points: Iterable[Point], rows: Mapping[str, Row]) -> Point | None:
 def find_winner(points: Sequence[Point], rows: Mapping[str, Row]) -> Winner | None:
     """Pick the winner of ``points`` and measure its gain; None while no point, or no baseline, is complete."""
     point = pick(points, rows)
-    baseline_score = None if point is None else mean_accuracy(point.baseline_ids, rows)
+    baseline_score = None if point is None else mean_score(point.baseline_ids, rows, point.metric)
     if point is None or baseline_score is None:
         return None
-    test_score = mean_accuracy(point.test_ids, rows)
-    baseline_test_score = mean_accuracy(point.baseline_test_ids, rows)
+    test_score = mean_score(point.test_ids, rows, "accuracy")
+    baseline_test_score = mean_score(point.baseline_test_ids, rows, "accuracy")
     tested = None if test_score is None or baseline_test_score is None else (test_score, baseline_test_score)
     pairs = (point.test_ids, point.baseline_test_ids) if tested else (point.trial_ids, point.baseline_ids)
     return Winner(
         point=point,
-        score=mean_accuracy(point.trial_ids, rows) or 0.0,
+        score=mean_score(point.trial_ids, rows, point.metric) or 0.0,
+        spread=seed_spread(point.trial_ids, rows, point.metric),
         baseline_score=baseline_score,
+        baseline_spread=seed_spread(point.baseline_ids, rows, point.metric),
         test_scores=tested,
         gain=measure_gain(*([rows[trial_id] for trial_id in ids] for ids in pairs)),
         rows={
@@ -134,10 +158,10 @@ def find_winner(points: Sequence[Point], rows: Mapping[str, Row]) -> Winner | No
 
 def group_points(points: Sequence[Point]) -> dict[tuple[int, str], list[Point]]:
     """Points by shots and module, in that order; a baseline point competes in each group of its shots."""
-    modules = sorted({point.module for point in points if point.module is not None})
+    modules = sorted({point.modules for point in points if point.modules is not None})
     groups: dict[tuple[int, str], list[Point]] = {}
     for point in points:
-        for module in modules if point.module is None else [point.module]:
+        for module in modules if point.modules is None else [point.modules]:
             groups.setdefault((point.shots, module), []).append(point)
     return dict(sorted(groups.items()))
 
@@ -198,10 +222,14 @@ def winners_document(
             {
                 "shots": shots,
                 "module": module,
-                "layer": each.point.layer,
-                "clip_rate": each.point.clip_rate,
-                "accuracy": each.score,
+                "clips": [asdict(clip) for clip in each.point.clips],
+                "layer": each.point.single.layer if each.point.single else None,
+                "clip_rate": each.point.single.clip_rate if each.point.single else None,
+                "metric": each.point.metric,
+                "score": each.score,
+                "spread": each.spread,
                 "baseline": each.baseline_score,
+                "baseline_spread": each.baseline_spread,
                 "gain": asdict(each.gain),
             }
             for (shots, module), each in groups.items()

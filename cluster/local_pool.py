@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Iterator, Sequence
 
 from cluster.pool import CALLS_PER_REPLICA, Pool
 from cluster.replica import Batch, Replica, ReplicaSettings
 from trials.errors import PoolError
-from trials.values import Trial, TrialResult
+from trials.spectrum import MatrixSpectrum, Place
+from trials.values import Clip, Trial, TrialResult
 
 
 class LocalPool(Pool):
@@ -40,6 +42,14 @@ class LocalPool(Pool):
         if not self._calls[0]:
             self._calls.popleft()
         return results
+
+    def spectrum(self, places: Sequence[Place]) -> Iterator[list[MatrixSpectrum]]:
+        """Singular values, one place at a time."""
+        return (self._replica.spectrum([place]) for place in places)
+
+    def sweep(self, clips: Sequence[Clip]) -> None:
+        """Tell the replica where trials will start."""
+        self._replica.sweep(clips)
 
     def replicas(self) -> list[dict[str, str]]:
         """The one replica."""

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Iterator, Sequence
 
 from cluster.replica import Batch
-from trials.values import TrialResult
+from trials.spectrum import MatrixSpectrum, Place
+from trials.values import Clip, TrialResult
 
 CALLS_PER_REPLICA = 2
 
@@ -31,6 +33,32 @@ class Pool(ABC):
 
         Raises:
             PoolError: No replica is left and none can be started.
+        """
+
+    @abstractmethod
+    def spectrum(self, places: Sequence[Place]) -> Iterator[list[MatrixSpectrum]]:
+        """Singular values of the original matrices at ``places``, split over the replicas; no batch may be in flight.
+
+        A dead replica's share goes elsewhere. To stop early, stop iterating: at most what is in flight is lost.
+
+        Args:
+            places: Layers, counted from 0, and roles that the model has.
+
+        Yields:
+            All matrices of one place as they come, in no order; nothing when no place was finished for a while, so
+            that the caller can look up from waiting.
+
+        Raises:
+            EvaluationError: A matrix has weights that are not finite.
+            PoolError: No replica is left and none can be started, or too many died over one place.
+        """
+
+    @abstractmethod
+    def sweep(self, clips: Sequence[Clip]) -> None:
+        """Announce where trials will start, as ``ReplicaSettings.swept`` does when that is known from the start.
+
+        Args:
+            clips: One for each layer and module.
         """
 
     @abstractmethod

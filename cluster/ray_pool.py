@@ -7,23 +7,25 @@ import logging
 import math
 import os
 from collections import deque
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Any
 
 import ray
-from ray.exceptions import RayActorError, RayError
+from ray.exceptions import RayActorError, RayError, RayTaskError
 
 from cluster.pool import CALLS_PER_REPLICA, Pool
 from cluster.replica import Batch, Replica, ReplicaSettings
 from trials.errors import ClipsweepError, PoolError, SpecError
-from trials.values import Trial, TrialResult, TrialState
+from trials.spectrum import MatrixSpectrum, Place
+from trials.values import Clip, Trial, TrialResult, TrialState
 from trials.versions import recorded_versions
 
 DEATHS_ALLOWED = 3
 OBJECT_STORE_BYTES = 150 * 2**20
 START_TIMEOUT_S = 1800
+LOOK_UP_S = 0.5
 GRACE_S = 60
 log = logging.getLogger(__name__)
 
@@ -125,20 +127,39 @@ class RayPool(Pool):
 
     def collect(self, timeout_s: float) -> list[TrialResult]:
         """Wait for the first batch to finish; replaces replicas that died meanwhile."""
-        if not self._workers and not self._loading:
-            raise PoolError("no replica is left. What is finished is stored; run again to resume.")
-        refs = [*self._loading, *(ref for worker in self._workers for ref in worker.calls)]
-        done, _ = ray.wait(refs, num_returns=1, timeout=timeout_s) if refs else ([], [])
         results: list[TrialResult] = []
-        for ref in done:
-            if ref in self._loading:
-                self._admit(ref)
-            else:
-                results += self._take(ref)
+        for ref in self._wait([ref for worker in self._workers for ref in worker.calls], timeout_s):
+            results += self._take(ref)
         while self._retry and self._room():
             self.submit(self._retry.popleft())
         failed, self._failed = self._failed, []
         return results + failed
+
+    def spectrum(self, places: Sequence[Place]) -> Iterator[list[MatrixSpectrum]]:
+        """Singular values, one place at a time on each replica: an SVD lasts longer than its call is on its way."""
+        waiting, flying = deque(places), dict[Any, tuple[_Worker, Place]]()
+        while waiting or flying:
+            busy = [worker.name for worker, _ in flying.values()]
+            for worker in [worker for worker in self._workers if worker.name not in busy][: len(waiting)]:
+                place = waiting.popleft()
+                flying[worker.actor.spectrum.remote([place])] = worker, place
+            found: list[MatrixSpectrum] = []
+            for ref in self._wait(flying, LOOK_UP_S):
+                worker, place = flying.pop(ref)
+                try:
+                    found += ray.get(ref)
+                except RayTaskError as error:
+                    raise (error.cause if isinstance(error.cause, ClipsweepError) else error) from None
+                except RayError as error:
+                    self._lose_place(place, worker, error)
+                    waiting.append(place)
+            yield found
+
+    def sweep(self, clips: Sequence[Clip]) -> None:
+        """Tell the replicas, those to come too, where trials will start."""
+        self._settings = replace(self._settings, swept=(*self._settings.swept, *clips))
+        for worker in [*self._workers, *self._loading.values()]:
+            worker.actor.sweep.remote(clips)  # an actor takes its calls in order: before any trial
 
     def replicas(self) -> list[dict[str, str]]:
         """Name, node, process and device of each live replica."""
@@ -154,6 +175,37 @@ class RayPool(Pool):
 
     def _room(self) -> int:
         return sum(CALLS_PER_REPLICA - len(worker.calls) for worker in self._workers)
+
+    def _wait(self, refs: Iterable[Any], timeout_s: float) -> list[Any]:
+        """Wait for the first of these calls, or for a replica that loads, which is admitted; gives finished calls.
+
+        Raises:
+            PoolError: No replica is left.
+        """
+        if not self._workers and not self._loading:
+            raise PoolError("no replica is left. What is finished is stored; run again to resume.")
+        waited = [*self._loading, *refs]
+        done, _ = ray.wait(waited, num_returns=1, timeout=timeout_s) if waited else ([], [])
+        loaded = [ref for ref in done if ref in self._loading]
+        for ref in loaded:
+            self._admit(ref)
+        return [ref for ref in done if ref not in loaded]
+
+    def _lose_place(self, place: Place, worker: _Worker, error: RayError) -> None:
+        """Replace a replica that died over a place; a place that takes too many replicas with it ends the study.
+
+        Raises:
+            PoolError: It was the last death allowed.
+        """
+        name = f"layer {place[0]} {place[1]}"
+        if isinstance(error, RayActorError):
+            self._replace(worker, error)
+        deaths = self._deaths[name] = self._deaths.get(name, 0) + 1
+        if deaths >= DEATHS_ALLOWED:
+            raise PoolError(
+                f"{deaths} replicas died while computing the singular values of {name}; the last: {_last_line(error)}. "
+                f"Expected it to fit in the device's memory: give each replica more, or search among fewer layers."
+            ) from error
 
     def _start_one(self) -> None:
         """Ask for an actor; it counts once its model is loaded."""

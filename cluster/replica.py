@@ -18,12 +18,15 @@ import torch
 from trials.activations import Budget
 from trials.checkpoints import describe_checkpoint, find_checkpoint
 from trials.engine import Engine, LabelScores
-from trials.errors import ModelError, TaskError
+from trials.errors import ModelError, PoolError, TaskError
 from trials.factors import FactorCache
 from trials.memory import keep_freed_memory
 from trials.models import load_model, load_tokenizer
+from trials.placement import devices_of
 from trials.prompts import Prompts, encode_prompts
 from trials.scoring import score_labels
+from trials.singular_values import measure_spectrum
+from trials.spectrum import MatrixSpectrum, Place
 from trials.tasks import load_task
 from trials.values import Clip, ModelSettings, PromptSet, TaskSettings, Trial, TrialResult, TrialState
 from trials.versions import recorded_versions
@@ -44,7 +47,9 @@ class ReplicaSettings:
         threads: CPU threads of each matrix product.
         activation_bytes: What captured activations may take; None for a measured share of what is free.
         sharers: Replicas that may share a node's memory.
-        swept: Clips that stand for where trials start: one for each layer and module of the study.
+        gpus: GPUs that the model is spread over; not used on a node that has none.
+        swept: Clips that stand for where trials start: one for each layer and module of the study; none while the
+            layers have yet to be chosen.
     """
 
     model: ModelSettings
@@ -55,6 +60,7 @@ class ReplicaSettings:
     threads: int
     activation_bytes: int | None = None
     sharers: int = 1
+    gpus: int = 1
     swept: tuple[Clip, ...] = ()
 
 
@@ -78,13 +84,15 @@ class Replica:
         """Load model, tokenizer and rows.
 
         Raises:
-            ModelError: This node holds another checkpoint under that name than the driver.
+            PoolError: This process sees fewer GPUs than the model is to be spread over.
+            ModelError: This node holds another checkpoint under that name than the driver, or the model does not load.
             TaskError: The same for the task's rows.
         """
         torch.set_num_threads(settings.threads)
         keep_freed_memory()
         self._name = name
-        self._device = "cuda" if torch.cuda.is_available() and os.environ.get("CUDA_VISIBLE_DEVICES") != "" else "cpu"
+        devices = pick_devices(settings.gpus)
+        self._device = ",".join(devices)
         folder = find_checkpoint(settings.model, settings.cache)
         self._card = describe_checkpoint(folder, settings.model.dtype, settings.cache)
         self._task = load_task(settings.task, settings.cache)
@@ -94,8 +102,8 @@ class Replica:
         if self._task.fingerprint != settings.task_fingerprint:
             raise TaskError(f"task {self._task.name!r} {where} has other rows than the driver's; make them equal.")
         self._tokenizer = load_tokenizer(folder)
-        model = load_model(folder, settings.model.dtype, self._device)
-        budget = Budget.measure(model.device, settings.activation_bytes, settings.sharers)
+        self._model = model = load_model(folder, settings.model.dtype, *devices)
+        budget = Budget.measure(*devices_of(model), asked=settings.activation_bytes, sharers=settings.sharers)
         factors = FactorCache(settings.cache, memory_bytes=budget.trials_bytes)
         self._engine = Engine(model, self._card, factors, budget)
         self._engine.sweep(settings.swept)
@@ -112,18 +120,44 @@ class Replica:
             together.setdefault(trial.spec.prompt_set, []).append(trial)
         return [result for trials in together.values() for result in self._evaluate(trials, batch.microbatch)]
 
+    def sweep(self, clips: Sequence[Clip]) -> None:
+        """Hear where trials will start, so that one pass captures for all of them."""
+        self._engine.sweep(clips)
+
+    def spectrum(self, places: Sequence[Place]) -> list[MatrixSpectrum]:
+        """Singular values of the original matrices at these places.
+
+        Raises:
+            EvaluationError: A matrix has weights that are not finite.
+        """
+        return list(measure_spectrum(self._model, self._engine.layout, places, self._engine.factors))
+
     def _encode(self, wanted: PromptSet) -> Prompts:
         return encode_prompts(self._task, self._tokenizer, wanted, self._card.context_length)
+
+    def _judge(self, scored: LabelScores, prompts: Prompts) -> dict[str, Any]:
+        """What a complete trial's result says."""
+        gold = [query.gold for query in prompts.queries]
+        outcomes, scores = score_labels(scored.log_likelihoods.numpy(), gold, strict=self._task.strict)
+        return {
+            "state": TrialState.COMPLETE,
+            "outcomes": outcomes,
+            "scores": scores,
+            "demonstrations": prompts.demonstrations,
+            "operations": scored.operations,
+            "engine_path": scored.engine_path,
+            "microbatch": scored.microbatch,
+            "seconds": scored.seconds,
+        }
 
     def _evaluate(self, trials: Sequence[Trial], microbatch: int) -> list[TrialResult]:
         """Run trials that share prompts; where one raises what is not its own error, each runs alone."""
         started_at, started = datetime.now(UTC), time.perf_counter()
-        ends: list[LabelScores | Exception]
-        gold: list[int] = []
+        ends: list[dict[str, Any] | Exception]
         try:
             prompts = self._prompts(trials[0].spec.prompt_set)
-            gold = [query.gold for query in prompts.queries]
-            ends = list(self._engine.score_all(prompts, [trial.spec.clips for trial in trials], microbatch))
+            scored = self._engine.score_all(prompts, [trial.spec.clips for trial in trials], microbatch)
+            ends = [self._judge(each, prompts) if isinstance(each, LabelScores) else each for each in scored]
         except Exception as error:  # the one place that turns any error of a trial into its result
             if len(trials) > 1:
                 return [result for trial in trials for result in self._evaluate([trial], microbatch)]
@@ -138,24 +172,28 @@ class Replica:
                 started_at=started_at,
                 finished_at=datetime.now(UTC),
                 versions=recorded_versions(),
-                **(_judge(end, gold) if isinstance(end, LabelScores) else _failure(end, microbatch, seconds)),
+                **(_failure(end, microbatch, seconds) if isinstance(end, Exception) else end),
             )
             for trial, end in zip(trials, ends, strict=True)
         ]
 
 
-def _judge(scored: LabelScores, gold: Sequence[int]) -> dict[str, Any]:
-    """What a complete trial's result says."""
-    outcomes, scores = score_labels(scored.log_likelihoods.numpy(), gold)
-    return {
-        "state": TrialState.COMPLETE,
-        "outcomes": outcomes,
-        "scores": scores,
-        "operations": scored.operations,
-        "engine_path": scored.engine_path,
-        "microbatch": scored.microbatch,
-        "seconds": scored.seconds,
-    }
+def pick_devices(gpus: int) -> list[str]:
+    """Torch devices of a replica: of the GPUs that Ray, or the user, has left visible to this process the first.
+
+    Raises:
+        PoolError: There are GPUs, but fewer than ``gpus``.
+    """
+    if not torch.cuda.is_available() or os.environ.get("CUDA_VISIBLE_DEVICES") == "":
+        return ["cpu"]
+    if gpus == 1:
+        return ["cuda"]
+    if gpus > torch.cuda.device_count():
+        raise PoolError(
+            f"cluster.gpus_per_replica is {gpus}, and {platform.node()} shows this replica "
+            f"{torch.cuda.device_count()} GPUs; expected as many. Lower it, or look at CUDA_VISIBLE_DEVICES."
+        )
+    return [f"cuda:{number}" for number in range(gpus)]
 
 
 def _failure(error: Exception, microbatch: int, seconds: float) -> dict[str, Any]:

@@ -21,13 +21,18 @@ from analysis.table import Row, jsonable
 from analysis.winners import find_winner, find_winners, winners_document
 from orchestrator.doctor import examine
 from orchestrator.estimate import describe_plan, plan_study
-from orchestrator.prepare import reopen
+from orchestrator.model_map import describe_map, map_document, read_map
+from orchestrator.prepare import default_folder, reopen
 from orchestrator.progress import format_seconds
-from orchestrator.session import Outcome, run_study, write_study_report
-from orchestrator.study import load_study
+from orchestrator.session import Outcome, check_run, run_study, write_study_report
+from orchestrator.spectrum import CheckpointSpectrum, measure_checkpoint, parse_layers, parse_modules
+from orchestrator.study_file import NO_MODEL, load_studies, study_of_task
 from orchestrator.summary import NO_WINNER, SUMMARY_COLUMNS, describe_winner, read_status
+from orchestrator.task_view import describe_task, view_task
+from trials.checkpoints import find_config
 from trials.errors import ClipsweepError, PoolError, StoreError
 from trials.files import default_cache
+from trials.values import ModelSettings
 
 P = ParamSpec("P")
 FAILED, BAD_INPUT, INTERRUPTED = 1, 2, 130
@@ -39,10 +44,22 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
+model_app = typer.Typer(help="Look at a model.", no_args_is_help=True)
+app.add_typer(model_app, name="model")
+task_app = typer.Typer(help="Look at a task.", no_args_is_help=True)
+app.add_typer(task_app, name="task")
 errors = Console(stderr=True)
 
 Folder = Annotated[Path, typer.Argument(metavar="DIR", help="Folder of a study, as 'clipsweep run' named it.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON document on standard output.")]
+
+
+class Dtype(StrEnum):
+    """What weights are converted to when loaded."""
+
+    FLOAT32 = "float32"
+    BFLOAT16 = "bfloat16"
+    FLOAT16 = "float16"
 
 
 class Layout(StrEnum):
@@ -96,35 +113,54 @@ def run(
     options = [*(overrides or [])]
     options += [] if replicas is None else [f"cluster.replicas={replicas}"]
     options += [] if address is None else [f"cluster.address={json.dumps(address)}"]
-    checked = load_study(study, options)
+    loaded = load_studies(study, options)
+    several = len(loaded) > 1
+    studies = {
+        default_folder(each) if folder is None else folder / each.task.name if several else folder: each
+        for each in loaded
+    }
     cache = default_cache()
     if dry_run:
-        plan = plan_study(checked, folder, cache)
-        if as_json:
-            _print_json(plan)
-        else:
-            typer.echo(describe_plan(plan))
+        plans = [plan_study(each, path, cache) for path, each in studies.items()]
+        _print_each(plans, describe_plan, as_json)
         return
-    outcome = run_study(checked, folder, cache, errors)
-    _report_run(outcome, as_json)
-
-
-def _report_run(outcome: Outcome, as_json: bool) -> NoReturn:
-    """Print the answer and leave with the exit code that fits."""
-    opened = outcome.opened
-    rows = opened.table.latest()
+    if several:  # what is wrong with the last is said before the first runs
+        for path, each in studies.items():
+            check_run(each, path, cache)
+    documents: list[Any] = []
+    codes = [0]
+    for path, each in studies.items():
+        outcome = run_study(each, path, cache, errors)
+        documents.append(read_status(outcome.opened) | {"dir": str(path), "report": str(outcome.report)})
+        codes.append(_tell_outcome(outcome, as_json))
+        if outcome.interrupted:
+            break
     if as_json:
-        _print_json(read_status(opened) | {"dir": str(opened.folder), "report": str(outcome.report)})
-    else:
-        typer.echo(describe_winner(opened, rows))
+        _print_json(documents if several else documents[0])
+    raise typer.Exit(max(codes))
+
+
+def _tell_outcome(outcome: Outcome, as_json: bool) -> int:
+    """Say how a study ended; its exit code."""
+    opened = outcome.opened
+    if not as_json:
+        typer.echo(describe_winner(opened, opened.table.latest()))
         typer.echo(f"report    {outcome.report}")
     if outcome.interrupted:
         _tell(f"interrupted; everything finished is stored. Resume with: {outcome.command}")
-        raise typer.Exit(INTERRUPTED)
+        return INTERRUPTED
     if outcome.failed:
         _tell(f"{outcome.failed} trials failed; see 'clipsweep results {opened.folder}'. Running again retries them.")
-        raise typer.Exit(FAILED)
-    raise typer.Exit(0)
+        return FAILED
+    return 0
+
+
+def _print_each(documents: list[dict[str, Any]], describe: Callable[[dict[str, Any]], str], as_json: bool) -> None:
+    """Print one document, or several: in words one after the other, as JSON a list."""
+    if as_json:
+        _print_json(documents if len(documents) > 1 else documents[0])
+    else:
+        typer.echo("\n\n".join(map(describe, documents)))
 
 
 @app.command()
@@ -194,6 +230,27 @@ def report(
 
 @app.command()
 @_refusing
+def spectrum(
+    model: Annotated[str, typer.Argument(metavar="MODEL", help="A folder, a hub name, or 'embedded'.")],
+    modules: Annotated[str, typer.Option(help="Comma-separated: attn, mlp, all or single matrices.")] = "attn,mlp",
+    layers: Annotated[str, typer.Option(help="Comma-separated; negative ones count from the end.")] = "all",
+    dtype: Annotated[Dtype, typer.Option(help="What weights are converted to when loaded.")] = Dtype.FLOAT32,
+    out: Annotated[Path | None, typer.Option(help="Also keep all singular values in this Parquet file.")] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Condition number of each module by layer; --json and --out give the singular values too."""
+    settings = ModelSettings(path=model, dtype=dtype.value)
+    measured = measure_checkpoint(settings, parse_modules(modules), parse_layers(layers), default_cache(), _tell)
+    if out is not None:
+        measured.write(out)
+    if as_json:
+        _print_json(measured.document())
+    else:
+        _print_conditions(measured)
+
+
+@app.command()
+@_refusing
 def doctor(as_json: AsJson = False) -> None:
     """What this machine has for clipsweep, and what it lacks."""
     checks = examine(default_cache())
@@ -204,6 +261,43 @@ def doctor(as_json: AsJson = False) -> None:
             typer.echo(f"{'ok  ' if check.ok else 'FAIL'}  {check.name}: {check.found}")
     if not all(check.ok for check in checks):
         raise typer.Exit(FAILED)
+
+
+@model_app.command("show")
+@_refusing
+def show_model(
+    path: Annotated[str, typer.Argument(metavar="PATH", help="A folder with config.json, a hub name, or embedded.")],
+    revision: Annotated[str | None, typer.Option(help="Branch, tag or commit of a hub name.")] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Where a model keeps the matrices that can be clipped, by layer and role; loads no weights."""
+    found = read_map(find_config(ModelSettings(path=path, dtype="float32", revision=revision)))
+    if as_json:
+        _print_json(map_document(found))
+    else:
+        typer.echo(describe_map(found))
+
+
+@task_app.command("show")
+@_refusing
+def show_task(
+    name: Annotated[str, typer.Argument(metavar="NAME", help="A task, a shipped study, or a YAML file of either.")],
+    model: Annotated[str | None, typer.Option(help="Whose tokenizer counts tokens; no weights are loaded.")] = None,
+    shots: Annotated[int | None, typer.Option(min=0, help="Demonstrations; default the study's.")] = None,
+    demo_seed: Annotated[int | None, typer.Option(min=0, help="Seed that draws them; default the study's.")] = None,
+    row: Annotated[int, typer.Option(min=0, help="Row of the validation split to show.")] = 0,
+    overrides: Annotated[list[str] | None, typer.Option("--set", help="key=value, as task.path=FOLDER.")] = None,
+    as_json: AsJson = False,
+) -> None:
+    """One prompt as the model will see it, the tokens of its answers, split sizes and prompt lengths."""
+    study = study_of_task(name, model, overrides or [])
+    view = view_task(
+        study, default_cache(), shots=shots, demo_seed=demo_seed, row=row, tokens=study.model.path != NO_MODEL
+    )
+    if as_json:
+        _print_json(view)
+    else:
+        typer.echo(describe_task(view))
 
 
 def _print_csv(rows: list[Row]) -> None:
@@ -220,6 +314,14 @@ def _print_table(rows: list[Row]) -> None:
     table = Table(*SUMMARY_COLUMNS)
     for row in rows:
         table.add_row(*(_cell(row[column]) for column in SUMMARY_COLUMNS))
+    Console(width=None if sys.stdout.isatty() else 140).print(table)
+
+
+def _print_conditions(measured: CheckpointSpectrum) -> None:
+    table = Table("layer", *measured.modules)
+    values = measured.condition_numbers()
+    for layer in sorted({layer for by_layer in values.values() for layer in by_layer}):
+        table.add_row(str(layer), *(_cell(values[module].get(layer)) for module in measured.modules))
     Console(width=None if sys.stdout.isatty() else 140).print(table)
 
 

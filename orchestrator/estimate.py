@@ -17,7 +17,8 @@ from orchestrator.progress import format_seconds
 from orchestrator.space import Proposal
 from orchestrator.study import UNITS, Study
 from trials.cost import CostModel, Extent, measure_extents, starts_at
-from trials.values import ATTENTION, PromptSet, TrialSpec
+from trials.model_card import ModelCard
+from trials.values import ATTENTION, Clip, PromptSet, TrialSpec
 
 ENGINE_SHARE = 0.4
 MEASURED_SECONDS = 0.5
@@ -58,19 +59,70 @@ class Speed:
     replicas: int
 
 
-def relative_work(opened: OpenStudy, spec: TrialSpec) -> float:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Outlook:
+    """What a study has before it, winners on the test split aside.
+
+    Attributes:
+        missing: The proposals that must run, by trial identity.
+        total: Distinct trials, known ones included.
+        work: What the missing ones cost, as ``RelativeWork`` tells it.
+    """
+
+    missing: dict[str, Proposal]
+    total: int
+    work: float
+
+    @property
+    def known(self) -> int:
+        """Distinct trials that need not run."""
+        return self.total - len(self.missing)
+
+
+def outlook(opened: OpenStudy, ledger: Ledger) -> Outlook:
+    """Look ahead; while layers have yet to be chosen, at trials of middling ones, none of which counts as known."""
+    space = opened.space
+    wanted = {ledger.trial(proposal).trial_id: proposal for proposal in space.proposals()}
+    missing = ledger.missing(wanted.values())
+    if not space.settled:
+        changes = opened.identity.card.kept_ranks
+        missing |= {key: proposal for key, proposal in wanted.items() if changes(proposal.spec.clips)}
+    cost_of = RelativeWork(opened)
+    work = sum(cost_of(proposal.spec) for proposal in missing.values())
+    return Outlook(missing=missing, total=len(wanted), work=work)
+
+
+class RelativeWork:
     """What a trial costs next to others of its study, by the cost model on prompts of typical length.
 
     The untouched model counts as a whole pass, in which the activations for the others are captured.
     """
-    card = opened.identity.card
+
+    def __init__(self, opened: OpenStudy) -> None:
+        self._card = opened.identity.card
+        self._cost = CostModel(self._card)
+        self._sizes = opened.identity.split_sizes
+        self._shares: dict[tuple[int, int, str | None], float] = {}
+
+    def __call__(self, spec: TrialSpec) -> float:
+        """Examples, times the share of a whole pass that the trial runs."""
+        key = (spec.shots, *_starts(self._card, spec))
+        if key not in self._shares:
+            self._shares[key] = self._share(*key)
+        return self._shares[key] * self._sizes[spec.split]
+
+    def _share(self, shots: int, start: int, reuse: str | None) -> float:
+        if start == self._card.n_layers:
+            return 1.0
+        before = TYPICAL_DEMONSTRATION * shots
+        query = Extent(sequences=1, tokens=TYPICAL_QUERY, before=before, answers=1, logits=2)
+        return max(LEAST_SHARE, self._cost.trial([query], start, reuse) / self._cost.trial([query], 0, None))
+
+
+def _starts(card: ModelCard, spec: TrialSpec) -> tuple[int, str | None]:
+    """Where a trial starts. Blocks are taken to run their MLP after their attention, as most do."""
     start, left = starts_at(card, spec.clips)
-    before = TYPICAL_DEMONSTRATION * spec.shots
-    query = Extent(sequences=1, tokens=TYPICAL_QUERY, before=before, answers=1, logits=2)
-    cost = CostModel(card)
-    whole = cost.trial([query], 0, None)
-    share = cost.trial([query], start, left if left == ATTENTION else None) / whole if start < card.n_layers else 1.0
-    return max(LEAST_SHARE, share) * opened.identity.split_sizes[spec.split]
+    return start, left if left == ATTENTION else None
 
 
 def plan_study(study: Study, folder: Path | None, cache: Path) -> dict[str, Any]:
@@ -82,19 +134,20 @@ def plan_study(study: Study, folder: Path | None, cache: Path) -> dict[str, Any]
     """
     prepared = prepare(study, folder or default_folder(study), cache)
     opened, card = prepared.opened, prepared.opened.identity.card
-    proposals = [opened.space.proposal(index) for index in range(len(opened.space))]
     ledger = Ledger(opened)
-    missing = ledger.missing(proposals)
-    check_trials(prepared, (proposal.spec for proposal in missing.values()))
+    ahead = outlook(opened, ledger)
+    missing = ahead.missing
+    notes = check_trials(prepared, (proposal.spec for proposal in missing.values()))
     counts = _Counts(prepared)
     operations = sum(counts.trial(proposal.spec) for proposal in missing.values())
     tests = _expected_tests(opened, missing.values()) if opened.tested else []
     operations += sum(counts.trial(proposal.spec) for proposal in tests)
     shared = counts.shared() if missing else 0.0
     speed = expect_speed(opened, ledger)
+    n_matrices, factor_bytes = _factors(opened)
     return {
-        "points": len(proposals),
-        "trials": len({ledger.trial(proposal).trial_id for proposal in proposals}),
+        "points": len(opened.space),
+        "trials": ahead.total,
         "trials_to_run": len(missing),
         "test_trials_at_most": len(tests),
         "operations": operations + speed.replicas * shared,
@@ -105,8 +158,10 @@ def plan_study(study: Study, folder: Path | None, cache: Path) -> dict[str, Any]
         "weight_bytes_per_replica": card.weight_bytes,
         "activation_bytes_per_replica": counts.activation_bytes(),
         "activation_budget": study.cluster.activation_budget,
-        "matrices_to_factor_at_most": _factors(opened)[0],
-        "factor_bytes_on_disk": _factors(opened)[1],
+        "matrices_to_factor_at_most": n_matrices,
+        "factor_bytes_on_disk": factor_bytes,
+        "matrices_to_measure": _matrices_to_measure(opened),
+        "notes": notes,
         "dir": str(opened.folder),
     }
 
@@ -114,10 +169,13 @@ def plan_study(study: Study, folder: Path | None, cache: Path) -> dict[str, Any]
 def describe_plan(plan: dict[str, Any]) -> str:
     """The plan in words, a line for each fact."""
     sizes = {name: format_bytes(plan[name]) for name in plan if "_bytes" in name}
+    measured = plan["matrices_to_measure"]
+    choice = f"chosen first, by condition numbers of {measured} matrices; until then costs are told for middling ones"
     return "\n".join(
         [
             f"points      {plan['points']}, which are {plan['trials']} trials; {plan['trials_to_run']} of them to run, "
             f"and at most {plan['test_trials_at_most']} on test",
+            *([f"layers      {choice}"] if measured else []),
             f"operations  {plan['operations']:.3g}",
             f"time        {format_seconds(3600 * plan['hours'])} on {plan['replicas']} replicas at "
             f"{plan['operations_per_second_of_each'] / 1e12:.3g} TFLOP/s each ({plan['speed']})",
@@ -126,6 +184,7 @@ def describe_plan(plan: dict[str, Any]) -> str:
             f"besides     the SVD of {plan['matrices_to_factor_at_most']} matrices, but for those in the cache: "
             f"{sizes['factor_bytes_on_disk']} on disk",
             f"folder      {plan['dir']}",
+            *(f"note        {note}" for note in plan["notes"]),
         ]
     )
 
@@ -152,9 +211,8 @@ class _Counts:
         self._known: dict[tuple[PromptSet, int, str | None], float] = {}
 
     def trial(self, spec: TrialSpec) -> float:
-        """Operations of one trial. Blocks are taken to run their MLP after their attention, as most do."""
-        start, left = starts_at(self._card, spec.clips)
-        key = (spec.prompt_set, start, left if left == ATTENTION else None)
+        """Operations of one trial."""
+        key = (spec.prompt_set, *_starts(self._card, spec))
         if key not in self._known:
             prompts, scale = self._read(spec.prompt_set)
             self._known[key] = scale * self._cost.trial(measure_extents(prompts, self._size), *key[1:])
@@ -170,11 +228,11 @@ class _Counts:
         """Bytes of all that is captured of the largest prompt set, the prefix's keys included."""
         card, space = self._card, self._prepared.opened.space
         parts = sum(starts_at(card, [clip])[1] is not None for clip in space.starts())
-        width = (len(space.layers) + parts) * card.hidden_size
+        width = (len({layer for layer, _ in space.sites()}) + parts) * card.hidden_size
         keys = 2 * sum(shape.rows for (_, role), held in card.shapes.items() if role == "k" for shape in held)
         held = [0.0]
         for prompts, scale in self._prompts.values():
-            tokens = scale * sum(len(tokens) for query in prompts.queries for tokens in query.sequences)
+            tokens = scale * sum(len(tokens) for query in prompts.queries for tokens in prompts.sequences(query))
             held.append(tokens * width + len(prompts.prefix) * (keys + width))
         return round(max(held) * card.weight_bytes / max(card.parameters_total, 1))
 
@@ -253,16 +311,24 @@ def _matrix_speed(opened: OpenStudy) -> float:
 
 def _expected_tests(opened: OpenStudy, missing: Iterable[Proposal]) -> list[Proposal]:
     """Trials on test if each shots and module had a winner of its own, at a middling layer, and their baselines."""
-    space = opened.space
-    layer = sorted(space.layers)[len(space.layers) // 2]
-    starts = {clip.module: replace(clip, layer=layer) for clip in space.starts()}
+    starts: dict[str, list[Clip]] = {}
+    for clip in opened.space.starts():
+        starts.setdefault(clip.module, []).append(clip)
     wanted: dict[TrialSpec, Proposal] = {}
     for proposal in missing:
         spec = replace(proposal.spec, split="test")
-        for clips in ((), *((clip,) for clip in starts.values())):
+        for clips in ((), *((each[len(each) // 2],) for each in starts.values())):
             each = replace(spec, clips=clips)
             wanted.setdefault(each, replace(proposal, spec=each))
     return list(wanted.values())
+
+
+def _matrices_to_measure(opened: OpenStudy) -> int:
+    """How many condition numbers the choice of layers waits for; 0 where it is made, or the study made it."""
+    if opened.space.settled or opened.space.rule is None:
+        return 0
+    missing = opened.space.rule.missing(opened.spectrum.conditions())
+    return sum(shape.count for place in missing for shape in opened.identity.card.shapes[place])
 
 
 def _factors(opened: OpenStudy) -> tuple[int, int]:

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, astuple, dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import yaml
 
+from analysis.spectrum import SpectrumFile
 from analysis.table import ResultsTable, Row, RowContext
 from analysis.winners import Point
 from orchestrator.drivers import check_driver
@@ -19,8 +20,8 @@ from trials.checkpoints import describe_checkpoint, find_checkpoint
 from trials.errors import StudyError
 from trials.files import factors_limit_bytes, write_text
 from trials.model_card import ModelCard, rows_of_shapes, shapes_of_rows
-from trials.tasks import Task, load_task
-from trials.values import TrialSpec
+from trials.tasks import Task, default_seed, define_task, load_task
+from trials.values import PAPER, TrialSpec
 
 AUTO_MICROBATCH = 32
 
@@ -35,13 +36,13 @@ class Identity:
         card: The model.
         task_fingerprint: The task with its rows.
         split_sizes: Rows of each split.
-        shared_texts: Rows left out of validation because their text occurs again elsewhere.
+        dropped: Rows kept out of demonstrations and of validation because their text is in another split.
     """
 
     card: ModelCard
     task_fingerprint: str
     split_sizes: dict[str, int]
-    shared_texts: int
+    dropped: dict[str, int]
 
     def write(self, folder: Path) -> None:
         """Write the file whole."""
@@ -57,6 +58,7 @@ class Identity:
             return None
         content = json.loads(path.read_text(encoding="utf-8"))
         shapes = shapes_of_rows(content["card"].pop("shapes"))
+        content.setdefault("dropped", {"validation": content.pop("shared_texts", 0)})  # as 0.1.0 wrote it
         return cls(card=ModelCard(shapes=shapes, **content.pop("card")), **content)
 
 
@@ -82,6 +84,12 @@ class OpenStudy:
     def tested(self) -> bool:
         """Whether the task has a test split."""
         return bool(self.identity.split_sizes.get("test"))
+
+    @property
+    def spectrum(self) -> SpectrumFile:
+        """Condition numbers of its model, as far as they have been measured."""
+        card = self.identity.card
+        return SpectrumFile(self.folder / "spectrum.parquet", card.fingerprint, card.dtype)
 
     def points(self) -> list[Point]:
         """Every point of the space with its trials."""
@@ -129,18 +137,30 @@ def prepare(study: Study, folder: Path, cache: Path) -> Prepared:
     factors_limit_bytes()
     checkpoint = find_checkpoint(study.model_settings(), cache)
     card = describe_checkpoint(checkpoint, study.model.dtype, cache)
-    space = Space.of(study, card)
-    task = load_task(study.task_settings(), cache)
+    resolved = _resolve(study, folder)
+    space = Space.of(resolved, card)
+    task = load_task(resolved.task_settings(), cache)
     identity = Identity(
         card=card,
         task_fingerprint=task.fingerprint,
         split_sizes={split: len(rows) for split, rows in task.splits.items()},
-        shared_texts=task.shared_texts,
+        dropped=dict(task.dropped),
     )
-    resolved = _resolve_microbatch(study, folder)
     opened = OpenStudy(study=resolved, folder=folder, identity=identity, space=space, table=ResultsTable(folder))
+    opened = settle(opened)
     recheck(opened)
     return Prepared(opened=opened, checkpoint=checkpoint, task=task)
+
+
+def settle(opened: OpenStudy) -> OpenStudy:
+    """The study with the layers that its stored condition numbers choose, where it wants that and all are there.
+
+    Raises:
+        StoreError: ``spectrum.parquet`` cannot be read.
+    """
+    if opened.space.rule is None:
+        return opened
+    return replace(opened, space=opened.space.settle(opened.spectrum.conditions()))
 
 
 def recheck(opened: OpenStudy) -> None:
@@ -153,8 +173,11 @@ def recheck(opened: OpenStudy) -> None:
         _check_against(opened.folder, opened.study, opened.identity, rows)
 
 
-def check_trials(prepared: Prepared, specs: Iterable[TrialSpec]) -> None:
+def check_trials(prepared: Prepared, specs: Iterable[TrialSpec]) -> list[str]:
     """Check the prompts of the trials to come, so that none is found wanting once replicas run.
+
+    Returns:
+        What the user should know: demonstrations that have no room, a line for each shots, seed and split.
 
     Raises:
         TaskError: A label word without tokens, too few rows for the shots, a prompt longer than the context.
@@ -163,13 +186,21 @@ def check_trials(prepared: Prepared, specs: Iterable[TrialSpec]) -> None:
     if prepared.opened.tested:
         wanted |= {replace(prompt_set, split="test") for prompt_set in wanted}
     if not wanted:
-        return
+        return []
     from trials.models import load_tokenizer
     from trials.prompts import check_prompts
 
     tokenizer = load_tokenizer(prepared.checkpoint)
-    for prompt_set in wanted:
-        check_prompts(prepared.task, tokenizer, prompt_set, prepared.opened.identity.card.context_length)
+    context = prepared.opened.identity.card.context_length
+    notes = []
+    for each in sorted(wanted, key=astuple):
+        fitting = check_prompts(prepared.task, tokenizer, each, context)
+        if fitting < each.shots:
+            notes.append(
+                f"{each.split}, {each.shots} shots, seed {each.demo_seed}: {fitting} demonstrations are in the prompt; "
+                f"more do not fit in {context} tokens (task.truncate: {prepared.task.truncate})"
+            )
+    return notes
 
 
 def write_study(opened: OpenStudy) -> None:
@@ -189,15 +220,25 @@ def reopen(folder: Path) -> OpenStudy:
         raise StudyError(f"{folder} holds no study; expected the folder that 'clipsweep run' named (study.yaml in it).")
     study = check_study(yaml.safe_load(path.read_text(encoding="utf-8")))
     space = Space.of(study, identity.card)
-    return OpenStudy(study=study, folder=folder, identity=identity, space=space, table=ResultsTable(folder))
+    opened = OpenStudy(study=study, folder=folder, identity=identity, space=space, table=ResultsTable(folder))
+    return settle(opened)
 
 
-def _resolve_microbatch(study: Study, folder: Path) -> Study:
-    """Fix ``cluster.microbatch: auto`` to what this study ran with before, else to the default."""
-    if study.cluster.microbatch != "auto":
-        return study
-    size = _stored_settings(folder).get("cluster", {}).get("microbatch", AUTO_MICROBATCH)
-    return study.model_copy(update={"cluster": study.cluster.model_copy(update={"microbatch": size})})
+def _resolve(study: Study, folder: Path) -> Study:
+    """Fix what a study leaves open: to the task's and variant's defaults, and the microbatch to what ran before."""
+    settings = study.task_settings()
+    stored = _stored_settings(folder).get("cluster", {}).get("microbatch", AUTO_MICROBATCH)
+    microbatch = stored if study.cluster.microbatch == "auto" else study.cluster.microbatch
+    seed = default_seed(settings) if settings.seed is None else settings.seed
+    shots = [define_task(settings).shots] if study.space.shots is None else study.space.shots
+    demo_seeds = [0] if study.space.demo_seeds is None and settings.variant == PAPER else study.space.demo_seeds
+    return study.model_copy(
+        update={
+            "task": study.task.model_copy(update={"seed": seed}),
+            "space": study.space.model_copy(update={"shots": shots, "demo_seeds": demo_seeds}),
+            "cluster": study.cluster.model_copy(update={"microbatch": microbatch}),
+        }
+    )
 
 
 def _stored_settings(folder: Path) -> dict[str, Any]:

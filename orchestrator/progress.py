@@ -79,6 +79,13 @@ class Progress:
             self._bar.add_task("", total=self._status.total, completed=self._status.done)
             self._bar.start()
 
+    def expect(self, *, known: int, total: int, work: float) -> None:
+        """Count anew, before any trial has run, and start the clock again: the layers have been chosen."""
+        self._known = known
+        self._status.done, self._status.total = known, total
+        self._work_left = work
+        self._began = time.monotonic()
+
     def add_to_total(self, count: int, work: float) -> None:
         """Learn of more trials: winners on the test split."""
         self._status.total += count

@@ -14,8 +14,9 @@ from cluster.pool import Pool
 from cluster.replica import Batch
 from orchestrator.drivers import Driver, make_driver
 from orchestrator.drivers.fixed import FixedDriver
-from orchestrator.estimate import relative_work
+from orchestrator.estimate import RelativeWork, outlook
 from orchestrator.ledger import Ledger
+from orchestrator.measure import measure_layers
 from orchestrator.prepare import OpenStudy
 from orchestrator.progress import Progress
 from orchestrator.space import Proposal
@@ -86,17 +87,23 @@ class RunLoop:
         self._interrupt = interrupt
         self._queue: deque[_Flight] = deque()
         self._flying: dict[str, _Flight] = {}
+        self._work = RelativeWork(opened)
         self._paces: deque[float] = deque(maxlen=16)  # seconds per work of the last trials
         self._failed: set[str] = set()
 
     def run(self) -> None:
-        """Run the study's driver, then its winners on the test split; stops early when interrupted."""
+        """Choose the layers, run the study's driver, then its winners on the test split; stops early when interrupted.
+
+        Layers are chosen by condition numbers, where the study wants that; once they are known nothing is measured.
+        """
         try:
-            self.drive(make_driver(self._opened.study.search.driver, self._opened.space))
+            self._settle_layers()
+            if self._opened.space.settled:
+                self.drive(make_driver(self._opened.study.search.driver, self._opened.space))
             if self._opened.tested and not self._interrupt.requested:
                 proposals = self._test_proposals()
                 missing = self._ledger.missing(proposals).values()
-                work = sum(relative_work(self._opened, proposal.spec) for proposal in missing)
+                work = sum(self._work(proposal.spec) for proposal in missing)
                 self._progress.add_to_total(len(missing), work)
                 self.drive(FixedDriver(proposals))
         finally:
@@ -117,6 +124,25 @@ class RunLoop:
                 return
             self._collect(driver)
 
+    def _settle_layers(self) -> None:
+        """Measure what the choice of layers waits for, and count the trials again now that they are known."""
+        if self._opened.space.settled:
+            return
+        pool = self._started_pool()
+        self._opened = measure_layers(self._opened, pool, self._progress.say, lambda: self._interrupt.requested)
+        if self._opened.space.settled:
+            pool.sweep(self._opened.space.starts())
+            ahead = outlook(self._opened, self._ledger)
+            self._progress.expect(known=ahead.known, total=ahead.total, work=ahead.work)
+
+    def _started_pool(self) -> Pool:
+        """The pool, started the first time that it is wanted."""
+        if self._pool is None:
+            self._pool = self._start_pool()
+            self._interrupt.listen()
+            self._progress.started(self._pool.replicas())
+        return self._pool
+
     def _test_proposals(self) -> list[Proposal]:
         """The winners, overall and of each shots and module, with their baselines."""
         points, rows = self._opened.points(), self._ledger.rows
@@ -131,12 +157,10 @@ class RunLoop:
                 break
             for proposal in proposals:
                 self._admit(driver, proposal)
-        if self._queue and self._pool is None:
-            self._pool = self._start_pool()
-            self._interrupt.listen()
-            self._progress.started(self._pool.replicas())
-        while self._pool is not None and self._queue and self._pool.free_calls() and not self._interrupt.requested:
-            self._pool.submit(self._next_batch())
+        if self._queue:
+            pool = self._started_pool()
+            while self._queue and pool.free_calls() and not self._interrupt.requested:
+                pool.submit(self._next_batch())
 
     def _admit(self, driver: Driver, proposal: Proposal) -> None:
         """Answer a proposal from the store, join it to a trial in flight, or queue it."""
@@ -169,14 +193,14 @@ class RunLoop:
     def _expected_seconds(self, trial: Trial) -> float:
         """What a trial will take, as the last ones did; a whole call's worth before any is known."""
         pace = sum(self._paces) / len(self._paces) if self._paces else None
-        return CALL_SECONDS if pace is None else pace * relative_work(self._opened, trial.spec)
+        return CALL_SECONDS if pace is None else pace * self._work(trial.spec)
 
     def _collect(self, driver: Driver) -> None:
         """Take what the pool finished; flush when it is time, and only then tell the driver."""
         results = self._pool.collect(COLLECT_SECONDS) if self._pool is not None else []
         work = 0.0
         for result in results:
-            cost = relative_work(self._opened, result.trial.spec)
+            cost = self._work(result.trial.spec)
             self._paces.append(result.seconds / cost)
             work += cost
             self._ledger.add(result, self._flying[result.trial.trial_id].proposals[0])

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import shlex
 import sys
-from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -14,15 +13,24 @@ from analysis.report import write_report
 from cluster.local_pool import LocalPool
 from cluster.pool import Pool
 from cluster.replica import ReplicaSettings
-from orchestrator.estimate import relative_work
+from orchestrator.estimate import outlook
 from orchestrator.ledger import Ledger
 from orchestrator.lock import study_lock
-from orchestrator.prepare import OpenStudy, Prepared, check_trials, default_folder, prepare, recheck, write_study
+from orchestrator.prepare import (
+    OpenStudy,
+    Prepared,
+    check_trials,
+    default_folder,
+    prepare,
+    recheck,
+    settle,
+    write_study,
+)
 from orchestrator.progress import Progress
 from orchestrator.run import Interrupt, RunLoop
-from orchestrator.space import Proposal
 from orchestrator.study import Study
 from orchestrator.summary import failed_trials, report_facts
+from trials.values import TaskSettings
 
 MEMORY_PER_WEIGHT_BYTE = 3
 
@@ -46,19 +54,35 @@ class Outcome:
     command: str
 
 
+def check_run(study: Study, folder: Path, cache: Path) -> tuple[Prepared, list[str]]:
+    """All that can be checked before a replica starts: names, rows, and the prompts of the trials to come.
+
+    Returns:
+        The study with what a run needs, and what the user should know.
+
+    Raises:
+        ClipsweepError: Anything that cannot be run.
+    """
+    prepared = prepare(study, folder, cache)
+    missing = outlook(prepared.opened, Ledger(prepared.opened)).missing
+    return prepared, check_trials(prepared, (proposal.spec for proposal in missing.values()))
+
+
 def run_study(study: Study, folder: Path | None, cache: Path, console: Console) -> Outcome:
     """Run or resume a study in this process; replicas run where the study says.
 
     Raises:
         ClipsweepError: Bad input, a busy study, or replicas that cannot be had.
     """
-    prepared = prepare(study, folder or default_folder(study), cache)
-    check_trials(prepared, (proposal.spec for proposal in missing_proposals(prepared.opened)))
+    prepared, notes = check_run(study, folder or default_folder(study), cache)
     with study_lock(prepared.opened.folder):
-        opened = prepared.opened
-        recheck(opened)
+        recheck(prepared.opened)
+        opened = settle(prepared.opened)
+        prepared = replace(prepared, opened=opened)
         ledger = Ledger(opened)
         progress = _open_progress(opened, ledger, console)
+        for note in notes:
+            progress.say(note)
         interrupt = Interrupt(progress.say)
         with interrupt.watched():
             try:
@@ -68,6 +92,7 @@ def run_study(study: Study, folder: Path | None, cache: Path, console: Console) 
                 interrupt.requested = True
             finally:
                 progress.close()
+        opened = settle(opened)
         report = write_study_report(opened)
     return Outcome(
         opened=opened,
@@ -76,16 +101,6 @@ def run_study(study: Study, folder: Path | None, cache: Path, console: Console) 
         failed=len(failed_trials(opened, ledger.rows)),
         command=shlex.join(["clipsweep", *sys.argv[1:]]),
     )
-
-
-def missing_proposals(opened: OpenStudy) -> list[Proposal]:
-    """Points whose trials are not complete, one for each trial."""
-    return list(Ledger(opened).missing(every_proposal(opened)).values())
-
-
-def every_proposal(opened: OpenStudy) -> Iterable[Proposal]:
-    """Every point of the space, computed one at a time."""
-    return (opened.space.proposal(index) for index in range(len(opened.space)))
 
 
 def _start(prepared: Prepared, cache: Path) -> Pool:
@@ -97,17 +112,18 @@ def _start(prepared: Prepared, cache: Path) -> Pool:
 
 def start_pool(prepared: Prepared, cache: Path) -> Pool:
     """Start the replicas that the study asks for."""
-    study, identity = prepared.opened.study, prepared.opened.identity
+    study, identity, space = prepared.opened.study, prepared.opened.identity, prepared.opened.space
     cluster = study.cluster
     settings = ReplicaSettings(
         model=replace(study.model_settings(), path=_absolute(study.model.path)),
-        task=replace(study.task_settings(), path=study.task.path and _absolute(study.task.path)),
+        task=_absolute_task(study.task_settings()),
         model_fingerprint=identity.card.fingerprint,
         task_fingerprint=identity.task_fingerprint,
         cache=cache.absolute(),
         threads=cluster.cpus_per_replica,
         activation_bytes=cluster.activation_bytes,
-        swept=tuple(prepared.opened.space.starts()),
+        gpus=max(1, int(cluster.gpus_per_replica)),
+        swept=tuple(space.starts()) if space.settled else (),
     )
     if cluster.replicas == 0:
         return LocalPool(settings)
@@ -131,6 +147,17 @@ def _absolute(path: str) -> str:
     return str(folder.resolve()) if folder.is_dir() else path
 
 
+def _absolute_task(task: TaskSettings) -> TaskSettings:
+    """The task with every local path as replicas find it."""
+    definition = task.definition
+    if definition is not None:
+        place, colon, attribute = (definition.function or "").rpartition(":")
+        function = f"{Path(place).expanduser().resolve()}{colon}{attribute}" if place.endswith(".py") else None
+        source = replace(definition.source, path=_absolute(definition.source.path))
+        definition = replace(definition, source=source, function=function or definition.function)
+    return replace(task, path=task.path and _absolute(task.path), definition=definition)
+
+
 def write_study_report(opened: OpenStudy, out: Path | None = None) -> Path:
     """Write a study's report from what is stored."""
     path = out or opened.folder / "report.html"
@@ -140,7 +167,5 @@ def write_study_report(opened: OpenStudy, out: Path | None = None) -> Path:
 
 
 def _open_progress(opened: OpenStudy, ledger: Ledger, console: Console) -> Progress:
-    missing = ledger.missing(every_proposal(opened))
-    needed = {ledger.trial(proposal).trial_id for proposal in every_proposal(opened)}
-    work = sum(relative_work(opened, proposal.spec) for proposal in missing.values())
-    return Progress(opened.folder, console, known=len(needed) - len(missing), total=len(needed), work=work)
+    ahead = outlook(opened, ledger)
+    return Progress(opened.folder, console, known=ahead.known, total=ahead.total, work=ahead.work)

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, replace
 from typing import TypeVar
 
 from analysis.winners import Point
-from orchestrator.study import Study
+from orchestrator.layers import LayerRule, Site, layer_rule
+from orchestrator.study import ALGORITHM1, Study
 from trials.model_card import ModelCard, trial_id
+from trials.spectrum import Conditions
 from trials.values import Clip, TrialSpec
 
 T = TypeVar("T")
+Param = int | float | str | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -19,7 +22,7 @@ class Proposal:
     """A trial that a driver wants, with the driver's own parameters for it."""
 
     spec: TrialSpec
-    params: dict[str, int | float | str | None]
+    params: dict[str, Param]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -31,9 +34,14 @@ class Space:
         task: Name of the task.
         shots: Axis; so are the next four.
         demo_seeds: Seeds that draw demonstrations.
-        layers: 0-based.
+        layers: 0-based; where the condition numbers choose, all that they choose from.
         modules: Names of modules.
         clip_rates: Fractions.
+        baseline_competes: Whether the untouched model can win; in Algorithm 1 only a clip rate can, of which 0 is one.
+        rule: How the condition numbers choose layers; None where all ``layers`` are clipped.
+        chosen: Layer and module of each clip, where a rule chooses.
+        metric: Column of scores that points are judged by.
+        settled: Whether ``chosen`` is the rule's choice; before that it is a stand-in, right in number only.
     """
 
     model: str
@@ -43,27 +51,46 @@ class Space:
     layers: tuple[int, ...]
     modules: tuple[str, ...]
     clip_rates: tuple[float, ...]
+    baseline_competes: bool = True
+    rule: LayerRule | None = None
+    chosen: tuple[Site, ...] | None = None
+    metric: str = "accuracy"
+    settled: bool = True
 
     @classmethod
     def of(cls, study: Study, card: ModelCard) -> Space:
-        """Resolve a study's axes for one model; repeated values count once.
+        """Resolve a study's axes for one model; repeated values count once. Layers chosen by a rule are not settled.
 
         Raises:
             SpecError: A layer or module that the model does not have.
+            StudyError: Fewer layers than are to be chosen.
         """
-        space = study.space
-        layers = range(card.n_layers) if space.layers == "all" else map(card.layer_index, space.layers)
+        space, rule = study.space, layer_rule(study, card)
+        assert space.shots is not None, "prepare() resolves it"
+        assert study.task.seed is not None, "prepare() resolves it"
+        layers = map(card.layer_index, space.layers) if isinstance(space.layers, list) else range(card.n_layers)
         for module in space.modules:
             card.roles(module)
         return cls(
             model=study.model.path,
             task=study.task.name,
             shots=_unique(space.shots),
-            demo_seeds=_unique(space.demo_seeds),
+            demo_seeds=_unique(space.demo_seeds or [study.task.seed]),  # the release's seed fixes its demonstrations
             layers=tuple(sorted(set(layers))),  # the first cost most, and each starts from what the last captured
             modules=_unique(space.modules),
             clip_rates=_unique(map(float, space.clip_rates)),
+            baseline_competes=study.search.driver != ALGORITHM1,
+            rule=rule,
+            chosen=rule.stand_in() if rule else None,
+            metric=study.task.definition.metric if study.task.definition else "accuracy",
+            settled=rule is None,
         )
+
+    def settle(self, conditions: Conditions) -> Space:
+        """The same space with the layers that the condition numbers choose; unchanged until all have been measured."""
+        if self.rule is None or self.rule.missing(conditions):
+            return self
+        return replace(self, chosen=self.rule.choose(conditions), settled=True)
 
     @property
     def n_baselines(self) -> int:
@@ -72,22 +99,44 @@ class Space:
 
     def __len__(self) -> int:
         """Points in all."""
-        return self.n_baselines * (1 + len(self.layers) * len(self.modules) * len(self.clip_rates))
+        return self.n_baselines * (1 + self.n_sites * len(self.clip_rates))
+
+    @property
+    def n_sites(self) -> int:
+        """Layers and modules that are clipped together, counted."""
+        return len(self.layers) * len(self.modules) if self.chosen is None else len(self.chosen)
+
+    def site(self, number: int) -> Site:
+        """Layer and module of a number: layers in order, and each layer's modules."""
+        if self.chosen is not None:
+            return self.chosen[number]
+        layer, module = divmod(number, len(self.modules))
+        return self.layers[layer], self.modules[module]
+
+    def sites(self) -> list[Site]:
+        """Layer and module of each clip."""
+        return [self.site(number) for number in range(self.n_sites)]
+
+    def proposals(self) -> Iterator[Proposal]:
+        """Every point, computed one at a time."""
+        return (self.proposal(index) for index in range(len(self)))
 
     def proposal(self, index: int) -> Proposal:
         """The point of an index: baselines first, then shots, seed, layer, module and, fastest, clip rate."""
         if index < self.n_baselines:
             shots, seed = divmod(index, len(self.demo_seeds))
-            return self._propose(self.shots[shots], self.demo_seeds[seed], None)
+            return self.propose(self.shots[shots], self.demo_seeds[seed], ())
         rest, rate = divmod(index - self.n_baselines, len(self.clip_rates))
-        rest, module = divmod(rest, len(self.modules))
-        rest, layer = divmod(rest, len(self.layers))
+        rest, number = divmod(rest, self.n_sites)
         shots, seed = divmod(rest, len(self.demo_seeds))
-        clip = Clip(layer=self.layers[layer], module=self.modules[module], clip_rate=self.clip_rates[rate])
-        return self._propose(self.shots[shots], self.demo_seeds[seed], clip)
+        layer, module = self.site(number)
+        clip = Clip(layer=layer, module=module, clip_rate=self.clip_rates[rate])
+        return self.propose(self.shots[shots], self.demo_seeds[seed], (clip,))
 
     def points(self, card: ModelCard, task_fingerprint: str, *, tested: bool) -> list[Point]:
-        """Every point with the identities of its trials, demonstration seeds taken together.
+        """Every point that can win, with the identities of its trials, demonstration seeds taken together.
+
+        Points whose layers are not settled are left out.
 
         Args:
             card: The model.
@@ -95,57 +144,49 @@ class Space:
             tested: Whether the task has a test split.
         """
 
-        def ids(shots: int, clip: Clip | None, split: str) -> tuple[str, ...]:
-            specs = (self._propose(shots, seed, clip, split).spec for seed in self.demo_seeds)
+        def ids(shots: int, clips: tuple[Clip, ...], split: str) -> tuple[str, ...]:
+            specs = (self.propose(shots, seed, clips, split).spec for seed in self.demo_seeds)
             return _unique(trial_id(spec, card, task_fingerprint) for spec in specs)  # at 0 shots all seeds are one
 
-        def point(shots: int, clip: Clip | None) -> Point:
+        def point(shots: int, clips: tuple[Clip, ...]) -> Point:
             return Point(
-                layer=clip.layer if clip else None,
-                module=clip.module if clip else None,
-                clip_rate=clip.clip_rate if clip else 0.0,
+                clips=clips,
                 shots=shots,
-                trial_ids=ids(shots, clip, "validation"),
-                baseline_ids=ids(shots, None, "validation"),
-                test_ids=ids(shots, clip, "test") if tested else (),
-                baseline_test_ids=ids(shots, None, "test") if tested else (),
+                trial_ids=ids(shots, clips, "validation"),
+                baseline_ids=ids(shots, (), "validation"),
+                test_ids=ids(shots, clips, "test") if tested else (),
+                baseline_test_ids=ids(shots, (), "test") if tested else (),
+                metric=self.metric,
             )
 
-        return [point(shots, clip) for shots in self.shots for clip in (None, *self._clips())]
+        untouched: list[tuple[Clip, ...]] = [()] if self.baseline_competes else []
+        clipped = [(clip,) for clip in self._clips()] if self.settled else []
+        return [point(shots, clips) for shots in self.shots for clips in (*untouched, *clipped)]
 
     def test_proposals(self, point: Point) -> list[Proposal]:
         """The trials that measure ``point`` and its baseline on the test split."""
-        clip = None
-        if point.layer is not None and point.module is not None:
-            clip = Clip(layer=point.layer, module=point.module, clip_rate=point.clip_rate)
-        return [self._propose(point.shots, seed, each, "test") for each in (None, clip) for seed in self.demo_seeds]
+        return [self.propose(point.shots, seed, each, "test") for each in ((), point.clips) for seed in self.demo_seeds]
 
     def starts(self) -> list[Clip]:
         """A clip for each layer and module: where trials start to differ from the untouched model."""
         rate = max(self.clip_rates)
-        return [Clip(layer=layer, module=module, clip_rate=rate) for layer in self.layers for module in self.modules]
+        return [Clip(layer=layer, module=module, clip_rate=rate) for layer, module in self.sites()]
 
     def _clips(self) -> list[Clip]:
         return [
             Clip(layer=layer, module=module, clip_rate=rate)
-            for layer in self.layers
-            for module in self.modules
+            for layer, module in self.sites()
             for rate in self.clip_rates
         ]
 
-    def _propose(self, shots: int, demo_seed: int, clip: Clip | None, split: str = "validation") -> Proposal:
-        spec = TrialSpec(
-            model=self.model,
-            task=self.task,
-            shots=shots,
-            demo_seed=demo_seed,
-            split=split,
-            clips=(clip,) if clip else (),
-        )
-        params: dict[str, int | float | str | None] = {"shots": shots, "demo_seed": demo_seed}
-        if clip:
-            params |= {"layer": clip.layer, "module": clip.module, "clip_rate": clip.clip_rate}
-        return Proposal(spec=spec, params=params)
+    def propose(
+        self, shots: int, demo_seed: int, clips: tuple[Clip, ...], split: str = "validation", **params: Param
+    ) -> Proposal:
+        """A trial of this study, with the driver's own parameters, or those of its one clip."""
+        spec = TrialSpec(model=self.model, task=self.task, shots=shots, demo_seed=demo_seed, split=split, clips=clips)
+        if len(clips) == 1 and not params:
+            params = {"layer": clips[0].layer, "module": clips[0].module, "clip_rate": clips[0].clip_rate}
+        return Proposal(spec=spec, params={"shots": shots, "demo_seed": demo_seed, **params})
 
 
 def _unique(values: Iterable[T]) -> tuple[T, ...]:

@@ -4,17 +4,18 @@ from __future__ import annotations
 
 import difflib
 import re
-from collections.abc import Sequence
-from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, get_args
 
 import yaml
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
+from pydantic.fields import FieldInfo
 
+from trials.definitions import Scoring, Source, Splits, TaskDefinition, Wording
 from trials.errors import StudyError, unknown_name
-from trials.values import MODULES, ModelSettings, TaskSettings
+from trials.values import MODULES, PAPER, ModelSettings, TaskSettings
 
-SHIPPED = Path(__file__).parent / "studies"
+ALGORITHM1 = "algorithm1"
+SEARCH_KEYS = {ALGORITHM1: {"top_k", "module_condition"}}  # what each driver uses, besides all of them
 PUBLISHED_RATES = [0, 0.1, 0.5, 0.75, 0.9, 0.95, 0.99, 0.995]
 
 Rate = Annotated[float, Field(ge=0, lt=1)]
@@ -60,16 +61,95 @@ class ModelSection(_Section):
     allow_bin: bool = False
 
 
+class DataSection(_Section):
+    """Where the rows of a user's own task come from."""
+
+    path: str
+    config: str | None = None
+    revision: str | None = None
+
+
+class SplitsSection(_Section):
+    """Which split of the data each of ours is taken from."""
+
+    demonstrations: str = "train"
+    validation: str = "train"
+    test: str | None = "train"
+
+
+Answers = Annotated[list[str], Field(min_length=2)]
+
+
+class DefinitionSection(_Section):
+    """A task of the user's own: data, wording, answers, splits, metric."""
+
+    data: DataSection
+    query: str
+    labels: Answers | Annotated[dict[str | int | bool, str], Field(min_length=2)] | None = None
+    candidates: Answers | None = None
+    label_column: str = "label"
+    demonstration: str | None = None
+    alone: str | None = None
+    words: dict[str, dict[str, str]] = {}
+    splits: SplitsSection = SplitsSection()
+    demonstrations: Positive | None = None
+    validation_size: Positive | None = None
+    shots: Count = 10
+    metric: Literal["accuracy", "macro_f1", "gold_logprob"] = "accuracy"
+    function: str | None = None
+
+    def define(self) -> TaskDefinition:
+        """The definition as the value that replicas take.
+
+        Raises:
+            StudyError: Neither labels nor candidates, or both; all of them the same.
+            TaskError: A template that is malformed.
+        """
+        if (self.labels is None) == (self.candidates is None):
+            raise StudyError(
+                "study key 'task.definition' needs either labels (label words, the same for every row) or candidates "
+                "(texts that name columns); give one of the two."
+            )
+        labels = self.labels if isinstance(self.labels, dict) else dict(enumerate(self.labels or self.candidates or []))
+        answers = tuple(dict.fromkeys(labels.values()))
+        if len(answers) < 2:
+            raise StudyError(
+                f"study key 'task.definition' has no answer but {answers[0]!r}; expected two or more that differ."
+            )
+        wording = Wording(
+            query=self.query,
+            answers=answers if self.candidates is None else tuple(self.candidates),
+            demonstration=self.demonstration,
+            alone=self.alone,
+            words=self.words,
+        )
+        return TaskDefinition(
+            source=Source(**self.data.model_dump()),
+            wording=wording,
+            classes={str(value): answers.index(answer) for value, answer in labels.items()},
+            splits=Splits(**self.splits.model_dump()),
+            demonstrations=self.demonstrations,
+            validation_size=self.validation_size,
+            shots=self.shots,
+            label_column=self.label_column,
+            scoring=Scoring.LOGLIKELIHOOD if self.candidates is None else Scoring.MEAN_LOGLIKELIHOOD,
+            metric=self.metric,
+            function=self.function,
+        )
+
+
 class TaskSection(_Section):
     """Which task, and which of its rows."""
 
     name: str
-    variant: Literal["paper"] = "paper"
+    variant: Literal["paper", "release"] = "paper"
     path: str | None = None
     validation_size: int | None = None
     test_size: int | None = None
-    seed: int = 49
-    truncate: Literal["error"] = "error"
+    demonstrations: Positive | None = None
+    seed: int | None = None
+    truncate: Literal["error", "demonstrations"] = "error"
+    definition: DefinitionSection | None = None
 
 
 class ClipsSection(_Section):
@@ -78,25 +158,31 @@ class ClipsSection(_Section):
     max: Literal[1] = 1
 
 
+class TopCondition(_Section):
+    """Of each module, the layers where its condition number is largest."""
+
+    top_condition: Positive
+
+
 class SpaceSection(_Section):
     """The points of the study."""
 
-    layers: Annotated[list[int], Field(min_length=1)] | Literal["all"] = "all"
+    layers: Annotated[list[int], Field(min_length=1)] | Literal["all"] | TopCondition = "all"
     modules: Annotated[list[ModuleName], Field(min_length=1)] = ["attn", "mlp"]
-    shots: Annotated[list[Count], Field(min_length=1)] = [10]
-    demo_seeds: Annotated[list[Count], Field(min_length=1)] = [0]
+    shots: Annotated[list[Count], Field(min_length=1)] | None = None
+    demo_seeds: Annotated[list[Count], Field(min_length=1)] | None = None
     clip_rates: Annotated[list[Rate], Field(min_length=1)] = PUBLISHED_RATES
     clips: ClipsSection = ClipsSection()
 
 
 class SearchSection(_Section):
-    """Which trial runs next, and when to stop. ``grid`` uses ``driver`` and ``winner`` only."""
+    """Which trial runs next, and when to stop; ``SEARCH_KEYS`` says which driver uses what."""
 
     driver: str = "grid"
     sampler: Literal["tpe", "gp", "nsga2", "cmaes", "qmc", "random"] = "tpe"
     seed: Count = 0
     top_k: Positive = 5
-    module_condition: Literal["max"] = "max"
+    module_condition: Literal["max", "mean", "min"] = "max"
     objectives: list[Literal["accuracy"]] = ["accuracy"]
     winner: Literal["best_mean"] = "best_mean"
     race: Literal["halving", "test"] | None = None
@@ -142,42 +228,12 @@ class Study(_Section):
 
     def task_settings(self) -> TaskSettings:
         """The task section as the value that replicas take."""
-        return TaskSettings(**self.task.model_dump())
+        definition = None if self.task.definition is None else self.task.definition.define()
+        return TaskSettings(**{**self.task.model_dump(), "definition": definition})
 
     def to_yaml(self) -> str:
         """The study file that says exactly this."""
         return yaml.safe_dump(self.model_dump(), sort_keys=False, allow_unicode=True, default_flow_style=None)
-
-
-def load_study(name: str, overrides: Sequence[str] = ()) -> Study:
-    """Read a study from a YAML file or by its shipped name.
-
-    Args:
-        name: Path of a file, or a name under ``orchestrator/studies``.
-        overrides: ``key=value`` each, the key dotted (``space.shots=[0,4]``), the value YAML.
-
-    Raises:
-        StudyError: No such study, not YAML, an unknown key, a wrong value.
-    """
-    path = Path(name).expanduser()
-    if not path.is_file():
-        path = SHIPPED / f"{name}.yaml"
-    if not path.is_file():
-        raise StudyError(f"{unknown_name('study', name, shipped_studies())} Or give the path of a YAML file.")
-    try:
-        content = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise StudyError(f"{path} is not YAML: {error}") from error
-    if not isinstance(content, dict):
-        raise StudyError(f"{path} holds {type(content).__name__}; expected the keys {', '.join(Study.model_fields)}.")
-    for override in overrides:
-        _override(content, override)
-    return check_study(content)
-
-
-def shipped_studies() -> list[str]:
-    """Names of the studies that come with clipsweep."""
-    return sorted(path.stem for path in SHIPPED.glob("*.yaml"))
 
 
 def check_study(content: dict[str, Any]) -> Study:
@@ -189,10 +245,18 @@ def check_study(content: dict[str, Any]) -> Study:
     try:
         study = Study.model_validate(content)
     except ValidationError as error:
-        lines = list(dict.fromkeys(_explain(problem) for problem in error.errors(include_url=False)))
+        problems = error.errors(include_url=False)
+        told = [problem for problem in problems if "TopCondition" not in problem["loc"]]  # another form of space.layers
+        lines = list(dict.fromkeys(_explain(problem) for problem in told))
         raise StudyError("\n".join(lines)) from error
-    _check_effect(study.search)
+    _check_effect(study)
     _check_cluster(study.cluster)
+    if study.task.variant != PAPER and study.space.demo_seeds is not None:
+        raise StudyError(
+            f"study key 'space.demo_seeds' is {study.space.demo_seeds}, but in variant {study.task.variant!r} "
+            f"task.seed fixes the demonstrations; remove space.demo_seeds, or set task.seed."
+        )
+    study.task_settings()  # refuses a definition that cannot be one
     return study
 
 
@@ -210,30 +274,22 @@ def _check_cluster(cluster: ClusterSection) -> None:
         )
 
 
-def _check_effect(search: SearchSection) -> None:
-    """Refuse search keys that would change nothing: no driver of this version uses them."""
+def _check_effect(study: Study) -> None:
+    """Refuse search keys that would change nothing: the study's driver does not use them."""
+    search, by_condition = study.search, isinstance(study.space.layers, TopCondition)
+    if by_condition and search.driver == ALGORITHM1:
+        raise StudyError(
+            f"study key 'space.layers' is {study.space.layers!r}, but driver {ALGORITHM1!r} ranks the layers itself; "
+            f"expected a list of candidates or 'all'. Say how many it keeps with search.top_k."
+        )
+    used = {"driver", *SEARCH_KEYS.get(search.driver, ()), *(["module_condition"] if by_condition else [])}
     for key, field in SearchSection.model_fields.items():
         value, default = getattr(search, key), field.get_default()
-        if key != "driver" and value != default:
+        if key not in used and value != default:
             raise StudyError(
                 f"study key 'search.{key}' is {value!r}, but driver {search.driver!r} does not use it; "
                 f"expected its default, {default!r}. Remove the key."
             )
-
-
-def _override(content: dict[str, Any], override: str) -> None:
-    key, separator, text = override.partition("=")
-    if not separator:
-        raise StudyError(f"--set {override!r} has no '='; expected key=value, as in space.shots=[0,4].")
-    *sections, last = key.strip().split(".")
-    for section in sections:
-        content = content.setdefault(section, {})
-        if not isinstance(content, dict):
-            raise StudyError(f"--set {override!r}: {section!r} is not a section of the study.")
-    try:
-        content[last] = yaml.safe_load(text)
-    except yaml.YAMLError as error:
-        raise StudyError(f"--set {override!r}: {text!r} is not a YAML value ({error}).") from error
 
 
 def _explain(problem: Any) -> str:
@@ -245,6 +301,8 @@ def _explain(problem: Any) -> str:
     if problem["type"] == "missing":
         return f"study key {key!r} is missing; give it a value."
     expected = problem["msg"].removeprefix("Input should be ").replace("Value error, ", "")
+    if key.startswith("space.layers"):
+        expected = "a list of layers, 'all', or {top_condition: k} with a k of 1 or more"
     if key.startswith("space.clip_rates"):
         expected = "a fraction in [0, 1); a rate on the 0-10 scale must be divided by 10 (9.5 becomes 0.95)"
     hint = ""
@@ -254,16 +312,21 @@ def _explain(problem: Any) -> str:
     return f"study key {key!r} is {problem['input']!r}; expected {expected}.{hint}"
 
 
+def _fields_of(annotation: Any) -> dict[str, FieldInfo]:
+    """Keys of a section, or of a section that may be left out."""
+    kinds = [each for each in (annotation, *get_args(annotation)) if isinstance(each, type)]
+    sections = [each for each in kinds if issubclass(each, BaseModel)]
+    return dict(sections[0].model_fields) if sections else {}
+
+
 def _explain_unknown(location: tuple[str | int, ...]) -> str:
     *sections, last = map(str, location)
-    known = Study.model_fields
+    known = dict(Study.model_fields)
     for section in sections:
-        annotation = known[section].annotation
-        known = annotation.model_fields if isinstance(annotation, type) and issubclass(annotation, BaseModel) else {}
+        known = _fields_of(known[section].annotation)
     prefix = "".join(f"{section}." for section in sections)
     return unknown_name("study key", f"{prefix}{last}", [f"{prefix}{name}" for name in known])
 
 
 def _all_keys() -> set[str]:
-    sections = (Study, ModelSection, TaskSection, SpaceSection, ClipsSection, SearchSection, ClusterSection)
-    return {key for section in sections for key in section.model_fields}
+    return {key for section in _Section.__subclasses__() for key in section.model_fields}

@@ -5,9 +5,13 @@ from __future__ import annotations
 import json
 from typing import Any
 
+from analysis.figures import ConditionLine
 from analysis.report import ReportFacts, describe_point
 from analysis.table import Row
 from analysis.winners import Winner, find_winner, winning_points
+from orchestrator.estimate import outlook
+from orchestrator.layers import measured_values, module_places
+from orchestrator.ledger import Ledger
 from orchestrator.lock import is_locked
 from orchestrator.prepare import OpenStudy
 from trials.values import TrialState
@@ -32,15 +36,22 @@ def describe_winner(opened: OpenStudy, rows: dict[str, Row]) -> str:
     winner = find_winner(opened.points(), rows)
     if winner is None:
         return NO_WINNER
-    gain = winner.gain
+    gain, metric = winner.gain, winner.point.metric
+    judged = "on validation" if metric == "accuracy" else f"{metric} on validation"
     return "\n".join(
         [
-            f"winner    {describe_point(winner)}: {winner.score:.4f} on validation, best of {winner.considered} trials",
-            f"baseline  the untouched model, same shots: {winner.baseline_score:.4f} on validation",
+            f"winner    {describe_point(winner)}: {_score(winner.score, winner.spread)} {judged}, best of "
+            f"{winner.considered} trials",
+            f"baseline  the untouched model, same shots: "
+            f"{_score(winner.baseline_score, winner.baseline_spread)} {judged}",
             f"gain      {100 * gain.estimate:+.1f} points on {gain.split} ({_test_scores(winner)}95 % interval "
             f"{100 * gain.low:+.1f} to {100 * gain.high:+.1f}, p = {gain.p_value:.2g})",
         ]
     )
+
+
+def _score(score: float, spread: float | None) -> str:
+    return f"{score:.4f}" if spread is None else f"{score:.4f} ± {spread:.4f} over demonstration seeds"
 
 
 def _test_scores(winner: Winner) -> str:
@@ -74,7 +85,8 @@ def read_status(opened: OpenStudy) -> dict[str, Any]:
     running = is_locked(opened.folder)
     path = opened.folder / "status.json"
     live = json.loads(path.read_text(encoding="utf-8")) if running and path.is_file() else {}
-    left = len(needed) - len(states)
+    total = len(needed) if opened.space.settled else outlook(opened, Ledger(opened)).total
+    left = total - len(states)
     state = "interrupted" if left else "failed" if count[TrialState.FAILED] else "done"
     replicas = live.get("replicas", [])
     return {
@@ -83,7 +95,7 @@ def read_status(opened: OpenStudy) -> dict[str, Any]:
         "running": live.get("running", 0),
         "pruned": count[TrialState.PRUNED],
         "failed": count[TrialState.FAILED],
-        "total": len(needed),
+        "total": total,
         "trials_per_second": live.get("trials_per_second"),
         "seconds_left": live.get("seconds_left"),
         "replicas": replicas,
@@ -100,13 +112,44 @@ def report_facts(opened: OpenStudy, rows: dict[str, Row]) -> ReportFacts:
         f"{card.parameters_total / 1e6:,.1f} M parameters, {card.dtype}, fingerprint {card.fingerprint[:12]})",
         "task": f"{study.task.name} ({study.task.variant} variant, {sizes} rows, split seed {study.task.seed}, "
         f"fingerprint {opened.identity.task_fingerprint[:12]})",
-        "rows left out": f"{opened.identity.shared_texts}, whose text occurs more than once (they may be test rows)",
+        "rows left out": ", ".join(f"{count} of {split}" for split, count in opened.identity.dropped.items())
+        + ", whose text is in another split",
         "demonstration seeds": ", ".join(map(str, opened.space.demo_seeds)),
         "driver": study.search.driver,
         "microbatch": str(study.cluster.microbatch),
         "trials stored": str(len(rows)),
     }
+    if opened.space.rule is not None:
+        facts["layers"] = describe_layers(opened)
     if latest:
         versions = ", ".join(f"{name} {number}" for name, number in latest["versions"].items() if number)
         facts |= {"versions": versions, "last trial": latest["finished_at"].strftime("%Y-%m-%d %H:%M UTC")}
-    return ReportFacts(study=study.name, facts=facts)
+    return ReportFacts(study=study.name, facts=facts, conditions=condition_lines(opened))
+
+
+def describe_layers(opened: OpenStudy) -> str:
+    """Which layers the condition numbers chose, and by what rule."""
+    rule, combination = opened.space.rule, opened.study.search.module_condition
+    assert rule is not None, "only of studies that let condition numbers choose"
+    kept = f"the deepest of the {rule.count} layers" if rule.deepest else f"the {rule.count} layers"
+    named = ", ".join(f"{module} of layer {layer}" for layer, module in opened.space.sites())
+    return (
+        f"{named if opened.space.settled else 'not chosen yet'}: of each module {kept} with the largest condition "
+        f"number ({combination} over its matrices)"
+    )
+
+
+def condition_lines(opened: OpenStudy) -> list[ConditionLine]:
+    """Condition number of each module by layer, as far as ``spectrum.parquet`` has it, and what was chosen by it."""
+    space, card, conditions = opened.space, opened.identity.card, opened.spectrum.conditions()
+    sites = space.sites() if space.rule is not None and space.settled else []
+    return [
+        ConditionLine(
+            module=module,
+            values=space.rule.values(conditions, module)
+            if space.rule
+            else measured_values(module_places(card, module), conditions),
+            chosen=tuple(layer for layer, each in sites if each == module),
+        )
+        for module in space.modules
+    ]

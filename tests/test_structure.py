@@ -13,11 +13,11 @@ BELOW = {
     "analysis": {"trials"},
     "orchestrator": {"trials", "cluster", "analysis"},
 }
-ANALYSIS_MAY_USE = {"trials.values", "trials.errors", "trials.files", "trials.model_card"}
+ANALYSIS_MAY_USE = {"trials.values", "trials.errors", "trials.files", "trials.model_card", "trials.spectrum"}
 HOMES = {
     "ray": {"cluster/ray_pool.py"},
     "datasets": {"trials/rows.py"},
-    "pyarrow": {"analysis/table.py"},
+    "pyarrow": {"analysis/table.py", "analysis/spectrum.py"},
     "plotly": {"analysis/figures.py", "analysis/report.py"},
     "typer": {"orchestrator/cli.py"},
     "pydantic": {"orchestrator/study.py"},
@@ -61,6 +61,6 @@ def test_a_heavy_dependency_has_one_home(package: str) -> None:
 
 
 def test_values_and_errors_load_without_torch() -> None:
-    for module in ("values", "errors", "model_card", "files"):
+    for module in ("values", "errors", "model_card", "files", "spectrum"):
         names = {name.split(".")[0] for name in imports_of(ROOT / "trials" / f"{module}.py")}
         assert not names & {"torch", "transformers", "numpy"}

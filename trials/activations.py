@@ -22,7 +22,7 @@ class Budget:
     """Bytes that an engine may take besides its model.
 
     Attributes:
-        device_bytes: Captured activations on the model's device.
+        device_bytes: Captured activations on the model's devices.
         host_bytes: Captured activations in (pinned) host memory; 0 where the model's device is the host.
         trials_bytes: Weights and prefixes of the trials that run together, and as much again for SVD factors.
     """
@@ -32,20 +32,20 @@ class Budget:
     trials_bytes: int = 2**30
 
     @classmethod
-    def measure(cls, device: torch.device, asked: int | None = None, sharers: int = 1) -> Budget:
-        """Split what is free.
+    def measure(cls, *devices: torch.device, asked: int | None = None, sharers: int = 1) -> Budget:
+        """Split what is free; of several devices, on the fullest, where all that is captured may come to lie.
 
         Args:
-            device: The model's, which is already loaded there.
+            devices: The model's, which is already loaded there.
             asked: Bytes for captured activations in all; None for a share of what is free on device and host.
             sharers: Replicas that share this host's memory.
         """
         free = free_host_bytes() // sharers
         host = int(HOST_SHARE * free)
-        if device.type != "cuda":
+        if devices[0].type != "cuda":
             held = host if asked is None else asked
             return cls(device_bytes=held, host_bytes=0, trials_bytes=int(TRIALS_SHARE * free))
-        free = torch.cuda.mem_get_info(device)[0]
+        free = min(torch.cuda.mem_get_info(device)[0] for device in devices)
         room = int(DEVICE_SHARE * free)
         return cls(
             device_bytes=room if asked is None else min(asked, room),
@@ -85,13 +85,30 @@ def count_bytes(value: Any) -> int:
     return sum(sizes)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True)
 class _Held:
-    """A captured value, where it is, and what it was counted as."""
+    """A captured value, and what it was counted as.
+
+    Attributes:
+        value: As it was put, or with copies of its tensors in host memory.
+        size: Bytes.
+        homes: Of each copy in host memory, by its ``id``, the device that it came from; None on the device.
+    """
 
     value: Any
     size: int
-    on_host: bool
+    homes: dict[int, torch.device] | None
+
+    @property
+    def on_host(self) -> bool:
+        return self.homes is not None
+
+    def restored(self) -> Any:
+        """The value, each tensor on the device that it was put from."""
+        homes = self.homes
+        if homes is None:
+            return self.value
+        return map_tensors(self.value, lambda tensor: tensor.to(homes[id(tensor)], non_blocking=True))
 
 
 class ActivationStore:
@@ -101,12 +118,11 @@ class ActivationStore:
     drop each just before it is needed. What does not fit is not kept, and is computed again.
     """
 
-    def __init__(self, budget: Budget, device: torch.device) -> None:
+    def __init__(self, budget: Budget) -> None:
         """Start empty."""
         self._whole = budget
         self._limits = {False: budget.device_bytes, True: budget.host_bytes}  # by whether they are the host's
         self._used = {False: 0, True: 0}
-        self._device = device
         self._groups: OrderedDict[Hashable, dict[int, _Held]] = OrderedDict()
         self._in_use: Collection[Hashable] = ()
 
@@ -132,13 +148,8 @@ class ActivationStore:
         return number in self._groups.get(group, {})
 
     def get(self, group: Hashable, number: int) -> Any:
-        """A captured value, on the device; None if it was never put or had no room."""
-        if not self.holds(group, number):
-            return None
-        held = self._groups[group][number]
-        if not held.on_host:
-            return held.value
-        return map_tensors(held.value, lambda tensor: tensor.to(self._device, non_blocking=True))
+        """A captured value, on the device that it was put from; None if it was never put or had no room."""
+        return self._groups[group][number].restored() if self.holds(group, number) else None
 
     def put(self, group: Hashable, number: int, value: Any) -> None:
         """Keep a value where there is room for it."""
@@ -150,8 +161,7 @@ class ActivationStore:
             places = [on_host for on_host in (False, True) if self._make_room(size, on_host=on_host, pushing=True)]
         if places:
             on_host = places[0]
-            kept = map_tensors(value, _to_host) if on_host else value
-            self._groups.setdefault(group, {})[number] = _Held(value=kept, size=size, on_host=on_host)
+            self._groups.setdefault(group, {})[number] = _on_host(value, size) if on_host else _Held(value, size, None)
             self._used[on_host] += size
 
     def relieve(self) -> bool:
@@ -186,6 +196,18 @@ class ActivationStore:
                 self.drop(dropped.__contains__)
                 return True
         return False
+
+
+def _on_host(value: Any, size: int) -> _Held:
+    """Hold copies in host memory of all tensors of ``value``."""
+    homes: dict[int, torch.device] = {}
+
+    def copy(tensor: Tensor) -> Tensor:
+        held = _to_host(tensor)
+        homes[id(held)] = tensor.device
+        return held
+
+    return _Held(map_tensors(value, copy), size, homes)
 
 
 def _to_host(tensor: Tensor) -> Tensor:

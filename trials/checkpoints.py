@@ -39,6 +39,7 @@ IDENTIFYING_FILES = (
 )
 WEIGHTS, WEIGHT_INDEX = "model.safetensors", "model.safetensors.index.json"
 DTYPE_BYTES = {"float32": 4, "bfloat16": 2, "float16": 2}
+QUANTISED = ("quantization_config", "compression_config")  # keys of a config; the second is an older name
 FLOATING = ("F64", "F32", "F16", "BF16")
 
 Header = Mapping[str, Mapping[str, Any]]
@@ -50,9 +51,8 @@ def find_checkpoint(settings: ModelSettings, cache: Path) -> Path:
     Raises:
         ModelError: No such folder or hub name, no config, no weights, or pickled weights without ``allow_bin``.
     """
-    folder = _folder_of(settings)
-    if not (folder / "config.json").is_file():
-        raise ModelError(f"{folder} has no config.json; expected a folder that save_pretrained wrote.")
+    folder = _local_folder(settings) or _download(settings)
+    _check_config_file(folder)
     if weight_files(folder):
         return folder
     pickles = sorted(folder.glob("pytorch_model*.bin"))
@@ -66,15 +66,25 @@ def find_checkpoint(settings: ModelSettings, cache: Path) -> Path:
     return _converted(folder, pickles, cache)
 
 
+def find_config(settings: ModelSettings) -> Path:
+    """Resolve a model's name to a local folder with its config and tokenizer; no weights of a hub name are downloaded.
+
+    Raises:
+        ModelError: No such folder or hub name, no config, or a quantised model.
+    """
+    folder = _local_folder(settings) or _fetch(settings, *TEXT_FILES)
+    _check_config_file(folder)
+    _check_not_quantised(folder)
+    return folder
+
+
 def describe_checkpoint(folder: Path, dtype: str, cache: Path) -> ModelCard:
     """Read shapes from the config, check the weight files' headers, and hash the files for the fingerprint.
 
     Raises:
         ModelError: The model cannot be built or clipped, it is quantised, or a file is missing or damaged.
     """
-    config = _read_config(folder)
-    if "quantization_config" in config:
-        raise ModelError(f"{folder} is quantised; expected float weights. Use the checkpoint it was made from.")
+    _check_not_quantised(folder)
     _check_headers(folder)
     facts = model_facts(folder, cache)
     return ModelCard(
@@ -103,6 +113,22 @@ def weight_files(folder: Path) -> list[Path]:
     return files
 
 
+def _check_config_file(folder: Path) -> None:
+    if not (folder / "config.json").is_file():
+        raise ModelError(f"{folder} has no config.json; expected a folder that save_pretrained wrote.")
+
+
+def _check_not_quantised(folder: Path) -> None:
+    config = _read_config(folder)
+    quantised = next((config[key] for key in QUANTISED if config.get(key)), None)
+    if quantised is not None:
+        method = quantised.get("quant_method", "by a method that it does not name")
+        raise ModelError(
+            f"{folder} is quantised ({method}); expected float weights, whose singular values can be taken. "
+            f"Set model.path to the checkpoint that it was made from."
+        )
+
+
 def _read_config(folder: Path) -> dict[str, Any]:
     try:
         return dict(json.loads((folder / "config.json").read_text(encoding="utf-8")))
@@ -110,10 +136,13 @@ def _read_config(folder: Path) -> dict[str, Any]:
         raise ModelError(f"{folder / 'config.json'} is not JSON ({error}). Copy or download it again.") from error
 
 
-def _folder_of(settings: ModelSettings) -> Path:
-    if settings.path == EMBEDDED:
-        return EMBEDDED_FOLDER
-    folder = Path(settings.path).expanduser()
+def _local_folder(settings: ModelSettings) -> Path | None:
+    """The folder that a model's name stands for; None for a hub name.
+
+    Raises:
+        ModelError: It is neither.
+    """
+    folder = EMBEDDED_FOLDER if settings.path == EMBEDDED else Path(settings.path).expanduser()
     if folder.is_dir() and settings.revision is not None:
         raise ModelError(f"model.revision is {settings.revision!r}, but {folder} is a folder; remove the revision.")
     if folder.is_dir():
@@ -123,25 +152,31 @@ def _folder_of(settings: ModelSettings) -> Path:
             f"model.path is {settings.path!r}: no such folder; expected a folder with config.json, "
             f"a hub name such as EleutherAI/gpt-j-6b, or {EMBEDDED!r}."
         )
-    return _download(settings)
+    return None
 
 
 def _download(settings: ModelSettings) -> Path:
+    folder = _fetch(settings, *TEXT_FILES, "model*.safetensors")
+    if not any(folder.glob("*.safetensors")) and settings.allow_bin:
+        folder = _fetch(settings, *TEXT_FILES, "pytorch_model*.bin")
+    return folder
+
+
+def _fetch(settings: ModelSettings, *patterns: str) -> Path:
+    """Download the files of a hub name that match ``patterns``, or find them downloaded.
+
+    Raises:
+        ModelError: The hub does not give them.
+    """
     from huggingface_hub import snapshot_download
 
-    def fetch(*patterns: str) -> Path:
-        return Path(snapshot_download(settings.path, revision=settings.revision, allow_patterns=list(patterns)))
-
     try:
-        folder = fetch(*TEXT_FILES, "model*.safetensors")
-        if not any(folder.glob("*.safetensors")) and settings.allow_bin:
-            folder = fetch(*TEXT_FILES, "pytorch_model*.bin")
+        return Path(snapshot_download(settings.path, revision=settings.revision, allow_patterns=list(patterns)))
     except (OSError, ValueError) as error:  # huggingface_hub's errors derive from these
         raise ModelError(
             f"model.path is {settings.path!r}: no such folder, and the hub did not give it ({error}). "
             f"Give a local folder, or check the name, the network and HF_HUB_OFFLINE."
         ) from error
-    return folder
 
 
 def _check_headers(folder: Path) -> None:

@@ -37,11 +37,10 @@ def edit_weights(
             if (matrix.rows, matrix.cols) != (shape.rows, shape.cols):
                 continue
             original = model.get_parameter(matrix.parameter).detach()
-            expert = "" if matrix.expert is None else f" expert {matrix.expert}"
-            name = f"layer {layer} {role} ({matrix.parameter}{expert})"
             if matrix.parameter not in edited:
                 edited[matrix.parameter] = original.clone()
-            matrix.write(edited[matrix.parameter], factors.get(matrix.read(original), name).low_rank(rank))
+            factored = factors.get(matrix.read(original), matrix.name_at(layer, role))
+            matrix.write(edited[matrix.parameter], factored.low_rank(rank))
     return edited
 
 

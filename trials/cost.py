@@ -6,7 +6,7 @@ mixtures and the product that forms the clipped weights are not.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
 from trials.microbatches import Microbatch, plan_microbatches
@@ -41,9 +41,13 @@ class Extent:
 
 def measure_extents(prompts: Prompts, microbatch: int) -> tuple[Extent, ...]:
     """The prefix, where there is one, and every microbatch of a split."""
-    before = len(prompts.prefix)
+    return extents_of(len(prompts.prefix), plan_microbatches(prompts, microbatch))
+
+
+def extents_of(before: int, batches: Iterable[Microbatch]) -> tuple[Extent, ...]:
+    """The same of microbatches that are planned already, after a prefix of so many tokens."""
     prefix = (Extent(sequences=1, tokens=before, before=0),) if before else ()
-    return prefix + tuple(_extent(batch, before) for batch in plan_microbatches(prompts, microbatch))
+    return prefix + tuple(_extent(batch, before) for batch in batches)
 
 
 def _extent(batch: Microbatch, before: int) -> Extent:

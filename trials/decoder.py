@@ -11,6 +11,8 @@ import inspect
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
+from functools import partial
+from itertools import groupby
 from typing import Any
 
 import torch
@@ -21,6 +23,7 @@ from trials.activations import map_tensors
 from trials.key_values import KeysReady, KeyValues, Mode
 from trials.matrices import Layout
 from trials.patches import head_rows, replaced
+from trials.placement import device_of
 from trials.values import ATTENTION, MLP, MLP_ROLES
 
 Arguments = dict[str, Any]
@@ -50,7 +53,7 @@ class Opened:
 
 def take(hidden: Tensor, positions: Tensor) -> Tensor:
     """Rows of ``hidden`` ``(batch, tokens, width)`` at ``positions`` ``(batch, n)``: shape ``(batch, n, width)``."""
-    return hidden[torch.arange(len(hidden), device=hidden.device)[:, None], positions]
+    return hidden[torch.arange(len(hidden), device=hidden.device)[:, None], positions.to(hidden.device)]
 
 
 class Decoder:
@@ -76,6 +79,7 @@ class Decoder:
         self._list_name = layout.blocks.rpartition(".")[2]
         self._blocks: list[nn.Module] = list(model.get_submodule(layout.blocks))
         self.n_layers = len(self._blocks)
+        self._devices = [device_of(block) for block in self._blocks]
         self.keys = KeyValues(self.n_layers)
         self._signature = inspect.signature(type(self._blocks[0]).forward)
         self._first_alone = nn.ModuleList(self._blocks[:1])
@@ -119,7 +123,7 @@ class Decoder:
             try:
                 self._model(ids, past_key_values=self.keys, attention_mask=mask, use_cache=True, logits_to_keep=1)
             except _Stop:
-                return Opened(hidden=first[0], arguments=arguments)
+                return Opened(hidden=first[0], arguments=self._placed(arguments))
         raise NotUnderstood(f"its forward calls {len(arguments)} of its {self.n_layers} blocks")
 
     def block(
@@ -201,6 +205,15 @@ class Decoder:
             ids = torch.zeros(len(hidden), 1, dtype=torch.long, device=self._model.device)
             logits: Tensor = self._model(ids, use_cache=False).logits
         return logits[:, 0]
+
+    def _placed(self, arguments: list[Arguments]) -> list[Arguments]:
+        """Arguments on their blocks' devices; what blocks on one device have in common is copied once."""
+        if len(set(self._devices)) == 1:
+            return arguments
+        placed: list[Arguments] = []
+        for device, layers in groupby(range(self.n_layers), key=self._devices.__getitem__):
+            placed += map_tensors([arguments[layer] for layer in layers], partial(_to, device=device))
+        return placed
 
     def _answer(self, hidden: Tensor) -> Any:
         """A hidden state in the form in which this model's blocks return it."""
@@ -295,7 +308,8 @@ class Decoder:
         with torch.enable_grad(), ExitStack() as stack:
             hidden = probe.hidden.clone()
             if self._parts[other][layer] is not None:
-                stack.enter_context(self._given(other, layer, torch.zeros_like(hidden).requires_grad_()))
+                zeros = torch.zeros_like(hidden, device=self._devices[layer]).requires_grad_()
+                stack.enter_context(self._given(other, layer, zeros))
             else:
                 for module in _owners(self._model, layout, layer, MLP_ROLES):
                     stack.enter_context(replaced(module, _unexpected))
@@ -322,18 +336,23 @@ def trim(arguments: Arguments, positions: Tensor, width: int) -> Arguments:
         raise NotUnderstood("its attention has no mask to cut rows from")
 
     def cut(tensor: Tensor) -> Tensor:
+        chosen = positions.to(tensor.device)
         if tensor.ndim == 4 and tensor.shape[2] == width:  # a mask, (batch, heads, tokens, keys)
-            index = positions[:, None, :, None].expand(-1, tensor.shape[1], -1, tensor.shape[3])
-            return tensor.expand(len(positions), -1, -1, -1).gather(2, index)
+            index = chosen[:, None, :, None].expand(-1, tensor.shape[1], -1, tensor.shape[3])
+            return tensor.expand(len(chosen), -1, -1, -1).gather(2, index)
         if tensor.ndim == 3 and tensor.shape[1] == width:  # cosines and sines, (batch, tokens, head size)
-            return take(tensor.expand(len(positions), -1, -1), positions)
+            return take(tensor.expand(len(chosen), -1, -1), chosen)
         if tensor.ndim == 2 and tensor.shape[1] == width:  # position ids
-            return tensor.expand(len(positions), -1).gather(1, positions)
+            return tensor.expand(len(chosen), -1).gather(1, chosen)
         if tensor.ndim >= 3 and tensor.shape[-2] == 1:  # a bias of the keys alone, the same for all tokens
             return tensor
         raise NotUnderstood(f"a block is called with a tensor of shape {tuple(tensor.shape)}")
 
     return {name: map_tensors(value, cut) for name, value in arguments.items()}
+
+
+def _to(tensor: Tensor, device: torch.device) -> Tensor:
+    return tensor.to(device)
 
 
 def _own_queries(model: nn.Module, layout: Layout, layer: int) -> tuple[nn.Module, int] | None:

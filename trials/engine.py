@@ -32,6 +32,7 @@ from trials.memory import is_out_of_memory
 from trials.model_card import ModelCard
 from trials.passes import Downstream, Passes
 from trials.patches import fused_activations
+from trials.placement import devices_of
 from trials.probing import stretch_limit, try_decoder
 from trials.prompts import Prompts
 from trials.readings import Readings
@@ -40,6 +41,7 @@ from trials.values import Clip
 log = logging.getLogger(__name__)
 SUB_LAYER, BLOCKS, FULL_PROMPTS = "sub-layer", "blocks", "full-prompts"
 PROMPTS_KEPT = 4
+LOGITS_AT_ONCE = 2**26  # where every position's logits are averaged
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -87,7 +89,7 @@ class Engine:
         factors: FactorCache,
         budget: Budget | None = None,
     ) -> None:
-        """Take a model in evaluation mode, on its device, and try how it can be run.
+        """Take a model in evaluation mode, on its device or spread over several, and try how it can be run.
 
         Args:
             model: Loaded; it is never changed but for the length of a call.
@@ -103,8 +105,8 @@ class Engine:
         self._card = card
         self.factors = factors
         self._device = model.device
-        self._budget = budget or Budget.measure(self._device)
-        self._store = ActivationStore(self._budget, self._device)
+        self._budget = budget or Budget.measure(*devices_of(model))
+        self._store = ActivationStore(self._budget)
         self._passes: OrderedDict[tuple[int, int], tuple[Prompts, Passes]] = OrderedDict()
         self._fitting: dict[int, tuple[Prompts, int]] = {}  # microbatches that fit where the one asked for did not
         self._swept: set[tuple[int, str | None]] = set()
@@ -247,8 +249,15 @@ class Engine:
         return Downstream(start=start, reuse=reuse, weights=weights, keys=keys)
 
     def _head(self, answers: Tensor, readings: Readings) -> Tensor:
+        """Logits of the answers; their means at once where means are read, a few positions at a time."""
         assert self._decoder is not None
-        return self._decoder.head(answers.flatten(0, 1), readings.tokens)
+        hidden = answers.flatten(0, 1)
+        if not readings.averages:
+            return self._decoder.head(hidden, readings.tokens)
+        positions = max(1, LOGITS_AT_ONCE // self._card.vocabulary_size)
+        parts = torch.split(hidden, positions)
+        means = [self._decoder.head(part, None).float().mean(dim=-1, keepdim=True) for part in parts]
+        return torch.cat(means)
 
     def _finish(self, passes: Passes, prompts: Prompts, each: _Running, size: int) -> LabelScores | EvaluationError:
         return self._judge(
@@ -338,5 +347,5 @@ class Engine:
         """Whether rotary positions scale with the length of some prompt, so that no two prompts share a prefix."""
         if self._stretch_limit is None:
             return False
-        longest = max(len(tokens) for query in prompts.queries for tokens in query.sequences)
+        longest = max(len(tokens) for query in prompts.queries for tokens in prompts.sequences(query))
         return len(prompts.prefix) + longest > self._stretch_limit

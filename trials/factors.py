@@ -85,9 +85,7 @@ class FactorCache:
         Raises:
             EvaluationError: The weights are not finite, or have no finite SVD.
         """
-        if name not in self._fingerprints:
-            self._fingerprints[name] = _hash(weight)
-        fingerprint = self._fingerprints[name]
+        fingerprint = self._fingerprint(weight, name)
         factors = self._kept.pop(fingerprint, None)
         if factors is None:
             factors = self._read_or_compute(weight, name, fingerprint)
@@ -96,8 +94,34 @@ class FactorCache:
             del self._kept[next(iter(self._kept))]
         return factors
 
+    def singular_values(self, weight: Tensor, name: str) -> Tensor:
+        """All singular values of ``weight``, largest first: those of its factors where they are kept, else computed.
+
+        Args:
+            weight: As for ``get``.
+            name: As for ``get``.
+
+        Returns:
+            Shape ``(min(rows, cols),)``, float32. Of equal weights, factors and values computed alone may differ in
+            their last bits.
+
+        Raises:
+            EvaluationError: As for ``get``.
+        """
+        fingerprint = self._fingerprint(weight, name)
+        factors = self._kept.get(fingerprint) or _read(self._path(fingerprint), fingerprint, weight, name)
+        return compute_singular_values(weight, name) if factors is None else factors.s
+
+    def _fingerprint(self, weight: Tensor, name: str) -> str:
+        if name not in self._fingerprints:
+            self._fingerprints[name] = _hash(weight)
+        return self._fingerprints[name]
+
+    def _path(self, fingerprint: str) -> Path:
+        return self._folder / fingerprint[:2] / f"{fingerprint}.safetensors"
+
     def _read_or_compute(self, weight: Tensor, name: str, fingerprint: str) -> Factors:
-        path = self._folder / fingerprint[:2] / f"{fingerprint}.safetensors"
+        path = self._path(fingerprint)
         factors = _read(path, fingerprint, weight, name)
         if factors is not None:
             return factors
@@ -137,23 +161,69 @@ def compute_factors(weight: Tensor, name: str) -> Factors:
     Raises:
         EvaluationError: The weights are not finite, or have no finite SVD.
     """
+    weight = _finite(weight, name)
+    factors = _svd(weight.float())
+    if factors is None:
+        _warn_of_retry(name)
+        factors = _svd(weight.double(), driver=_slowest_driver(weight))
+    if factors is None:
+        raise _no_svd(weight, name)
+    return factors
+
+
+def compute_singular_values(weight: Tensor, name: str) -> Tensor:
+    """Singular values alone, by ``torch.linalg.svdvals`` in float32, or in float64 if that does not converge.
+
+    Returns:
+        Shape ``(min(rows, cols),)``, float32, largest first, none negative.
+
+    Raises:
+        EvaluationError: The weights are not finite, or have no finite SVD.
+    """
+    weight = _finite(weight, name)
+    values = _svdvals(weight.float())
+    if values is None:
+        _warn_of_retry(name)
+        values = _svdvals(weight.double(), driver=_slowest_driver(weight))
+    if values is None:
+        raise _no_svd(weight, name)
+    return values
+
+
+def _finite(weight: Tensor, name: str) -> Tensor:
+    """The weights without their gradient; refused unless finite."""
     weight = weight.detach()
     if n_bad := int((~torch.isfinite(weight)).sum()):
         raise EvaluationError(
             f"{name} has {n_bad} weights of {weight.numel()} that are not finite; expected finite numbers only. "
             f"Set model.dtype: float32, or fetch the checkpoint again."
         )
-    factors = _svd(weight.float())
-    if factors is None:
-        log.warning("the SVD of %s does not converge in float32; it is computed in float64", name)
-        # torch's documentation calls gesvd the slowest and most precise of the CUDA drivers; the CPU has no choice.
-        factors = _svd(weight.double(), driver="gesvd" if weight.is_cuda else None)
-    if factors is None:
-        raise EvaluationError(
-            f"the SVD of {name} converges neither in float32 nor in float64; expected finite factors. Fetch the "
-            f"checkpoint again if its largest weight ({float(weight.abs().max()):g}) is wrong, or clip other matrices."
-        )
-    return factors
+    return weight
+
+
+def _warn_of_retry(name: str) -> None:
+    log.warning("the SVD of %s does not converge in float32; it is computed in float64", name)
+
+
+def _slowest_driver(weight: Tensor) -> str | None:
+    """What torch's documentation calls the slowest and most precise of the CUDA drivers; the CPU has no choice."""
+    return "gesvd" if weight.is_cuda else None
+
+
+def _no_svd(weight: Tensor, name: str) -> EvaluationError:
+    return EvaluationError(
+        f"the SVD of {name} converges neither in float32 nor in float64; expected finite factors. Fetch the "
+        f"checkpoint again if its largest weight ({float(weight.abs().max()):g}) is wrong, or clip other matrices."
+    )
+
+
+def _svdvals(weight: Tensor, driver: str | None = None) -> Tensor | None:
+    """Singular values, rounded to float32; None if they do not converge to finite numbers."""
+    try:
+        values = torch.linalg.svdvals(weight, driver=driver).float()
+    except torch.linalg.LinAlgError:  # type: ignore[attr-defined]
+        return None
+    return values.clamp_min(0) if bool(torch.isfinite(values).all()) else None
 
 
 def _svd(weight: Tensor, driver: str | None = None) -> Factors | None:

@@ -23,9 +23,7 @@ def score_full_prompts(model: PreTrainedModel, prompts: Prompts, size: int) -> T
     Returns:
         Shape ``(queries, labels)``, float32, on the model's device.
     """
-    whole = Prompts(
-        prefix=(), queries=tuple(replace(query, tokens=prompts.prefix + query.tokens) for query in prompts.queries)
-    )
+    whole = _whole(prompts)
     scores = torch.zeros(len(whole.queries), len(whole.queries[0].labels), device=model.device)
     for batch in plan_microbatches(whole, size):
         readings = plan_readings(batch, model.device)
@@ -51,17 +49,24 @@ def score_alone(model: PreTrainedModel, prompts: Prompts) -> Tensor:
         Shape ``(queries, labels)``, float32, on the model's device.
     """
     short = torch.tensor([[1]], device=model.device)
-    scores = torch.zeros(len(prompts.queries), len(prompts.queries[0].labels), device=model.device)
-    for number, query in enumerate(prompts.queries):
-        alike = len(query.sequences) == 1
-        for column, label in enumerate(query.labels):
-            if column == 0 or not alike:
-                model(short)
-                ids = torch.tensor([[*prompts.prefix, *query.tokens, *label[:-1]]], device=model.device)
-                logprobs = model(ids).logits[0, -len(label) :].float().log_softmax(dim=-1)
-            scores[number, column] = logprobs[torch.arange(len(label)), torch.tensor(label)].sum()
+    whole = _whole(prompts)
+    scores = torch.zeros(len(whole.queries), len(whole.queries[0].labels), device=model.device)
+    for batch in plan_microbatches(whole, 1):
+        values: list[Tensor] = []
+        for sequence in batch.sequences:
+            model(short)
+            logits = model(torch.tensor([sequence], device=model.device)).logits[0].float()
+            values.append(logits.mean(dim=-1, keepdim=True) if batch.averages else logits.log_softmax(dim=-1))
+        for read in batch.reads:
+            scores[read.query, read.label] += read.weight * values[read.sequence][read.position, read.token or 0]
     model(short)
     return scores
+
+
+def _whole(prompts: Prompts) -> Prompts:
+    """The same prompts with nothing shared."""
+    queries = tuple(replace(query, tokens=prompts.prefix + query.tokens) for query in prompts.queries)
+    return replace(prompts, prefix=(), queries=queries)
 
 
 def explain_not_finite(model: PreTrainedModel, blocks: Sequence[nn.Module], prompts: Prompts, query: int) -> str:

@@ -68,7 +68,7 @@ class KeyValues(Cache):  # type: ignore[misc]  # the same
         self.length = 0
         self.mode = Mode.EXTEND
         self.seen: Pair | None = None
-        self._scratch: dict[int, Tensor] = {}
+        self._scratch: dict[tuple[int, torch.device], Tensor] = {}
         super().__init__(layers=[_Layer(self) for _ in range(n_layers)])
 
     def hold(self, prefix: Sequence[Pair | None], length: int) -> None:
@@ -93,9 +93,10 @@ class KeyValues(Cache):  # type: ignore[misc]  # the same
         batch, heads, tokens, size = new.shape
         before = stored.shape[-2]
         count = batch * heads * (before + tokens) * size
-        scratch = self._scratch.get(which)
-        if scratch is None or scratch.numel() < count or (scratch.dtype, scratch.device) != (new.dtype, new.device):
-            scratch = self._scratch[which] = torch.empty(count, dtype=new.dtype, device=new.device)
+        key = which, new.device
+        scratch = self._scratch.get(key)
+        if scratch is None or scratch.numel() < count or scratch.dtype != new.dtype:
+            scratch = self._scratch[key] = torch.empty(count, dtype=new.dtype, device=new.device)
         whole = scratch[:count].view(batch, heads, before + tokens, size)
         whole[:, :, :before] = stored
         whole[:, :, before:] = new

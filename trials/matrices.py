@@ -21,7 +21,7 @@ NAMINGS: tuple[dict[str, tuple[str, ...]], ...] = (
     {"q_proj": ("q",), "k_proj": ("k",), "v_proj": ("v",), "o_proj": ("o",)},
     {"q_proj": ("q",), "k_proj": ("k",), "v_proj": ("v",), "out_proj": ("o",)},
     {"q_proj": ("q",), "k_proj": ("k",), "v_proj": ("v",), "dense": ("o",)},
-    {"qkv_proj": QKV, "o_proj": ("o",)},
+    {"qkv_proj": QKV, "o_proj": ("o",)},  # with out_proj it is CodeGen's, in an order that no rule here knows: refused
     {"query_key_value": QKV, "dense": ("o",)},
     {"c_attn": QKV, "c_proj": ("o",)},
     {"Wqkv": QKV, "out_proj": ("o",)},
@@ -61,6 +61,11 @@ class Matrix:
     groups: int = 1
     start: int = 0
     stop: int
+
+    def name_at(self, layer: int, role: str) -> str:
+        """What messages call it: ``layer 3 fc_in (transformer.h.3.mlp.fc_in.weight)``, with its expert if any."""
+        expert = "" if self.expert is None else f" expert {self.expert}"
+        return f"layer {layer} {role} ({self.parameter}{expert})"
 
     def read(self, stored: Tensor) -> Tensor:
         """The matrix out of its parameter's tensor: shape ``(rows, cols)``; a view of ``stored`` where one can be."""
@@ -126,7 +131,7 @@ def find_layout(model: nn.Module) -> Layout:
         f"{_cannot(config)}: expected a module list of num_hidden_layers ({count}) blocks with attention matrices, "
         f"such as q_proj, k_proj, v_proj and o_proj, and feed-forward matrices, such as fc_in and fc_out; found "
         f"{', '.join(f'{path} ({length})' for path, length in seen.items()) or 'no module list'}"
-        f"{' with ' + ', '.join(inside) if inside else ''}."
+        f"{' with ' + ', '.join(inside) if inside else ''}. Choose a model whose weights are so named."
     )
 
 

@@ -7,20 +7,25 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
 
-from trials.prompts import Prompts, Tokens
+from trials.definitions import Scoring
+from trials.prompts import Prompts, Query, Tokens
 
 MICROBATCHES_PER_CHUNK = 8
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Read:
-    """One log-probability to read: of ``token`` at ``position`` of a sequence, for a label of a query."""
+    """What a label of a query gets from one position of a sequence, times ``weight``.
+
+    The log-probability of ``token``; of no token the mean of all logits.
+    """
 
     query: int
     label: int
     sequence: int
     position: int
-    token: int
+    token: int | None
+    weight: float
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -29,7 +34,7 @@ class Microbatch:
 
     Attributes:
         sequences: Token ids after the shared prefix.
-        reads: Every log-probability that the scores are summed from.
+        reads: All that the scores are summed from.
     """
 
     sequences: tuple[Tokens, ...]
@@ -57,7 +62,13 @@ class Microbatch:
     def tokens(self) -> tuple[int, ...] | None:
         """Ids whose logits are enough: those of the labels, where each is one token; None for the whole vocabulary."""
         counted = Counter((read.query, read.label) for read in self.reads)
-        return tuple(sorted({read.token for read in self.reads})) if max(counted.values()) == 1 else None
+        tokens = {read.token for read in self.reads if read.token is not None}
+        return tuple(sorted(tokens)) if tokens and max(counted.values()) == 1 else None
+
+    @property
+    def averages(self) -> bool:
+        """Whether means of all logits are read."""
+        return self.reads[0].token is None
 
     @property
     def width(self) -> int:
@@ -84,17 +95,23 @@ def _gather(prompts: Prompts, numbers: list[int]) -> Microbatch:
     reads: list[Read] = []
     for number in numbers:
         query = prompts.queries[number]
-        shared = len(query.sequences) == 1
-        for label, tokens in enumerate(query.labels):
+        needed = prompts.sequences(query)
+        for label in range(len(query.labels)):
+            sequence = len(sequences) + (0 if len(needed) == 1 else label)
             reads += [
-                Read(
-                    query=number,
-                    label=label,
-                    sequence=len(sequences) + (0 if shared else label),
-                    position=len(query.tokens) - 1 + offset,
-                    token=token,
-                )
-                for offset, token in enumerate(tokens)
+                Read(query=number, label=label, sequence=sequence, position=position, token=token, weight=weight)
+                for position, token, weight in _needs(prompts, query, label)
             ]
-        sequences += query.sequences
+        sequences += needed
     return Microbatch(sequences=tuple(sequences), reads=tuple(reads))
+
+
+def _needs(prompts: Prompts, query: Query, label: int) -> Iterator[tuple[int, int | None, float]]:
+    """Positions that a label is scored at, the token read there and how much it counts."""
+    tokens = query.labels[label]
+    if prompts.scoring is Scoring.MEAN_LOGIT:
+        length = len(query.tokens) + len(tokens)
+        yield from ((position, None, 1 / length) for position in range(length))
+        return
+    weight = 1 / len(tokens) if prompts.scoring is Scoring.MEAN_LOGLIKELIHOOD else 1.0
+    yield from ((len(query.tokens) - 1 + offset, token, weight) for offset, token in enumerate(tokens))

@@ -12,6 +12,7 @@ from transformers import __version__ as transformers_version
 from transformers.utils import logging as transformers_logging
 
 from trials.errors import ModelError
+from trials.placement import spread
 
 # a config that does not fit fails wherever the architecture first uses it
 CONFIG_ERRORS = (
@@ -64,16 +65,17 @@ def empty_model(folder: Path) -> PreTrainedModel:
     return model
 
 
-def load_model(folder: Path, dtype: str, device: str) -> PreTrainedModel:
+def load_model(folder: Path, dtype: str, *devices: str) -> PreTrainedModel:
     """Load a causal language model for inference.
 
     Args:
         folder: Holds config.json and safetensors weights.
         dtype: ``"float32"``, ``"bfloat16"`` or ``"float16"``; weights are converted to it.
-        device: A torch device.
+        devices: Torch devices: one, or several that the blocks are spread over; the first holds all else as well.
 
     Raises:
-        ModelError: It does not load, or lacks weights that the architecture has, which would be random.
+        ModelError: It does not load, lacks weights that the architecture has, which would be random, or cannot be
+            spread.
     """
     try:
         model, report = AutoModelForCausalLM.from_pretrained(
@@ -84,5 +86,9 @@ def load_model(folder: Path, dtype: str, device: str) -> PreTrainedModel:
     if report["missing_keys"]:
         missing = ", ".join(sorted(report["missing_keys"])[:3])
         raise ModelError(f"{folder} lacks {len(report['missing_keys'])} weights, {missing} among them.")
-    loaded: PreTrainedModel = model.to(device).eval().requires_grad_(False)
+    loaded: PreTrainedModel = model.eval().requires_grad_(False)
+    if len(devices) > 1:
+        spread(loaded, [torch.device(device) for device in devices])
+    else:
+        loaded.to(*devices)
     return loaded

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from trials.activations import ActivationStore
-from trials.cost import measure_extents
+from trials.cost import extents_of
 from trials.decoder import Arguments, Decoder, NotUnderstood, take, trim
 from trials.key_values import Pair
 from trials.microbatches import plan_microbatches
@@ -121,7 +121,7 @@ class Passes:
         self._of_prefix: dict[Place, Tensor] = {}  # one sequence for each place; not in the store, as its keys are not
         self._visited: set[int] = set()
         self.microbatches = tuple(plan_microbatches(prompts, size))
-        self.extents = measure_extents(prompts, size)
+        self.extents = extents_of(len(prompts.prefix), self.microbatches)
         self.readings = tuple(plan_readings(batch, device) for batch in self.microbatches)
         self.keys: tuple[Pair | None, ...] = (None,) * decoder.n_layers
 

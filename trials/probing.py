@@ -55,7 +55,7 @@ def _compare(model: PreTrainedModel, decoder: Decoder, labels: tuple[tuple[int, 
     room = min(limit for limit in limits if limit) - len(PREFIX) - 1
     tokens = (*QUERIES, tuple(number % 8 for number in range(room)))
     prompts = Prompts(prefix=PREFIX, queries=tuple(Query(tokens=each, labels=labels, gold=0) for each in tokens))
-    nothing_kept = ActivationStore(Budget(device_bytes=0, host_bytes=0), model.device)
+    nothing_kept = ActivationStore(Budget(device_bytes=0, host_bytes=0))
     passes = Passes(decoder, nothing_kept, prompts, len(tokens), model.device)
     passes.sweep(frozenset())
     wanted = passes.needs(decoder.n_layers, None)

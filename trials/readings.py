@@ -21,6 +21,8 @@ class Readings:
         rows: For each reading, its row among the ``sequences * n`` answers.
         tokens: Ids whose logits are computed; None for the whole vocabulary.
         columns: For each reading, its column among those logits.
+        weights: How much each reading counts, shape ``(readings,)``, float32.
+        averages: Whether each reading is the mean of all logits instead.
         where: Query and label that each reading counts for.
     """
 
@@ -28,6 +30,8 @@ class Readings:
     rows: Tensor
     tokens: Tensor | None
     columns: Tensor
+    weights: Tensor
+    averages: bool
     where: tuple[Tensor, Tensor]
 
     def add_to(self, scores: Tensor, logits: Tensor) -> None:
@@ -36,19 +40,23 @@ class Readings:
         Args:
             scores: Shape ``(queries, labels)``, float32.
             logits: Shape ``(sequences * n, tokens)``. Over the whole vocabulary they are normalised to
-                log-probabilities; those of single-token labels are compared as they are.
+                log-probabilities; those of single-token labels are compared as they are, and so are means.
         """
         values = logits.float()
-        if self.tokens is None:
+        if self.averages:
+            values = values.mean(dim=-1, keepdim=True)
+        elif self.tokens is None:
             values = values.log_softmax(dim=-1)
-        scores.index_put_(self.where, values[self.rows, self.columns], accumulate=True)
+        scores.index_put_(self.where, values[self.rows, self.columns] * self.weights, accumulate=True)
 
 
 def plan_readings(batch: Microbatch, device: torch.device) -> Readings:
     """Where a microbatch's log-probabilities are read from; labels of one token each need no whole vocabulary."""
     positions = [each + each[-1:] * (batch.n_answers - len(each)) for each in batch.answers]
-    columns = [batch.tokens.index(read.token) if batch.tokens else read.token for read in batch.reads]
-    rows = [read.sequence * batch.n_answers + batch.answers[read.sequence].index(read.position) for read in batch.reads]
+    column = {token: number for number, token in enumerate(batch.tokens or ())}
+    columns = [0 if read.token is None else column.get(read.token, read.token) for read in batch.reads]
+    place = [{position: number for number, position in enumerate(each)} for each in batch.answers]
+    rows = [read.sequence * batch.n_answers + place[read.sequence][read.position] for read in batch.reads]
 
     def indices(values: Sequence[object]) -> Tensor:
         return torch.tensor(values, dtype=torch.long, device=device)
@@ -58,6 +66,8 @@ def plan_readings(batch: Microbatch, device: torch.device) -> Readings:
         rows=indices(rows),
         tokens=None if batch.tokens is None else indices(batch.tokens),
         columns=indices(columns),
+        weights=torch.tensor([read.weight for read in batch.reads], dtype=torch.float32, device=device),
+        averages=batch.averages,
         where=(indices([read.query for read in batch.reads]), indices([read.label for read in batch.reads])),
     )
 

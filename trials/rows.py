@@ -6,19 +6,18 @@ from pathlib import Path
 from typing import Any
 
 from trials.checkpoints import HUB_NAME
+from trials.definitions import Row, Source
 from trials.errors import TaskError
 
 FORMATS = {".jsonl": "json", ".json": "json", ".csv": "csv", ".parquet": "parquet"}
 
-Row = dict[str, Any]
 
-
-def read_rows(source: str, config: str | None, split: str, cache: Path) -> list[Row]:
+def read_rows(source: Source, split: str, cache: Path) -> list[Row]:
     """Read all rows of one split.
 
     Args:
-        source: A folder with ``<split>.jsonl`` (or .json, .csv, .parquet, or parquet shards), or a hub name.
-        config: Configuration of a hub dataset, e.g. ``"sst2"`` of ``nyu-mll/glue``; ignored for a folder.
+        source: A folder with ``<split>.jsonl`` (or .json, .csv, .parquet, or parquet shards), or a hub dataset; a
+            folder has no configuration or revision.
         split: Name of the split, as the source spells it.
         cache: Where datasets keeps its Arrow files.
 
@@ -28,23 +27,33 @@ def read_rows(source: str, config: str | None, split: str, cache: Path) -> list[
     import datasets
 
     datasets.disable_progress_bars()
-    folder = Path(source).expanduser()
-    arrow = str(cache / "datasets")
+    folder = Path(source.path).expanduser()
+    name, wanted = source.path, split
     if folder.is_dir():
         files = _split_files(folder, split)
         request: dict[str, Any] = {"path": FORMATS[files[0].suffix], "data_files": [str(path) for path in files]}
-        split = "train"
-    elif HUB_NAME.fullmatch(source):
-        request = {"path": source, "name": config}
+        wanted = "train"
+    elif HUB_NAME.fullmatch(name):
+        request = {"path": name, "name": source.config, "revision": source.revision}
     else:
-        raise TaskError(f"task.path is {source!r}: no such folder; expected a folder of data files or a hub name.")
+        raise TaskError(f"task.path is {name!r}: no such folder; expected a folder of data files or a hub name.")
     try:
-        return [dict(row) for row in datasets.load_dataset(**request, split=split, cache_dir=arrow)]
-    except (OSError, ValueError, datasets.exceptions.DatasetsError) as error:
+        loaded = datasets.load_dataset(**request, split=wanted, cache_dir=str(cache / "datasets"))
+        rows: list[Row] = loaded.to_list()
+    except (OSError, ValueError, RuntimeError, datasets.exceptions.DatasetsError) as error:
         raise TaskError(
-            f"rows of {source!r}, split {split!r}, cannot be read: {error}. "
+            f"rows of {name!r}, split {split!r}, cannot be read: {error}. "
             f"Set task.path to a folder with {split}.jsonl, or check the network and HF_HUB_OFFLINE."
         ) from error
+    return rows
+
+
+def shuffled_order(count: int, seed: int) -> list[int]:
+    """The order in which ``datasets``' own ``shuffle(seed)`` puts so many rows."""
+    import datasets
+
+    numbered = datasets.Dataset.from_dict({"number": range(count)})
+    return list(numbered.shuffle(seed=seed, keep_in_memory=True)[:]["number"])
 
 
 def _split_files(folder: Path, split: str) -> list[Path]:

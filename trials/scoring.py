@@ -12,24 +12,32 @@ from trials.values import Scores
 CALIBRATION_BINS = 10
 
 
-def score_labels(log_likelihoods: NDArray[np.float32], gold: Sequence[int]) -> tuple[tuple[bool, ...], Scores]:
-    """Judge predictions; an exact tie goes to the first label.
+def score_labels(
+    log_likelihoods: NDArray[np.float32], gold: Sequence[int], *, strict: bool = False
+) -> tuple[tuple[bool, ...], Scores]:
+    """Judge predictions.
 
     Args:
         log_likelihoods: Shape ``(examples, labels)``, natural log, finite.
         gold: Index of the right label of each example.
+        strict: Whether the right label must score higher than every other; else an exact tie goes to the first label.
 
     Returns:
         Right or wrong for each example, and the metrics.
     """
     answers = np.asarray(gold)
+    rows = np.arange(len(answers))
     predicted = log_likelihoods.argmax(axis=1)
+    if strict:
+        others = log_likelihoods.copy()
+        others[rows, answers] = -np.inf
+        predicted = np.where(log_likelihoods[rows, answers] > others.max(axis=1), answers, others.argmax(axis=1))
     right = predicted == answers
     logprobs = _renormalise(log_likelihoods)
     scores = Scores(
         accuracy=float(right.mean()),
         macro_f1=_macro_f1(predicted, answers, log_likelihoods.shape[1]),
-        gold_logprob=float(logprobs[np.arange(len(answers)), answers].mean()),
+        gold_logprob=float(logprobs[rows, answers].mean()),
         calibration_error=_calibration_error(np.exp(logprobs.max(axis=1)), right),
     )
     return tuple(bool(outcome) for outcome in right), scores

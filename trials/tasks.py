@@ -1,169 +1,146 @@
-"""Tasks: what a prompt says, which label words are compared, and which rows each split holds.
-
-A new task is an entry of ``TASKS``. Prompts follow Table 1 of Yao et al. (2024), arXiv:2406.03768.
-"""
+"""Tasks with their rows: what every replica and the driver agree on."""
 
 from __future__ import annotations
 
 import hashlib
+import importlib
 import json
 import random
-import string
-from collections import Counter
-from collections.abc import Sequence
-from dataclasses import dataclass
+import runpy
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
 from pathlib import Path
 
-from trials.episodes import LABELS, draw_episode, draw_rows
+from trials.definitions import Example, Row, Source, TaskDefinition, make_example
 from trials.errors import TaskError, unknown_name
-from trials.rows import Row, read_rows
-from trials.values import TaskSettings
+from trials.generated import GENERATED
+from trials.release import RELEASE
+from trials.rows import read_rows, shuffled_order
+from trials.splits import Cut, cut_release, cut_splits
+from trials.task_table import TASKS
+from trials.values import PAPER, TaskSettings
 
-DEMONSTRATIONS_PER_CLASS = 64
-GENERATED_TEST_ROWS = 2000
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Template:
-    """How a row is worded.
-
-    Attributes:
-        query: Format string over the row's columns, up to the label.
-        labels: Label words in class order, with the space that precedes them.
-        separator: What ends a demonstration.
-    """
-
-    query: str
-    labels: tuple[str, ...]
-    separator: str = "\n"
-
-    @property
-    def columns(self) -> tuple[str, ...]:
-        """Columns that the query names."""
-        return tuple(name for _, name, _, _ in string.Formatter().parse(self.query) if name)
-
-    def render_query(self, row: Row) -> str:
-        """Word a row up to its label; fields lose their outer white space."""
-        return self.query.format_map({name: str(row[name]).strip() for name in self.columns})
-
-    def render_demonstration(self, row: Row) -> str:
-        """Word a row with its label."""
-        return f"{self.render_query(row)}{self.labels[row['label']]}{self.separator}"
+DEFAULT_SEED = 49
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Task:
-    """A task with its rows: what every replica and the driver agree on.
+    """A task with its rows.
 
     Attributes:
-        name: Key of ``TASKS``.
-        template: How a row is worded.
-        demonstrations: Rows that demonstrations are drawn from.
+        name: As the study names it.
+        seed: Of the splits.
+        definition: Where the rows came from, how they are worded and scored.
+        demonstrations: Rows that demonstrations are drawn from; of the release the demonstrations in their order.
         splits: Rows of ``validation`` and ``test`` in their seeded order; no ``test`` where there is none.
-        shared_texts: Rows kept out of demonstrations and validation because their text occurs again elsewhere.
+        dropped: Rows kept out of ``demonstrations`` and of ``validation`` because their text is in another split.
+        fixed: Whether the demonstrations are the release's, the same for every seed.
+        strict: Whether a prediction that ties is wrong, as in the release.
+        truncate: ``"error"``, or ``"demonstrations"`` to leave out the last of them where a prompt is too long.
     """
 
     name: str
-    template: Template
-    demonstrations: tuple[Row, ...]
-    splits: dict[str, tuple[Row, ...]]
-    shared_texts: int
+    seed: int
+    definition: TaskDefinition
+    demonstrations: tuple[Example, ...]
+    splits: Mapping[str, tuple[Example, ...]]
+    dropped: Mapping[str, int]
+    fixed: bool = False
+    strict: bool = False
+    truncate: str = "error"
 
     @property
     def fingerprint(self) -> str:
-        """Hash of template, label words, scoring and the rows of each split in order: 32 hexadecimal digits."""
+        """Hash of wording, scoring, seed and the rows of each split, their numbers in order: 32 hexadecimal digits."""
         rows = {"demonstrations": self.demonstrations, **self.splits}
         content = {
-            "query": self.template.query,
-            "labels": self.template.labels,
-            "separator": self.template.separator,
-            "scoring": "label_loglikelihood",
-            "rows": {split: [self.template.render_demonstration(row) for row in rows[split]] for split in rows},
+            "scoring": self.definition.scoring,
+            "strict": self.strict,
+            "seed": self.seed,
+            "rows": {
+                split: [
+                    (*row.row, row.query, row.alone, row.answers, row.demonstration, row.gold) for row in rows[split]
+                ]
+                for split in rows
+            },
         }
         return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:32]
 
-    def draw_demonstrations(self, shots: int, demo_seed: int) -> list[Row]:
+    @property
+    def labels(self) -> tuple[str, ...] | None:
+        """Label words, where they are the same for every row; None for candidates."""
+        first = self.splits["validation"][0].answers
+        return first if all(row.answers == first for rows in self.splits.values() for row in rows) else None
+
+    def draw_demonstrations(self, shots: int, demo_seed: int) -> list[Example]:
         """Draw balanced demonstrations; fewer shots of one seed are the first of its more shots.
 
-        Classes take turns, in a random order within each turn.
+        Classes take turns, in a random order within each turn; the release's are what they are.
 
         Raises:
             TaskError: A class has too few rows.
         """
+        if self.fixed:
+            if shots > len(self.demonstrations):
+                raise TaskError(
+                    f"{shots} shots of task {self.name!r} are more than the {len(self.demonstrations)} demonstrations "
+                    f"of variant release. Ask for fewer, or use variant: paper."
+                )
+            return list(self.demonstrations[:shots])
         rng = random.Random(f"demonstrations {demo_seed}")
-        by_class: dict[int, list[Row]] = {label: [] for label in range(len(self.template.labels))}
+        by_class: list[list[Example]] = [[] for _ in range(self.definition.n_classes)]
         for row in self.demonstrations:
-            by_class[row["label"]].append(row)
-        for rows in by_class.values():
+            by_class[row.gold].append(row)
+        for rows in by_class:
             rng.shuffle(rows)
-        drawn: list[Row] = []
+        drawn: list[Example] = []
         while len(drawn) < shots:
-            for label in rng.sample(sorted(by_class), len(by_class)):
+            for label in rng.sample(range(len(by_class)), len(by_class)):
                 if not by_class[label]:
                     raise TaskError(
-                        f"{shots} shots of task {self.name!r} need more rows of class {label} than the "
-                        f"{sum(row['label'] == label for row in self.demonstrations)} kept for demonstrations. "
-                        f"Ask for fewer shots or give more rows."
+                        f"{shots} shots of task {self.name!r} need more rows of the class of answer "
+                        f"{self.definition.wording.answers[label]!r} than the "
+                        f"{sum(row.gold == label for row in self.demonstrations)} kept for demonstrations. "
+                        f"Ask for fewer shots, raise task.demonstrations, or give more rows."
                     )
                 drawn.append(by_class[label].pop())
         return drawn[:shots]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class HubTask:
-    """A task whose rows come from the hub, or from a folder with the hub's columns.
+def define_task(settings: TaskSettings) -> TaskDefinition:
+    """What a task is, before its rows are read.
 
-    Attributes:
-        template: How a row is worded.
-        source: Hub name.
-        config: Configuration of the hub dataset.
-        validation_size: Rows of validation, taken from train; the rest of train is the test.
+    Raises:
+        TaskError: Unknown name or variant, or a template that is malformed.
     """
-
-    template: Template
-    source: str
-    config: str | None
-    validation_size: int
-
-    def load(self, settings: TaskSettings, cache: Path) -> Task:
-        """Read the rows and cut them into demonstrations, validation and test."""
-        source = settings.path or self.source
-        rows = read_rows(source, self.config, "train", cache)
-        _check_rows(rows, self.template, f"{source}, split 'train'")
-        size = self.validation_size if settings.validation_size is None else settings.validation_size
-        return _cut(settings, self.template, rows, size)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class EpisodeTask:
-    """Generated rows: one episode of ``trials.episodes``, drawn by ``task.seed``. Needs no data file."""
-
-    fixed: bool
-    validation_size: int
-
-    def load(self, settings: TaskSettings, cache: Path) -> Task:  # noqa: ARG002 - the interface of a table entry
-        """Draw the episode and its rows."""
-        if settings.path is not None:
-            raise TaskError(f"task.path is {settings.path!r}, but task {settings.name!r} draws its rows; remove it.")
-        episode = draw_episode(random.Random(f"episode {settings.seed}"), labels=None if self.fixed else LABELS)
-        template = Template(query=" {text}", labels=tuple(f" {word}" for word in episode.labels))
-        size = self.validation_size if settings.validation_size is None else settings.validation_size
-        test_size = GENERATED_TEST_ROWS if settings.test_size is None else settings.test_size
-        n_rows = 2 * DEMONSTRATIONS_PER_CLASS + 2 * (size + test_size)
-        rows = draw_rows(episode, seed=settings.seed, n_rows=n_rows)
-        return _cut(settings, template, list({row["text"]: row for row in rows}.values()), size, test_size)
+    if settings.definition is not None:
+        if settings.name in TASKS or settings.name in GENERATED:
+            raise TaskError(f"task.name is {settings.name!r}, which is a task of clipsweep's own; choose another name.")
+        definition = settings.definition
+    elif settings.name in GENERATED:
+        definition = GENERATED[settings.name].define(DEFAULT_SEED if settings.seed is None else settings.seed)
+    elif settings.name in TASKS:
+        definition = TASKS[settings.name]
+    else:
+        raise TaskError(unknown_name("task", settings.name, [*TASKS, *GENERATED]) + " Or define it: task.definition.")
+    if settings.variant != PAPER:
+        if settings.name not in RELEASE or settings.definition is not None:
+            raise TaskError(
+                f"task.variant is {settings.variant!r}, which task {settings.name!r} does not have; expected 'paper', "
+                f"or one of the tasks {', '.join(RELEASE)}."
+            )
+        definition = RELEASE[settings.name].define(definition)
+    return definition
 
 
-TASKS: dict[str, HubTask | EpisodeTask] = {
-    "episodes": EpisodeTask(fixed=False, validation_size=400),
-    "topics": EpisodeTask(fixed=True, validation_size=400),
-    "sst2": HubTask(
-        template=Template(query="text: {sentence}\nsentiment:", labels=(" negative", " positive")),
-        source="nyu-mll/glue",
-        config="sst2",
-        validation_size=8000,
-    ),
-}
+def default_seed(settings: TaskSettings) -> int:
+    """Seed of the splits where the study states none: of the release its own.
+
+    Raises:
+        TaskError: As ``define_task``.
+    """
+    define_task(settings)
+    return DEFAULT_SEED if settings.variant == PAPER else RELEASE[settings.name].seed
 
 
 def load_task(settings: TaskSettings, cache: Path) -> Task:
@@ -172,73 +149,107 @@ def load_task(settings: TaskSettings, cache: Path) -> Task:
     Raises:
         TaskError: Unknown name, unreadable source, missing column, unknown label, an empty split, too few rows.
     """
-    if settings.name not in TASKS:
-        raise TaskError(unknown_name("task", settings.name, TASKS))
-    return TASKS[settings.name].load(settings, cache)
-
-
-def _check_rows(rows: Sequence[Row], template: Template, where: str) -> None:
-    """Refuse rows that cannot be worded, naming the first that is wrong."""
-    if not rows:
-        raise TaskError(f"{where} is empty; expected rows with columns {', '.join(template.columns)} and label.")
-    missing = [name for name in (*template.columns, "label") if name not in rows[0]]
-    if missing:
-        raise TaskError(
-            f"{where} has no column {missing[0]!r}; it has {', '.join(sorted(rows[0]))}. Rename the column."
-        )
-    for number, row in enumerate(rows):
-        if not isinstance(row["label"], int) or row["label"] not in range(len(template.labels)):
-            raise TaskError(
-                f"row {number} of {where} has label {row['label']!r}; "
-                f"expected 0 to {len(template.labels) - 1}. Remove the row or give its label."
-            )
-        empty = [name for name in template.columns if not str(row[name] or "").strip()]
-        if empty:
-            raise TaskError(f"row {number} of {where} has nothing in column {empty[0]!r}. Remove the row.")
-
-
-def _cut(
-    settings: TaskSettings, template: Template, rows: list[Row], validation_size: int, test_size: int | None = None
-) -> Task:
-    """Shuffle, then take validation, demonstrations and test.
-
-    A row whose text occurs more than once goes to the test split only, so that no text is in two splits.
-    """
-    order = list(rows)
-    random.Random(f"split {settings.seed}").shuffle(order)
-    texts = Counter(template.render_query(row) for row in order)
-    unique = [row for row in order if texts[template.render_query(row)] == 1]
-    validation, rest = unique[:validation_size], unique[validation_size:]
-    _check_size(settings, "validation", len(validation), validation_size)
-    demonstrations = _first_of_each_class(rest, len(template.labels))
-    used = {template.render_query(row) for row in (*validation, *demonstrations)}
-    test = [row for row in order if template.render_query(row) not in used]
-    wanted = settings.test_size if test_size is None else test_size
-    if wanted is not None:
-        _check_size(settings, "test", len(test), wanted, least=0)
-        test = test[:wanted]
-    splits = {"validation": tuple(validation)} | ({"test": tuple(test)} if test else {})
+    definition = define_task(settings)
+    seed = default_seed(settings) if settings.seed is None else settings.seed
+    release = RELEASE[settings.name] if settings.variant != PAPER else None
+    if settings.name in GENERATED:
+        cut = _cut_generated(settings, definition, seed)
+    elif release is None:
+        read = {name: _read(settings, definition, name, cache) for name in definition.splits.names}
+        cut = cut_splits(settings, definition, read, seed)
+    else:
+        if settings.demonstrations is not None:
+            raise TaskError("task.demonstrations has no effect in variant release, whose rows are fixed; remove it.")
+        held = (each for each in (release.validation, release.test) if isinstance(each, str))
+        read = {name: _read(settings, definition, name, cache) for name in dict.fromkeys(("train", *held))}
+        cut = cut_release(settings, release, read, shuffled_order(len(read["train"]), seed))
     return Task(
         name=settings.name,
-        template=template,
-        demonstrations=tuple(demonstrations),
-        splits=splits,
-        shared_texts=len(order) - len(unique),
+        seed=seed,
+        definition=definition,
+        demonstrations=cut.demonstrations,
+        splits={"validation": cut.validation} | ({"test": cut.test} if cut.test else {}),
+        dropped=cut.dropped,
+        fixed=release is not None,
+        strict=release is not None and release.strict,
+        truncate=settings.truncate,
     )
 
 
-def _first_of_each_class(rows: Sequence[Row], n_classes: int) -> list[Row]:
-    """Set rows aside for demonstrations: up to a fixed number of each class, and never more than a quarter."""
-    limit = min(DEMONSTRATIONS_PER_CLASS, max(1, len(rows) // (4 * n_classes)))
-    by_class = [[row for row in rows if row["label"] == label] for label in range(n_classes)]
-    return [row for members in by_class for row in members[:limit]]
+def _cut_generated(settings: TaskSettings, definition: TaskDefinition, seed: int) -> Cut:
+    """Rows that are drawn, not read."""
+    if settings.path is not None:
+        raise TaskError(f"task.path is {settings.path!r}, but task {settings.name!r} draws its rows; remove it.")
+    generated = GENERATED[settings.name]
+    rows = generated.draw(seed, settings.validation_size, settings.test_size)
+    examples = [make_example(definition, row, ("train", number)) for number, row in enumerate(rows)]
+    test_size = generated.test_size if settings.test_size is None else settings.test_size
+    return cut_splits(replace(settings, test_size=test_size), definition, {"train": examples}, seed)
 
 
-def _check_size(settings: TaskSettings, split: str, have: int, wanted: int, least: int = 1) -> None:
-    if wanted < least:
-        raise TaskError(f"task.{split}_size is {wanted}: an empty split; expected {least} or more rows.")
-    if have < wanted:
+def _read(settings: TaskSettings, definition: TaskDefinition, split: str, cache: Path) -> list[Example]:
+    """Rows of one split of the source, in words."""
+    source = definition.source if settings.path is None else Source(path=settings.path)
+    if settings.path is not None and not Path(settings.path).expanduser().is_dir():
+        source = replace(definition.source, path=settings.path, revision=None)
+    change = _load_function(definition.function)
+    rows = [
+        (number, _change(change, row, f"row {number} of split {split!r} of {source.path}"))
+        for number, row in enumerate(read_rows(source, split, cache))
+    ]
+    kept = [(number, row) for number, row in rows if row is not None]
+    where = f"{source.path}, split {split!r}"
+    columns = [*definition.wording.columns, definition.label_column]
+    if not kept:
+        raise TaskError(f"{where} is empty; expected rows with columns {', '.join(columns)}.")
+    missing = [(name, row) for _, row in kept for name in columns if name not in row]
+    if missing:
+        name, row = missing[0]
         raise TaskError(
-            f"task.{split}_size is {wanted}, but task {settings.name!r} has {have} rows for it; "
-            f"expected at most {have}. Lower task.{split}_size or give more rows."
+            f"{where} has no column {name!r}; it has {', '.join(sorted(row))}. Rename the column, or mend the template."
         )
+    try:
+        return [make_example(definition, row, (split, number)) for number, row in kept]
+    except TaskError as error:
+        raise TaskError(f"{source.path}: {error}") from error
+
+
+def _change(function: Callable[[Row], Row | None], row: Row, where: str) -> Row | None:
+    """A row as the user's function changes it; None to leave it out.
+
+    Raises:
+        TaskError: The function raised, or returned something else.
+    """
+    try:
+        changed = function(row)
+    except Exception as error:  # a border: the code is the user's
+        raise TaskError(
+            f"the task's function fails on {where}: {error!r}. Mend it, or return None for such rows."
+        ) from error
+    if changed is not None and not isinstance(changed, Mapping):
+        raise TaskError(
+            f"the task's function returned {type(changed).__name__} for {where}; expected a mapping, or None."
+        )
+    return changed
+
+
+def _load_function(name: str | None) -> Callable[[Row], Row | None]:
+    """What each row passes through: a function named ``module:function`` or ``file.py:function``.
+
+    Raises:
+        TaskError: No such module, file or function.
+    """
+    if name is None:
+        return lambda row: row
+    place, _, attribute = name.rpartition(":")
+    place = str(Path(place).expanduser()) if place.endswith(".py") else place
+    try:
+        held = runpy.run_path(place) if place.endswith(".py") else vars(importlib.import_module(place))
+        function: Callable[[Row], Row | None] = held[attribute]
+        if not callable(function):
+            raise TypeError(f"{attribute} is no function")
+    except Exception as error:  # a border: the code is the user's
+        raise TaskError(
+            f"task function {name!r} cannot be had ({error!r}); expected 'module:function' or 'file.py:function'."
+        ) from error
+    return function

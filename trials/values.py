@@ -10,6 +10,7 @@ from datetime import datetime
 from decimal import ROUND_HALF_UP, Decimal
 from enum import Enum
 
+from trials.definitions import TaskDefinition
 from trials.errors import SpecError, unknown_name
 
 ATTENTION, MLP = "attention", "mlp"  # the two parts of a block
@@ -23,6 +24,7 @@ MODULES: dict[str, tuple[str, ...]] = {
 }
 CLIP_KINDS = ("svd",)
 SPLITS = ("validation", "test")
+PAPER, RELEASE = "paper", "release"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -160,6 +162,7 @@ class TrialResult:
         state: How the attempt ended.
         outcomes: Right or wrong for each example, in the split's seeded order; empty when failed.
         scores: None when failed.
+        demonstrations: How many were in the prompt, which may be fewer than ``shots``; None when failed.
         operations: Floating-point operations predicted by the cost model; 0 when failed.
         engine_path: Which of the engine's ways ran.
         microbatch: Queries per forward pass; smaller than asked for after running out of memory.
@@ -178,6 +181,7 @@ class TrialResult:
     state: TrialState
     outcomes: tuple[bool, ...] = ()
     scores: Scores | None = None
+    demonstrations: int | None = None
     operations: int = 0
     engine_path: str | None = None
     microbatch: int
@@ -214,19 +218,24 @@ class TaskSettings:
     """Which task, which of its rows, and in what order.
 
     Attributes:
-        name: Key of the table of tasks.
-        variant: ``"paper"``: prompts in the words of the paper's Table 1.
+        name: Key of a table of tasks, or the user's own name for ``definition``.
+        variant: ``"paper"``: in the words of the paper; ``"release"``: as its released code runs it.
         path: Folder of jsonl, csv or parquet files, or a hub name; None for the task's own source.
         validation_size: Rows of the validation split; None for the task's default.
         test_size: Rows of the test split; None for all there are (or the task's default), 0 for no test.
-        seed: Seed of the split.
-        truncate: ``"error"``: a prompt longer than the context is refused.
+        demonstrations: Rows set aside for demonstrations; None for the task's default.
+        seed: Seed of the splits; None for the variant's default.
+        truncate: ``"error"``: a prompt longer than the context is refused; ``"demonstrations"``: the last of them are
+            left out until every prompt of the split fits.
+        definition: A task of the user's own.
     """
 
     name: str
-    variant: str = "paper"
+    variant: str = PAPER
     path: str | None = None
     validation_size: int | None = None
     test_size: int | None = None
-    seed: int = 49
+    demonstrations: int | None = None
+    seed: int | None = None
     truncate: str = "error"
+    definition: TaskDefinition | None = None

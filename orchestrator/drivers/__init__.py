@@ -7,9 +7,13 @@ from importlib import import_module
 
 from analysis.table import Row
 from orchestrator.space import Proposal, Space
+from orchestrator.study import ALGORITHM1
 from trials.errors import StudyError, unknown_name
 
-DRIVERS = {"grid": "orchestrator.drivers.grid:GridDriver"}
+DRIVERS = {
+    ALGORITHM1: "orchestrator.drivers.algorithm1:Algorithm1Driver",
+    "grid": "orchestrator.drivers.grid:GridDriver",
+}
 
 
 class Driver(ABC):

@@ -1,3 +1,4 @@
+import math
 import re
 from collections.abc import Iterator
 from pathlib import Path
@@ -7,14 +8,19 @@ import pytest
 from selenium import webdriver
 from selenium.webdriver.common.by import By
 
-from analysis.figures import figure_panels
+from analysis.figures import LINE_COLORS, ConditionLine, condition_figure, figure_panels, legend_of
 from analysis.report import ReportFacts, write_report
 from analysis.table import Row
 from tests.analysis.test_table import failed
 from tests.analysis.test_winners import make_point, rows_of
 
 CHROMIUM, DRIVER = which("chromium"), which("chromedriver")
-FACTS = ReportFacts(study="a <study>", facts={"model": "m"})
+LINES = [
+    ConditionLine(module="attn", values={0: 2e3, 1: 8e3, 5: 9e2}, chosen=(5,)),
+    ConditionLine(module="mlp", values={0: 8.0, 1: math.inf, 5: 14.0}, chosen=(5,)),
+    ConditionLine(module="q", values={}),
+]
+FACTS = ReportFacts(study="a <study>", facts={"model": "m"}, conditions=LINES)
 POINTS = [make_point(None), *(make_point(layer, rate) for layer in (0, 5) for rate in (0.5, 0.9))]
 
 
@@ -59,6 +65,41 @@ def test_a_point_that_has_not_run_leaves_a_gap() -> None:
     assert list(figure.data[1].y) == [0.6, None]
 
 
+def test_points_without_a_baseline_point_among_them_still_have_the_baseline_line() -> None:
+    ((_, figure),) = figure_panels([point for point in POINTS if point.clips], answered())
+    assert (figure.data[2].name, list(figure.data[2].y)) == ("baseline", [0.5, 0.5])
+
+
+def test_condition_numbers_have_a_line_for_each_module_on_a_log_axis_and_stars_at_the_chosen_layers() -> None:
+    figure = condition_figure(LINES[:2])
+    assert [trace.name for trace in figure.data] == ["attn", "mlp", "clipped: attn of layer 5, mlp of layer 5"]
+    assert (list(figure.data[0].x), list(figure.data[0].y)) == ([0, 1, 5], [2e3, 8e3, 9e2])
+    assert (list(figure.data[2].x), list(figure.data[2].y)) == ([5, 5], [9e2, 14.0])
+    assert figure.layout.yaxis.type == "log"
+    assert [mark for _, _, mark in legend_of(figure)] == ["line", "line", "star"]
+
+
+def test_an_infinite_condition_number_leaves_a_gap() -> None:
+    assert list(condition_figure(LINES[:2]).data[1].y) == [8.0, None, 14.0]
+
+
+def test_many_chosen_layers_are_not_listed_in_the_legend() -> None:
+    line = ConditionLine(module="mlp", values=dict.fromkeys(range(9), 2.0), chosen=tuple(range(5)))
+    assert condition_figure([line]).data[-1].name == "clipped layers"
+
+
+def test_no_module_is_drawn_in_the_color_of_the_stars() -> None:
+    assert len(set(LINE_COLORS)) == 9
+    assert "#d62728" not in map(str.lower, LINE_COLORS)
+
+
+def test_the_condition_numbers_are_in_the_report_only_where_some_are_measured(page: Path, tmp_path: Path) -> None:
+    assert "Condition number by layer" in page.read_text(encoding="utf-8")
+    assert "a gap is a singular matrix" in page.read_text(encoding="utf-8")
+    write_report(tmp_path / "r.html", ReportFacts(study="s", facts={}, conditions=LINES[2:]), POINTS, {})
+    assert "Condition number by layer" not in (tmp_path / "r.html").read_text(encoding="utf-8")
+
+
 def test_the_report_refers_to_nothing_outside_itself(page: Path) -> None:
     tags = re.findall(r"<(?:script|link|img|iframe)\b[^>]*>", page.read_text(encoding="utf-8").split("</main>")[0])
     assert "<script>" in tags
@@ -83,7 +124,7 @@ def test_an_empty_study_still_has_a_report(tmp_path: Path) -> None:
 def test_the_report_draws_in_a_browser_and_fits_its_width(page: Path, browser: webdriver.Chrome, width: int) -> None:
     browser.set_window_size(width, 900)
     browser.get(page.as_uri())
-    assert len(browser.find_elements(By.CSS_SELECTOR, ".js-plotly-plot .scatterlayer .trace")) == 4
+    assert len(browser.find_elements(By.CSS_SELECTOR, ".js-plotly-plot .scatterlayer .trace")) == 4 + 3
     assert "+30.0" in browser.find_element(By.CSS_SELECTOR, ".verdict .gain").text
     overflow = browser.execute_script("return document.documentElement.scrollWidth - window.innerWidth")
     assert overflow <= 0

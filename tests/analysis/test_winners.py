@@ -1,9 +1,12 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
 from analysis.table import Row
 from analysis.winners import Point, find_winner, find_winners, measure_gain, pick
 from tests.analysis.test_table import stored_row
+from trials.values import Clip
 
 
 def make_point(
@@ -14,9 +17,7 @@ def make_point(
 
     name = "base" if layer is None else f"{module}-{layer}-{rate}"
     return Point(
-        layer=layer,
-        module=None if layer is None else module,
-        clip_rate=0.0 if layer is None else rate,
+        clips=() if layer is None else (Clip(layer=layer, module=module, clip_rate=rate),),
         shots=4,
         trial_ids=ids(name),
         baseline_ids=ids("base"),
@@ -110,3 +111,28 @@ def test_the_interval_covers_the_truth_about_as_often_as_it_says() -> None:
         gain = measure_gain([stored_row(outcomes=tuple(ours))], [stored_row(outcomes=tuple(theirs))])
         covered += gain.low <= 0.03 <= gain.high
     assert covered >= 51  # 57 expected; 51 or fewer has probability 0.02 at 95 %
+
+
+def test_the_winner_is_picked_by_the_metric_of_its_points() -> None:
+    accurate, balanced = (replace(point, metric="macro_f1") for point in (GOOD, EQUAL))
+    rows = rows_of(base=[5], mlp_1_0__5=[9], mlp_2_0__5=[7])
+    rows["mlp-1-0.5-0"]["macro_f1"], rows["mlp-2-0.5-0"]["macro_f1"] = 0.3, 0.6
+    winner = find_winner([accurate, balanced], rows)
+    assert winner is not None
+    assert winner.point == balanced
+    assert winner.score == 0.6
+    assert winner.gain.estimate == pytest.approx(0.2)  # of accuracy: 7 of 10 against 5
+
+
+def test_the_spread_is_the_standard_deviation_over_seeds() -> None:
+    points = [make_point(None, seeds=2), make_point(1, seeds=2)]
+    winner = find_winner(points, rows_of(base=[5, 5], mlp_1_0__5=[9, 7]))
+    assert winner is not None
+    assert winner.spread == pytest.approx(0.1 * 2**0.5)
+    assert winner.baseline_spread == 0
+
+
+def test_one_seed_has_no_spread() -> None:
+    winner = find_winner([BASE, GOOD], rows_of(base=[5], mlp_1_0__5=[9]))
+    assert winner is not None
+    assert winner.spread is None

@@ -19,6 +19,7 @@ from transformers import PreTrainedModel
 
 from tests.benchmarks import published
 from tests.benchmarks.document import Line, at_least, at_most, tell
+from tests.trials.reference import centred
 from trials.activations import Budget
 from trials.clipping import edit_weights, swapped
 from trials.cost import CostModel, measure_extents
@@ -284,8 +285,7 @@ def measure_exactness(bench: Bench) -> Sequence[Line]:
             with swapped(bench.model, edit_weights(bench.model, engine.layout, bench.card, clips, engine.factors)):
                 expected = published.evaluate(bench.model, bench.prompts).float().cpu()
             flips += int((ours.argmax(dim=1) != expected.argmax(dim=1)).sum())
-            gap = (ours - ours.mean(dim=1, keepdim=True)) - (expected - expected.mean(dim=1, keepdim=True))
-            gaps.append(float(gap.abs().max()) / spread)
+            gaps.append(float((centred(ours) - centred(expected)).abs().max()) / spread)
     count = 2 * len(bench.prompts.queries)
     if bench.model.dtype == torch.float32:
         lines = [at_most(f"{bench.name}: predictions that differ, of {count}", flips, "", 0)]

@@ -88,6 +88,31 @@ class PoolContract:
         assert "Traceback" in (states[bad.trial_id].traceback or "")
         assert [result.state for result in states.values()].count(TrialState.COMPLETE) == 1
 
+    def test_singular_values_are_those_of_a_replica_alone(
+        self, pool: Pool, card: ModelCard, settings: ReplicaSettings
+    ) -> None:
+        places = sorted(card.shapes)
+        found = [spectrum for spectra in pool.spectrum(places) for spectrum in spectra]
+        alone = Replica(settings, "alone").spectrum(places)
+        assert sorted(found, key=lambda spectrum: spectrum.place) == alone
+
+    def test_a_spectrum_that_is_not_read_to_its_end_leaves_the_pool_usable(self, pool: Pool, card: ModelCard) -> None:
+        next(pool.spectrum(sorted(card.shapes)))
+        pool.submit(Batch(trials=(make_trial(card, 0.5),), microbatch=8))
+        assert [result.state for result in drain(pool, 1)] == [TrialState.COMPLETE]
+
+    def test_no_places_have_no_spectrum(self, pool: Pool) -> None:
+        assert list(pool.spectrum([])) == []
+
+    def test_announcing_where_trials_start_changes_no_result(self, pool: Pool, card: ModelCard) -> None:
+        trial = make_trial(card, 0.5, layer=1)
+        results = []
+        for clips in ((), trial.spec.clips):
+            pool.sweep(clips)
+            pool.submit(Batch(trials=(trial,), microbatch=8))
+            results.append(drain(pool, 1)[0].scores)
+        assert results[0] == results[1]
+
     def test_nothing_in_flight_gives_nothing(self, pool: Pool) -> None:
         assert pool.collect(0.01) == []
 

@@ -1,16 +1,21 @@
 import os
+import shutil
 import signal
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
+import ray
+import torch
+from ray.exceptions import RayActorError
+from transformers import AutoModelForCausalLM
 
 from cluster.pool import Pool
 from cluster.ray_pool import ClusterSettings, RayPool, fit_replicas
 from cluster.replica import Batch, ReplicaSettings
 from tests.cluster.pool_contract import RATES, PoolContract, drain, make_trial, replica_settings
-from trials.errors import ModelError, SpecError
+from trials.errors import EvaluationError, ModelError, PoolError, SpecError
 from trials.model_card import ModelCard
 from trials.values import TrialResult, TrialState
 
@@ -54,6 +59,25 @@ class TestRayPool(PoolContract):
         assert sorted(r.trial.trial_id for r in results) == sorted(trial.trial_id for trial in trials)
         assert {result.state for result in results} == {TrialState.COMPLETE}
 
+    def test_a_replica_killed_over_a_spectrum_costs_no_matrix(self, pool: RayPool, card: ModelCard) -> None:
+        found = []
+        for number, spectra in enumerate(pool.spectrum(sorted(card.shapes))):
+            if number == 0:
+                os.kill(int(pool.replicas()[0]["pid"]), signal.SIGKILL)
+            found += spectra
+        assert sorted(spectrum.place for spectrum in found) == sorted(card.shapes)
+
+    def test_a_matrix_that_takes_three_replicas_with_it_ends_the_spectrum(
+        self, pool: RayPool, card: ModelCard, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        def lose(ref: object) -> None:
+            raise RayActorError
+
+        monkeypatch.setattr(pool, "_replace", lambda worker, error: None)
+        monkeypatch.setattr(ray, "get", lose)
+        with pytest.raises(PoolError, match="3 replicas died .* of layer 0 q; the last"):
+            list(pool.spectrum([(0, "q")]))
+
     def test_a_trial_that_was_running_at_three_deaths_is_failed_and_its_neighbour_completes(
         self, pool: RayPool, card: ModelCard
     ) -> None:
@@ -75,6 +99,19 @@ class TestRayPool(PoolContract):
 def test_a_refusal_of_a_replica_reaches_the_driver(ray_cluster: None, settings: ReplicaSettings) -> None:
     with pytest.raises(ModelError, match="is another checkpoint than the driver's"):
         RayPool(replace(settings, model_fingerprint="0"), replace(TWO, replicas=1, cpus_per_replica=1))
+
+
+@pytest.mark.ray
+def test_a_matrix_that_is_not_finite_is_named_to_the_driver(
+    ray_cluster: None, tiny_gptj: Path, module_cache: Path, tmp_path: Path
+) -> None:
+    model = AutoModelForCausalLM.from_pretrained(tiny_gptj)
+    model.get_parameter("transformer.h.1.attn.q_proj.weight").detach()[0, 0] = torch.nan
+    model.save_pretrained(shutil.copytree(tiny_gptj, tmp_path / "model"))
+    pool = RayPool(replica_settings(tmp_path / "model", module_cache)[0], replace(TWO, replicas=1))
+    with pytest.raises(EvaluationError, match=r"layer 1 q \(transformer.h.1.attn.q_proj.weight\) has 1 weights"):
+        list(pool.spectrum([(0, "q"), (1, "q")]))
+    pool.close()
 
 
 @pytest.mark.ray

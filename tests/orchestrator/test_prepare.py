@@ -7,7 +7,7 @@ from trials.model_card import ModelCard
 
 
 def identity_of(card: ModelCard) -> Identity:
-    return Identity(card=card, task_fingerprint="t", split_sizes={"validation": 20}, shared_texts=0)
+    return Identity(card=card, task_fingerprint="t", split_sizes={"validation": 20}, dropped={})
 
 
 def test_an_identity_is_the_same_when_read_back(tmp_path: Path) -> None:

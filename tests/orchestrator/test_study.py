@@ -7,7 +7,8 @@ import yaml
 
 from orchestrator.drivers import make_driver
 from orchestrator.prepare import prepare
-from orchestrator.study import check_study, load_study, shipped_studies
+from orchestrator.study import check_study
+from orchestrator.study_file import load_studies, shipped_studies
 from trials.errors import ClipsweepError, SpecError, StudyError
 
 MakeStudy = Callable[..., dict[str, Any]]
@@ -34,6 +35,21 @@ MakeStudy = Callable[..., dict[str, Any]]
             "gp",
             "'search.sampler' is 'gp', but driver 'grid' does not use it; expected its default",
         ),
+        ("space", "layers", {"top_conditon": 3}, r"'space.layers' is .*; expected a list .* or \{top_condition: k\}"),
+        ("space", "layers", {"top_condition": 0}, r"'space.layers' is .*; expected a list .* k of 1 or more"),
+        (
+            "search",
+            "module_condition",
+            "median",
+            "'search.module_condition' is 'median'; expected 'max', 'mean' or 'min'",
+        ),
+        (
+            "search",
+            "module_condition",
+            "mean",
+            "'search.module_condition' is 'mean', but driver 'grid' does not use it",
+        ),
+        ("search", "top_k", 3, "'search.top_k' is 3, but driver 'grid' does not use it"),
         ("search", "race", "halving", "'search.race' is 'halving', but driver 'grid' does not use it"),
         ("cluster", "gpus_per_replica", 1.5, "'cluster.gpus_per_replica' is 1.5; expected a share up to 1, or a whole"),
         ("cluster", "address", "head:6379", "'cluster.address' is 'head:6379', but replicas: 0 runs in this process"),
@@ -51,6 +67,19 @@ def test_a_wrong_key_or_value_is_refused_in_words(
 ) -> None:
     with pytest.raises(StudyError, match=words):
         check_study(make_study(**{section: {key: value}}))
+
+
+def test_layers_are_ranked_by_the_driver_or_by_the_space_and_not_by_both(make_study: MakeStudy) -> None:
+    with pytest.raises(StudyError, match="'space.layers' is .*, but driver 'algorithm1' ranks the layers itself"):
+        check_study(make_study(space={"layers": {"top_condition": 2}}, search={"driver": "algorithm1"}))
+
+
+def test_what_ranks_layers_may_say_how(make_study: MakeStudy) -> None:
+    ranked = make_study(space={"layers": {"top_condition": 2}}, search={"module_condition": "mean"})
+    search = {"driver": "algorithm1", "top_k": 2, "module_condition": "min"}
+    for content in (ranked, make_study(search=search)):
+        study = check_study(content)
+        assert check_study(yaml.safe_load(study.to_yaml())) == study
 
 
 @pytest.mark.parametrize(
@@ -80,7 +109,9 @@ def test_a_name_that_is_no_folder_name_is_refused(make_study: MakeStudy) -> None
 
 def test_an_unknown_driver_is_refused(make_study: MakeStudy, tmp_path: Path, cache: Path) -> None:
     study = check_study(make_study(search={"driver": "gird"}))
-    with pytest.raises(StudyError, match="search.driver: no driver 'gird'; known: grid. Did you mean 'grid'"):
+    with pytest.raises(
+        StudyError, match="search.driver: no driver 'gird'; known: algorithm1, grid. Did you mean 'grid'"
+    ):
         prepare(study, tmp_path / "s", cache)
     with pytest.raises(StudyError, match="no driver 'gird'"):
         make_driver("gird", None)  # type: ignore[arg-type]
@@ -89,7 +120,7 @@ def test_an_unknown_driver_is_refused(make_study: MakeStudy, tmp_path: Path, cac
 def test_overrides_reach_any_key(tmp_path: Path, make_study: MakeStudy) -> None:
     path = tmp_path / "s.yaml"
     path.write_text(yaml.safe_dump(make_study()))
-    study = load_study(str(path), ["space.shots=[0, 4]", "model.dtype=bfloat16", "cluster.microbatch=3"])
+    [study] = load_studies(str(path), ["space.shots=[0, 4]", "model.dtype=bfloat16", "cluster.microbatch=3"])
     assert (study.space.shots, study.model.dtype, study.cluster.microbatch) == ([0, 4], "bfloat16", 3)
 
 
@@ -108,12 +139,12 @@ def test_an_override_that_makes_no_sense_is_refused(
     path = tmp_path / "s.yaml"
     path.write_text(yaml.safe_dump(make_study()))
     with pytest.raises(StudyError, match=words):
-        load_study(str(path), [override])
+        load_studies(str(path), [override])
 
 
 def test_an_unknown_study_is_answered_with_the_shipped_ones() -> None:
     with pytest.raises(StudyError, match="no study 'quikstart'; known: .*quickstart.*Did you mean 'quickstart'"):
-        load_study("quikstart")
+        load_studies("quikstart")
 
 
 @pytest.mark.parametrize("text", ["- a\n- b\n", "a: [", ""])
@@ -121,12 +152,38 @@ def test_a_file_that_is_no_mapping_is_refused(tmp_path: Path, text: str) -> None
     path = tmp_path / "s.yaml"
     path.write_text(text)
     with pytest.raises(StudyError, match=r"s.yaml (holds|is not YAML)"):
-        load_study(str(path))
+        load_studies(str(path))
 
 
-@pytest.mark.parametrize("name", shipped_studies())
-def test_shipped_studies_are_legal_and_named_after_their_file(name: str) -> None:
-    assert load_study(name).name == name
+@pytest.mark.parametrize("name", sorted({*shipped_studies()} - {"quickstart"}))
+def test_shipped_studies_take_any_model_and_task_and_are_named_by_what_they_run(name: str) -> None:
+    [study] = load_studies(name, ["model.path=EleutherAI/gpt-j-6b", "task.name=rte", "task.variant=release"])
+    assert study.name == f"{name}-gpt-j-6b-rte-release"
+    assert study.model.path == "EleutherAI/gpt-j-6b"
+
+
+def test_a_shipped_study_without_a_model_says_what_is_missing() -> None:
+    with pytest.raises(StudyError, match=r"study key 'model.path' is missing"):
+        load_studies("figure1")
+
+
+def test_several_tasks_are_a_study_each_with_rows_of_their_own(tmp_path: Path, make_study: MakeStudy) -> None:
+    content = make_study(task={"path": str(tmp_path)}) | {"tasks": ["sst2", "rte"]}
+    del content["task"]["name"]
+    (tmp_path / "rte").mkdir()
+    path = tmp_path / "s.yaml"
+    path.write_text(yaml.safe_dump(content))
+    first, second = load_studies(str(path))
+    assert (first.name, first.task.name, first.task.path) == ("tiny-sst2", "sst2", str(tmp_path))
+    assert (second.name, second.task.name, second.task.path) == ("tiny-rte", "rte", str(tmp_path / "rte"))
+    assert [study.task.name for study in load_studies(str(path), ["task.name=rte"])] == ["rte"]
+
+
+def test_tasks_that_are_no_list_of_names_are_refused(tmp_path: Path, make_study: MakeStudy) -> None:
+    path = tmp_path / "s.yaml"
+    path.write_text(yaml.safe_dump(make_study() | {"tasks": "sst2"}))
+    with pytest.raises(StudyError, match="study key 'tasks' is 'sst2'; expected names of tasks"):
+        load_studies(str(path))
 
 
 def test_a_study_written_out_reads_back_the_same(make_study: MakeStudy) -> None:

@@ -13,6 +13,7 @@ import torch
 from torch import Tensor
 from transformers import PreTrainedModel
 
+from trials.definitions import Scoring
 from trials.prompts import Prompts, Tokens
 from trials.values import Clip
 
@@ -40,7 +41,7 @@ class OneByOne:
     """What running each prompt alone gives.
 
     Attributes:
-        scores: Log-likelihood of each label of each query, shape ``(queries, labels)``, float32.
+        scores: Of each label of each query, as the prompts are scored, shape ``(queries, labels)``, float32.
         spread: Standard deviation of the logits, over the vocabulary, that these were computed from.
     """
 
@@ -59,6 +60,17 @@ def edit_in_place(model: PreTrainedModel, clips: Sequence[Clip]) -> PreTrainedMo
                 if rank < len(s):
                     weight[rows] = (u[:, :rank] @ torch.diag(s[:rank]) @ vh[:rank]).to(weight.dtype)
     return edited
+
+
+def marked(model: PreTrainedModel, layer: int, role: str) -> dict[str, Tensor]:
+    """For each parameter, which of its entries belong to matrices of a role in a block."""
+    blank = copy.deepcopy(model)
+    for parameter in blank.parameters():
+        parameter.zero_()
+    for held, weight, rows in _matrices(blank, layer):
+        if held == role:
+            weight[rows] = 1
+    return {name: parameter == 1 for name, parameter in blank.named_parameters()}
 
 
 def _matrices(model: PreTrainedModel, layer: int) -> Iterator[tuple[str, Tensor, list[int]]]:
@@ -98,14 +110,20 @@ def run_one_by_one(model: PreTrainedModel, prompts: Prompts) -> OneByOne:
     logits: list[Tensor] = []
     for query in prompts.queries:
         alone = prompts.prefix + query.tokens
+        if prompts.scoring is Scoring.MEAN_LOGIT:
+            every = [_answers(model, (alone + label)[:1], (alone + label)[1:]) for label in query.labels]
+            logits += every
+            scores += [each.mean() for each in every]
+            continue
         runs = {given: _answers(model, alone, given) for given in dict.fromkeys(label[:-1] for label in query.labels)}
         logits += runs.values()
-        scores += [runs[label[:-1]].log_softmax(dim=-1)[range(len(label)), list(label)].sum() for label in query.labels]
+        each = [runs[label[:-1]].log_softmax(dim=-1)[range(len(label)), list(label)] for label in query.labels]
+        scores += [one.mean() if prompts.scoring is Scoring.MEAN_LOGLIKELIHOOD else one.sum() for one in each]
     return OneByOne(scores=torch.stack(scores).reshape(len(prompts.queries), -1), spread=float(torch.cat(logits).std()))
 
 
 def score_one_by_one(model: PreTrainedModel, prompts: Prompts) -> Tensor:
-    """Log-likelihood of each label after each whole prompt; see ``run_one_by_one``."""
+    """Score of each label after each whole prompt; see ``run_one_by_one``."""
     return run_one_by_one(model, prompts).scores
 
 

@@ -1,13 +1,15 @@
+import pytest
 import torch
 from torch import Tensor
 
+from tests.trials.devices import several_devices
 from trials.activations import ActivationStore, Budget, count_bytes, map_tensors
 
 CPU = torch.device("cpu")
 
 
 def store(device_bytes: int, host_bytes: int = 0) -> ActivationStore:
-    return ActivationStore(Budget(device_bytes=device_bytes, host_bytes=host_bytes), CPU)
+    return ActivationStore(Budget(device_bytes=device_bytes, host_bytes=host_bytes))
 
 
 def kilobyte(value: float = 0.0) -> Tensor:
@@ -60,6 +62,18 @@ def test_host_memory_takes_what_the_device_has_no_room_for() -> None:
     assert held.get("a", 2) is None
 
 
+def test_what_comes_back_from_host_memory_is_on_the_device_that_it_was_put_from() -> None:
+    with several_devices() as devices:
+        held = store(0, host_bytes=10**6)
+        first, second = (torch.ones(4, device=f"cpu:{number}") for number in (0, 1))
+        held.put("a", 0, {"first": first, "second": [second, second]})
+        back = held.get("a", 0)
+        kept = held._groups["a"][0].value
+        assert [str(devices.of(each)) for each in (kept["first"], kept["second"][0])] == ["cpu", "cpu"]
+        assert [str(each.device) for each in (back["first"], *back["second"])] == ["cpu:0", "cpu:1", "cpu:1"]
+    assert back["second"][0] is back["second"][1]
+
+
 def test_relief_keeps_nothing_on_the_device_until_restored() -> None:
     held = store(4096)
     held.put("a", 0, kilobyte())
@@ -101,8 +115,15 @@ def test_shared_tensors_count_once_and_stay_shared() -> None:
 
 
 def test_a_budget_is_what_was_asked_for() -> None:
-    budget = Budget.measure(CPU, 5000)
+    budget = Budget.measure(CPU, asked=5000)
     assert (budget.device_bytes, budget.host_bytes) == (5000, 0)
+
+
+def test_of_several_gpus_the_fullest_counts(monkeypatch: pytest.MonkeyPatch) -> None:
+    free = {torch.device("cuda:0"): 10**9, torch.device("cuda:1"): 4 * 10**8}
+    monkeypatch.setattr(torch.cuda, "mem_get_info", lambda device: (free[device], 10**10))
+    assert Budget.measure(*free).device_bytes == int(0.4 * 4 * 10**8)
+    assert Budget.measure(*free, asked=10**6).device_bytes == 10**6
 
 
 def test_a_measured_budget_is_shared_by_replicas() -> None:

@@ -3,14 +3,16 @@ import shutil
 import subprocess
 import sys
 from dataclasses import replace
+from fnmatch import fnmatch
 from pathlib import Path
 
+import huggingface_hub
 import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
 from tests.trials.architectures import ARCHITECTURES, build_model
-from trials.checkpoints import describe_checkpoint, find_checkpoint
+from trials.checkpoints import describe_checkpoint, find_checkpoint, find_config
 from trials.errors import ModelError
 from trials.model_card import Shape
 from trials.models import load_model
@@ -113,6 +115,23 @@ def test_a_hub_name_that_cannot_be_had_is_refused(cache: Path) -> None:
         find_checkpoint(settings("nobody/no-such-model"), cache)
 
 
+def test_for_a_config_no_weights_of_a_hub_name_are_asked_for(
+    tiny_gptj: Path, cache: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[tuple[str, str, list[str]]] = []
+
+    def download(name: str, revision: str, allow_patterns: list[str]) -> str:
+        asked.append((name, revision, allow_patterns))
+        return str(tiny_gptj)
+
+    monkeypatch.setattr(huggingface_hub, "snapshot_download", download)
+    assert find_config(replace(settings("some/model"), revision="v1")) == tiny_gptj
+    [(name, revision, patterns)] = asked
+    assert (name, revision) == ("some/model", "v1")
+    assert not [pattern for pattern in patterns if fnmatch("model.safetensors", pattern)]
+    assert [pattern for pattern in patterns if fnmatch("config.json", pattern)]
+
+
 def test_a_revision_of_a_folder_is_refused(tiny_gptj: Path, cache: Path) -> None:
     with pytest.raises(ModelError, match="model.revision is 'main', but .* is a folder; remove the revision"):
         find_checkpoint(replace(settings(tiny_gptj), revision="main"), cache)
@@ -184,7 +203,8 @@ def test_a_truncated_weight_file_is_refused(tiny_gptj: Path, tmp_path: Path, cac
         ("model_type", "mamba", "a mamba model cannot be clipped: expected a module list"),
         ("model_type", "gptj2", "model_type 'gptj2', of which transformers .* builds no causal language model"),
         ("n_layer", "two", "model_type 'gptj', of which .*expected int"),
-        ("quantization_config", {"bits": 4}, "is quantised; expected float weights"),
+        ("quantization_config", {"quant_method": "gptq", "bits": 4}, r"is quantised \(gptq\); expected float weights"),
+        ("compression_config", {"format": "int"}, "is quantised .*; expected .*Set model.path to the checkpoint"),
     ],
 )
 def test_a_checkpoint_that_cannot_be_clipped_is_refused(

@@ -1,3 +1,4 @@
+import itertools
 from pathlib import Path
 
 import pytest
@@ -5,7 +6,8 @@ import torch
 from torch import Tensor
 from transformers import PreTrainedModel
 
-from tests.trials.architectures import build_model
+from tests.trials.architectures import ARCHITECTURES, build_model, card_of
+from tests.trials.reference import GROUPS, marked
 from tests.trials.test_values import make_clip
 from trials.checkpoints import describe_checkpoint
 from trials.clipping import edit_weights, swapped
@@ -26,6 +28,11 @@ def edits(model: PreTrainedModel, folder: Path, *clips: Clip) -> dict[str, Tenso
     return edit_weights(model, find_layout(model), saved(model, folder), clips, cache)
 
 
+def bits(tensor: Tensor) -> Tensor:
+    """The bytes of a float32 tensor, four to an integer."""
+    return tensor.detach().contiguous().view(torch.int32)
+
+
 def truncated(matrix: Tensor, rank: int) -> Tensor:
     u, s, vh = torch.linalg.svd(matrix, full_matrices=False)
     low: Tensor = (u[:, :rank] * s[:rank]) @ vh[:rank]
@@ -38,6 +45,22 @@ def test_a_clipped_matrix_is_its_truncated_svd(tmp_path: Path) -> None:
     name = "transformer.h.1.mlp.fc_in.weight"
     assert list(edited) == [name]
     torch.testing.assert_close(edited[name], truncated(model.get_parameter(name), 8))  # a quarter of 32
+
+
+@pytest.mark.parametrize("name", ARCHITECTURES)
+def test_a_clip_of_a_role_changes_all_its_entries_and_no_others(name: str, tmp_path: Path) -> None:
+    model = build_model(name)
+    layout, card, factors = find_layout(model), card_of(model), FactorCache(tmp_path)
+    before = {name: parameter.clone() for name, parameter in model.named_parameters()}
+    for layer, role in itertools.product(range(card.n_layers), sorted(GROUPS["all"])):
+        expected = marked(model, layer, role)
+        assert ((layer, role) in layout.matrices) == any(mark.any() for mark in expected.values())
+        if (layer, role) in layout.matrices:
+            edited = edit_weights(model, layout, card, [make_clip(layer=layer, module=role, clip_rate=0.6)], factors)
+            with swapped(model, edited):
+                changed = {name: bits(parameter) != bits(before[name]) for name, parameter in model.named_parameters()}
+            assert [name for name in changed if not torch.equal(changed[name], expected[name])] == []
+    assert all(torch.equal(bits(parameter), bits(before[name])) for name, parameter in model.named_parameters())
 
 
 def test_a_clip_of_a_fused_weight_leaves_its_other_rows(tmp_path: Path) -> None:

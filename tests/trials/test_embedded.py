@@ -60,12 +60,12 @@ def test_the_model_is_small_and_a_gptj(card: ModelCard, folder: Path) -> None:
 @pytest.mark.parametrize(
     ("task", "shots", "clip", "accuracy"),
     [
-        ("topics", 0, None, 0.845),
+        ("topics", 0, None, 0.8325),
         ("episodes", 0, None, 0.504),
-        ("episodes", 4, None, 0.853),
-        ("episodes", 10, None, 0.845),
-        ("episodes", 10, Clip(layer=0, module="mlp", clip_rate=0.95), 0.632),
-        ("episodes", 10, Clip(layer=5, module="mlp", clip_rate=0.99), 0.846),
+        ("episodes", 4, None, 0.7915),
+        ("episodes", 10, None, 0.828),
+        ("episodes", 10, Clip(layer=0, module="mlp", clip_rate=0.95), 0.612),
+        ("episodes", 10, Clip(layer=5, module="mlp", clip_rate=0.99), 0.8265),
     ],
 )
 def test_the_figures_of_the_model_card_are_measured_again(

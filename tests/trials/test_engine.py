@@ -20,6 +20,7 @@ from trials.factors import FactorCache
 from trials.matrices import find_layout
 from trials.model_card import ModelCard
 from trials.models import load_model, load_tokenizer
+from trials.probing import TOLERANCE
 from trials.prompts import Prompts, encode_prompts
 from trials.tasks import load_task
 from trials.values import Clip, PromptSet, TaskSettings
@@ -45,7 +46,8 @@ class Bench:
     def prompts(self, shots: int = 3, labels: tuple[str, ...] | None = None) -> Prompts:
         task = load_task(TaskSettings(name="episodes", validation_size=23, test_size=0, seed=2), self.cache)
         if labels:
-            task = replace(task, template=replace(task.template, labels=labels))
+            rows = tuple(replace(row, answers=labels) for row in task.splits["validation"])
+            task = replace(task, splits={"validation": rows})
         wanted = PromptSet(shots=shots, demo_seed=0, split="validation")
         return encode_prompts(task, load_tokenizer(self.folder), wanted, self.card.context_length)
 
@@ -105,6 +107,16 @@ def test_prompts_with_no_common_token_are_scored_like_one_by_one(bench: Bench) -
     )
     scores = centred(bench.engine.score(bare, (), 4).log_likelihoods)
     torch.testing.assert_close(scores, centred(score_one_by_one(bench.model, bare)), atol=2e-5, rtol=0)
+
+
+@pytest.mark.parametrize("dtype", ["float32", "bfloat16", "float16"])
+def test_a_model_is_loaded_clipped_and_scored_in_each_dtype(bench: Bench, dtype: str) -> None:
+    model = load_model(bench.folder, dtype, "cpu")
+    engine = Engine(model, describe_checkpoint(bench.folder, dtype, bench.cache), FactorCache(bench.cache), ROOMY)
+    both = (each.score(bench.prompts(), CLIPS[-1], 8).log_likelihoods for each in (engine, bench.engine))
+    scores, exact = map(centred, both)
+    assert {str(parameter.dtype) for parameter in model.parameters()} == {f"torch.{dtype}"}
+    assert (scores - exact).abs().max() <= TOLERANCE[model.dtype] * exact.abs().max()  # what the engine allows itself
 
 
 def test_the_microbatch_does_not_change_a_prediction(bench: Bench) -> None:

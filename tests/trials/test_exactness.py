@@ -26,6 +26,7 @@ from tests.trials.architectures import ARCHITECTURES, VOCABULARY_SIZE, WINDOW, b
 from tests.trials.reference import OneByOne, centred, edit_in_place, run_one_by_one, score_one_by_one
 from trials.activations import Budget
 from trials.clipping import edit_weights, swapped
+from trials.definitions import Scoring
 from trials.engine import Engine, LabelScores
 from trials.errors import EvaluationError
 from trials.factors import FactorCache
@@ -70,10 +71,19 @@ def draw_tokens(draw: random.Random, count: int) -> Tokens:
     return tuple(draw.randrange(2, VOCABULARY_SIZE) for _ in range(count))
 
 
-def draw_prompts(seed: int, prefix: int, lengths: Sequence[int], labels: tuple[Tokens, ...]) -> Prompts:
+def draw_prompts(
+    seed: int,
+    prefix: int,
+    lengths: Sequence[int],
+    labels: tuple[Tokens, ...],
+    scoring: Scoring = Scoring.LOGLIKELIHOOD,
+) -> Prompts:
     draw = random.Random(seed)
     queries = tuple(Query(tokens=draw_tokens(draw, length), labels=labels, gold=0) for length in lengths)
-    return Prompts(prefix=draw_tokens(draw, prefix), queries=queries)
+    shared = draw_tokens(draw, prefix)
+    if scoring is Scoring.MEAN_LOGIT:  # every position counts, so none is kept apart
+        shared, queries = (), tuple(replace(query, tokens=shared + query.tokens) for query in queries)
+    return Prompts(prefix=shared, queries=queries, scoring=scoring)
 
 
 def draw_trials(card: ModelCard, seed: int) -> list[tuple[Clip, ...]]:
@@ -200,11 +210,12 @@ def cases(draw: st.DrawFn) -> Case:
     label = st.lists(st.integers(2, VOCABULARY_SIZE - 1), min_size=1, max_size=draw(st.integers(1, 3))).map(tuple)
     labels = draw(st.lists(label, min_size=2, max_size=3, unique=True))
     lengths = draw(st.lists(st.integers(1, 20), min_size=1, max_size=5))
+    scoring = draw(st.sampled_from([Scoring.LOGLIKELIHOOD, Scoring.MEAN_LOGLIKELIHOOD, Scoring.MEAN_LOGIT]))
     return Case(
         name=name,
         seed=draw(st.integers(0, 1)),
         clips=tuple(Clip(layer=layer, module=draw(modules), clip_rate=draw(rates)) for layer in layers),
-        prompts=draw_prompts(draw(st.integers(0, 99)), draw(st.integers(0, 40)), lengths, tuple(labels)),
+        prompts=draw_prompts(draw(st.integers(0, 99)), draw(st.integers(0, 40)), lengths, tuple(labels), scoring),
         microbatch=draw(st.integers(1, 6)),
         budget=draw(st.sampled_from([0, 20_000, 10**9])),
         announced=draw(st.booleans()),
@@ -296,7 +307,7 @@ def run_in_fresh_models(rope: str, clips: Sequence[Clip], prompts: Prompts) -> O
     scores = [
         score_one_by_one(
             edit_in_place(stretching(rope), clips),
-            Prompts(prefix=prompts.prefix, queries=(replace(query, labels=(label,)),)),
+            replace(prompts, queries=(replace(query, labels=(label,)),)),
         )
         for query in prompts.queries
         for label in query.labels

@@ -18,10 +18,10 @@ from torch import Tensor
 
 from trials import factors as factors_module
 from trials.errors import EvaluationError, SpecError
-from trials.factors import FactorCache, Factors, compute_factors
+from trials.factors import FactorCache, Factors, compute_factors, compute_singular_values
 
 NAME = "layer 3 fc_in (transformer.h.3.mlp.fc_in.weight)"
-exact_svd = torch.linalg.svd
+exact_svd, exact_svdvals = torch.linalg.svd, torch.linalg.svdvals
 
 
 def random_matrix(rows: int, cols: int, seed: int = 0) -> Tensor:
@@ -51,7 +51,13 @@ def stubborn(monkeypatch: pytest.MonkeyPatch) -> set[torch.dtype]:
             raise torch.linalg.LinAlgError("the algorithm failed to converge")  # type: ignore[attr-defined]
         return exact_svd(weight, **options)
 
+    def svdvals(weight: Tensor, **options: Any) -> Any:
+        if weight.dtype in dtypes:
+            raise torch.linalg.LinAlgError("the algorithm failed to converge")  # type: ignore[attr-defined]
+        return exact_svdvals(weight, **options)
+
     monkeypatch.setattr(torch.linalg, "svd", svd)
+    monkeypatch.setattr(torch.linalg, "svdvals", svdvals)
     return dtypes
 
 
@@ -354,3 +360,26 @@ def test_a_disk_without_room_for_a_lock_is_reported_and_the_factors_are_used(
     weight = random_matrix(5, 5)
     torch.testing.assert_close(FactorCache(cache).get(weight, NAME).low_rank(5), weight)
     assert f"no lock for the factors of {NAME}" in caplog.text
+
+
+def test_singular_values_alone_are_those_of_the_factors() -> None:
+    weight = random_matrix(12, 20)
+    values = compute_singular_values(weight, NAME)
+    assert values.dtype == torch.float32
+    torch.testing.assert_close(values, compute_factors(weight, NAME).s)
+
+
+def test_singular_values_that_do_not_converge_are_computed_in_float64(
+    stubborn: set[torch.dtype], caplog: pytest.LogCaptureFixture
+) -> None:
+    weight = random_matrix(12, 20)
+    expected = compute_singular_values(weight, NAME)
+    stubborn.add(torch.float32)
+    torch.testing.assert_close(compute_singular_values(weight, NAME), expected)
+    assert "does not converge in float32; it is computed in float64" in caplog.text
+
+
+def test_singular_values_that_converge_in_no_dtype_are_refused_by_name(stubborn: set[torch.dtype]) -> None:
+    stubborn.update({torch.float32, torch.float64})
+    with pytest.raises(EvaluationError, match=r"the SVD of layer 3 fc_in .* converges neither"):
+        compute_singular_values(random_matrix(4, 4), NAME)

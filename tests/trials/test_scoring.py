@@ -36,3 +36,14 @@ def test_likelihoods_are_renormalised_over_the_candidates() -> None:
 def test_a_class_that_never_occurs_does_not_count_in_f1() -> None:
     _, metrics = score_labels(np.array([logs(0.8, 0.1, 0.1)], dtype=np.float32), [0])
     assert metrics.macro_f1 == 1.0
+
+
+def test_a_strict_answer_must_score_higher_than_every_other() -> None:
+    scores = np.array([[2.0, 2.0, 1.0], [2.0, 2.0, 1.0], [1.0, 1.0, 2.0], [3.0, 2.0, 2.0]], dtype=np.float32)
+    outcomes, _ = score_labels(scores, [0, 1, 2, 0], strict=True)
+    assert outcomes == (False, False, True, True)
+
+
+def test_a_strict_tie_counts_as_the_other_label_in_f1() -> None:
+    _, metrics = score_labels(np.array([HALF, HALF], dtype=np.float32), [0, 1], strict=True)
+    assert (metrics.accuracy, metrics.macro_f1) == (0.0, 0.0)

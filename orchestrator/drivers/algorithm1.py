@@ -1,0 +1,34 @@
+"""The paper's Algorithm 1 (Yao et al., 2024, arXiv:2406.03768): condition numbers choose the layer, scores the rate.
+
+For each module of the study, of the ``search.top_k`` layers with the largest condition number the deepest is clipped,
+at every rate of ``space.clip_rates``, for each shots and demonstration seed. The best rate is the first with the
+largest validation score; the run loop then measures it, and the baseline, once on test.
+"""
+
+from __future__ import annotations
+
+from analysis.table import Row
+from orchestrator.drivers import Driver
+from orchestrator.drivers.grid import GridDriver
+from orchestrator.space import Proposal, Space
+
+
+class Algorithm1Driver(Driver):
+    """Baselines, then every candidate rate in order, at the layers that the space has been settled on."""
+
+    def __init__(self, space: Space) -> None:
+        """Take a space whose layers have been chosen: the run loop measures before it drives."""
+        assert space.settled, "layers are chosen before the driver is made"
+        self._rates = GridDriver(space)
+
+    def ask(self, count: int) -> list[Proposal]:
+        """The next rates."""
+        return self._rates.ask(count)
+
+    def tell(self, proposal: Proposal, row: Row) -> None:
+        """No rate depends on another; the winner is picked from the stored rows."""
+
+    @property
+    def done(self) -> bool:
+        """Whether every rate has been asked for."""
+        return self._rates.done
