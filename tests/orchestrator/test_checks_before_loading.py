@@ -38,7 +38,8 @@ def refused(make_study: MakeStudy, tmp_path: Path, cache: Path, monkeypatch: pyt
 
 def test_classes_too_small_for_the_shots(refused: Callable[..., None], sst2_folder: Path) -> None:
     task = {"name": "sst2", "path": str(sst2_folder), "validation_size": 10}
-    refused("20 shots of task 'sst2' need more rows of the class of answer '.*' than the 7", task=task, space={"shots": [20]})
+    words = "20 shots of task 'sst2' need more rows of the class of answer '.*' than the 7"
+    refused(words, task=task, space={"shots": [20]})
 
 
 def test_a_train_split_too_small_for_the_release(refused: Callable[..., None], tmp_path: Path) -> None:
@@ -51,8 +52,8 @@ def test_a_prompt_too_long_for_the_model(refused: Callable[..., None], sst2_fold
     rows = [{"sentence": f"{'long ' * (300 if n == 7 else 1)}{n}", "label": n % 2} for n in range(60)]
     write_rows(sst2_folder / "train.jsonl", rows)
     task = {"name": "sst2", "path": str(sst2_folder), "validation_size": 10}
-    words = r"row \d+ of the source's 'train' .row \d+ of (validation|test). makes a prompt of \d+ tokens with 2 demonstrations.* context is 256"
-    refused(words, task=task)
+    place = r"row \d+ of the source's 'train' .row \d+ of (validation|test)."
+    refused(rf"{place} makes a prompt of \d+ tokens with 2 demonstrations.* context is 256", task=task)
 
 
 def run_crowded(make_study: MakeStudy, folder: Path, cache: Path, console: Console) -> list[Row]:

@@ -132,6 +132,34 @@ def test_a_function_is_looked_for_beside_the_definition_s_file(by_file: Callable
     assert definition.function == f"{folder / 'tasks' / 'change.py'}:change"
 
 
+def test_overrides_reach_the_keys_of_a_definition_in_a_file(
+    by_file: Callable[..., Study], make_study: MakeStudy, folder: Path
+) -> None:
+    by_file()
+    path = write_study(folder, make_study(task=mine("../tasks/mine.yaml")))
+    [study] = load_studies(path, ["task.definition.validation_size=7", "task.definition.labels.bad=' nay'"])
+    definition = study.task_settings().definition
+    assert definition is not None
+    assert (definition.validation_size, definition.wording.answers[definition.classes["bad"]]) == (7, " nay")
+
+
+def test_the_folder_of_an_inline_definition_is_from_the_study_s_file(make_study: MakeStudy, folder: Path) -> None:
+    inline = {**DEFINITION, "data": {"path": "../tasks/reviews"}, "function": "../tasks/change.py:change"}
+    [study] = load_studies(write_study(folder, make_study(task=mine(inline))))
+    definition = study.task_settings().definition
+    assert definition is not None
+    assert definition.source.path == str(folder / "tasks" / "reviews")
+    assert definition.function == f"{folder / 'tasks' / 'change.py'}:change"
+
+
+def test_the_list_of_tasks_can_be_overridden(make_study: MakeStudy, folder: Path) -> None:
+    content = make_study()
+    content["task"].pop("name")
+    path = write_study(folder, content | {"tasks": ["sst2", "rte"]})
+    assert [study.task.name for study in load_studies(path)] == ["sst2", "rte"]
+    assert [study.task.name for study in load_studies(path, ["tasks=[copa, cb, mrpc]"])] == ["copa", "cb", "mrpc"]
+
+
 def test_a_definition_s_file_that_is_not_there_is_refused(by_file: Callable[..., Study]) -> None:
     with pytest.raises(StudyError, match="task.definition is 'yours.yaml': no such file; expected a YAML file"):
         by_file("yours.yaml")

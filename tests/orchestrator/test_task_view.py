@@ -84,5 +84,36 @@ def test_a_row_that_does_not_exist_is_refused(show: Show) -> None:
     assert "row 20 of validation does not exist; expected 0 to 19" in show("--row", "20", code=2)
 
 
+def test_a_shipped_study_can_be_looked_at(show: Show) -> None:
+    view = json.loads(show("--json", "--set", "task.name=sst2", name="figure1"))
+    assert (view["task"], view["variant"], view["shots"]) == ("sst2", "paper", 10)
+
+
+def test_a_study_is_shown_with_its_own_shots_and_seed(show: Show, tiny_gptj: Path, tmp_path: Path) -> None:
+    study = {"name": "s", "model": {"path": str(tiny_gptj)}, "task": {"name": "sst2"}}
+    first, second = ({**study, "space": {"shots": [0, 3], "demo_seeds": [seed]}} for seed in (4, 5))
+    shown = []
+    for number, content in enumerate((first, second)):
+        (tmp_path / f"{number}.yaml").write_text(yaml.safe_dump(content))
+        shown.append(json.loads(show("--json", name=str(tmp_path / f"{number}.yaml"))))
+    assert [view["shots"] for view in shown] == [3, 3]
+    assert shown[0]["prompt"] != shown[1]["prompt"]
+    assert json.loads(show("--json", "--demo-seed", "5", name=str(tmp_path / "0.yaml"))) == shown[1]
+
+
+def test_a_demonstration_seed_has_no_place_in_the_release(show: Show) -> None:
+    options = ("--set", "task.variant=release", "--demo-seed", "1")
+    assert "--demo-seed has no effect in variant release" in show(*options, code=2)
+
+
+def test_prompts_that_are_too_long_are_counted(show: Show, tiny_gptj: Path, tmp_path: Path) -> None:
+    rows = [{"sentence": f"{'long ' * (300 if n % 3 == 0 else 1)}{n}", "label": n % 2} for n in range(60)]
+    write_rows(tmp_path / "long" / "train.jsonl", rows)
+    options = ("--shots", "0", "--set", f"task.path={tmp_path / 'long'}", "--model", str(tiny_gptj))
+    too_long = json.loads(show("--json", *options))["prompt_tokens"]["validation"]["too_long"]
+    assert 0 < too_long < 20
+    assert f"{too_long} of these are longer than the context, so a study" in show(*options)
+
+
 def test_an_unknown_task_is_answered_with_the_nearest(show: Show) -> None:
     assert "no task 'sst3'" in show(name="sst3", code=2)

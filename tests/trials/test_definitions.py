@@ -111,12 +111,26 @@ def test_a_row_that_cannot_be_worded_is_named(row: dict[str, Any], wording: dict
         made(row, **wording)
 
 
+@pytest.mark.parametrize("wording", [{"query": "{answer} {text}"}, {"query": "no column"}, {"alone": "{answer}"}])
+def test_a_query_that_gives_its_answer_away_or_reads_no_column_is_refused(wording: dict[str, str]) -> None:
+    with pytest.raises(TaskError, match="names the answer, or no column; expected columns of the row up to it"):
+        replace(WORDING, **wording)  # type: ignore[arg-type]
+
+
 FUNCTION = """
 def shout(row):
     return None if row["text"] == "left out" else {**row, "text": row["text"].upper()}
 
 def unlabel(row):
     return {"text": row["text"]} if row["text"] == "left out" else row
+
+def fails(row):
+    return row["no such column"]
+
+def joins(row):
+    return row["text"]
+
+constant = 3
 """
 
 
@@ -153,9 +167,12 @@ def test_rows_pass_through_a_function_that_may_drop_them(
         ("no_such_module:shout", "task function 'no_such_module:shout' cannot be had .ModuleNotFoundError"),
         ("no_such_file.py:shout", "task function 'no_such_file.py:shout' cannot be had .FileNotFoundError"),
         ("shout", "expected 'module:function' or 'file.py:function'"),
+        ("change_rows_module:constant", "cannot be had .TypeError.'constant is no function'"),
+        ("change_rows_module:fails", "function fails on row 0 of split 'train' of .*mine: KeyError.*Mend it"),
+        ("change_rows_module:joins", "function returned str for row 0 of split 'train' of .*; expected a mapping"),
     ],
 )
-def test_a_function_that_cannot_be_had_is_refused(
+def test_a_function_that_cannot_be_had_or_fails_is_refused(
     function: str, words: str, settings: TaskSettings, cache: Path
 ) -> None:
     with pytest.raises(TaskError, match=words):

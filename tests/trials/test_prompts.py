@@ -56,13 +56,19 @@ def test_single_token_labels_need_the_prompt_alone() -> None:
 
 
 def test_a_label_that_adds_no_token_is_refused(task: Task, tokenizer: PreTrainedTokenizerBase) -> None:
-    with pytest.raises(TaskError, match="answer '' of row .*row 0 of validation. of task 'episodes' adds no token after the prompt"):
+    words = "answer '' of row .*row 0 of validation. of task 'episodes' adds no token after the prompt"
+    with pytest.raises(TaskError, match=words):
         encode_prompts(with_labels(task, " red", ""), tokenizer, VALIDATION, 512)
 
 
 def test_labels_that_are_the_same_tokens_are_refused(task: Task, tokenizer: PreTrainedTokenizerBase) -> None:
     with pytest.raises(TaskError, match="are the same tokens; choose others"):
         encode_prompts(with_labels(task, " red", " red"), tokenizer, VALIDATION, 512)
+
+
+def test_an_answer_that_begins_another_is_refused(task: Task, tokenizer: PreTrainedTokenizerBase) -> None:
+    with pytest.raises(TaskError, match="one answer of row .* begins another"):
+        encode_prompts(with_labels(task, " red", " red blue"), tokenizer, VALIDATION, 512)
 
 
 @pytest.mark.parametrize("check", [encode_prompts, check_prompts])

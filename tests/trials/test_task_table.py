@@ -222,4 +222,4 @@ def test_without_a_folder_the_hub_is_asked_for_train(
     monkeypatch.setattr("datasets.load_dataset", ask)
     with pytest.raises(AskedError) as asked:
         load_task(TaskSettings(name=name, path=path), cache)
-    assert asked.value.args == (path or dataset, config, revision, "train")
+    assert asked.value.args == (path or dataset, config, None if path else revision, "train")

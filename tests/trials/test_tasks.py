@@ -67,6 +67,25 @@ def test_demonstrations_are_balanced_and_nested(cache: Path) -> None:
     assert task.draw_demonstrations(10, 1) != ten
 
 
+def test_more_demonstrations_than_a_class_has_rows_are_refused(sst2_folder: Path, cache: Path) -> None:
+    words = "100 demonstrations of task 'sst2' are 50 of each class, but the class of answer ' negative' has 30 rows"
+    with pytest.raises(TaskError, match=words):
+        load_task(replace(sst2(sst2_folder), demonstrations=100), cache)
+
+
+def test_a_validation_that_leaves_nothing_to_test_is_refused(sst2_folder: Path, cache: Path) -> None:
+    with pytest.raises(TaskError, match="task 'sst2' has no rows left for the test.*Give task.validation_size"):
+        load_task(sst2(sst2_folder, validation_size=46), cache)
+
+
+def test_the_first_rows_of_validation_are_of_the_classes_in_their_usual_share(tmp_path: Path, cache: Path) -> None:
+    rows = [{"sentence": f"film {n}", "label": int(n % 20 == 0)} for n in range(2000)]
+    write_rows(tmp_path / "rare" / "train.jsonl", rows)
+    validation = load_task(sst2(tmp_path / "rare", validation_size=1000), cache).splits["validation"]
+    among_all = sum(row.gold for row in validation) / 10
+    assert abs(sum(row.gold for row in validation[:100]) - among_all) <= 5
+
+
 def test_a_test_size_of_zero_leaves_no_test_split(cache: Path) -> None:
     assert "test" not in load_task(replace(EPISODES, test_size=0), cache).splits
 
