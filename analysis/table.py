@@ -23,7 +23,7 @@ from trials.errors import StoreError
 from trials.files import whole_file
 from trials.values import TrialResult, TrialState
 
-SCHEMA_VERSION = 2
+SCHEMA_VERSION = 3
 Row = dict[str, Any]
 
 _CLIP = pa.struct([("layer", pa.int32()), ("module", pa.string()), ("clip_rate", pa.float64()), ("kind", pa.string())])
@@ -69,6 +69,7 @@ _FIELDS: list[tuple[str, pa.DataType]] = [
     ("versions", pa.struct([(name, pa.string()) for name in ("clipsweep", "torch", "transformers", "ray")])),
     ("schema_version", pa.int32()),
     ("demonstrations", pa.int32()),  # since version 2
+    ("tally", pa.string()),  # since version 3
 ]
 SCHEMA = pa.schema(_FIELDS)
 
@@ -150,6 +151,7 @@ def make_row(
         "versions": result.versions,
         "schema_version": SCHEMA_VERSION,
         "demonstrations": result.demonstrations,
+        "tally": json.dumps(result.tally.to_json()) if result.tally and result.state is TrialState.PRUNED else None,
     }
 
 

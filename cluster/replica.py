@@ -31,7 +31,7 @@ from trials.tasks import load_task
 from trials.values import Clip, ModelSettings, PromptSet, TaskSettings, Trial, TrialResult, TrialState
 from trials.versions import recorded_versions
 
-PROMPT_SETS_KEPT = 8
+PROMPT_SETS_KEPT = 16  # parts of a race among them
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -115,9 +115,9 @@ class Replica:
 
     def evaluate(self, batch: Batch) -> list[TrialResult]:
         """Run a batch; a trial that raises is a result with its error, and the others run."""
-        together: dict[PromptSet, list[Trial]] = {}
+        together: dict[tuple[PromptSet, tuple[int, int] | None], list[Trial]] = {}
         for trial in batch.trials:
-            together.setdefault(trial.spec.prompt_set, []).append(trial)
+            together.setdefault((trial.spec.prompt_set, trial.rows), []).append(trial)
         return [result for trials in together.values() for result in self._evaluate(trials, batch.microbatch)]
 
     def sweep(self, clips: Sequence[Clip]) -> None:
@@ -132,17 +132,19 @@ class Replica:
         """
         return list(measure_spectrum(self._model, self._engine.layout, places, self._engine.factors))
 
-    def _encode(self, wanted: PromptSet) -> Prompts:
+    def _encode(self, wanted: PromptSet, rows: tuple[int, int] | None) -> Prompts:
+        if rows is not None:
+            return self._prompts(wanted, None).part(*rows)
         return encode_prompts(self._task, self._tokenizer, wanted, self._card.context_length)
 
     def _judge(self, scored: LabelScores, prompts: Prompts) -> dict[str, Any]:
         """What a complete trial's result says."""
         gold = [query.gold for query in prompts.queries]
-        outcomes, scores = score_labels(scored.log_likelihoods.numpy(), gold, strict=self._task.strict)
+        outcomes, tally = score_labels(scored.log_likelihoods.numpy(), gold, strict=self._task.strict)
         return {
             "state": TrialState.COMPLETE,
             "outcomes": outcomes,
-            "scores": scores,
+            "tally": tally,
             "demonstrations": prompts.demonstrations,
             "operations": scored.operations,
             "engine_path": scored.engine_path,
@@ -151,11 +153,11 @@ class Replica:
         }
 
     def _evaluate(self, trials: Sequence[Trial], microbatch: int) -> list[TrialResult]:
-        """Run trials that share prompts; where one raises what is not its own error, each runs alone."""
+        """Run trials that share prompts and rows; where one raises what is not its own error, each runs alone."""
         started_at, started = datetime.now(UTC), time.perf_counter()
         ends: list[dict[str, Any] | Exception]
         try:
-            prompts = self._prompts(trials[0].spec.prompt_set)
+            prompts = self._prompts(trials[0].spec.prompt_set, trials[0].rows)
             scored = self._engine.score_all(prompts, [trial.spec.clips for trial in trials], microbatch)
             ends = [self._judge(each, prompts) if isinstance(each, LabelScores) else each for each in scored]
         except Exception as error:  # the one place that turns any error of a trial into its result

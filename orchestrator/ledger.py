@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import json
 import time
 from collections.abc import Iterable
+from dataclasses import replace
 
-from analysis.table import Row, make_row
+from analysis.table import Row, make_row, unpack_outcomes
 from orchestrator.prepare import OpenStudy
 from orchestrator.space import Proposal
 from trials.files import write_text
 from trials.model_card import trial_id
+from trials.tally import Tally
 from trials.values import Trial, TrialResult, TrialState
 
 FLUSH_ROWS = 64
@@ -38,14 +41,20 @@ class Ledger:
         return {row["trial_id"] for row in self._waiting}
 
     def trial(self, proposal: Proposal) -> Trial:
-        """A proposal with its identity."""
-        identity = self._opened.identity
-        return Trial(trial_id=trial_id(proposal.spec, identity.card, identity.task_fingerprint), spec=proposal.spec)
+        """A proposal with its identity, and the rows of the split that are left of those it asks for."""
+        identity, spec = self._opened.identity, proposal.spec
+        key = trial_id(spec, identity.card, identity.task_fingerprint)
+        row = self._rows.get(key)
+        begun = row["n_examples"] if row and row["state"] == TrialState.PRUNED.value else 0
+        if proposal.rows is None and not begun:
+            return Trial(trial_id=key, spec=spec)
+        return Trial(trial_id=key, spec=spec, rows=(begun, proposal.rows or identity.split_sizes[spec.split]))
 
     def known(self, trial: Trial) -> Row | None:
-        """The row of a trial that is complete, and so need not run."""
+        """The row of a trial that is complete, or has seen all rows asked for, and so need not run."""
         row = self._rows.get(trial.trial_id)
-        return row if row and row["state"] == TrialState.COMPLETE.value else None
+        seen = trial.rows is not None and trial.rows[0] >= trial.rows[1]
+        return row if row and (seen or row["state"] == TrialState.COMPLETE.value) else None
 
     def missing(self, proposals: Iterable[Proposal]) -> dict[str, Proposal]:
         """The proposals that must run, by trial identity; those that leave the same ranks are one."""
@@ -57,7 +66,7 @@ class Ledger:
         before = self._rows.get(result.trial.trial_id)
         attempt = before["attempt"] + 1 if before else 1
         row = make_row(
-            result,
+            self._joined(result, before),
             self._context,
             attempt=attempt,
             params=dict(proposal.params),
@@ -80,6 +89,22 @@ class Ledger:
             self._rows |= {row["trial_id"]: row for row in flushed}
         self._waiting = []
         return flushed
+
+    def _joined(self, result: TrialResult, before: Row | None) -> TrialResult:
+        """A part of a trial with the parts that are stored; ``pruned`` while rows of the split are left."""
+        if result.trial.rows is None or result.tally is None:
+            return result
+        if result.trial.rows[0] > 0:
+            assert before is not None, "a trial is continued from its stored row"
+            result = replace(
+                result,
+                outcomes=(*map(bool, unpack_outcomes(before)), *result.outcomes),
+                tally=Tally.of_json(json.loads(before["tally"])) + result.tally,
+                operations=before["operations"] + result.operations,
+                seconds=before["seconds"] + result.seconds,
+            )
+        size = self._opened.identity.split_sizes[result.trial.spec.split]
+        return result if len(result.outcomes) == size else replace(result, state=TrialState.PRUNED)
 
     def _write_log(self, result: TrialResult, attempt: int) -> str | None:
         if result.traceback is None:

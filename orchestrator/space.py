@@ -19,10 +19,17 @@ Param = int | float | str | None
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Proposal:
-    """A trial that a driver wants, with the driver's own parameters for it."""
+    """A trial that a driver wants.
+
+    Attributes:
+        spec: What is evaluated.
+        params: The driver's own parameters for it.
+        rows: How many rows of the split, from its first; None for all.
+    """
 
     spec: TrialSpec
     params: dict[str, Param]
+    rows: int | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

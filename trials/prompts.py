@@ -58,6 +58,10 @@ class Prompts:
             return (query.tokens,)
         return tuple(query.tokens + label[:-1] for label in query.labels)
 
+    def part(self, start: int, stop: int) -> Prompts:
+        """The prompts of rows ``start`` to ``stop`` alone, after the same prefix."""
+        return replace(self, queries=self.queries[start:stop])
+
     def length(self, query: Query) -> int:
         """Tokens of the longest sequence that the model reads for a query."""
         return len(self.prefix) + max(map(len, self.sequences(query)))

@@ -1,4 +1,4 @@
-"""From label scores to what a row stores: outcomes and metrics."""
+"""From label scores to what a row stores: outcomes and what the metrics are counted from."""
 
 from __future__ import annotations
 
@@ -7,14 +7,12 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from trials.values import Scores
-
-CALIBRATION_BINS = 10
+from trials.tally import CALIBRATION_BINS, LabelTally, Tally
 
 
 def score_labels(
     log_likelihoods: NDArray[np.float32], gold: Sequence[int], *, strict: bool = False
-) -> tuple[tuple[bool, ...], Scores]:
+) -> tuple[tuple[bool, ...], Tally]:
     """Judge predictions.
 
     Args:
@@ -23,7 +21,7 @@ def score_labels(
         strict: Whether the right label must score higher than every other; else an exact tie goes to the first label.
 
     Returns:
-        Right or wrong for each example, and the metrics.
+        Right or wrong for each example, and the counts that the metrics follow from.
     """
     answers = np.asarray(gold)
     rows = np.arange(len(answers))
@@ -34,13 +32,14 @@ def score_labels(
         predicted = np.where(log_likelihoods[rows, answers] > others.max(axis=1), answers, others.argmax(axis=1))
     right = predicted == answers
     logprobs = _renormalise(log_likelihoods)
-    scores = Scores(
-        accuracy=float(right.mean()),
-        macro_f1=_macro_f1(predicted, answers, log_likelihoods.shape[1]),
-        gold_logprob=float(logprobs[rows, answers].mean()),
-        calibration_error=_calibration_error(np.exp(logprobs.max(axis=1)), right),
+    tally = Tally(
+        examples=len(answers),
+        right=int(right.sum()),
+        gold_logprob=float(logprobs[rows, answers].sum()),
+        labels=tuple(_count_label(predicted, answers, label) for label in range(log_likelihoods.shape[1])),
+        gaps=_calibration_gaps(np.exp(logprobs.max(axis=1)), right),
     )
-    return tuple(bool(outcome) for outcome in right), scores
+    return tuple(bool(outcome) for outcome in right), tally
 
 
 def _renormalise(log_likelihoods: NDArray[np.float32]) -> NDArray[np.float64]:
@@ -49,23 +48,15 @@ def _renormalise(log_likelihoods: NDArray[np.float32]) -> NDArray[np.float64]:
     return np.asarray(shifted - np.log(np.exp(shifted).sum(axis=1, keepdims=True)))
 
 
-def _macro_f1(predicted: NDArray[np.intp], gold: NDArray[np.intp], n_labels: int) -> float:
-    """F1 averaged over the classes that occur in gold labels or predictions."""
-    values = []
-    for label in range(n_labels):
-        hits = np.sum((predicted == label) & (gold == label))
-        occurrences = np.sum(predicted == label) + np.sum(gold == label)
-        if occurrences:
-            values.append(2 * hits / occurrences)
-    return float(np.mean(values))
+def _count_label(predicted: NDArray[np.intp], gold: NDArray[np.intp], label: int) -> LabelTally:
+    return LabelTally(
+        hits=int(np.sum((predicted == label) & (gold == label))),
+        predicted=int(np.sum(predicted == label)),
+        gold=int(np.sum(gold == label)),
+    )
 
 
-def _calibration_error(confidence: NDArray[np.float64], right: NDArray[np.bool_]) -> float:
-    """Expected calibration error (Guo et al., 2017) over equal-width bins, the upper edge belonging to the bin."""
+def _calibration_gaps(confidence: NDArray[np.float64], right: NDArray[np.bool_]) -> tuple[float, ...]:
+    """By equal-width bin (Guo et al., 2017), the upper edge belonging to the bin: confidence less right predictions."""
     bins = np.clip(np.ceil(confidence * CALIBRATION_BINS).astype(int) - 1, 0, CALIBRATION_BINS - 1)
-    error = 0.0
-    for number in range(CALIBRATION_BINS):
-        inside = bins == number
-        if inside.any():
-            error += inside.mean() * abs(confidence[inside].mean() - right[inside].mean())
-    return float(error)
+    return tuple(float((confidence - right)[bins == number].sum()) for number in range(CALIBRATION_BINS))

@@ -12,6 +12,7 @@ from enum import Enum
 
 from trials.definitions import TaskDefinition
 from trials.errors import SpecError, unknown_name
+from trials.tally import Scores, Tally
 
 ATTENTION, MLP = "attention", "mlp"  # the two parts of a block
 ATTENTION_ROLES = ("q", "k", "v", "o")
@@ -130,27 +131,17 @@ class TrialState(Enum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Trial:
-    """A trial with its identity, as it is handed to a replica."""
+    """A trial with its identity, as it is handed to a replica.
+
+    Attributes:
+        trial_id: Its identity.
+        spec: What is evaluated.
+        rows: First row of the split and the one after the last, where a race evaluates it in parts; None for all.
+    """
 
     trial_id: str
     spec: TrialSpec
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Scores:
-    """What a trial scored over its examples.
-
-    Attributes:
-        accuracy: Share of examples whose gold label scored highest.
-        macro_f1: F1 averaged over the classes, each weighing the same.
-        gold_logprob: Mean log-probability of the gold label, renormalised over the candidates; natural log.
-        calibration_error: Expected calibration error over 10 equal-width bins of the top candidate's probability.
-    """
-
-    accuracy: float
-    macro_f1: float
-    gold_logprob: float
-    calibration_error: float
+    rows: tuple[int, int] | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -160,8 +151,8 @@ class TrialResult:
     Attributes:
         trial: The trial, with its identity.
         state: How the attempt ended.
-        outcomes: Right or wrong for each example, in the split's seeded order; empty when failed.
-        scores: None when failed.
+        outcomes: Right or wrong for each example that was evaluated, in the split's seeded order; empty when failed.
+        tally: What the scores are counted from; None when failed.
         demonstrations: How many were in the prompt, which may be fewer than ``shots``; None when failed.
         operations: Floating-point operations predicted by the cost model; 0 when failed.
         engine_path: Which of the engine's ways ran.
@@ -180,7 +171,7 @@ class TrialResult:
     trial: Trial
     state: TrialState
     outcomes: tuple[bool, ...] = ()
-    scores: Scores | None = None
+    tally: Tally | None = None
     demonstrations: int | None = None
     operations: int = 0
     engine_path: str | None = None
@@ -194,6 +185,11 @@ class TrialResult:
     started_at: datetime
     finished_at: datetime
     versions: dict[str, str | None]
+
+    @property
+    def scores(self) -> Scores | None:
+        """Over the examples that were evaluated; None when failed."""
+        return self.tally.scores if self.tally else None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -21,7 +21,8 @@ from analysis.table import (
 )
 from tests.trials.test_values import make_clip, make_spec
 from trials.errors import StoreError
-from trials.values import Scores, Trial, TrialResult, TrialState
+from trials.tally import LabelTally, Tally
+from trials.values import Trial, TrialResult, TrialState
 
 CONTEXT = RowContext(
     study="s", model_fingerprint="m", dtype="float32", variant="paper", task_fingerprint="t", parameters_total=10
@@ -34,8 +35,12 @@ def make_result(trial_id: str = "a", outcomes: tuple[bool, ...] = (True, False),
         "trial": Trial(trial_id=trial_id, spec=make_spec(clips=(make_clip(),))),
         "state": TrialState.COMPLETE,
         "outcomes": outcomes,
-        "scores": Scores(
-            accuracy=sum(outcomes) / max(1, len(outcomes)), macro_f1=0.5, gold_logprob=-0.7, calibration_error=0.1
+        "tally": Tally(
+            examples=len(outcomes),
+            right=sum(outcomes),
+            gold_logprob=-0.7 * len(outcomes),
+            labels=(LabelTally(hits=1, predicted=3, gold=1),),
+            gaps=(0.1 * len(outcomes),),
         ),
         "operations": 7,
         "engine_path": "e",
@@ -57,7 +62,7 @@ def stored_row(trial_id: str = "a", attempt: int = 1, **changes: Any) -> dict[st
 
 
 def failed(**changes: Any) -> dict[str, Any]:
-    fields = {"state": TrialState.FAILED, "scores": None, "outcomes": (), "error": "boom"}
+    fields = {"state": TrialState.FAILED, "tally": None, "outcomes": (), "error": "boom"}
     return stored_row(**(fields | changes))
 
 

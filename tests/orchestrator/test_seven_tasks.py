@@ -79,7 +79,7 @@ def test_a_study_of_the_paper_s_task_stores_what_running_each_prompt_alone_gives
     prompts = encode_prompts(load_task(settings, cache), reader.tokenizer, wanted, CONTEXT_LENGTH)
     for row, clips in zip(rows, [(), (CLIPPED,)], strict=False):
         scores = score_one_by_one(edit_in_place(reader.model, clips), prompts)
-        expected = score_labels(scores.numpy(), [query.gold for query in prompts.queries])[1]
+        expected = score_labels(scores.numpy(), [query.gold for query in prompts.queries])[1].scores
         assert row["accuracy"] == expected.accuracy
         assert row["gold_logprob"] == pytest.approx(expected.gold_logprob, abs=1e-4)
 

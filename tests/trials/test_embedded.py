@@ -46,7 +46,7 @@ def mean_accuracy(engine: Engine, cache: Path, folder: Path, task: str, shots: i
         loaded = load_task(TaskSettings(name=task, seed=seed, validation_size=ROWS, test_size=0), cache)
         prompts = encode_prompts(loaded, tokenizer, PromptSet(shots=shots, demo_seed=0, split="validation"), 512)
         scored = engine.score(prompts, clips, microbatch=50).log_likelihoods.numpy()
-        scores.append(score_labels(scored, [query.gold for query in prompts.queries])[1].accuracy)
+        scores.append(score_labels(scored, [query.gold for query in prompts.queries])[1].scores.accuracy)
     return float(np.mean(scores))
 
 

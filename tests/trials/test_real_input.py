@@ -12,8 +12,9 @@ from trials.factors import FactorCache
 from trials.models import load_model, load_tokenizer
 from trials.prompts import Prompts, encode_prompts
 from trials.scoring import score_labels
+from trials.tally import Scores
 from trials.tasks import load_task
-from trials.values import Clip, PromptSet, Scores, TaskSettings
+from trials.values import Clip, PromptSet, TaskSettings
 
 pytestmark = [needs_shared, pytest.mark.slow]
 
@@ -41,7 +42,7 @@ def engine(cache: Path) -> Engine:
 
 def judge(engine: Engine, prompts: Prompts, *clips: Clip) -> Scores:
     scored = engine.score(prompts, clips, microbatch=32)
-    return score_labels(scored.log_likelihoods.numpy(), [query.gold for query in prompts.queries])[1]
+    return score_labels(scored.log_likelihoods.numpy(), [query.gold for query in prompts.queries])[1].scores
 
 
 def mlp(layer: int) -> Clip:
