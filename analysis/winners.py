@@ -8,6 +8,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 from scipy import stats
 
 from analysis.table import Row, unpack_outcomes
@@ -15,6 +16,7 @@ from trials.values import Clip, TrialState
 
 CONFIDENCE = 0.95
 RESAMPLES = 9999
+BEST_MEAN, ONE_STANDARD_ERROR = "best_mean", "one_standard_error"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -29,6 +31,8 @@ class Point:
         test_ids: The trials on the test split; empty where the task has none.
         baseline_test_ids: Their baselines.
         metric: Column of scores that it is judged by, higher being better.
+        rule: How the winner is picked among its like: by ``BEST_MEAN``, or by ``ONE_STANDARD_ERROR`` the one with the
+            fewest parameters that is no more than one standard error behind the best.
     """
 
     clips: tuple[Clip, ...]
@@ -38,6 +42,7 @@ class Point:
     test_ids: tuple[str, ...] = ()
     baseline_test_ids: tuple[str, ...] = ()
     metric: str = "accuracy"
+    rule: str = BEST_MEAN
 
     @property
     def single(self) -> Clip | None:
@@ -71,7 +76,7 @@ class Gain:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Winner:
-    """The point with the best mean score of some group, beside its baseline.
+    """The point that won among some group, beside its baseline.
 
     Attributes:
         point: The winner.
@@ -82,7 +87,7 @@ class Winner:
         test_scores: Mean test accuracy of both, once that has run.
         gain: On test where that has been run, else on validation.
         rows: Stored rows of the first demonstration seed: ``winner``, ``baseline``, ``winner_test``, ``baseline_test``.
-        considered: Distinct trials that the winner was picked from.
+        considered: Distinct trials that the winner was picked from, those that a race stopped among them.
     """
 
     point: Point
@@ -118,14 +123,40 @@ def is_complete(row: Row | None) -> bool:
     return row is not None and row["state"] == TrialState.COMPLETE.value
 
 
+def _has_scores(row: Row | None) -> bool:
+    """Whether a trial is complete, or was stopped by a race."""
+    return row is not None and row["state"] in (TrialState.COMPLETE.value, TrialState.PRUNED.value)
+
+
 def pick(points: Iterable[Point], rows: Mapping[str, Row]) -> Point | None:
-    """The point with the best mean score; of equals the first in the study's order, as in the paper's Algorithm 1."""
+    """The winner by the points' rule; of equals the first in the study's order, as in the paper's Algorithm 1."""
     best, best_score = None, -math.inf
+    points = list(points)
     for point in points:
         score = mean_score(point.trial_ids, rows, point.metric)
         if score is not None and score > best_score:
             best, best_score = point, score
-    return best
+    if best is None or best.rule == BEST_MEAN:
+        return best
+    best_outcomes = _mean_outcomes([rows[each] for each in best.trial_ids])
+    near = [
+        point
+        for point in points
+        if mean_score(point.trial_ids, rows, point.metric) is not None
+        and _not_far_behind(_mean_outcomes([rows[each] for each in point.trial_ids]), best_outcomes)
+    ]
+    return min(near, key=lambda point: rows[point.trial_ids[0]]["parameters_kept"])
+
+
+def _mean_outcomes(rows: Sequence[Row]) -> NDArray[np.float64]:
+    """Outcome of each example, averaged over demonstration seeds."""
+    return np.asarray(np.mean([unpack_outcomes(row) for row in rows], axis=0, dtype=float))
+
+
+def _not_far_behind(outcomes: NDArray[np.float64], best: NDArray[np.float64]) -> bool:
+    """Whether it is within one standard error of the best: that of their paired difference over the same examples."""
+    behind = best - outcomes
+    return bool(behind.mean() <= behind.std(ddof=1) / math.sqrt(len(behind)))
 
 
 def find_winner(points: Sequence[Point], rows: Mapping[str, Row]) -> Winner | None:
@@ -152,7 +183,7 @@ def find_winner(points: Sequence[Point], rows: Mapping[str, Row]) -> Winner | No
             "winner_test": rows[point.test_ids[0]] if tested else None,
             "baseline_test": rows[point.baseline_test_ids[0]] if tested else None,
         },
-        considered=len({each for one in points for each in one.trial_ids if is_complete(rows.get(each))}),
+        considered=len({each for one in points for each in one.trial_ids if _has_scores(rows.get(each))}),
     )
 
 
@@ -187,9 +218,7 @@ def measure_gain(clipped: Sequence[Row], baseline: Sequence[Row]) -> Gain:
         clipped: A row for each demonstration seed, over the same examples.
         baseline: The baseline's row of each seed.
     """
-    ours = np.array([unpack_outcomes(row) for row in clipped], dtype=float)
-    theirs = np.array([unpack_outcomes(row) for row in baseline], dtype=float)
-    differences = (ours - theirs).mean(axis=0)
+    differences = _mean_outcomes(clipped) - _mean_outcomes(baseline)
     low = high = float(differences.mean())
     if differences.any():
         resampled = stats.bootstrap(

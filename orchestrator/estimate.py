@@ -14,6 +14,7 @@ from typing import Any
 from orchestrator.ledger import Ledger
 from orchestrator.prepare import OpenStudy, Prepared, check_trials, default_folder, prepare
 from orchestrator.progress import format_seconds
+from orchestrator.race import make_rungs
 from orchestrator.space import Proposal
 from orchestrator.study import UNITS, Study
 from trials.cost import CostModel, Extent, measure_extents, starts_at
@@ -81,14 +82,16 @@ class Outlook:
 
 def outlook(opened: OpenStudy, ledger: Ledger) -> Outlook:
     """Look ahead; while layers have yet to be chosen, at trials of middling ones, none of which counts as known."""
-    space = opened.space
-    wanted = {ledger.trial(proposal).trial_id: proposal for proposal in space.proposals()}
+    space, n_rows = opened.space, opened.identity.split_sizes["validation"]
+    begun = make_rungs(n_rows)[0] if opened.study.search.race else None  # what goes on is counted as it does
+    proposals = (replace(proposal, rows=begun) for proposal in space.proposals())
+    wanted = {ledger.trial(proposal).trial_id: proposal for proposal in proposals}
     missing = ledger.missing(wanted.values())
     if not space.settled:
         changes = opened.identity.card.kept_ranks
         missing |= {key: proposal for key, proposal in wanted.items() if changes(proposal.spec.clips)}
     cost_of = RelativeWork(opened)
-    work = sum(cost_of(proposal.spec) for proposal in missing.values())
+    work = sum(cost_of(proposal.spec) for proposal in missing.values()) * (begun or n_rows) / n_rows
     return Outlook(missing=missing, total=len(wanted), work=work)
 
 

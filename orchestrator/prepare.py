@@ -14,6 +14,7 @@ from analysis.spectrum import SpectrumFile
 from analysis.table import ResultsTable, Row, RowContext
 from analysis.winners import Point
 from orchestrator.drivers import check_driver
+from orchestrator.race import LEAST_ROWS
 from orchestrator.space import Space
 from orchestrator.study import Study, check_study
 from trials.checkpoints import describe_checkpoint, find_checkpoint
@@ -140,6 +141,7 @@ def prepare(study: Study, folder: Path, cache: Path) -> Prepared:
     resolved = _resolve(study, folder)
     space = Space.of(resolved, card)
     task = load_task(resolved.task_settings(), cache)
+    _check_race(resolved, len(task.splits["validation"]))
     identity = Identity(
         card=card,
         task_fingerprint=task.fingerprint,
@@ -150,6 +152,15 @@ def prepare(study: Study, folder: Path, cache: Path) -> Prepared:
     opened = settle(opened)
     recheck(opened)
     return Prepared(opened=opened, checkpoint=checkpoint, task=task)
+
+
+def _check_race(study: Study, n_rows: int) -> None:
+    """Refuse a race whose first rung would say nothing."""
+    if study.search.race is not None and n_rows < LEAST_ROWS:
+        raise StudyError(
+            f"search.race is {study.search.race!r}, but validation has {n_rows} rows; expected {LEAST_ROWS} or more. "
+            f"Raise task.validation_size, or remove search.race."
+        )
 
 
 def settle(opened: OpenStudy) -> OpenStudy:

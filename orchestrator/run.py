@@ -14,6 +14,8 @@ from cluster.pool import Pool
 from cluster.replica import Batch
 from orchestrator.drivers import Driver, make_driver
 from orchestrator.drivers.fixed import FixedDriver
+from orchestrator.drivers.racing import RacingDriver
+from orchestrator.drivers.stopping import StoppingDriver
 from orchestrator.estimate import RelativeWork, outlook
 from orchestrator.ledger import Ledger
 from orchestrator.measure import measure_layers
@@ -68,7 +70,11 @@ class _Flight:
 
 
 class RunLoop:
-    """Runs drivers over one study. The pool is started when the first trial must really run."""
+    """Runs drivers over one study. The pool is started when the first trial must really run.
+
+    Attributes:
+        stopped_by: The stopping rule that ended the search, as the study file words it; None for none.
+    """
 
     def __init__(
         self,
@@ -90,6 +96,7 @@ class RunLoop:
         self._work = RelativeWork(opened)
         self._paces: deque[float] = deque(maxlen=16)  # seconds per work of the last trials
         self._failed: set[str] = set()
+        self.stopped_by: str | None = None
 
     def run(self) -> None:
         """Choose the layers, run the study's driver, then its winners on the test split; stops early when interrupted.
@@ -99,7 +106,7 @@ class RunLoop:
         try:
             self._settle_layers()
             if self._opened.space.settled:
-                self.drive(make_driver(self._opened.study.search.driver, self._opened.space))
+                self._search()
             if self._opened.tested and not self._interrupt.requested:
                 proposals = self._test_proposals()
                 missing = self._ledger.missing(proposals).values()
@@ -112,6 +119,24 @@ class RunLoop:
             finally:
                 if self._pool is not None:
                     self._pool.close()
+
+    def _search(self) -> None:
+        """Run the study's driver, under its stopping rules and in its race."""
+        study, space = self._opened.study, self._opened.space
+        stopping = StoppingDriver(
+            make_driver(study.search.driver, space),
+            study.search,
+            n_seeds=len(space.demo_seeds),
+            metric=space.metric,
+            gpus=study.cluster.gpus_per_replica,
+            rows=self._ledger.rows,
+        )
+        n_rows, n_seeds = self._opened.identity.split_sizes["validation"], len(space.demo_seeds)
+        limit = study.search.n_trials or len(space) // n_seeds
+        self.drive(RacingDriver.over(stopping, study.search, n_rows=n_rows, n_seeds=n_seeds, limit=limit))
+        if stopping.reason is not None and not self._interrupt.requested:
+            self.stopped_by = stopping.reason
+            self._progress.say(f"stopped by {stopping.reason}")
 
     def drive(self, driver: Driver) -> None:
         """Run one driver to its end, or until interrupted and nothing is in flight."""
@@ -150,9 +175,12 @@ class RunLoop:
         return [proposal for point in chosen for proposal in self._opened.space.test_proposals(point)]
 
     def _fill(self, driver: Driver) -> None:
-        """Keep the pool's calls busy."""
-        while not driver.done and len(self._queue) < CALL_TRIALS:
-            proposals = driver.ask(CALL_TRIALS)
+        """Keep the pool's calls busy; a driver that learns is asked only for what can run now."""
+        while not driver.done:
+            wanted = self._room() if driver.adaptive else CALL_TRIALS
+            if len(self._queue) >= wanted:
+                break
+            proposals = driver.ask(wanted - len(self._queue) if driver.adaptive else CALL_TRIALS)
             if not proposals:
                 break
             for proposal in proposals:
@@ -161,6 +189,10 @@ class RunLoop:
             pool = self._started_pool()
             while self._queue and pool.free_calls() and not self._interrupt.requested:
                 pool.submit(self._next_batch())
+
+    def _room(self) -> int:
+        """Trials that would not wait for another: one for each free call of the pool."""
+        return self._started_pool().free_calls()
 
     def _admit(self, driver: Driver, proposal: Proposal) -> None:
         """Answer a proposal from the store, join it to a trial in flight, or queue it."""
@@ -175,15 +207,18 @@ class RunLoop:
         else:
             flight = self._flying[trial.trial_id] = _Flight(trial, [proposal])
             self._queue.append(flight)
+            if trial.rows and trial.rows[0]:
+                self._progress.add_to_total(1, self._cost(trial))
 
     def _next_batch(self) -> Batch:
         """Trials from the front of the queue that share prompts: as many as a call of a few seconds holds."""
-        trials = [self._queue.popleft().trial]
-        seconds = self._expected_seconds(trials[0])
+        first = self._queue.popleft().trial
+        trials, seconds = [first], self._expected_seconds(first)
         while self._queue and len(trials) < CALL_TRIALS:
             following = self._queue[0].trial
             seconds += self._expected_seconds(following)
-            if seconds > CALL_SECONDS or following.spec.prompt_set != trials[0].spec.prompt_set:
+            shared = (following.spec.prompt_set, following.rows) == (first.spec.prompt_set, first.rows)
+            if seconds > CALL_SECONDS or not shared:
                 break
             trials.append(self._queue.popleft().trial)
         microbatch = self._opened.study.cluster.microbatch
@@ -193,20 +228,27 @@ class RunLoop:
     def _expected_seconds(self, trial: Trial) -> float:
         """What a trial will take, as the last ones did; a whole call's worth before any is known."""
         pace = sum(self._paces) / len(self._paces) if self._paces else None
-        return CALL_SECONDS if pace is None else pace * self._work(trial.spec)
+        return CALL_SECONDS if pace is None else pace * self._cost(trial)
+
+    def _cost(self, trial: Trial) -> float:
+        """What a trial, or the part of it that runs, costs next to others."""
+        if trial.rows is None:
+            return self._work(trial.spec)
+        first, last = trial.rows
+        return self._work(trial.spec) * (last - first) / self._opened.identity.split_sizes[trial.spec.split]
 
     def _collect(self, driver: Driver) -> None:
         """Take what the pool finished; flush when it is time, and only then tell the driver."""
         results = self._pool.collect(COLLECT_SECONDS) if self._pool is not None else []
         work = 0.0
         for result in results:
-            cost = self._work(result.trial.spec)
+            cost = self._cost(result.trial)
             self._paces.append(result.seconds / cost)
             work += cost
             self._ledger.add(result, self._flying[result.trial.trial_id].proposals[0])
         self._progress.finished(results, len(self._flying) - len(self._queue) - len(self._ledger.waiting), work)
         nothing_to_wait_for = self._ledger.waiting == set(self._flying)
-        if self._ledger.due() or nothing_to_wait_for:
+        if self._ledger.due() or nothing_to_wait_for or (driver.adaptive and self._ledger.waiting):
             self._settle(driver)
 
     def _settle(self, driver: Driver) -> None:

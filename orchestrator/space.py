@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from typing import TypeVar
 
-from analysis.winners import Point
+from analysis.winners import BEST_MEAN, Point
 from orchestrator.layers import LayerRule, Site, layer_rule
 from orchestrator.study import ALGORITHM1, Study
 from trials.model_card import ModelCard, trial_id
@@ -15,6 +15,7 @@ from trials.values import Clip, TrialSpec
 
 T = TypeVar("T")
 Param = int | float | str | None
+PointKey = tuple[int, tuple[Clip, ...]]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -30,6 +31,11 @@ class Proposal:
     spec: TrialSpec
     params: dict[str, Param]
     rows: int | None = None
+
+    @property
+    def point(self) -> PointKey:
+        """Shots and clips: what the demonstration seeds of one point have in common."""
+        return self.spec.shots, self.spec.clips
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -48,6 +54,7 @@ class Space:
         rule: How the condition numbers choose layers; None where all ``layers`` are clipped.
         chosen: Layer and module of each clip, where a rule chooses.
         metric: Column of scores that points are judged by.
+        winner: How the winner is picked: ``Point.rule``.
         settled: Whether ``chosen`` is the rule's choice; before that it is a stand-in, right in number only.
     """
 
@@ -62,6 +69,7 @@ class Space:
     rule: LayerRule | None = None
     chosen: tuple[Site, ...] | None = None
     metric: str = "accuracy"
+    winner: str = BEST_MEAN
     settled: bool = True
 
     @classmethod
@@ -90,6 +98,7 @@ class Space:
             rule=rule,
             chosen=rule.stand_in() if rule else None,
             metric=study.task.definition.metric if study.task.definition else "accuracy",
+            winner=study.search.winner,
             settled=rule is None,
         )
 
@@ -164,6 +173,7 @@ class Space:
                 test_ids=ids(shots, clips, "test") if tested else (),
                 baseline_test_ids=ids(shots, (), "test") if tested else (),
                 metric=self.metric,
+                rule=self.winner,
             )
 
         untouched: list[tuple[Clip, ...]] = [()] if self.baseline_competes else []

@@ -10,12 +10,17 @@ import yaml
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
 from pydantic.fields import FieldInfo
 
+from analysis.winners import ONE_STANDARD_ERROR
+from orchestrator.race import HALVING, TEST
 from trials.definitions import Scoring, Source, Splits, TaskDefinition, Wording
 from trials.errors import StudyError, unknown_name
 from trials.values import MODULES, PAPER, ModelSettings, TaskSettings
 
 ALGORITHM1 = "algorithm1"
-SEARCH_KEYS = {ALGORITHM1: {"top_k", "module_condition"}}  # what each driver uses, besides all of them
+GRID = "grid"
+STOPPING = {"n_trials", "max_hours", "max_gpu_hours", "patience"}
+ANY_DRIVER = {"race", "winner", *STOPPING}
+SEARCH_KEYS = {GRID: ANY_DRIVER, ALGORITHM1: ANY_DRIVER | {"top_k", "module_condition"}}  # what each driver uses
 PUBLISHED_RATES = [0, 0.1, 0.5, 0.75, 0.9, 0.95, 0.99, 0.995]
 
 Rate = Annotated[float, Field(ge=0, lt=1)]
@@ -178,13 +183,13 @@ class SpaceSection(_Section):
 class SearchSection(_Section):
     """Which trial runs next, and when to stop; ``SEARCH_KEYS`` says which driver uses what."""
 
-    driver: str = "grid"
+    driver: str = GRID
     sampler: Literal["tpe", "gp", "nsga2", "cmaes", "qmc", "random"] = "tpe"
     seed: Count = 0
     top_k: Positive = 5
     module_condition: Literal["max", "mean", "min"] = "max"
     objectives: list[Literal["accuracy"]] = ["accuracy"]
-    winner: Literal["best_mean"] = "best_mean"
+    winner: Literal["best_mean", "one_standard_error"] = "best_mean"
     race: Literal["halving", "test"] | None = None
     indifference: Annotated[float, Field(ge=0, lt=1)] = 0.005
     error_rate: Annotated[float, Field(gt=0, lt=1)] = 0.05
@@ -250,6 +255,7 @@ def check_study(content: dict[str, Any]) -> Study:
         lines = list(dict.fromkeys(_explain(problem) for problem in told))
         raise StudyError("\n".join(lines)) from error
     _check_effect(study)
+    _check_search(study)
     _check_cluster(study.cluster)
     if study.task.variant != PAPER and study.space.demo_seeds is not None:
         raise StudyError(
@@ -283,13 +289,34 @@ def _check_effect(study: Study) -> None:
             f"expected a list of candidates or 'all'. Say how many it keeps with search.top_k."
         )
     used = {"driver", *SEARCH_KEYS.get(search.driver, ()), *(["module_condition"] if by_condition else [])}
+    used |= {"indifference", "error_rate"} if search.race == TEST else set()
     for key, field in SearchSection.model_fields.items():
         value, default = getattr(search, key), field.get_default()
         if key not in used and value != default:
             raise StudyError(
-                f"study key 'search.{key}' is {value!r}, but driver {search.driver!r} does not use it; "
+                f"study key 'search.{key}' is {value!r}, but {_searcher(search)} does not use it; "
                 f"expected its default, {default!r}. Remove the key."
             )
+
+
+def _searcher(search: SearchSection) -> str:
+    return f"driver {search.driver!r}" + (f" with race {search.race!r}" if search.race else "")
+
+
+def _check_search(study: Study) -> None:
+    """Refuse rules of search that do not go together."""
+    search = study.search
+    if search.race == HALVING and search.patience is not None and search.driver in (GRID, ALGORITHM1):
+        raise StudyError(
+            f"study key 'search.patience' is {search.patience}, but in driver {search.driver!r} with race 'halving' no "
+            f"point is complete before all have begun. Remove one of the two, or stop by search.n_trials."
+        )
+    definition = study.task.definition
+    if search.winner == ONE_STANDARD_ERROR and definition is not None and definition.metric != "accuracy":
+        raise StudyError(
+            f"study key 'search.winner' is {search.winner!r}, a rule of standard errors of accuracies, but the "
+            f"task's metric is {definition.metric!r}; expected 'best_mean'."
+        )
 
 
 def _explain(problem: Any) -> str:

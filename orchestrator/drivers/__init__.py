@@ -17,7 +17,13 @@ DRIVERS = {
 
 
 class Driver(ABC):
-    """Asked for trials and told their rows; it never sees a replica."""
+    """Asked for trials and told their rows; it never sees a replica.
+
+    Attributes:
+        adaptive: Whether what it asks for depends on what it was told, so that it is asked only for what can run now.
+    """
+
+    adaptive: bool = False
 
     @abstractmethod
     def ask(self, count: int) -> list[Proposal]:

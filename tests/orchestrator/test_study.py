@@ -50,7 +50,12 @@ MakeStudy = Callable[..., dict[str, Any]]
             "'search.module_condition' is 'mean', but driver 'grid' does not use it",
         ),
         ("search", "top_k", 3, "'search.top_k' is 3, but driver 'grid' does not use it"),
-        ("search", "race", "halving", "'search.race' is 'halving', but driver 'grid' does not use it"),
+        ("search", "race", "halv", "'search.race' is 'halv'; expected 'halving' or 'test'"),
+        ("search", "indifference", 0.01, "'search.indifference' is 0.01, but driver 'grid' does not use it"),
+        ("search", "n_trials", 0, "'search.n_trials' is 0"),
+        ("search", "max_hours", 0, "'search.max_hours' is 0"),
+        ("search", "max_gpu_hours", 0, "'search.max_gpu_hours' is 0"),
+        ("search", "patience", 0, "'search.patience' is 0"),
         ("cluster", "gpus_per_replica", 1.5, "'cluster.gpus_per_replica' is 1.5; expected a share up to 1, or a whole"),
         ("cluster", "address", "head:6379", "'cluster.address' is 'head:6379', but replicas: 0 runs in this process"),
         (

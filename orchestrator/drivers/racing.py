@@ -1,0 +1,134 @@
+"""The racing driver: another driver's trials, each in parts, of which a race says whether the next is run.
+
+A part is a trial like any other to the run loop: asked for, stored (as ``pruned`` while rows are left) and told. So
+a race is resumed from the stored rows alone, and a trial that was stopped can be continued.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from dataclasses import dataclass, field, replace
+
+import numpy as np
+
+from analysis.table import Row, unpack_outcomes
+from orchestrator.drivers import Driver
+from orchestrator.race import HALVING, Entry, Halving, Race, SequentialTest, make_rungs
+from orchestrator.space import PointKey, Proposal
+from orchestrator.study import SearchSection
+from trials.values import TrialState
+
+
+@dataclass(slots=True, kw_only=True)
+class _Runner:
+    """A point in the race: its trials, one for each demonstration seed, and their rows at the rung it runs for."""
+
+    entry: Entry
+    proposals: dict[int, Proposal] = field(default_factory=dict)
+    rows: dict[int, Row] = field(default_factory=dict)
+
+
+class RacingDriver(Driver):
+    """Evaluates each of a driver's points rung by rung."""
+
+    def __init__(self, driver: Driver, race: Race, rungs: tuple[int, ...], n_seeds: int) -> None:
+        """Start with nobody.
+
+        Args:
+            driver: Whose points race.
+            race: The rule.
+            rungs: Rows of each rung, ascending.
+            n_seeds: Demonstration seeds, and so trials, of each point.
+        """
+        self.adaptive = driver.adaptive
+        self._driver = driver
+        self._race = race
+        self._rungs = rungs
+        self._n_seeds = n_seeds
+        self._runners: dict[PointKey, _Runner] = {}
+        self._of: dict[Entry, _Runner] = {}
+        self._ready: deque[Proposal] = deque()
+        self._running = 0
+
+    @classmethod
+    def over(cls, driver: Driver, search: SearchSection, *, n_rows: int, n_seeds: int, limit: int | None) -> Driver:
+        """The driver as the study races it; itself where it does not.
+
+        Args:
+            driver: Proposes the points.
+            search: Of the study.
+            n_rows: Validation rows.
+            n_seeds: Demonstration seeds.
+            limit: Most points there can be; None if not known.
+        """
+        if search.race is None:
+            return driver
+        race: Race
+        if search.race == HALVING:
+            race = Halving(waits=not driver.adaptive)
+        else:
+            race = SequentialTest(indifference=search.indifference, error_rate=search.error_rate, limit=limit)
+        return cls(driver, race, make_rungs(n_rows), n_seeds)
+
+    def ask(self, count: int) -> list[Proposal]:
+        """Parts of trials that go on, then first parts of new ones."""
+        asked = [self._ready.popleft() for _ in range(min(count, len(self._ready)))]
+        if len(asked) < count and not self._driver.done:
+            asked += [self._enter(proposal) for proposal in self._driver.ask(count - len(asked))]
+        self._running += len(asked)
+        return asked
+
+    def tell(self, proposal: Proposal, row: Row) -> None:
+        """Hear of a part; a failed trial leaves the race."""
+        self._running -= 1
+        assert proposal.rows is not None
+        runner = self._runners[proposal.point]
+        if row["state"] == TrialState.FAILED.value:
+            self._driver.tell(replace(proposal, rows=None), row)
+        elif row["n_examples"] < proposal.rows:  # it flew for another proposal that wanted fewer rows
+            self._ready.append(proposal)
+        else:
+            runner.rows[proposal.spec.demo_seed] = row
+            if len(runner.rows) == self._n_seeds:
+                self._reach(runner, proposal.rows)
+        if self._driver.done and not self._ready and not self._running:
+            self._advance(last_call=True)
+
+    @property
+    def done(self) -> bool:
+        """Whether the driver is done, nothing runs and nobody goes on."""
+        return self._driver.done and not self._ready and not self._running
+
+    def _enter(self, proposal: Proposal) -> Proposal:
+        key = proposal.point
+        if key not in self._runners:
+            entry = Entry(shots=proposal.spec.shots, untouched=not proposal.spec.clips)
+            self._runners[key] = self._of[entry] = _Runner(entry=entry)
+        self._runners[key].proposals[proposal.spec.demo_seed] = proposal
+        return replace(proposal, rows=self._rungs[0])
+
+    def _reach(self, runner: _Runner, n_rows: int) -> None:
+        """All of a point's trials have reached a rung: the driver is told unless it goes on at once."""
+        entry = runner.entry
+        told, runner.rows = runner.rows, {}
+        entry.reach(np.mean([unpack_outcomes(row)[:n_rows] for row in told.values()], axis=0))
+        if n_rows == self._rungs[-1]:
+            self._race.finished(entry)
+        elif entry.untouched:
+            self._go_on(runner)
+            return
+        else:
+            self._race.arrived(entry)
+        if entry not in self._advance(last_call=False):
+            for seed, proposal in runner.proposals.items():
+                self._driver.tell(proposal, told[seed])
+
+    def _advance(self, *, last_call: bool) -> list[Entry]:
+        chosen = self._race.going_on(last_call=last_call)
+        for entry in chosen:
+            self._go_on(self._of[entry])
+        return chosen
+
+    def _go_on(self, runner: _Runner) -> None:
+        rows = self._rungs[runner.entry.rung + 1]
+        self._ready.extend(replace(proposal, rows=rows) for proposal in runner.proposals.values())

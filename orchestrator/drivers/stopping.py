@@ -1,0 +1,108 @@
+"""The stopping driver: another driver's points until one of the study's stopping rules says that it is enough."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from statistics import fmean
+
+from analysis.table import Row
+from orchestrator.drivers import Driver
+from orchestrator.space import PointKey, Proposal
+from orchestrator.study import SearchSection
+from trials.values import TrialState
+
+
+class StoppingDriver(Driver):
+    """Begins no further point once a rule applies; what has begun goes on to its end, in a race as well.
+
+    Points are counted, not trials: one for all its demonstration seeds. The untouched model does not count.
+    """
+
+    def __init__(
+        self,
+        driver: Driver,
+        search: SearchSection,
+        *,
+        n_seeds: int = 1,
+        metric: str = "accuracy",
+        gpus: float = 1,
+        rows: Mapping[str, Row] | None = None,
+    ) -> None:
+        """Start the clock of ``max_hours``.
+
+        Args:
+            driver: Proposes the points.
+            search: The study's rules.
+            n_seeds: Demonstration seeds, and so trials, of each point.
+            metric: Column that an improvement is seen in.
+            gpus: Of each replica.
+            rows: Stored rows by trial, whose hours count for ``max_gpu_hours``.
+        """
+        self.adaptive = driver.adaptive
+        self._driver = driver
+        self._search = search
+        self._n_seeds = n_seeds
+        self._metric = metric
+        self._gpus = gpus
+        self._seconds = {key: row["seconds"] or 0.0 for key, row in (rows or {}).items()}
+        self._began = time.monotonic()
+        self._begun: set[PointKey] = set()
+        self._scores: dict[PointKey, dict[int, float | None]] = {}
+        self._best: float | None = None
+        self._since_best = 0
+
+    @property
+    def reason(self) -> str | None:
+        """The rule that applies, as the study file words it; None while none does."""
+        search = self._search
+        reached = {
+            "n_trials": len(self._begun),
+            "max_hours": (time.monotonic() - self._began) / 3600,
+            "max_gpu_hours": self._gpus * sum(self._seconds.values()) / 3600,
+            "patience": self._since_best,
+        }
+        for key, value in reached.items():
+            limit = getattr(search, key)
+            if limit is not None and value >= limit:
+                return f"search.{key}: {limit}"
+        return None
+
+    @property
+    def done(self) -> bool:
+        """Whether no further point will begin, and of those that have begun no trial is missing."""
+        return self._driver.done or (self.adaptive and self.reason is not None)
+
+    def ask(self, count: int) -> list[Proposal]:
+        """What the driver asks for, but for new points once a rule applies."""
+        asked: list[Proposal] = []
+        while len(asked) < count and not self.done:
+            proposals = self._driver.ask(1)
+            if not proposals:
+                break
+            for proposal in proposals:
+                if proposal.point not in self._begun and proposal.spec.clips and self.reason is not None:
+                    continue  # a driver that enumerates may yet come to other seeds of what has begun
+                if proposal.spec.clips:
+                    self._begun.add(proposal.point)
+                asked.append(proposal)
+        return asked
+
+    def tell(self, proposal: Proposal, row: Row) -> None:
+        """Count the row, and pass it on."""
+        self._seconds[row["trial_id"]] = row["seconds"] or 0.0
+        complete = row["state"] == TrialState.COMPLETE.value
+        scores = self._scores.setdefault(proposal.point, {})
+        scores[proposal.spec.demo_seed] = row[self._metric] if complete else None
+        if len(scores) == self._n_seeds:
+            self._judge(list(self._scores.pop(proposal.point).values()))
+        self._driver.tell(proposal, row)
+
+    def _judge(self, scores: list[float | None]) -> None:
+        """A point has been told: it improves on the best, or not."""
+        known = [score for score in scores if score is not None]
+        score = fmean(known) if len(known) == len(scores) else None
+        if score is not None and (self._best is None or score > self._best):
+            self._best, self._since_best = score, 0
+        else:
+            self._since_best += 1

@@ -1,0 +1,182 @@
+"""Races: which points see more rows. Pure rules over outcomes on the same rows, in one fixed order.
+
+A rung is a number of validation rows, counted from the first. Points of the same number of shots race each other; the
+untouched model runs beside them to the end, and is no rival in halving.
+"""
+
+from __future__ import annotations
+
+import math
+from abc import ABC, abstractmethod
+from collections import defaultdict
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import NDArray
+
+HALVING, TEST = "halving", "test"
+LEAST_ROWS = 100
+FIRST_SHARE = 16  # the first rung is one row in so many
+FACTOR = 2  # each rung has so many times the rows of the last, and in halving one entry in so many goes on
+REFERENCES = 8  # entries that another is compared with at each rung: the best so far
+STAKES = 0.95 * 0.5 ** np.arange(8)
+
+Outcomes = NDArray[np.float64]
+
+
+def make_rungs(n_rows: int) -> tuple[int, ...]:
+    """Rows of each rung, ascending to all of them."""
+    first = math.ceil(n_rows / FIRST_SHARE)
+    counts = (first * FACTOR**number for number in range(n_rows.bit_length()))
+    return (*(count for count in counts if count < n_rows), n_rows)
+
+
+@dataclass(slots=True, kw_only=True, eq=False)
+class Entry:
+    """A point in the race.
+
+    Attributes:
+        shots: It races those of the same number.
+        untouched: Whether it is the model as it is, which is never stopped.
+        rung: The rung that it has reached, or runs for; -1 before the first.
+        outcomes: Of the rows seen so far, each in [0, 1]: right or wrong, a mean where there are several seeds.
+        scores: Mean outcome at each rung reached.
+    """
+
+    shots: int
+    untouched: bool = False
+    rung: int = -1
+    outcomes: Outcomes = field(default_factory=lambda: np.zeros(0))
+    scores: list[float] = field(default_factory=list)
+
+    def reach(self, outcomes: Outcomes) -> None:
+        """Reach the next rung with the outcomes of all its rows."""
+        self.rung += 1
+        self.outcomes = outcomes
+        self.scores.append(float(outcomes.mean()))
+
+
+class Race(ABC):
+    """Hears of entries that reached a rung, and says which go on to the next."""
+
+    @abstractmethod
+    def arrived(self, entry: Entry) -> None:
+        """Take an entry that has reached a rung before the last."""
+
+    @abstractmethod
+    def finished(self, entry: Entry) -> None:
+        """Take an entry that has seen all rows."""
+
+    @abstractmethod
+    def going_on(self, *, last_call: bool) -> list[Entry]:
+        """Entries that go on to the next rung now; each is named once for each rung.
+
+        Args:
+            last_call: Whether nothing runs and no entry is to come, unless one of these goes on.
+        """
+
+
+class Halving(Race):
+    """Successive halving: of each rung one entry in ``FACTOR`` goes on, by mean outcome on the rung's rows.
+
+    Where the driver's proposals do not depend on results a rung is decided when all have reached it (Jamieson and
+    Talwalkar, 2016, arXiv:1502.07943). Where they do, it is decided anew with each that comes (ASHA: Li et al., 2020,
+    arXiv:1810.05934), and at the last call the best of the highest rung goes on, until one has finished.
+    """
+
+    def __init__(self, *, waits: bool) -> None:
+        """Nobody has arrived; ``waits`` for all of a rung before it is decided."""
+        self._waits = waits
+        self._been: dict[tuple[int, int], list[Entry]] = defaultdict(list)  # by shots and rung
+        self._left: set[tuple[Entry, int]] = set()  # rungs that an entry has gone on from
+        self._done: set[int] = set()  # shots of which an entry has finished
+
+    def arrived(self, entry: Entry) -> None:
+        """Rank it among those of its rung."""
+        self._been[entry.shots, entry.rung].append(entry)
+
+    def finished(self, entry: Entry) -> None:
+        """Remember that its shots have a finisher."""
+        if not entry.untouched:
+            self._done.add(entry.shots)
+
+    def going_on(self, *, last_call: bool) -> list[Entry]:
+        """The best of each rung, as many as may go on."""
+        chosen = [] if self._waits else [entry for key in self._been for entry in self._ahead(*key)]
+        if last_call and not chosen:
+            for shots in {shots for shots, _ in self._been} - self._done:
+                chosen += self._best_waiting(shots)
+        self._left |= {(entry, entry.rung) for entry in chosen}
+        return chosen
+
+    def _ahead(self, shots: int, rung: int) -> list[Entry]:
+        """Of all that have been at a rung the best, but for those that have gone on already."""
+        ranked = self._ranked(shots, rung)
+        return [entry for entry in ranked[: len(ranked) // FACTOR] if (entry, rung) not in self._left]
+
+    def _best_waiting(self, shots: int) -> list[Entry]:
+        """The best that wait at the highest rung where any does."""
+        for rung in sorted((rung for each, rung in self._been if each == shots), reverse=True):
+            waiting = [entry for entry in self._ranked(shots, rung) if (entry, rung) not in self._left]
+            if waiting:
+                return waiting[: math.ceil(len(waiting) / FACTOR) if self._waits else 1]
+        return []
+
+    def _ranked(self, shots: int, rung: int) -> list[Entry]:
+        return sorted(self._been[shots, rung], key=lambda entry: entry.scores[rung], reverse=True)
+
+
+class SequentialTest(Race):
+    """An entry is stopped when a paired test says that it cannot beat one of the best so far by more than a margin.
+
+    The hypothesis "its expected outcome is better by ``indifference`` or more" is bet against: with paired differences
+    d in [-1, 1] the wealth ``Π (1 - stake · (d - indifference))`` has an expectation of at most 1 under it, whenever
+    it is looked at, and so has the mean over several stakes. By Ville's inequality it exceeds 1/a with probability of
+    at most a (Waudby-Smith and Ramdas, 2024, J. R. Stat. Soc. B 86(1), arXiv:2010.09686). The error rate is spent
+    evenly over all ordered pairs of entries, as which are compared depends on the outcomes.
+    """
+
+    def __init__(self, *, indifference: float, error_rate: float, limit: int | None) -> None:
+        """Nobody has arrived.
+
+        Args:
+            indifference: Margin, as a fraction: 0.005 is half a point.
+            error_rate: Chance that any entry is stopped wrongly.
+            limit: Most entries there can be; None if not known, which costs a little of the test's power.
+        """
+        self._indifference = indifference
+        self._error_rate = error_rate
+        self._limit = limit
+        self._number: dict[Entry, int] = {}  # from 1, by arrival
+        self._next: list[Entry] = []
+
+    def arrived(self, entry: Entry) -> None:
+        """Compare it with the best of those that have seen as many rows."""
+        self._number.setdefault(entry, len(self._number) + 1)
+        rivals = [each for each in self._number if each is not entry and each.shots == entry.shots]
+        rivals = [each for each in rivals if len(each.outcomes) >= len(entry.outcomes)]
+        best = sorted(rivals, key=lambda each: each.scores[-1], reverse=True)[:REFERENCES]
+        if not any(self._beaten(entry, each) for each in best):
+            self._next.append(entry)
+
+    def finished(self, entry: Entry) -> None:
+        """Let it be a reference."""
+        self._number.setdefault(entry, len(self._number) + 1)
+
+    def going_on(self, *, last_call: bool) -> list[Entry]:  # noqa: ARG002 - each entry is judged by itself
+        """All that have arrived and were not stopped."""
+        chosen, self._next = self._next, []
+        return chosen
+
+    def _beaten(self, entry: Entry, reference: Entry) -> bool:
+        differences = entry.outcomes - reference.outcomes[: len(entry.outcomes)]
+        wealth = np.log1p(-np.outer(differences - self._indifference, STAKES)).sum(axis=0)
+        evidence = np.logaddexp.reduce(wealth) - math.log(len(STAKES))
+        return bool(evidence >= math.log(self._pairs(entry, reference) / self._error_rate))
+
+    def _pairs(self, entry: Entry, reference: Entry) -> int:
+        """Among how many comparisons the error rate is shared; their reciprocals add up to at most 1."""
+        if self._limit is not None:
+            return self._limit * (self._limit - 1)
+        later = max(self._number[entry], self._number[reference])
+        return 2 * later * later * (later + 1)
