@@ -220,6 +220,25 @@ def write_study(opened: OpenStudy) -> None:
     opened.identity.write(opened.folder)
 
 
+END = "end.json"
+
+
+def write_end(folder: Path, stopped_by: str | None) -> None:
+    """Note that a study has come to its end, and by which stopping rule, if by one."""
+    write_text(folder / END, json.dumps({"stopped_by": stopped_by}))
+
+
+def forget_end(folder: Path) -> None:
+    """Forget that it has ended, as it is run again."""
+    (folder / END).unlink(missing_ok=True)
+
+
+def read_end(folder: Path) -> dict[str, str | None] | None:
+    """How a study ended: ``stopped_by``; None while it has not."""
+    path = folder / END
+    return dict(json.loads(path.read_text(encoding="utf-8"))) if path.is_file() else None
+
+
 def reopen(folder: Path) -> OpenStudy:
     """Open a study's folder for reading, without its checkpoint or data.
 

@@ -6,6 +6,7 @@ untouched model runs beside them to the end, and is no rival in halving.
 
 from __future__ import annotations
 
+import heapq
 import math
 from abc import ABC, abstractmethod
 from collections import defaultdict
@@ -36,6 +37,7 @@ class Entry:
     """A point in the race.
 
     Attributes:
+        number: Its place in the driver's order; of equals the first goes on.
         shots: It races those of the same number.
         untouched: Whether it is the model as it is, which is never stopped.
         rung: The rung that it has reached, or runs for; -1 before the first.
@@ -43,6 +45,7 @@ class Entry:
         scores: Mean outcome at each rung reached.
     """
 
+    number: int
     shots: int
     untouched: bool = False
     rung: int = -1
@@ -123,7 +126,7 @@ class Halving(Race):
         return []
 
     def _ranked(self, shots: int, rung: int) -> list[Entry]:
-        return sorted(self._been[shots, rung], key=lambda entry: entry.scores[rung], reverse=True)
+        return sorted(self._been[shots, rung], key=lambda entry: (-entry.scores[rung], entry.number))
 
 
 class SequentialTest(Race):
@@ -147,26 +150,37 @@ class SequentialTest(Race):
         self._indifference = indifference
         self._error_rate = error_rate
         self._limit = limit
-        self._number: dict[Entry, int] = {}  # from 1, by arrival
+        self._best: dict[tuple[int, int], list[Entry]] = defaultdict(list)  # by shots and rung, the best first
         self._next: list[Entry] = []
 
     def arrived(self, entry: Entry) -> None:
         """Compare it with the best of those that have seen as many rows."""
-        self._number.setdefault(entry, len(self._number) + 1)
-        rivals = [each for each in self._number if each is not entry and each.shots == entry.shots]
-        rivals = [each for each in rivals if len(each.outcomes) >= len(entry.outcomes)]
-        best = sorted(rivals, key=lambda each: each.scores[-1], reverse=True)[:REFERENCES]
-        if not any(self._beaten(entry, each) for each in best):
+        rivals = {
+            rival
+            for (shots, rung), best in self._best.items()
+            if shots == entry.shots and rung >= entry.rung
+            for rival in best
+        }
+        best = heapq.nlargest(REFERENCES, rivals, key=lambda rival: rival.scores[-1])
+        if not any(self._beaten(entry, rival) for rival in best):
             self._next.append(entry)
+        self._place(entry)
 
     def finished(self, entry: Entry) -> None:
         """Let it be a reference."""
-        self._number.setdefault(entry, len(self._number) + 1)
+        self._place(entry)
 
     def going_on(self, *, last_call: bool) -> list[Entry]:  # noqa: ARG002 - each entry is judged by itself
         """All that have arrived and were not stopped."""
         chosen, self._next = self._next, []
         return chosen
+
+    def _place(self, entry: Entry) -> None:
+        """Keep it among the best of its rung, if it is."""
+        best = self._best[entry.shots, entry.rung]
+        best.append(entry)
+        best.sort(key=lambda each: -each.scores[entry.rung])
+        del best[REFERENCES:]
 
     def _beaten(self, entry: Entry, reference: Entry) -> bool:
         differences = entry.outcomes - reference.outcomes[: len(entry.outcomes)]
@@ -178,5 +192,5 @@ class SequentialTest(Race):
         """Among how many comparisons the error rate is shared; their reciprocals add up to at most 1."""
         if self._limit is not None:
             return self._limit * (self._limit - 1)
-        later = max(self._number[entry], self._number[reference])
+        later = 1 + max(entry.number, reference.number)
         return 2 * later * later * (later + 1)

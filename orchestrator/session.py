@@ -21,9 +21,11 @@ from orchestrator.prepare import (
     Prepared,
     check_trials,
     default_folder,
+    forget_end,
     prepare,
     recheck,
     settle,
+    write_end,
     write_study,
 )
 from orchestrator.progress import Progress
@@ -84,10 +86,14 @@ def run_study(study: Study, folder: Path | None, cache: Path, console: Console) 
         for note in notes:
             progress.say(note)
         interrupt = Interrupt(progress.say)
+        forget_end(opened.folder)
         with interrupt.watched():
             try:
-                RunLoop(opened, ledger, lambda: _start(prepared, cache), progress, interrupt).run()
+                loop = RunLoop(opened, ledger, lambda: _start(prepared, cache), progress, interrupt)
+                loop.run()
                 write_study(opened)
+                if not interrupt.requested:
+                    write_end(opened.folder, loop.stopped_by)
             except KeyboardInterrupt:
                 interrupt.requested = True
             finally:

@@ -13,7 +13,7 @@ from orchestrator.estimate import outlook
 from orchestrator.layers import measured_values, module_places
 from orchestrator.ledger import Ledger
 from orchestrator.lock import is_locked
-from orchestrator.prepare import OpenStudy
+from orchestrator.prepare import OpenStudy, read_end
 from trials.values import TrialState
 
 NO_WINNER = "no winner yet: it needs a complete baseline and one more complete trial"
@@ -76,7 +76,8 @@ def read_status(opened: OpenStudy) -> dict[str, Any]:
     """Counts from the store; rate, time left and replicas from the running process, if there is one.
 
     Returns:
-        The document of ``clipsweep status --json``; ``state`` is ``running``, ``done``, ``failed`` or ``interrupted``.
+        The document of ``clipsweep status --json``; ``state`` is ``running``, ``done``, ``failed`` or ``interrupted``,
+        ``stopped_by`` the stopping rule that ended the search, if one did.
     """
     rows = opened.table.latest()
     needed = needed_trials(opened, rows)
@@ -85,9 +86,12 @@ def read_status(opened: OpenStudy) -> dict[str, Any]:
     running = is_locked(opened.folder)
     path = opened.folder / "status.json"
     live = json.loads(path.read_text(encoding="utf-8")) if running and path.is_file() else {}
+    end = read_end(opened.folder)
     total = len(needed) if opened.space.settled else outlook(opened, Ledger(opened)).total
+    total = len(states) if end else total  # what a stopping rule left out is not waited for
     left = total - len(states)
-    state = "interrupted" if left else "failed" if count[TrialState.FAILED] else "done"
+    cut_off = left or (opened.study.search.race is not None and not end)  # a race's trials all have rows early
+    state = "interrupted" if cut_off else "failed" if count[TrialState.FAILED] else "done"
     replicas = live.get("replicas", [])
     return {
         "state": "running" if running else state,
@@ -96,6 +100,7 @@ def read_status(opened: OpenStudy) -> dict[str, Any]:
         "pruned": count[TrialState.PRUNED],
         "failed": count[TrialState.FAILED],
         "total": total,
+        "stopped_by": end["stopped_by"] if end else None,
         "trials_per_second": live.get("trials_per_second"),
         "seconds_left": live.get("seconds_left"),
         "replicas": replicas,

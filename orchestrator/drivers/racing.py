@@ -49,6 +49,7 @@ class RacingDriver(Driver):
         self._of: dict[Entry, _Runner] = {}
         self._ready: deque[Proposal] = deque()
         self._running = 0
+        self._ended = False
 
     @classmethod
     def over(cls, driver: Driver, search: SearchSection, *, n_rows: int, n_seeds: int, limit: int | None) -> Driver:
@@ -72,9 +73,12 @@ class RacingDriver(Driver):
 
     def ask(self, count: int) -> list[Proposal]:
         """Parts of trials that go on, then first parts of new ones."""
-        asked = [self._ready.popleft() for _ in range(min(count, len(self._ready)))]
+        asked = self._take_ready(count)
         if len(asked) < count and not self._driver.done:
             asked += [self._enter(proposal) for proposal in self._driver.ask(count - len(asked))]
+        if not asked and not self._running and self._driver.done:
+            self._ended = not self._advance(last_call=True)
+            asked = self._take_ready(count)
         self._running += len(asked)
         return asked
 
@@ -91,18 +95,19 @@ class RacingDriver(Driver):
             runner.rows[proposal.spec.demo_seed] = row
             if len(runner.rows) == self._n_seeds:
                 self._reach(runner, proposal.rows)
-        if self._driver.done and not self._ready and not self._running:
-            self._advance(last_call=True)
 
     @property
     def done(self) -> bool:
-        """Whether the driver is done, nothing runs and nobody goes on."""
-        return self._driver.done and not self._ready and not self._running
+        """Whether the driver is done, nothing runs and at the last call nobody went on."""
+        return self._ended
+
+    def _take_ready(self, count: int) -> list[Proposal]:
+        return [self._ready.popleft() for _ in range(min(count, len(self._ready)))]
 
     def _enter(self, proposal: Proposal) -> Proposal:
         key = proposal.point
         if key not in self._runners:
-            entry = Entry(shots=proposal.spec.shots, untouched=not proposal.spec.clips)
+            entry = Entry(number=len(self._runners), shots=proposal.spec.shots, untouched=not proposal.spec.clips)
             self._runners[key] = self._of[entry] = _Runner(entry=entry)
         self._runners[key].proposals[proposal.spec.demo_seed] = proposal
         return replace(proposal, rows=self._rungs[0])

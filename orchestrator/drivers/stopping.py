@@ -65,7 +65,7 @@ class StoppingDriver(Driver):
         for key, value in reached.items():
             limit = getattr(search, key)
             if limit is not None and value >= limit:
-                return f"search.{key}: {limit}"
+                return f"search.{key}: {limit:g}"
         return None
 
     @property
