@@ -64,7 +64,7 @@ def condition_figure(lines: Sequence[ConditionLine]) -> go.Figure:
             hovertemplate="clipped: layer %{x}",
         )
     layers = {layer for line in lines for layer in line.values}
-    _lay_out(figure, "layer", "condition number (log scale)")
+    lay_out(figure, "layer", "condition number (log scale)")
     figure.update_xaxes(dtick=1 if len(layers) <= EVERY_LAYER_TICKED else None)
     figure.update_yaxes(type="log", exponentformat="power")
     return figure
@@ -83,12 +83,12 @@ def figure_panels(points: Sequence[Point], rows: Mapping[str, Row]) -> list[tupl
 
 
 def legend_of(figure: go.Figure) -> list[tuple[str, str, str]]:
-    """Name, colour and mark (``line``, ``dash`` or ``star``) of each trace."""
+    """Name, colour and mark (``line``, ``dash``, ``star`` or ``dot``) of each trace."""
     entries = []
     for trace in figure.data:
-        star = trace.mode == "markers"
-        mark = "star" if star else trace.line.dash or "line"
-        entries.append((trace.name, trace.marker.color if star else trace.line.color, mark))
+        marked = trace.mode == "markers"
+        mark = (trace.marker.symbol or "dot") if marked else trace.line.dash or "line"
+        entries.append((trace.name, trace.marker.color if marked else trace.line.color, mark))
     return entries
 
 
@@ -131,9 +131,9 @@ def _panel(points: Sequence[Point], rows: Mapping[str, Row]) -> go.Figure:
             marker=STAR,
             hovertemplate="best: %{y:.4f}",
         )
-    _lay_out(figure, "clip rate", f"validation {metric.replace('_', ' ')}")
+    lay_out(figure, "clip rate", f"validation {metric.replace('_', ' ')}")
     figure.update_xaxes(type="category", categoryarray=rates, categoryorder="array")
-    figure.update_yaxes(tickformat=".2f")
+    figure.update_yaxes(tickformat=".3~f")
     return figure
 
 
@@ -143,7 +143,7 @@ def _spreads(points: Sequence[Point], rows: Mapping[str, Row]) -> dict[str, Any]
     return {"type": "data", "array": spreads, "thickness": 1, "width": 3} if any(spreads) else None
 
 
-def _lay_out(figure: go.Figure, x_title: str, y_title: str) -> None:
+def lay_out(figure: go.Figure, x_title: str, y_title: str) -> None:
     """What all figures have in common."""
     figure.update_layout(
         template="plotly_white",

@@ -12,6 +12,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from plotly.offline import get_plotlyjs
 
 from analysis.figures import PLOT_CONFIG, ConditionLine, condition_figure, figure_panels, legend_of
+from analysis.search import search_panels
 from analysis.table import Row
 from analysis.winners import Point, Winner, find_winner, find_winners
 from trials.files import write_text
@@ -26,11 +27,13 @@ class ReportFacts:
         study: Name.
         facts: Label and value, in the order shown.
         conditions: Condition numbers by module, as far as measured.
+        history: Every stored attempt in the order they finished.
     """
 
     study: str
     facts: Mapping[str, str]
     conditions: Sequence[ConditionLine] = ()
+    history: Sequence[Row] = ()
 
 
 def describe_point(winner: Winner) -> str:
@@ -62,6 +65,7 @@ def write_report(path: Path, facts: ReportFacts, points: Sequence[Point], rows: 
     measured = [line for line in facts.conditions if line.values]
     sections = {
         "Score against clip rate": [_panel(title, figure) for title, figure in figure_panels(points, rows)],
+        "Search": [_panel(title, figure) for title, figure in search_panels(facts.history, points)],
         "Condition number by layer": [_panel(_gaps(measured), condition_figure(measured))] if measured else [],
     }
     mine = {each for point in points for each in (*point.trial_ids, *point.test_ids, *point.baseline_test_ids)}

@@ -9,7 +9,7 @@ import itertools
 import json
 import os
 import uuid
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -198,12 +198,17 @@ class ResultsTable:
 
     def latest(self) -> dict[str, Row]:
         """The latest attempt at each trial, by trial identity; a complete one always wins."""
-        latest: dict[str, Row] = {}
-        for row in self.read():
-            known = latest.get(row["trial_id"])
-            if known is None or _rank(row) > _rank(known):
-                latest[row["trial_id"]] = row
-        return latest
+        return latest_of(self.read())
+
+
+def latest_of(history: Iterable[Row]) -> dict[str, Row]:
+    """The latest attempt at each trial, by trial identity; a complete one always wins."""
+    latest: dict[str, Row] = {}
+    for row in history:
+        known = latest.get(row["trial_id"])
+        if known is None or _rank(row) > _rank(known):
+            latest[row["trial_id"]] = row
+    return latest
 
 
 def _rank(row: Row) -> tuple[bool, int]:

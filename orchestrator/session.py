@@ -10,6 +10,7 @@ from pathlib import Path
 from rich.console import Console
 
 from analysis.report import write_report
+from analysis.table import latest_of
 from cluster.local_pool import LocalPool
 from cluster.pool import Pool
 from cluster.replica import ReplicaSettings
@@ -167,8 +168,9 @@ def _absolute_task(task: TaskSettings) -> TaskSettings:
 def write_study_report(opened: OpenStudy, out: Path | None = None) -> Path:
     """Write a study's report from what is stored."""
     path = out or opened.folder / "report.html"
-    rows = opened.table.latest()
-    write_report(path, report_facts(opened, rows), opened.points(), rows)
+    history = opened.table.read()
+    rows = latest_of(history)
+    write_report(path, report_facts(opened, history), opened.points(), rows)
     return path
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from typing import Any
 
 from analysis.figures import ConditionLine
@@ -107,11 +108,15 @@ def read_status(opened: OpenStudy) -> dict[str, Any]:
     }
 
 
-def report_facts(opened: OpenStudy, rows: dict[str, Row]) -> ReportFacts:
-    """What the report says about the study besides its results."""
+def report_facts(opened: OpenStudy, history: Sequence[Row]) -> ReportFacts:
+    """What the report says about the study besides its results.
+
+    Args:
+        opened: The study.
+        history: Every stored attempt in the order they finished.
+    """
     study, card = opened.study, opened.identity.card
     sizes = ", ".join(f"{count} {split}" for split, count in opened.identity.split_sizes.items())
-    latest = max(rows.values(), key=lambda row: row["finished_at"], default=None)
     facts = {
         "model": f"{study.model.path} ({card.model_type}, {card.n_layers} layers, "
         f"{card.parameters_total / 1e6:,.1f} M parameters, {card.dtype}, fingerprint {card.fingerprint[:12]})",
@@ -122,14 +127,19 @@ def report_facts(opened: OpenStudy, rows: dict[str, Row]) -> ReportFacts:
         "demonstration seeds": ", ".join(map(str, opened.space.demo_seeds)),
         "driver": study.search.driver,
         "microbatch": str(study.cluster.microbatch),
-        "trials stored": str(len(rows)),
+        "trials stored": str(len({row["trial_id"] for row in history})),
     }
+    if study.search.race is not None:
+        facts["race"] = study.search.race
+    if (end := read_end(opened.folder)) and end["stopped_by"]:
+        facts["stopped by"] = end["stopped_by"]
     if opened.space.rule is not None:
         facts["layers"] = describe_layers(opened)
-    if latest:
+    if history:
+        latest = history[-1]
         versions = ", ".join(f"{name} {number}" for name, number in latest["versions"].items() if number)
         facts |= {"versions": versions, "last trial": latest["finished_at"].strftime("%Y-%m-%d %H:%M UTC")}
-    return ReportFacts(study=study.name, facts=facts, conditions=condition_lines(opened))
+    return ReportFacts(study=study.name, facts=facts, conditions=condition_lines(opened), history=history)
 
 
 def describe_layers(opened: OpenStudy) -> str:

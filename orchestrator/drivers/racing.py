@@ -47,6 +47,7 @@ class RacingDriver(Driver):
         self._n_seeds = n_seeds
         self._runners: dict[PointKey, _Runner] = {}
         self._of: dict[Entry, _Runner] = {}
+        self._first: dict[frozenset[str], Entry] = {}  # by the identities of its trials
         self._ready: deque[Proposal] = deque()
         self._running = 0
         self._ended = False
@@ -116,6 +117,10 @@ class RacingDriver(Driver):
         """All of a point's trials have reached a rung: the driver is told unless it goes on at once."""
         entry = runner.entry
         told, runner.rows = runner.rows, {}
+        trials = frozenset(row["trial_id"] for row in told.values())
+        if self._first.setdefault(trials, entry) is not entry and not entry.untouched:  # its ranks are another's
+            self._tell_driver(runner, told)
+            return
         entry.reach(np.mean([unpack_outcomes(row)[:n_rows] for row in told.values()], axis=0))
         if n_rows == self._rungs[-1]:
             self._race.finished(entry)
@@ -125,8 +130,11 @@ class RacingDriver(Driver):
         else:
             self._race.arrived(entry)
         if entry not in self._advance(last_call=False):
-            for seed, proposal in runner.proposals.items():
-                self._driver.tell(proposal, told[seed])
+            self._tell_driver(runner, told)
+
+    def _tell_driver(self, runner: _Runner, told: dict[int, Row]) -> None:
+        for seed, proposal in runner.proposals.items():
+            self._driver.tell(proposal, told[seed])
 
     def _advance(self, *, last_call: bool) -> list[Entry]:
         chosen = self._race.going_on(last_call=last_call)

@@ -263,7 +263,7 @@ def test_the_report_shows_condition_numbers_and_the_layers_they_chose(
 ) -> None:
     rows = run()
     opened = reopen(tmp_path / "s")
-    facts = report_facts(opened, rows)
+    facts = report_facts(opened, opened.table.read())
     assert {(line.module, layer) for line in facts.conditions for layer in line.chosen} == clipped(rows)
     assert all(list(line.values) == [0, 1, 2, 3] for line in facts.conditions)
     assert "deepest of the 2 layers with the largest condition number" in facts.facts["layers"]

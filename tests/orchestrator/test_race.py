@@ -145,6 +145,19 @@ def test_the_seeds_of_a_point_race_as_one() -> None:
     assert seen == {None: N_ROWS, 0: N_ROWS, 1: 20}
 
 
+def test_points_that_are_the_same_trial_run_once() -> None:
+    driver = raced(FixedDriver(points(4)))
+    outcomes, seen = rates(0.6, 0.6, 0.5, 0.4, 0.3), set()
+    while not driver.done:
+        for proposal in driver.ask(9):
+            number = proposal.spec.clips[0].layer if proposal.spec.clips else None
+            row = answer(proposal, outcomes[number, 0]) | ({"trial_id": "untouched"} if number in (None, 0) else {})
+            seen.add((number, row["n_examples"]))
+            driver.tell(proposal, row)
+    assert max(rows for number, rows in seen if number == 0) == 20
+    assert max(rows for number, rows in seen if number == 1) == N_ROWS
+
+
 def test_a_failed_trial_leaves_the_race() -> None:
     driver = raced(FixedDriver(points(2)))
     outcomes = rates(0.5, 0.9, 0.6)
