@@ -9,7 +9,7 @@ from typing import Any
 from analysis.figures import ConditionLine
 from analysis.report import ReportFacts, describe_point
 from analysis.table import Row
-from analysis.winners import Winner, find_winner, winning_points
+from analysis.winners import BEST_MEAN, Winner, find_winner, winning_points
 from orchestrator.estimate import outlook
 from orchestrator.layers import measured_values, module_places
 from orchestrator.ledger import Ledger
@@ -39,9 +39,10 @@ def describe_winner(opened: OpenStudy, rows: dict[str, Row]) -> str:
         return NO_WINNER
     gain, metric = winner.gain, winner.point.metric
     judged = "on validation" if metric == "accuracy" else f"{metric} on validation"
+    picked = "best of" if winner.point.rule == BEST_MEAN else "fewest parameters near the best of"
     return "\n".join(
         [
-            f"winner    {describe_point(winner)}: {_score(winner.score, winner.spread)} {judged}, best of "
+            f"winner    {describe_point(winner)}: {_score(winner.score, winner.spread)} {judged}, {picked} "
             f"{winner.considered} trials",
             f"baseline  the untouched model, same shots: "
             f"{_score(winner.baseline_score, winner.baseline_spread)} {judged}",
