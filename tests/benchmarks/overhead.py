@@ -1,0 +1,96 @@
+"""What searching costs besides evaluating: planning a large grid, and asking and telling Optuna."""
+
+from __future__ import annotations
+
+import json
+import resource
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from orchestrator.drivers import make_driver
+from orchestrator.estimate import outlook
+from orchestrator.ledger import Ledger
+from orchestrator.prepare import prepare
+from orchestrator.study import check_study
+from tests.benchmarks.document import Line, at_most
+
+POINTS = 100_000
+TRIALS = 1000
+GRID: dict[str, Any] = {
+    "name": "large",
+    "model": {"path": "embedded"},
+    "task": {"name": "episodes", "validation_size": 100, "test_size": 100},
+    "space": {"shots": list(range(9)), "clip_rates": [number / 1000 for number in range(926)]},
+    "cluster": {"replicas": 0},
+}
+
+
+def overhead_lines() -> Iterator[Line]:
+    """Both, in processes of their own."""
+    with tempfile.TemporaryDirectory() as folder:
+        _in_process("plan", folder)  # shapes of the model are kept from now on, as in any second command
+        planned = _in_process("plan", folder)
+        yield at_most(f"planning and telling {planned['points']:,} grid points", planned["seconds"], "s", 20)
+        yield at_most("peak memory of that", planned["megabytes"], "MB", 300)
+        asked = _in_process("ask", folder)
+        yield at_most(f"bayes (tpe), overhead per trial at {TRIALS:,} trials", asked["milliseconds"], "ms", 20)
+
+
+def _in_process(part: str, folder: str) -> dict[str, float]:
+    command = [sys.executable, "-m", "tests.benchmarks.overhead", part, folder]
+    return dict(json.loads(subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True).stdout))
+
+
+def plan(folder: Path) -> dict[str, float]:
+    """Check a study, look ahead, ask for every point, tell its row, and list the points that could win."""
+    began = time.perf_counter()
+    opened = prepare(check_study(GRID), folder / "study", folder / "cache").opened
+    assert len(opened.space) >= POINTS
+    ledger = Ledger(opened)
+    outlook(opened, ledger)
+    driver = make_driver(opened, {})
+    while not driver.done:
+        for proposal in driver.ask(8):
+            driver.tell(proposal, {"trial_id": ledger.trial(proposal).trial_id, "state": "complete", "accuracy": 0.5})
+    opened.points({})
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+    return {"points": len(opened.space), "seconds": time.perf_counter() - began, "megabytes": peak / 1e6}
+
+
+def ask(folder: Path) -> dict[str, float]:
+    """Ask and tell on the journal in the study's folder; the last hundred of so many trials count."""
+    content = {
+        **GRID,
+        "space": {**GRID["space"], "shots": [10]},
+        "search": {"driver": "bayes", "n_trials": TRIALS},
+    }
+    opened = prepare(check_study(content), folder / "asked", folder / "cache").opened
+    (folder / "asked").mkdir()
+    rng = np.random.default_rng(0)
+    driver = make_driver(opened, {})
+    marks = []
+    while not driver.done:
+        for proposal in driver.ask(1):
+            driver.tell(
+                proposal,
+                {
+                    "trial_id": repr(proposal.spec),
+                    "state": "complete",
+                    "accuracy": float(rng.random()),
+                    "parameters_kept": 1,
+                    "n_examples": 100,
+                },
+            )
+        marks.append(time.perf_counter())
+    return {"trials": len(marks), "milliseconds": 1000 * (marks[-1] - marks[-101]) / 100}
+
+
+if __name__ == "__main__":
+    print(json.dumps({"plan": plan, "ask": ask}[sys.argv[1]](Path(sys.argv[2]))))

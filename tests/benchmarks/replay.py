@@ -1,0 +1,189 @@
+"""Drivers replayed on surfaces: they ask and are told as in a run, and every answer is looked up."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from analysis.table import Row, pack_outcomes
+from analysis.winners import Gain, measure_gain
+from orchestrator.drivers import Driver
+from orchestrator.drivers.bayes import BayesDriver
+from orchestrator.drivers.fixed import FixedDriver
+from orchestrator.drivers.racing import RacingDriver
+from orchestrator.drivers.stopping import StoppingDriver
+from orchestrator.layers import LayerRule, module_places
+from orchestrator.space import Proposal, Space
+from orchestrator.study import SearchSection
+from tests.benchmarks.surfaces import SHARED, Clips, PublishedSurface, Surface
+from trials.checkpoints import EMBEDDED, find_checkpoint
+from trials.factors import FactorCache
+from trials.files import default_cache
+from trials.matrices import find_layout
+from trials.models import load_model
+from trials.singular_values import measure_spectrum
+from trials.spectrum import conditions_of
+from trials.values import Clip, ModelSettings, TrialSpec, TrialState
+
+TOP_K = 5
+
+
+@dataclass(slots=True, kw_only=True)
+class Replay:
+    """What a search cost and found.
+
+    Attributes:
+        seen: Validation rows that each point was evaluated on, by its number.
+        order: Points in the order they were first evaluated.
+        complete: Points that were evaluated on all rows.
+        winner: The first of the best of those on validation.
+    """
+
+    seen: dict[int, int] = field(default_factory=dict)
+    order: list[int] = field(default_factory=list)
+    complete: list[int] = field(default_factory=list)
+    winner: int = 0
+
+    def rows_share(self, surface: Surface) -> float:
+        """Rows evaluated as a share of those of the whole grid."""
+        return sum(self.seen.values()) / surface.validation.size
+
+    def operations_share(self, surface: Surface) -> float:
+        """The same of operations, by the cost model."""
+        spent = sum(rows * surface.operations[point] for point, rows in self.seen.items())
+        return float(spent / (surface.operations.sum() * surface.validation.shape[1]))
+
+
+class Grid(FixedDriver):
+    """Every point of a surface, the baseline first, in the surface's order."""
+
+    def __init__(self, surface: Surface | PublishedSurface) -> None:
+        super().__init__(propose(surface, clips) for clips in surface.points)
+
+
+def propose(surface: Surface | PublishedSurface, clips: Clips) -> Proposal:
+    """The proposal of a point."""
+    spec = TrialSpec(model="m", task="t", shots=surface.axes.shots, demo_seed=0, split="validation", clips=clips)
+    return Proposal(spec=spec, params={})
+
+
+def space_of(surface: Surface | PublishedSurface) -> Space:
+    """The space that a study of the surface would have."""
+    axes = surface.axes
+    return Space(
+        model="m",
+        task="t",
+        shots=(axes.shots,),
+        demo_seeds=(0,),
+        layers=axes.layers,
+        modules=axes.modules,
+        clip_rates=tuple(rate for rate in axes.clip_rates if rate),
+    )
+
+
+class Answers:
+    """Stored rows of a surface's points; the validation rows are in an order of the replay's own."""
+
+    def __init__(self, surface: Surface, seed: int) -> None:
+        """Shuffle the rows, the same way for all points."""
+        self._surface = surface
+        order = np.random.default_rng(seed).permutation(surface.validation.shape[1])
+        self._outcomes: NDArray[np.bool_] = surface.validation[:, order]
+
+    def row(self, point: int, n_rows: int | None) -> Row:
+        """The row of a point that has seen so many rows; None for all."""
+        outcomes = self._outcomes[point, :n_rows]
+        whole = len(outcomes) == self._outcomes.shape[1]
+        return {
+            "trial_id": str(point),
+            "state": (TrialState.COMPLETE if whole else TrialState.PRUNED).value,
+            "n_examples": len(outcomes),
+            "outcomes": pack_outcomes(outcomes),
+            "accuracy": float(outcomes.mean()),
+            "parameters_kept": int(self._surface.parameters_kept[point]),
+            "seconds": 0.0,
+        }
+
+
+MakeDriver = Callable[[SearchSection], Driver]
+
+
+def replay(surface: Surface, make_driver: MakeDriver, seed: int = 0, **search: Any) -> Replay:
+    """Run a search on a surface, one trial at a time, with the study's own stopping rules and races."""
+    section = SearchSection(**search)
+    answers, told = Answers(surface, seed), Replay()
+    stopping = StoppingDriver(make_driver(section), section)
+    limit = section.n_trials or len(surface.points)
+    n_rows = surface.validation.shape[1]
+    driver = RacingDriver.over(stopping, section, n_rows=n_rows, n_seeds=1, limit=limit)
+    while not driver.done:
+        for proposal in driver.ask(1):
+            point = surface.index_of(proposal.spec.clips)
+            told.order += [] if point in told.seen else [point]
+            seen = max(told.seen.get(point, 0), proposal.rows or n_rows)
+            if seen == n_rows and told.seen.get(point) != n_rows:
+                told.complete.append(point)
+            told.seen[point] = seen
+            driver.tell(proposal, answers.row(point, seen))
+    told.winner = pick(surface.validation_scores, told.complete)
+    return told
+
+
+def pick(scores: Mapping[int, float] | NDArray[np.float64], points: Iterable[int]) -> int:
+    """The first of the best points."""
+    return max(sorted(points), key=lambda point: scores[point])
+
+
+def bayes(space: Space) -> MakeDriver:
+    """The Bayesian driver over a space, its storage in memory."""
+    return lambda search: BayesDriver(space, search, {})
+
+
+def replay_scores(surface: PublishedSurface, search: SearchSection) -> int:
+    """Run a search where only scores are known; the point that it finds."""
+    driver = StoppingDriver(BayesDriver(space_of(surface), search, {}), search)
+    numbers = {clips: number for number, clips in enumerate(surface.points)}
+    told: list[int] = []
+    while not driver.done:
+        for proposal in driver.ask(1):
+            point = numbers[proposal.spec.clips]
+            told.append(point)
+            row = {"trial_id": str(point), "state": TrialState.COMPLETE.value, "accuracy": surface.scores[point]}
+            driver.tell(proposal, {**row, "parameters_kept": 1, "n_examples": 1, "seconds": 0.0})
+    return pick(surface.scores, told)
+
+
+def algorithm1_points(surface: Surface) -> list[int]:
+    """Points that Algorithm 1 evaluates: of each module every rate at the layer that the condition numbers choose."""
+    path = surface.model if surface.model == EMBEDDED else str(SHARED / "models" / surface.model)
+    folder = find_checkpoint(ModelSettings(path=path, dtype="float32"), default_cache())
+    model = load_model(folder, "float32", "cpu")
+    candidates = {
+        module: {
+            layer: places
+            for layer, places in module_places(surface.card, module).items()
+            if layer in surface.axes.layers
+        }
+        for module in surface.axes.modules
+    }
+    rule = LayerRule(candidates=candidates, count=min(TOP_K, len(surface.axes.layers)), deepest=True, combination="max")
+    conditions = conditions_of(measure_spectrum(model, find_layout(model), rule.places(), FactorCache(default_cache())))
+    rates = [rate for rate in surface.axes.clip_rates if rate]
+    clips = [
+        Clip(layer=layer, module=module, clip_rate=rate) for layer, module in rule.choose(conditions) for rate in rates
+    ]
+    return [0, *(surface.index_of([clip]) for clip in clips)]
+
+
+def measure_paired(surface: Surface, point: int, other: int) -> Gain:
+    """Gain of one point over another on held-out rows, with its interval, as the report tells it."""
+    return measure_gain(*([_held_out_row(surface, each)] for each in (point, other)))
+
+
+def _held_out_row(surface: Surface, point: int) -> Row:
+    outcomes = surface.held_out[point]
+    return {"split": "test", "n_examples": len(outcomes), "outcomes": pack_outcomes(outcomes)}
