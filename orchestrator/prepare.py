@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict, astuple, dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -13,9 +13,10 @@ import yaml
 from analysis.spectrum import SpectrumFile
 from analysis.table import ResultsTable, Row, RowContext
 from analysis.winners import Point
+from orchestrator.choices import choices_of_rows
 from orchestrator.drivers import check_driver
 from orchestrator.space import Space
-from orchestrator.study import Study, check_study
+from orchestrator.study import BAYES, Study, check_study
 from trials.checkpoints import describe_checkpoint, find_checkpoint
 from trials.errors import StudyError
 from trials.files import factors_limit_bytes, write_text
@@ -91,9 +92,17 @@ class OpenStudy:
         card = self.identity.card
         return SpectrumFile(self.folder / "spectrum.parquet", card.fingerprint, card.dtype)
 
-    def points(self) -> list[Point]:
-        """Every point of the space with its trials."""
-        return self.space.points(self.identity.card, self.identity.task_fingerprint, tested=self.tested)
+    def points(self, rows: Mapping[str, Row]) -> list[Point]:
+        """Every point of the space with its trials; of a search those that have stored rows.
+
+        Args:
+            rows: Latest attempt at each trial.
+        """
+        choices = None
+        if self.study.search.driver == BAYES:
+            choices = [choice for choice in choices_of_rows(self.space, rows.values()) if choice.clips]
+        card, task = self.identity.card, self.identity.task_fingerprint
+        return self.space.points(card, task, tested=self.tested, choices=choices)
 
     def row_context(self) -> RowContext:
         """What all its rows have in common."""

@@ -99,7 +99,7 @@ class RunLoop:
         try:
             self._settle_layers()
             if self._opened.space.settled:
-                self.drive(make_driver(self._opened.study.search.driver, self._opened.space))
+                self.drive(make_driver(self._opened, self._ledger.rows))
             if self._opened.tested and not self._interrupt.requested:
                 proposals = self._test_proposals()
                 missing = self._ledger.missing(proposals).values()
@@ -145,7 +145,7 @@ class RunLoop:
 
     def _test_proposals(self) -> list[Proposal]:
         """The winners, overall and of each shots and module, with their baselines."""
-        points, rows = self._opened.points(), self._ledger.rows
+        points, rows = self._opened.points(self._ledger.rows), self._ledger.rows
         chosen = winning_points(points, rows)
         return [proposal for point in chosen for proposal in self._opened.space.test_proposals(point)]
 

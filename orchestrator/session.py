@@ -162,7 +162,7 @@ def write_study_report(opened: OpenStudy, out: Path | None = None) -> Path:
     """Write a study's report from what is stored."""
     path = out or opened.folder / "report.html"
     rows = opened.table.latest()
-    write_report(path, report_facts(opened, rows), opened.points(), rows)
+    write_report(path, report_facts(opened, rows), opened.points(rows), rows)
     return path
 
 

@@ -10,12 +10,22 @@ import yaml
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
 from pydantic.fields import FieldInfo
 
+from orchestrator.search_checks import check_search
 from trials.definitions import Scoring, Source, Splits, TaskDefinition, Wording
 from trials.errors import StudyError, unknown_name
 from trials.values import MODULES, PAPER, ModelSettings, TaskSettings
 
 ALGORITHM1 = "algorithm1"
-SEARCH_KEYS = {ALGORITHM1: {"top_k", "module_condition"}}  # what each driver uses, besides all of them
+BAYES = "bayes"
+STOPPING_KEYS = ("n_trials", "max_hours", "max_gpu_hours", "patience")
+SEARCH_KEYS = {  # what each driver uses, besides all of them
+    ALGORITHM1: {"top_k", "module_condition"},
+    BAYES: {
+        *("sampler", "seed", "objectives", "warm_start", "storage"),
+        *STOPPING_KEYS,
+        *("winner", "race", "indifference", "error_rate"),
+    },
+}
 PUBLISHED_RATES = [0, 0.1, 0.5, 0.75, 0.9, 0.95, 0.99, 0.995]
 
 Rate = Annotated[float, Field(ge=0, lt=1)]
@@ -153,9 +163,16 @@ class TaskSection(_Section):
 
 
 class ClipsSection(_Section):
-    """How many clips a trial may have."""
+    """How many clips a trial may have; more than 1 is a joint search, of driver bayes."""
 
-    max: Literal[1] = 1
+    max: Positive = 1
+
+
+class RatesSection(_Section):
+    """Clip rates that are not listed: every fraction in a range, for driver bayes."""
+
+    low: Rate = 0.0
+    high: Rate
 
 
 class TopCondition(_Section):
@@ -171,7 +188,7 @@ class SpaceSection(_Section):
     modules: Annotated[list[ModuleName], Field(min_length=1)] = ["attn", "mlp"]
     shots: Annotated[list[Count], Field(min_length=1)] | None = None
     demo_seeds: Annotated[list[Count], Field(min_length=1)] | None = None
-    clip_rates: Annotated[list[Rate], Field(min_length=1)] = PUBLISHED_RATES
+    clip_rates: Annotated[list[Rate], Field(min_length=1)] | RatesSection = PUBLISHED_RATES
     clips: ClipsSection = ClipsSection()
 
 
@@ -183,7 +200,7 @@ class SearchSection(_Section):
     seed: Count = 0
     top_k: Positive = 5
     module_condition: Literal["max", "mean", "min"] = "max"
-    objectives: list[Literal["accuracy"]] = ["accuracy"]
+    objectives: Annotated[list[Literal["accuracy", "parameters"]], Field(min_length=1)] = ["accuracy"]
     winner: Literal["best_mean"] = "best_mean"
     race: Literal["halving", "test"] | None = None
     indifference: Annotated[float, Field(ge=0, lt=1)] = 0.005
@@ -246,10 +263,13 @@ def check_study(content: dict[str, Any]) -> Study:
         study = Study.model_validate(content)
     except ValidationError as error:
         problems = error.errors(include_url=False)
-        told = [problem for problem in problems if "TopCondition" not in problem["loc"]]  # another form of space.layers
+        told = [
+            problem for problem in problems if not {"TopCondition", "RatesSection"} & {*problem["loc"]}
+        ]  # other forms
         lines = list(dict.fromkeys(_explain(problem) for problem in told))
         raise StudyError("\n".join(lines)) from error
     _check_effect(study)
+    check_search(study)
     _check_cluster(study.cluster)
     if study.task.variant != PAPER and study.space.demo_seeds is not None:
         raise StudyError(
@@ -305,6 +325,8 @@ def _explain(problem: Any) -> str:
         expected = "a list of layers, 'all', or {top_condition: k} with a k of 1 or more"
     if key.startswith("space.clip_rates"):
         expected = "a fraction in [0, 1); a rate on the 0-10 scale must be divided by 10 (9.5 becomes 0.95)"
+        if not isinstance(problem["input"], int | float | str):
+            expected = "a list of fractions in [0, 1), or {low: 0.0, high: 0.995}"
     hint = ""
     if isinstance(problem["input"], str) and key.startswith("space.modules"):
         close = difflib.get_close_matches(problem["input"], MODULES, n=1)

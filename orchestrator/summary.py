@@ -33,7 +33,7 @@ SUMMARY_COLUMNS = (
 
 def describe_winner(opened: OpenStudy, rows: dict[str, Row]) -> str:
     """The winner, its baseline and its gain, in three lines."""
-    winner = find_winner(opened.points(), rows)
+    winner = find_winner(opened.points(rows), rows)
     if winner is None:
         return NO_WINNER
     gain, metric = winner.gain, winner.point.metric
@@ -60,7 +60,7 @@ def _test_scores(winner: Winner) -> str:
 
 def needed_trials(opened: OpenStudy, rows: dict[str, Row]) -> set[str]:
     """Identities of all trials that the study needs: its points, and its winners on test as far as they are known."""
-    points = opened.points()
+    points = opened.points(rows)
     needed = {trial_id for point in points for trial_id in (*point.trial_ids, *point.baseline_ids)}
     chosen = winning_points(points, rows)
     return needed | {each for point in chosen for each in (*point.test_ids, *point.baseline_test_ids)}
