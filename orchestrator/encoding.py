@@ -1,7 +1,7 @@
 """A choice as the parameters of a sampler, and back.
 
-A trial of up to k clips has k slots, each with a layer, a module and a clip rate; a slot may be left empty. Layers, shots
-and listed rates are ordered numbers, so that neighbours are neighbours to a sampler; modules are categories.
+A trial of up to k clips has k slots, each with a layer, a module and a clip rate; a slot may be left empty. Layers,
+shots and listed rates are ordered numbers, so that neighbours are neighbours to a sampler; modules are categories.
 """
 
 from __future__ import annotations
@@ -98,7 +98,7 @@ class Encoding:
         return Choice(int(self._shots.decode(params)), join(clips, self._slots))
 
     def encode(self, choice: Choice) -> dict[str, int | float | str] | None:
-        """Parameters that stand for a choice of the space; None for the untouched model where a slot cannot be empty."""
+        """Parameters that stand for a choice of the space; None where no slot may be left as empty."""
         if not choice.clips and not self._joint:
             return None
         params = self._shots.encode(choice.shots)

@@ -1,6 +1,6 @@
 """Optuna's side of a Bayesian search: its storage, its samplers, its trials. The home of optuna.
 
-The storage is a cache. What is known comes from the results table; what the storage lacks of it is added when it is opened.
+The storage is a cache. What is known comes from the results table; what the storage lacks of it is added on opening.
 """
 
 from __future__ import annotations
@@ -233,8 +233,8 @@ def _open_database(url: str) -> RDBStorage:
         return RDBStorage(url)
     except (SQLAlchemyError, ImportError, ValueError) as error:
         raise StudyError(
-            f"study key 'search.storage' cannot be opened ({str(error).splitlines()[0]}); expected the URL of a database "
-            f"that answers, as in sqlite:///search.db or postgresql://user@host/name. Remove the key to use a file."
+            f"study key 'search.storage' cannot be opened ({str(error).splitlines()[0]}); expected the URL "
+            f"of a database that answers, as in sqlite:///search.db or postgresql://user@host/name. Remove the key to use a file."
         ) from error
 
 
@@ -244,7 +244,7 @@ def _open_journal(path: Path) -> JournalStorage:
 
 
 def _mend_journal(path: Path) -> None:
-    """Cut off a last line that a kill left torn, and the lock of the dead writer: the study's own lock is held by us."""
+    """Cut off a last line that a kill left torn, and drop the dead writer's lock: we hold the study's own."""
     path.with_name(f"{path.name}.lock").unlink(missing_ok=True)
     if not path.is_file():
         return

@@ -14,6 +14,7 @@ from orchestrator.layers import measured_values, module_places
 from orchestrator.ledger import Ledger
 from orchestrator.lock import is_locked
 from orchestrator.prepare import OpenStudy
+from orchestrator.study import BAYES
 from trials.values import TrialState
 
 NO_WINNER = "no winner yet: it needs a complete baseline and one more complete trial"
@@ -85,7 +86,7 @@ def read_status(opened: OpenStudy) -> dict[str, Any]:
     running = is_locked(opened.folder)
     path = opened.folder / "status.json"
     live = json.loads(path.read_text(encoding="utf-8")) if running and path.is_file() else {}
-    total = len(needed) if opened.space.settled else outlook(opened, Ledger(opened)).total
+    total = _count_total(opened, needed)
     left = total - len(states)
     state = "interrupted" if left else "failed" if count[TrialState.FAILED] else "done"
     replicas = live.get("replicas", [])
@@ -100,6 +101,14 @@ def read_status(opened: OpenStudy) -> dict[str, Any]:
         "seconds_left": live.get("seconds_left"),
         "replicas": replicas,
     }
+
+
+def _count_total(opened: OpenStudy, needed: set[str]) -> int:
+    """Trials in all; while layers, or what a search has left, are yet to be chosen, as many as are expected."""
+    if opened.study.search.driver == BAYES and opened.study.search.n_trials is not None:
+        ahead = outlook(opened, Ledger(opened)).missing
+        return len(needed | ahead.keys())
+    return len(needed) if opened.space.settled else outlook(opened, Ledger(opened)).total
 
 
 def report_facts(opened: OpenStudy, rows: dict[str, Row]) -> ReportFacts:

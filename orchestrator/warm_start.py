@@ -7,7 +7,7 @@ from pathlib import Path
 import yaml
 
 from analysis.table import ResultsTable, Row
-from orchestrator.prepare import Identity, OpenStudy
+from orchestrator.identity import Identity
 from orchestrator.study import Study, check_study
 from trials.errors import StudyError
 
@@ -41,6 +41,6 @@ def check_warm_start(study: Study, identity: Identity) -> None:
             )
 
 
-def warm_rows(opened: OpenStudy) -> dict[str, dict[str, Row]]:
+def warm_rows(study: Study) -> dict[str, dict[str, Row]]:
     """The rows of the earlier studies by trial identity, by folder. They are not copied into this study."""
-    return {folder: ResultsTable(Path(folder)).latest() for folder in opened.study.search.warm_start}
+    return {folder: ResultsTable(Path(folder)).latest() for folder in study.search.warm_start}

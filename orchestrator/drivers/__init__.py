@@ -26,7 +26,7 @@ class Driver(ABC):
     """Asked for trials and told their rows; it never sees a replica.
 
     Attributes:
-        adaptive: Whether each answer matters to what it asks next, so that it should be asked only for what can run now.
+        adaptive: Whether each answer matters to what it asks next; asked only for what can run now.
     """
 
     adaptive: bool = False

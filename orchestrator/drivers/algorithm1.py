@@ -25,7 +25,7 @@ class Algorithm1Driver(StudyDriver):
         self._rates = GridDriver(space)
 
     @classmethod
-    def of(cls, opened: OpenStudy, rows: Mapping[str, Row]) -> Algorithm1Driver:
+    def of(cls, opened: OpenStudy, rows: Mapping[str, Row]) -> Algorithm1Driver:  # noqa: ARG003
         """The driver of a study; what is known the run loop answers."""
         return cls(opened.space)
 

@@ -112,7 +112,7 @@ class BayesDriver(StudyDriver):
             space,
             search,
             rows,
-            warm=warm_rows(opened),
+            warm=warm_rows(opened.study),
             storage=Storage(journal=opened.folder / JOURNAL, url=search.storage, name=f"{opened.study.name} {digest}"),
             identify=lambda spec: trial_id(spec, identity.card, identity.task_fingerprint),
         )

@@ -19,7 +19,7 @@ class GridDriver(StudyDriver):
         self._next = 0
 
     @classmethod
-    def of(cls, opened: OpenStudy, rows: Mapping[str, Row]) -> GridDriver:
+    def of(cls, opened: OpenStudy, rows: Mapping[str, Row]) -> GridDriver:  # noqa: ARG003
         """The driver of a study; what is known the run loop answers."""
         return cls(opened.space)
 
