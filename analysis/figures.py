@@ -1,15 +1,16 @@
-"""Figures of the paper for any study: score against clip rate (1), and condition number by layer (3)."""
+"""Figures of the paper for any study, score against clip rate (1) and condition number by layer (3), and of its search."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import plotly.graph_objects as go
 from plotly.colors import qualitative, sample_colorscale
 
+from analysis.search import Seen, Step, trace_search
 from analysis.table import Row
 from analysis.winners import Point, group_points, mean_score, pick, seed_spread
 
@@ -18,6 +19,7 @@ STAR = {"symbol": "star", "size": 16, "color": "#d62728", "line": {"color": "whi
 LINE_COLORS = [color for color in qualitative.D3 if color.lower() != STAR["color"]]
 NAMED_SITES = 3
 EVERY_LAYER_TICKED = 12
+STOPPED_COLOR, FINISHED_COLOR = "#9aa3b2", LINE_COLORS[0]
 PLOT_CONFIG = {"responsive": True, "displaylogo": False, "displayModeBar": False}
 
 
@@ -64,7 +66,7 @@ def condition_figure(lines: Sequence[ConditionLine]) -> go.Figure:
             hovertemplate="clipped: layer %{x}",
         )
     layers = {layer for line in lines for layer in line.values}
-    lay_out(figure, "layer", "condition number (log scale)")
+    _lay_out(figure, "layer", "condition number (log scale)")
     figure.update_xaxes(dtick=1 if len(layers) <= EVERY_LAYER_TICKED else None)
     figure.update_yaxes(type="log", exponentformat="power")
     return figure
@@ -80,6 +82,59 @@ def figure_panels(points: Sequence[Point], rows: Mapping[str, Row]) -> list[tupl
         (f"{module} clipped, {shots} shots", _panel(group, rows))
         for (shots, module), group in group_points(points).items()
     ]
+
+
+def search_panels(history: Iterable[Row], points: Sequence[Point]) -> list[tuple[str, go.Figure]]:
+    """Titles and figures of the report's search section; how far each trial came is shown where a race stopped some."""
+    steps, seen = trace_search(history, points)
+    if not any(step.best is not None for step in steps):
+        return []
+    metric = f"best {points[0].metric.replace('_', ' ')} so far"
+    curves = [
+        (f"{metric}, by trials", "trials", [step.trials for step in steps]),
+        (f"{metric}, by rows evaluated", "rows evaluated", [step.rows_evaluated for step in steps]),
+    ]
+    panels = [(title, _curve(axis, counts, steps)) for title, axis, counts in curves]
+    return [*panels, ("Rows that each trial has seen", _stops(seen))] if any(each.stopped for each in seen) else panels
+
+
+def _curve(axis: str, counts: Sequence[int], steps: Sequence[Step]) -> go.Figure:
+    figure = go.Figure()
+    figure.add_scatter(
+        x=counts,
+        y=[step.best for step in steps],
+        name="best so far",
+        mode="lines",
+        line={"color": FINISHED_COLOR, "shape": "hv"},
+        hovertemplate=f"%{{x}} {axis}: %{{y:.4f}}",
+    )
+    _lay_out(figure, axis, "validation score")
+    figure.update_yaxes(tickformat=".4~f")
+    return figure
+
+
+def _stops(seen: Sequence[Seen]) -> go.Figure:
+    figure = go.Figure()
+    for name, stopped, color in (("stopped", True, STOPPED_COLOR), ("complete", False, FINISHED_COLOR)):
+        chosen = [each for each in seen if each.stopped is stopped]
+        figure.add_scatter(
+            x=[each.number for each in chosen],
+            y=[each.row["n_examples"] for each in chosen],
+            text=[_describe(each.row) for each in chosen],
+            name=name,
+            mode="markers",
+            marker={"color": color, "size": 7},
+            hovertemplate="%{text}",
+        )
+    _lay_out(figure, "trial, in the order they began", "validation rows")
+    figure.update_yaxes(rangemode="tozero")
+    return figure
+
+
+def _describe(row: Row) -> str:
+    clips = [f"{clip['module']} of layer {clip['layer']} at {clip['clip_rate']:g}" for clip in row["clips"]]
+    what = " and ".join(clips) or "the untouched model"
+    return f"{what}, {row['shots']} shots: {row['accuracy']:.4f} on {row['n_examples']} rows"
 
 
 def legend_of(figure: go.Figure) -> list[tuple[str, str, str]]:
@@ -131,7 +186,7 @@ def _panel(points: Sequence[Point], rows: Mapping[str, Row]) -> go.Figure:
             marker=STAR,
             hovertemplate="best: %{y:.4f}",
         )
-    lay_out(figure, "clip rate", f"validation {metric.replace('_', ' ')}")
+    _lay_out(figure, "clip rate", f"validation {metric.replace('_', ' ')}")
     figure.update_xaxes(type="category", categoryarray=rates, categoryorder="array")
     figure.update_yaxes(tickformat=".3~f")
     return figure
@@ -143,7 +198,7 @@ def _spreads(points: Sequence[Point], rows: Mapping[str, Row]) -> dict[str, Any]
     return {"type": "data", "array": spreads, "thickness": 1, "width": 3} if any(spreads) else None
 
 
-def lay_out(figure: go.Figure, x_title: str, y_title: str) -> None:
+def _lay_out(figure: go.Figure, x_title: str, y_title: str) -> None:
     """What all figures have in common."""
     figure.update_layout(
         template="plotly_white",

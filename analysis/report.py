@@ -11,8 +11,7 @@ from typing import Any
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from plotly.offline import get_plotlyjs
 
-from analysis.figures import PLOT_CONFIG, ConditionLine, condition_figure, figure_panels, legend_of
-from analysis.search import search_panels
+from analysis.figures import PLOT_CONFIG, ConditionLine, condition_figure, figure_panels, legend_of, search_panels
 from analysis.table import Row
 from analysis.winners import Point, Winner, find_winner, find_winners
 from trials.files import write_text

@@ -185,7 +185,7 @@ def best(folder: Folder, as_json: AsJson = False) -> None:
     """The winner, its baseline and its gain."""
     opened = reopen(folder)
     rows = opened.table.latest()
-    points = opened.points()
+    points = opened.points(rows)
     winner = find_winner(points, rows)
     if winner is not None and not as_json:
         typer.echo(describe_winner(opened, rows))

@@ -3,20 +3,22 @@
 from __future__ import annotations
 
 import os
+import random
 import statistics
 import subprocess
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from orchestrator.choices import choices_of_rows, draw
 from orchestrator.ledger import Ledger
 from orchestrator.prepare import OpenStudy, Prepared, check_trials, default_folder, prepare
 from orchestrator.progress import format_seconds
 from orchestrator.race import make_rungs
-from orchestrator.space import Proposal
-from orchestrator.study import UNITS, Study
+from orchestrator.space import Choice, Proposal
+from orchestrator.study import BAYES, UNITS, Study
 from trials.cost import CostModel, Extent, measure_extents, starts_at
 from trials.model_card import ModelCard
 from trials.values import ATTENTION, Clip, PromptSet, TrialSpec
@@ -25,6 +27,7 @@ ENGINE_SHARE = 0.4
 MEASURED_SECONDS = 0.5
 SAMPLED_ROWS = 1000
 ROWS_TO_TRUST = 8
+DRAWS_PER_POINT = 4
 # Dense rates in TFLOP/s for half precision and float32 (without TF32), from NVIDIA's data sheets; the first name that a
 # card's name contains counts.
 GPU_TERAFLOPS = {
@@ -84,7 +87,7 @@ def outlook(opened: OpenStudy, ledger: Ledger) -> Outlook:
     """Look ahead; while layers have yet to be chosen, at trials of middling ones, none of which counts as known."""
     space, n_rows = opened.space, opened.identity.split_sizes["validation"]
     begun = make_rungs(n_rows)[0] if opened.study.search.race else None  # what goes on is counted as it does
-    proposals = (replace(proposal, rows=begun) for proposal in space.proposals())
+    proposals = (replace(proposal, rows=begun) for proposal in _proposals_ahead(opened, ledger))
     wanted = {ledger.trial(proposal).trial_id: proposal for proposal in proposals}
     missing = ledger.missing(wanted.values())
     if not space.settled:
@@ -93,6 +96,25 @@ def outlook(opened: OpenStudy, ledger: Ledger) -> Outlook:
     cost_of = RelativeWork(opened)
     work = sum(cost_of(proposal.spec) for proposal in missing.values()) * (begun or n_rows) / n_rows
     return Outlook(missing=missing, total=len(wanted), work=work)
+
+
+def _proposals_ahead(opened: OpenStudy, ledger: Ledger) -> Iterator[Proposal]:
+    """Every proposal of the study; of a search those that are stored, and random ones for what it has left to choose.
+
+    Where ``search.n_trials`` does not say how many those are, one for each shots stands for them.
+    """
+    space, search = opened.space, opened.study.search
+    if search.driver != BAYES:
+        return space.proposals()
+    begun = [choice for choice in choices_of_rows(space, ledger.rows.values()) if choice.clips]
+    drawn = dict.fromkeys(begun)
+    left = len(space.shots) if search.n_trials is None else max(0, search.n_trials - len(begun))
+    rng = random.Random(0)
+    for _ in range(DRAWS_PER_POINT * left):
+        if len(drawn) < len(begun) + left:
+            drawn[draw(space, rng)] = None
+    untouched = [Choice(shots, ()) for shots in space.shots]
+    return (space.propose(shots, seed, clips) for shots, clips in (*untouched, *drawn) for seed in space.demo_seeds)
 
 
 class RelativeWork:
@@ -140,7 +162,7 @@ def plan_study(study: Study, folder: Path | None, cache: Path) -> dict[str, Any]
     ledger = Ledger(opened)
     ahead = outlook(opened, ledger)
     missing = ahead.missing
-    notes = check_trials(prepared, (proposal.spec for proposal in missing.values()))
+    notes = check_trials(prepared, (proposal.spec for proposal in missing.values())) + _search_notes(study)
     counts = _Counts(prepared)
     operations = sum(counts.trial(proposal.spec) for proposal in missing.values())
     tests = _expected_tests(opened, missing.values()) if opened.tested else []
@@ -149,7 +171,7 @@ def plan_study(study: Study, folder: Path | None, cache: Path) -> dict[str, Any]
     speed = expect_speed(opened, ledger)
     n_matrices, factor_bytes = _factors(opened)
     return {
-        "points": len(opened.space),
+        "points": _count_points(opened, ahead),
         "trials": ahead.total,
         "trials_to_run": len(missing),
         "test_trials_at_most": len(tests),
@@ -167,6 +189,20 @@ def plan_study(study: Study, folder: Path | None, cache: Path) -> dict[str, Any]
         "notes": notes,
         "dir": str(opened.folder),
     }
+
+
+def _count_points(opened: OpenStudy, ahead: Outlook) -> int:
+    """Points of the space, or of a search those that it will look at."""
+    return ahead.total if opened.study.search.driver == BAYES else len(opened.space)
+
+
+def _search_notes(study: Study) -> list[str]:
+    """How far a plan of a search can be trusted."""
+    if study.search.driver != BAYES:
+        return []
+    if study.search.n_trials is None:
+        return ["search.n_trials is not set: how many trials will run is not known, and one for each shots is counted"]
+    return ["which points will run is not known: costs are those of random ones"]
 
 
 def describe_plan(plan: dict[str, Any]) -> str:

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
-from dataclasses import asdict, astuple, dataclass, replace
+from collections.abc import Iterable, Mapping
+from dataclasses import astuple, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -13,54 +13,22 @@ import yaml
 from analysis.spectrum import SpectrumFile
 from analysis.table import ResultsTable, Row, RowContext
 from analysis.winners import Point
+from orchestrator.choices import choices_of_rows
 from orchestrator.drivers import check_driver
+from orchestrator.encoding import Encoding
+from orchestrator.identity import Identity
 from orchestrator.race import LEAST_ROWS
+from orchestrator.search_checks import check_sampler
 from orchestrator.space import Space
-from orchestrator.study import Study, check_study
+from orchestrator.study import BAYES, Study, check_study
+from orchestrator.warm_start import check_warm_start
 from trials.checkpoints import describe_checkpoint, find_checkpoint
 from trials.errors import StudyError
 from trials.files import factors_limit_bytes, write_text
-from trials.model_card import ModelCard, rows_of_shapes, shapes_of_rows
 from trials.tasks import Task, default_seed, define_task, load_task
 from trials.values import PAPER, TrialSpec
 
 AUTO_MICROBATCH = 32
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Identity:
-    """What the names in a study file stand for, kept as ``<dir>/identity.json``.
-
-    With it the results can be read where neither the checkpoint nor the data is.
-
-    Attributes:
-        card: The model.
-        task_fingerprint: The task with its rows.
-        split_sizes: Rows of each split.
-        dropped: Rows kept out of demonstrations and of validation because their text is in another split.
-    """
-
-    card: ModelCard
-    task_fingerprint: str
-    split_sizes: dict[str, int]
-    dropped: dict[str, int]
-
-    def write(self, folder: Path) -> None:
-        """Write the file whole."""
-        content = asdict(self)
-        content["card"]["shapes"] = rows_of_shapes(self.card.shapes)
-        write_text(folder / "identity.json", json.dumps(content, indent=1))
-
-    @classmethod
-    def read(cls, folder: Path) -> Identity | None:
-        """Read it back; None where there is none."""
-        path = folder / "identity.json"
-        if not path.is_file():
-            return None
-        content = json.loads(path.read_text(encoding="utf-8"))
-        shapes = shapes_of_rows(content["card"].pop("shapes"))
-        content.setdefault("dropped", {"validation": content.pop("shared_texts", 0)})  # as 0.1.0 wrote it
-        return cls(card=ModelCard(shapes=shapes, **content.pop("card")), **content)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -92,9 +60,17 @@ class OpenStudy:
         card = self.identity.card
         return SpectrumFile(self.folder / "spectrum.parquet", card.fingerprint, card.dtype)
 
-    def points(self) -> list[Point]:
-        """Every point of the space with its trials."""
-        return self.space.points(self.identity.card, self.identity.task_fingerprint, tested=self.tested)
+    def points(self, rows: Mapping[str, Row]) -> list[Point]:
+        """Every point of the space with its trials; of a search those that have stored rows.
+
+        Args:
+            rows: Latest attempt at each trial.
+        """
+        choices = None
+        if self.study.search.driver == BAYES:
+            choices = [choice for choice in choices_of_rows(self.space, rows.values()) if choice.clips]
+        card, task = self.identity.card, self.identity.task_fingerprint
+        return self.space.points(card, task, tested=self.tested, choices=choices)
 
     def row_context(self) -> RowContext:
         """What all its rows have in common."""
@@ -150,6 +126,9 @@ def prepare(study: Study, folder: Path, cache: Path) -> Prepared:
     )
     opened = OpenStudy(study=resolved, folder=folder, identity=identity, space=space, table=ResultsTable(folder))
     opened = settle(opened)
+    if study.search.driver == BAYES:
+        check_sampler(study.search.sampler, Encoding(space).parameters)
+        check_warm_start(resolved, identity)
     recheck(opened)
     return Prepared(opened=opened, checkpoint=checkpoint, task=task)
 

@@ -12,6 +12,7 @@ from types import FrameType
 from analysis.winners import winning_points
 from cluster.pool import Pool
 from cluster.replica import Batch
+from orchestrator.choices import choices_of_rows
 from orchestrator.drivers import Driver, make_driver
 from orchestrator.drivers.fixed import FixedDriver
 from orchestrator.drivers.racing import RacingDriver
@@ -122,17 +123,19 @@ class RunLoop:
 
     def _search(self) -> None:
         """Run the study's driver, under its stopping rules and in its race."""
-        study, space = self._opened.study, self._opened.space
+        study, space, rows = self._opened.study, self._opened.space, self._ledger.rows
+        driver = make_driver(self._opened, rows)
         stopping = StoppingDriver(
-            make_driver(study.search.driver, space),
+            driver,
             study.search,
             n_seeds=len(space.demo_seeds),
             metric=space.metric,
             gpus=study.cluster.gpus_per_replica,
-            rows=self._ledger.rows,
+            rows=rows,
+            begun=choices_of_rows(space, rows.values()) if driver.adaptive else (),
         )
         n_rows, n_seeds = self._opened.identity.split_sizes["validation"], len(space.demo_seeds)
-        limit = study.search.n_trials or len(space) // n_seeds
+        limit = study.search.n_trials or (None if driver.adaptive else len(space) // n_seeds)
         self.drive(RacingDriver.over(stopping, study.search, n_rows=n_rows, n_seeds=n_seeds, limit=limit))
         if stopping.reason is not None and not self._interrupt.requested:
             self.stopped_by = stopping.reason
@@ -170,7 +173,7 @@ class RunLoop:
 
     def _test_proposals(self) -> list[Proposal]:
         """The winners, overall and of each shots and module, with their baselines."""
-        points, rows = self._opened.points(), self._ledger.rows
+        points, rows = self._opened.points(self._ledger.rows), self._ledger.rows
         chosen = winning_points(points, rows)
         return [proposal for point in chosen for proposal in self._opened.space.test_proposals(point)]
 

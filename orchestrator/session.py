@@ -170,7 +170,7 @@ def write_study_report(opened: OpenStudy, out: Path | None = None) -> Path:
     path = out or opened.folder / "report.html"
     history = opened.table.read()
     rows = latest_of(history)
-    write_report(path, report_facts(opened, history), opened.points(), rows)
+    write_report(path, report_facts(opened, history), opened.points(rows), rows)
     return path
 
 

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
-from typing import TypeVar
+from typing import NamedTuple, TypeVar
 
 from analysis.winners import BEST_MEAN, Point
 from orchestrator.layers import LayerRule, Site, layer_rule
@@ -15,7 +15,18 @@ from trials.values import Clip, TrialSpec
 
 T = TypeVar("T")
 Param = int | float | str | None
-PointKey = tuple[int, tuple[Clip, ...]]
+
+
+class Choice(NamedTuple):
+    """What a driver decides, demonstration seeds taken together.
+
+    Attributes:
+        shots: Demonstrations in the prompt.
+        clips: Ascending by layer and module, none of rate 0; empty for the untouched model.
+    """
+
+    shots: int
+    clips: tuple[Clip, ...]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -33,9 +44,16 @@ class Proposal:
     rows: int | None = None
 
     @property
-    def point(self) -> PointKey:
-        """Shots and clips: what the demonstration seeds of one point have in common."""
-        return self.spec.shots, self.spec.clips
+    def choice(self) -> Choice:
+        """What the trials of all demonstration seeds have in common."""
+        return Choice(self.spec.shots, self.spec.clips)
+
+
+class RateRange(NamedTuple):
+    """Clip rates that are not listed: every fraction from ``low`` to ``high``."""
+
+    low: float
+    high: float
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -49,13 +67,15 @@ class Space:
         demo_seeds: Seeds that draw demonstrations.
         layers: 0-based; where the condition numbers choose, all that they choose from.
         modules: Names of modules.
-        clip_rates: Fractions.
+        clip_rates: Fractions; empty where they are a range.
         baseline_competes: Whether the untouched model can win; in Algorithm 1 only a clip rate can, of which 0 is one.
         rule: How the condition numbers choose layers; None where all ``layers`` are clipped.
         chosen: Layer and module of each clip, where a rule chooses.
         metric: Column of scores that points are judged by.
         winner: How the winner is picked: ``Point.rule``.
         settled: Whether ``chosen`` is the rule's choice; before that it is a stand-in, right in number only.
+        rate_range: Where the rates are not listed. Such a space cannot be enumerated.
+        max_clips: How many clips a trial may have. Enumerated by index are trials of one clip.
     """
 
     model: str
@@ -71,6 +91,8 @@ class Space:
     metric: str = "accuracy"
     winner: str = BEST_MEAN
     settled: bool = True
+    rate_range: RateRange | None = None
+    max_clips: int = 1
 
     @classmethod
     def of(cls, study: Study, card: ModelCard) -> Space:
@@ -86,6 +108,7 @@ class Space:
         layers = map(card.layer_index, space.layers) if isinstance(space.layers, list) else range(card.n_layers)
         for module in space.modules:
             card.roles(module)
+        listed = space.clip_rates if isinstance(space.clip_rates, list) else []
         return cls(
             model=study.model.path,
             task=study.task.name,
@@ -93,13 +116,17 @@ class Space:
             demo_seeds=_unique(space.demo_seeds or [study.task.seed]),  # the release's seed fixes its demonstrations
             layers=tuple(sorted(set(layers))),  # the first cost most, and each starts from what the last captured
             modules=_unique(space.modules),
-            clip_rates=_unique(map(float, space.clip_rates)),
+            clip_rates=_unique(map(float, listed)),
             baseline_competes=study.search.driver != ALGORITHM1,
             rule=rule,
             chosen=rule.stand_in() if rule else None,
             metric=study.task.definition.metric if study.task.definition else "accuracy",
             winner=study.search.winner,
             settled=rule is None,
+            rate_range=None
+            if isinstance(space.clip_rates, list)
+            else RateRange(space.clip_rates.low, space.clip_rates.high),
+            max_clips=space.clips.max,
         )
 
     def settle(self, conditions: Conditions) -> Space:
@@ -149,8 +176,10 @@ class Space:
         clip = Clip(layer=layer, module=module, clip_rate=self.clip_rates[rate])
         return self.propose(self.shots[shots], self.demo_seeds[seed], (clip,))
 
-    def points(self, card: ModelCard, task_fingerprint: str, *, tested: bool) -> list[Point]:
-        """Every point that can win, with the identities of its trials, demonstration seeds taken together.
+    def points(
+        self, card: ModelCard, task_fingerprint: str, *, tested: bool, choices: Sequence[Choice] | None = None
+    ) -> list[Point]:
+        """Points that can win, with the identities of their trials, demonstration seeds taken together.
 
         Points whose layers are not settled are left out.
 
@@ -158,6 +187,7 @@ class Space:
             card: The model.
             task_fingerprint: The task's.
             tested: Whether the task has a test split.
+            choices: Which points, besides the untouched model; None for all of the enumeration.
         """
 
         def ids(shots: int, clips: tuple[Clip, ...], split: str) -> tuple[str, ...]:
@@ -177,6 +207,10 @@ class Space:
             )
 
         untouched: list[tuple[Clip, ...]] = [()] if self.baseline_competes else []
+        if choices is not None:
+            return [
+                point(*each) for each in (*((shots, clips) for shots in self.shots for clips in untouched), *choices)
+            ]
         clipped = [(clip,) for clip in self._clips()] if self.settled else []
         return [point(shots, clips) for shots in self.shots for clips in (*untouched, *clipped)]
 
@@ -186,8 +220,12 @@ class Space:
 
     def starts(self) -> list[Clip]:
         """A clip for each layer and module: where trials start to differ from the untouched model."""
-        rate = max(self.clip_rates)
+        rate = self.rate_range.high if self.rate_range else max(self.clip_rates)
         return [Clip(layer=layer, module=module, clip_rate=rate) for layer, module in self.sites()]
+
+    def specs(self, choice: Choice) -> list[TrialSpec]:
+        """Its validation trial for each demonstration seed."""
+        return [self.propose(choice.shots, seed, choice.clips).spec for seed in self.demo_seeds]
 
     def _clips(self) -> list[Clip]:
         return [

@@ -10,17 +10,21 @@ import yaml
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
 from pydantic.fields import FieldInfo
 
-from analysis.winners import ONE_STANDARD_ERROR
-from orchestrator.race import HALVING, TEST
+from orchestrator.race import TEST
+from orchestrator.search_checks import check_search
 from trials.definitions import Scoring, Source, Splits, TaskDefinition, Wording
 from trials.errors import StudyError, unknown_name
 from trials.values import MODULES, PAPER, ModelSettings, TaskSettings
 
 ALGORITHM1 = "algorithm1"
+BAYES = "bayes"
 GRID = "grid"
-STOPPING = {"n_trials", "max_hours", "max_gpu_hours", "patience"}
-ANY_DRIVER = {"race", "winner", *STOPPING}
-SEARCH_KEYS = {GRID: ANY_DRIVER, ALGORITHM1: ANY_DRIVER | {"top_k", "module_condition"}}  # what each driver uses
+ANY_DRIVER = {"race", "winner", "n_trials", "max_hours", "max_gpu_hours", "patience"}
+SEARCH_KEYS = {  # what each driver uses
+    GRID: ANY_DRIVER,
+    ALGORITHM1: ANY_DRIVER | {"top_k", "module_condition"},
+    BAYES: ANY_DRIVER | {"sampler", "seed", "objectives", "warm_start", "storage"},
+}
 PUBLISHED_RATES = [0, 0.1, 0.5, 0.75, 0.9, 0.95, 0.99, 0.995]
 
 Rate = Annotated[float, Field(ge=0, lt=1)]
@@ -158,9 +162,16 @@ class TaskSection(_Section):
 
 
 class ClipsSection(_Section):
-    """How many clips a trial may have."""
+    """How many clips a trial may have; more than 1 is a joint search, of driver bayes."""
 
-    max: Literal[1] = 1
+    max: Positive = 1
+
+
+class RatesSection(_Section):
+    """Clip rates that are not listed: every fraction in a range, for driver bayes."""
+
+    low: Rate = 0.0
+    high: Rate
 
 
 class TopCondition(_Section):
@@ -176,7 +187,7 @@ class SpaceSection(_Section):
     modules: Annotated[list[ModuleName], Field(min_length=1)] = ["attn", "mlp"]
     shots: Annotated[list[Count], Field(min_length=1)] | None = None
     demo_seeds: Annotated[list[Count], Field(min_length=1)] | None = None
-    clip_rates: Annotated[list[Rate], Field(min_length=1)] = PUBLISHED_RATES
+    clip_rates: Annotated[list[Rate], Field(min_length=1)] | RatesSection = PUBLISHED_RATES
     clips: ClipsSection = ClipsSection()
 
 
@@ -188,7 +199,7 @@ class SearchSection(_Section):
     seed: Count = 0
     top_k: Positive = 5
     module_condition: Literal["max", "mean", "min"] = "max"
-    objectives: list[Literal["accuracy"]] = ["accuracy"]
+    objectives: Annotated[list[Literal["accuracy", "parameters"]], Field(min_length=1)] = ["accuracy"]
     winner: Literal["best_mean", "one_standard_error"] = "best_mean"
     race: Literal["halving", "test"] | None = None
     indifference: Annotated[float, Field(ge=0, lt=1)] = 0.005
@@ -251,11 +262,13 @@ def check_study(content: dict[str, Any]) -> Study:
         study = Study.model_validate(content)
     except ValidationError as error:
         problems = error.errors(include_url=False)
-        told = [problem for problem in problems if "TopCondition" not in problem["loc"]]  # another form of space.layers
+        told = [
+            problem for problem in problems if not {"TopCondition", "RatesSection"} & {*problem["loc"]}
+        ]  # other forms
         lines = list(dict.fromkeys(_explain(problem) for problem in told))
         raise StudyError("\n".join(lines)) from error
     _check_effect(study)
-    _check_search(study)
+    check_search(study)
     _check_cluster(study.cluster)
     if study.task.variant != PAPER and study.space.demo_seeds is not None:
         raise StudyError(
@@ -303,22 +316,6 @@ def _searcher(search: SearchSection) -> str:
     return f"driver {search.driver!r}" + (f" with race {search.race!r}" if search.race else "")
 
 
-def _check_search(study: Study) -> None:
-    """Refuse rules of search that do not go together."""
-    search = study.search
-    if search.race == HALVING and search.patience is not None and search.driver in (GRID, ALGORITHM1):
-        raise StudyError(
-            f"study key 'search.patience' is {search.patience}, but in driver {search.driver!r} with race 'halving' no "
-            f"point is complete before all have begun. Remove one of the two, or stop by search.n_trials."
-        )
-    definition = study.task.definition
-    if search.winner == ONE_STANDARD_ERROR and definition is not None and definition.metric != "accuracy":
-        raise StudyError(
-            f"study key 'search.winner' is {search.winner!r}, a rule of standard errors of accuracies, but the "
-            f"task's metric is {definition.metric!r}; expected 'best_mean'."
-        )
-
-
 def _explain(problem: Any) -> str:
     """Word one of pydantic's problems: the key, its value, what was expected, and the nearest legal spelling."""
     path = [part for part in problem["loc"] if isinstance(part, int) or part in _all_keys()]
@@ -332,6 +329,8 @@ def _explain(problem: Any) -> str:
         expected = "a list of layers, 'all', or {top_condition: k} with a k of 1 or more"
     if key.startswith("space.clip_rates"):
         expected = "a fraction in [0, 1); a rate on the 0-10 scale must be divided by 10 (9.5 becomes 0.95)"
+        if not isinstance(problem["input"], int | float | str):
+            expected = "a list of fractions in [0, 1), or {low: 0.0, high: 0.995}"
     hint = ""
     if isinstance(problem["input"], str) and key.startswith("space.modules"):
         close = difflib.get_close_matches(problem["input"], MODULES, n=1)

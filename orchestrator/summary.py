@@ -15,6 +15,7 @@ from orchestrator.layers import measured_values, module_places
 from orchestrator.ledger import Ledger
 from orchestrator.lock import is_locked
 from orchestrator.prepare import OpenStudy, read_end
+from orchestrator.study import BAYES
 from trials.values import TrialState
 
 NO_WINNER = "no winner yet: it needs a complete baseline and one more complete trial"
@@ -34,7 +35,7 @@ SUMMARY_COLUMNS = (
 
 def describe_winner(opened: OpenStudy, rows: dict[str, Row]) -> str:
     """The winner, its baseline and its gain, in three lines."""
-    winner = find_winner(opened.points(), rows)
+    winner = find_winner(opened.points(rows), rows)
     if winner is None:
         return NO_WINNER
     gain, metric = winner.gain, winner.point.metric
@@ -62,7 +63,7 @@ def _test_scores(winner: Winner) -> str:
 
 def needed_trials(opened: OpenStudy, rows: dict[str, Row]) -> set[str]:
     """Identities of all trials that the study needs: its points, and its winners on test as far as they are known."""
-    points = opened.points()
+    points = opened.points(rows)
     needed = {trial_id for point in points for trial_id in (*point.trial_ids, *point.baseline_ids)}
     chosen = winning_points(points, rows)
     return needed | {each for point in chosen for each in (*point.test_ids, *point.baseline_test_ids)}
@@ -89,8 +90,7 @@ def read_status(opened: OpenStudy) -> dict[str, Any]:
     path = opened.folder / "status.json"
     live = json.loads(path.read_text(encoding="utf-8")) if running and path.is_file() else {}
     end = read_end(opened.folder)
-    total = len(needed) if opened.space.settled else outlook(opened, Ledger(opened)).total
-    total = len(states) if end else total  # what a stopping rule left out is not waited for
+    total = len(states) if end else _count_total(opened, needed)  # what a stopping rule left out is not waited for
     left = total - len(states)
     cut_off = left or (opened.study.search.race is not None and not end)  # a race's trials all have rows early
     state = "interrupted" if cut_off else "failed" if count[TrialState.FAILED] else "done"
@@ -107,6 +107,14 @@ def read_status(opened: OpenStudy) -> dict[str, Any]:
         "seconds_left": live.get("seconds_left"),
         "replicas": replicas,
     }
+
+
+def _count_total(opened: OpenStudy, needed: set[str]) -> int:
+    """Trials in all; while layers, or what a search has left, are yet to be chosen, as many as are expected."""
+    if opened.study.search.driver == BAYES and opened.study.search.n_trials is not None:
+        ahead = outlook(opened, Ledger(opened)).missing
+        return len(needed | ahead.keys())
+    return len(needed) if opened.space.settled else outlook(opened, Ledger(opened)).total
 
 
 def report_facts(opened: OpenStudy, history: Sequence[Row]) -> ReportFacts:

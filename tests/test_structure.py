@@ -20,6 +20,7 @@ HOMES = {
     "pyarrow": {"analysis/table.py", "analysis/spectrum.py"},
     "plotly": {"analysis/figures.py", "analysis/report.py"},
     "typer": {"orchestrator/cli.py"},
+    "optuna": {"orchestrator/optuna_study.py"},
     "pydantic": {"orchestrator/study.py"},
 }
 

@@ -3,15 +3,21 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Mapping
 from importlib import import_module
+from typing import TYPE_CHECKING
 
 from analysis.table import Row
-from orchestrator.space import Proposal, Space
-from orchestrator.study import ALGORITHM1
+from orchestrator.space import Proposal
+from orchestrator.study import ALGORITHM1, BAYES
 from trials.errors import StudyError, unknown_name
+
+if TYPE_CHECKING:
+    from orchestrator.prepare import OpenStudy  # which needs check_driver
 
 DRIVERS = {
     ALGORITHM1: "orchestrator.drivers.algorithm1:Algorithm1Driver",
+    BAYES: "orchestrator.drivers.bayes:BayesDriver",
     "grid": "orchestrator.drivers.grid:GridDriver",
 }
 
@@ -39,6 +45,20 @@ class Driver(ABC):
         """Whether it will never ask for another trial."""
 
 
+class StudyDriver(Driver):
+    """A driver that a study can name."""
+
+    @classmethod
+    @abstractmethod
+    def of(cls, opened: OpenStudy, rows: Mapping[str, Row]) -> StudyDriver:
+        """The driver of a study, from what is known of it.
+
+        Args:
+            opened: The study, its layers settled.
+            rows: Latest attempt at each trial, by trial identity.
+        """
+
+
 def check_driver(name: str) -> None:
     """Refuse a driver that is not in the table.
 
@@ -49,9 +69,10 @@ def check_driver(name: str) -> None:
         raise StudyError(f"search.driver: {unknown_name('driver', name, DRIVERS)}")
 
 
-def make_driver(name: str, space: Space) -> Driver:
-    """Build the driver of a study."""
+def make_driver(opened: OpenStudy, rows: Mapping[str, Row]) -> Driver:
+    """Build the driver of a study from what is known of it, the ledger's latest rows by trial identity."""
+    name = opened.study.search.driver
     check_driver(name)
     module, _, attribute = DRIVERS[name].partition(":")
-    driver: Driver = getattr(import_module(module), attribute)(space)
-    return driver
+    kind: type[StudyDriver] = getattr(import_module(module), attribute)
+    return kind.of(opened, rows)

@@ -7,19 +7,27 @@ largest validation score; the run loop then measures it, and the baseline, once 
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from analysis.table import Row
-from orchestrator.drivers import Driver
+from orchestrator.drivers import StudyDriver
 from orchestrator.drivers.grid import GridDriver
+from orchestrator.prepare import OpenStudy
 from orchestrator.space import Proposal, Space
 
 
-class Algorithm1Driver(Driver):
+class Algorithm1Driver(StudyDriver):
     """Baselines, then every candidate rate in order, at the layers that the space has been settled on."""
 
     def __init__(self, space: Space) -> None:
         """Take a space whose layers have been chosen: the run loop measures before it drives."""
         assert space.settled, "layers are chosen before the driver is made"
         self._rates = GridDriver(space)
+
+    @classmethod
+    def of(cls, opened: OpenStudy, rows: Mapping[str, Row]) -> Algorithm1Driver:  # noqa: ARG003
+        """The driver of a study; what is known the run loop answers."""
+        return cls(opened.space)
 
     def ask(self, count: int) -> list[Proposal]:
         """The next rates."""

@@ -2,18 +2,26 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from analysis.table import Row
-from orchestrator.drivers import Driver
+from orchestrator.drivers import StudyDriver
+from orchestrator.prepare import OpenStudy
 from orchestrator.space import Proposal, Space
 
 
-class GridDriver(Driver):
+class GridDriver(StudyDriver):
     """Enumerates the space; holds one integer."""
 
     def __init__(self, space: Space) -> None:
         """Start at the first point."""
         self._space = space
         self._next = 0
+
+    @classmethod
+    def of(cls, opened: OpenStudy, rows: Mapping[str, Row]) -> GridDriver:  # noqa: ARG003
+        """The driver of a study; what is known the run loop answers."""
+        return cls(opened.space)
 
     def ask(self, count: int) -> list[Proposal]:
         """The next points."""

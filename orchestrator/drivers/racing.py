@@ -14,7 +14,7 @@ import numpy as np
 from analysis.table import Row, unpack_outcomes
 from orchestrator.drivers import Driver
 from orchestrator.race import HALVING, Entry, Halving, Race, SequentialTest, make_rungs
-from orchestrator.space import PointKey, Proposal
+from orchestrator.space import Choice, Proposal
 from orchestrator.study import SearchSection
 from trials.values import TrialState
 
@@ -45,7 +45,7 @@ class RacingDriver(Driver):
         self._race = race
         self._rungs = rungs
         self._n_seeds = n_seeds
-        self._runners: dict[PointKey, _Runner] = {}
+        self._runners: dict[Choice, _Runner] = {}
         self._of: dict[Entry, _Runner] = {}
         self._first: dict[frozenset[str], Entry] = {}  # by the identities of its trials
         self._ready: deque[Proposal] = deque()
@@ -87,7 +87,7 @@ class RacingDriver(Driver):
         """Hear of a part; a failed trial leaves the race."""
         self._running -= 1
         assert proposal.rows is not None
-        runner = self._runners[proposal.point]
+        runner = self._runners[proposal.choice]
         if row["state"] == TrialState.FAILED.value:
             self._driver.tell(replace(proposal, rows=None), row)
         elif row["n_examples"] < proposal.rows:  # it flew for another proposal that wanted fewer rows
@@ -106,7 +106,7 @@ class RacingDriver(Driver):
         return [self._ready.popleft() for _ in range(min(count, len(self._ready)))]
 
     def _enter(self, proposal: Proposal) -> Proposal:
-        key = proposal.point
+        key = proposal.choice
         if key not in self._runners:
             entry = Entry(number=len(self._runners), shots=proposal.spec.shots, untouched=not proposal.spec.clips)
             self._runners[key] = self._of[entry] = _Runner(entry=entry)

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from statistics import fmean
 
 from analysis.table import Row
 from orchestrator.drivers import Driver
-from orchestrator.space import PointKey, Proposal
+from orchestrator.space import Choice, Proposal
 from orchestrator.study import SearchSection
 from trials.values import TrialState
 
@@ -28,6 +28,7 @@ class StoppingDriver(Driver):
         metric: str = "accuracy",
         gpus: float = 1,
         rows: Mapping[str, Row] | None = None,
+        begun: Iterable[Choice] = (),
     ) -> None:
         """Start the clock of ``max_hours``.
 
@@ -38,6 +39,7 @@ class StoppingDriver(Driver):
             metric: Column that an improvement is seen in.
             gpus: Of each replica.
             rows: Stored rows by trial, whose hours count for ``max_gpu_hours``.
+            begun: Points of earlier runs that the driver will not ask for again, and that count.
         """
         self.adaptive = driver.adaptive
         self._driver = driver
@@ -47,8 +49,8 @@ class StoppingDriver(Driver):
         self._gpus = gpus
         self._seconds = {key: row["seconds"] or 0.0 for key, row in (rows or {}).items()}
         self._began = time.monotonic()
-        self._begun: set[PointKey] = set()
-        self._scores: dict[PointKey, dict[int, float | None]] = {}
+        self._begun = {choice for choice in begun if choice.clips}
+        self._scores: dict[Choice, dict[int, float | None]] = {}
         self._best: float | None = None
         self._since_best = 0
 
@@ -81,10 +83,10 @@ class StoppingDriver(Driver):
             if not proposals:
                 break
             for proposal in proposals:
-                if proposal.point not in self._begun and proposal.spec.clips and self.reason is not None:
+                if proposal.choice not in self._begun and proposal.spec.clips and self.reason is not None:
                     continue  # a driver that enumerates may yet come to other seeds of what has begun
                 if proposal.spec.clips:
-                    self._begun.add(proposal.point)
+                    self._begun.add(proposal.choice)
                 asked.append(proposal)
         return asked
 
@@ -92,10 +94,10 @@ class StoppingDriver(Driver):
         """Count the row, and pass it on."""
         self._seconds[row["trial_id"]] = row["seconds"] or 0.0
         complete = row["state"] == TrialState.COMPLETE.value
-        scores = self._scores.setdefault(proposal.point, {})
+        scores = self._scores.setdefault(proposal.choice, {})
         scores[proposal.spec.demo_seed] = row[self._metric] if complete else None
         if len(scores) == self._n_seeds:
-            self._judge(list(self._scores.pop(proposal.point).values()))
+            self._judge(list(self._scores.pop(proposal.choice).values()))
         self._driver.tell(proposal, row)
 
     def _judge(self, scores: list[float | None]) -> None:

@@ -71,7 +71,7 @@ class WilcoxonRace(Race):
         if self._best is None or entry.outcomes.mean() > self._best.outcomes.mean():
             self._best = entry
 
-    def going_on(self, *, last_call: bool) -> list[Entry]:  # noqa: ARG002 - each entry is judged by itself
+    def going_on(self, *, last_call: bool) -> list[Entry]:
         """All that were not stopped."""
         chosen, self._next = self._next, []
         return chosen
@@ -82,7 +82,7 @@ def sequential_test(n_points: int) -> Race:
     return SequentialTest(indifference=INDIFFERENCE, error_rate=ERROR_RATE, limit=n_points)
 
 
-def wilcoxon(n_points: int) -> Race:  # noqa: ARG001 - it does not share its threshold
+def wilcoxon(n_points: int) -> Race:
     """Optuna's pruner at a threshold of the error rate."""
     return WilcoxonRace(ERROR_RATE)
 

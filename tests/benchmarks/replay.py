@@ -102,7 +102,7 @@ class Answers:
             "trial_id": str(point),
             "state": (TrialState.COMPLETE if whole else TrialState.PRUNED).value,
             "n_examples": len(outcomes),
-            "outcomes": pack_outcomes(outcomes),
+            "outcomes": pack_outcomes(outcomes.tolist()),
             "accuracy": float(outcomes.mean()),
             "parameters_kept": int(self._surface.parameters_kept[point]),
             "seconds": 0.0,
@@ -112,10 +112,10 @@ class Answers:
 MakeDriver = Callable[[SearchSection], Driver]
 
 
-def replay(surface: Surface, make_driver: MakeDriver, seed: int = 0, **search: Any) -> Replay:
+def replay(surface: Surface, make_driver: MakeDriver, order: int = 0, **search: Any) -> Replay:
     """Run a search on a surface, one trial at a time, with the study's own stopping rules and races."""
     section = SearchSection(**search)
-    answers, told = Answers(surface, seed), Replay()
+    answers, told = Answers(surface, order), Replay()
     stopping = StoppingDriver(make_driver(section), section)
     limit = section.n_trials or len(surface.points)
     n_rows = surface.validation.shape[1]
@@ -186,4 +186,4 @@ def measure_paired(surface: Surface, point: int, other: int) -> Gain:
 
 def _held_out_row(surface: Surface, point: int) -> Row:
     outcomes = surface.held_out[point]
-    return {"split": "test", "n_examples": len(outcomes), "outcomes": pack_outcomes(outcomes)}
+    return {"split": "test", "n_examples": len(outcomes), "outcomes": pack_outcomes(outcomes.tolist())}

@@ -13,8 +13,8 @@ from statistics import median
 from typing import Any
 
 import numpy as np
-
 from analysis.pareto import hypervolume
+
 from orchestrator.drivers import Driver
 from orchestrator.study import SearchSection
 from tests.benchmarks.document import Line, at_least, at_most, print_document, tell
@@ -111,7 +111,7 @@ def _volume(surface: Surface, found: Replay) -> float:
         hypervolume([(float(scores[point]), float(kept[point])) for point in points], reference)
         for points in (range(len(surface.points)), found.complete)
     )
-    return part / whole
+    return float(part / whole)
 
 
 def false_stop_lines(surface: Surface, replays: int) -> Iterator[Line]:

@@ -202,7 +202,9 @@ def test_a_finished_study_is_read_without_its_model(
     opened = reopen(tmp_path / "s")
     status = read_status(opened)
     assert (status["state"], status["done"], status["total"]) == ("done", len(rows), len(rows))
-    assert {(clip.module, clip.layer) for point in opened.points() for clip in point.clips} == clipped(rows)
+    assert {
+        (clip.module, clip.layer) for point in opened.points(opened.table.latest()) for clip in point.clips
+    } == clipped(rows)
 
 
 def test_before_anything_is_measured_the_totals_are_known_and_there_is_no_winner(
@@ -212,7 +214,7 @@ def test_before_anything_is_measured_the_totals_are_known_and_there_is_no_winner
     write_study(opened)
     status = read_status(reopen(tmp_path / "s"))
     assert (status["state"], status["done"], status["total"]) == ("interrupted", 0, 3)
-    assert opened.points() == []
+    assert opened.points(opened.table.latest()) == []
     assert describe_layers(opened).startswith("not chosen yet: of each module the deepest of the 2 layers")
 
 
@@ -232,7 +234,7 @@ def test_rows_of_an_earlier_grid_do_not_pass_for_those_of_layers_yet_to_be_chose
     run(space={"layers": [0, 1, 2, 3]}, search={"driver": "grid", "top_k": 5})
     assert plan_study(make(), tmp_path / "s", cache)["trials_to_run"] == 2
     opened = prepare(make(), tmp_path / "s", cache).opened
-    assert find_winner(opened.points(), opened.table.latest()) is None
+    assert find_winner(opened.points(opened.table.latest()), opened.table.latest()) is None
 
 
 def test_trials_of_an_earlier_grid_are_not_run_again(run: Callable[..., dict[str, Row]], calls: list[Any]) -> None:
@@ -248,7 +250,7 @@ def test_the_winner_is_the_first_of_the_best_rates_and_is_measured_on_test(
 ) -> None:
     rows = run(space={"clip_rates": [0.9, 0.5], "modules": ["mlp"]})
     opened = reopen(tmp_path / "s")
-    winner = find_winner(opened.points(), rows)
+    winner = find_winner(opened.points(opened.table.latest()), rows)
     assert winner is not None
     scores = {
         row["clip_rate"]: row["accuracy"] for row in rows.values() if row["split"] == "validation" and row["clips"]

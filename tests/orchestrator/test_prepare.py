@@ -1,7 +1,7 @@
 import json
 from pathlib import Path
 
-from orchestrator.prepare import Identity
+from orchestrator.identity import Identity
 from tests.trials.test_model_card import CARD, MIXTURE
 from trials.model_card import ModelCard
 

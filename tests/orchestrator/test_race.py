@@ -114,9 +114,9 @@ def test_a_driver_that_learns_is_told_before_all_have_arrived() -> None:
     outcomes = rates(0.5, *np.linspace(0.9, 0.2, 16))
     seen = drive(raced(learner), outcomes, calls=1)
     assert seen[0] == N_ROWS  # the best came first
-    assert {proposal.point for proposal, _ in learner.told} == {each.point for each in points(16)}
-    first = {proposal.point: number for number, (proposal, _) in reversed(list(enumerate(learner.told)))}
-    assert first[propose(5).point] < first[propose(15).point]
+    assert {proposal.choice for proposal, _ in learner.told} == {each.choice for each in points(16)}
+    first = {proposal.choice: number for number, (proposal, _) in reversed(list(enumerate(learner.told)))}
+    assert first[propose(5).choice] < first[propose(15).choice]
 
 
 @pytest.mark.parametrize("count", [1, 2, 3])
@@ -133,9 +133,9 @@ def test_points_race_those_of_the_same_shots() -> None:
     while not driver.done:
         for proposal in driver.ask(3):
             row = answer(proposal, outcomes[proposal.spec.clips[0].layer if proposal.spec.clips else None, 0])
-            whole |= {proposal.point} if row["n_examples"] == N_ROWS else set()
+            whole |= {proposal.choice} if row["n_examples"] == N_ROWS else set()
             driver.tell(proposal, row)
-    assert {propose(0, shots=shots).point for shots in (0, 4)} <= whole
+    assert {propose(0, shots=shots).choice for shots in (0, 4)} <= whole
 
 
 def test_the_seeds_of_a_point_race_as_one() -> None:

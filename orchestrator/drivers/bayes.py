@@ -1,0 +1,245 @@
+"""The Bayesian driver: Optuna's samplers over shots, layers, modules and clip rates, one or several clips at once.
+
+It needs no study on disk: ``BayesDriver(space, search)`` searches any space in memory, told by whoever has the scores.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import math
+import random
+from collections import deque
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+
+from analysis.table import Row
+from orchestrator.choices import choices_of_rows, draw, enumerate_choices
+from orchestrator.drivers import StudyDriver
+from orchestrator.encoding import Encoding
+from orchestrator.optuna_study import KnownTrial, OptunaStudy, SamplerSettings, Storage
+from orchestrator.prepare import OpenStudy
+from orchestrator.space import Choice, Proposal, Space
+from orchestrator.study import SearchSection
+from orchestrator.warm_start import warm_rows
+from trials.model_card import trial_id
+from trials.values import TrialSpec, TrialState
+
+REPEATS = 8  # suggestions of known points that are answered before a random one is taken
+DRAWS = 64
+DIRECTIONS = {"accuracy": "maximize", "parameters": "minimize"}
+JOURNAL = "optuna.journal"
+
+
+@dataclass(frozen=True, slots=True)
+class _Outcome:
+    """What a point came to; no values where it failed, and examples seen where it was stopped early."""
+
+    values: tuple[float, ...] | None
+    pruned_after: int | None = None
+
+
+@dataclass(slots=True)
+class _OpenPoint:
+    """A point that waits for the rows of its demonstration seeds; ``number`` is Optuna's, which a baseline has not."""
+
+    choice: Choice
+    number: int | None
+    rows: dict[int, Row] = field(default_factory=dict)
+
+
+class BayesDriver(StudyDriver):
+    """Baselines first, then what the sampler suggests and is not known; ``search.n_trials`` points at most."""
+
+    adaptive = True
+
+    def __init__(
+        self,
+        space: Space,
+        search: SearchSection,
+        rows: Mapping[str, Row] | None = None,
+        *,
+        warm: Mapping[str, Mapping[str, Row]] | None = None,
+        storage: Storage = Storage(),  # noqa: B008  # frozen
+        identify: Callable[[TrialSpec], str] | None = None,
+    ) -> None:
+        """Take what is known and open Optuna's study.
+
+        Args:
+            space: What is searched; its layers are settled.
+            search: The study's search section.
+            rows: Of this study, by ``identify`` of their trials.
+            warm: Of earlier studies, by their folder: told to the sampler, but not taken as answers.
+            storage: Where Optuna keeps its trials; memory by default.
+            identify: A trial's identity; by default its shots, seed and clips as they are.
+        """
+        self._space, self._search = space, search
+        self._identify = identify or _describe
+        self._encoding = Encoding(space)
+        self._known: dict[str, _Outcome] = {}
+        self._open: dict[str, _OpenPoint] = {}
+        self._ready: deque[Proposal] = deque()
+        rows = rows or {}
+        begun = [choice for choice in choices_of_rows(space, rows.values()) if choice.clips]
+        told = self._known_trials(rows)
+        self._known = {label: outcome for label, outcome, _ in told}
+        known = [self._known_trial(*each) for each in told]
+        for source, theirs in (warm or {}).items():
+            known += [self._known_trial(*each, source=source) for each in self._known_trials(theirs)]
+        trials = [each for each in known if each is not None]
+        self._rng = random.Random(_mix(search.seed, len(trials)))
+        self._unlisted = enumerate_choices(space)
+        self._exhausted = False
+        self._left = math.inf if search.n_trials is None else search.n_trials - len(begun)
+        self._study = OptunaStudy(
+            storage,
+            self._encoding.parameters,
+            [DIRECTIONS[objective] for objective in search.objectives],
+            SamplerSettings(name=search.sampler, seed=_mix(search.seed, len(trials)), budget=search.n_trials),
+            trials,
+        )
+        for shots in space.shots:
+            self._start(Choice(shots, ()), None)
+        self._again = self._unfinished(begun)
+
+    @classmethod
+    def of(cls, opened: OpenStudy, rows: Mapping[str, Row]) -> BayesDriver:
+        """The driver of a study on disk."""
+        identity, search, space = opened.identity, opened.study.search, opened.space
+        encoded = (Encoding(space).parameters, search.objectives, identity.card.fingerprint, identity.task_fingerprint)
+        place = () if search.storage is None else (str(opened.folder.resolve()),)
+        digest = hashlib.sha256(repr((*encoded, identity.card.dtype, *place)).encode()).hexdigest()[:8]
+        return cls(
+            space,
+            search,
+            rows,
+            warm=warm_rows(opened.study),
+            storage=Storage(journal=opened.folder / JOURNAL, url=search.storage, name=f"{opened.study.name} {digest}"),
+            identify=lambda spec: trial_id(spec, identity.card, identity.task_fingerprint),
+        )
+
+    def ask(self, count: int) -> list[Proposal]:
+        """Baselines, then points that the sampler suggests, a trial for each demonstration seed."""
+        while len(self._ready) < count and self._more:
+            self._next_point()
+        return [self._ready.popleft() for _ in range(min(count, len(self._ready)))]
+
+    def tell(self, proposal: Proposal, row: Row) -> None:
+        """Take a row; Optuna is told when those of all demonstration seeds are in."""
+        spec = proposal.spec
+        label = self._label(Choice(spec.shots, spec.clips))
+        point = self._open.get(label)
+        if point is None:
+            return
+        point.rows[spec.demo_seed] = row
+        if len(point.rows) < len(self._space.demo_seeds):
+            return
+        del self._open[label]
+        outcome = self._known[label] = self._outcome(list(point.rows.values()))
+        if point.number is not None:
+            self._study.tell(point.number, outcome.values, outcome.pruned_after)
+        elif (known := self._known_trial(label, outcome, point.choice)) is not None:
+            self._study.add(known)
+
+    @property
+    def done(self) -> bool:
+        """Whether it will never ask for another trial."""
+        return not self._ready and not self._more
+
+    @property
+    def _more(self) -> bool:
+        """Whether there is a point left to ask for: the one place that counts ``search.n_trials``."""
+        return bool(self._again) or (self._left > 0 and not self._exhausted)
+
+    def _next_point(self) -> None:
+        """Start a point that is neither known nor under way; there may be none left."""
+        if self._again:
+            choice = self._again.popleft()
+            self._start(choice, self._study.ask(self._encoding.encode(choice))[0])
+            return
+        for _ in range(REPEATS):
+            number, params = self._study.ask()
+            choice = self._encoding.decode(params)
+            label = self._label(choice)
+            if label not in self._open and label not in self._known:
+                self._left -= 1
+                self._start(choice, number)
+                return
+            again = self._known.get(label, _Outcome(None))
+            self._study.tell(number, again.values, again.pruned_after)
+        unseen = self._unseen()
+        if unseen is None:
+            self._exhausted = True
+            return
+        self._left -= 1
+        self._start(unseen, self._study.ask(self._encoding.encode(unseen))[0])
+
+    def _unseen(self) -> Choice | None:
+        """A random point that is not known, else the first of the enumeration that is not, else None."""
+        for choice in (draw(self._space, self._rng) for _ in range(DRAWS)):
+            if self._is_new(choice):
+                return choice
+        return next((choice for choice in self._unlisted if self._is_new(choice)), None)
+
+    def _is_new(self, choice: Choice) -> bool:
+        label = self._label(choice)
+        return label not in self._open and label not in self._known
+
+    def _start(self, choice: Choice, number: int | None) -> None:
+        label = self._label(choice)
+        self._open[label] = _OpenPoint(choice, number)
+        if number is not None:
+            self._study.name(number, label)
+        self._ready.extend(self._space.propose(choice.shots, seed, choice.clips) for seed in self._space.demo_seeds)
+
+    def _unfinished(self, begun: Iterable[Choice]) -> deque[Choice]:
+        """What an earlier run failed at or left half done, each point once: asked again first, and counted already."""
+        counted = {self._label(choice) for choice in begun}
+        again = {self._label(choice): choice for choice in begun if self._is_new(choice)}
+        for params in self._study.abandoned:
+            choice = self._encoding.decode(params)
+            label = self._label(choice)
+            if self._is_new(choice) and label not in again:
+                again[label] = choice
+                self._left -= label not in counted
+        return deque(again.values())
+
+    def _known_trials(self, rows: Mapping[str, Row]) -> list[tuple[str, _Outcome, Choice]]:
+        """Points whose every seed has a row with scores."""
+        found = []
+        for choice in choices_of_rows(self._space, rows.values()):
+            theirs = [rows.get(self._identify(spec)) for spec in self._space.specs(choice)]
+            scored = [row for row in theirs if row is not None and row["state"] != TrialState.FAILED.value]
+            if len(scored) == len(theirs):
+                found.append((self._label(choice), self._outcome(scored), choice))
+        return found
+
+    def _known_trial(self, label: str, outcome: _Outcome, choice: Choice, source: str = "study") -> KnownTrial | None:
+        """A point as Optuna may be told it; None where it failed, or has no parameters."""
+        params = self._encoding.encode(choice)
+        if params is None or outcome.values is None:
+            return None
+        return KnownTrial(label=label, params=params, values=outcome.values, source=source)
+
+    def _outcome(self, rows: list[Row]) -> _Outcome:
+        """The mean over demonstration seeds."""
+        states = {row["state"] for row in rows}
+        if TrialState.FAILED.value in states:
+            return _Outcome(None)
+        columns = [self._space.metric, "parameters_kept"][: len(self._search.objectives)]
+        values = tuple(sum(row[column] for row in rows) / len(rows) for column in columns)
+        stopped = TrialState.PRUNED.value in states
+        return _Outcome(values, sum(row["n_examples"] for row in rows) if stopped else None)
+
+    def _label(self, choice: Choice) -> str:
+        """The identities of its trials: the same for choices that leave the same ranks."""
+        return ",".join(dict.fromkeys(map(self._identify, self._space.specs(choice))))
+
+
+def _describe(spec: TrialSpec) -> str:
+    clips = sorted((clip.layer, clip.module, clip.clip_rate) for clip in spec.clips if clip.clip_rate)
+    return repr((spec.shots, spec.demo_seed if spec.shots else None, clips))
+
+
+def _mix(seed: int, told: int) -> int:
+    """A seed of its own for each number of trials told, so that a resumed sampler does not replay its first draws."""
+    return int.from_bytes(hashlib.sha256(f"{seed}:{told}".encode()).digest()[:4]) >> 1

@@ -1,0 +1,255 @@
+"""Optuna's side of a Bayesian search: its storage, its samplers, its trials. The home of optuna.
+
+The storage is a cache. What is known comes from the results table; what the storage lacks of it is added on opening.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import warnings
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import optuna
+from optuna.distributions import BaseDistribution, CategoricalDistribution, FloatDistribution, IntDistribution
+from optuna.samplers import BaseSampler
+from optuna.storages import BaseStorage, InMemoryStorage, RDBStorage
+from optuna.storages.journal import JournalFileBackend, JournalStorage
+from optuna.trial import FrozenTrial, TrialState
+from sqlalchemy.exc import SQLAlchemyError
+
+from orchestrator.encoding import Parameter, Params
+from trials.errors import StudyError
+
+log = logging.getLogger(__name__)
+optuna.logging.set_verbosity(optuna.logging.ERROR)
+TRIAL_ID, SOURCE = "trial_id", "source"
+STARTUP_SHARE, LEAST_STARTUP, MOST_STARTUP = 0.25, 4, 10
+LEAST_POPULATION, MOST_POPULATION = 6, 50
+GENERATIONS = 6
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Storage:
+    """Where Optuna keeps its trials: a journal in a folder, a database, or, with neither, memory.
+
+    Attributes:
+        journal: File of Optuna's journal storage.
+        url: Of a database, which counts before the journal.
+        name: Of the study in it.
+    """
+
+    journal: Path | None = None
+    url: str | None = None
+    name: str = "search"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SamplerSettings:
+    """Which sampler, and how it starts.
+
+    Attributes:
+        name: Key ``search.sampler``.
+        seed: Already mixed with what is known, so that a resumed sampler draws anew.
+        budget: Trials that it has; None if that is not known.
+    """
+
+    name: str
+    seed: int
+    budget: int | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class KnownTrial:
+    """A trial that was not asked of Optuna.
+
+    Attributes:
+        label: What it is found by.
+        params: Of the encoding.
+        values: One for each objective.
+        source: ``"study"``, or the earlier study's folder.
+    """
+
+    label: str
+    params: Params
+    values: Sequence[float]
+    source: str = "study"
+
+
+class OptunaStudy:
+    """One Optuna study, asked and told."""
+
+    def __init__(
+        self,
+        storage: Storage,
+        parameters: Iterable[Parameter],
+        directions: Sequence[str],
+        settings: SamplerSettings,
+        known: Sequence[KnownTrial],
+    ) -> None:
+        """Open or make it: repair its journal, fail what a dead driver left running, add what it lacks.
+
+        Raises:
+            StudyError: A database that cannot be opened.
+        """
+        self._distributions = {each.name: _distribution(each) for each in parameters}
+        sampler = _make_sampler(settings, self._source_trials(known, directions))
+        self._study = _open_study(storage, sampler, directions)
+        self.abandoned: list[Params] = self._fail_running()
+        self._add_missing(known)
+
+    def ask(self, params: Params | None = None) -> tuple[int, Params]:
+        """The number and parameters of a new trial, suggested by the sampler unless they are given."""
+        if params is not None:
+            self._study.enqueue_trial(dict(params))
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", UserWarning)  # a sampler that draws categories at random says so each time
+            trial = self._study.ask(self._distributions)
+        return trial.number, trial.params
+
+    def name(self, number: int, label: str) -> None:
+        """Note which trial of ours a running one is."""
+        self._study._storage.set_trial_user_attr(self._trial_key(number), TRIAL_ID, label)
+
+    def tell(self, number: int, values: Sequence[float] | None, pruned_after: int | None = None) -> None:
+        """End a trial.
+
+        Args:
+            number: Of the trial.
+            values: One for each objective; None if it failed.
+            pruned_after: Examples that it saw, where it was stopped early. TPE ranks such a trial below complete ones;
+                the other samplers would overlook it, and take its score as it is.
+        """
+        if values is None:
+            self._study.tell(number, state=TrialState.FAIL)
+        elif pruned_after is not None and isinstance(self._study.sampler, optuna.samplers.TPESampler):
+            self._study._storage.set_trial_intermediate_value(self._trial_key(number), pruned_after, values[0])
+            self._study.tell(number, state=TrialState.PRUNED)
+        else:
+            self._study.tell(number, list(values))
+
+    def add(self, known: KnownTrial) -> None:
+        """Add a trial that was not asked for."""
+        self._study.add_trial(self._frozen(known, self._distributions))
+
+    def _trial_key(self, number: int) -> int:
+        return self._study._storage.get_trial_id_from_study_id_trial_number(self._study._study_id, number)
+
+    def _fail_running(self) -> list[Params]:
+        """Fail the trials that a dead driver left; gives the parameters of those that had them all."""
+        left = self._study.get_trials(deepcopy=False, states=(TrialState.RUNNING,))
+        for trial in left:
+            self._study.tell(trial.number, state=TrialState.FAIL)
+        return [trial.params for trial in left if trial.params.keys() == self._distributions.keys()]
+
+    def _add_missing(self, known: Sequence[KnownTrial]) -> None:
+        states = (TrialState.COMPLETE, TrialState.PRUNED)
+        stored = self._study.get_trials(deepcopy=False, states=states)
+        there = {(trial.user_attrs.get(TRIAL_ID), trial.user_attrs.get(SOURCE, "study")) for trial in stored}
+        missing = [each for each in known if (each.label, each.source) not in there]
+        self._study.add_trials([self._frozen(each, self._distributions) for each in missing])
+
+    def _frozen(self, known: KnownTrial, distributions: Mapping[str, BaseDistribution]) -> FrozenTrial:
+        genetic = optuna.samplers.NSGAIISampler
+        return optuna.create_trial(
+            params={name: known.params[name] for name in distributions},
+            distributions=dict(distributions),
+            values=list(known.values),
+            user_attrs={TRIAL_ID: known.label, SOURCE: known.source},
+            system_attrs={genetic._get_generation_key(): 0},  # or nsga2 would overlook it
+        )
+
+    def _source_trials(self, known: Sequence[KnownTrial], directions: Sequence[str]) -> list[FrozenTrial]:
+        """What CMA-ES starts from: the known trials by their numbers alone, as it has no categories."""
+        numbers = {
+            name: each
+            for name, each in self._distributions.items()
+            if not isinstance(each, CategoricalDistribution) and not each.single()
+        }
+        return [self._frozen(each, numbers) for each in known] if len(directions) == 1 else []
+
+
+def _distribution(parameter: Parameter) -> BaseDistribution:
+    if parameter.categories:
+        return CategoricalDistribution(parameter.categories)
+    if parameter.step is None:
+        return FloatDistribution(parameter.low, parameter.high)
+    return IntDistribution(int(parameter.low), int(parameter.high), step=parameter.step)
+
+
+def _make_sampler(settings: SamplerSettings, source: list[FrozenTrial]) -> BaseSampler:
+    """Optuna's sampler, with first draws and populations that a small budget has room for."""
+    seed, budget = settings.seed, settings.budget
+    startup = MOST_STARTUP if budget is None else min(MOST_STARTUP, max(LEAST_STARTUP, int(STARTUP_SHARE * budget)))
+    population = (
+        MOST_POPULATION if budget is None else min(MOST_POPULATION, max(LEAST_POPULATION, budget // GENERATIONS))
+    )
+    samplers = optuna.samplers
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
+        match settings.name:
+            case "tpe":
+                return samplers.TPESampler(seed=seed, n_startup_trials=startup)
+            case "gp":
+                return samplers.GPSampler(seed=seed, n_startup_trials=startup)
+            case "nsga2":
+                return samplers.NSGAIISampler(seed=seed, population_size=population)
+            case "cmaes":
+                return samplers.CmaEsSampler(seed=seed, source_trials=source or None, warn_independent_sampling=False)
+            case "qmc":
+                return samplers.QMCSampler(seed=seed, scramble=True, warn_independent_sampling=False)
+            case _:
+                return samplers.RandomSampler(seed=seed)
+
+
+def _open_study(storage: Storage, sampler: BaseSampler, directions: Sequence[str]) -> optuna.Study:
+    def create(opened: BaseStorage) -> optuna.Study:
+        study = optuna.create_study(
+            storage=opened, sampler=sampler, study_name=storage.name, directions=directions, load_if_exists=True
+        )
+        study.get_trials(deepcopy=False)
+        return study
+
+    if storage.url is not None:
+        return create(_open_database(storage.url))
+    if storage.journal is None:
+        return create(InMemoryStorage())
+    _mend_journal(storage.journal)
+    try:
+        return create(_open_journal(storage.journal))
+    except Exception as error:  # whatever Optuna makes of a journal that is not one
+        aside = storage.journal.with_name(f"{storage.journal.name}.unreadable")
+        os.replace(storage.journal, aside)
+        log.warning(
+            "%s cannot be read (%s); moved to %s and rebuilt from the results", storage.journal, error, aside.name
+        )
+        return create(_open_journal(storage.journal))
+
+
+def _open_database(url: str) -> RDBStorage:
+    try:
+        return RDBStorage(url)
+    except (SQLAlchemyError, ImportError, ValueError) as error:
+        raise StudyError(
+            f"study key 'search.storage' cannot be opened ({str(error).splitlines()[0]}); expected the URL "
+            f"of a database that answers, as in sqlite:///search.db or postgresql://user@host/name. Remove the key to "
+            f"use a file."
+        ) from error
+
+
+def _open_journal(path: Path) -> JournalStorage:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    return JournalStorage(JournalFileBackend(str(path)))
+
+
+def _mend_journal(path: Path) -> None:
+    """Cut off a last line that a kill left torn, and drop the dead writer's lock: we hold the study's own."""
+    path.with_name(f"{path.name}.lock").unlink(missing_ok=True)
+    if not path.is_file():
+        return
+    with path.open("rb+") as journal:
+        content = journal.read()
+        if not content.endswith(b"\n"):
+            journal.truncate(content.rfind(b"\n") + 1)
