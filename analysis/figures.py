@@ -1,4 +1,4 @@
-"""Figures of the paper for any study, score against clip rate (1) and condition number by layer (3), and of its search."""
+"""Figures for any study: score against clip rate (the paper's 1), condition number by layer (its 3), and its search."""
 
 from __future__ import annotations
 

@@ -7,6 +7,7 @@ import random
 import statistics
 import subprocess
 import time
+from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -68,34 +69,42 @@ class Outlook:
     """What a study has before it, winners on the test split aside.
 
     Attributes:
-        missing: The proposals that must run, by trial identity.
+        missing: One spec for each kind of trial that must run, those of the same prompts that start in the same place,
+            and how many there are: as few for a million points as for a hundred.
         total: Distinct trials, known ones included.
         work: What the missing ones cost, as ``RelativeWork`` tells it.
     """
 
-    missing: dict[str, Proposal]
+    missing: dict[TrialSpec, int]
     total: int
     work: float
 
     @property
     def known(self) -> int:
         """Distinct trials that need not run."""
-        return self.total - len(self.missing)
+        return self.total - sum(self.missing.values())
 
 
 def outlook(opened: OpenStudy, ledger: Ledger) -> Outlook:
     """Look ahead; while layers have yet to be chosen, at trials of middling ones, none of which counts as known."""
-    space, n_rows = opened.space, opened.identity.split_sizes["validation"]
+    space, card, n_rows = opened.space, opened.identity.card, opened.identity.split_sizes["validation"]
     begun = make_rungs(n_rows)[0] if opened.study.search.race else None  # what goes on is counted as it does
-    proposals = (replace(proposal, rows=begun) for proposal in _proposals_ahead(opened, ledger))
-    wanted = {ledger.trial(proposal).trial_id: proposal for proposal in proposals}
-    missing = ledger.missing(wanted.values())
-    if not space.settled:
-        changes = opened.identity.card.kept_ranks
-        missing |= {key: proposal for key, proposal in wanted.items() if changes(proposal.spec.clips)}
+    seen: set[bytes] = set()
+    kinds: dict[tuple[PromptSet, int, str | None], TrialSpec] = {}
+    missing: Counter[TrialSpec] = Counter()
+    for proposal in _proposals_ahead(opened, ledger):
+        spec = proposal.spec
+        trial = ledger.trial(replace(proposal, rows=begun))
+        identity = bytes.fromhex(trial.trial_id)
+        if identity in seen:
+            continue
+        seen.add(identity)
+        chosen = space.settled or not card.kept_ranks(spec.clips)
+        if not chosen or ledger.known(trial) is None:
+            missing[kinds.setdefault((spec.prompt_set, *_starts(card, spec)), spec)] += 1
     cost_of = RelativeWork(opened)
-    work = sum(cost_of(proposal.spec) for proposal in missing.values()) * (begun or n_rows) / n_rows
-    return Outlook(missing=missing, total=len(wanted), work=work)
+    work = sum(count * cost_of(spec) for spec, count in missing.items()) * (begun or n_rows) / n_rows
+    return Outlook(missing=dict(missing), total=len(seen), work=work)
 
 
 def _proposals_ahead(opened: OpenStudy, ledger: Ledger) -> Iterator[Proposal]:
@@ -162,18 +171,18 @@ def plan_study(study: Study, folder: Path | None, cache: Path) -> dict[str, Any]
     ledger = Ledger(opened)
     ahead = outlook(opened, ledger)
     missing = ahead.missing
-    notes = check_trials(prepared, (proposal.spec for proposal in missing.values())) + _search_notes(study)
+    notes = check_trials(prepared, missing) + _search_notes(study)
     counts = _Counts(prepared)
-    operations = sum(counts.trial(proposal.spec) for proposal in missing.values())
-    tests = _expected_tests(opened, missing.values()) if opened.tested else []
-    operations += sum(counts.trial(proposal.spec) for proposal in tests)
+    operations = sum(count * counts.trial(spec) for spec, count in missing.items())
+    tests = _expected_tests(opened, missing) if opened.tested else []
+    operations += sum(map(counts.trial, tests))
     shared = counts.shared() if missing else 0.0
     speed = expect_speed(opened, ledger)
     n_matrices, factor_bytes = _factors(opened)
     return {
         "points": _count_points(opened, ahead),
         "trials": ahead.total,
-        "trials_to_run": len(missing),
+        "trials_to_run": sum(missing.values()),
         "test_trials_at_most": len(tests),
         "operations": operations + speed.replicas * shared,
         "hours": (operations / speed.replicas + shared) / speed.operations_per_second / 3600,
@@ -348,18 +357,13 @@ def _matrix_speed(opened: OpenStudy) -> float:
         torch.set_num_threads(before)
 
 
-def _expected_tests(opened: OpenStudy, missing: Iterable[Proposal]) -> list[Proposal]:
+def _expected_tests(opened: OpenStudy, missing: Iterable[TrialSpec]) -> list[TrialSpec]:
     """Trials on test if each shots and module had a winner of its own, at a middling layer, and their baselines."""
     starts: dict[str, list[Clip]] = {}
     for clip in opened.space.starts():
         starts.setdefault(clip.module, []).append(clip)
-    wanted: dict[TrialSpec, Proposal] = {}
-    for proposal in missing:
-        spec = replace(proposal.spec, split="test")
-        for clips in ((), *((each[len(each) // 2],) for each in starts.values())):
-            each = replace(spec, clips=clips)
-            wanted.setdefault(each, replace(proposal, spec=each))
-    return list(wanted.values())
+    middle = [(), *((each[len(each) // 2],) for each in starts.values())]
+    return list(dict.fromkeys(replace(spec, split="test", clips=clips) for spec in missing for clips in middle))
 
 
 def _matrices_to_measure(opened: OpenStudy) -> int:

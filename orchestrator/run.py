@@ -125,16 +125,16 @@ class RunLoop:
         """Run the study's driver, under its stopping rules and in its race."""
         study, space, rows = self._opened.study, self._opened.space, self._ledger.rows
         driver = make_driver(self._opened, rows)
+        n_rows, n_seeds = self._opened.identity.split_sizes["validation"], len(space.demo_seeds)
         stopping = StoppingDriver(
             driver,
             study.search,
-            n_seeds=len(space.demo_seeds),
+            n_seeds=n_seeds,
             metric=space.metric,
             gpus=study.cluster.gpus_per_replica,
             rows=rows,
             begun=choices_of_rows(space, rows.values()) if driver.adaptive else (),
         )
-        n_rows, n_seeds = self._opened.identity.split_sizes["validation"], len(space.demo_seeds)
         limit = study.search.n_trials or (None if driver.adaptive else len(space) // n_seeds)
         self.drive(RacingDriver.over(stopping, study.search, n_rows=n_rows, n_seeds=n_seeds, limit=limit))
         if stopping.reason is not None and not self._interrupt.requested:

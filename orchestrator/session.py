@@ -68,7 +68,7 @@ def check_run(study: Study, folder: Path, cache: Path) -> tuple[Prepared, list[s
     """
     prepared = prepare(study, folder, cache)
     missing = outlook(prepared.opened, Ledger(prepared.opened)).missing
-    return prepared, check_trials(prepared, (proposal.spec for proposal in missing.values()))
+    return prepared, check_trials(prepared, missing)
 
 
 def run_study(study: Study, folder: Path | None, cache: Path, console: Console) -> Outcome:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from typing import NamedTuple, TypeVar
 
 from analysis.winners import BEST_MEAN, Point
@@ -190,6 +191,7 @@ class Space:
             choices: Which points, besides the untouched model; None for all of the enumeration.
         """
 
+        @lru_cache(maxsize=64)  # for baselines, which many points share
         def ids(shots: int, clips: tuple[Clip, ...], split: str) -> tuple[str, ...]:
             specs = (self.propose(shots, seed, clips, split).spec for seed in self.demo_seeds)
             return _unique(trial_id(spec, card, task_fingerprint) for spec in specs)  # at 0 shots all seeds are one

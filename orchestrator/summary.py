@@ -90,7 +90,8 @@ def read_status(opened: OpenStudy) -> dict[str, Any]:
     path = opened.folder / "status.json"
     live = json.loads(path.read_text(encoding="utf-8")) if running and path.is_file() else {}
     end = read_end(opened.folder)
-    total = len(states) if end else _count_total(opened, needed)  # what a stopping rule left out is not waited for
+    # what a stopping rule left out is not waited for
+    total = len(states) if end else _count_total(opened, rows, needed)
     left = total - len(states)
     cut_off = left or (opened.study.search.race is not None and not end)  # a race's trials all have rows early
     state = "interrupted" if cut_off else "failed" if count[TrialState.FAILED] else "done"
@@ -109,11 +110,12 @@ def read_status(opened: OpenStudy) -> dict[str, Any]:
     }
 
 
-def _count_total(opened: OpenStudy, needed: set[str]) -> int:
+def _count_total(opened: OpenStudy, rows: dict[str, Row], needed: set[str]) -> int:
     """Trials in all; while layers, or what a search has left, are yet to be chosen, as many as are expected."""
     if opened.study.search.driver == BAYES and opened.study.search.n_trials is not None:
-        ahead = outlook(opened, Ledger(opened)).missing
-        return len(needed | ahead.keys())
+        points = opened.points(rows)
+        searched = {each for point in points for each in (*point.trial_ids, *point.baseline_ids)}
+        return len(needed - searched) + max(len(searched), outlook(opened, Ledger(opened)).total)
     return len(needed) if opened.space.settled else outlook(opened, Ledger(opened)).total
 
 

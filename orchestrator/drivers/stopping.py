@@ -12,6 +12,8 @@ from orchestrator.space import Choice, Proposal
 from orchestrator.study import SearchSection
 from trials.values import TrialState
 
+RULES = ("n_trials", "max_hours", "max_gpu_hours", "patience")
+
 
 class StoppingDriver(Driver):
     """Begins no further point once a rule applies; what has begun goes on to its end, in a race as well.
@@ -43,11 +45,12 @@ class StoppingDriver(Driver):
         """
         self.adaptive = driver.adaptive
         self._driver = driver
-        self._search = search
+        self._rules = {key: limit for key in RULES if (limit := getattr(search, key)) is not None}
         self._n_seeds = n_seeds
         self._metric = metric
         self._gpus = gpus
         self._seconds = {key: row["seconds"] or 0.0 for key, row in (rows or {}).items()}
+        self._total_seconds = sum(self._seconds.values())
         self._began = time.monotonic()
         self._begun = {choice for choice in begun if choice.clips}
         self._scores: dict[Choice, dict[int, float | None]] = {}
@@ -57,18 +60,14 @@ class StoppingDriver(Driver):
     @property
     def reason(self) -> str | None:
         """The rule that applies, as the study file words it; None while none does."""
-        search = self._search
         reached = {
             "n_trials": len(self._begun),
             "max_hours": (time.monotonic() - self._began) / 3600,
-            "max_gpu_hours": self._gpus * sum(self._seconds.values()) / 3600,
+            "max_gpu_hours": self._gpus * self._total_seconds / 3600,
             "patience": self._since_best,
         }
-        for key, value in reached.items():
-            limit = getattr(search, key)
-            if limit is not None and value >= limit:
-                return f"search.{key}: {limit:g}"
-        return None
+        applying = (f"search.{key}: {limit:g}" for key, limit in self._rules.items() if reached[key] >= limit)
+        return next(applying, None)
 
     @property
     def done(self) -> bool:
@@ -77,6 +76,8 @@ class StoppingDriver(Driver):
 
     def ask(self, count: int) -> list[Proposal]:
         """What the driver asks for, but for new points once a rule applies."""
+        if not self._rules:
+            return self._driver.ask(count)
         asked: list[Proposal] = []
         while len(asked) < count and not self.done:
             proposals = self._driver.ask(1)
@@ -92,13 +93,19 @@ class StoppingDriver(Driver):
 
     def tell(self, proposal: Proposal, row: Row) -> None:
         """Count the row, and pass it on."""
-        self._seconds[row["trial_id"]] = row["seconds"] or 0.0
+        if self._rules:
+            self._count(proposal, row)
+        self._driver.tell(proposal, row)
+
+    def _count(self, proposal: Proposal, row: Row) -> None:
+        seconds = row["seconds"] or 0.0
+        self._total_seconds += seconds - self._seconds.get(row["trial_id"], 0.0)
+        self._seconds[row["trial_id"]] = seconds
         complete = row["state"] == TrialState.COMPLETE.value
         scores = self._scores.setdefault(proposal.choice, {})
         scores[proposal.spec.demo_seed] = row[self._metric] if complete else None
         if len(scores) == self._n_seeds:
             self._judge(list(self._scores.pop(proposal.choice).values()))
-        self._driver.tell(proposal, row)
 
     def _judge(self, scores: list[float | None]) -> None:
         """A point has been told: it improves on the best, or not."""

@@ -22,7 +22,7 @@ from orchestrator.study import check_study
 from tests.benchmarks.document import Line, at_most
 
 POINTS = 100_000
-TRIALS = 1000
+TRIALS = 200
 GRID: dict[str, Any] = {
     "name": "large",
     "model": {"path": "embedded"},
