@@ -22,7 +22,7 @@ from orchestrator.study import check_study
 from tests.benchmarks.document import Line, at_most
 
 POINTS = 100_000
-TRIALS = 200
+TRIALS = 1000
 GRID: dict[str, Any] = {
     "name": "large",
     "model": {"path": "embedded"},
@@ -68,7 +68,7 @@ def ask(folder: Path) -> dict[str, float]:
     """Ask and tell on the journal in the study's folder; the last hundred of so many trials count."""
     content = {
         **GRID,
-        "space": {**GRID["space"], "shots": [10]},
+        "space": {"shots": [0, 4, 10], "modules": ["attn", "mlp", "q", "k", "v", "o", "fc_in", "fc_out"]},
         "search": {"driver": "bayes", "n_trials": TRIALS},
     }
     opened = prepare(check_study(content), folder / "asked", folder / "cache").opened
