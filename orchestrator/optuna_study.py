@@ -11,6 +11,7 @@ import warnings
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 import optuna
 from optuna.distributions import BaseDistribution, CategoricalDistribution, FloatDistribution, IntDistribution
@@ -22,6 +23,8 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from orchestrator.encoding import Parameter, Params
 from trials.errors import StudyError
+
+Direction = Literal["maximize", "minimize"]
 
 log = logging.getLogger(__name__)
 optuna.logging.set_verbosity(optuna.logging.ERROR)
@@ -85,7 +88,7 @@ class OptunaStudy:
         self,
         storage: Storage,
         parameters: Iterable[Parameter],
-        directions: Sequence[str],
+        directions: Sequence[Direction],
         settings: SamplerSettings,
         known: Sequence[KnownTrial],
     ) -> None:
@@ -161,7 +164,7 @@ class OptunaStudy:
             system_attrs={genetic._get_generation_key(): 0},  # or nsga2 would overlook it
         )
 
-    def _source_trials(self, known: Sequence[KnownTrial], directions: Sequence[str]) -> list[FrozenTrial]:
+    def _source_trials(self, known: Sequence[KnownTrial], directions: Sequence[Direction]) -> list[FrozenTrial]:
         """What CMA-ES starts from: the known trials by their numbers alone, as it has no categories."""
         numbers = {
             name: each
@@ -204,7 +207,7 @@ def _make_sampler(settings: SamplerSettings, source: list[FrozenTrial]) -> BaseS
                 return samplers.RandomSampler(seed=seed)
 
 
-def _open_study(storage: Storage, sampler: BaseSampler, directions: Sequence[str]) -> optuna.Study:
+def _open_study(storage: Storage, sampler: BaseSampler, directions: Sequence[Direction]) -> optuna.Study:
     def create(opened: BaseStorage) -> optuna.Study:
         study = optuna.create_study(
             storage=opened, sampler=sampler, study_name=storage.name, directions=directions, load_if_exists=True
@@ -233,8 +236,8 @@ def _open_database(url: str) -> RDBStorage:
         return RDBStorage(url)
     except (SQLAlchemyError, ImportError, ValueError) as error:
         raise StudyError(
-            f"study key 'search.storage' cannot be opened ({str(error).splitlines()[0]}); expected the URL "
-            f"of a database that answers, as in sqlite:///search.db or postgresql://user@host/name. Remove the key to use a file."
+            f"study key 'search.storage' cannot be opened ({str(error).splitlines()[0]}); expected the URL of a "
+            f"database that answers: sqlite:///search.db, postgresql://user@host/name. Remove the key to use a file."
         ) from error
 
 

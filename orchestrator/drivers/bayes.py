@@ -16,7 +16,7 @@ from analysis.table import Row
 from orchestrator.choices import choices_of_rows, draw, enumerate_choices
 from orchestrator.drivers import StudyDriver
 from orchestrator.encoding import Encoding
-from orchestrator.optuna_study import KnownTrial, OptunaStudy, SamplerSettings, Storage
+from orchestrator.optuna_study import Direction, KnownTrial, OptunaStudy, SamplerSettings, Storage
 from orchestrator.prepare import OpenStudy
 from orchestrator.space import Choice, Proposal, Space
 from orchestrator.study import SearchSection
@@ -26,7 +26,7 @@ from trials.values import TrialSpec, TrialState
 
 REPEATS = 8  # suggestions of known points that are answered before a random one is taken
 DRAWS = 64
-DIRECTIONS = {"accuracy": "maximize", "parameters": "minimize"}
+DIRECTIONS: dict[str, Direction] = {"accuracy": "maximize", "parameters": "minimize"}
 JOURNAL = "optuna.journal"
 
 
