@@ -75,10 +75,11 @@ def _drawn(value: float) -> float | None:
 
 
 def figure_panels(points: Sequence[Point], rows: Mapping[str, Row]) -> list[tuple[str, go.Figure]]:
-    """One panel for each shots and module: its title and its figure."""
+    """One panel for each shots and module: its title and its figure. Points of several clips have no place in one."""
+    drawn = [point for point in points if len(point.clips) < 2]
     return [
         (f"{module} clipped, {shots} shots", _panel(group, rows))
-        for (shots, module), group in group_points(points).items()
+        for (shots, module), group in group_points(drawn).items()
     ]
 
 

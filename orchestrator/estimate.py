@@ -104,14 +104,23 @@ def _proposals_ahead(opened: OpenStudy, ledger: Ledger) -> Iterator[Proposal]:
     if search.driver != BAYES:
         return space.proposals()
     begun = [choice for choice in choices_of_rows(space, ledger.rows.values()) if choice.clips]
-    drawn = dict.fromkeys(begun)
     left = len(space.shots) if search.n_trials is None else max(0, search.n_trials - len(begun))
-    rng = random.Random(0)
+
+    def identity(choice: Choice) -> str:
+        return ledger.trial(space.propose(choice.shots, space.demo_seeds[0], choice.clips)).trial_id
+
+    chosen = {identity(choice): choice for choice in begun}
+    rng, most = random.Random(0), len(chosen) + left
     for _ in range(DRAWS_PER_POINT * left):
-        if len(drawn) < len(begun) + left:
-            drawn[draw(space, rng)] = None
+        if len(chosen) < most:
+            choice = draw(space, rng)
+            chosen.setdefault(identity(choice), choice)
     untouched = [Choice(shots, ()) for shots in space.shots]
-    return (space.propose(shots, seed, clips) for shots, clips in (*untouched, *drawn) for seed in space.demo_seeds)
+    return (
+        space.propose(shots, seed, clips)
+        for shots, clips in (*untouched, *chosen.values())
+        for seed in space.demo_seeds
+    )
 
 
 class RelativeWork:
