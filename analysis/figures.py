@@ -10,6 +10,7 @@ from typing import Any
 import plotly.graph_objects as go
 from plotly.colors import qualitative, sample_colorscale
 
+from analysis.pareto import Rated
 from analysis.table import Row
 from analysis.winners import Point, group_points, mean_score, pick, seed_spread
 
@@ -81,6 +82,25 @@ def figure_panels(points: Sequence[Point], rows: Mapping[str, Row]) -> list[tupl
         (f"{module} clipped, {shots} shots", _panel(group, rows))
         for (shots, module), group in group_points(drawn).items()
     ]
+
+
+def front_figure(rated: Sequence[Rated], front: Sequence[Rated]) -> go.Figure:
+    """Score against parameters kept: every complete point, and the front as a line of steps."""
+    figure = go.Figure()
+    metric = rated[0].point.metric.replace("_", " ")
+    beaten = [each for each in rated if each not in front]
+    for name, chosen, mode in (("other points", beaten, "markers"), ("front", front, "lines+markers")):
+        figure.add_scatter(
+            x=[each.parameters for each in chosen],
+            y=[each.score for each in chosen],
+            name=name,
+            mode=mode,
+            line={"shape": "hv", "color": STAR["color"] if chosen is front else LINE_COLORS[0]},
+            marker={"color": STAR["color"] if chosen is front else LINE_COLORS[0]},
+            hovertemplate="%{x} parameters: %{y:.4f}",
+        )
+    _lay_out(figure, "parameters kept", f"validation {metric}")
+    return figure
 
 
 def legend_of(figure: go.Figure) -> list[tuple[str, str, str]]:

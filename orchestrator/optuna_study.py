@@ -5,19 +5,20 @@ The storage is a cache. What is known comes from the results table; what the sto
 
 from __future__ import annotations
 
+import json
 import logging
 import os
 import warnings
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Generator, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import optuna
 from optuna.distributions import BaseDistribution, CategoricalDistribution, FloatDistribution, IntDistribution
 from optuna.samplers import BaseSampler
 from optuna.storages import BaseStorage, InMemoryStorage, RDBStorage
-from optuna.storages.journal import JournalFileBackend, JournalStorage
+from optuna.storages.journal import BaseJournalBackend, JournalFileBackend, JournalStorage
 from optuna.trial import FrozenTrial, TrialState
 from sqlalchemy.exc import SQLAlchemyError
 
@@ -79,6 +80,21 @@ class KnownTrial:
     params: Params
     values: Sequence[float]
     source: str = "study"
+
+
+class _Journal(BaseJournalBackend):
+    """Optuna's journal file with one writer: no lock, and no wait for the disk, as what is lost is rebuilt."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._file = JournalFileBackend(str(path))
+
+    def read_logs(self, log_number_from: int) -> Generator[dict[str, Any], None, None]:
+        return self._file.read_logs(log_number_from)
+
+    def append_logs(self, logs: list[dict[str, Any]]) -> None:
+        with self._path.open("a", encoding="utf-8") as journal:
+            journal.write("".join(json.dumps(entry, separators=(",", ":")) + "\n" for entry in logs))
 
 
 class OptunaStudy:
@@ -243,12 +259,11 @@ def _open_database(url: str) -> RDBStorage:
 
 def _open_journal(path: Path) -> JournalStorage:
     path.parent.mkdir(parents=True, exist_ok=True)
-    return JournalStorage(JournalFileBackend(str(path)))
+    return JournalStorage(_Journal(path))
 
 
 def _mend_journal(path: Path) -> None:
-    """Cut off a last line that a kill left torn, and drop the dead writer's lock: we hold the study's own."""
-    path.with_name(f"{path.name}.lock").unlink(missing_ok=True)
+    """Cut off a last line that a kill left torn; Optuna alone would trip over it at every later line."""
     if not path.is_file():
         return
     with path.open("rb+") as journal:

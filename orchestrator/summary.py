@@ -6,6 +6,7 @@ import json
 from typing import Any
 
 from analysis.figures import ConditionLine
+from analysis.pareto import pareto_front, rate_points
 from analysis.report import ReportFacts, describe_point
 from analysis.table import Row
 from analysis.winners import Winner, find_winner, winning_points
@@ -49,6 +50,13 @@ def describe_winner(opened: OpenStudy, rows: dict[str, Row]) -> str:
             f"{100 * gain.low:+.1f} to {100 * gain.high:+.1f}, p = {gain.p_value:.2g})",
         ]
     )
+
+
+def describe_front(opened: OpenStudy, rows: dict[str, Row]) -> str:
+    """The Pareto front, a line for each of its points."""
+    front = pareto_front(rate_points(opened.points(rows), rows))
+    lines = [f"  {each.score:.4f}  {each.parameters:>13,}  {describe_point(each)}" for each in front]
+    return "\n".join(["front     score, parameters kept, point (on validation)", *lines])
 
 
 def _score(score: float, spread: float | None) -> str:
@@ -133,7 +141,9 @@ def report_facts(opened: OpenStudy, rows: dict[str, Row]) -> ReportFacts:
     if latest:
         versions = ", ".join(f"{name} {number}" for name, number in latest["versions"].items() if number)
         facts |= {"versions": versions, "last trial": latest["finished_at"].strftime("%Y-%m-%d %H:%M UTC")}
-    return ReportFacts(study=study.name, facts=facts, conditions=condition_lines(opened))
+    return ReportFacts(
+        study=study.name, facts=facts, conditions=condition_lines(opened), two_objectives=opened.two_objectives
+    )
 
 
 def describe_layers(opened: OpenStudy) -> str:

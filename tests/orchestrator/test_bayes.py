@@ -211,11 +211,6 @@ def test_an_unreadable_journal_is_moved_aside_and_rebuilt(tmp_path: Path, caplog
     assert len(ended(tmp_path)) == 12
 
 
-def test_the_lock_of_a_killed_writer_is_no_obstacle(tmp_path: Path) -> None:
-    (tmp_path / "optuna.journal.lock").symlink_to(tmp_path / "optuna.journal")
-    assert Search(tmp_path).run().driver.done
-
-
 def test_trials_that_a_dead_driver_left_running_are_failed_and_asked_again(tmp_path: Path) -> None:
     dead = Search(tmp_path)
     dead.answer(dead.ask(5))

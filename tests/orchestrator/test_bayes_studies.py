@@ -1,5 +1,6 @@
 """Bayesian studies as a user runs them: what is refused before anything is loaded, and a run from end to end."""
 
+import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -11,6 +12,7 @@ from rich.console import Console
 
 from analysis.table import ResultsTable, Row
 from cluster import replica
+from orchestrator.cli import best
 from orchestrator.drivers import make_driver
 from orchestrator.drivers.bayes import BayesDriver
 from orchestrator.estimate import plan_study
@@ -187,3 +189,18 @@ def test_the_driver_of_a_study_is_made_from_its_rows(make_study: MakeStudy, tmp_
     driver = make_driver(opened, {})
     assert isinstance(driver, BayesDriver)
     assert driver.adaptive
+
+
+def test_two_objectives_give_a_front_in_best_and_in_the_report(
+    run: Callable[..., dict[str, Row]], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    rows = run(search={"objectives": BOTH, "sampler": "nsga2", "n_trials": 6})
+    best(tmp_path / "s", as_json=True)
+    document = json.loads(capsys.readouterr().out)
+    kept = [entry["parameters_kept"] for entry in document["front"]]
+    assert kept == sorted(kept)
+    assert kept[0] == min(row["parameters_kept"] for row in rows.values())
+    assert document["winner"]["accuracy"] == document["front"][-1]["score"]
+    best(tmp_path / "s")
+    assert "front     score, parameters kept" in capsys.readouterr().out
+    assert "Pareto front" in (tmp_path / "s" / "report.html").read_text(encoding="utf-8")
