@@ -73,7 +73,7 @@ class Search:
         self.asked: list[Proposal] = []
         self.driver = BayesDriver(
             space or make_space(),
-            SearchSection(**({"driver": "bayes", "n_trials": 12} | search)),
+            SearchSection.model_validate({"driver": "bayes", "n_trials": 12} | search),
             self.rows,
             storage=Storage(journal=folder / "optuna.journal"),
             identify=identify,
