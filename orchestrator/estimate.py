@@ -3,21 +3,20 @@
 from __future__ import annotations
 
 import os
-import random
 import statistics
 import subprocess
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from orchestrator.choices import choices_of_rows, draw
 from orchestrator.ledger import Ledger
 from orchestrator.prepare import OpenStudy, Prepared, check_trials, default_folder, prepare
 from orchestrator.progress import format_seconds
-from orchestrator.space import Choice, Proposal
-from orchestrator.study import BAYES, UNITS, Study
+from orchestrator.search_ahead import is_searched, proposals_ahead, search_notes
+from orchestrator.space import Proposal
+from orchestrator.study import UNITS, Study
 from trials.cost import CostModel, Extent, measure_extents, starts_at
 from trials.model_card import ModelCard
 from trials.values import ATTENTION, Clip, PromptSet, TrialSpec
@@ -26,7 +25,6 @@ ENGINE_SHARE = 0.4
 MEASURED_SECONDS = 0.5
 SAMPLED_ROWS = 1000
 ROWS_TO_TRUST = 8
-DRAWS_PER_POINT = 4
 # Dense rates in TFLOP/s for half precision and float32 (without TF32), from NVIDIA's data sheets; the first name that a
 # card's name contains counts.
 GPU_TERAFLOPS = {
@@ -85,7 +83,7 @@ class Outlook:
 def outlook(opened: OpenStudy, ledger: Ledger) -> Outlook:
     """Look ahead; while layers have yet to be chosen, at trials of middling ones, none of which counts as known."""
     space = opened.space
-    wanted = {ledger.trial(proposal).trial_id: proposal for proposal in _proposals_ahead(opened, ledger)}
+    wanted = {ledger.trial(proposal).trial_id: proposal for proposal in proposals_ahead(opened, ledger)}
     missing = ledger.missing(wanted.values())
     if not space.settled:
         changes = opened.identity.card.kept_ranks
@@ -93,34 +91,6 @@ def outlook(opened: OpenStudy, ledger: Ledger) -> Outlook:
     cost_of = RelativeWork(opened)
     work = sum(cost_of(proposal.spec) for proposal in missing.values())
     return Outlook(missing=missing, total=len(wanted), work=work)
-
-
-def _proposals_ahead(opened: OpenStudy, ledger: Ledger) -> Iterator[Proposal]:
-    """Every proposal of the study; of a search those that are stored, and random ones for what it has left to choose.
-
-    Where ``search.n_trials`` does not say how many those are, one for each shots stands for them.
-    """
-    space, search = opened.space, opened.study.search
-    if search.driver != BAYES:
-        return space.proposals()
-    begun = [choice for choice in choices_of_rows(space, ledger.rows.values()) if choice.clips]
-    left = len(space.shots) if search.n_trials is None else max(0, search.n_trials - len(begun))
-
-    def identity(choice: Choice) -> str:
-        return ledger.trial(space.propose(choice.shots, space.demo_seeds[0], choice.clips)).trial_id
-
-    chosen = {identity(choice): choice for choice in begun}
-    rng, most = random.Random(0), len(chosen) + left
-    for _ in range(DRAWS_PER_POINT * left):
-        if len(chosen) < most:
-            choice = draw(space, rng)
-            chosen.setdefault(identity(choice), choice)
-    untouched = [Choice(shots, ()) for shots in space.shots]
-    return (
-        space.propose(shots, seed, clips)
-        for shots, clips in (*untouched, *chosen.values())
-        for seed in space.demo_seeds
-    )
 
 
 class RelativeWork:
@@ -168,7 +138,7 @@ def plan_study(study: Study, folder: Path | None, cache: Path) -> dict[str, Any]
     ledger = Ledger(opened)
     ahead = outlook(opened, ledger)
     missing = ahead.missing
-    notes = check_trials(prepared, (proposal.spec for proposal in missing.values())) + _search_notes(study)
+    notes = check_trials(prepared, (proposal.spec for proposal in missing.values())) + search_notes(study)
     counts = _Counts(prepared)
     operations = sum(counts.trial(proposal.spec) for proposal in missing.values())
     tests = _expected_tests(opened, missing.values()) if opened.tested else []
@@ -177,7 +147,7 @@ def plan_study(study: Study, folder: Path | None, cache: Path) -> dict[str, Any]
     speed = expect_speed(opened, ledger)
     n_matrices, factor_bytes = _factors(opened)
     return {
-        "points": _count_points(opened, ahead),
+        "points": ahead.total if is_searched(opened.study) else len(opened.space),
         "trials": ahead.total,
         "trials_to_run": len(missing),
         "test_trials_at_most": len(tests),
@@ -195,20 +165,6 @@ def plan_study(study: Study, folder: Path | None, cache: Path) -> dict[str, Any]
         "notes": notes,
         "dir": str(opened.folder),
     }
-
-
-def _count_points(opened: OpenStudy, ahead: Outlook) -> int:
-    """Points of the space, or of a search those that it will look at."""
-    return ahead.total if opened.study.search.driver == BAYES else len(opened.space)
-
-
-def _search_notes(study: Study) -> list[str]:
-    """How far a plan of a search can be trusted."""
-    if study.search.driver != BAYES:
-        return []
-    if study.search.n_trials is None:
-        return ["search.n_trials is not set: how many trials will run is not known, and one for each shots is counted"]
-    return ["which points will run is not known: costs are those of random ones"]
 
 
 def describe_plan(plan: dict[str, Any]) -> str:

@@ -119,14 +119,18 @@ class OptunaStudy:
         self.abandoned: list[Params] = self._fail_running()
         self._add_missing(known)
 
-    def ask(self, params: Params | None = None) -> tuple[int, Params]:
-        """The number and parameters of a new trial, suggested by the sampler unless they are given."""
-        if params is not None:
-            self._study.enqueue_trial(dict(params))
+    def ask(self) -> tuple[int, Params]:
+        """The number and parameters of a new trial, suggested by the sampler."""
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", UserWarning)  # a sampler that draws categories at random says so each time
             trial = self._study.ask(self._distributions)
         return trial.number, trial.params
+
+    def start(self, params: Params) -> int:
+        """The number of a new trial with parameters that were chosen without the sampler, which would take its time."""
+        template = optuna.create_trial(state=TrialState.RUNNING, params=dict(params), distributions=self._distributions)
+        storage = self._study._storage
+        return storage.get_trial_number_from_id(storage.create_new_trial(self._study._study_id, template))
 
     def name(self, number: int, label: str) -> None:
         """Note which trial of ours a running one is."""

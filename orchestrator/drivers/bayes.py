@@ -25,7 +25,7 @@ from orchestrator.warm_start import warm_rows
 from trials.model_card import trial_id
 from trials.values import TrialSpec, TrialState
 
-REPEATS = 2  # suggestions of known points in a row before a neighbour of the last is taken: each costs a model's fit
+REPEATS = 1  # suggestions of known points in a row before a neighbour of the last is taken: each costs a model's fit
 NEIGHBOURS, DRAWS = 16, 64
 DIRECTIONS: dict[str, Direction] = {"accuracy": "maximize", "parameters": "minimize"}
 JOURNAL = "optuna.journal"
@@ -155,7 +155,7 @@ class BayesDriver(StudyDriver):
         """Start a point that is neither known nor under way; there may be none left."""
         if self._again:
             choice = self._again.popleft()
-            self._start(choice, self._study.ask(self._encoding.encode(choice))[0])
+            self._begin(choice)
             return
         for _ in range(REPEATS):
             number, params = self._study.ask()
@@ -172,7 +172,7 @@ class BayesDriver(StudyDriver):
             self._exhausted = True
             return
         self._left -= 1
-        self._start(unseen, self._study.ask(self._encoding.encode(unseen))[0])
+        self._begin(unseen)
 
     def _unseen(self, near: Choice) -> Choice | None:
         """A new point: a neighbour, else a random one, else the first of the enumeration; None where all are known."""
@@ -185,6 +185,12 @@ class BayesDriver(StudyDriver):
     def _is_new(self, choice: Choice) -> bool:
         label = self._label(choice)
         return label not in self._open and label not in self._known
+
+    def _begin(self, choice: Choice) -> None:
+        """Start a point that the sampler did not suggest."""
+        params = self._encoding.encode(choice)
+        assert params is not None, "only baselines may have no parameters"
+        self._start(choice, self._study.start(params))
 
     def _start(self, choice: Choice, number: int | None) -> None:
         label = self._label(choice)
