@@ -15,7 +15,9 @@ RANDOM = st.integers(0, 10**6).map(random.Random)
 
 
 def make_space(rates: tuple[float, ...] | RateRange, **axes: Any) -> Space:
-    listed = {"clip_rates": (), "rate_range": rates} if isinstance(rates, RateRange) else {"clip_rates": rates}
+    listed: dict[str, Any] = (
+        {"clip_rates": (), "rate_range": rates} if isinstance(rates, RateRange) else {"clip_rates": rates}
+    )
     return Space(model="m", task="t", demo_seeds=(0,), **listed, **axes)
 
 
