@@ -10,6 +10,7 @@ from typing import Any
 import plotly.graph_objects as go
 from plotly.colors import qualitative, sample_colorscale
 
+from analysis.pareto import Rated
 from analysis.search import Seen, Step, trace_search
 from analysis.table import Row
 from analysis.winners import Point, group_points, mean_score, pick, seed_spread
@@ -77,10 +78,11 @@ def _drawn(value: float) -> float | None:
 
 
 def figure_panels(points: Sequence[Point], rows: Mapping[str, Row]) -> list[tuple[str, go.Figure]]:
-    """One panel for each shots and module: its title and its figure."""
+    """One panel for each shots and module: its title and its figure. Points of several clips have no place in one."""
+    drawn = [point for point in points if len(point.clips) < 2]
     return [
         (f"{module} clipped, {shots} shots", _panel(group, rows))
-        for (shots, module), group in group_points(points).items()
+        for (shots, module), group in group_points(drawn).items()
     ]
 
 
@@ -135,6 +137,25 @@ def _describe(row: Row) -> str:
     clips = [f"{clip['module']} of layer {clip['layer']} at {clip['clip_rate']:g}" for clip in row["clips"]]
     what = " and ".join(clips) or "the untouched model"
     return f"{what}, {row['shots']} shots: {row['accuracy']:.4f} on {row['n_examples']} rows"
+
+
+def front_figure(rated: Sequence[Rated], front: Sequence[Rated]) -> go.Figure:
+    """Score against parameters kept: every complete point, and the front as a line of steps."""
+    figure = go.Figure()
+    metric = rated[0].point.metric.replace("_", " ")
+    beaten = [each for each in rated if each not in front]
+    for name, chosen, mode in (("other points", beaten, "markers"), ("front", front, "lines+markers")):
+        figure.add_scatter(
+            x=[each.parameters for each in chosen],
+            y=[each.score for each in chosen],
+            name=name,
+            mode=mode,
+            line={"shape": "hv", "color": STAR["color"] if chosen is front else LINE_COLORS[0]},
+            marker={"color": STAR["color"] if chosen is front else LINE_COLORS[0]},
+            hovertemplate="%{x} parameters: %{y:.4f}",
+        )
+    _lay_out(figure, "parameters kept", f"validation {metric}")
+    return figure
 
 
 def legend_of(figure: go.Figure) -> list[tuple[str, str, str]]:

@@ -11,7 +11,16 @@ from typing import Any
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from plotly.offline import get_plotlyjs
 
-from analysis.figures import PLOT_CONFIG, ConditionLine, condition_figure, figure_panels, legend_of, search_panels
+from analysis.figures import (
+    PLOT_CONFIG,
+    ConditionLine,
+    condition_figure,
+    figure_panels,
+    front_figure,
+    legend_of,
+    search_panels,
+)
+from analysis.pareto import Rated, pareto_front, rate_points
 from analysis.table import Row
 from analysis.winners import Point, Winner, find_winner, find_winners
 from trials.files import write_text
@@ -27,15 +36,17 @@ class ReportFacts:
         facts: Label and value, in the order shown.
         conditions: Condition numbers by module, as far as measured.
         history: Every stored attempt in the order they finished.
+        two_objectives: Whether the Pareto front of score and parameters kept is what the study is after.
     """
 
     study: str
     facts: Mapping[str, str]
     conditions: Sequence[ConditionLine] = ()
     history: Sequence[Row] = ()
+    two_objectives: bool = False
 
 
-def describe_point(winner: Winner) -> str:
+def describe_point(winner: Winner | Rated) -> str:
     """Name a winner: ``mlp of layer 4 at clip rate 0.95, 10 shots``, or the untouched model."""
     shots = f"{winner.point.shots} shots"
     clips = [clip for clip in winner.point.clips if clip.clip_rate]
@@ -62,7 +73,10 @@ def write_report(path: Path, facts: ReportFacts, points: Sequence[Point], rows: 
     environment.filters["rate"] = lambda rate: f"{rate:g}"
     environment.filters["points"] = lambda fraction: f"{100 * fraction:+.1f}"
     measured = [line for line in facts.conditions if line.values]
+    rated = rate_points(points, rows) if facts.two_objectives else []
+    front = pareto_front(rated)
     sections = {
+        "Accuracy against parameters kept": [_panel("Pareto front", front_figure(rated, front))] if rated else [],
         "Score against clip rate": [_panel(title, figure) for title, figure in figure_panels(points, rows)],
         "Search": [_panel(title, figure) for title, figure in search_panels(facts.history, points)],
         "Condition number by layer": [_panel(_gaps(measured), condition_figure(measured))] if measured else [],
@@ -77,6 +91,7 @@ def write_report(path: Path, facts: ReportFacts, points: Sequence[Point], rows: 
         winner=find_winner(points, rows),
         groups=find_winners(points, rows),
         describe=describe_point,
+        front=front,
         sections={title: panels for title, panels in sections.items() if panels},
         failed=failed,
         plotly=get_plotlyjs(),

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import math
 import random
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from itertools import combinations, product
+from typing import TypeVar
 
 from analysis.table import Row
 from orchestrator.layers import Site
 from orchestrator.space import Choice, Space
 from trials.values import MODULES, Clip
 
+T = TypeVar("T")
 RATE_DIGITS = 4
+NEAR = 0.05  # of a range of rates: how far a neighbour usually is
 
 
 def rates_to_search(space: Space) -> tuple[float, ...]:
@@ -47,6 +51,29 @@ def draw(space: Space, rng: random.Random) -> Choice:
 
     clips = [Clip(layer=layer, module=module, clip_rate=rate()) for layer, module in chosen]
     return Choice(rng.choice(space.shots), join(clips, space.max_clips))
+
+
+def vary(space: Space, choice: Choice, rng: random.Random) -> Choice:
+    """A neighbour: one of its clips a few layers or rates away, near ones more often than far ones."""
+    if not choice.clips:
+        return draw(space, rng)
+    clips = list(choice.clips)
+    number = rng.randrange(len(clips))
+    layer, module, rate = clips[number].layer, clips[number].module, clips[number].clip_rate
+    if rng.random() < 0.5:
+        layer = _step(sorted(each for each, other in space.sites() if other == module), layer, rng)
+    elif space.rate_range is None:
+        rate = _step(rates_to_search(space), rate, rng)
+    else:
+        low, high = space.rate_range
+        rate = round(min(high, max(low, rng.gauss(rate, NEAR * (high - low)))), RATE_DIGITS)
+    clips[number] = Clip(layer=layer, module=module, clip_rate=rate)
+    return Choice(choice.shots, join(clips, space.max_clips))
+
+
+def _step(values: Sequence[T], value: T, rng: random.Random) -> T:
+    away = rng.choice((-1, 1)) * math.ceil(rng.expovariate(0.5))
+    return values[min(len(values) - 1, max(0, values.index(value) + away))]
 
 
 def enumerate_choices(space: Space) -> Iterator[Choice]:

@@ -17,6 +17,7 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
+from analysis.pareto import front_document, pareto_front, rate_points
 from analysis.table import Row, jsonable
 from analysis.winners import find_winner, find_winners, winners_document
 from orchestrator.doctor import examine
@@ -27,7 +28,7 @@ from orchestrator.progress import format_seconds
 from orchestrator.session import Outcome, check_run, run_study, write_study_report
 from orchestrator.spectrum import CheckpointSpectrum, measure_checkpoint, parse_layers, parse_modules
 from orchestrator.study_file import NO_MODEL, load_studies, study_of_task
-from orchestrator.summary import NO_WINNER, SUMMARY_COLUMNS, describe_winner, read_status
+from orchestrator.summary import NO_WINNER, SUMMARY_COLUMNS, describe_front, describe_winner, read_status
 from orchestrator.task_view import describe_task, view_task
 from trials.checkpoints import find_config
 from trials.errors import ClipsweepError, PoolError, StoreError
@@ -189,11 +190,16 @@ def best(folder: Folder, as_json: AsJson = False) -> None:
     winner = find_winner(points, rows)
     if winner is not None and not as_json:
         typer.echo(describe_winner(opened, rows))
+        if opened.two_objectives:
+            typer.echo(describe_front(opened, rows))
         return
     if winner is None:
         _tell(NO_WINNER)
         raise typer.Exit(FAILED)
-    _print_json(winners_document(winner, find_winners(points, rows), jsonable))
+    document = winners_document(winner, find_winners(points, rows), jsonable)
+    if opened.two_objectives:
+        document["front"] = front_document(pareto_front(rate_points(points, rows)))
+    _print_json(document)
 
 
 @app.command()

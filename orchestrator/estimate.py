@@ -3,23 +3,21 @@
 from __future__ import annotations
 
 import os
-import random
 import statistics
 import subprocess
 import time
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from orchestrator.choices import choices_of_rows, draw
 from orchestrator.ledger import Ledger
 from orchestrator.prepare import OpenStudy, Prepared, check_trials, default_folder, prepare
 from orchestrator.progress import format_seconds
 from orchestrator.race import make_rungs
-from orchestrator.space import Choice, Proposal
-from orchestrator.study import BAYES, UNITS, Study
+from orchestrator.search_ahead import is_searched, proposals_ahead, search_notes
+from orchestrator.study import UNITS, Study
 from trials.cost import CostModel, Extent, measure_extents, starts_at
 from trials.model_card import ModelCard
 from trials.values import ATTENTION, Clip, PromptSet, TrialSpec
@@ -28,7 +26,6 @@ ENGINE_SHARE = 0.4
 MEASURED_SECONDS = 0.5
 SAMPLED_ROWS = 1000
 ROWS_TO_TRUST = 8
-DRAWS_PER_POINT = 4
 # Dense rates in TFLOP/s for half precision and float32 (without TF32), from NVIDIA's data sheets; the first name that a
 # card's name contains counts.
 GPU_TERAFLOPS = {
@@ -92,7 +89,7 @@ def outlook(opened: OpenStudy, ledger: Ledger) -> Outlook:
     seen: set[bytes] = set()
     kinds: dict[tuple[PromptSet, int, str | None], TrialSpec] = {}
     missing: Counter[TrialSpec] = Counter()
-    for proposal in _proposals_ahead(opened, ledger):
+    for proposal in proposals_ahead(opened, ledger):
         spec = proposal.spec
         trial = ledger.trial(replace(proposal, rows=begun))
         identity = bytes.fromhex(trial.trial_id)
@@ -105,25 +102,6 @@ def outlook(opened: OpenStudy, ledger: Ledger) -> Outlook:
     cost_of = RelativeWork(opened)
     work = sum(count * cost_of(spec) for spec, count in missing.items()) * (begun or n_rows) / n_rows
     return Outlook(missing=dict(missing), total=len(seen), work=work)
-
-
-def _proposals_ahead(opened: OpenStudy, ledger: Ledger) -> Iterator[Proposal]:
-    """Every proposal of the study; of a search those that are stored, and random ones for what it has left to choose.
-
-    Where ``search.n_trials`` does not say how many those are, one for each shots stands for them.
-    """
-    space, search = opened.space, opened.study.search
-    if search.driver != BAYES:
-        return space.proposals()
-    begun = [choice for choice in choices_of_rows(space, ledger.rows.values()) if choice.clips]
-    drawn = dict.fromkeys(begun)
-    left = len(space.shots) if search.n_trials is None else max(0, search.n_trials - len(begun))
-    rng = random.Random(0)
-    for _ in range(DRAWS_PER_POINT * left):
-        if len(drawn) < len(begun) + left:
-            drawn[draw(space, rng)] = None
-    untouched = [Choice(shots, ()) for shots in space.shots]
-    return (space.propose(shots, seed, clips) for shots, clips in (*untouched, *drawn) for seed in space.demo_seeds)
 
 
 class RelativeWork:
@@ -171,7 +149,7 @@ def plan_study(study: Study, folder: Path | None, cache: Path) -> dict[str, Any]
     ledger = Ledger(opened)
     ahead = outlook(opened, ledger)
     missing = ahead.missing
-    notes = check_trials(prepared, missing) + _search_notes(study)
+    notes = check_trials(prepared, missing) + search_notes(study)
     counts = _Counts(prepared)
     operations = sum(count * counts.trial(spec) for spec, count in missing.items())
     tests = _expected_tests(opened, missing) if opened.tested else []
@@ -180,7 +158,7 @@ def plan_study(study: Study, folder: Path | None, cache: Path) -> dict[str, Any]
     speed = expect_speed(opened, ledger)
     n_matrices, factor_bytes = _factors(opened)
     return {
-        "points": _count_points(opened, ahead),
+        "points": ahead.total if is_searched(opened.study) else len(opened.space),
         "trials": ahead.total,
         "trials_to_run": sum(missing.values()),
         "test_trials_at_most": len(tests),
@@ -198,20 +176,6 @@ def plan_study(study: Study, folder: Path | None, cache: Path) -> dict[str, Any]
         "notes": notes,
         "dir": str(opened.folder),
     }
-
-
-def _count_points(opened: OpenStudy, ahead: Outlook) -> int:
-    """Points of the space, or of a search those that it will look at."""
-    return ahead.total if opened.study.search.driver == BAYES else len(opened.space)
-
-
-def _search_notes(study: Study) -> list[str]:
-    """How far a plan of a search can be trusted."""
-    if study.search.driver != BAYES:
-        return []
-    if study.search.n_trials is None:
-        return ["search.n_trials is not set: how many trials will run is not known, and one for each shots is counted"]
-    return ["which points will run is not known: costs are those of random ones"]
 
 
 def describe_plan(plan: dict[str, Any]) -> str:

@@ -5,23 +5,27 @@ The storage is a cache. What is known comes from the results table; what the sto
 
 from __future__ import annotations
 
+import json
 import logging
 import os
 import warnings
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Generator, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any, Literal
 
 import optuna
 from optuna.distributions import BaseDistribution, CategoricalDistribution, FloatDistribution, IntDistribution
 from optuna.samplers import BaseSampler
 from optuna.storages import BaseStorage, InMemoryStorage, RDBStorage
-from optuna.storages.journal import JournalFileBackend, JournalStorage
+from optuna.storages.journal import BaseJournalBackend, JournalFileBackend, JournalStorage
 from optuna.trial import FrozenTrial, TrialState
 from sqlalchemy.exc import SQLAlchemyError
 
 from orchestrator.encoding import Parameter, Params
 from trials.errors import StudyError
+
+Direction = Literal["maximize", "minimize"]
 
 log = logging.getLogger(__name__)
 optuna.logging.set_verbosity(optuna.logging.ERROR)
@@ -78,6 +82,21 @@ class KnownTrial:
     source: str = "study"
 
 
+class _Journal(BaseJournalBackend):
+    """Optuna's journal file with one writer: no lock, and no wait for the disk, as what is lost is rebuilt."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._file = JournalFileBackend(str(path))
+
+    def read_logs(self, log_number_from: int) -> Generator[dict[str, Any], None, None]:
+        return self._file.read_logs(log_number_from)
+
+    def append_logs(self, logs: list[dict[str, Any]]) -> None:
+        with self._path.open("a", encoding="utf-8") as journal:
+            journal.write("".join(json.dumps(entry, separators=(",", ":")) + "\n" for entry in logs))
+
+
 class OptunaStudy:
     """One Optuna study, asked and told."""
 
@@ -85,7 +104,7 @@ class OptunaStudy:
         self,
         storage: Storage,
         parameters: Iterable[Parameter],
-        directions: Sequence[str],
+        directions: Sequence[Direction],
         settings: SamplerSettings,
         known: Sequence[KnownTrial],
     ) -> None:
@@ -100,14 +119,18 @@ class OptunaStudy:
         self.abandoned: list[Params] = self._fail_running()
         self._add_missing(known)
 
-    def ask(self, params: Params | None = None) -> tuple[int, Params]:
-        """The number and parameters of a new trial, suggested by the sampler unless they are given."""
-        if params is not None:
-            self._study.enqueue_trial(dict(params))
+    def ask(self) -> tuple[int, Params]:
+        """The number and parameters of a new trial, suggested by the sampler."""
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", UserWarning)  # a sampler that draws categories at random says so each time
             trial = self._study.ask(self._distributions)
         return trial.number, trial.params
+
+    def start(self, params: Params) -> int:
+        """The number of a new trial with parameters that were chosen without the sampler, which would take its time."""
+        template = optuna.create_trial(state=TrialState.RUNNING, params=dict(params), distributions=self._distributions)
+        storage = self._study._storage
+        return storage.get_trial_number_from_id(storage.create_new_trial(self._study._study_id, template))
 
     def name(self, number: int, label: str) -> None:
         """Note which trial of ours a running one is."""
@@ -161,7 +184,7 @@ class OptunaStudy:
             system_attrs={genetic._get_generation_key(): 0},  # or nsga2 would overlook it
         )
 
-    def _source_trials(self, known: Sequence[KnownTrial], directions: Sequence[str]) -> list[FrozenTrial]:
+    def _source_trials(self, known: Sequence[KnownTrial], directions: Sequence[Direction]) -> list[FrozenTrial]:
         """What CMA-ES starts from: the known trials by their numbers alone, as it has no categories."""
         numbers = {
             name: each
@@ -204,7 +227,7 @@ def _make_sampler(settings: SamplerSettings, source: list[FrozenTrial]) -> BaseS
                 return samplers.RandomSampler(seed=seed)
 
 
-def _open_study(storage: Storage, sampler: BaseSampler, directions: Sequence[str]) -> optuna.Study:
+def _open_study(storage: Storage, sampler: BaseSampler, directions: Sequence[Direction]) -> optuna.Study:
     def create(opened: BaseStorage) -> optuna.Study:
         study = optuna.create_study(
             storage=opened, sampler=sampler, study_name=storage.name, directions=directions, load_if_exists=True
@@ -233,20 +256,18 @@ def _open_database(url: str) -> RDBStorage:
         return RDBStorage(url)
     except (SQLAlchemyError, ImportError, ValueError) as error:
         raise StudyError(
-            f"study key 'search.storage' cannot be opened ({str(error).splitlines()[0]}); expected the URL "
-            f"of a database that answers, as in sqlite:///search.db or postgresql://user@host/name. Remove the key to "
-            f"use a file."
+            f"study key 'search.storage' cannot be opened ({str(error).splitlines()[0]}); expected the URL of a "
+            f"database that answers: sqlite:///search.db, postgresql://user@host/name. Remove the key to use a file."
         ) from error
 
 
 def _open_journal(path: Path) -> JournalStorage:
     path.parent.mkdir(parents=True, exist_ok=True)
-    return JournalStorage(JournalFileBackend(str(path)))
+    return JournalStorage(_Journal(path))
 
 
 def _mend_journal(path: Path) -> None:
-    """Cut off a last line that a kill left torn, and drop the dead writer's lock: we hold the study's own."""
-    path.with_name(f"{path.name}.lock").unlink(missing_ok=True)
+    """Cut off a last line that a kill left torn; Optuna alone would trip over it at every later line."""
     if not path.is_file():
         return
     with path.open("rb+") as journal:

@@ -55,6 +55,11 @@ class OpenStudy:
         return bool(self.identity.split_sizes.get("test"))
 
     @property
+    def two_objectives(self) -> bool:
+        """Whether a Pareto front is what it is after."""
+        return len(self.study.search.objectives) > 1
+
+    @property
     def spectrum(self) -> SpectrumFile:
         """Condition numbers of its model, as far as they have been measured."""
         card = self.identity.card

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from analysis.figures import ConditionLine
+from analysis.pareto import pareto_front, rate_points
 from analysis.report import ReportFacts, describe_point
 from analysis.table import Row
 from analysis.winners import BEST_MEAN, Winner, find_winner, winning_points
@@ -51,6 +52,13 @@ def describe_winner(opened: OpenStudy, rows: dict[str, Row]) -> str:
             f"{100 * gain.low:+.1f} to {100 * gain.high:+.1f}, p = {gain.p_value:.2g})",
         ]
     )
+
+
+def describe_front(opened: OpenStudy, rows: dict[str, Row]) -> str:
+    """The Pareto front, a line for each of its points."""
+    front = pareto_front(rate_points(opened.points(rows), rows))
+    lines = [f"  {each.score:.4f}  {each.parameters:>13,}  {describe_point(each)}" for each in front]
+    return "\n".join(["front     score, parameters kept, point (on validation)", *lines])
 
 
 def _score(score: float, spread: float | None) -> str:
@@ -150,7 +158,13 @@ def report_facts(opened: OpenStudy, history: Sequence[Row]) -> ReportFacts:
         latest = history[-1]
         versions = ", ".join(f"{name} {number}" for name, number in latest["versions"].items() if number)
         facts |= {"versions": versions, "last trial": latest["finished_at"].strftime("%Y-%m-%d %H:%M UTC")}
-    return ReportFacts(study=study.name, facts=facts, conditions=condition_lines(opened), history=history)
+    return ReportFacts(
+        study=study.name,
+        facts=facts,
+        conditions=condition_lines(opened),
+        two_objectives=opened.two_objectives,
+        history=history,
+    )
 
 
 def describe_layers(opened: OpenStudy) -> str:

@@ -11,12 +11,13 @@ import random
 from collections import deque
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
+from itertools import chain
 
 from analysis.table import Row
-from orchestrator.choices import choices_of_rows, draw, enumerate_choices
+from orchestrator.choices import choices_of_rows, draw, enumerate_choices, vary
 from orchestrator.drivers import StudyDriver
 from orchestrator.encoding import Encoding
-from orchestrator.optuna_study import KnownTrial, OptunaStudy, SamplerSettings, Storage
+from orchestrator.optuna_study import Direction, KnownTrial, OptunaStudy, SamplerSettings, Storage
 from orchestrator.prepare import OpenStudy
 from orchestrator.space import Choice, Proposal, Space
 from orchestrator.study import SearchSection
@@ -24,9 +25,9 @@ from orchestrator.warm_start import warm_rows
 from trials.model_card import trial_id
 from trials.values import TrialSpec, TrialState
 
-REPEATS = 8  # suggestions of known points that are answered before a random one is taken
-DRAWS = 64
-DIRECTIONS = {"accuracy": "maximize", "parameters": "minimize"}
+REPEATS = 1  # suggestions of known points in a row before a neighbour of the last is taken: each costs a model's fit
+NEIGHBOURS, DRAWS = 16, 64
+DIRECTIONS: dict[str, Direction] = {"accuracy": "maximize", "parameters": "minimize"}
 JOURNAL = "optuna.journal"
 
 
@@ -154,7 +155,7 @@ class BayesDriver(StudyDriver):
         """Start a point that is neither known nor under way; there may be none left."""
         if self._again:
             choice = self._again.popleft()
-            self._start(choice, self._study.ask(self._encoding.encode(choice))[0])
+            self._begin(choice)
             return
         for _ in range(REPEATS):
             number, params = self._study.ask()
@@ -166,16 +167,17 @@ class BayesDriver(StudyDriver):
                 return
             again = self._known.get(label, _Outcome(None))
             self._study.tell(number, again.values, again.pruned_after)
-        unseen = self._unseen()
+        unseen = self._unseen(choice)
         if unseen is None:
             self._exhausted = True
             return
         self._left -= 1
-        self._start(unseen, self._study.ask(self._encoding.encode(unseen))[0])
+        self._begin(unseen)
 
-    def _unseen(self) -> Choice | None:
-        """A random point that is not known, else the first of the enumeration that is not, else None."""
-        for choice in (draw(self._space, self._rng) for _ in range(DRAWS)):
+    def _unseen(self, near: Choice) -> Choice | None:
+        """A new point: a neighbour, else a random one, else the first of the enumeration; None where all are known."""
+        neighbours = (vary(self._space, near, self._rng) for _ in range(NEIGHBOURS))
+        for choice in chain(neighbours, (draw(self._space, self._rng) for _ in range(DRAWS))):
             if self._is_new(choice):
                 return choice
         return next((choice for choice in self._unlisted if self._is_new(choice)), None)
@@ -183,6 +185,12 @@ class BayesDriver(StudyDriver):
     def _is_new(self, choice: Choice) -> bool:
         label = self._label(choice)
         return label not in self._open and label not in self._known
+
+    def _begin(self, choice: Choice) -> None:
+        """Start a point that the sampler did not suggest."""
+        params = self._encoding.encode(choice)
+        assert params is not None, "only baselines may have no parameters"
+        self._start(choice, self._study.start(params))
 
     def _start(self, choice: Choice, number: int | None) -> None:
         label = self._label(choice)
