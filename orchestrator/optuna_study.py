@@ -29,8 +29,9 @@ Direction = Literal["maximize", "minimize"]
 
 log = logging.getLogger(__name__)
 optuna.logging.set_verbosity(optuna.logging.ERROR)
+TPE = "tpe"
 TRIAL_ID, SOURCE = "trial_id", "source"
-STARTUP_SHARE, LEAST_STARTUP, MOST_STARTUP = 0.25, 4, 10
+STARTUP_SHARE, LEAST_STARTUP, MOST_STARTUP = 1 / 3, 4, 12
 LEAST_POPULATION, MOST_POPULATION = 6, 50
 GENERATIONS = 6
 
@@ -74,12 +75,14 @@ class KnownTrial:
         params: Of the encoding.
         values: One for each objective.
         source: ``"study"``, or the earlier study's folder.
+        pruned_after: Examples that it saw, where a race stopped it.
     """
 
     label: str
     params: Params
     values: Sequence[float]
     source: str = "study"
+    pruned_after: int | None = None
 
 
 class _Journal(BaseJournalBackend):
@@ -114,6 +117,7 @@ class OptunaStudy:
             StudyError: A database that cannot be opened.
         """
         self._distributions = {each.name: _distribution(each) for each in parameters}
+        self._ranks_stopped = settings.name == TPE
         sampler = _make_sampler(settings, self._source_trials(known, directions))
         self._study = _open_study(storage, sampler, directions)
         self.abandoned: list[Params] = self._fail_running()
@@ -147,7 +151,7 @@ class OptunaStudy:
         """
         if values is None:
             self._study.tell(number, state=TrialState.FAIL)
-        elif pruned_after is not None and isinstance(self._study.sampler, optuna.samplers.TPESampler):
+        elif pruned_after is not None and self._ranks_stopped:
             self._study._storage.set_trial_intermediate_value(self._trial_key(number), pruned_after, values[0])
             self._study.tell(number, state=TrialState.PRUNED)
         else:
@@ -179,10 +183,15 @@ class OptunaStudy:
         return optuna.create_trial(
             params={name: known.params[name] for name in distributions},
             distributions=dict(distributions),
-            values=list(known.values),
+            **self._ending(known),
             user_attrs={TRIAL_ID: known.label, SOURCE: known.source},
             system_attrs={genetic._get_generation_key(): 0},  # or nsga2 would overlook it
         )
+
+    def _ending(self, known: KnownTrial) -> dict[str, Any]:
+        if known.pruned_after is None or not self._ranks_stopped:
+            return {"values": list(known.values)}
+        return {"state": TrialState.PRUNED, "intermediate_values": {known.pruned_after: known.values[0]}}
 
     def _source_trials(self, known: Sequence[KnownTrial], directions: Sequence[Direction]) -> list[FrozenTrial]:
         """What CMA-ES starts from: the known trials by their numbers alone, as it has no categories."""

@@ -12,16 +12,14 @@ from types import FrameType
 from analysis.winners import winning_points
 from cluster.pool import Pool
 from cluster.replica import Batch
-from orchestrator.choices import choices_of_rows
-from orchestrator.drivers import Driver, make_driver
+from orchestrator.drivers import Driver
 from orchestrator.drivers.fixed import FixedDriver
-from orchestrator.drivers.racing import RacingDriver
-from orchestrator.drivers.stopping import StoppingDriver
 from orchestrator.estimate import RelativeWork, outlook
 from orchestrator.ledger import Ledger
 from orchestrator.measure import measure_layers
 from orchestrator.prepare import OpenStudy
 from orchestrator.progress import Progress
+from orchestrator.search import compose_search
 from orchestrator.space import Proposal
 from trials.values import Trial, TrialState
 
@@ -123,20 +121,8 @@ class RunLoop:
 
     def _search(self) -> None:
         """Run the study's driver, under its stopping rules and in its race."""
-        study, space, rows = self._opened.study, self._opened.space, self._ledger.rows
-        driver = make_driver(self._opened, rows)
-        n_rows, n_seeds = self._opened.identity.split_sizes["validation"], len(space.demo_seeds)
-        stopping = StoppingDriver(
-            driver,
-            study.search,
-            n_seeds=n_seeds,
-            metric=space.metric,
-            gpus=study.cluster.gpus_per_replica,
-            rows=rows,
-            begun=choices_of_rows(space, rows.values()) if driver.adaptive else (),
-        )
-        limit = study.search.n_trials or (None if driver.adaptive else len(space) // n_seeds)
-        self.drive(RacingDriver.over(stopping, study.search, n_rows=n_rows, n_seeds=n_seeds, limit=limit))
+        driver, stopping = compose_search(self._opened, self._ledger)
+        self.drive(driver)
         if stopping.reason is not None and not self._interrupt.requested:
             self.stopped_by = stopping.reason
             self._progress.say(f"stopped by {stopping.reason}")

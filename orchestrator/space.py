@@ -225,9 +225,9 @@ class Space:
         rate = self.rate_range.high if self.rate_range else max(self.clip_rates)
         return [Clip(layer=layer, module=module, clip_rate=rate) for layer, module in self.sites()]
 
-    def specs(self, choice: Choice) -> list[TrialSpec]:
+    def proposals_of(self, choice: Choice) -> list[Proposal]:
         """Its validation trial for each demonstration seed."""
-        return [self.propose(choice.shots, seed, choice.clips).spec for seed in self.demo_seeds]
+        return [self.propose(choice.shots, seed, choice.clips) for seed in self.demo_seeds]
 
     def _clips(self) -> list[Clip]:
         return [

@@ -197,7 +197,7 @@ class BayesDriver(StudyDriver):
         self._open[label] = _OpenPoint(choice, number)
         if number is not None:
             self._study.name(number, label)
-        self._ready.extend(self._space.propose(choice.shots, seed, choice.clips) for seed in self._space.demo_seeds)
+        self._ready.extend(self._space.proposals_of(choice))
 
     def _unfinished(self, begun: Iterable[Choice]) -> deque[Choice]:
         """What an earlier run failed at or left half done, each point once: asked again first, and counted already."""
@@ -215,7 +215,7 @@ class BayesDriver(StudyDriver):
         """Points whose every seed has a row with scores."""
         found = []
         for choice in choices_of_rows(self._space, rows.values()):
-            theirs = [rows.get(self._identify(spec)) for spec in self._space.specs(choice)]
+            theirs = [rows.get(self._identify(each.spec)) for each in self._space.proposals_of(choice)]
             scored = [row for row in theirs if row is not None and row["state"] != TrialState.FAILED.value]
             if len(scored) == len(theirs):
                 found.append((self._label(choice), self._outcome(scored), choice))
@@ -226,7 +226,9 @@ class BayesDriver(StudyDriver):
         params = self._encoding.encode(choice)
         if params is None or outcome.values is None:
             return None
-        return KnownTrial(label=label, params=params, values=outcome.values, source=source)
+        return KnownTrial(
+            label=label, params=params, values=outcome.values, source=source, pruned_after=outcome.pruned_after
+        )
 
     def _outcome(self, rows: list[Row]) -> _Outcome:
         """The mean over demonstration seeds."""
@@ -240,7 +242,7 @@ class BayesDriver(StudyDriver):
 
     def _label(self, choice: Choice) -> str:
         """The identities of its trials: the same for choices that leave the same ranks."""
-        return ",".join(dict.fromkeys(map(self._identify, self._space.specs(choice))))
+        return ",".join(dict.fromkeys(self._identify(each.spec) for each in self._space.proposals_of(choice)))
 
 
 def _describe(spec: TrialSpec) -> str:

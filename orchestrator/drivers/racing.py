@@ -7,6 +7,7 @@ a race is resumed from the stored rows alone, and a trial that was stopped can b
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 
 import numpy as np
@@ -31,7 +32,9 @@ class _Runner:
 class RacingDriver(Driver):
     """Evaluates each of a driver's points rung by rung."""
 
-    def __init__(self, driver: Driver, race: Race, rungs: tuple[int, ...], n_seeds: int) -> None:
+    def __init__(
+        self, driver: Driver, race: Race, rungs: tuple[int, ...], n_seeds: int, begun: Iterable[Proposal] = ()
+    ) -> None:
         """Start with nobody.
 
         Args:
@@ -39,6 +42,7 @@ class RacingDriver(Driver):
             race: The rule.
             rungs: Rows of each rung, ascending.
             n_seeds: Demonstration seeds, and so trials, of each point.
+            begun: Proposals of earlier runs that the driver will not make again, whose rows are stored.
         """
         self.adaptive = driver.adaptive
         self._driver = driver
@@ -48,12 +52,21 @@ class RacingDriver(Driver):
         self._runners: dict[Choice, _Runner] = {}
         self._of: dict[Entry, _Runner] = {}
         self._first: dict[frozenset[str], Entry] = {}  # by the identities of its trials
-        self._ready: deque[Proposal] = deque()
+        self._ready = deque(map(self._enter, begun))
         self._running = 0
         self._ended = False
 
     @classmethod
-    def over(cls, driver: Driver, search: SearchSection, *, n_rows: int, n_seeds: int, limit: int | None) -> Driver:
+    def over(
+        cls,
+        driver: Driver,
+        search: SearchSection,
+        *,
+        n_rows: int,
+        n_seeds: int,
+        limit: int | None,
+        begun: Iterable[Proposal] = (),
+    ) -> Driver:
         """The driver as the study races it; itself where it does not.
 
         Args:
@@ -62,6 +75,7 @@ class RacingDriver(Driver):
             n_rows: Validation rows.
             n_seeds: Demonstration seeds.
             limit: Most points there can be; None if not known.
+            begun: As the constructor takes it.
         """
         if search.race is None:
             return driver
@@ -70,7 +84,7 @@ class RacingDriver(Driver):
             race = Halving(waits=not driver.adaptive)
         else:
             race = SequentialTest(indifference=search.indifference, error_rate=search.error_rate, limit=limit)
-        return cls(driver, race, make_rungs(n_rows), n_seeds)
+        return cls(driver, race, make_rungs(n_rows), n_seeds, begun)
 
     def ask(self, count: int) -> list[Proposal]:
         """Parts of trials that go on, then first parts of new ones."""

@@ -95,8 +95,8 @@ def count_false_stops(surface: Surface, make_race: MakeRace, replays: int) -> Fa
     false, rows, spent = 0, 0.0, 0.0
     for seed in range(replays):
         chosen = np.random.default_rng(seed).choice(population.shape[1], surface.validation.shape[1], replace=False)
-        seen, winner = _race(population[:, chosen].astype(float), make_race(len(truth)))
-        share = seen / len(chosen)
+        seen, winner = _race(population[:, chosen].astype(float), make_race(len(population)))
+        share = seen / surface.validation.shape[1]
         false += bool(np.any(truth[share < 1] > truth[winner] + INDIFFERENCE))
         rows += share.mean() / replays
         spent += float(share @ operations) / replays

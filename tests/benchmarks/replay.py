@@ -82,6 +82,7 @@ def space_of(surface: Surface | PublishedSurface) -> Space:
         layers=axes.layers,
         modules=axes.modules,
         clip_rates=tuple(rate for rate in axes.clip_rates if rate),
+        max_clips=axes.max_clips,
     )
 
 

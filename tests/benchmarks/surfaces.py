@@ -178,8 +178,8 @@ def read_surface(path: Path) -> Surface:
         name=facts["name"],
         model=facts["model"],
         task=facts["task"],
-        axes=Axes(**{key: tuple(value) if isinstance(value, list) else value for key, value in facts["axes"].items()}),
-        points=tuple(clips_of(row) for row in table["clips"].to_pylist()),
+        axes=_axes(facts["axes"]),
+        points=tuple(clips_of(row) for row in _listed(table, "clips")),
         validation=_bits(table, "validation", n_rows["validation"]),
         held_out=_bits(table, "test", n_rows["test"]),
         operations=_column(table, "validation_operations") / n_rows["validation"],
@@ -203,12 +203,23 @@ def clips_of(row: Sequence[Mapping[str, Any]]) -> Clips:
 
 
 def _bits(table: pa.Table, split: str, n_rows: int) -> Bits:
-    packed = [np.frombuffer(row, dtype=np.uint8) for row in table[f"{split}_outcomes"].to_pylist()]
+    packed = [np.frombuffer(row, dtype=np.uint8) for row in _listed(table, f"{split}_outcomes")]
     return np.unpackbits(np.stack(packed), axis=1, count=n_rows).astype(bool)
 
 
 def _column(table: pa.Table, name: str) -> NDArray[Any]:
-    return np.array(table[name].to_pylist())
+    return np.array(_listed(table, name))
+
+
+def _listed(table: pa.Table, name: str) -> list[Any]:
+    values: list[Any] = table[name].to_pylist()
+    return values
+
+
+def _axes(held: Mapping[str, Any]) -> Axes:
+    """Axes out of JSON."""
+    lists = {key: tuple(value) for key, value in held.items() if isinstance(value, list)}
+    return Axes(**{**held, **lists})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

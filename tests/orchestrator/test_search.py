@@ -58,10 +58,13 @@ def of_point(rows: list[Row]) -> dict[tuple[Any, ...], Row]:
     return {(row["layer"], row["module"], row["clip_rate"]): row for row in latest(rows).values()}
 
 
-@pytest.mark.parametrize("driver", ["grid", "algorithm1"])
+DRIVERS: dict[str, dict[str, Any]] = {"grid": {}, "algorithm1": {"top_k": 2}, "bayes": {"n_trials": 12}}
+
+
+@pytest.mark.parametrize("driver", DRIVERS)
 @pytest.mark.parametrize("race", ["halving", "test"])
 def test_a_race_sees_fewer_rows_and_has_a_winner(run: Run, driver: str, race: str, tmp_path: Path) -> None:
-    rows = run(driver=driver, race=race, **({"top_k": 2} if driver == "algorithm1" else {}))
+    rows = run(driver=driver, race=race, **DRIVERS[driver])
     points = latest(rows).values()
     complete = [row for row in points if row["state"] == "complete"]
     assert {row["state"] for row in points} <= {"complete", "pruned"}
@@ -130,6 +133,17 @@ def test_a_race_that_was_cut_off_goes_on_from_its_rows(
     }
     assert all(np.array_equal(unpack_outcomes(resumed[point]), unpack_outcomes(row)) for point, row in whole.items())
     assert 0 < len(partly) < 35
+
+
+def test_a_raced_search_that_grows_lets_its_earlier_points_race_on(run: Run, evaluated: list[tuple[str, Any]]) -> None:
+    before = latest(run(driver="bayes", race="halving", n_trials=6))
+    del evaluated[:]
+    after = latest(run(driver="bayes", race="halving", n_trials=14))
+    assert len(after) > len(before)
+    assert all(after[key]["n_examples"] >= row["n_examples"] for key, row in before.items())
+    spans = [span for split, span in evaluated if split == "validation"]
+    seen = sum(row["n_examples"] for row in after.values()) - sum(row["n_examples"] for row in before.values())
+    assert sum(last - first for first, last in spans) == seen
 
 
 def test_the_untouched_model_and_its_rivals_are_never_run_on_test_before_the_winner_is_picked(

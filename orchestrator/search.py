@@ -1,0 +1,43 @@
+"""A study's search put together: its driver, under its stopping rules, in its race."""
+
+from __future__ import annotations
+
+from orchestrator.choices import choices_of_rows
+from orchestrator.drivers import Driver, make_driver
+from orchestrator.drivers.racing import RacingDriver
+from orchestrator.drivers.stopping import StoppingDriver
+from orchestrator.ledger import Ledger
+from orchestrator.prepare import OpenStudy
+from orchestrator.space import Proposal
+from trials.values import TrialState
+
+
+def compose_search(opened: OpenStudy, ledger: Ledger) -> tuple[Driver, StoppingDriver]:
+    """The driver to run, and the part of it that tells which rule stopped it."""
+    study, space = opened.study, opened.space
+    driver = make_driver(opened, ledger.rows)
+    begun = choices_of_rows(space, ledger.rows.values()) if driver.adaptive else []
+    stopping = StoppingDriver(
+        driver,
+        study.search,
+        n_seeds=len(space.demo_seeds),
+        metric=space.metric,
+        gpus=study.cluster.gpus_per_replica,
+        rows=ledger.rows,
+        begun=begun,
+    )
+    points = [space.proposals_of(choice) for choice in begun if choice.clips]
+    racing = RacingDriver.over(
+        stopping,
+        study.search,
+        n_rows=opened.identity.split_sizes["validation"],
+        n_seeds=len(space.demo_seeds),
+        limit=study.search.n_trials or (None if driver.adaptive else len(space) // len(space.demo_seeds)),
+        begun=[each for point in points if all(_has_scores(ledger, one) for one in point) for each in point],
+    )
+    return racing, stopping
+
+
+def _has_scores(ledger: Ledger, proposal: Proposal) -> bool:
+    row = ledger.rows.get(ledger.trial(proposal).trial_id)
+    return row is not None and row["state"] != TrialState.FAILED.value
