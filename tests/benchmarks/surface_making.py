@@ -1,0 +1,249 @@
+"""How the surfaces of ``surfaces.py`` are made: the settings of each, and their evaluation by the engine alone."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import sys
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import torch
+
+from analysis.table import pack_outcomes
+from tests.benchmarks.document import machine
+from tests.benchmarks.surfaces import FACTS, FOLDER, FORMAT, SHARED, Axes, Clips, clips_of, facts_of, read_surface
+from trials.checkpoints import EMBEDDED, describe_checkpoint, find_checkpoint
+from trials.definitions import Row, Source, TaskDefinition, Wording
+from trials.engine import Engine, LabelScores
+from trials.factors import FactorCache
+from trials.files import default_cache, whole_file
+from trials.memory import keep_freed_memory
+from trials.model_card import ModelCard, rows_of_shapes
+from trials.models import load_model, load_tokenizer
+from trials.prompts import Prompts, encode_prompts
+from trials.scoring import score_labels
+from trials.tasks import Task, load_task
+from trials.values import SPLITS, Clip, ModelSettings, PromptSet, TaskSettings
+
+PROMPTS_5M = "gptj-prompts-5m"
+MICROBATCH, POINTS_AT_ONCE = 50, 12
+FINE_RATES = (0.5, 0.75, 0.9, 0.95, 0.99)
+PUBLISHED_RATES = (0.0, 0.1, 0.5, 0.75, 0.9, 0.95, 0.99, 0.995)
+JOINT_RATES = (0.0, 0.75, 0.9, 0.95)
+DTYPE = "float32"
+
+_CLIP = pa.struct([("layer", pa.int32()), ("module", pa.string()), ("clip_rate", pa.float64())])
+_SCHEMA = pa.schema(
+    [
+        ("clips", pa.list_(_CLIP)),
+        *[(f"{split}_outcomes", pa.binary()) for split in SPLITS],  # as the results table packs them
+        *[(f"{split}_operations", pa.int64()) for split in SPLITS],  # of the whole split
+        ("parameters_kept", pa.int64()),
+        ("seconds", pa.float64()),
+    ]
+)
+
+
+def unseen(row: Row) -> Row | None:
+    """Leave out SST-2 rows that ``gptj-prompts-5m`` was trained on (its README says which)."""
+    return None if hashlib.sha256(str(row["sentence"]).encode()).digest()[0] % 10 < 6 else row
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Recipe:
+    """What a surface is, before it is evaluated.
+
+    Attributes:
+        name: Of the surface.
+        model: ``"embedded"``, or the name of a folder of the shared models.
+        task: Which rows, in which order and words.
+        axes: What its points are.
+    """
+
+    name: str
+    model: str
+    task: TaskSettings
+    axes: Axes
+
+
+SST2_RELEASE_WORDS = TaskSettings(
+    name="sst2-release-words",
+    seed=49,
+    validation_size=1000,
+    test_size=2000,
+    definition=TaskDefinition(
+        source=Source(path=str(SHARED / "data" / "sst2")),
+        wording=Wording(query="text: {sentence}\n sentiment :", answers=(" negative", " positive")),
+        classes={"0": 0, "1": 1},
+        function=f"{__name__}:unseen",
+    ),
+)
+RECIPES: dict[str, Recipe] = {
+    recipe.name: recipe
+    for recipe in (
+        Recipe(
+            name="sst2-release-words",
+            model=PROMPTS_5M,
+            task=SST2_RELEASE_WORDS,
+            axes=Axes(
+                layers=tuple(range(8)),
+                modules=("attn", "mlp", "v", "o", "fc_in", "fc_out"),
+                clip_rates=FINE_RATES,
+                shots=4,
+                demo_seed=1,
+            ),
+        ),
+        Recipe(
+            name="embedded-single",
+            model=EMBEDDED,
+            task=TaskSettings(name="episodes", seed=49, validation_size=1000, test_size=3000),
+            axes=Axes(layers=tuple(range(6)), modules=("attn", "mlp"), clip_rates=PUBLISHED_RATES, shots=10),
+        ),
+    )
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Bench:
+    """A loaded model with the rows of both splits."""
+
+    engine: Engine
+    card: ModelCard
+    task: Task
+    prompts: dict[str, Prompts]
+
+    @classmethod
+    def load(cls, recipe: Recipe, cache: Path) -> _Bench:
+        path = recipe.model if recipe.model == EMBEDDED else str(SHARED / "models" / recipe.model)
+        folder = find_checkpoint(ModelSettings(path=path, dtype=DTYPE), cache)
+        card, tokenizer = describe_checkpoint(folder, DTYPE, cache), load_tokenizer(folder)
+        task = load_task(recipe.task, cache)
+        wanted = PromptSet(shots=recipe.axes.shots, demo_seed=recipe.axes.demo_seed, split="")
+        prompts = {
+            split: encode_prompts(task, tokenizer, replace(wanted, split=split), card.context_length)
+            for split in SPLITS
+        }
+        engine = Engine(load_model(folder, DTYPE, "cpu"), card, FactorCache(cache))
+        return cls(engine=engine, card=card, task=task, prompts=prompts)
+
+    def evaluate(self, points: Sequence[Clips]) -> list[dict[str, Any]]:
+        """Rows of the surface's file."""
+        scored = {split: self.engine.score_all(self.prompts[split], points, MICROBATCH) for split in SPLITS}
+        return [
+            {
+                "clips": [{"layer": clip.layer, "module": clip.module, "clip_rate": clip.clip_rate} for clip in clips],
+                "parameters_kept": self.card.parameters_kept(clips),
+                "seconds": sum(_checked(scored[split][number]).seconds for split in SPLITS),
+                **{key: value for split in SPLITS for key, value in self._judge(split, scored[split][number]).items()},
+            }
+            for number, clips in enumerate(points)
+        ]
+
+    def _judge(self, split: str, scored: LabelScores | Exception) -> dict[str, Any]:
+        result = _checked(scored)
+        gold = [query.gold for query in self.prompts[split].queries]
+        outcomes, _ = score_labels(result.log_likelihoods.numpy(), gold)
+        return {f"{split}_outcomes": pack_outcomes(outcomes), f"{split}_operations": result.operations}
+
+    def facts(self, recipe: Recipe) -> dict[str, Any]:
+        """What decides the outcomes, and what a reader needs to understand them."""
+        names = ("fingerprint", "model_type", "dtype", "n_layers", "hidden_size", "vocabulary_size", "context_length")
+        known = {name: getattr(self.card, name) for name in (*names, "parameters_total", "weight_bytes")}
+        facts = {
+            "format": FORMAT,
+            "name": recipe.name,
+            "model": recipe.model,
+            "task": recipe.task.name,
+            "task_fingerprint": self.task.fingerprint,
+            "axes": asdict(recipe.axes),
+            "rows": {split: len(self.prompts[split].queries) for split in SPLITS},
+            "microbatch": MICROBATCH,
+            "card": {**known, "shapes": rows_of_shapes(self.card.shapes)},
+        }
+        as_read: dict[str, Any] = json.loads(json.dumps(facts))
+        return as_read
+
+
+def _checked(scored: LabelScores | Exception) -> LabelScores:
+    """A trial's scores; a surface has no failed points."""
+    if isinstance(scored, Exception):
+        raise scored
+    return scored
+
+
+def make(recipe: Recipe) -> None:
+    """Evaluate the points that are missing and put the surface into place once it is whole; then tell its figures.
+
+    Until then it grows in the cache, where the same settings find it again.
+    """
+    torch.set_num_threads(1)
+    keep_freed_memory()
+    cache = default_cache()
+    bench = _Bench.load(recipe, cache)
+    facts = bench.facts(recipe)
+    draft, target = cache / "surfaces" / f"{recipe.name}.parquet", FOLDER / f"{recipe.name}.parquet"
+    points = recipe.axes.points()
+    rows = next((found for path in (target, draft) if (found := _known(path, facts))), [])
+    known = {clips_of(row["clips"]) for row in rows}
+    bench.engine.sweep([clip for clips in points for clip in clips[:1]])
+    for some in _chunks([clips for clips in points if clips not in known]):
+        rows += bench.evaluate(some)
+        _write(draft, rows, facts)
+        spent = sum(row["seconds"] for row in rows)
+        print(f"{recipe.name}: {len(rows)} of {len(points)} points, {spent:.0f} s", file=sys.stderr, flush=True)
+    order = {clips: number for number, clips in enumerate(points)}
+    _write(target, sorted(rows, key=lambda row: order[clips_of(row["clips"])]), facts)
+    print(describe(target), file=sys.stderr, flush=True)
+
+
+def _known(path: Path, facts: dict[str, Any]) -> list[dict[str, Any]]:
+    """Points of a file that was made from the same settings, model and rows."""
+    if not path.exists():
+        return []
+    table = pq.read_table(path)
+    if {key: value for key, value in facts_of(table).items() if key != "machine"} != facts:
+        print(f"{path} was made from other settings; its points are made again", file=sys.stderr)
+        return []
+    found: list[dict[str, Any]] = table.to_pylist()
+    return found
+
+
+def _chunks(points: Sequence[Clips]) -> Iterator[Sequence[Clips]]:
+    return (points[start : start + POINTS_AT_ONCE] for start in range(0, len(points), POINTS_AT_ONCE))
+
+
+def _write(path: Path, rows: list[dict[str, Any]], facts: dict[str, Any]) -> None:
+    metadata = {FACTS: json.dumps({**facts, "machine": machine()})}
+    table = pa.Table.from_pylist(rows, schema=_SCHEMA.with_metadata(metadata))
+    with whole_file(path) as written:
+        pq.write_table(table, written, compression="zstd")
+
+
+def describe(path: Path) -> str:
+    """A surface's figures, in one line of a Markdown table."""
+    surface = read_surface(path)
+    best, chosen = int(np.argmax(surface.values)), int(np.argmax(surface.validation_scores))
+    (n_points, n_validation), n_held_out = surface.validation.shape, surface.held_out.shape[1]
+    cells = (
+        surface.name,
+        str(n_points),
+        f"{n_validation:,} / {n_held_out:,}",
+        f"{surface.baseline:.4f}",
+        f"{surface.best:.4f} ({_named(surface.points[best])})",
+        f"{100 * surface.gain_to_have:+.1f}",
+        f"{surface.values[chosen]:.4f} ({_named(surface.points[chosen])})",
+        f"{surface.seconds.sum() / 60:.0f} min",
+        f"{path.stat().st_size / 1024:.0f} KiB",
+    )
+    return f"| {' | '.join(cells)} |"
+
+
+def _named(clips: Sequence[Clip]) -> str:
+    """A point in words."""
+    return " + ".join(f"`{clip.module}` of {clip.layer} at {clip.clip_rate:g}" for clip in clips) or "baseline"
