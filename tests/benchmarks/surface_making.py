@@ -33,7 +33,7 @@ from trials.values import SPLITS, Clip, ModelSettings, PromptSet, TaskSettings
 
 PROMPTS_5M = "gptj-prompts-5m"
 MICROBATCH, POINTS_AT_ONCE = 50, 12
-FINE_RATES = (0.5, 0.75, 0.9, 0.95, 0.99)
+FINE_RATES = (0.75, 0.9, 0.95, 0.975, 0.99)
 PUBLISHED_RATES = (0.0, 0.1, 0.5, 0.75, 0.9, 0.95, 0.99, 0.995)
 JOINT_RATES = (0.0, 0.75, 0.9, 0.95)
 DTYPE = "float32"
@@ -93,11 +93,17 @@ RECIPES: dict[str, Recipe] = {
             task=SST2_RELEASE_WORDS,
             axes=Axes(
                 layers=tuple(range(8)),
-                modules=("attn", "mlp", "v", "o", "fc_in", "fc_out"),
+                modules=("attn", "mlp", "o", "fc_in", "fc_out"),
                 clip_rates=FINE_RATES,
                 shots=4,
                 demo_seed=1,
             ),
+        ),
+        Recipe(
+            name="embedded-joint",
+            model=EMBEDDED,
+            task=TaskSettings(name="episodes", seed=51, validation_size=1000, test_size=3000),
+            axes=Axes(layers=(0, 1, 2, 3), modules=("mlp",), clip_rates=JOINT_RATES, max_clips=4, shots=2),
         ),
         Recipe(
             name="embedded-single",

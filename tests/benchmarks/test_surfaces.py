@@ -3,6 +3,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from orchestrator.space import Space
 from tests.benchmarks.surfaces import Axes, Surface, load_published, load_surface, stored_names
 from tests.conftest import SHARED, needs_shared
 from trials.values import Clip
@@ -41,6 +42,21 @@ def test_a_later_layer_costs_fewer_operations(surface: Surface) -> None:
         for n in (surface.axes.layers[0], surface.axes.layers[-1])
     )
     assert max(last) < min(first)
+
+
+def test_a_space_of_the_axes_proposes_the_points_of_at_most_one_clip(surface: Surface) -> None:
+    axes = surface.axes
+    space = Space(
+        model=surface.model,
+        task=surface.task,
+        shots=(axes.shots,),
+        demo_seeds=(axes.demo_seed,),
+        layers=axes.layers,
+        modules=axes.modules,
+        clip_rates=axes.clip_rates,
+    )
+    proposed = {surface.index_of(proposal.spec.clips) for proposal in space.proposals()}
+    assert proposed == {number for number, clips in enumerate(surface.points) if len(clips) <= 1}
 
 
 def test_two_surfaces_at_least_have_two_points_to_gain() -> None:
