@@ -5,7 +5,7 @@ import sys
 from pathlib import Path
 
 FOLDER = Path(__file__).parent
-PARTS = {"__init__", "__main__", "document", "published", "sweeps"}
+PARTS = {"__init__", "__main__", "document", "published", "surface_making", "surfaces", "sweeps", "test_surfaces"}
 
 
 def main() -> None:

@@ -19,7 +19,7 @@ from analysis.table import pack_outcomes
 from tests.benchmarks.document import machine
 from tests.benchmarks.surfaces import FACTS, FOLDER, FORMAT, SHARED, Axes, Clips, clips_of, facts_of, read_surface
 from trials.checkpoints import EMBEDDED, describe_checkpoint, find_checkpoint
-from trials.definitions import Row, Source, TaskDefinition, Wording
+from trials.definitions import Row, Source, Splits, TaskDefinition, Wording
 from trials.engine import Engine, LabelScores
 from trials.factors import FactorCache
 from trials.files import default_cache, whole_file
@@ -84,6 +84,18 @@ SST2_RELEASE_WORDS = TaskSettings(
         function=f"{__name__}:unseen",
     ),
 )
+MRPC_WORDS = TaskSettings(
+    name="mrpc-words",
+    seed=49,
+    validation_size=1000,
+    test_size=1000,
+    definition=TaskDefinition(
+        source=Source(path=str(SHARED / "data" / "mrpc")),
+        wording=Wording(query="first: {sentence1}\nsecond: {sentence2}\nlabel:", answers=(" false", " true")),
+        classes={"0": 0, "1": 1},
+        splits=Splits(test="test"),
+    ),
+)
 RECIPES: dict[str, Recipe] = {
     recipe.name: recipe
     for recipe in (
@@ -98,6 +110,12 @@ RECIPES: dict[str, Recipe] = {
                 shots=4,
                 demo_seed=1,
             ),
+        ),
+        Recipe(
+            name="mrpc-words",
+            model=PROMPTS_5M,
+            task=MRPC_WORDS,
+            axes=Axes(layers=(0, 1, 2, 5, 7), modules=("o", "fc_in", "fc_out"), clip_rates=(0.75, 0.9, 0.95, 0.99)),
         ),
         Recipe(
             name="embedded-joint",
