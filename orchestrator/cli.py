@@ -172,7 +172,12 @@ def status(folder: Folder, as_json: AsJson = False) -> None:
     if as_json:
         _print_json(document)
         return
-    typer.echo(f"{document['state']}: {document['done']} of {document['total']} trials, {document['failed']} failed")
+    pruned = f", {document['pruned']} stopped by the race" if document["pruned"] else ""
+    typer.echo(
+        f"{document['state']}: {document['done']} of {document['total']} trials{pruned}, {document['failed']} failed"
+    )
+    if document["stopped_by"]:
+        typer.echo(f"stopped by {document['stopped_by']}")
     if document["trials_per_second"]:
         left = format_seconds(document["seconds_left"] or 0)
         typer.echo(f"{document['trials_per_second']:.2f} trials/s, {left} left, {document['running']} running")

@@ -1,7 +1,8 @@
 """A choice as the parameters of a sampler, and back.
 
-A trial of up to k clips has k slots, each with a layer, a module and a clip rate; a slot may be left empty. Layers,
-shots and listed rates are ordered numbers, so that neighbours are neighbours to a sampler; modules are categories.
+A trial of up to k clips has k slots, each with a layer, a module and a clip rate; a slot may be left empty. Where all
+layers and modules may be clipped at once, each has a slot of its own and the rate alone is drawn. Layers, shots and
+listed rates are ordered numbers, so that neighbours are neighbours to a sampler; modules are categories.
 """
 
 from __future__ import annotations
@@ -79,6 +80,7 @@ class Encoding:
         self._range = space.rate_range
         self._joint = space.max_clips > 1
         self._slots = min(space.max_clips, space.n_sites)
+        self._sites = tuple(space.sites()) if self._joint and space.max_clips >= space.n_sites else None
         self._modules = space.modules
         self._layers = {
             module: tuple(sorted(layer for layer, each in space.sites() if each == module)) for module in space.modules
@@ -103,10 +105,18 @@ class Encoding:
             return None
         params = self._shots.encode(choice.shots)
         for slot in range(self._slots):
-            params |= self._fill(slot, choice.clips[slot] if slot < len(choice.clips) else None)
+            params |= self._fill(slot, self._in_slot(choice, slot))
         return params
 
+    def _in_slot(self, choice: Choice, slot: int) -> Clip | None:
+        """Which clip of a choice a slot holds: that of its own site, where each has one, else the next in order."""
+        if self._sites is None:
+            return choice.clips[slot] if slot < len(choice.clips) else None
+        return next((clip for clip in choice.clips if (clip.layer, clip.module) == self._sites[slot]), None)
+
     def _slot(self, slot: int) -> list[Parameter]:
+        if self._sites is not None:
+            return self._rate_parameters(slot)
         modules = Parameter(name=self._name("module", slot), categories=self._modules)
         return [
             *self._layer(slot, self._modules[0]).parameters(),
@@ -135,9 +145,15 @@ class Encoding:
         )
 
     def _name(self, kind: str, slot: int) -> str:
+        if self._sites is not None:
+            layer, module = self._sites[slot]
+            return f"{kind}_of_{module}_{layer}"
         return f"{kind}_{slot + 1}" if self._joint else kind
 
     def _clip(self, slot: int, params: Params) -> Clip:
+        if self._sites is not None:
+            layer, module = self._sites[slot]
+            return Clip(layer=layer, module=module, clip_rate=self._rate(slot, params))
         module = str(params.get(self._name("module", slot), self._modules[0]))
         number = int(self._layer(slot, module).decode(params))
         layers = self._layers[module]
@@ -152,17 +168,21 @@ class Encoding:
         return round(rate, RATE_DIGITS) if rate >= self._range.low else 0.0
 
     def _fill(self, slot: int, clip: Clip | None) -> dict[str, int | float | str]:
-        module = clip.module if clip else self._modules[0]
-        layer = clip.layer if clip else self._layers[module][0]
         rate = clip.clip_rate if clip else 0.0
-        alike = len({*self._layers.values()}) == 1
-        place = layer if alike else self._layers[module].index(layer)
-        filled = self._layer(slot, module).encode(place)
-        if len(self._modules) > 1:
-            filled[self._name("module", slot)] = module
+        filled = self._place(slot, clip) if self._sites is None else {}
         name = self._name("clip_rate", slot)
         if self._range is not None:
             filled[name] = rate if clip else self._range.low - self._margin / 2
         elif len(self._rates) > 1:
             filled[f"{name}_index"] = self._rates.index(rate)
+        return filled
+
+    def _place(self, slot: int, clip: Clip | None) -> dict[str, int | float | str]:
+        """Layer and module of a slot's clip; of an empty one any."""
+        module = clip.module if clip else self._modules[0]
+        layer = clip.layer if clip else self._layers[module][0]
+        alike = len({*self._layers.values()}) == 1
+        filled = self._layer(slot, module).encode(layer if alike else self._layers[module].index(layer))
+        if len(self._modules) > 1:
+            filled[self._name("module", slot)] = module
         return filled

@@ -88,10 +88,10 @@ def search_lines(surface: Surface, seeds: int, *, aims: bool) -> Iterator[Line]:
     yield least(f"{name}: bayes, best sampler ({best}), share", shares[best], 0.9)
     points = algorithm1_points(surface)
     chosen = pick(surface.validation_scores, points)
-    yield Line(name=f"{name}: algorithm1, share of the yardstick", value=share_of(surface, chosen), unit="")
-    yield Line(
-        name=f"{name}: algorithm1, rows ÷ rows of the full grid", value=len(points) / len(surface.points), unit=""
-    )
+    label = f"{name}: algorithm1, {len(points)} trials, share of the yardstick"
+    yield Line(name=label, value=share_of(surface, chosen), unit="")
+    same = runs(bayes(space), driver="bayes", sampler="tpe", n_trials=len(points) - 1)
+    yield Line(name=f"{name}: bayes, tpe, as many trials, share of the yardstick", value=share(same), unit="")
     halved = runs(lambda _: Grid(surface), race="halving")
     yield least(f"{name}: grid + halving, share of the yardstick", share(halved), 0.95)
     yield most(f"{name}: grid + halving, rows", median(each.rows_share(surface) for each in halved), 0.30)
@@ -104,10 +104,13 @@ def search_lines(surface: Surface, seeds: int, *, aims: bool) -> Iterator[Line]:
         median(each.rows_share(surface) for each in raced),
         0.06,
     )
-    fronts = runs(
-        bayes(space), driver="bayes", sampler="nsga2", n_trials=n_trials, objectives=["accuracy", "parameters"]
-    )
-    yield least(f"{name}: two objectives, hypervolume", median(_volume(surface, each) for each in fronts), 0.95)
+    for sampler in ("tpe", "nsga2", "random"):
+        fronts = runs(
+            bayes(space), driver="bayes", sampler=sampler, n_trials=n_trials, objectives=["accuracy", "parameters"]
+        )
+        label = f"{name}: two objectives, {sampler}, hypervolume ÷ that of the exhaustive front"
+        volume = median(_volume(surface, each) for each in fronts)
+        yield least(label, volume, 0.95) if sampler == "tpe" else Line(name=label, value=volume, unit="")
 
 
 def _volume(surface: Surface, found: Replay) -> float:
