@@ -115,7 +115,7 @@ RECIPES: dict[str, Recipe] = {
             name="mrpc-words",
             model=PROMPTS_5M,
             task=MRPC_WORDS,
-            axes=Axes(layers=(0, 1, 2, 5, 7), modules=("o", "fc_in", "fc_out"), clip_rates=(0.75, 0.9, 0.95, 0.99)),
+            axes=Axes(layers=(0, 2, 5, 7), modules=("o", "fc_in", "fc_out"), clip_rates=(0.75, 0.9, 0.95, 0.99)),
         ),
         Recipe(
             name="embedded-joint",
