@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from analysis.table import Row
-from analysis.winners import Point, find_winner, find_winners, measure_gain, pick
+from analysis.winners import ONE_STANDARD_ERROR, Point, find_winner, find_winners, measure_gain, pick
 from tests.analysis.test_table import stored_row
 from trials.values import Clip
 
@@ -136,3 +136,42 @@ def test_one_seed_has_no_spread() -> None:
     winner = find_winner([BASE, GOOD], rows_of(base=[5], mlp_1_0__5=[9]))
     assert winner is not None
     assert winner.spread is None
+
+
+def sized(**kept: int) -> dict[str, Row]:
+    """Rows of the untouched model and three points with these parameters; the second is right where the first is not."""
+    right = {"base": range(10), "mlp_1": range(15), "mlp_2": [*range(13), 19], "mlp_3": range(5)}
+    keys = {name: "base-0" if name == "base" else f"{name.replace('_', '-')}-0.5-0" for name in right}
+    return {
+        keys[name]: stored_row(keys[name], outcomes=tuple(n in rows for n in range(20)))
+        | {"parameters_kept": kept.get(name, 100)}
+        for name, rows in right.items()
+    }
+
+
+def by_one_error(*layers: int | None) -> list[Point]:
+    return [replace(make_point(layer), rule=ONE_STANDARD_ERROR) for layer in layers]
+
+
+def test_one_standard_error_takes_the_fewest_parameters_near_the_best() -> None:
+    points = by_one_error(None, 1, 2, 3)
+    winner = pick(points, sized(mlp_1=90, mlp_2=50, mlp_3=10))  # one of twenty behind
+    assert winner == points[2]
+
+
+def test_one_standard_error_leaves_out_what_is_further_behind() -> None:
+    points = by_one_error(None, 1, 3)
+    assert pick(points, sized(mlp_1=90, mlp_3=10)) == points[1]
+
+
+def test_of_as_many_parameters_the_first_near_the_best_wins() -> None:
+    points = by_one_error(2, 1)
+    assert pick(points, sized(mlp_1=50, mlp_2=50)) == points[0]
+
+
+def test_trials_that_a_race_stopped_were_considered() -> None:
+    rows = rows_of(base=[5], mlp_1_0__5=[8], mlp_2_0__5=[3])
+    rows["mlp-2-0.5-0"]["state"] = "pruned"
+    winner = find_winner([BASE, GOOD, EQUAL], rows)
+    assert winner is not None
+    assert winner.considered == 3

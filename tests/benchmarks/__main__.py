@@ -5,7 +5,10 @@ import sys
 from pathlib import Path
 
 FOLDER = Path(__file__).parent
-PARTS = {"__init__", "__main__", "document", "published", "surface_making", "surfaces", "sweeps", "test_surfaces"}
+PARTS = {
+    *("__init__", "__main__", "document", "published", "sweeps"),
+    *("false_stops", "overhead", "replay", "surface_making", "surfaces", "test_surfaces"),
+}
 
 
 def main() -> None:

@@ -103,3 +103,11 @@ def test_every_choice_is_listed_once(most: int, count: int) -> None:
     space = make_space((0.0, 0.5, 0.9), shots=(4,), layers=(0, 1, 2), modules=("q", "attn"), max_clips=most)
     choices = list(enumerate_choices(space))
     assert len(choices) == len({*choices}) == count
+
+
+def test_where_all_may_be_clipped_each_layer_and_module_has_a_rate_and_nothing_else() -> None:
+    space = make_space((0.5, 0.9), shots=(4,), layers=(0, 3), modules=("mlp",), max_clips=2)
+    encoding = Encoding(space)
+    assert [each.name for each in encoding.parameters] == ["clip_rate_of_mlp_0_index", "clip_rate_of_mlp_3_index"]
+    one = Choice(4, (Clip(layer=3, module="mlp", clip_rate=0.9),))
+    assert encoding.decode(encoding.encode(one) or {}) == one
