@@ -107,9 +107,9 @@ def holds(space: Space, choice: Choice) -> bool:
 
 
 def choices_of_rows(space: Space, rows: Iterable[Row]) -> list[Choice]:
-    """What rows of validation trials were choices of, each once, in the order of its first finish."""
+    """What rows of validation trials were choices of, each once, in the order they began."""
     validation = [row for row in rows if row["split"] == "validation"]
-    found = {choice_of_row(row): None for row in sorted(validation, key=lambda row: row["finished_at"])}
+    found = {choice_of_row(row): None for row in sorted(validation, key=lambda row: row["started_at"])}
     return [choice for choice in found if holds(space, choice)]
 
 

@@ -102,6 +102,7 @@ class Ledger:
                 tally=Tally.of_json(json.loads(before["tally"])) + result.tally,
                 operations=before["operations"] + result.operations,
                 seconds=before["seconds"] + result.seconds,
+                started_at=before["started_at"],
             )
         size = self._opened.identity.split_sizes[result.trial.spec.split]
         return result if len(result.outcomes) == size else replace(result, state=TrialState.PRUNED)

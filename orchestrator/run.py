@@ -180,8 +180,8 @@ class RunLoop:
                 pool.submit(self._next_batch())
 
     def _room(self) -> int:
-        """Trials that would not wait for another: one for each free call of the pool."""
-        return self._started_pool().free_calls()
+        """Trials that would not wait for another: one for each free call; one while nothing has had to run."""
+        return self._pool.free_calls() if self._pool is not None else 1
 
     def _admit(self, driver: Driver, proposal: Proposal) -> None:
         """Answer a proposal from the store, join it to a trial in flight, or queue it."""

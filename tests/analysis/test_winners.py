@@ -139,7 +139,7 @@ def test_one_seed_has_no_spread() -> None:
 
 
 def sized(**kept: int) -> dict[str, Row]:
-    """Rows of the untouched model and three points with these parameters; the second is right where the first is not."""
+    """Rows of the untouched model and three points with these parameters; the second is right where others are not."""
     right = {"base": range(10), "mlp_1": range(15), "mlp_2": [*range(13), 19], "mlp_3": range(5)}
     keys = {name: "base-0" if name == "base" else f"{name.replace('_', '-')}-0.5-0" for name in right}
     return {

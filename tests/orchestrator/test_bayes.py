@@ -18,7 +18,7 @@ from trials.values import Clip, TrialSpec
 
 SAMPLERS = ["tpe", pytest.param("gp", marks=pytest.mark.slow), "nsga2", "cmaes", "qmc", "random"]
 RATES = (0.0, 0.1, 0.5, 0.75, 0.9, 0.95)
-FINISHED = (datetime(2026, 1, 1, tzinfo=UTC) + timedelta(seconds=n) for n in range(10**6))
+STARTED = (datetime(2026, 1, 1, tzinfo=UTC) + timedelta(seconds=n) for n in range(10**6))
 
 
 def make_space(**changes: Any) -> Space:
@@ -60,7 +60,7 @@ def row_of(spec: TrialSpec, state: str = "complete", **changes: Any) -> Row:
         "accuracy": score(spec),
         "parameters_kept": CARD.parameters_kept(spec.clips),
         "n_examples": 100,
-        "finished_at": next(FINISHED),
+        "started_at": next(STARTED),
         **changes,
     }
 

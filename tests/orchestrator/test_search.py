@@ -101,6 +101,19 @@ def test_running_a_finished_race_again_evaluates_nothing(run: Run, evaluated: li
     assert not evaluated
 
 
+@pytest.mark.parametrize("race", [None, "halving"])
+def test_running_a_finished_search_again_loads_no_model(
+    run: Run, race: str | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before = run(driver="bayes", race=race, n_trials=6)
+
+    def never(*_args: object) -> None:
+        raise AssertionError("a model was loaded")
+
+    monkeypatch.setattr(Replica, "__init__", never)
+    assert run(driver="bayes", race=race, n_trials=6) == before
+
+
 def test_stopped_trials_are_continued_where_they_stopped(run: Run, evaluated: list[tuple[str, Any]]) -> None:
     before = latest(run(race="halving"))
     stopped = [row["n_examples"] for row in before.values() if row["state"] == "pruned"]
