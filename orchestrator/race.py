@@ -135,8 +135,9 @@ class SequentialTest(Race):
     The hypothesis "its expected outcome is better by ``indifference`` or more" is bet against: with paired differences
     d in [-1, 1] the wealth ``Π (1 - stake · (d - indifference))`` has an expectation of at most 1 under it, whenever
     it is looked at, and so has the mean over several stakes. By Ville's inequality it exceeds 1/a with probability of
-    at most a (Waudby-Smith and Ramdas, 2024, J. R. Stat. Soc. B 86(1), arXiv:2010.09686). The error rate is spent
-    evenly over all ordered pairs of entries, as which are compared depends on the outcomes.
+    at most a (Waudby-Smith and Ramdas, 2024, J. R. Stat. Soc. B 86(1), arXiv:2010.09686). Which entries are compared
+    depends on their outcomes, the luckiest most of all, so the error rate is shared among all that an entry can be
+    compared with: the truly best entry is stopped by one that it beats by more than the margin at most that often.
     """
 
     def __init__(self, *, indifference: float, error_rate: float, limit: int | None) -> None:
@@ -144,7 +145,7 @@ class SequentialTest(Race):
 
         Args:
             indifference: Margin, as a fraction: 0.005 is half a point.
-            error_rate: Chance that any entry is stopped wrongly.
+            error_rate: Chance that the best entry is stopped wrongly.
             limit: Most entries there can be; None if not known, which costs a little of the test's power.
         """
         self._indifference = indifference
@@ -186,11 +187,11 @@ class SequentialTest(Race):
         differences = entry.outcomes - reference.outcomes[: len(entry.outcomes)]
         wealth = np.log1p(-np.outer(differences - self._indifference, STAKES)).sum(axis=0)
         evidence = np.logaddexp.reduce(wealth) - math.log(len(STAKES))
-        return bool(evidence >= math.log(self._pairs(entry, reference) / self._error_rate))
+        return bool(evidence >= math.log(self._shares(entry, reference) / self._error_rate))
 
-    def _pairs(self, entry: Entry, reference: Entry) -> int:
-        """Among how many comparisons the error rate is shared; their reciprocals add up to at most 1."""
+    def _shares(self, entry: Entry, reference: Entry) -> int:
+        """Among how many comparisons the error rate is shared; of an entry their reciprocals add up to at most 1."""
         if self._limit is not None:
-            return self._limit * (self._limit - 1)
+            return max(1, self._limit - 1)
         later = 1 + max(entry.number, reference.number)
-        return 2 * later * later * (later + 1)
+        return later * (later + 1)

@@ -1,7 +1,6 @@
 """How often a race stops a point that truly beats the winner by more than the indifference.
 
-The rows of a surface, validation and held-out together, are taken for the population: a point's true value is its mean
-over all of them, and each replay draws validation rows of its own.
+Each replay draws validation rows of its own, and what is true of a point is its expectation over all such draws.
 """
 
 from __future__ import annotations
@@ -17,6 +16,8 @@ from orchestrator.race import Entry, Race, SequentialTest, make_rungs
 from tests.benchmarks.surfaces import Surface
 
 INDIFFERENCE, ERROR_RATE = 0.005, 0.05
+MADE_UP_POINTS, MADE_UP_ROWS = 200, 1000
+RIGHT, BETTER, CHANGED = 0.75, 0.015, 0.4  # chances: to be right, how much more, and that a clip changes the answer
 MakeRace = Callable[[int], Race]
 
 
@@ -45,6 +46,21 @@ class FalseStops:
     def upper_bound(self) -> float:
         """Upper end of the one-sided 95 % interval of the rate (Clopper and Pearson, 1934)."""
         return float(stats.binomtest(self.false, self.replays, alternative="less").proportion_ci(0.95).high)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Population:
+    """What replays draw their rows from.
+
+    Attributes:
+        truth: Expected outcome of each point, the untouched model first.
+        operations: Of one row, for each point.
+        draw: Outcomes of one replay's validation rows, shape ``(points, rows)``.
+    """
+
+    truth: NDArray[np.float64]
+    operations: NDArray[np.float64]
+    draw: Callable[[np.random.Generator], NDArray[np.bool_]]
 
 
 class WilcoxonRace(Race):
@@ -87,16 +103,39 @@ def wilcoxon(n_points: int) -> Race:
     return WilcoxonRace(ERROR_RATE)
 
 
-def count_false_stops(surface: Surface, make_race: MakeRace, replays: int) -> FalseStops:
+def of_surface(surface: Surface) -> Population:
+    """A surface's rows, validation and held-out together, as the population that each replay draws from."""
+    rows = np.concatenate([surface.validation, surface.held_out], axis=1)
+    count = surface.validation.shape[1]
+
+    def draw(rng: np.random.Generator) -> NDArray[np.bool_]:
+        return rows[:, rng.choice(rows.shape[1], count, replace=False)]
+
+    return Population(truth=rows.mean(axis=1), operations=surface.operations, draw=draw)
+
+
+def made_up() -> Population:
+    """Many points that change many answers and gain nothing, and one that gains: what the luck of others can hide."""
+    chances = np.full(MADE_UP_POINTS, RIGHT)
+    chances[MADE_UP_POINTS // 2] += BETTER
+
+    def draw(rng: np.random.Generator) -> NDArray[np.bool_]:
+        untouched = rng.random(MADE_UP_ROWS) < RIGHT
+        changed = rng.random((MADE_UP_POINTS, MADE_UP_ROWS)) < CHANGED
+        gained = (chances - RIGHT)[:, None] / CHANGED
+        return np.where(changed, rng.random(changed.shape) < RIGHT + gained, untouched)
+
+    return Population(truth=chances, operations=np.ones(MADE_UP_POINTS), draw=draw)
+
+
+def count_false_stops(population: Population, make_race: MakeRace, replays: int) -> FalseStops:
     """Replay a raced grid many times, in the surface's order, each time on other rows."""
-    population = np.concatenate([surface.validation, surface.held_out], axis=1)
-    truth = population.mean(axis=1)
-    operations = surface.operations / surface.operations.sum()
+    truth, operations = population.truth, population.operations / population.operations.sum()
     false, rows, spent = 0, 0.0, 0.0
     for seed in range(replays):
-        chosen = np.random.default_rng(seed).choice(population.shape[1], surface.validation.shape[1], replace=False)
-        seen, winner = _race(population[:, chosen].astype(float), make_race(len(population)))
-        share = seen / surface.validation.shape[1]
+        outcomes = population.draw(np.random.default_rng(seed))
+        seen, winner = _race(outcomes.astype(float), make_race(len(truth)))
+        share = seen / outcomes.shape[1]
         false += bool(np.any(truth[share < 1] > truth[winner] + INDIFFERENCE))
         rows += share.mean() / replays
         spent += float(share @ operations) / replays
