@@ -244,6 +244,19 @@ def test_all_seeds_of_the_points_that_have_begun_are_run() -> None:
     ]
 
 
+def test_a_driver_that_learns_is_asked_for_all_seeds_of_its_last_point() -> None:
+    proposals = [propose(number, seed) for number in (None, 0, 1, 2) for seed in (0, 1)]
+    driver = StoppingDriver(Learner(proposals), SearchSection(n_trials=2), n_seeds=2)
+    outcomes = {(number, seed): [True] * N_ROWS for number in (None, 0, 1, 2) for seed in (0, 1)}
+    asked: list[Proposal] = []
+    while not driver.done:
+        for proposal in driver.ask(1):
+            asked.append(proposal)
+            number = proposal.spec.clips[0].layer if proposal.spec.clips else None
+            driver.tell(proposal, answer(proposal, outcomes[number, proposal.spec.demo_seed]))
+    assert asked == proposals[:6]
+
+
 def test_patience_is_counted_from_the_last_improvement() -> None:
     driver = stopping(FixedDriver(points(30)), patience=3)
     outcomes = rates(0.5, 0.4, 0.6, 0.55, 0.3, *[0.59] * 26)
