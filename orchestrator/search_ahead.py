@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from orchestrator.choices import choices_of_rows, draw
 from orchestrator.ledger import Ledger
 from orchestrator.prepare import OpenStudy
-from orchestrator.space import Choice, Proposal
+from orchestrator.space import Choice, Proposal, Space
 from orchestrator.study import BAYES, Study
 
 DRAWS_PER_POINT = 4
@@ -26,7 +26,7 @@ def proposals_ahead(opened: OpenStudy, ledger: Ledger) -> Iterator[Proposal]:
     """
     space, search = opened.space, opened.study.search
     if not is_searched(opened.study):
-        return space.proposals()
+        return space.proposals() if search.n_trials is None else _first_points(space, search.n_trials)
     begun = [choice for choice in choices_of_rows(space, ledger.rows.values()) if choice.clips]
     left = len(space.shots) if search.n_trials is None else max(0, search.n_trials - len(begun))
 
@@ -45,6 +45,16 @@ def proposals_ahead(opened: OpenStudy, ledger: Ledger) -> Iterator[Proposal]:
         for shots, clips in (*untouched, *chosen.values())
         for seed in space.demo_seeds
     )
+
+
+def _first_points(space: Space, count: int) -> Iterator[Proposal]:
+    """The enumeration, with so many points that clip something and no more."""
+    begun: set[Choice] = set()
+    for proposal in space.proposals():
+        if proposal.spec.clips and len(begun) < count:
+            begun.add(proposal.choice)
+        if not proposal.spec.clips or proposal.choice in begun:
+            yield proposal
 
 
 def search_notes(study: Study) -> list[str]:

@@ -11,6 +11,7 @@ from rich.console import Console
 
 from analysis.table import ResultsTable, Row, unpack_outcomes
 from cluster.replica import Batch, Replica
+from orchestrator.estimate import plan_study
 from orchestrator.prepare import prepare, reopen
 from orchestrator.race import make_rungs
 from orchestrator.session import run_study
@@ -173,6 +174,12 @@ def test_a_search_stops_after_n_trials_and_says_so(run: Run, tmp_path: Path) -> 
     assert len([row for row in latest(rows).values() if row["clips"]]) == 3
     status = read_status(reopen(tmp_path / "s"))
     assert (status["state"], status["stopped_by"], status["done"]) == ("done", "search.n_trials: 3", status["total"])
+
+
+def test_a_limited_search_is_planned_with_as_many_points(make_study: MakeStudy, tmp_path: Path, cache: Path) -> None:
+    space = {"clip_rates": [0.5, 0.9], "demo_seeds": [0, 1]}
+    study = check_study(make_study(space=space, search={"n_trials": 3}))
+    assert plan_study(study, tmp_path / "s", cache)["trials_to_run"] == (1 + 3) * 2
 
 
 def test_a_larger_limit_goes_on(run: Run, tmp_path: Path) -> None:
