@@ -19,6 +19,7 @@ HEIGHT_PX = 320
 STAR = {"symbol": "star", "size": 16, "color": "#d62728", "line": {"color": "white", "width": 1}}
 LINE_COLORS = [color for color in qualitative.D3 if color.lower() != STAR["color"]]
 NAMED_SITES = 3
+FLAT_MARGIN = 0.01  # of a score, around a line that stays where it is
 EVERY_LAYER_TICKED = 12
 STOPPED_COLOR, FINISHED_COLOR = "#9aa3b2", LINE_COLORS[0]
 PLOT_CONFIG = {"responsive": True, "displaylogo": False, "displayModeBar": False}
@@ -112,6 +113,9 @@ def _curve(axis: str, counts: Sequence[int], steps: Sequence[Step]) -> go.Figure
     )
     _lay_out(figure, axis, "validation score")
     figure.update_yaxes(tickformat=".4~f")
+    reached = {step.best for step in steps if step.best is not None}
+    if len(reached) == 1:  # or the axis would run from 0 to twice that
+        figure.update_yaxes(range=[min(reached) - FLAT_MARGIN, max(reached) + FLAT_MARGIN])
     return figure
 
 

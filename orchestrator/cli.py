@@ -324,8 +324,14 @@ def _print_csv(rows: list[Row]) -> None:
 def _print_table(rows: list[Row]) -> None:
     table = Table(*SUMMARY_COLUMNS)
     for row in rows:
-        table.add_row(*(_cell(row[column]) for column in SUMMARY_COLUMNS))
+        shown = row if len(row["clips"]) < 2 else row | _listed(row["clips"])
+        table.add_row(*(_cell(shown[column]) for column in SUMMARY_COLUMNS))
     Console(width=None if sys.stdout.isatty() else 140).print(table)
+
+
+def _listed(clips: list[dict[str, Any]]) -> dict[str, str]:
+    """Module, layer and clip rate of several clips, as one cell each."""
+    return {key: "\n".join(_cell(clip[key]) for clip in clips) for key in ("module", "layer", "clip_rate")}
 
 
 def _print_conditions(measured: CheckpointSpectrum) -> None:
