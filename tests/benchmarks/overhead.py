@@ -72,7 +72,11 @@ def ask(folder: Path) -> dict[str, float]:
     """Ask and tell on the journal in the study's folder; the last hundred of so many trials count."""
     content = {
         **GRID,
-        "space": {"shots": [0, 4, 10], "modules": ["attn", "mlp", "q", "k", "v", "o", "fc_in", "fc_out"]},
+        "space": {
+            "shots": [0, 4, 10],
+            "modules": ["attn", "mlp", "q", "k", "v", "o", "fc_in", "fc_out"],
+            "clip_rates": [number / 20 for number in range(1, 20)],
+        },
         "search": {"driver": "bayes", "n_trials": TRIALS},
     }
     opened = prepare(check_study(content), folder / "asked", folder / "cache").opened
