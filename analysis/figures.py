@@ -13,7 +13,8 @@ from plotly.colors import qualitative, sample_colorscale
 from analysis.pareto import Rated
 from analysis.search import Seen, Step, trace_search
 from analysis.table import Row
-from analysis.winners import Point, group_points, mean_score, pick, seed_spread
+from analysis.winners import Point, describe_clips, group_points, mean_score, pick, seed_spread
+from trials.values import Clip
 
 HEIGHT_PX = 320
 STAR = {"symbol": "star", "size": 16, "color": "#d62728", "line": {"color": "white", "width": 1}}
@@ -138,9 +139,8 @@ def _stops(seen: Sequence[Seen]) -> go.Figure:
 
 
 def _describe(row: Row) -> str:
-    clips = [f"{clip['module']} of layer {clip['layer']} at {clip['clip_rate']:g}" for clip in row["clips"]]
-    what = " and ".join(clips) or "the untouched model"
-    return f"{what}, {row['shots']} shots: {row['accuracy']:.4f} on {row['n_examples']} rows"
+    what = describe_clips(Clip(**clip) for clip in row["clips"])
+    return f"{what or 'the untouched model'}, {row['shots']} shots: {row['accuracy']:.4f} on {row['n_examples']} rows"
 
 
 def front_figure(rated: Sequence[Rated], front: Sequence[Rated]) -> go.Figure:

@@ -22,7 +22,7 @@ from analysis.figures import (
 )
 from analysis.pareto import Rated, pareto_front, rate_points
 from analysis.table import Row
-from analysis.winners import Point, Winner, find_winner, find_winners
+from analysis.winners import Point, Winner, describe_clips, find_winner, find_winners
 from trials.files import write_text
 from trials.values import TrialState
 
@@ -49,13 +49,8 @@ class ReportFacts:
 def describe_point(winner: Winner | Rated) -> str:
     """Name a winner: ``mlp of layer 4 at clip rate 0.95, 10 shots``, or the untouched model."""
     shots = f"{winner.point.shots} shots"
-    clips = [clip for clip in winner.point.clips if clip.clip_rate]
-    if not clips:
-        return f"the untouched model, {shots}"
-    return (
-        " and ".join(f"{clip.module} of layer {clip.layer} at clip rate {clip.clip_rate:g}" for clip in clips)
-        + f", {shots}"
-    )
+    clips = describe_clips(clip for clip in winner.point.clips if clip.clip_rate)
+    return f"{clips or 'the untouched model'}, {shots}"
 
 
 def write_report(path: Path, facts: ReportFacts, points: Sequence[Point], rows: Mapping[str, Row]) -> None:

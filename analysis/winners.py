@@ -101,6 +101,11 @@ class Winner:
     considered: int
 
 
+def describe_clips(clips: Iterable[Clip]) -> str:
+    """Name what is clipped: ``mlp of layer 4 at clip rate 0.95``, several joined by ``and``; empty for no clips."""
+    return " and ".join(f"{clip.module} of layer {clip.layer} at clip rate {clip.clip_rate:g}" for clip in clips)
+
+
 def mean_score(trial_ids: Sequence[str], rows: Mapping[str, Row], metric: str) -> float | None:
     """Mean over demonstration seeds of one column of scores; None unless there are some and all are complete."""
     scores = _seed_scores(trial_ids, rows, metric)

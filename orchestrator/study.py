@@ -19,7 +19,8 @@ from trials.values import MODULES, PAPER, ModelSettings, TaskSettings
 ALGORITHM1 = "algorithm1"
 BAYES = "bayes"
 GRID = "grid"
-ANY_DRIVER = {"race", "winner", "n_trials", "max_hours", "max_gpu_hours", "patience"}
+STOPPING_RULES = ("n_trials", "max_hours", "max_gpu_hours", "patience")
+ANY_DRIVER = {"race", "winner", *STOPPING_RULES}
 SEARCH_KEYS = {  # what each driver uses
     GRID: ANY_DRIVER,
     ALGORITHM1: ANY_DRIVER | {"top_k", "module_condition"},

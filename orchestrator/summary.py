@@ -16,7 +16,7 @@ from orchestrator.layers import measured_values, module_places
 from orchestrator.ledger import Ledger
 from orchestrator.lock import is_locked
 from orchestrator.prepare import OpenStudy, read_end
-from orchestrator.study import BAYES
+from orchestrator.search_ahead import is_searched
 from trials.values import TrialState
 
 NO_WINNER = "no winner yet: it needs a complete baseline and one more complete trial"
@@ -101,7 +101,9 @@ def read_status(opened: OpenStudy) -> dict[str, Any]:
     # what a stopping rule left out is not waited for
     total = len(states) if end else _count_total(opened, rows, needed)
     left = total - len(states)
-    cut_off = left or (opened.study.search.race is not None and not end)  # a race's trials all have rows early
+    # what a race, or a sampler without a number of trials, has yet to run cannot be told from its rows
+    open_ended = opened.study.search.race is not None or is_searched(opened.study)
+    cut_off = left or (open_ended and not end)
     state = "interrupted" if cut_off else "failed" if count[TrialState.FAILED] else "done"
     replicas = live.get("replicas", [])
     return {
@@ -120,7 +122,7 @@ def read_status(opened: OpenStudy) -> dict[str, Any]:
 
 def _count_total(opened: OpenStudy, rows: dict[str, Row], needed: set[str]) -> int:
     """Trials in all; while layers, or what a search has left, are yet to be chosen, as many as are expected."""
-    if opened.study.search.driver == BAYES and opened.study.search.n_trials is not None:
+    if is_searched(opened.study) and opened.study.search.n_trials is not None:
         points = opened.points(rows)
         searched = {each for point in points for each in (*point.trial_ids, *point.baseline_ids)}
         return len(needed - searched) + max(len(searched), outlook(opened, Ledger(opened)).total)

@@ -148,7 +148,7 @@ class BayesDriver(StudyDriver):
 
     @property
     def _more(self) -> bool:
-        """Whether there is a point left to ask for: the one place that counts ``search.n_trials``."""
+        """Whether there is a point left to ask for."""
         return bool(self._again) or (self._left > 0 and not self._exhausted)
 
     def _next_point(self) -> None:

@@ -9,10 +9,8 @@ from statistics import fmean
 from analysis.table import Row
 from orchestrator.drivers import Driver
 from orchestrator.space import Choice, Proposal
-from orchestrator.study import SearchSection
+from orchestrator.study import STOPPING_RULES, SearchSection
 from trials.values import TrialState
-
-RULES = ("n_trials", "max_hours", "max_gpu_hours", "patience")
 
 
 class StoppingDriver(Driver):
@@ -45,7 +43,7 @@ class StoppingDriver(Driver):
         """
         self.adaptive = driver.adaptive
         self._driver = driver
-        self._rules = {key: limit for key in RULES if (limit := getattr(search, key)) is not None}
+        self._rules = {key: limit for key in STOPPING_RULES if (limit := getattr(search, key)) is not None}
         self._n_seeds = n_seeds
         self._metric = metric
         self._gpus = gpus

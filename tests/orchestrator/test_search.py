@@ -12,7 +12,7 @@ from rich.console import Console
 from analysis.table import ResultsTable, Row, unpack_outcomes
 from cluster.replica import Batch, Replica
 from orchestrator.estimate import plan_study
-from orchestrator.prepare import prepare, reopen
+from orchestrator.prepare import forget_end, prepare, reopen
 from orchestrator.race import make_rungs
 from orchestrator.session import run_study
 from orchestrator.study import check_study
@@ -158,6 +158,14 @@ def test_a_raced_search_that_grows_lets_its_earlier_points_race_on(run: Run, eva
     spans = [span for split, span in evaluated if split == "validation"]
     seen = sum(row["n_examples"] for row in after.values()) - sum(row["n_examples"] for row in before.values())
     assert sum(last - first for first, last in spans) == seen
+
+
+def test_a_search_without_a_number_of_trials_is_done_only_at_its_end(run: Run, tmp_path: Path) -> None:
+    run(driver="bayes", patience=2)
+    status = read_status(reopen(tmp_path / "s"))
+    assert (status["state"], status["stopped_by"]) == ("done", "search.patience: 2")
+    forget_end(tmp_path / "s")  # as the next run does before anything runs
+    assert read_status(reopen(tmp_path / "s"))["state"] == "interrupted"
 
 
 def test_the_untouched_model_and_its_rivals_are_never_run_on_test_before_the_winner_is_picked(
