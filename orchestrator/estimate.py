@@ -6,7 +6,6 @@ import os
 import statistics
 import subprocess
 import time
-from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -15,12 +14,10 @@ from typing import Any
 from orchestrator.ledger import Ledger
 from orchestrator.prepare import OpenStudy, Prepared, check_trials, default_folder, prepare
 from orchestrator.progress import format_seconds
-from orchestrator.race import make_rungs
-from orchestrator.search_ahead import is_searched, proposals_ahead, search_notes
+from orchestrator.search_ahead import Ahead, begins_at, first_rows, is_searched, look_ahead, search_notes
 from orchestrator.study import UNITS, Study
 from trials.cost import CostModel, Extent, measure_extents, starts_at
-from trials.model_card import ModelCard
-from trials.values import ATTENTION, Clip, PromptSet, TrialSpec
+from trials.values import Clip, PromptSet, TrialSpec
 
 ENGINE_SHARE = 0.4
 MEASURED_SECONDS = 0.5
@@ -61,47 +58,11 @@ class Speed:
     replicas: int
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Outlook:
-    """What a study has before it, winners on the test split aside.
-
-    Attributes:
-        missing: One spec for each kind of trial that must run, those of the same prompts that start in the same place,
-            and how many there are: as few for a million points as for a hundred.
-        total: Distinct trials, known ones included.
-        work: What the missing ones cost, as ``RelativeWork`` tells it.
-    """
-
-    missing: dict[TrialSpec, int]
-    total: int
-    work: float
-
-    @property
-    def known(self) -> int:
-        """Distinct trials that need not run."""
-        return self.total - sum(self.missing.values())
-
-
-def outlook(opened: OpenStudy, ledger: Ledger) -> Outlook:
-    """Look ahead; while layers have yet to be chosen, at trials of middling ones, none of which counts as known."""
-    space, card, n_rows = opened.space, opened.identity.card, opened.identity.split_sizes["validation"]
-    begun = make_rungs(n_rows)[0] if opened.study.search.race else None  # what goes on is counted as it does
-    seen: set[bytes] = set()
-    kinds: dict[tuple[PromptSet, int, str | None], TrialSpec] = {}
-    missing: Counter[TrialSpec] = Counter()
-    for proposal in proposals_ahead(opened, ledger):
-        spec = proposal.spec
-        trial = ledger.trial(replace(proposal, rows=begun))
-        identity = bytes.fromhex(trial.trial_id)
-        if identity in seen:
-            continue
-        seen.add(identity)
-        chosen = space.settled or not card.kept_ranks(spec.clips)
-        if not chosen or ledger.known(trial) is None:
-            missing[kinds.setdefault((spec.prompt_set, *_starts(card, spec)), spec)] += 1
-    cost_of = RelativeWork(opened)
-    work = sum(count * cost_of(spec) for spec, count in missing.items()) * (begun or n_rows) / n_rows
-    return Outlook(missing=dict(missing), total=len(seen), work=work)
+def work_ahead(opened: OpenStudy, ahead: Ahead) -> float:
+    """What the missing trials cost, as ``RelativeWork`` tells it."""
+    cost_of, n_rows = RelativeWork(opened), opened.identity.split_sizes["validation"]
+    begun = first_rows(opened) or n_rows
+    return sum(count * cost_of(spec) for spec, count in ahead.missing.items()) * begun / n_rows
 
 
 class RelativeWork:
@@ -118,7 +79,7 @@ class RelativeWork:
 
     def __call__(self, spec: TrialSpec) -> float:
         """Examples, times the share of a whole pass that the trial runs."""
-        key = (spec.shots, *_starts(self._card, spec))
+        key = (spec.shots, *begins_at(self._card, spec.clips))
         if key not in self._shares:
             self._shares[key] = self._share(*key)
         return self._shares[key] * self._sizes[spec.split]
@@ -131,12 +92,6 @@ class RelativeWork:
         return max(LEAST_SHARE, self._cost.trial([query], start, reuse) / self._cost.trial([query], 0, None))
 
 
-def _starts(card: ModelCard, spec: TrialSpec) -> tuple[int, str | None]:
-    """Where a trial starts. Blocks are taken to run their MLP after their attention, as most do."""
-    start, left = starts_at(card, spec.clips)
-    return start, left if left == ATTENTION else None
-
-
 def plan_study(study: Study, folder: Path | None, cache: Path) -> dict[str, Any]:
     """What a run would do: trials, operations, hours and memory expected.
 
@@ -147,7 +102,7 @@ def plan_study(study: Study, folder: Path | None, cache: Path) -> dict[str, Any]
     prepared = prepare(study, folder or default_folder(study), cache)
     opened, card = prepared.opened, prepared.opened.identity.card
     ledger = Ledger(opened)
-    ahead = outlook(opened, ledger)
+    ahead = look_ahead(opened, ledger)
     missing = ahead.missing
     notes = check_trials(prepared, missing) + search_notes(study)
     counts = _Counts(prepared)
@@ -224,7 +179,7 @@ class _Counts:
 
     def trial(self, spec: TrialSpec) -> float:
         """Operations of one trial."""
-        key = (spec.prompt_set, *_starts(self._card, spec))
+        key = (spec.prompt_set, *begins_at(self._card, spec.clips))
         if key not in self._known:
             prompts, scale = self._read(spec.prompt_set)
             self._known[key] = scale * self._cost.trial(measure_extents(prompts, self._size), *key[1:])

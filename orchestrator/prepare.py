@@ -66,7 +66,7 @@ class OpenStudy:
         return SpectrumFile(self.folder / "spectrum.parquet", card.fingerprint, card.dtype)
 
     def points(self, rows: Mapping[str, Row]) -> list[Point]:
-        """Every point of the space with its trials; of a search those that have stored rows.
+        """The points of the space that have stored rows, with their trials.
 
         Args:
             rows: Latest attempt at each trial.
@@ -75,7 +75,7 @@ class OpenStudy:
         if self.study.search.driver == BAYES:
             choices = [choice for choice in choices_of_rows(self.space, rows.values()) if choice.clips]
         card, task = self.identity.card, self.identity.task_fingerprint
-        return self.space.points(card, task, tested=self.tested, choices=choices)
+        return self.space.points(card, task, tested=self.tested, choices=choices, stored=rows)
 
     def row_context(self) -> RowContext:
         """What all its rows have in common."""

@@ -14,12 +14,13 @@ from cluster.pool import Pool
 from cluster.replica import Batch
 from orchestrator.drivers import Driver
 from orchestrator.drivers.fixed import FixedDriver
-from orchestrator.estimate import RelativeWork, outlook
+from orchestrator.estimate import RelativeWork, work_ahead
 from orchestrator.ledger import Ledger
 from orchestrator.measure import measure_layers
 from orchestrator.prepare import OpenStudy
 from orchestrator.progress import Progress
 from orchestrator.search import compose_search
+from orchestrator.search_ahead import look_ahead
 from orchestrator.space import Proposal
 from trials.values import Trial, TrialState
 
@@ -146,8 +147,9 @@ class RunLoop:
         self._opened = measure_layers(self._opened, pool, self._progress.say, lambda: self._interrupt.requested)
         if self._opened.space.settled:
             pool.sweep(self._opened.space.starts())
-            ahead = outlook(self._opened, self._ledger)
-            self._progress.expect(known=ahead.known, total=ahead.total, work=ahead.work)
+            ahead = look_ahead(self._opened, self._ledger)
+            work = work_ahead(self._opened, ahead)
+            self._progress.expect(known=ahead.known, total=ahead.total, work=work)
 
     def _started_pool(self) -> Pool:
         """The pool, started the first time that it is wanted."""

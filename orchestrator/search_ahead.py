@@ -3,15 +3,44 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Container, Iterator, Sequence
+from dataclasses import dataclass, field, replace
+from itertools import groupby
 
-from orchestrator.choices import choices_of_rows, draw
+from orchestrator.choices import choice_of_row, choices_of_rows, draw
 from orchestrator.ledger import Ledger
 from orchestrator.prepare import OpenStudy
+from orchestrator.race import make_rungs
 from orchestrator.space import Choice, Proposal, Space
 from orchestrator.study import BAYES, Study
+from trials.cost import starts_at
+from trials.model_card import ModelCard, RankLeft, ranks_left
+from trials.values import ATTENTION, Clip, PromptSet, TrialSpec
 
 DRAWS_PER_POINT = 4
+
+Begin = tuple[int, str | None]  # block, and the part of it that is given
+Ranks = tuple[RankLeft, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ahead:
+    """What a study has before it, winners on the test split aside.
+
+    Attributes:
+        missing: One spec for each kind of trial that must run, those of the same prompts that start in the same place,
+            and how many there are: as few for a million points as for a hundred.
+        total: Distinct trials, known ones included.
+    """
+
+    missing: dict[TrialSpec, int]
+    total: int
+
+    @property
+    def known(self) -> int:
+        """Distinct trials that need not run."""
+        return self.total - sum(self.missing.values())
 
 
 def is_searched(study: Study) -> bool:
@@ -19,14 +48,108 @@ def is_searched(study: Study) -> bool:
     return study.search.driver == BAYES
 
 
-def proposals_ahead(opened: OpenStudy, ledger: Ledger) -> Iterator[Proposal]:
-    """Every proposal of the study; of a search those that are stored, and random ones for what it has left to choose.
+def look_ahead(opened: OpenStudy, ledger: Ledger) -> Ahead:
+    """Count the trials to come; while layers have yet to be chosen those of middling ones, none of which is known."""
+    rows = first_rows(opened)
+    return _draw(opened, ledger, rows) if is_searched(opened.study) else _enumerate(opened, ledger, rows)
 
-    Where ``search.n_trials`` does not say how many those are, one for each shots stands for them.
+
+def first_rows(opened: OpenStudy) -> int | None:
+    """How many rows a race evaluates each trial on at first; what goes on is counted as it does. None for all."""
+    return make_rungs(opened.identity.split_sizes["validation"])[0] if opened.study.search.race else None
+
+
+def begins_at(card: ModelCard, clips: Sequence[Clip]) -> Begin:
+    """Where a trial starts. Blocks are taken to run their MLP after their attention, as most do."""
+    start, left = starts_at(card, clips)
+    return start, left if left == ATTENTION else None
+
+
+@dataclass(slots=True)
+class _Kind:
+    """Distinct clips that start at the same place.
+
+    Attributes:
+        clips: The first of them.
+        count: How many.
+        stored: What those come to that some prompt set has a row of.
     """
+
+    clips: tuple[Clip, ...]
+    count: int = 0
+    stored: list[Ranks] = field(default_factory=list)
+
+
+def _enumerate(opened: OpenStudy, ledger: Ledger, rows: int | None) -> Ahead:
+    """Count an enumeration: clips once for all prompt sets, and no more held than what one layer's come to."""
+    space, limit = opened.space, opened.study.search.n_trials
+    known = _known_ranks(opened, ledger, rows)
+    kinds: dict[int, list[_Kind]] = {}
+    total = 0
+    missing: dict[TrialSpec, int] = {}
+    for number, shots in enumerate(space.shots):
+        count = space.n_clips if limit is None else min(space.n_clips, max(0, limit - number * space.n_clips))
+        if count not in kinds:
+            kinds[count] = _kinds_of(space, opened.identity.card, count, known)
+        for seed in space.demo_seeds if shots else space.demo_seeds[:1]:  # without demonstrations all are one
+            for kind in kinds[count]:
+                total += kind.count
+                stored = sum(_drawn_by(shots, seed) in known[ranks] for ranks in kind.stored)
+                if stored < kind.count:
+                    missing[space.propose(shots, seed, kind.clips).spec] = kind.count - stored
+    return Ahead(missing=missing, total=total)
+
+
+def _known_ranks(opened: OpenStudy, ledger: Ledger, rows: int | None) -> dict[Ranks, set[tuple[int, int | None]]]:
+    """By what clips come to: the shots and seeds whose trial need not run."""
+    known: dict[Ranks, set[tuple[int, int | None]]] = {}
+    for row in ledger.rows.values():
+        choice = choice_of_row(row)
+        ranks = ranks_left(choice.clips, opened.identity.card)
+        proposal = opened.space.propose(choice.shots, row["demo_seed"], choice.clips)
+        done = ledger.known(ledger.trial(replace(proposal, rows=rows))) is not None
+        if done and row["split"] == "validation" and (opened.space.settled or not ranks):
+            known.setdefault(ranks, set()).add(_drawn_by(choice.shots, row["demo_seed"]))
+    return known
+
+
+def _drawn_by(shots: int, seed: int) -> tuple[int, int | None]:
+    """What the demonstrations depend on."""
+    return shots, seed if shots else None
+
+
+def _kinds_of(space: Space, card: ModelCard, count: int, known: Container[Ranks]) -> list[_Kind]:
+    """The untouched model and the first ``count`` clips, those that come to the same counted once."""
+    kinds = {begins_at(card, ()): _Kind((), 1, [()] if () in known else [])}
+    for _, visited in groupby(map(space.visited_clip, range(count)), key=lambda clip: clip.layer):
+        seen: set[Ranks] = {()}  # clips of different layers come to different things
+        for clip in visited:
+            ranks = ranks_left([clip], card)
+            if ranks in seen:
+                continue
+            seen.add(ranks)
+            kind = kinds.setdefault(begins_at(card, [clip]), _Kind((clip,)))
+            kind.count += 1
+            kind.stored += [ranks] if ranks in known else []
+    return list(kinds.values())
+
+
+def _draw(opened: OpenStudy, ledger: Ledger, rows: int | None) -> Ahead:
+    """Count a search's stored trials, and random ones for what it has left to choose."""
+    seen: set[str] = set()
+    kinds: dict[tuple[PromptSet, Begin], TrialSpec] = {}
+    missing: Counter[TrialSpec] = Counter()
+    for proposal in _proposals_ahead(opened, ledger):
+        spec, trial = proposal.spec, ledger.trial(replace(proposal, rows=rows))
+        if trial.trial_id not in seen and ledger.known(trial) is None:
+            missing[kinds.setdefault((spec.prompt_set, begins_at(opened.identity.card, spec.clips)), spec)] += 1
+        seen.add(trial.trial_id)
+    return Ahead(missing=dict(missing), total=len(seen))
+
+
+def _proposals_ahead(opened: OpenStudy, ledger: Ledger) -> Iterator[Proposal]:
+    """A search's points that are stored, and random ones up to ``search.n_trials``, one for each shots without it."""
     space, search = opened.space, opened.study.search
-    if not is_searched(opened.study):
-        return space.proposals() if search.n_trials is None else _first_points(space, search.n_trials)
     begun = [choice for choice in choices_of_rows(space, ledger.rows.values()) if choice.clips]
     left = len(space.shots) if search.n_trials is None else max(0, search.n_trials - len(begun))
 
@@ -45,16 +168,6 @@ def proposals_ahead(opened: OpenStudy, ledger: Ledger) -> Iterator[Proposal]:
         for shots, clips in (*untouched, *chosen.values())
         for seed in space.demo_seeds
     )
-
-
-def _first_points(space: Space, count: int) -> Iterator[Proposal]:
-    """The enumeration, with so many points that clip something and no more."""
-    begun: set[Choice] = set()
-    for proposal in space.proposals():
-        if proposal.spec.clips and len(begun) < count:
-            begun.add(proposal.choice)
-        if not proposal.spec.clips or proposal.choice in begun:
-            yield proposal
 
 
 def search_notes(study: Study) -> list[str]:

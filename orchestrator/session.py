@@ -14,7 +14,7 @@ from analysis.table import latest_of
 from cluster.local_pool import LocalPool
 from cluster.pool import Pool
 from cluster.replica import ReplicaSettings
-from orchestrator.estimate import outlook
+from orchestrator.estimate import work_ahead
 from orchestrator.ledger import Ledger
 from orchestrator.lock import study_lock
 from orchestrator.prepare import (
@@ -31,6 +31,7 @@ from orchestrator.prepare import (
 )
 from orchestrator.progress import Progress
 from orchestrator.run import Interrupt, RunLoop
+from orchestrator.search_ahead import look_ahead
 from orchestrator.study import Study
 from orchestrator.summary import failed_trials, report_facts
 from trials.values import TaskSettings
@@ -67,8 +68,8 @@ def check_run(study: Study, folder: Path, cache: Path) -> tuple[Prepared, list[s
         ClipsweepError: Anything that cannot be run.
     """
     prepared = prepare(study, folder, cache)
-    missing = outlook(prepared.opened, Ledger(prepared.opened)).missing
-    return prepared, check_trials(prepared, missing)
+    ahead = look_ahead(prepared.opened, Ledger(prepared.opened))
+    return prepared, check_trials(prepared, ahead.missing)
 
 
 def run_study(study: Study, folder: Path | None, cache: Path, console: Console) -> Outcome:
@@ -175,5 +176,5 @@ def write_study_report(opened: OpenStudy, out: Path | None = None) -> Path:
 
 
 def _open_progress(opened: OpenStudy, ledger: Ledger, console: Console) -> Progress:
-    ahead = outlook(opened, ledger)
-    return Progress(opened.folder, console, known=ahead.known, total=ahead.total, work=ahead.work)
+    ahead = look_ahead(opened, ledger)
+    return Progress(opened.folder, console, known=ahead.known, total=ahead.total, work=work_ahead(opened, ahead))

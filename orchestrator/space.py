@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from collections import deque
+from collections.abc import Container, Iterable, Iterator, Sequence
+from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from typing import NamedTuple, TypeVar
 
 from analysis.winners import BEST_MEAN, Point
 from orchestrator.layers import LayerRule, Site, layer_rule
 from orchestrator.study import ALGORITHM1, Study
-from trials.model_card import ModelCard, trial_id
+from trials.model_card import ModelCard, RankLeft, identify, ranks_left
 from trials.spectrum import Conditions
-from trials.values import Clip, TrialSpec
+from trials.values import ATTENTION_ROLES, MLP_ROLES, MODULES, Clip, PromptSet, TrialSpec
 
 T = TypeVar("T")
 Param = int | float | str | None
@@ -59,7 +60,7 @@ class RateRange(NamedTuple):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Space:
-    """Every combination of the study's axes, after one baseline for each shots and demonstration seed.
+    """Every combination of the study's axes, with one baseline for each shots and demonstration seed.
 
     Attributes:
         model: As the study names it.
@@ -94,6 +95,14 @@ class Space:
     settled: bool = True
     rate_range: RateRange | None = None
     max_clips: int = 1
+    _visited_sites: tuple[Site, ...] = field(init=False, repr=False, compare=False)
+    _visited_rates: tuple[float, ...] = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        """Put sites and rates into the order in which they are visited."""
+        by_cost = sorted(self.sites(), key=lambda site: (-site[0], _parts_to_run(site[1])))
+        object.__setattr__(self, "_visited_sites", tuple(by_cost))
+        object.__setattr__(self, "_visited_rates", coarse_to_fine(sorted(self.clip_rates, reverse=True)))
 
     @classmethod
     def of(cls, study: Study, card: ModelCard) -> Space:
@@ -115,7 +124,7 @@ class Space:
             task=study.task.name,
             shots=_unique(space.shots),
             demo_seeds=_unique(space.demo_seeds or [study.task.seed]),  # the release's seed fixes its demonstrations
-            layers=tuple(sorted(set(layers))),  # the first cost most, and each starts from what the last captured
+            layers=tuple(sorted(set(layers))),
             modules=_unique(space.modules),
             clip_rates=_unique(map(float, listed)),
             baseline_competes=study.search.driver != ALGORITHM1,
@@ -136,49 +145,56 @@ class Space:
             return self
         return replace(self, chosen=self.rule.choose(conditions), settled=True)
 
-    @property
-    def n_baselines(self) -> int:
-        """Baseline points, which come first."""
-        return len(self.shots) * len(self.demo_seeds)
-
     def __len__(self) -> int:
         """Points in all."""
-        return self.n_baselines * (1 + self.n_sites * len(self.clip_rates))
+        return len(self.shots) * len(self.demo_seeds) * (1 + self.n_clips)
+
+    @property
+    def n_clips(self) -> int:
+        """Clips that points of one prompt set have: a rate at a layer and module."""
+        return self.n_sites * len(self.clip_rates)
 
     @property
     def n_sites(self) -> int:
         """Layers and modules that are clipped together, counted."""
         return len(self.layers) * len(self.modules) if self.chosen is None else len(self.chosen)
 
-    def site(self, number: int) -> Site:
-        """Layer and module of a number: layers in order, and each layer's modules."""
-        if self.chosen is not None:
-            return self.chosen[number]
-        layer, module = divmod(number, len(self.modules))
-        return self.layers[layer], self.modules[module]
-
     def sites(self) -> list[Site]:
-        """Layer and module of each clip."""
-        return [self.site(number) for number in range(self.n_sites)]
-
-    def proposals(self) -> Iterator[Proposal]:
-        """Every point, computed one at a time."""
-        return (self.proposal(index) for index in range(len(self)))
+        """Layer and module of each clip: layers ascending, and each layer's modules as the study lists them."""
+        if self.chosen is not None:
+            return list(self.chosen)
+        return [(layer, module) for layer in self.layers for module in self.modules]
 
     def proposal(self, index: int) -> Proposal:
-        """The point of an index: baselines first, then shots, seed, layer, module and, fastest, clip rate."""
-        if index < self.n_baselines:
-            shots, seed = divmod(index, len(self.demo_seeds))
-            return self.propose(self.shots[shots], self.demo_seeds[seed], ())
-        rest, rate = divmod(index - self.n_baselines, len(self.clip_rates))
-        rest, number = divmod(rest, self.n_sites)
-        shots, seed = divmod(rest, len(self.demo_seeds))
-        layer, module = self.site(number)
-        clip = Clip(layer=layer, module=module, clip_rate=self.clip_rates[rate])
-        return self.propose(self.shots[shots], self.demo_seeds[seed], (clip,))
+        """The point of an index.
+
+        Prompt sets follow each other, shots by shots, and of each all seeds. In each the untouched model comes first,
+        in whose pass activations are captured, then its clips as ``visited_clip`` orders them.
+        """
+        prompt_set, number = divmod(index, 1 + self.n_clips)
+        shots, seed = divmod(prompt_set, len(self.demo_seeds))
+        clips = (self.visited_clip(number - 1),) if number else ()
+        return self.propose(self.shots[shots], self.demo_seeds[seed], clips)
+
+    def visited_clip(self, number: int) -> Clip:
+        """The clip of a number, cheap and telling ones first.
+
+        Sites go from the last layer to the first, so that trials that start at the same place, and share what was
+        captured there, run together: of a layer those that change its MLP alone, then its attention, then both. Of
+        each site the largest rate comes first, then the smallest, then those that halve the gaps.
+        """
+        site, rate = divmod(number, len(self.clip_rates))
+        layer, module = self._visited_sites[site]
+        return Clip(layer=layer, module=module, clip_rate=self._visited_rates[rate])
 
     def points(
-        self, card: ModelCard, task_fingerprint: str, *, tested: bool, choices: Sequence[Choice] | None = None
+        self,
+        card: ModelCard,
+        task_fingerprint: str,
+        *,
+        tested: bool,
+        choices: Sequence[Choice] | None = None,
+        stored: Container[str] | None = None,
     ) -> list[Point]:
         """Points that can win, with the identities of their trials, demonstration seeds taken together.
 
@@ -189,32 +205,49 @@ class Space:
             task_fingerprint: The task's.
             tested: Whether the task has a test split.
             choices: Which points, besides the untouched model; None for all of the enumeration.
+            stored: Leave out points none of whose validation trials are in it; None to leave out nothing.
         """
 
-        @lru_cache(maxsize=64)  # for baselines, which many points share
-        def ids(shots: int, clips: tuple[Clip, ...], split: str) -> tuple[str, ...]:
-            specs = (self.propose(shots, seed, clips, split).spec for seed in self.demo_seeds)
-            return _unique(trial_id(spec, card, task_fingerprint) for spec in specs)  # at 0 shots all seeds are one
+        @lru_cache(maxsize=64)  # neighbours on the axis of rates often leave the same ranks
+        def ids_of(shots: int, ranks: tuple[RankLeft, ...], split: str) -> tuple[str, ...]:
+            sets = (PromptSet(shots=shots, demo_seed=seed, split=split) for seed in self.demo_seeds)
+            return _unique(identify(each, ranks, card, task_fingerprint) for each in sets)  # at 0 shots all are one
 
-        def point(shots: int, clips: tuple[Clip, ...]) -> Point:
+        def point(choice: Choice, ranks: tuple[RankLeft, ...], trial_ids: tuple[str, ...]) -> Point:
             return Point(
-                clips=clips,
-                shots=shots,
-                trial_ids=ids(shots, clips, "validation"),
-                baseline_ids=ids(shots, (), "validation"),
-                test_ids=ids(shots, clips, "test") if tested else (),
-                baseline_test_ids=ids(shots, (), "test") if tested else (),
+                clips=choice.clips,
+                shots=choice.shots,
+                trial_ids=trial_ids,
+                baseline_ids=ids_of(choice.shots, (), "validation"),
+                test_ids=ids_of(choice.shots, ranks, "test") if tested else (),
+                baseline_test_ids=ids_of(choice.shots, (), "test") if tested else (),
                 metric=self.metric,
                 rule=self.winner,
             )
 
+        found = []
+        for choice in self._competing(choices):
+            ranks = ranks_left(choice.clips, card)
+            trial_ids = ids_of(choice.shots, ranks, "validation")
+            if stored is None or any(each in stored for each in trial_ids):
+                found.append(point(choice, ranks, trial_ids))
+        return found
+
+    def _competing(self, choices: Sequence[Choice] | None) -> Iterator[Choice]:
+        """The choices, or all of the enumeration, with the untouched models where they can win."""
         untouched: list[tuple[Clip, ...]] = [()] if self.baseline_competes else []
         if choices is not None:
-            return [
-                point(*each) for each in (*((shots, clips) for shots in self.shots for clips in untouched), *choices)
-            ]
-        clipped = [(clip,) for clip in self._clips()] if self.settled else []
-        return [point(shots, clips) for shots in self.shots for clips in (*untouched, *clipped)]
+            yield from (Choice(shots, clips) for shots in self.shots for clips in untouched)
+            yield from choices
+            return
+        for shots in self.shots:
+            yield from (Choice(shots, clips) for clips in untouched)
+            if self.settled:
+                yield from (
+                    Choice(shots, (Clip(layer=layer, module=module, clip_rate=rate),))
+                    for layer, module in self.sites()
+                    for rate in self.clip_rates
+                )
 
     def test_proposals(self, point: Point) -> list[Proposal]:
         """The trials that measure ``point`` and its baseline on the test split."""
@@ -229,13 +262,6 @@ class Space:
         """Its validation trial for each demonstration seed."""
         return [self.propose(choice.shots, seed, choice.clips) for seed in self.demo_seeds]
 
-    def _clips(self) -> list[Clip]:
-        return [
-            Clip(layer=layer, module=module, clip_rate=rate)
-            for layer, module in self.sites()
-            for rate in self.clip_rates
-        ]
-
     def propose(
         self, shots: int, demo_seed: int, clips: tuple[Clip, ...], split: str = "validation", **params: Param
     ) -> Proposal:
@@ -244,6 +270,26 @@ class Space:
         if len(clips) == 1 and not params:
             params = {"layer": clips[0].layer, "module": clips[0].module, "clip_rate": clips[0].clip_rate}
         return Proposal(spec=spec, params={"shots": shots, "demo_seed": demo_seed, **params})
+
+
+def coarse_to_fine(values: Sequence[float]) -> tuple[float, ...]:
+    """The values so ordered that the first few are spread over all: both ends, then the middle of each widest gap."""
+    if len(values) < 3:
+        return tuple(values)
+    order, gaps = [0, len(values) - 1], deque([(0, len(values) - 1)])
+    while gaps:
+        first, last = gaps.popleft()
+        middle = (first + last) // 2
+        if middle > first:
+            order.append(middle)
+            gaps += [(first, middle), (middle, last)]
+    return tuple(values[number] for number in order)
+
+
+def _parts_to_run(module: str) -> int:
+    """Ranks modules by what a trial runs of the block that it starts in: the MLP alone is least, and both are most."""
+    parts = ((1, MLP_ROLES), (2, ATTENTION_ROLES))
+    return sum(weight for weight, roles in parts if {*MODULES[module]} & {*roles})
 
 
 def _unique(values: Iterable[T]) -> tuple[T, ...]:

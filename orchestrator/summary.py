@@ -11,12 +11,11 @@ from analysis.pareto import pareto_front, rate_points
 from analysis.report import ReportFacts, describe_point
 from analysis.table import Row
 from analysis.winners import BEST_MEAN, Winner, find_winner, winning_points
-from orchestrator.estimate import outlook
 from orchestrator.layers import measured_values, module_places
 from orchestrator.ledger import Ledger
 from orchestrator.lock import is_locked
 from orchestrator.prepare import OpenStudy, read_end
-from orchestrator.search_ahead import is_searched
+from orchestrator.search_ahead import is_searched, look_ahead
 from trials.values import TrialState
 
 NO_WINNER = "no winner yet: it needs a complete baseline and one more complete trial"
@@ -69,17 +68,23 @@ def _test_scores(winner: Winner) -> str:
     return "{:.4f} against {:.4f}, ".format(*winner.test_scores) if winner.test_scores else ""
 
 
-def needed_trials(opened: OpenStudy, rows: dict[str, Row]) -> set[str]:
-    """Identities of all trials that the study needs: its points, and its winners on test as far as they are known."""
+def needed_trials(opened: OpenStudy, rows: dict[str, Row]) -> tuple[set[str], set[str]]:
+    """Identities of the trials that stored rows call for.
+
+    Returns:
+        On validation all seeds of the points that have rows, and their baselines; on test the winners' so far.
+    """
     points = opened.points(rows)
-    needed = {trial_id for point in points for trial_id in (*point.trial_ids, *point.baseline_ids)}
     chosen = winning_points(points, rows)
-    return needed | {each for point in chosen for each in (*point.test_ids, *point.baseline_test_ids)}
+    return (
+        {trial_id for point in points for trial_id in (*point.trial_ids, *point.baseline_ids)},
+        {trial_id for point in chosen for trial_id in (*point.test_ids, *point.baseline_test_ids)},
+    )
 
 
 def failed_trials(opened: OpenStudy, rows: dict[str, Row]) -> list[Row]:
     """Latest attempts that failed, of the trials that the study needs."""
-    needed = needed_trials(opened, rows)
+    needed = set.union(*needed_trials(opened, rows))
     return [row for key, row in rows.items() if key in needed and row["state"] == TrialState.FAILED.value]
 
 
@@ -91,15 +96,15 @@ def read_status(opened: OpenStudy) -> dict[str, Any]:
         ``stopped_by`` the stopping rule that ended the search, if one did.
     """
     rows = opened.table.latest()
-    needed = needed_trials(opened, rows)
-    states = [rows[trial_id]["state"] for trial_id in needed if trial_id in rows]
+    searched, tested = needed_trials(opened, rows)
+    states = [rows[trial_id]["state"] for trial_id in searched | tested if trial_id in rows]
     count = {state: states.count(state.value) for state in TrialState}
     running = is_locked(opened.folder)
     path = opened.folder / "status.json"
     live = json.loads(path.read_text(encoding="utf-8")) if running and path.is_file() else {}
     end = read_end(opened.folder)
     # what a stopping rule left out is not waited for
-    total = len(states) if end else _count_total(opened, rows, needed)
+    total = len(states) if end else max(len(searched), look_ahead(opened, Ledger(opened)).total) + len(tested)
     left = total - len(states)
     # what a race, or a sampler without a number of trials, has yet to run cannot be told from its rows
     open_ended = opened.study.search.race is not None or is_searched(opened.study)
@@ -118,15 +123,6 @@ def read_status(opened: OpenStudy) -> dict[str, Any]:
         "seconds_left": live.get("seconds_left"),
         "replicas": replicas,
     }
-
-
-def _count_total(opened: OpenStudy, rows: dict[str, Row], needed: set[str]) -> int:
-    """Trials in all; while layers, or what a search has left, are yet to be chosen, as many as are expected."""
-    if is_searched(opened.study) and opened.study.search.n_trials is not None:
-        points = opened.points(rows)
-        searched = {each for point in points for each in (*point.trial_ids, *point.baseline_ids)}
-        return len(needed - searched) + max(len(searched), outlook(opened, Ledger(opened)).total)
-    return len(needed) if opened.space.settled else outlook(opened, Ledger(opened)).total
 
 
 def report_facts(opened: OpenStudy, history: Sequence[Row]) -> ReportFacts:

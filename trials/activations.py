@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Callable, Collection, Hashable
+from collections.abc import Callable, Collection, Hashable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -112,7 +112,7 @@ class _Held:
 
 
 class ActivationStore:
-    """Keeps captured values by group and microbatch; the group used longest ago makes room for new ones.
+    """Keeps captured values by group and microbatch; the group that is wanted least makes room for one wanted more.
 
     Groups in use are never dropped: all microbatches are visited in turn, so that dropping the oldest of them would
     drop each just before it is needed. What does not fit is not kept, and is computed again.
@@ -124,7 +124,7 @@ class ActivationStore:
         self._limits = {False: budget.device_bytes, True: budget.host_bytes}  # by whether they are the host's
         self._used = {False: 0, True: 0}
         self._groups: OrderedDict[Hashable, dict[int, _Held]] = OrderedDict()
-        self._in_use: Collection[Hashable] = ()
+        self._wanted: dict[Hashable, int] = {}  # 0 in use, then in the order in which they will be
 
     @property
     def device_bytes(self) -> int:
@@ -136,9 +136,16 @@ class ActivationStore:
         """Held in host memory besides."""
         return self._used[True]
 
-    def use(self, groups: Collection[Hashable]) -> None:
-        """Say which groups the coming work needs: no other pushes them out, and they push out others."""
-        self._in_use = groups
+    def use(self, groups: Collection[Hashable], later: Sequence[Hashable] = ()) -> None:
+        """Say which groups the coming work needs: no other pushes them out, and they push out others.
+
+        Args:
+            groups: Needed now.
+            later: Needed after those, the soonest first: each pushes out what comes after it. Groups that are not
+                named here push out none; of those the one used longest ago goes first.
+        """
+        self._wanted = {group: place for place, group in reversed([*enumerate(later, start=1)])}
+        self._wanted |= dict.fromkeys(groups, 0)
         for group in groups:
             if group in self._groups:
                 self._groups.move_to_end(group)
@@ -156,11 +163,10 @@ class ActivationStore:
         if self.holds(group, number):
             return
         size = count_bytes(value)
-        places = [on_host for on_host in (False, True) if self._make_room(size, on_host=on_host, pushing=False)]
-        if not places and group in self._in_use:
-            places = [on_host for on_host in (False, True) if self._make_room(size, on_host=on_host, pushing=True)]
-        if places:
-            on_host = places[0]
+        on_host = self._room_for(size, ())
+        if on_host is None:
+            on_host = self._room_for(size, self._wanted_less_than(group))
+        if on_host is not None:
             self._groups.setdefault(group, {})[number] = _on_host(value, size) if on_host else _Held(value, size, None)
             self._used[on_host] += size
 
@@ -181,21 +187,32 @@ class ActivationStore:
             for held in self._groups.pop(group).values():
                 self._used[held.on_host] -= held.size
 
-    def _make_room(self, size: int, *, on_host: bool, pushing: bool) -> bool:
-        """Whether there is room, after dropping groups out of use if ``pushing`` and if that is enough."""
+    def _wanted_less_than(self, group: Hashable) -> list[Hashable]:
+        """Groups that make room for this one, those wanted least first."""
+        if group not in self._wanted:
+            return []
+        others = [each for each in self._groups if each not in self._wanted]
+        after = [each for each in self._groups if self._wanted.get(each, 0) > self._wanted[group]]
+        return others + sorted(after, key=lambda each: -self._wanted[each])
+
+    def _room_for(self, size: int, pushing: Sequence[Hashable]) -> bool | None:
+        """Whether the host's memory is where there is room, the device's first; None if there is none."""
+        return next((on_host for on_host in (False, True) if self._make_room(size, pushing, on_host=on_host)), None)
+
+    def _make_room(self, size: int, pushing: Iterable[Hashable], *, on_host: bool) -> bool:
+        """Whether there is room, after dropping as many groups of ``pushing`` as it takes, if that is enough."""
         missing = self._used[on_host] + size - self._limits[on_host]
-        if missing <= 0:
-            return True
         dropped: list[Hashable] = []
-        for group, values in self._groups.items() if pushing else ():
-            freed = sum(held.size for held in values.values() if held.on_host == on_host)
-            if group not in self._in_use and freed:
+        for group in pushing:
+            if missing <= 0:
+                break
+            freed = sum(held.size for held in self._groups[group].values() if held.on_host == on_host)
+            if freed:
                 dropped.append(group)
                 missing -= freed
-            if missing <= 0:
-                self.drop(dropped.__contains__)
-                return True
-        return False
+        if missing <= 0:
+            self.drop(dropped.__contains__)
+        return missing <= 0
 
 
 def _on_host(value: Any, size: int) -> _Held:

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 from trials.errors import SpecError
-from trials.values import MODULES, Clip, TrialSpec
+from trials.values import MODULES, Clip, PromptSet, TrialSpec
 
 IDENTITY_VERSION = 1
 
@@ -29,6 +29,7 @@ class Shape(NamedTuple):
 
 
 Shapes = Mapping[tuple[int, str], tuple[Shape, ...]]
+RankLeft = tuple[int, str, int, str]  # layer, role, rank and kind of clip
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -134,25 +135,31 @@ def shapes_of_rows(rows: Sequence[Sequence[Any]]) -> dict[tuple[int, str], tuple
     return shapes
 
 
+def ranks_left(clips: Sequence[Clip], card: ModelCard) -> tuple[RankLeft, ...]:
+    """What clips come to, in one order whatever theirs: equal for those that leave the same model, nothing for none."""
+    found = ((clip.kind, *place, rank) for clip in clips for place, rank in card.kept_ranks([clip]).items())
+    return tuple(sorted((layer, role, rank, kind) for kind, layer, role, _, rank in found))
+
+
 def trial_id(spec: TrialSpec, card: ModelCard, task_fingerprint: str) -> str:
     """Hash what determines a trial's result, and nothing else: 32 hexadecimal digits.
 
     Two specs that leave the same ranks in the same matrices are one trial, and every spec that leaves all matrices at
     full rank is the baseline. Without demonstrations their seed does not count.
     """
-    ranks = [
-        (layer, role, rank, clip.kind)
-        for clip in spec.clips
-        for (layer, role, _), rank in card.kept_ranks([clip]).items()
-    ]
+    return identify(spec.prompt_set, ranks_left(spec.clips, card), card, task_fingerprint)
+
+
+def identify(prompt_set: PromptSet, ranks: Sequence[RankLeft], card: ModelCard, task_fingerprint: str) -> str:
+    """The identity of the trial on these prompts whose clips come to these ``ranks``; see ``trial_id``."""
     content = {
         "identity_version": IDENTITY_VERSION,
         "model": card.fingerprint,
         "dtype": card.dtype,
         "task": task_fingerprint,
-        "shots": spec.shots,
-        "demo_seed": spec.demo_seed if spec.shots else None,
-        "split": spec.split,
-        "ranks": sorted(ranks),
+        "shots": prompt_set.shots,
+        "demo_seed": prompt_set.demo_seed if prompt_set.shots else None,
+        "split": prompt_set.split,
+        "ranks": ranks,
     }
     return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:32]

@@ -138,10 +138,11 @@ class Passes:
 
         Args:
             now: What the coming trials need: kept before anything else.
-            later: What is captured as well, whenever a pass of the untouched model meets it and there is room.
+            later: What is captured as well, whenever a pass of the untouched model meets it and there is room: taken
+                to be needed from the last layers to the first, as a grid visits them.
         """
         self._swept |= now | later
-        self._store.use([(self, place) for place in (DOOR_PLACE, *now)])
+        self._store.use([(self, place) for place in (DOOR_PLACE, *now)], [(self, place) for place in self._after(now)])
         wanted = frozenset(place for place in now | later if self._concerns_prefix(*place))
         if self._prefix and (PREFIX not in self._visited or wanted - self._of_prefix.keys()):
             keys = list(self.keys)
@@ -183,6 +184,19 @@ class Passes:
         """Give up the room in the store."""
         self._store.drop(lambda group: isinstance(group, tuple) and group[0] is self)
 
+    def _after(self, now: frozenset[Place]) -> list[Place]:
+        """Swept places in the order in which they are expected to be needed after these: the nearest below first.
+
+        What enters blocks comes before outputs of their parts, which are one block away from it.
+        """
+        reached = min((layer for layer, _ in now), default=self._last + 1)
+
+        def order(place: Place) -> tuple[bool, bool, int, str]:
+            layer, kind = place
+            return layer > reached, kind != HIDDEN, -layer, kind
+
+        return sorted(self._swept - now, key=order)
+
     def _concerns_prefix(self, layer: int, kind: str) -> bool:
         """Whether a trial that starts at this place of the queries starts there for the prefix too."""
         return kind == HIDDEN or (layer < self._last and kind in (ATTENTION, MLP))
@@ -208,7 +222,7 @@ class Passes:
     def _capture(
         self, number: int, door: Door, wanted: frozenset[Place], keys: list[Pair | None] | None
     ) -> dict[Place, Tensor]:
-        """A pass of the untouched model: the first goes to the end and captures all that is swept.
+        """A pass of the untouched model, which keeps what is swept on its way: the first goes to the end.
 
         Later ones fetch what had no room, from the nearest layer that is captured.
         """
@@ -221,7 +235,7 @@ class Passes:
             else:
                 self._store.put((self, place), number, value)
 
-        swept = self._swept if first else frozenset[Place]()
+        swept = self._swept
         if number == PREFIX:
             swept = frozenset(place for place in swept if self._concerns_prefix(*place))
         walk = _Walk(number=number, door=door, wanted=wanted, swept=swept, keep=keep, keys=keys)

@@ -152,7 +152,7 @@ class RacingDriver(Driver):
 
     def _advance(self, *, last_call: bool) -> list[Entry]:
         chosen = self._race.going_on(last_call=last_call)
-        for entry in chosen:
+        for entry in sorted(chosen, key=lambda entry: entry.number):  # the driver's order shares activations
             self._go_on(self._of[entry])
         return chosen
 

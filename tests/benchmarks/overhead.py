@@ -14,9 +14,9 @@ from typing import Any
 import numpy as np
 
 from orchestrator.drivers import make_driver
-from orchestrator.estimate import outlook
 from orchestrator.ledger import Ledger
 from orchestrator.prepare import prepare
+from orchestrator.search_ahead import look_ahead
 from orchestrator.study import check_study
 from tests.benchmarks.document import Line, at_most
 
@@ -53,7 +53,7 @@ def plan(folder: Path) -> dict[str, float]:
     opened = prepare(check_study(GRID), folder / "study", folder / "cache").opened
     assert len(opened.space) >= POINTS
     ledger = Ledger(opened)
-    outlook(opened, ledger)
+    look_ahead(opened, ledger)
     driver = make_driver(opened, {})
     while not driver.done:
         for proposal in driver.ask(8):

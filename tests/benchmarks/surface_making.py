@@ -36,6 +36,7 @@ MICROBATCH, POINTS_AT_ONCE = 50, 12
 FINE_RATES = (0.75, 0.9, 0.95, 0.975, 0.99)
 PUBLISHED_RATES = (0.0, 0.1, 0.5, 0.75, 0.9, 0.95, 0.99, 0.995)
 JOINT_RATES = (0.0, 0.75, 0.9, 0.95)
+SINGLE_AND_GROUPED = ("attn", "mlp", "o", "fc_in", "fc_out")
 DTYPE = "float32"
 
 _CLIP = pa.struct([("layer", pa.int32()), ("module", pa.string()), ("clip_rate", pa.float64())])
@@ -105,7 +106,7 @@ RECIPES: dict[str, Recipe] = {
             task=SST2_RELEASE_WORDS,
             axes=Axes(
                 layers=tuple(range(8)),
-                modules=("attn", "mlp", "o", "fc_in", "fc_out"),
+                modules=SINGLE_AND_GROUPED,
                 clip_rates=FINE_RATES,
                 shots=4,
                 demo_seed=1,
@@ -115,7 +116,7 @@ RECIPES: dict[str, Recipe] = {
             name="mrpc-words",
             model=PROMPTS_5M,
             task=MRPC_WORDS,
-            axes=Axes(layers=(0, 2, 5, 7), modules=("o", "fc_in", "fc_out"), clip_rates=(0.75, 0.9, 0.95, 0.99)),
+            axes=Axes(layers=tuple(range(8)), modules=SINGLE_AND_GROUPED, clip_rates=FINE_RATES),
         ),
         Recipe(
             name="embedded-joint",

@@ -55,7 +55,7 @@ def test_a_space_of_the_axes_proposes_the_points_of_at_most_one_clip(surface: Su
         modules=axes.modules,
         clip_rates=axes.clip_rates,
     )
-    proposed = {surface.index_of(proposal.spec.clips) for proposal in space.proposals()}
+    proposed = {surface.index_of(proposal.spec.clips) for proposal in map(space.proposal, range(len(space)))}
     assert proposed == {number for number, clips in enumerate(surface.points) if len(clips) <= 1}
 
 

@@ -1,10 +1,15 @@
+from itertools import groupby
+from typing import Any
+
 from hypothesis import given
 from hypothesis import strategies as st
 
 from orchestrator.drivers.grid import GridDriver
-from orchestrator.space import Space
+from orchestrator.space import Space, coarse_to_fine
 from tests.trials.test_model_card import CARD
+from trials.cost import CostModel, Extent, starts_at
 from trials.model_card import trial_id
+from trials.values import Clip
 
 AXES = st.builds(
     Space,
@@ -22,7 +27,7 @@ AXES = st.builds(
 def test_every_point_has_one_index(space: Space) -> None:
     specs = [space.proposal(index).spec for index in range(len(space))]
     assert len(set(specs)) == len(specs)
-    assert sum(not spec.clips for spec in specs) == space.n_baselines
+    assert sum(not spec.clips for spec in specs) == len(space.shots) * len(space.demo_seeds)
 
 
 @given(AXES, st.integers(1, 7))
@@ -42,9 +47,48 @@ def test_every_point_of_the_figures_is_answered_by_a_trial_of_the_grid(space: Sp
     assert not {trial for point in points for trial in point.test_ids} & run
 
 
-def test_trials_that_share_prompts_follow_each_other() -> None:
+def clips_in_order(**axes: Any) -> list[Clip]:
+    space = Space(**{"model": "m", "task": "t", "shots": (0,), "demo_seeds": (0,), **axes})
+    return [space.proposal(index).spec.clips[0] for index in range(1, len(space))]
+
+
+@given(AXES)
+def test_trials_that_share_prompts_follow_each_other_after_their_baseline(space: Space) -> None:
+    specs = [space.proposal(index).spec for index in range(len(space))]
+    together = [list(each) for _, each in groupby(specs, key=lambda spec: spec.prompt_set)]
+    assert len(together) == len(space.shots) * len(space.demo_seeds)
+    assert all(not each[0].clips and all(spec.clips for spec in each[1:]) for each in together)
+
+
+def test_the_seeds_of_one_number_of_shots_come_before_the_next_number() -> None:
     space = Space(
-        model="m", task="t", shots=(0, 4), demo_seeds=(0,), layers=(0, 1), modules=("mlp",), clip_rates=(0.5, 0.9)
+        model="m", task="t", shots=(4, 0), demo_seeds=(0, 1), layers=(0,), modules=("mlp",), clip_rates=(0.5,)
     )
-    shots = [space.proposal(index).spec.shots for index in range(space.n_baselines, len(space))]
-    assert shots == sorted(shots)
+    specs = [space.proposal(index).spec for index in range(len(space))]
+    assert [(spec.shots, spec.demo_seed) for spec in specs[::2]] == [(4, 0), (4, 1), (0, 0), (0, 1)]
+
+
+def test_the_grid_goes_from_the_cheapest_site_to_the_dearest() -> None:
+    clips = clips_in_order(layers=(0, 3), modules=("all", "attn", "fc_in", "mlp"), clip_rates=(0.5,))
+    sites = [(clip.layer, clip.module) for clip in clips]
+    one_layer = ["fc_in", "mlp", "attn", "all"]
+    assert sites == [(layer, module) for layer in (3, 0) for module in one_layer]
+
+
+def test_no_site_costs_more_than_the_next_one_visited() -> None:
+    cost, extents = CostModel(CARD), [Extent(sequences=1, tokens=30, before=20, answers=1, logits=2)]
+    clips = clips_in_order(layers=(0, 1, 2, 3), modules=("all", "q", "attn", "mlp", "fc_out"), clip_rates=(0.5,))
+    costs = [cost.trial(extents, *starts_at(CARD, [clip])) for clip in clips]
+    assert costs == sorted(costs)
+
+
+def test_the_first_rates_of_a_site_are_spread_over_all() -> None:
+    published = (0, 0.1, 0.5, 0.75, 0.9, 0.95, 0.99, 0.995)
+    clips = clips_in_order(layers=(0, 1), modules=("mlp",), clip_rates=published)
+    assert [clip.clip_rate for clip in clips[:8]] == [0.995, 0, 0.9, 0.99, 0.5, 0.95, 0.75, 0.1]
+    assert {clip.layer for clip in clips[:8]} == {1}
+
+
+@given(st.lists(st.integers(), unique=True))
+def test_coarse_to_fine_keeps_every_value(values: list[int]) -> None:
+    assert sorted(coarse_to_fine(values)) == sorted(values)

@@ -53,6 +53,25 @@ def test_a_group_that_is_not_in_use_pushes_out_nothing() -> None:
     assert not held.holds("b", 0)
 
 
+def test_what_is_needed_sooner_pushes_out_what_is_needed_later_and_that_nothing() -> None:
+    held = store(2048)
+    held.use(["now"], later=["soon", "late"])
+    for group in ("late", "stray", "soon", "now"):
+        held.put(group, 0, kilobyte())
+    assert [held.holds(group, 0) for group in ("now", "soon", "late", "stray")] == [True, True, False, False]
+    held.put("late", 0, kilobyte())
+    assert not held.holds("late", 0)
+
+
+def test_only_as_much_is_pushed_out_as_is_needed_and_from_one_memory() -> None:
+    held = store(1024, host_bytes=1024)
+    held.put("on device", 0, kilobyte())
+    held.put("on host", 0, kilobyte())
+    held.use(["wanted"])
+    held.put("wanted", 0, kilobyte())
+    assert [held.holds(group, 0) for group in ("on device", "on host", "wanted")] == [False, True, True]
+
+
 def test_host_memory_takes_what_the_device_has_no_room_for() -> None:
     held = store(1024, host_bytes=1024)
     for number in range(3):

@@ -1,4 +1,5 @@
 import hashlib
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -7,7 +8,7 @@ import pytest
 import torch
 from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
-from transformers import PreTrainedModel
+from transformers import AutoModelForCausalLM, PreTrainedModel
 
 from tests.trials.reference import centred, edit_in_place, score_one_by_one
 from trials.activations import Budget
@@ -18,6 +19,7 @@ from trials.engine import Engine, LabelScores
 from trials.errors import EvaluationError
 from trials.factors import FactorCache
 from trials.matrices import find_layout
+from trials.microbatches import plan_microbatches
 from trials.model_card import ModelCard
 from trials.models import load_model, load_tokenizer
 from trials.probing import TOLERANCE
@@ -169,6 +171,39 @@ def test_the_budget_does_not_change_a_number(bench: Bench, budget: int) -> None:
     for clips in CLIPS:
         expected = bench.engine.score(prompts, clips, 4).log_likelihoods
         assert torch.equal(engine.score(prompts, clips, 4).log_likelihoods, expected)
+
+
+def count_blocks(engine: Engine, model: PreTrainedModel, prompts: Prompts, layers: Sequence[int]) -> int:
+    """Calls of a block in a sweep over layers, three clips at each."""
+    calls: list[int] = []
+    hooks = [block.register_forward_pre_hook(lambda *_: calls.append(1)) for block in blocks(model)]
+    engine.sweep([Clip(layer=layer, module="mlp", clip_rate=0.5) for layer in layers])
+    for layer in layers:
+        clips = [(Clip(layer=layer, module="mlp", clip_rate=rate),) for rate in (0.5, 0.7, 0.9)]
+        for some in (clips[:2], clips[2:]):
+            engine.score_all(prompts, some, 4)
+    for hook in hooks:
+        hook.remove()
+    return len(calls)
+
+
+@pytest.mark.parametrize("deepest_first", [True, False])
+def test_a_budget_for_a_third_of_the_activations_costs_no_more_than_two_passes(
+    bench: Bench, tmp_path: Path, cache: Path, deepest_first: bool
+) -> None:
+    config = bench.model.config
+    config.num_hidden_layers = n_layers = 9
+    torch.manual_seed(0)
+    AutoModelForCausalLM.from_config(config).save_pretrained(tmp_path / "deep")
+    load_tokenizer(bench.folder).save_pretrained(tmp_path / "deep")
+    model = load_model(tmp_path / "deep", "float32", "cpu")
+    card = describe_checkpoint(tmp_path / "deep", "float32", cache)
+    prompts, layers = bench.prompts(), sorted(range(n_layers), reverse=deepest_first)
+    roomy = Engine(model, card, FactorCache(cache), ROOMY)
+    least = count_blocks(roomy, model, prompts, layers)
+    tight = Engine(model, card, FactorCache(cache), Budget(device_bytes=roomy._store.device_bytes // 3, host_bytes=0))
+    microbatches = len(list(plan_microbatches(prompts, 4)))
+    assert 0 < count_blocks(tight, model, prompts, layers) - least <= 2 * n_layers * microbatches
 
 
 def test_announcing_where_trials_start_does_not_change_a_number(bench: Bench) -> None:
