@@ -14,7 +14,6 @@ from analysis.spectrum import SpectrumFile
 from analysis.table import ResultsTable, Row, RowContext
 from analysis.winners import Point
 from orchestrator.choices import choices_of_rows
-from orchestrator.drivers import check_driver
 from orchestrator.encoding import Encoding
 from orchestrator.identity import Identity
 from orchestrator.race import LEAST_ROWS
@@ -115,7 +114,6 @@ def prepare(study: Study, folder: Path, cache: Path) -> Prepared:
     Raises:
         ClipsweepError: Anything in the study that cannot be run, or that contradicts the stored rows.
     """
-    check_driver(study.search.driver)
     factors_limit_bytes()
     checkpoint = find_checkpoint(study.model_settings(), cache)
     card = describe_checkpoint(checkpoint, study.model.dtype, cache)

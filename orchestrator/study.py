@@ -295,14 +295,16 @@ def _check_cluster(cluster: ClusterSection) -> None:
 
 
 def _check_effect(study: Study) -> None:
-    """Refuse search keys that would change nothing: the study's driver does not use them."""
+    """Refuse an unknown driver, and search keys that would change nothing because the driver does not use them."""
     search, by_condition = study.search, isinstance(study.space.layers, TopCondition)
+    if search.driver not in SEARCH_KEYS:
+        raise StudyError(f"search.driver: {unknown_name('driver', search.driver, SEARCH_KEYS)}")
     if by_condition and search.driver == ALGORITHM1:
         raise StudyError(
             f"study key 'space.layers' is {study.space.layers!r}, but driver {ALGORITHM1!r} ranks the layers itself; "
             f"expected a list of candidates or 'all'. Say how many it keeps with search.top_k."
         )
-    used = {"driver", *SEARCH_KEYS.get(search.driver, ()), *(["module_condition"] if by_condition else [])}
+    used = {"driver", *SEARCH_KEYS[search.driver], *(["module_condition"] if by_condition else [])}
     used |= {"indifference", "error_rate"} if search.race == TEST else set()
     for key, field in SearchSection.model_fields.items():
         value, default = getattr(search, key), field.get_default()
@@ -332,7 +334,7 @@ def _explain(problem: Any) -> str:
         expected = "a fraction in [0, 1); a rate on the 0-10 scale must be divided by 10 (9.5 becomes 0.95)"
         if not isinstance(problem["input"], int | float | str):
             expected = "a list of fractions in [0, 1), or {low: 0.0, high: 0.995}"
-    hint = ""
+    hint = " Remove the key for no limit." if path[-1] in STOPPING_RULES else ""
     if isinstance(problem["input"], str) and key.startswith("space.modules"):
         close = difflib.get_close_matches(problem["input"], MODULES, n=1)
         hint = f" Did you mean {close[0]!r}?" if close else ""

@@ -1,4 +1,4 @@
-"""Drivers: which trial runs next. A new driver is an entry of ``DRIVERS``."""
+"""Drivers: which trial runs next. A new driver is an entry of ``DRIVERS``, and of ``SEARCH_KEYS`` in ``study.py``."""
 
 from __future__ import annotations
 
@@ -10,10 +10,9 @@ from typing import TYPE_CHECKING
 from analysis.table import Row
 from orchestrator.space import Proposal
 from orchestrator.study import ALGORITHM1, BAYES
-from trials.errors import StudyError, unknown_name
 
 if TYPE_CHECKING:
-    from orchestrator.prepare import OpenStudy  # which needs check_driver
+    from orchestrator.prepare import OpenStudy
 
 DRIVERS = {
     ALGORITHM1: "orchestrator.drivers.algorithm1:Algorithm1Driver",
@@ -59,20 +58,8 @@ class StudyDriver(Driver):
         """
 
 
-def check_driver(name: str) -> None:
-    """Refuse a driver that is not in the table.
-
-    Raises:
-        StudyError: Unknown name.
-    """
-    if name not in DRIVERS:
-        raise StudyError(f"search.driver: {unknown_name('driver', name, DRIVERS)}")
-
-
 def make_driver(opened: OpenStudy, rows: Mapping[str, Row]) -> Driver:
     """Build the driver of a study from what is known of it, the ledger's latest rows by trial identity."""
-    name = opened.study.search.driver
-    check_driver(name)
-    module, _, attribute = DRIVERS[name].partition(":")
+    module, _, attribute = DRIVERS[opened.study.search.driver].partition(":")
     kind: type[StudyDriver] = getattr(import_module(module), attribute)
     return kind.of(opened, rows)

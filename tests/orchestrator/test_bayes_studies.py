@@ -44,7 +44,7 @@ def run(make_study: MakeStudy, tmp_path: Path, cache: Path) -> Callable[..., dic
     ("space", "search", "words"),
     [
         ({}, {"n_trials": None}, "'search.n_trials' is missing: driver 'bayes' does not stop.*Set search.n_trials"),
-        ({}, {"n_trials": 0}, "'search.n_trials' is 0; expected greater than or equal to 1"),
+        ({}, {"n_trials": 0}, "'search.n_trials' is 0; expected greater than or equal to 1. Remove the key"),
         ({"clip_rates": [0]}, {}, r"'space.clip_rates' is \[0.*\], which clips nothing"),
         ({"clip_rates": {"low": 0.9, "high": 0.5}}, {}, "'space.clip_rates' is {low: 0.9, high: 0.5}; expected low be"),
         ({"clip_rates": {"low": 0.5, "high": 1.0}}, {}, r"'space.clip_rates.*' is .*; expected .*\[0, 1\)"),

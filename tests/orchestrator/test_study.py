@@ -5,8 +5,9 @@ from typing import Any
 import pytest
 import yaml
 
+from orchestrator.drivers import DRIVERS
 from orchestrator.prepare import prepare
-from orchestrator.study import check_study
+from orchestrator.study import SEARCH_KEYS, check_study
 from orchestrator.study_file import load_studies, shipped_studies
 from trials.errors import ClipsweepError, SpecError, StudyError
 
@@ -111,12 +112,15 @@ def test_a_name_that_is_no_folder_name_is_refused(make_study: MakeStudy) -> None
         check_study(make_study() | {"name": "../up"})
 
 
-def test_an_unknown_driver_is_refused(make_study: MakeStudy, tmp_path: Path, cache: Path) -> None:
-    study = check_study(make_study(search={"driver": "gird"}))
+def test_an_unknown_driver_is_refused_before_the_keys_that_another_would_use(make_study: MakeStudy) -> None:
     with pytest.raises(
-        StudyError, match="search.driver: no driver 'gird'; known: algorithm1, bayes, grid. Did you mean 'grid'"
+        StudyError, match="search.driver: no driver 'bayse'; known: algorithm1, bayes, grid. Did you mean 'bayes'"
     ):
-        prepare(study, tmp_path / "s", cache)
+        check_study(make_study(search={"driver": "bayse", "n_trials": 4}))
+
+
+def test_every_driver_says_which_search_keys_it_uses() -> None:
+    assert DRIVERS.keys() == SEARCH_KEYS.keys()
 
 
 def test_overrides_reach_any_key(tmp_path: Path, make_study: MakeStudy) -> None:
