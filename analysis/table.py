@@ -5,6 +5,7 @@ With ``spectrum.py`` the home of pyarrow.
 
 from __future__ import annotations
 
+import base64
 import itertools
 import json
 import os
@@ -23,8 +24,9 @@ from trials.errors import StoreError
 from trials.files import whole_file
 from trials.values import TrialResult, TrialState
 
-SCHEMA_VERSION = 3
+SCHEMA_VERSION = 4
 Row = dict[str, Any]
+_MARGIN = np.dtype("<f2")
 
 _CLIP = pa.struct([("layer", pa.int32()), ("module", pa.string()), ("clip_rate", pa.float64()), ("kind", pa.string())])
 _TIME = pa.timestamp("us", tz="UTC")
@@ -70,6 +72,7 @@ _FIELDS: list[tuple[str, pa.DataType]] = [
     ("schema_version", pa.int32()),
     ("demonstrations", pa.int32()),  # since version 2
     ("tally", pa.string()),  # since version 3
+    ("margins", pa.binary()),  # since version 4
 ]
 SCHEMA = pa.schema(_FIELDS)
 
@@ -152,6 +155,7 @@ def make_row(
         "schema_version": SCHEMA_VERSION,
         "demonstrations": result.demonstrations,
         "tally": json.dumps(result.tally.to_json()) if result.tally and result.state is TrialState.PRUNED else None,
+        "margins": pack_margins(result.margins) if result.margins else None,
     }
 
 
@@ -166,10 +170,24 @@ def unpack_outcomes(row: Row) -> np.ndarray[tuple[int], np.dtype[np.bool_]]:
     return np.unpackbits(packed, count=row["n_examples"]).astype(bool)
 
 
+def pack_margins(margins: Sequence[float]) -> bytes:
+    """Two bytes for each example: IEEE 754 half precision, little-endian; what lies beyond its range at its ends."""
+    limit = float(np.finfo(_MARGIN).max)
+    return bytes(np.clip(np.asarray(margins), -limit, limit).astype(_MARGIN))
+
+
+def unpack_margins(row: Row) -> np.ndarray[tuple[int], np.dtype[np.float64]] | None:
+    """Margin of each example of a stored row: shape ``(n_examples,)``; None in rows of schema versions before 4."""
+    packed = row.get("margins")
+    return None if packed is None else np.frombuffer(packed, dtype=_MARGIN).astype(np.float64)
+
+
 def jsonable(row: Row) -> Row:
-    """A row with every value as JSON has it: times in ISO 8601, outcomes as a string of 0 and 1."""
+    """A row with every value as JSON has it: times in ISO 8601, outcomes as 0 and 1, margins as they are in Base64."""
     plain = {key: value.isoformat() if isinstance(value, datetime) else value for key, value in row.items()}
-    return plain | {"outcomes": "".join("1" if right else "0" for right in unpack_outcomes(row))}
+    outcomes = "".join("1" if right else "0" for right in unpack_outcomes(row))
+    margins = None if row["margins"] is None else base64.b64encode(row["margins"]).decode()
+    return plain | {"outcomes": outcomes, "margins": margins}
 
 
 class ResultsTable:

@@ -24,7 +24,7 @@ from trials.memory import keep_freed_memory
 from trials.models import load_model, load_tokenizer
 from trials.placement import devices_of
 from trials.prompts import Prompts, encode_prompts
-from trials.scoring import score_labels
+from trials.scoring import measure_margins, score_labels
 from trials.singular_values import measure_spectrum
 from trials.spectrum import MatrixSpectrum, Place
 from trials.tasks import load_task
@@ -140,10 +140,12 @@ class Replica:
     def _judge(self, scored: LabelScores, prompts: Prompts) -> dict[str, Any]:
         """What a complete trial's result says."""
         gold = [query.gold for query in prompts.queries]
-        outcomes, tally = score_labels(scored.log_likelihoods.numpy(), gold, strict=self._task.strict)
+        scores = scored.log_likelihoods.numpy()
+        outcomes, tally = score_labels(scores, gold, strict=self._task.strict)
         return {
             "state": TrialState.COMPLETE,
             "outcomes": outcomes,
+            "margins": measure_margins(scores, gold),
             "tally": tally,
             "demonstrations": prompts.demonstrations,
             "operations": scored.operations,

@@ -7,7 +7,7 @@ import time
 from collections.abc import Iterable
 from dataclasses import replace
 
-from analysis.table import Row, make_row, unpack_outcomes
+from analysis.table import Row, make_row, unpack_margins, unpack_outcomes
 from orchestrator.prepare import OpenStudy
 from orchestrator.space import Proposal
 from trials.files import write_text
@@ -96,9 +96,11 @@ class Ledger:
             return result
         if result.trial.rows[0] > 0:
             assert before is not None, "a trial is continued from its stored row"
+            margins = unpack_margins(before)
             result = replace(
                 result,
                 outcomes=(*map(bool, unpack_outcomes(before)), *result.outcomes),
+                margins=() if margins is None else (*margins.tolist(), *result.margins),
                 tally=Tally.of_json(json.loads(before["tally"])) + result.tally,
                 operations=before["operations"] + result.operations,
                 seconds=before["seconds"] + result.seconds,

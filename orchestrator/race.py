@@ -42,7 +42,7 @@ class Entry:
         untouched: Whether it is the model as it is, which is never stopped.
         rung: The rung that it has reached, or runs for; -1 before the first.
         outcomes: Of the rows seen so far, each in [0, 1]: right or wrong, a mean where there are several seeds.
-        scores: Mean outcome at each rung reached.
+        scores: What it was ranked by at each rung reached.
     """
 
     number: int
@@ -52,11 +52,11 @@ class Entry:
     outcomes: Outcomes = field(default_factory=lambda: np.zeros(0))
     scores: list[float] = field(default_factory=list)
 
-    def reach(self, outcomes: Outcomes) -> None:
-        """Reach the next rung with the outcomes of all its rows."""
+    def reach(self, outcomes: Outcomes, score: float) -> None:
+        """Reach the next rung with the outcomes of all its rows, and an estimate of the accuracy from them."""
         self.rung += 1
         self.outcomes = outcomes
-        self.scores.append(float(outcomes.mean()))
+        self.scores.append(score)
 
 
 class Race(ABC):
@@ -80,7 +80,7 @@ class Race(ABC):
 
 
 class Halving(Race):
-    """Successive halving: of each rung one entry in ``FACTOR`` goes on, by mean outcome on the rung's rows.
+    """Successive halving: of each rung one entry in ``FACTOR`` goes on, by its score on the rung's rows.
 
     Where the driver's proposals do not depend on results a rung is decided when all have reached it (Jamieson and
     Talwalkar, 2016, arXiv:1502.07943). Where they do, it is decided anew with each that comes (ASHA: Li et al., 2020,

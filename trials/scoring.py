@@ -1,4 +1,4 @@
-"""From label scores to what a row stores: outcomes and what the metrics are counted from."""
+"""From label scores to what a row stores: outcomes, margins and what the metrics are counted from."""
 
 from __future__ import annotations
 
@@ -27,8 +27,7 @@ def score_labels(
     rows = np.arange(len(answers))
     predicted = log_likelihoods.argmax(axis=1)
     if strict:
-        others = log_likelihoods.copy()
-        others[rows, answers] = -np.inf
+        others = _without_gold(log_likelihoods, answers)
         predicted = np.where(log_likelihoods[rows, answers] > others.max(axis=1), answers, others.argmax(axis=1))
     right = predicted == answers
     logprobs = _renormalise(log_likelihoods)
@@ -40,6 +39,20 @@ def score_labels(
         gaps=_calibration_gaps(np.exp(logprobs.max(axis=1)), right),
     )
     return tuple(bool(outcome) for outcome in right), tally
+
+
+def measure_margins(log_likelihoods: NDArray[np.float32], gold: Sequence[int]) -> tuple[float, ...]:
+    """How much higher the gold label of each example scores than the best other: above 0 where the answer is right."""
+    answers = np.asarray(gold)
+    margins = log_likelihoods[np.arange(len(answers)), answers] - _without_gold(log_likelihoods, answers).max(axis=1)
+    return tuple(map(float, margins))
+
+
+def _without_gold(log_likelihoods: NDArray[np.float32], answers: NDArray[np.intp]) -> NDArray[np.float32]:
+    """The same scores but for the gold label's."""
+    others = log_likelihoods.copy()
+    others[np.arange(len(answers)), answers] = -np.inf
+    return others
 
 
 def _renormalise(log_likelihoods: NDArray[np.float32]) -> NDArray[np.float64]:

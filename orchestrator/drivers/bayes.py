@@ -12,7 +12,9 @@ from collections import deque
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from itertools import chain
+from statistics import fmean
 
+from analysis.smoothing import smoothed_accuracy
 from analysis.table import Row
 from orchestrator.choices import choices_of_rows, draw, enumerate_choices, vary
 from orchestrator.drivers import StudyDriver
@@ -235,10 +237,15 @@ class BayesDriver(StudyDriver):
         states = {row["state"] for row in rows}
         if TrialState.FAILED.value in states:
             return _Outcome(None)
-        columns = [self._space.metric, "parameters_kept"][: len(self._search.objectives)]
-        values = tuple(sum(row[column] for row in rows) / len(rows) for column in columns)
+        values = tuple(fmean(self._value(row, objective) for row in rows) for objective in self._search.objectives)
         stopped = TrialState.PRUNED.value in states
         return _Outcome(values, sum(row["n_examples"] for row in rows) if stopped else None)
+
+    def _value(self, row: Row, objective: str) -> float:
+        """What the sampler is told of a row: of accuracy the smoothed one, which tells near points apart sooner."""
+        if objective == "parameters":
+            return float(row["parameters_kept"])
+        return smoothed_accuracy(row) if self._space.metric == "accuracy" else float(row[self._space.metric])
 
     def _label(self, choice: Choice) -> str:
         """The identities of its trials: the same for choices that leave the same ranks."""

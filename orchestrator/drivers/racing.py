@@ -9,9 +9,11 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
+from statistics import fmean
 
 import numpy as np
 
+from analysis.smoothing import smoothed_accuracy
 from analysis.table import Row, unpack_outcomes
 from orchestrator.drivers import Driver
 from orchestrator.race import HALVING, Entry, Halving, Race, SequentialTest, make_rungs
@@ -135,7 +137,8 @@ class RacingDriver(Driver):
         if self._first.setdefault(trials, entry) is not entry and not entry.untouched:  # its ranks are another's
             self._tell_driver(runner, told)
             return
-        entry.reach(np.mean([unpack_outcomes(row)[:n_rows] for row in told.values()], axis=0))
+        outcomes = np.mean([unpack_outcomes(row)[:n_rows] for row in told.values()], axis=0)
+        entry.reach(outcomes, fmean(smoothed_accuracy(row, n_rows) for row in told.values()))
         if n_rows == self._rungs[-1]:
             self._race.finished(entry)
         elif entry.untouched:

@@ -1,9 +1,12 @@
+import base64
 import json
 import threading
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from hypothesis import given
@@ -16,7 +19,9 @@ from analysis.table import (
     RowContext,
     jsonable,
     make_row,
+    pack_margins,
     pack_outcomes,
+    unpack_margins,
     unpack_outcomes,
 )
 from tests.trials.test_values import make_clip, make_spec
@@ -42,6 +47,7 @@ def make_result(trial_id: str = "a", outcomes: tuple[bool, ...] = (True, False),
             labels=(LabelTally(hits=1, predicted=3, gold=1),),
             gaps=(0.1 * len(outcomes),),
         ),
+        "margins": (1.5, -0.25)[: len(outcomes)],
         "operations": 7,
         "engine_path": "e",
         "microbatch": 4,
@@ -62,7 +68,7 @@ def stored_row(trial_id: str = "a", attempt: int = 1, **changes: Any) -> dict[st
 
 
 def failed(**changes: Any) -> dict[str, Any]:
-    fields = {"state": TrialState.FAILED, "tally": None, "outcomes": (), "error": "boom"}
+    fields = {"state": TrialState.FAILED, "tally": None, "outcomes": (), "margins": (), "error": "boom"}
     return stored_row(**(fields | changes))
 
 
@@ -77,6 +83,29 @@ def test_a_row_comes_back_as_it_was_stored(tmp_path: Path) -> None:
 def test_outcomes_come_back_bit_by_bit(outcomes: list[bool]) -> None:
     row = {"outcomes": pack_outcomes(outcomes), "n_examples": len(outcomes)}
     assert unpack_outcomes(row).tolist() == outcomes
+
+
+@given(st.lists(st.floats(-6e4, 6e4, width=16)))
+def test_margins_come_back_in_half_precision(margins: list[float]) -> None:
+    found = unpack_margins({"margins": pack_margins(margins)})
+    assert found is not None
+    assert found.tolist() == margins
+
+
+def test_margins_beyond_half_precision_stay_finite() -> None:
+    found = unpack_margins({"margins": pack_margins([1e6, -1e6])})
+    assert found is not None
+    assert found.tolist() == [65504, -65504]
+
+
+def test_rows_of_older_files_have_no_margins(tmp_path: Path) -> None:
+    old = pa.Table.from_pylist([stored_row() | {"schema_version": 3}], schema=SCHEMA).drop_columns(["margins"])
+    (tmp_path / "trials").mkdir()
+    pq.write_table(old, tmp_path / "trials" / "part-old-0.parquet")
+    [row] = ResultsTable(tmp_path).read()
+    assert row["margins"] is None
+    assert unpack_margins(row) is None
+    assert jsonable(row)["margins"] is None
 
 
 def test_each_append_is_one_new_file_and_edits_none(tmp_path: Path) -> None:
@@ -136,4 +165,5 @@ def test_a_row_can_be_read_by_any_parquet_reader(tmp_path: Path) -> None:
 def test_a_row_becomes_plain_json() -> None:
     plain = json.loads(json.dumps(jsonable(stored_row())))
     assert plain["outcomes"] == "10"
+    assert np.frombuffer(base64.b64decode(plain["margins"]), "<f2").tolist() == [1.5, -0.25]
     assert plain["finished_at"] == "2026-01-01T12:00:00+00:00"

@@ -156,11 +156,11 @@ def _entries(count: int) -> Iterator[Entry]:
 
 def _run(entry: Entry, outcomes: NDArray[np.float64], race: Race, rungs: tuple[int, ...]) -> int:
     for rows in rungs[:-1]:
-        entry.reach(outcomes[:rows])
+        entry.reach(outcomes[:rows], float(outcomes[:rows].mean()))
         if not entry.untouched:
             race.arrived(entry)
             if not race.going_on(last_call=False):
                 return rows
-    entry.reach(outcomes)
+    entry.reach(outcomes, float(outcomes.mean()))
     race.finished(entry)
     return rungs[-1]

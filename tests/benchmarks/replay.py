@@ -94,6 +94,7 @@ class Answers:
         self._surface = surface
         order = np.random.default_rng(seed).permutation(surface.validation.shape[1])
         self._outcomes: NDArray[np.bool_] = surface.validation[:, order]
+        self._margins: NDArray[np.float16] = surface.margins[:, order]
 
     def row(self, point: int, n_rows: int | None) -> Row:
         """The row of a point that has seen so many rows; None for all."""
@@ -104,6 +105,7 @@ class Answers:
             "state": (TrialState.COMPLETE if whole else TrialState.PRUNED).value,
             "n_examples": len(outcomes),
             "outcomes": pack_outcomes(outcomes.tolist()),
+            "margins": self._margins[point, :n_rows].tobytes(),
             "accuracy": float(outcomes.mean()),
             "parameters_kept": int(self._surface.parameters_kept[point]),
             "seconds": 0.0,

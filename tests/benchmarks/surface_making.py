@@ -15,7 +15,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import torch
 
-from analysis.table import pack_outcomes
+from analysis.table import pack_margins, pack_outcomes
 from tests.benchmarks.document import machine
 from tests.benchmarks.surfaces import FACTS, FOLDER, FORMAT, SHARED, Axes, Clips, clips_of, facts_of, read_surface
 from trials.checkpoints import EMBEDDED, describe_checkpoint, find_checkpoint
@@ -27,7 +27,7 @@ from trials.memory import keep_freed_memory
 from trials.model_card import ModelCard, rows_of_shapes
 from trials.models import load_model, load_tokenizer
 from trials.prompts import Prompts, encode_prompts
-from trials.scoring import score_labels
+from trials.scoring import measure_margins, score_labels
 from trials.tasks import Task, load_task
 from trials.values import SPLITS, Clip, ModelSettings, PromptSet, TaskSettings
 
@@ -44,6 +44,7 @@ _SCHEMA = pa.schema(
     [
         ("clips", pa.list_(_CLIP)),
         *[(f"{split}_outcomes", pa.binary()) for split in SPLITS],  # as the results table packs them
+        ("validation_margins", pa.binary()),  # as well
         *[(f"{split}_operations", pa.int64()) for split in SPLITS],  # of the whole split
         ("parameters_kept", pa.int64()),
         ("seconds", pa.float64()),
@@ -173,8 +174,12 @@ class _Bench:
     def _judge(self, split: str, scored: LabelScores | Exception) -> dict[str, Any]:
         result = _checked(scored)
         gold = [query.gold for query in self.prompts[split].queries]
-        outcomes, _ = score_labels(result.log_likelihoods.numpy(), gold)
-        return {f"{split}_outcomes": pack_outcomes(outcomes), f"{split}_operations": result.operations}
+        scores = result.log_likelihoods.numpy()
+        outcomes, _ = score_labels(scores, gold)
+        found = {f"{split}_outcomes": pack_outcomes(outcomes), f"{split}_operations": result.operations}
+        if split == "validation":
+            found["validation_margins"] = pack_margins(measure_margins(scores, gold))
+        return found
 
     def facts(self, recipe: Recipe) -> dict[str, Any]:
         """What decides the outcomes, and what a reader needs to understand them."""

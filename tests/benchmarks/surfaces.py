@@ -29,7 +29,7 @@ from trials.values import Clip
 
 FOLDER = Path(__file__).parent / "surfaces"
 SHARED = Path(os.environ.get("CLIPSWEEP_SHARED", "../shared"))
-FORMAT, FACTS = 1, b"surface"  # version of the files, and the key of their metadata
+FORMAT, FACTS = 2, b"surface"  # version of the files, and the key of their metadata
 PUBLISHED_TASKS = ("rte", "copa")
 
 Clips = tuple[Clip, ...]
@@ -84,7 +84,8 @@ class Surface:
         axes: What the points are combinations of.
         points: Clips of each point, the baseline first.
         validation: Right or wrong, shape ``(points, validation rows)``, in the task's seeded order.
-        held_out: The same of rows that a search never sees, shape ``(points, test rows)``.
+        margins: How far ahead the gold label was in each of those, in half precision: shape of ``validation``.
+        held_out: Right or wrong of rows that a search never sees, shape ``(points, test rows)``.
         operations: Floating-point operations by the cost model for one validation row, shape ``(points,)``.
         parameters_kept: Parameters left in the model, shape ``(points,)``.
         parameters_total: Of the model.
@@ -100,6 +101,7 @@ class Surface:
     axes: Axes
     points: tuple[Clips, ...]
     validation: Bits
+    margins: NDArray[np.float16]
     held_out: Bits
     operations: Numbers
     parameters_kept: NDArray[np.int64]
@@ -181,6 +183,7 @@ def read_surface(path: Path) -> Surface:
         axes=_axes(facts["axes"]),
         points=tuple(clips_of(row) for row in _listed(table, "clips")),
         validation=_bits(table, "validation", n_rows["validation"]),
+        margins=np.stack([np.frombuffer(row, dtype="<f2") for row in _listed(table, "validation_margins")]),
         held_out=_bits(table, "test", n_rows["test"]),
         operations=_column(table, "validation_operations") / n_rows["validation"],
         parameters_kept=_column(table, "parameters_kept"),

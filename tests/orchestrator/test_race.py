@@ -195,7 +195,7 @@ def stops(race: SequentialTest, mean: float, rng: np.random.Generator) -> bool:
     reference, entry = (Entry(number=number, shots=0, untouched=not number) for number in (0, 1))
     for rows in make_rungs(2000)[:-1]:
         for each, outcomes in ((reference, right), (entry, better)):
-            each.reach(outcomes[:rows].astype(float))
+            each.reach(outcomes[:rows].astype(float), float(outcomes[:rows].mean()))
             race.finished(each) if each is reference else race.arrived(each)
         if not race.going_on(last_call=False):
             return True

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from rich.console import Console
 
-from analysis.table import ResultsTable, Row, unpack_outcomes
+from analysis.table import ResultsTable, Row, unpack_margins, unpack_outcomes
 from cluster.replica import Batch, Replica
 from orchestrator.estimate import plan_study
 from orchestrator.prepare import forget_end, prepare, reopen
@@ -83,10 +83,18 @@ def test_rows_of_a_race_are_the_first_rows_of_a_whole_evaluation(run: Run) -> No
     for point, row in raced.items():
         assert row["n_examples"] in rungs
         assert np.array_equal(unpack_outcomes(row), unpack_outcomes(whole[point])[: row["n_examples"]])
+        assert margins_of(row) == pytest.approx(margins_of(whole[point])[: row["n_examples"]], rel=1e-2, abs=1e-3)
     complete = [point for point, row in raced.items() if row["state"] == "complete"]
     for metric in ("accuracy", "macro_f1", "gold_logprob", "calibration_error", "operations"):
         ours, theirs = ([rows[point][metric] for point in complete] for rows in (raced, whole))
         assert ours == pytest.approx(theirs, rel=0.2 if metric == "operations" else 1e-4)
+
+
+def margins_of(row: Row) -> list[float]:
+    margins = unpack_margins(row)
+    assert margins is not None
+    assert len(margins) == row["n_examples"]
+    return margins.tolist()
 
 
 def test_no_row_is_evaluated_twice(run: Run, evaluated: list[tuple[str, tuple[int, int]]]) -> None:

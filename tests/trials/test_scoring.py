@@ -6,8 +6,10 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from hypothesis.extra import numpy as hnp
+from numpy.typing import NDArray
 
-from trials.scoring import score_labels
+from trials.scoring import measure_margins, score_labels
 from trials.tally import Tally
 
 HALF = [math.log(0.5), math.log(0.5)]
@@ -67,3 +69,14 @@ def test_scores_of_all_rows_follow_from_those_of_parts(
     _, rest = score_labels(scores[cut:], gold[cut:])
     joined = Tally.of_json(json.loads(json.dumps(first.to_json()))) + rest
     assert astuple(joined.scores) == pytest.approx(astuple(whole.scores), abs=1e-9)
+
+
+def test_margins_are_how_far_the_gold_label_is_ahead_of_the_best_other() -> None:
+    scores = np.array([[3.0, 1.0, 2.5], [3.0, 1.0, 2.5], [0.0, 0.0, -1.0]], dtype=np.float32)
+    assert measure_margins(scores, [0, 1, 0]) == (0.5, -2.0, 0.0)
+
+
+@given(hnp.arrays(np.float32, (5, 3), elements=st.floats(-9, 9, width=16)), st.lists(st.integers(0, 2), min_size=5))
+def test_an_answer_is_right_where_its_margin_is_above_zero(scores: NDArray[np.float32], gold: list[int]) -> None:
+    outcomes, _ = score_labels(scores, gold[:5], strict=True)
+    assert outcomes == tuple(margin > 0 for margin in measure_margins(scores, gold[:5]))

@@ -1,0 +1,41 @@
+"""Accuracy told from fewer examples: right and wrong softened by how far each answer was from turning.
+
+Whether an answer is right says little of a clip that turns one answer in ten; how far the gold label was ahead, or
+behind, says more. Each margin counts as the chance that it would be above 0 after a little noise, so that a smoothed
+accuracy estimates the accuracy with a small bias and far less variance. The noise is in proportion to the spread of the
+trial's own margins: a clip that scales all scores up or down changes nothing.
+
+Glick (1978), "Additive estimators for probabilities of correct classification", Pattern Recognition 10, 211-222;
+Snapinn and Knoke (1985), "An evaluation of smoothed classification error-rate estimators", Technometrics 27, 199-206.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.special import ndtr
+
+from analysis.table import Row, unpack_margins, unpack_outcomes
+
+BANDWIDTH = 0.5  # noise, in standard deviations of the margins
+
+
+def smoothed_accuracy(row: Row, n_rows: int | None = None) -> float:
+    """Estimate the accuracy of a trial from the first examples that it was evaluated on.
+
+    Args:
+        row: Stored, with scores.
+        n_rows: How many examples, from the first; None for all that it has seen.
+
+    Returns:
+        A fraction; the plain accuracy where the row has no margins, or no two that differ.
+    """
+    margins = unpack_margins(row)
+    if margins is None or not (spread := float(margins[:n_rows].std())):
+        return float(row["accuracy"] if n_rows is None else unpack_outcomes(row)[:n_rows].mean())
+    return float(smooth(margins[:n_rows], BANDWIDTH * spread).mean())
+
+
+def smooth(margins: NDArray[np.float64], noise: float) -> NDArray[np.float64]:
+    """Chance that each margin is above 0 after normal noise of this standard deviation has been added."""
+    return np.asarray(ndtr(margins / noise), dtype=np.float64)
