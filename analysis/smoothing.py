@@ -36,6 +36,22 @@ def smoothed_accuracy(row: Row, n_rows: int | None = None) -> float:
     return float(smooth(margins[:n_rows], BANDWIDTH * spread).mean())
 
 
+def estimated_accuracy(row: Row, untouched: Row | None) -> float:
+    """Estimate what a trial scores on all examples of a split, from those that it has seen.
+
+    Some examples are harder than others for any trial: as much as the untouched model does better, or worse, on those
+    seen than on all is taken off (a control variate with coefficient 1).
+
+    Args:
+        row: Stored, with scores.
+        untouched: That of the untouched model on the same prompts; None if there is none.
+    """
+    found, seen = smoothed_accuracy(row), row["n_examples"]
+    if untouched is None or untouched["n_examples"] <= seen:
+        return found
+    return found + smoothed_accuracy(untouched) - smoothed_accuracy(untouched, seen)
+
+
 def smooth(margins: NDArray[np.float64], noise: float) -> NDArray[np.float64]:
     """Chance that each margin is above 0 after normal noise of this standard deviation has been added."""
     return np.asarray(ndtr(margins / noise), dtype=np.float64)

@@ -128,7 +128,7 @@ def is_complete(row: Row | None) -> bool:
     return row is not None and row["state"] == TrialState.COMPLETE.value
 
 
-def _has_scores(row: Row | None) -> bool:
+def has_scores(row: Row | None) -> bool:
     """Whether a trial is complete, or was stopped by a race."""
     return row is not None and row["state"] in (TrialState.COMPLETE.value, TrialState.PRUNED.value)
 
@@ -188,7 +188,7 @@ def find_winner(points: Sequence[Point], rows: Mapping[str, Row]) -> Winner | No
             "winner_test": rows[point.test_ids[0]] if tested else None,
             "baseline_test": rows[point.baseline_test_ids[0]] if tested else None,
         },
-        considered=len({each for one in points for each in one.trial_ids if _has_scores(rows.get(each))}),
+        considered=len({each for one in points for each in one.trial_ids if has_scores(rows.get(each))}),
     )
 
 

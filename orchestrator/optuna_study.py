@@ -29,7 +29,6 @@ Direction = Literal["maximize", "minimize"]
 
 log = logging.getLogger(__name__)
 optuna.logging.set_verbosity(optuna.logging.ERROR)
-TPE = "tpe"
 TRIAL_ID, SOURCE = "trial_id", "source"
 STARTUP_SHARE, LEAST_STARTUP, MOST_STARTUP = 1 / 3, 4, 12
 LEAST_POPULATION, MOST_POPULATION = 6, 50
@@ -59,11 +58,13 @@ class SamplerSettings:
         name: Key ``search.sampler``.
         seed: Already mixed with what is known, so that a resumed sampler draws anew.
         budget: Trials that it has; None if that is not known.
+        joint: Whether trials have several clips, and so many axes.
     """
 
     name: str
     seed: int
     budget: int | None = None
+    joint: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -75,14 +76,12 @@ class KnownTrial:
         params: Of the encoding.
         values: One for each objective.
         source: ``"study"``, or the earlier study's folder.
-        pruned_after: Examples that it saw, where a race stopped it.
     """
 
     label: str
     params: Params
     values: Sequence[float]
     source: str = "study"
-    pruned_after: int | None = None
 
 
 class _Journal(BaseJournalBackend):
@@ -117,7 +116,6 @@ class OptunaStudy:
             StudyError: A database that cannot be opened.
         """
         self._distributions = {each.name: _distribution(each) for each in parameters}
-        self._ranks_stopped = settings.name == TPE
         sampler = _make_sampler(settings, self._source_trials(known, directions))
         self._study = _open_study(storage, sampler, directions)
         self.abandoned: list[Params] = self._fail_running()
@@ -140,20 +138,10 @@ class OptunaStudy:
         """Note which trial of ours a running one is."""
         self._study._storage.set_trial_user_attr(self._trial_key(number), TRIAL_ID, label)
 
-    def tell(self, number: int, values: Sequence[float] | None, pruned_after: int | None = None) -> None:
-        """End a trial.
-
-        Args:
-            number: Of the trial.
-            values: One for each objective; None if it failed.
-            pruned_after: Examples that it saw, where it was stopped early. TPE ranks such a trial below complete ones;
-                the other samplers would overlook it, and take its score as it is.
-        """
+    def tell(self, number: int, values: Sequence[float] | None) -> None:
+        """End a trial with one value for each objective; None if it failed."""
         if values is None:
             self._study.tell(number, state=TrialState.FAIL)
-        elif pruned_after is not None and self._ranks_stopped:
-            self._study._storage.set_trial_intermediate_value(self._trial_key(number), pruned_after, values[0])
-            self._study.tell(number, state=TrialState.PRUNED)
         else:
             self._study.tell(number, list(values))
 
@@ -172,8 +160,7 @@ class OptunaStudy:
         return [trial.params for trial in left if trial.params.keys() == self._distributions.keys()]
 
     def _add_missing(self, known: Sequence[KnownTrial]) -> None:
-        states = (TrialState.COMPLETE, TrialState.PRUNED)
-        stored = self._study.get_trials(deepcopy=False, states=states)
+        stored = self._study.get_trials(deepcopy=False, states=(TrialState.COMPLETE,))
         there = {(trial.user_attrs.get(TRIAL_ID), trial.user_attrs.get(SOURCE, "study")) for trial in stored}
         missing = [each for each in known if (each.label, each.source) not in there]
         self._study.add_trials([self._frozen(each, self._distributions) for each in missing])
@@ -183,15 +170,10 @@ class OptunaStudy:
         return optuna.create_trial(
             params={name: known.params[name] for name in distributions},
             distributions=dict(distributions),
-            **self._ending(known),
+            values=list(known.values),
             user_attrs={TRIAL_ID: known.label, SOURCE: known.source},
             system_attrs={genetic._get_generation_key(): 0},  # or nsga2 would overlook it
         )
-
-    def _ending(self, known: KnownTrial) -> dict[str, Any]:
-        if known.pruned_after is None or not self._ranks_stopped:
-            return {"values": list(known.values)}
-        return {"state": TrialState.PRUNED, "intermediate_values": {known.pruned_after: known.values[0]}}
 
     def _source_trials(self, known: Sequence[KnownTrial], directions: Sequence[Direction]) -> list[FrozenTrial]:
         """What CMA-ES starts from: the known trials by their numbers alone, as it has no categories."""
@@ -223,7 +205,8 @@ def _make_sampler(settings: SamplerSettings, source: list[FrozenTrial]) -> BaseS
         warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
         match settings.name:
             case "tpe":
-                return samplers.TPESampler(seed=seed, n_startup_trials=startup)
+                # many axes are learnt faster one by one (benchmark of the search, surface embedded-joint)
+                return samplers.TPESampler(seed=seed, n_startup_trials=startup, multivariate=not settings.joint)
             case "gp":
                 return samplers.GPSampler(seed=seed, n_startup_trials=startup)
             case "nsga2":

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from analysis.winners import has_scores
 from orchestrator.choices import choices_of_rows
 from orchestrator.drivers import Driver, make_driver
 from orchestrator.drivers.racing import RacingDriver
@@ -9,7 +10,6 @@ from orchestrator.drivers.stopping import StoppingDriver
 from orchestrator.ledger import Ledger
 from orchestrator.prepare import OpenStudy
 from orchestrator.space import Proposal
-from trials.values import TrialState
 
 
 def compose_search(opened: OpenStudy, ledger: Ledger) -> tuple[Driver, StoppingDriver]:
@@ -26,6 +26,10 @@ def compose_search(opened: OpenStudy, ledger: Ledger) -> tuple[Driver, StoppingD
         rows=ledger.rows,
         begun=begun,
     )
+
+    def scored(proposal: Proposal) -> bool:
+        return has_scores(ledger.rows.get(ledger.trial(proposal).trial_id))
+
     points = [space.proposals_of(choice) for choice in begun if choice.clips]
     racing = RacingDriver.over(
         stopping,
@@ -33,11 +37,6 @@ def compose_search(opened: OpenStudy, ledger: Ledger) -> tuple[Driver, StoppingD
         n_rows=opened.identity.split_sizes["validation"],
         n_seeds=len(space.demo_seeds),
         limit=study.search.n_trials or (None if driver.adaptive else len(space) // len(space.demo_seeds)),
-        begun=[each for point in points if all(_has_scores(ledger, one) for one in point) for each in point],
+        begun=[each for point in points if all(map(scored, point)) for each in point],
     )
     return racing, stopping
-
-
-def _has_scores(ledger: Ledger, proposal: Proposal) -> bool:
-    row = ledger.rows.get(ledger.trial(proposal).trial_id)
-    return row is not None and row["state"] != TrialState.FAILED.value

@@ -14,8 +14,9 @@ from dataclasses import dataclass, field
 from itertools import chain
 from statistics import fmean
 
-from analysis.smoothing import smoothed_accuracy
+from analysis.smoothing import estimated_accuracy
 from analysis.table import Row
+from analysis.winners import has_scores
 from orchestrator.choices import choices_of_rows, draw, enumerate_choices, vary
 from orchestrator.drivers import StudyDriver
 from orchestrator.encoding import Encoding
@@ -31,14 +32,7 @@ REPEATS = 1  # suggestions of known points in a row before a neighbour of the la
 NEIGHBOURS, DRAWS = 16, 64
 DIRECTIONS: dict[str, Direction] = {"accuracy": "maximize", "parameters": "minimize"}
 JOURNAL = "optuna.journal"
-
-
-@dataclass(frozen=True, slots=True)
-class _Outcome:
-    """What a point came to; no values where it failed, and examples seen where it was stopped early."""
-
-    values: tuple[float, ...] | None
-    pruned_after: int | None = None
+Values = tuple[float, ...]  # one for each objective
 
 
 @dataclass(slots=True)
@@ -78,13 +72,14 @@ class BayesDriver(StudyDriver):
         self._space, self._search = space, search
         self._identify = identify or _describe
         self._encoding = Encoding(space)
-        self._known: dict[str, _Outcome] = {}
+        self._known: dict[str, Values | None] = {}  # None where it failed
         self._open: dict[str, _OpenPoint] = {}
         self._ready: deque[Proposal] = deque()
         rows = rows or {}
+        self._untouched = {shots: self._scored_rows(Choice(shots, ()), rows) for shots in space.shots}
         begun = [choice for choice in choices_of_rows(space, rows.values()) if choice.clips]
         told = self._known_trials(rows)
-        self._known = {label: outcome for label, outcome, _ in told}
+        self._known = {label: values for label, values, _ in told}
         known = [self._known_trial(*each) for each in told]
         for source, theirs in (warm or {}).items():
             known += [self._known_trial(*each, source=source) for each in self._known_trials(theirs)]
@@ -97,7 +92,12 @@ class BayesDriver(StudyDriver):
             storage,
             self._encoding.parameters,
             [DIRECTIONS[objective] for objective in search.objectives],
-            SamplerSettings(name=search.sampler, seed=_mix(search.seed, len(trials)), budget=search.n_trials),
+            SamplerSettings(
+                name=search.sampler,
+                seed=_mix(search.seed, len(trials)),
+                budget=search.n_trials,
+                joint=space.max_clips > 1,
+            ),
             trials,
         )
         for shots in space.shots:
@@ -128,20 +128,34 @@ class BayesDriver(StudyDriver):
 
     def tell(self, proposal: Proposal, row: Row) -> None:
         """Take a row; Optuna is told when those of all demonstration seeds are in."""
-        spec = proposal.spec
-        label = self._label(Choice(spec.shots, spec.clips))
-        point = self._open.get(label)
+        choice = proposal.choice
+        point = self._open.get(label := self._label(choice))
         if point is None:
             return
-        point.rows[spec.demo_seed] = row
-        if len(point.rows) < len(self._space.demo_seeds):
+        point.rows[proposal.spec.demo_seed] = row
+        if choice.clips:
+            self._settle(label)
+            return
+        self._untouched[choice.shots] = {seed: each for seed, each in point.rows.items() if has_scores(each)}
+        for each in [label, *self._open]:
+            self._settle(each)
+
+    def _settle(self, label: str) -> None:
+        """Tell Optuna of a point if nothing more is to come for it."""
+        point = self._open.get(label)
+        if point is None or len(point.rows) < len(self._space.demo_seeds) or self._awaits_untouched(point):
             return
         del self._open[label]
-        outcome = self._known[label] = self._outcome(list(point.rows.values()))
+        values = self._known[label] = self._values(point.rows, self._untouched[point.choice.shots])
         if point.number is not None:
-            self._study.tell(point.number, outcome.values, outcome.pruned_after)
-        elif (known := self._known_trial(label, outcome, point.choice)) is not None:
+            self._study.tell(point.number, values)
+        elif (known := self._known_trial(label, values, point.choice)) is not None:
             self._study.add(known)
+
+    def _awaits_untouched(self, point: _OpenPoint) -> bool:
+        """Whether it was stopped early and is to be seen beside an untouched model that is still running."""
+        stopped = any(row["state"] == TrialState.PRUNED.value for row in point.rows.values())
+        return stopped and self._label(Choice(point.choice.shots, ())) in self._open and bool(point.choice.clips)
 
     @property
     def done(self) -> bool:
@@ -167,8 +181,7 @@ class BayesDriver(StudyDriver):
                 self._left -= 1
                 self._start(choice, number)
                 return
-            again = self._known.get(label, _Outcome(None))
-            self._study.tell(number, again.values, again.pruned_after)
+            self._study.tell(number, self._known.get(label))
         unseen = self._unseen(choice)
         if unseen is None:
             self._exhausted = True
@@ -213,39 +226,45 @@ class BayesDriver(StudyDriver):
                 self._left -= label not in counted
         return deque(again.values())
 
-    def _known_trials(self, rows: Mapping[str, Row]) -> list[tuple[str, _Outcome, Choice]]:
+    def _known_trials(self, rows: Mapping[str, Row]) -> list[tuple[str, Values | None, Choice]]:
         """Points whose every seed has a row with scores."""
         found = []
         for choice in choices_of_rows(self._space, rows.values()):
-            theirs = [rows.get(self._identify(each.spec)) for each in self._space.proposals_of(choice)]
-            scored = [row for row in theirs if row is not None and row["state"] != TrialState.FAILED.value]
-            if len(scored) == len(theirs):
-                found.append((self._label(choice), self._outcome(scored), choice))
+            scored = self._scored_rows(choice, rows)
+            if len(scored) == len(self._space.demo_seeds):
+                untouched = self._scored_rows(Choice(choice.shots, ()), rows)
+                found.append((self._label(choice), self._values(scored, untouched), choice))
         return found
 
-    def _known_trial(self, label: str, outcome: _Outcome, choice: Choice, source: str = "study") -> KnownTrial | None:
+    def _scored_rows(self, choice: Choice, rows: Mapping[str, Row]) -> dict[int, Row]:
+        """Those of a choice's trials that have scores, by demonstration seed."""
+        trials = {each.spec.demo_seed: self._identify(each.spec) for each in self._space.proposals_of(choice)}
+        return {seed: rows[trial] for seed, trial in trials.items() if trial in rows and has_scores(rows[trial])}
+
+    def _known_trial(
+        self, label: str, values: Values | None, choice: Choice, source: str = "study"
+    ) -> KnownTrial | None:
         """A point as Optuna may be told it; None where it failed, or has no parameters."""
         params = self._encoding.encode(choice)
-        if params is None or outcome.values is None:
+        if params is None or values is None:
             return None
-        return KnownTrial(
-            label=label, params=params, values=outcome.values, source=source, pruned_after=outcome.pruned_after
+        return KnownTrial(label=label, params=params, values=values, source=source)
+
+    def _values(self, rows: Mapping[int, Row], untouched: Mapping[int, Row]) -> Values | None:
+        """Means over demonstration seeds, one for each objective; None where a trial failed."""
+        if not all(map(has_scores, rows.values())):
+            return None
+        return tuple(
+            fmean(self._value(objective, row, untouched.get(seed)) for seed, row in rows.items())
+            for objective in self._search.objectives
         )
 
-    def _outcome(self, rows: list[Row]) -> _Outcome:
-        """The mean over demonstration seeds."""
-        states = {row["state"] for row in rows}
-        if TrialState.FAILED.value in states:
-            return _Outcome(None)
-        values = tuple(fmean(self._value(row, objective) for row in rows) for objective in self._search.objectives)
-        stopped = TrialState.PRUNED.value in states
-        return _Outcome(values, sum(row["n_examples"] for row in rows) if stopped else None)
-
-    def _value(self, row: Row, objective: str) -> float:
-        """What the sampler is told of a row: of accuracy the smoothed one, which tells near points apart sooner."""
+    def _value(self, objective: str, row: Row, untouched: Row | None) -> float:
+        """What the sampler hears: of accuracy an estimate that tells near points apart with fewer examples."""
         if objective == "parameters":
             return float(row["parameters_kept"])
-        return smoothed_accuracy(row) if self._space.metric == "accuracy" else float(row[self._space.metric])
+        metric = self._space.metric
+        return estimated_accuracy(row, untouched) if metric == "accuracy" else float(row[metric])
 
     def _label(self, choice: Choice) -> str:
         """The identities of its trials: the same for choices that leave the same ranks."""

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from scipy import stats
 
 from orchestrator.race import Entry, Race, SequentialTest, make_rungs
+from tests.benchmarks.replay import visiting_order
 from tests.benchmarks.surfaces import Surface
 
 INDIFFERENCE, ERROR_RATE = 0.005, 0.05
@@ -105,13 +106,14 @@ def wilcoxon(n_points: int) -> Race:
 
 def of_surface(surface: Surface) -> Population:
     """A surface's rows, validation and held-out together, as the population that each replay draws from."""
-    rows = np.concatenate([surface.validation, surface.held_out], axis=1)
+    order = visiting_order(surface)
+    rows = np.concatenate([surface.validation, surface.held_out], axis=1)[order]
     count = surface.validation.shape[1]
 
     def draw(rng: np.random.Generator) -> NDArray[np.bool_]:
         return rows[:, rng.choice(rows.shape[1], count, replace=False)]
 
-    return Population(truth=rows.mean(axis=1), operations=surface.operations, draw=draw)
+    return Population(truth=rows.mean(axis=1), operations=surface.operations[order], draw=draw)
 
 
 def made_up() -> Population:
@@ -129,7 +131,7 @@ def made_up() -> Population:
 
 
 def count_false_stops(population: Population, make_race: MakeRace, replays: int) -> FalseStops:
-    """Replay a raced grid many times, in the surface's order, each time on other rows."""
+    """Replay a raced grid many times, in the population's order, each time on other rows."""
     truth, operations = population.truth, population.operations / population.operations.sum()
     false, rows, spent = 0, 0.0, 0.0
     for seed in range(replays):

@@ -59,10 +59,18 @@ class Replay:
 
 
 class Grid(FixedDriver):
-    """Every point of a surface, the baseline first, in the surface's order."""
+    """Every point of a surface, the baseline first, in the order of the grid driver."""
 
-    def __init__(self, surface: Surface | PublishedSurface) -> None:
-        super().__init__(propose(surface, clips) for clips in surface.points)
+    def __init__(self, surface: Surface) -> None:
+        super().__init__(propose(surface, surface.points[number]) for number in visiting_order(surface))
+
+
+def visiting_order(surface: Surface) -> list[int]:
+    """Numbers of the points as a grid visits them; of a joint surface, which none enumerates, as they are."""
+    space = space_of(surface)
+    if space.max_clips > 1:
+        return list(range(len(surface.points)))
+    return [0, *(surface.index_of([space.visited_clip(number)]) for number in range(space.n_clips))]
 
 
 def propose(surface: Surface | PublishedSurface, clips: Clips) -> Proposal:
@@ -89,9 +97,10 @@ def space_of(surface: Surface | PublishedSurface) -> Space:
 class Answers:
     """Stored rows of a surface's points; the validation rows are in an order of the replay's own."""
 
-    def __init__(self, surface: Surface, seed: int) -> None:
-        """Shuffle the rows, the same way for all points."""
+    def __init__(self, surface: Surface, seed: int, *, plain: bool = False) -> None:
+        """Shuffle the rows, the same way for all points; ``plain`` rows have no margins."""
         self._surface = surface
+        self._plain = plain
         order = np.random.default_rng(seed).permutation(surface.validation.shape[1])
         self._outcomes: NDArray[np.bool_] = surface.validation[:, order]
         self._margins: NDArray[np.float16] = surface.margins[:, order]
@@ -105,7 +114,7 @@ class Answers:
             "state": (TrialState.COMPLETE if whole else TrialState.PRUNED).value,
             "n_examples": len(outcomes),
             "outcomes": pack_outcomes(outcomes.tolist()),
-            "margins": self._margins[point, :n_rows].tobytes(),
+            "margins": None if self._plain else self._margins[point, :n_rows].tobytes(),
             "accuracy": float(outcomes.mean()),
             "parameters_kept": int(self._surface.parameters_kept[point]),
             "seconds": 0.0,
@@ -115,10 +124,10 @@ class Answers:
 MakeDriver = Callable[[SearchSection], Driver]
 
 
-def replay(surface: Surface, make_driver: MakeDriver, order: int = 0, **search: Any) -> Replay:
+def replay(surface: Surface, make_driver: MakeDriver, order: int = 0, *, plain: bool = False, **search: Any) -> Replay:
     """Run a search on a surface, one trial at a time, with the study's own stopping rules and races."""
     section = SearchSection(**search)
-    answers, told = Answers(surface, order), Replay()
+    answers, told = Answers(surface, order, plain=plain), Replay()
     stopping = StoppingDriver(make_driver(section), section)
     limit = section.n_trials or len(surface.points)
     n_rows = surface.validation.shape[1]

@@ -8,14 +8,13 @@ seeds, each with an order of the validation rows, and draws of the sampler, of i
 from __future__ import annotations
 
 import argparse
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from statistics import median
 from typing import Any, Literal
 
 import numpy as np
 
 from analysis.pareto import hypervolume
-from orchestrator.drivers import Driver
 from orchestrator.study import SearchSection
 from tests.benchmarks.document import Line, at_least, at_most, print_document, tell
 from tests.benchmarks.false_stops import (
@@ -43,7 +42,8 @@ from tests.benchmarks.surfaces import Surface, load_published, load_surface, sto
 Sampler = Literal["tpe", "gp", "nsga2", "cmaes", "qmc", "random"]
 SAMPLERS: tuple[Sampler, ...] = ("tpe", "gp", "nsga2", "cmaes", "qmc", "random")
 TRIALS_SHARE = 0.15
-RACED_SHARE = 0.22  # of the grid's trials, where most see few rows
+RACED_SHARE = 0.27  # of the grid's trials, where most see few rows
+SHARES_TRIED = (1, 0.85, 0.7, 0.55, 0.4, 0.27, 0.15, 0.1, 0.05, 0.02)
 SOMETHING = 0.02  # to gain on held-out rows; on a flatter surface every search looks good
 SEEDS, QUICK_SEEDS = 20, 4
 REPLAYS, QUICK_REPLAYS = 500, 50
@@ -71,53 +71,107 @@ def describe_surface(surface: Surface) -> Iterator[Line]:
 
 def search_lines(surface: Surface, seeds: int, *, aims: bool) -> Iterator[Line]:
     """Drivers and races on one surface; with targets where there is something to gain."""
-    name, n_trials = surface.name, trials_of(surface)
+    replays = _Replays(surface, seeds, aims=aims)
+    yield from _sampler_lines(replays)
+    yield from _race_lines(replays)
+    yield from _front_lines(replays)
 
-    def runs(make: Callable[[SearchSection], Driver], **search: Any) -> list[Replay]:
-        return [replay(surface, make, seed, seed=seed, **search) for seed in range(seeds)]
 
-    def share(found: Sequence[Replay]) -> float:
-        return median(share_of(surface, each.winner) for each in found)
+class _Replays:
+    """Replays of a surface, and their lines."""
 
-    def least(label: str, value: float, target: float) -> Line:
-        return at_least(label, value, "", target) if aims else Line(name=label, value=value, unit="")
+    def __init__(self, surface: Surface, seeds: int, *, aims: bool) -> None:
+        self.surface = surface
+        self.points = algorithm1_points(surface)
+        self._space = space_of(surface)
+        self._seeds = seeds
+        self._aims = aims
 
-    def most(label: str, value: float, target: float) -> Line:
-        return at_most(label, value, "", target) if aims else Line(name=label, value=value, unit="")
+    def grid(self, *, plain: bool = False, **search: Any) -> list[Replay]:
+        """Every point, a replay for each seed; ``plain`` without margins."""
+        return [
+            replay(self.surface, lambda _: Grid(self.surface), seed, plain=plain, seed=seed, **search)
+            for seed in range(self._seeds)
+        ]
 
-    space = space_of(surface)
-    shares = {
-        sampler: share(runs(bayes(space), driver="bayes", sampler=sampler, n_trials=n_trials)) for sampler in SAMPLERS
-    }
-    for sampler, value in shares.items():
-        yield Line(name=f"{name}: bayes, {sampler}, 15 % of the trials, share of the yardstick", value=value, unit="")
-    best = max(shares, key=lambda sampler: shares[sampler])
-    yield least(f"{name}: bayes, best sampler ({best}), share", shares[best], 0.9)
-    points = algorithm1_points(surface)
-    chosen = pick(surface.validation_scores, points)
-    label = f"{name}: algorithm1, {len(points)} trials, share of the yardstick"
-    yield Line(name=label, value=share_of(surface, chosen), unit="")
-    same = runs(bayes(space), driver="bayes", sampler="tpe", n_trials=len(points) - 1)
-    yield Line(name=f"{name}: bayes, tpe, as many trials, share of the yardstick", value=share(same), unit="")
-    halved = runs(lambda _: Grid(surface), race="halving")
-    yield least(f"{name}: grid + halving, share of the yardstick", share(halved), 0.95)
-    yield most(f"{name}: grid + halving, rows", median(each.rows_share(surface) for each in halved), 0.30)
-    yield most(f"{name}: grid + halving, operations", median(each.operations_share(surface) for each in halved), 0.30)
-    n_raced = trials_of(surface, RACED_SHARE)
-    raced = runs(bayes(space), driver="bayes", sampler="tpe", n_trials=n_raced, race="halving")
-    yield least(f"{name}: bayes (tpe) + halving, {n_raced} trials, share of the yardstick", share(raced), 0.9)
-    yield most(
-        f"{name}: bayes (tpe) + halving, {n_raced} trials, rows",
-        median(each.rows_share(surface) for each in raced),
-        0.06,
-    )
+    def bayes(self, *, plain: bool = False, **search: Any) -> list[Replay]:
+        """A sampler's points."""
+        make = bayes(self._space)
+        return [
+            replay(self.surface, make, seed, plain=plain, driver="bayes", seed=seed, **search)
+            for seed in range(self._seeds)
+        ]
+
+    def shares(self, found: Sequence[Replay]) -> list[float]:
+        return [share_of(self.surface, each.winner) for each in found]
+
+    def rows(self, found: Sequence[Replay]) -> float:
+        return median(each.rows_share(self.surface) for each in found)
+
+    def line(self, label: str, value: float, *, least: float | None = None, most: float | None = None) -> Line:
+        """A line of this surface, with its target where the surface has one."""
+        name = f"{self.surface.name}: {label}"
+        if self._aims and least is not None:
+            return at_least(name, value, "", least)
+        if self._aims and most is not None:
+            return at_most(name, value, "", most)
+        return Line(name=name, value=value, unit="")
+
+    def share_lines(self, label: str, found: Sequence[Replay], least: float | None = None) -> Iterator[Line]:
+        """The median share, and how many of the seeds come to nearly all of the yardstick."""
+        shares = self.shares(found)
+        yield self.line(f"{label}, share of the yardstick", median(shares), least=least)
+        yield self.line(f"{label}, seeds with a share of 0.9 or more", float(np.mean(np.array(shares) >= 0.9)))
+
+
+def _sampler_lines(replays: _Replays) -> Iterator[Line]:
+    """Samplers without a race, and Algorithm 1."""
+    surface, n_trials = replays.surface, trials_of(replays.surface)
+    runs = {sampler: replays.bayes(sampler=sampler, n_trials=n_trials) for sampler in SAMPLERS}
+    for sampler, found in runs.items():
+        label = f"bayes, {sampler}, 15 % of the trials, share of the yardstick"
+        yield replays.line(label, median(replays.shares(found)))
+    best = max(SAMPLERS, key=lambda sampler: median(replays.shares(runs[sampler])))
+    yield from replays.share_lines(f"bayes, best sampler ({best}), 15 % of the trials", runs[best], least=0.9)
+    chosen, count = pick(surface.validation_scores, replays.points), len(replays.points)
+    yield replays.line(f"algorithm1, {count} trials, share of the yardstick", share_of(surface, chosen))
+    same = replays.bayes(sampler="tpe", n_trials=count - 1)
+    yield replays.line("bayes, tpe, as many trials, share of the yardstick", median(replays.shares(same)))
+
+
+def _race_lines(replays: _Replays) -> Iterator[Line]:
+    """Halving over the grid and over a sampler's points, by smoothed accuracy and, beside it, by accuracy itself."""
+    surface = replays.surface
+    halved = replays.grid(race="halving")
+    yield from replays.share_lines("grid + halving", halved, least=0.95)
+    yield replays.line("grid + halving, rows", replays.rows(halved), most=0.30)
+    operations = median(each.operations_share(surface) for each in halved)
+    yield replays.line("grid + halving, operations", operations, most=0.30)
+    yield from replays.share_lines("grid + halving by accuracy", replays.grid(plain=True, race="halving"))
+    count = trials_of(surface, RACED_SHARE)
+    raced = replays.bayes(sampler="tpe", n_trials=count, race="halving")
+    yield from replays.share_lines(f"bayes (tpe) + halving, {count} trials", raced, least=0.9)
+    yield replays.line(f"bayes (tpe) + halving, {count} trials, rows", replays.rows(raced), most=0.06)
+    plain = replays.bayes(plain=True, sampler="tpe", n_trials=count, race="halving")
+    yield from replays.share_lines(f"bayes (tpe) + halving by accuracy, {count} trials", plain)
+    allowed = len(replays.points) / len(surface.points)
+    counts = sorted({max(1, trials_of(surface, share)) for share in SHARES_TRIED}, reverse=True)
+    tried = ((count, replays.bayes(sampler="tpe", n_trials=count, race="halving")) for count in counts)
+    for count, found in tried:
+        if replays.rows(found) <= allowed:
+            label = f"bayes (tpe) + halving, {count} trials, no more rows than algorithm1's"
+            yield replays.line(f"{label}, share of the yardstick", median(replays.shares(found)))
+            break
+
+
+def _front_lines(replays: _Replays) -> Iterator[Line]:
+    """Two objectives."""
+    n_trials = trials_of(replays.surface)
     for sampler in ("tpe", "nsga2", "random"):
-        fronts = runs(
-            bayes(space), driver="bayes", sampler=sampler, n_trials=n_trials, objectives=["accuracy", "parameters"]
-        )
-        label = f"{name}: two objectives, {sampler}, hypervolume ÷ that of the exhaustive front"
-        volume = median(_volume(surface, each) for each in fronts)
-        yield least(label, volume, 0.95) if sampler == "tpe" else Line(name=label, value=volume, unit="")
+        fronts = replays.bayes(sampler=sampler, n_trials=n_trials, objectives=["accuracy", "parameters"])
+        label = f"two objectives, {sampler}, hypervolume ÷ that of the exhaustive front"
+        volume = median(_volume(replays.surface, each) for each in fronts)
+        yield replays.line(label, volume, least=0.95 if sampler == "tpe" else None)
 
 
 def _volume(surface: Surface, found: Replay) -> float:

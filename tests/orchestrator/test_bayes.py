@@ -2,12 +2,14 @@
 
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from statistics import fmean
 from typing import Any
 
 import optuna
 import pytest
 
-from analysis.table import Row
+from analysis.smoothing import smoothed_accuracy
+from analysis.table import Row, pack_margins, pack_outcomes
 from orchestrator.drivers.bayes import BayesDriver
 from orchestrator.optuna_study import Storage
 from orchestrator.space import Proposal, RateRange, Space
@@ -272,17 +274,52 @@ def test_rows_of_other_spaces_and_of_the_test_split_do_not_count(tmp_path: Path)
     assert len(Search(tmp_path, rows).run().clipped) == 12
 
 
-def test_a_pruned_trial_is_one_that_tpe_ranks_last(tmp_path: Path) -> None:
-    search = Search(tmp_path, n_trials=2)
-    search.answer(search.ask(3), "pruned")
-    trials = ended(tmp_path, optuna.trial.TrialState.PRUNED)
-    assert [trial.intermediate_values.keys() for trial in trials] == [{100}, {100}]
+def row_seen(spec: TrialSpec, outcomes: list[bool], *, n_rows: int = 4) -> Row:
+    """A row that has seen so many examples, all answers as far from turning as each other."""
+    seen = outcomes[:n_rows]
+    state = "complete" if len(seen) == len(outcomes) else "pruned"
+    margins = pack_margins([1.0 if right else -1.0 for right in seen])
+    changes = {"n_examples": len(seen), "outcomes": pack_outcomes(seen), "margins": margins, "accuracy": fmean(seen)}
+    return row_of(spec, state, **changes)
 
 
-def test_a_pruned_trial_is_told_by_its_score_to_a_sampler_that_would_overlook_it(tmp_path: Path) -> None:
-    search = Search(tmp_path, n_trials=2, sampler="random")
-    search.answer(search.ask(3), "pruned")
-    assert len(ended(tmp_path)) == 2
+def test_a_stopped_trial_is_told_as_what_it_would_score_on_all_examples(tmp_path: Path) -> None:
+    search = Search(tmp_path, n_trials=1)
+    untouched, stopped = search.ask(2)
+    hard, easy = [True, False], [True, True, True, False, True, True]
+    search.driver.tell(untouched, row_seen(untouched.spec, hard + easy, n_rows=8))
+    search.driver.tell(stopped, row := row_seen(stopped.spec, hard + easy, n_rows=2))
+    [trial] = ended(tmp_path)
+    assert trial.value == pytest.approx(smoothed_accuracy(row_seen(untouched.spec, hard + easy, n_rows=8)))
+    assert row["accuracy"] == 0.5  # on the two hard examples, as the untouched model
+
+
+def test_a_stopped_trial_is_told_when_the_untouched_model_is_known(tmp_path: Path) -> None:
+    search = Search(tmp_path, n_trials=1)
+    untouched, stopped = search.ask(2)
+    search.driver.tell(stopped, row_seen(stopped.spec, [True, False, True], n_rows=2))
+    assert not ended(tmp_path)
+    search.driver.tell(untouched, row_seen(untouched.spec, [True, False, True]))
+    assert len(ended(tmp_path)) == 1
+
+
+def test_a_stopped_trial_does_not_wait_for_an_untouched_model_that_failed(tmp_path: Path) -> None:
+    search = Search(tmp_path, n_trials=1)
+    untouched, stopped = search.ask(2)
+    search.driver.tell(untouched, row_of(untouched.spec, "failed"))
+    search.driver.tell(stopped, row_seen(stopped.spec, [True, False, True], n_rows=2))
+    assert len(ended(tmp_path)) == 1
+
+
+def test_what_a_resumed_search_knows_of_a_stopped_trial_is_what_it_was_told(tmp_path: Path) -> None:
+    search = Search(tmp_path, n_trials=1)
+    rows = {}
+    for proposal, n_rows in zip(search.ask(2), (6, 3), strict=True):
+        rows[identify(proposal.spec)] = row = row_seen(proposal.spec, [True, False] * 3, n_rows=n_rows)
+        search.driver.tell(proposal, row)
+    (tmp_path / "again").mkdir()
+    Search(tmp_path / "again", rows, n_trials=1)
+    assert [trial.value for trial in ended(tmp_path)] == [trial.value for trial in ended(tmp_path / "again")]
 
 
 def test_two_objectives_are_accuracy_up_and_parameters_down(tmp_path: Path) -> None:

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from analysis.table import Row, pack_outcomes
+from analysis.table import Row, pack_margins, pack_outcomes
 from orchestrator.drivers import Driver
 from orchestrator.drivers.fixed import FixedDriver
 from orchestrator.drivers.racing import RacingDriver
@@ -18,7 +18,7 @@ from orchestrator.space import Proposal
 from orchestrator.study import SearchSection
 from trials.values import Clip, TrialSpec
 
-N_ROWS = 320
+N_ROWS = 640  # rungs 20, 40, 80, 160, 320, 640
 
 
 def propose(number: int | None, seed: int = 0, shots: int = 2) -> Proposal:
@@ -87,7 +87,8 @@ def test_rungs_ascend_to_all_rows(n_rows: int) -> None:
     rungs = make_rungs(n_rows)
     assert list(rungs) == sorted(set(rungs))
     assert rungs[-1] == n_rows
-    assert n_rows / 16 <= rungs[0] < n_rows / 16 + 1
+    assert rungs[0] == 16 or n_rows / 32 <= rungs[0] < n_rows / 32 + 1
+    assert rungs[0] >= 16
 
 
 def points(count: int) -> list[Proposal]:
@@ -100,13 +101,27 @@ def test_halving_lets_half_of_each_rung_go_on(calls: int) -> None:
     seen = drive(raced(FixedDriver(points(16))), outcomes, calls)
     assert seen[None] == N_ROWS
     counts = sorted(rows for point, rows in seen.items() if point is not None)
-    assert counts == [20] * 8 + [40] * 4 + [80] * 2 + [160] + [320]
+    assert counts == [20] * 8 + [40] * 4 + [80] * 2 + [160] + [640]
     assert seen[15] == N_ROWS
 
 
-def test_halving_costs_a_fifth_of_the_rows() -> None:
+def test_halving_costs_an_eighth_of_the_rows() -> None:
     seen = drive(raced(FixedDriver(points(100))), rates(0.5, *np.linspace(0.2, 0.9, 100)))
-    assert sum(seen.values()) / (101 * N_ROWS) < 0.22
+    assert sum(seen.values()) / (101 * N_ROWS) < 0.14
+
+
+def test_those_that_are_right_by_the_larger_margins_go_on() -> None:
+    driver, right = raced(FixedDriver(points(4))), [True, True, False, True]
+    margins = {None: 0.5, 0: 0.3, 1: 0.4, 2: 0.9, 3: 0.5}  # of right answers; wrong ones are behind by 1
+    seen: dict[int | None, int] = {}
+    while not driver.done:
+        for proposal in driver.ask(9):
+            number = proposal.spec.clips[0].layer if proposal.spec.clips else None
+            row = answer(proposal, right * (N_ROWS // 4))
+            ahead = [margins[number] if each else -1.0 for each in right] * (row["n_examples"] // 4)
+            seen[number] = row["n_examples"]
+            driver.tell(proposal, row | {"margins": pack_margins(ahead)})
+    assert [seen[number] for number in (0, 1, 2, 3)] == [20, 20, N_ROWS, 40]
 
 
 def test_a_driver_that_learns_is_told_before_all_have_arrived() -> None:
