@@ -13,7 +13,15 @@ from plotly.colors import qualitative, sample_colorscale
 from analysis.pareto import Rated
 from analysis.search import Seen, Step, trace_search
 from analysis.table import Row
-from analysis.winners import Point, describe_clips, group_points, mean_score, pick, seed_spread
+from analysis.winners import (
+    Point,
+    describe_clips,
+    estimated_score,
+    group_points,
+    mean_score,
+    pick,
+    seed_spread,
+)
 from trials.values import Clip
 
 HEIGHT_PX = 320
@@ -22,6 +30,7 @@ LINE_COLORS = [color for color in qualitative.D3 if color.lower() != STAR["color
 NAMED_SITES = 3
 FLAT_MARGIN = 0.01  # of a score, around a line that stays where it is
 EVERY_LAYER_TICKED = 12
+ESTIMATED = "circle-open"
 STOPPED_COLOR, FINISHED_COLOR = "#9aa3b2", LINE_COLORS[0]
 PLOT_CONFIG = {"responsive": True, "displaylogo": False, "displayModeBar": False}
 
@@ -179,17 +188,24 @@ def _panel(points: Sequence[Point], rows: Mapping[str, Row]) -> go.Figure:
     rates = [f"{rate:g}" for rate in sorted({clip.clip_rate for clip, _ in clipped})]
     layers = sorted({clip.layer for clip, _ in clipped})
     colors = sample_colorscale("Viridis", [index / max(1, len(layers) - 1) * 0.9 for index in range(len(layers))])
+    scores = {point: mean_score(point.trial_ids, rows, metric) for _, point in clipped}
+    estimates = {point: estimated_score(point, rows) for point, score in scores.items() if score is None}
     for layer, color in zip(layers, colors, strict=True):
         line = sorted((each for each in clipped if each[0].layer == layer), key=lambda each: each[0].clip_rate)
         figure.add_scatter(
             x=[f"{clip.clip_rate:g}" for clip, _ in line],
-            y=[mean_score(point.trial_ids, rows, metric) for _, point in line],
+            y=[estimates[point] if point in estimates else scores[point] for _, point in line],
             error_y=_spreads([point for _, point in line], rows),
             name=f"layer {layer}",
             mode="lines+markers",
             line={"color": color},
-            hovertemplate="clip rate %{x}: %{y:.4f}",
+            marker={"symbol": [ESTIMATED if point in estimates else "circle" for _, point in line]},
+            text=["estimated: the race stopped it" if point in estimates else "" for _, point in line],
+            hovertemplate="clip rate %{x}: %{y:.4f} %{text}",
         )
+    if any(estimate is not None for estimate in estimates.values()):
+        marker = {"symbol": ESTIMATED, "color": STOPPED_COLOR}
+        figure.add_scatter(x=[None], y=[None], name="stopped, estimated", mode="markers", marker=marker)
     baseline = mean_score(points[0].baseline_ids, rows, metric)
     if baseline is not None:
         figure.add_scatter(

@@ -37,6 +37,7 @@ class ReportFacts:
         conditions: Condition numbers by module, as far as measured.
         history: Every stored attempt in the order they finished.
         two_objectives: Whether the Pareto front of score and parameters kept is what the study is after.
+        points_total: Points that it has in all; None where a search chooses them.
     """
 
     study: str
@@ -44,6 +45,7 @@ class ReportFacts:
     conditions: Sequence[ConditionLine] = ()
     history: Sequence[Row] = ()
     two_objectives: bool = False
+    points_total: int | None = None
 
 
 def describe_point(winner: Winner | Rated) -> str:
@@ -59,7 +61,7 @@ def write_report(path: Path, facts: ReportFacts, points: Sequence[Point], rows: 
     Args:
         path: The HTML file.
         facts: About the study.
-        points: Every point of the space, with its trials.
+        points: Points that have stored rows, with their trials.
         rows: Latest attempt at each trial.
     """
     environment = Environment(
@@ -81,7 +83,7 @@ def write_report(path: Path, facts: ReportFacts, points: Sequence[Point], rows: 
     page = environment.get_template("report.html").render(
         study=facts.study,
         facts=facts.facts,
-        points_total=len(points),
+        points_total=len(points) if facts.points_total is None else facts.points_total,
         points_done=sum(all(trial_id in rows for trial_id in point.trial_ids) for point in points),
         winner=find_winner(points, rows),
         groups=find_winners(points, rows),

@@ -37,7 +37,7 @@ def smoothed_accuracy(row: Row, n_rows: int | None = None) -> float:
 
 
 def estimated_accuracy(row: Row, untouched: Row | None) -> float:
-    """Estimate what a trial scores on all examples of a split, from those that it has seen.
+    """Estimate the smoothed accuracy of a trial on all examples of a split, from those that it has seen.
 
     Some examples are harder than others for any trial: as much as the untouched model does better, or worse, on those
     seen than on all is taken off (a control variate with coefficient 1).
@@ -46,10 +46,14 @@ def estimated_accuracy(row: Row, untouched: Row | None) -> float:
         row: Stored, with scores.
         untouched: That of the untouched model on the same prompts; None if there is none.
     """
-    found, seen = smoothed_accuracy(row), row["n_examples"]
-    if untouched is None or untouched["n_examples"] <= seen:
-        return found
-    return found + smoothed_accuracy(untouched) - smoothed_accuracy(untouched, seen)
+    if untouched is None or untouched["n_examples"] <= row["n_examples"]:
+        return smoothed_accuracy(row)
+    return smoothed_accuracy(untouched) + smoothed_gain(row, untouched)
+
+
+def smoothed_gain(row: Row, untouched: Row) -> float:
+    """What a trial gains in smoothed accuracy over the untouched model, on the examples that it has seen."""
+    return smoothed_accuracy(row) - smoothed_accuracy(untouched, row["n_examples"])
 
 
 def smooth(margins: NDArray[np.float64], noise: float) -> NDArray[np.float64]:

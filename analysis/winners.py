@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import stats
 
+from analysis.smoothing import smoothed_gain
 from analysis.table import Row, unpack_outcomes
 from trials.values import Clip, TrialState
 
@@ -110,6 +111,19 @@ def mean_score(trial_ids: Sequence[str], rows: Mapping[str, Row], metric: str) -
     """Mean over demonstration seeds of one column of scores; None unless there are some and all are complete."""
     scores = _seed_scores(trial_ids, rows, metric)
     return float(np.mean(scores)) if scores else None
+
+
+def estimated_score(point: Point, rows: Mapping[str, Row]) -> float | None:
+    """Accuracy that a point would have had where a race stopped it: its baseline's, and its smoothed gain so far.
+
+    None unless all its trials have scores, and its baselines are complete; and of points judged by another metric.
+    """
+    ids = zip(point.trial_ids, point.baseline_ids, strict=True)  # both one for each seed, at 0 shots one for all
+    pairs = [(rows.get(trial), rows.get(baseline)) for trial, baseline in ids]
+    found = [(row, untouched) for row, untouched in pairs if row and untouched and has_scores(row)]
+    if point.metric != "accuracy" or len(found) < len(pairs) or not all(is_complete(each) for _, each in found):
+        return None
+    return float(np.mean([untouched["accuracy"] + smoothed_gain(row, untouched) for row, untouched in found]))
 
 
 def seed_spread(trial_ids: Sequence[str], rows: Mapping[str, Row], metric: str) -> float | None:

@@ -146,8 +146,13 @@ class Space:
         return replace(self, chosen=self.rule.choose(conditions), settled=True)
 
     def __len__(self) -> int:
-        """Points in all."""
+        """Points in all, one for each demonstration seed."""
         return len(self.shots) * len(self.demo_seeds) * (1 + self.n_clips)
+
+    @property
+    def n_points(self) -> int:
+        """Points that can win, demonstration seeds taken together."""
+        return len(self.shots) * (self.baseline_competes + self.n_clips)
 
     @property
     def n_clips(self) -> int:

@@ -162,6 +162,7 @@ def report_facts(opened: OpenStudy, history: Sequence[Row]) -> ReportFacts:
         conditions=condition_lines(opened),
         two_objectives=opened.two_objectives,
         history=history,
+        points_total=None if is_searched(study) else opened.space.n_points,
     )
 
 

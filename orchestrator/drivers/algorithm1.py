@@ -17,7 +17,7 @@ from orchestrator.space import Proposal, Space
 
 
 class Algorithm1Driver(StudyDriver):
-    """Baselines, then every candidate rate in order, at the layers that the space has been settled on."""
+    """Baselines and every candidate rate at the layers that the space has been settled on, in a grid's order."""
 
     def __init__(self, space: Space) -> None:
         """Take a space whose layers have been chosen: the run loop measures before it drives."""

@@ -1,4 +1,4 @@
-"""The grid driver: every point once, in the space's order, which keeps trials that share activations together."""
+"""The grid driver: every point once, in the space's order: together what shares activations, cheap ones first."""
 
 from __future__ import annotations
 

@@ -55,7 +55,7 @@ class StoppingDriver(Driver):
         self._short = 0
         self._scores: dict[Choice, dict[int, float | None]] = {}
         self._best: float | None = None
-        self._since_best = 0
+        self._since_best: set[Choice] = set()
 
     @property
     def reason(self) -> str | None:
@@ -64,7 +64,7 @@ class StoppingDriver(Driver):
             "n_trials": len(self._begun),
             "max_hours": (time.monotonic() - self._began) / 3600,
             "max_gpu_hours": self._gpus * self._total_seconds / 3600,
-            "patience": self._since_best,
+            "patience": len(self._since_best),
         }
         applying = (f"search.{key}: {limit:g}" for key, limit in self._rules.items() if reached[key] >= limit)
         return next(applying, None)
@@ -114,13 +114,14 @@ class StoppingDriver(Driver):
         scores = self._scores.setdefault(proposal.choice, {})
         scores[proposal.spec.demo_seed] = row[self._metric] if complete else None
         if len(scores) == self._n_seeds:
-            self._judge(list(self._scores.pop(proposal.choice).values()))
+            self._judge(proposal.choice, list(self._scores.pop(proposal.choice).values()))
 
-    def _judge(self, scores: list[float | None]) -> None:
-        """A point has been told: it improves on the best, or not."""
+    def _judge(self, choice: Choice, scores: list[float | None]) -> None:
+        """A point has been told, in a race perhaps not for the first time: it improves on the best, or not."""
         known = [score for score in scores if score is not None]
         score = fmean(known) if len(known) == len(scores) else None
         if score is not None and (self._best is None or score > self._best):
-            self._best, self._since_best = score, 0
-        else:
-            self._since_best += 1
+            self._best = score
+            self._since_best.clear()
+        elif choice.clips:
+            self._since_best.add(choice)

@@ -1,6 +1,7 @@
 import math
 import re
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from shutil import which
 
@@ -11,7 +12,8 @@ from selenium.webdriver.common.by import By
 from analysis.figures import LINE_COLORS, ConditionLine, condition_figure, figure_panels, legend_of
 from analysis.report import ReportFacts, write_report
 from analysis.table import Row
-from tests.analysis.test_table import failed
+from analysis.winners import estimated_score
+from tests.analysis.test_table import failed, stored_row
 from tests.analysis.test_winners import make_point, rows_of
 
 CHROMIUM, DRIVER = which("chromium"), which("chromedriver")
@@ -63,6 +65,21 @@ def test_a_point_that_has_not_run_leaves_a_gap() -> None:
     del rows["mlp-5-0.9-0"]
     ((_, figure),) = figure_panels(POINTS, rows)
     assert list(figure.data[1].y) == [0.6, None]
+
+
+def test_a_stopped_point_is_drawn_as_an_open_circle_where_it_is_estimated_to_be() -> None:
+    rows = answered()
+    rows["mlp-5-0.9-0"] = stored_row("mlp-5-0.9-0", outcomes=(True, False, True)) | {"state": "pruned"}
+    ((_, figure),) = figure_panels(POINTS, rows)
+    assert list(figure.data[1].marker.symbol) == ["circle", "circle-open"]
+    assert list(figure.data[1].y) == [0.6, estimated_score(POINTS[4], rows)]
+    assert legend_of(figure)[2][::2] == ("stopped, estimated", "circle-open")
+
+
+def test_the_report_counts_all_points_of_a_grid_and_those_begun_of_a_search(tmp_path: Path) -> None:
+    for total, words in ((99, "5 of 99 points evaluated"), (None, "5 of 5 points evaluated")):
+        write_report(tmp_path / "r.html", replace(FACTS, points_total=total), POINTS, answered())
+        assert words in (tmp_path / "r.html").read_text(encoding="utf-8")
 
 
 def test_points_without_a_baseline_point_among_them_still_have_the_baseline_line() -> None:

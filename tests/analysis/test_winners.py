@@ -3,8 +3,17 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from analysis.smoothing import smoothed_accuracy, smoothed_gain
 from analysis.table import Row
-from analysis.winners import ONE_STANDARD_ERROR, Point, find_winner, find_winners, measure_gain, pick
+from analysis.winners import (
+    ONE_STANDARD_ERROR,
+    Point,
+    estimated_score,
+    find_winner,
+    find_winners,
+    measure_gain,
+    pick,
+)
 from tests.analysis.test_table import stored_row
 from trials.values import Clip
 
@@ -48,6 +57,31 @@ def test_the_best_mean_over_demonstration_seeds_wins() -> None:
 def test_of_equals_the_first_wins() -> None:
     rows = rows_of(base=[5], mlp_1_0__5=[8], mlp_2_0__5=[8])
     assert pick([BASE, GOOD, EQUAL], rows) == GOOD
+
+
+def stopped(key: str, outcomes: tuple[bool, ...]) -> dict[str, Row]:
+    """The row of a trial that a race stopped after these examples."""
+    return {key: stored_row(key, outcomes=outcomes) | {"state": "pruned"}}
+
+
+def test_a_stopped_point_is_estimated_by_its_gain_on_the_rows_that_it_saw() -> None:
+    rows = rows_of(base=[6]) | stopped("mlp-1-0.5-0", (True, True, False, True))
+    gain = smoothed_gain(rows["mlp-1-0.5-0"], rows["base-0"])
+    assert gain == smoothed_accuracy(rows["mlp-1-0.5-0"]) - smoothed_accuracy(rows["base-0"], 4)
+    assert estimated_score(GOOD, rows) == pytest.approx(0.6 + gain)
+
+
+def test_a_stopped_point_does_not_compete() -> None:
+    rows = rows_of(base=[6]) | stopped("mlp-1-0.5-0", (True, True, True, True))
+    assert pick([BASE, GOOD], rows) == BASE
+
+
+def test_nothing_is_estimated_without_all_seeds_and_a_complete_baseline_or_by_another_metric() -> None:
+    rows = stopped("mlp-1-0.5-0", (True, False)) | stopped("base-0", (True, False))
+    assert estimated_score(GOOD, rows) is None
+    rows |= rows_of(base=[6, 6])
+    assert estimated_score(make_point(1, seeds=2), rows) is None
+    assert estimated_score(replace(GOOD, metric="macro_f1"), rows) is None
 
 
 def test_a_point_with_a_missing_seed_does_not_compete() -> None:

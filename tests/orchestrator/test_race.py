@@ -279,6 +279,18 @@ def test_patience_is_counted_from_the_last_improvement() -> None:
     assert driver.reason == "search.patience: 3"
 
 
+def test_patience_counts_a_point_once_however_often_a_race_tells_it_and_the_untouched_model_never() -> None:
+    driver = stopping(FixedDriver(points(9)), patience=2)
+    [untouched, first] = driver.ask(2)
+    driver.tell(first, answer(first, [True] * N_ROWS))
+    for _ in range(3):
+        driver.tell(untouched, answer(untouched, [False] * N_ROWS))
+        driver.tell(propose(7), answer(propose(7), [False] * N_ROWS))
+    assert driver.reason is None
+    driver.tell(propose(8), answer(propose(8), [False] * N_ROWS))
+    assert driver.reason == "search.patience: 2"
+
+
 def test_hours_of_stored_rows_count_towards_gpu_hours() -> None:
     rows = {"old": {"seconds": 3500.0}}
     driver = StoppingDriver(FixedDriver(points(30)), SearchSection(max_gpu_hours=1), rows=rows)
