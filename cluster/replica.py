@@ -31,7 +31,7 @@ from trials.tasks import load_task
 from trials.values import Clip, ModelSettings, PromptSet, TaskSettings, Trial, TrialResult, TrialState
 from trials.versions import recorded_versions
 
-PROMPT_SETS_KEPT = 16  # parts of a race among them
+PROMPT_SETS_KEPT = 128  # parts of a race among them, which share their queries
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -14,7 +14,7 @@ from trials.memory import free_host_bytes
 
 DEVICE_SHARE = 0.4
 HOST_SHARE = 0.25
-TRIALS_SHARE = 0.15
+TRIALS_SHARE = 0.1
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -24,7 +24,8 @@ class Budget:
     Attributes:
         device_bytes: Captured activations on the model's devices.
         host_bytes: Captured activations in (pinned) host memory; 0 where the model's device is the host.
-        trials_bytes: Weights and prefixes of the trials that run together, and as much again for SVD factors.
+        trials_bytes: Weights and prefixes of the trials that run together, and as much again each for SVD factors and
+            for the untouched model's prefixes.
     """
 
     device_bytes: int

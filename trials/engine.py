@@ -40,7 +40,7 @@ from trials.values import Clip
 
 log = logging.getLogger(__name__)
 SUB_LAYER, BLOCKS, FULL_PROMPTS = "sub-layer", "blocks", "full-prompts"
-PROMPTS_KEPT = 4
+PROMPTS_KEPT = 4  # at least; more while their prefixes fit, as a race comes back to each of its parts
 LOGITS_AT_ONCE = 2**26  # where every position's logits are averaged
 
 
@@ -311,10 +311,14 @@ class Engine:
             assert self._decoder is not None
             passes = Passes(self._decoder, self._store, prompts, size, self._device)
             self._passes[key] = (prompts, passes)  # holding the prompts keeps their id their own
-            if len(self._passes) > PROMPTS_KEPT:
+            while len(self._passes) > PROMPTS_KEPT and self._prefix_bytes() > self._budget.trials_bytes:
                 self._passes.popitem(last=False)[1][1].forget()
         self._passes.move_to_end(key)
         return self._passes[key][1]
+
+    def _prefix_bytes(self) -> int:
+        """Held of prefixes of the untouched model."""
+        return sum(passes.prefix_bytes for _, passes in self._passes.values())
 
     def starts_at(self, clips: Sequence[Clip]) -> tuple[int, str | None]:
         """The first block that clips change, and the part of it that they leave as it was."""

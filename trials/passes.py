@@ -10,7 +10,7 @@ from functools import cache
 import torch
 from torch import Tensor
 
-from trials.activations import ActivationStore
+from trials.activations import ActivationStore, count_bytes
 from trials.cost import extents_of
 from trials.decoder import Arguments, Decoder, NotUnderstood, take, trim
 from trials.key_values import Pair
@@ -124,6 +124,11 @@ class Passes:
         self.extents = extents_of(len(prompts.prefix), self.microbatches)
         self.readings = tuple(plan_readings(batch, device) for batch in self.microbatches)
         self.keys: tuple[Pair | None, ...] = (None,) * decoder.n_layers
+
+    @property
+    def prefix_bytes(self) -> int:
+        """Held of the prefix: its keys and values, and what was captured of it."""
+        return count_bytes([self.keys, self._of_prefix])
 
     def needs(self, start: int, reuse: str | None) -> frozenset[Place]:
         """What a trial starts from, which differs from the untouched model from block ``start`` upwards."""

@@ -32,6 +32,7 @@ REPEATS = 1  # suggestions of known points in a row before a neighbour of the la
 NEIGHBOURS, DRAWS = 16, 64
 DIRECTIONS: dict[str, Direction] = {"accuracy": "maximize", "parameters": "minimize"}
 JOURNAL = "optuna.journal"
+TOLD = "smoothed accuracy"  # a storage that holds other values is rebuilt
 Values = tuple[float, ...]  # one for each objective
 
 
@@ -110,7 +111,7 @@ class BayesDriver(StudyDriver):
         identity, search, space = opened.identity, opened.study.search, opened.space
         encoded = (Encoding(space).parameters, search.objectives, identity.card.fingerprint, identity.task_fingerprint)
         place = () if search.storage is None else (str(opened.folder.resolve()),)
-        digest = hashlib.sha256(repr((*encoded, identity.card.dtype, *place)).encode()).hexdigest()[:8]
+        digest = hashlib.sha256(repr((*encoded, identity.card.dtype, TOLD, *place)).encode()).hexdigest()[:8]
         return cls(
             space,
             search,

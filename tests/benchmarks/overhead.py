@@ -7,7 +7,8 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -38,6 +39,10 @@ def overhead_lines() -> Iterator[Line]:
         planned = _in_process("plan", folder)
         yield at_most(f"planning and telling {planned['points']:,} grid points", planned["seconds"], "s", 20)
         yield at_most("peak memory of that", planned["megabytes"], "MB", 300)
+        few, many = (_in_process(part, folder) for part in ("ahead-few", "ahead-many"))
+        yield Line(name=f"looking ahead over {many['points']:,} grid points", value=many["seconds"], unit="s")
+        more = many["megabytes"] - few["megabytes"]
+        yield Line(name=f"peak memory of that, above that for {few['points']:,}", value=more, unit="MB")
         asked = _in_process("ask", folder)
         yield at_most(f"bayes (tpe), overhead per trial at {TRIALS:,} trials", asked["milliseconds"], "ms", 20)
 
@@ -59,6 +64,15 @@ def plan(folder: Path) -> dict[str, float]:
         for proposal in driver.ask(8):
             driver.tell(proposal, {"trial_id": ledger.trial(proposal).trial_id, "state": "complete", "accuracy": 0.5})
     opened.points({})
+    return {"points": len(opened.space), "seconds": time.perf_counter() - began, "megabytes": _peak_bytes() / 1e6}
+
+
+def look(folder: Path, n_rates: int) -> dict[str, float]:
+    """Check a study of 9 shots, 10 seeds and 12 sites, and count the trials that it has before it."""
+    space = {**GRID["space"], "demo_seeds": list(range(10)), "clip_rates": [each / n_rates for each in range(n_rates)]}
+    opened = prepare(check_study({**GRID, "space": space}), folder / "study", folder / "cache").opened
+    began = time.perf_counter()
+    look_ahead(opened, Ledger(opened))
     return {"points": len(opened.space), "seconds": time.perf_counter() - began, "megabytes": _peak_bytes() / 1e6}
 
 
@@ -101,4 +115,10 @@ def ask(folder: Path) -> dict[str, float]:
 
 
 if __name__ == "__main__":
-    print(json.dumps({"plan": plan, "ask": ask}[sys.argv[1]](Path(sys.argv[2]))))
+    parts: dict[str, Callable[[Path], dict[str, float]]] = {
+        "plan": plan,
+        "ahead-few": partial(look, n_rates=10),
+        "ahead-many": partial(look, n_rates=1000),
+        "ask": ask,
+    }
+    print(json.dumps(parts[sys.argv[1]](Path(sys.argv[2]))))

@@ -206,6 +206,21 @@ def test_a_budget_for_a_third_of_the_activations_costs_no_more_than_two_passes(
     assert 0 < count_blocks(tight, model, prompts, layers) - least <= 2 * n_layers * microbatches
 
 
+@pytest.mark.parametrize(("trials_bytes", "again"), [(10**9, False), (0, True)])
+def test_parts_of_the_prompts_are_read_once_as_long_as_their_prefixes_fit(
+    bench: Bench, trials_bytes: int, again: bool
+) -> None:
+    engine = make_engine(bench, Budget(device_bytes=10**9, host_bytes=0, trials_bytes=trials_bytes))
+    parts = [bench.prompts().part(first, first + 3) for first in range(0, 18, 3)]
+    for part in parts:
+        engine.score(part, (), 3)
+    calls: list[int] = []
+    blocks(bench.model)[0].register_forward_pre_hook(lambda *_: calls.append(1))
+    for part in parts:
+        engine.score(part, (), 3)
+    assert (len(calls) > len(parts)) is again  # the head goes through the model's own forward once for each
+
+
 def test_announcing_where_trials_start_does_not_change_a_number(bench: Bench) -> None:
     prompts, engine = bench.prompts(), make_engine(bench, ROOMY)
     engine.sweep([clip for clips in CLIPS for clip in clips])
