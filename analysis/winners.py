@@ -53,7 +53,7 @@ class Point:
     @property
     def modules(self) -> str | None:
         """The clipped module, or several joined by ``+``; None for a baseline point."""
-        return "+".join(sorted({clip.module for clip in self.clips})) or None
+        return join_modules(self.clips)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -100,6 +100,11 @@ class Winner:
     gain: Gain
     rows: dict[str, Row | None]
     considered: int
+
+
+def join_modules(clips: Iterable[Clip]) -> str | None:
+    """The clipped module, or several joined by ``+``; None for no clips."""
+    return "+".join(sorted({clip.module for clip in clips})) or None
 
 
 def describe_clips(clips: Iterable[Clip]) -> str:

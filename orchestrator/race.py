@@ -39,6 +39,7 @@ class Entry:
     Attributes:
         number: Its place in the driver's order; of equals the first goes on.
         shots: It races those of the same number.
+        modules: What it clips, as far as winners are told apart by it.
         untouched: Whether it is the model as it is, which is never stopped.
         rung: The rung that it has reached, or runs for; -1 before the first.
         outcomes: Of the rows seen so far, each in [0, 1]: right or wrong, a mean where there are several seeds.
@@ -47,6 +48,7 @@ class Entry:
 
     number: int
     shots: int
+    modules: str | None = None
     untouched: bool = False
     rung: int = -1
     outcomes: Outcomes = field(default_factory=lambda: np.zeros(0))
@@ -83,8 +85,9 @@ class Halving(Race):
     """Successive halving: of each rung one entry in ``FACTOR`` goes on, by its score on the rung's rows.
 
     Where the driver's proposals do not depend on results a rung is decided when all have reached it (Jamieson and
-    Talwalkar, 2016, arXiv:1502.07943). Where they do, it is decided anew with each that comes (ASHA: Li et al., 2020,
-    arXiv:1810.05934), and at the last call the best of the highest rung goes on, until one has finished.
+    Talwalkar, 2016, arXiv:1502.07943), and in the end the best of each module without a finisher is run to its end.
+    Where they do, a rung is decided anew with each that comes (ASHA: Li et al., 2020, arXiv:1810.05934), and at the
+    last call the best of the highest rung goes on, until one has finished.
     """
 
     def __init__(self, *, waits: bool) -> None:
@@ -92,25 +95,36 @@ class Halving(Race):
         self._waits = waits
         self._been: dict[tuple[int, int], list[Entry]] = defaultdict(list)  # by shots and rung
         self._left: set[tuple[Entry, int]] = set()  # rungs that an entry has gone on from
-        self._done: set[int] = set()  # shots of which an entry has finished
+        self._done: set[tuple[int, str | None]] = set()  # shots and modules of which an entry has finished
 
     def arrived(self, entry: Entry) -> None:
         """Rank it among those of its rung."""
         self._been[entry.shots, entry.rung].append(entry)
 
     def finished(self, entry: Entry) -> None:
-        """Remember that its shots have a finisher."""
+        """Remember that its shots and modules have a finisher."""
         if not entry.untouched:
-            self._done.add(entry.shots)
+            self._done.add((entry.shots, entry.modules))
 
     def going_on(self, *, last_call: bool) -> list[Entry]:
         """The best of each rung, as many as may go on."""
         chosen = [] if self._waits else [entry for key in self._been for entry in self._ahead(*key)]
         if last_call and not chosen:
-            for shots in {shots for shots, _ in self._been} - self._done:
-                chosen += self._best_waiting(shots)
+            chosen = self._last_chosen()
         self._left |= {(entry, entry.rung) for entry in chosen}
         return chosen
+
+    def _last_chosen(self) -> list[Entry]:
+        """Who goes on when all rungs are decided, so that there is a finisher wherever a winner is looked for."""
+        finished = {shots for shots, _ in self._done}
+        chosen = [each for shots in {shots for shots, _ in self._been} - finished for each in self._best_waiting(shots)]
+        if chosen or not self._waits:
+            return chosen
+        waiting = [entry for (_, rung), been in self._been.items() for entry in been if (entry, rung) not in self._left]
+        best: dict[tuple[int, str | None], Entry] = {}
+        for entry in sorted(waiting, key=lambda entry: (-entry.rung, -entry.scores[-1], entry.number)):
+            best.setdefault((entry.shots, entry.modules), entry)
+        return [entry for group, entry in best.items() if group not in self._done]
 
     def _ahead(self, shots: int, rung: int) -> list[Entry]:
         """Of all that have been at a rung the best, but for those that have gone on already."""

@@ -15,6 +15,7 @@ import numpy as np
 
 from analysis.smoothing import smoothed_accuracy
 from analysis.table import Row, unpack_outcomes
+from analysis.winners import join_modules
 from orchestrator.drivers import Driver
 from orchestrator.race import HALVING, Entry, Halving, Race, SequentialTest, make_rungs
 from orchestrator.space import Choice, Proposal
@@ -124,7 +125,12 @@ class RacingDriver(Driver):
     def _enter(self, proposal: Proposal) -> Proposal:
         key = proposal.choice
         if key not in self._runners:
-            entry = Entry(number=len(self._runners), shots=proposal.spec.shots, untouched=not proposal.spec.clips)
+            entry = Entry(
+                number=len(self._runners),
+                shots=proposal.spec.shots,
+                modules=join_modules(proposal.spec.clips),
+                untouched=not proposal.spec.clips,
+            )
             self._runners[key] = self._of[entry] = _Runner(entry=entry)
         self._runners[key].proposals[proposal.spec.demo_seed] = proposal
         return replace(proposal, rows=self._rungs[0])

@@ -1,6 +1,7 @@
 """Races as pure rules, and as drivers over outcomes that are made up."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -151,6 +152,23 @@ def test_points_race_those_of_the_same_shots() -> None:
             whole |= {proposal.choice} if row["n_examples"] == N_ROWS else set()
             driver.tell(proposal, row)
     assert {propose(0, shots=shots).choice for shots in (0, 4)} <= whole
+
+
+@pytest.mark.parametrize("learns", [False, True])
+def test_of_each_module_one_finishes_where_the_points_are_not_chosen_by_results(learns: bool) -> None:
+    clips = [Clip(layer=layer, module=module, clip_rate=0.5) for layer in range(8) for module in ("mlp", "attn")]
+    proposals = [replace(propose(0), spec=replace(propose(0).spec, clips=(clip,))) for clip in clips]
+    chances = {clip: 0.5 + 0.05 * clip.layer - 0.4 * (clip.module == "attn") for clip in clips}
+    driver = raced(Learner(proposals) if learns else FixedDriver(proposals))
+    shared, finished = np.random.default_rng(0).random(N_ROWS), set()
+    while not driver.done:
+        for proposal in driver.ask(16):
+            [clip] = proposal.spec.clips
+            row = answer(proposal, (shared < chances[clip]).tolist())
+            finished |= {clip} if row["n_examples"] == N_ROWS else set()
+            driver.tell(proposal, row)
+    assert {clip.module for clip in finished} == ({"mlp"} if learns else {"mlp", "attn"})
+    assert learns or [clip.layer for clip in finished if clip.module == "attn"] == [7]
 
 
 def test_the_seeds_of_a_point_race_as_one() -> None:
