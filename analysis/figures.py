@@ -189,23 +189,25 @@ def _panel(points: Sequence[Point], rows: Mapping[str, Row]) -> go.Figure:
     layers = sorted({clip.layer for clip, _ in clipped})
     colors = sample_colorscale("Viridis", [index / max(1, len(layers) - 1) * 0.9 for index in range(len(layers))])
     scores = {point: mean_score(point.trial_ids, rows, metric) for _, point in clipped}
-    estimates = {point: estimated_score(point, rows) for point, score in scores.items() if score is None}
+    unfinished = [point for point, score in scores.items() if score is None]
+    estimates = {point: found for point in unfinished if (found := estimated_score(point, rows)) is not None}
     for layer, color in zip(layers, colors, strict=True):
-        line = sorted((each for each in clipped if each[0].layer == layer), key=lambda each: each[0].clip_rate)
+        at = {f"{clip.clip_rate:g}": point for clip, point in clipped if clip.layer == layer}
+        line = [at.get(rate) for rate in rates]  # a rate without a row leaves a gap
         figure.add_scatter(
-            x=[f"{clip.clip_rate:g}" for clip, _ in line],
-            y=[estimates[point] if point in estimates else scores[point] for _, point in line],
-            error_y=_spreads([point for _, point in line], rows),
+            x=rates,
+            y=[None if point is None else estimates.get(point, scores[point]) for point in line],
+            error_y=_spreads(line, rows),
             name=f"layer {layer}",
             mode="lines+markers",
             line={"color": color},
-            marker={"symbol": [ESTIMATED if point in estimates else "circle" for _, point in line]},
-            text=["estimated: the race stopped it" if point in estimates else "" for _, point in line],
+            marker={"symbol": [ESTIMATED if point in estimates else "circle" for point in line]},
+            text=["estimated from the rows seen" if point in estimates else "" for point in line],
             hovertemplate="clip rate %{x}: %{y:.4f} %{text}",
         )
-    if any(estimate is not None for estimate in estimates.values()):
+    if estimates:
         marker = {"symbol": ESTIMATED, "color": STOPPED_COLOR}
-        figure.add_scatter(x=[None], y=[None], name="stopped, estimated", mode="markers", marker=marker)
+        figure.add_scatter(x=[None], y=[None], name="estimated from fewer rows", mode="markers", marker=marker)
     baseline = mean_score(points[0].baseline_ids, rows, metric)
     if baseline is not None:
         figure.add_scatter(
@@ -233,9 +235,9 @@ def _panel(points: Sequence[Point], rows: Mapping[str, Row]) -> go.Figure:
     return figure
 
 
-def _spreads(points: Sequence[Point], rows: Mapping[str, Row]) -> dict[str, Any] | None:
+def _spreads(points: Sequence[Point | None], rows: Mapping[str, Row]) -> dict[str, Any] | None:
     """Bars of one standard deviation over demonstration seeds; None where there is one seed."""
-    spreads = [seed_spread(point.trial_ids, rows, point.metric) for point in points]
+    spreads = [point and seed_spread(point.trial_ids, rows, point.metric) for point in points]
     return {"type": "data", "array": spreads, "thickness": 1, "width": 3} if any(spreads) else None
 
 

@@ -11,6 +11,8 @@ Snapinn and Knoke (1985), "An evaluation of smoothed classification error-rate e
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 import numpy as np
 from numpy.typing import NDArray
 from scipy.special import ndtr
@@ -20,24 +22,36 @@ from analysis.table import Row, unpack_margins, unpack_outcomes
 BANDWIDTH = 0.5  # noise, in standard deviations of the margins
 
 
-def smoothed_accuracy(row: Row, n_rows: int | None = None) -> float:
-    """Estimate the accuracy of a trial from the first examples that it was evaluated on.
+def have_margins(rows: Iterable[Row]) -> bool:
+    """Whether all rows have margins: smoothed and plain accuracies are not compared with each other."""
+    return all(row.get("margins") is not None for row in rows)
+
+
+def accuracy_so_far(row: Row, n_rows: int | None = None, *, smoothed: bool) -> float:
+    """Accuracy of a trial on the first examples that it was evaluated on.
 
     Args:
         row: Stored, with scores.
         n_rows: How many examples, from the first; None for all that it has seen.
+        smoothed: Whether to smooth it, for which the row needs margins.
 
     Returns:
-        A fraction; the plain accuracy where the row has no margins, or no two that differ.
+        A fraction; the plain accuracy where no two margins differ.
     """
-    margins = unpack_margins(row)
+    margins = unpack_margins(row) if smoothed else None
     if margins is None or not (spread := float(margins[:n_rows].std())):
         return float(row["accuracy"] if n_rows is None else unpack_outcomes(row)[:n_rows].mean())
     return float(smooth(margins[:n_rows], BANDWIDTH * spread).mean())
 
 
-def estimated_accuracy(row: Row, untouched: Row | None) -> float:
-    """Estimate the smoothed accuracy of a trial on all examples of a split, from those that it has seen.
+def gain_so_far(row: Row, untouched: Row, *, smoothed: bool) -> float:
+    """What a trial gains in accuracy over the untouched model, on the examples that it has seen."""
+    seen = row["n_examples"]
+    return accuracy_so_far(row, smoothed=smoothed) - accuracy_so_far(untouched, seen, smoothed=smoothed)
+
+
+def estimated_accuracy(row: Row, untouched: Row | None, *, smoothed: bool) -> float:
+    """Estimate the accuracy of a trial on all examples of a split, from those that it has seen.
 
     Some examples are harder than others for any trial: as much as the untouched model does better, or worse, on those
     seen than on all is taken off (a control variate with coefficient 1).
@@ -45,15 +59,11 @@ def estimated_accuracy(row: Row, untouched: Row | None) -> float:
     Args:
         row: Stored, with scores.
         untouched: That of the untouched model on the same prompts; None if there is none.
+        smoothed: Whether to smooth it, for which both rows need margins.
     """
     if untouched is None or untouched["n_examples"] <= row["n_examples"]:
-        return smoothed_accuracy(row)
-    return smoothed_accuracy(untouched) + smoothed_gain(row, untouched)
-
-
-def smoothed_gain(row: Row, untouched: Row) -> float:
-    """What a trial gains in smoothed accuracy over the untouched model, on the examples that it has seen."""
-    return smoothed_accuracy(row) - smoothed_accuracy(untouched, row["n_examples"])
+        return accuracy_so_far(row, smoothed=smoothed)
+    return accuracy_so_far(untouched, smoothed=smoothed) + gain_so_far(row, untouched, smoothed=smoothed)
 
 
 def smooth(margins: NDArray[np.float64], noise: float) -> NDArray[np.float64]:

@@ -26,7 +26,7 @@ from trials.values import TrialResult, TrialState
 
 SCHEMA_VERSION = 4
 Row = dict[str, Any]
-_MARGIN = np.dtype("<f2")
+_MARGIN_DTYPE = np.dtype("<f2")
 
 _CLIP = pa.struct([("layer", pa.int32()), ("module", pa.string()), ("clip_rate", pa.float64()), ("kind", pa.string())])
 _TIME = pa.timestamp("us", tz="UTC")
@@ -172,14 +172,17 @@ def unpack_outcomes(row: Row) -> np.ndarray[tuple[int], np.dtype[np.bool_]]:
 
 def pack_margins(margins: Sequence[float]) -> bytes:
     """Two bytes for each example: IEEE 754 half precision, little-endian; what lies beyond its range at its ends."""
-    limit = float(np.finfo(_MARGIN).max)
-    return bytes(np.clip(np.asarray(margins), -limit, limit).astype(_MARGIN))
+    limit = float(np.finfo(_MARGIN_DTYPE).max)
+    return bytes(np.clip(np.asarray(margins), -limit, limit).astype(_MARGIN_DTYPE))
 
 
 def unpack_margins(row: Row) -> np.ndarray[tuple[int], np.dtype[np.float64]] | None:
-    """Margin of each example of a stored row: shape ``(n_examples,)``; None in rows of schema versions before 4."""
+    """Margin of each example of a stored row: shape ``(n_examples,)``; None where it has none.
+
+    Those have none that failed, and those that were stored, or begun, before schema version 4.
+    """
     packed = row.get("margins")
-    return None if packed is None else np.frombuffer(packed, dtype=_MARGIN).astype(np.float64)
+    return None if packed is None else np.frombuffer(packed, dtype=_MARGIN_DTYPE).astype(np.float64)
 
 
 def jsonable(row: Row) -> Row:

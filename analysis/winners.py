@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import stats
 
-from analysis.smoothing import smoothed_gain
+from analysis.smoothing import gain_so_far, have_margins
 from analysis.table import Row, unpack_outcomes
 from trials.values import Clip, TrialState
 
@@ -119,7 +119,7 @@ def mean_score(trial_ids: Sequence[str], rows: Mapping[str, Row], metric: str) -
 
 
 def estimated_score(point: Point, rows: Mapping[str, Row]) -> float | None:
-    """Accuracy that a point would have had where a race stopped it: its baseline's, and its smoothed gain so far.
+    """Accuracy that a point is expected to have on all rows: its baseline's, and its gain on those that it has seen.
 
     None unless all its trials have scores, and its baselines are complete; and of points judged by another metric.
     """
@@ -128,7 +128,8 @@ def estimated_score(point: Point, rows: Mapping[str, Row]) -> float | None:
     found = [(row, untouched) for row, untouched in pairs if row and untouched and has_scores(row)]
     if point.metric != "accuracy" or len(found) < len(pairs) or not all(is_complete(each) for _, each in found):
         return None
-    return float(np.mean([untouched["accuracy"] + smoothed_gain(row, untouched) for row, untouched in found]))
+    gains = [gain_so_far(row, untouched, smoothed=have_margins([row, untouched])) for row, untouched in found]
+    return float(np.mean([untouched["accuracy"] for _, untouched in found]) + np.mean(gains))
 
 
 def seed_spread(trial_ids: Sequence[str], rows: Mapping[str, Row], metric: str) -> float | None:

@@ -31,7 +31,7 @@ from trials.tasks import load_task
 from trials.values import Clip, ModelSettings, PromptSet, TaskSettings, Trial, TrialResult, TrialState
 from trials.versions import recorded_versions
 
-PROMPT_SETS_KEPT = 128  # parts of a race among them, which share their queries
+PROMPT_SETS_KEPT, PARTS_KEPT = 16, 64
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -108,6 +108,7 @@ class Replica:
         self._engine = Engine(model, self._card, factors, budget)
         self._engine.sweep(settings.swept)
         self._prompts = lru_cache(maxsize=PROMPT_SETS_KEPT)(self._encode)
+        self._parts = lru_cache(maxsize=PARTS_KEPT)(self._cut)
 
     def describe(self) -> dict[str, str]:
         """Name, node, process and device, for the status display."""
@@ -132,10 +133,12 @@ class Replica:
         """
         return list(measure_spectrum(self._model, self._engine.layout, places, self._engine.factors))
 
-    def _encode(self, wanted: PromptSet, rows: tuple[int, int] | None) -> Prompts:
-        if rows is not None:
-            return self._prompts(wanted, None).part(*rows)
+    def _encode(self, wanted: PromptSet) -> Prompts:
         return encode_prompts(self._task, self._tokenizer, wanted, self._card.context_length)
+
+    def _cut(self, wanted: PromptSet, rows: tuple[int, int]) -> Prompts:
+        """A part of a race, which shares its queries with the whole."""
+        return self._prompts(wanted).part(*rows)
 
     def _judge(self, scored: LabelScores, prompts: Prompts) -> dict[str, Any]:
         """What a complete trial's result says."""
@@ -159,7 +162,8 @@ class Replica:
         started_at, started = datetime.now(UTC), time.perf_counter()
         ends: list[dict[str, Any] | Exception]
         try:
-            prompts = self._prompts(trials[0].spec.prompt_set, trials[0].rows)
+            wanted, rows = trials[0].spec.prompt_set, trials[0].rows
+            prompts = self._prompts(wanted) if rows is None else self._parts(wanted, rows)
             scored = self._engine.score_all(prompts, [trial.spec.clips for trial in trials], microbatch)
             ends = [self._judge(each, prompts) if isinstance(each, LabelScores) else each for each in scored]
         except Exception as error:  # the one place that turns any error of a trial into its result

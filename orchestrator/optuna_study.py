@@ -146,8 +146,8 @@ class OptunaStudy:
             self._study.tell(number, list(values))
 
     def add(self, known: KnownTrial) -> None:
-        """Add a trial that was not asked for."""
-        self._study.add_trial(self._frozen(known, self._distributions))
+        """Add a trial that was not asked for, unless it is there."""
+        self._add_missing([known])
 
     def _trial_key(self, number: int) -> int:
         return self._study._storage.get_trial_id_from_study_id_trial_number(self._study._study_id, number)

@@ -18,12 +18,13 @@ from orchestrator.encoding import Encoding
 from orchestrator.identity import Identity
 from orchestrator.race import LEAST_ROWS
 from orchestrator.search_checks import check_sampler
-from orchestrator.space import Space
+from orchestrator.space import Choice, Space
 from orchestrator.study import BAYES, Study, check_study
 from orchestrator.warm_start import check_warm_start
 from trials.checkpoints import describe_checkpoint, find_checkpoint
 from trials.errors import StudyError
 from trials.files import factors_limit_bytes, write_text
+from trials.model_card import trial_id
 from trials.tasks import Task, default_seed, define_task, load_task
 from trials.values import PAPER, TrialSpec
 
@@ -75,6 +76,12 @@ class OpenStudy:
             choices = [choice for choice in choices_of_rows(self.space, rows.values()) if choice.clips]
         card, task = self.identity.card, self.identity.task_fingerprint
         return self.space.points(card, task, tested=self.tested, choices=choices, stored=rows)
+
+    def baselines(self, rows: Mapping[str, Row]) -> set[str]:
+        """Identities of the untouched model's validation trials that have rows, whether or not it can win."""
+        card, task = self.identity.card, self.identity.task_fingerprint
+        proposals = [each for shots in self.space.shots for each in self.space.proposals_of(Choice(shots, ()))]
+        return {identity for each in proposals if (identity := trial_id(each.spec, card, task)) in rows}
 
     def row_context(self) -> RowContext:
         """What all its rows have in common."""

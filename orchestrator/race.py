@@ -43,7 +43,8 @@ class Entry:
         untouched: Whether it is the model as it is, which is never stopped.
         rung: The rung that it has reached, or runs for; -1 before the first.
         outcomes: Of the rows seen so far, each in [0, 1]: right or wrong, a mean where there are several seeds.
-        scores: What it was ranked by at each rung reached.
+        scores: Estimated accuracy at each rung reached: what halving ranks it by.
+        means: Mean outcome at each rung reached: what the test goes by.
     """
 
     number: int
@@ -53,12 +54,14 @@ class Entry:
     rung: int = -1
     outcomes: Outcomes = field(default_factory=lambda: np.zeros(0))
     scores: list[float] = field(default_factory=list)
+    means: list[float] = field(default_factory=list)
 
     def reach(self, outcomes: Outcomes, score: float) -> None:
         """Reach the next rung with the outcomes of all its rows, and an estimate of the accuracy from them."""
         self.rung += 1
         self.outcomes = outcomes
         self.scores.append(score)
+        self.means.append(float(outcomes.mean()))
 
 
 class Race(ABC):
@@ -176,7 +179,7 @@ class SequentialTest(Race):
             if shots == entry.shots and rung >= entry.rung
             for rival in best
         }
-        best = heapq.nlargest(REFERENCES, rivals, key=lambda rival: rival.scores[-1])
+        best = heapq.nlargest(REFERENCES, rivals, key=lambda rival: rival.means[-1])
         if not any(self._beaten(entry, rival) for rival in best):
             self._next.append(entry)
         self._place(entry)
@@ -194,7 +197,7 @@ class SequentialTest(Race):
         """Keep it among the best of its rung, if it is."""
         best = self._best[entry.shots, entry.rung]
         best.append(entry)
-        best.sort(key=lambda each: -each.scores[entry.rung])
+        best.sort(key=lambda each: -each.means[entry.rung])
         del best[REFERENCES:]
 
     def _beaten(self, entry: Entry, reference: Entry) -> bool:

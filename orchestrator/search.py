@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from analysis.smoothing import have_margins
 from analysis.winners import has_scores
 from orchestrator.choices import choices_of_rows
 from orchestrator.drivers import Driver, make_driver
@@ -37,6 +38,7 @@ def compose_search(opened: OpenStudy, ledger: Ledger) -> tuple[Driver, StoppingD
         n_rows=opened.identity.split_sizes["validation"],
         n_seeds=len(space.demo_seeds),
         limit=study.search.n_trials or (None if driver.adaptive else len(space) // len(space.demo_seeds)),
+        smoothed=have_margins(row for row in ledger.rows.values() if has_scores(row)),
         begun=[each for point in points if all(map(scored, point)) for each in point],
     )
     return racing, stopping

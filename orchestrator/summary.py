@@ -72,12 +72,12 @@ def needed_trials(opened: OpenStudy, rows: dict[str, Row]) -> tuple[set[str], se
     """Identities of the trials that stored rows call for.
 
     Returns:
-        On validation all seeds of the points that have rows, and their baselines; on test the winners' so far.
+        On validation all seeds of the points that have rows, and the baselines; on test the winners' so far.
     """
     points = opened.points(rows)
     chosen = winning_points(points, rows)
     return (
-        {trial_id for point in points for trial_id in (*point.trial_ids, *point.baseline_ids)},
+        {trial_id for point in points for trial_id in (*point.trial_ids, *point.baseline_ids)} | opened.baselines(rows),
         {trial_id for point in chosen for trial_id in (*point.test_ids, *point.baseline_test_ids)},
     )
 

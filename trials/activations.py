@@ -15,6 +15,7 @@ from trials.memory import free_host_bytes
 DEVICE_SHARE = 0.4
 HOST_SHARE = 0.25
 TRIALS_SHARE = 0.1
+CROWDED_SHARE = 0.8
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -136,6 +137,11 @@ class ActivationStore:
     def host_bytes(self) -> int:
         """Held in host memory besides."""
         return self._used[True]
+
+    @property
+    def crowded(self) -> bool:
+        """Whether little room is left on the device."""
+        return self._used[False] > CROWDED_SHARE * self._limits[False]
 
     def use(self, groups: Collection[Hashable], later: Sequence[Hashable] = ()) -> None:
         """Say which groups the coming work needs: no other pushes them out, and they push out others.

@@ -40,7 +40,7 @@ from trials.values import Clip
 
 log = logging.getLogger(__name__)
 SUB_LAYER, BLOCKS, FULL_PROMPTS = "sub-layer", "blocks", "full-prompts"
-PROMPTS_KEPT = 4  # at least; more while their prefixes fit, as a race comes back to each of its parts
+PROMPTS_KEPT, PROMPTS_MOST = 4, 64  # at least, and as long as there is room: a race comes back to each of its parts
 LOGITS_AT_ONCE = 2**26  # where every position's logits are averaged
 
 
@@ -166,8 +166,8 @@ class Engine:
                     raise
                 reason = str(error).splitlines()[0]
             torch.cuda.empty_cache()
-            if self._store.relieve():
-                log.warning("out of memory; no activations are kept")
+            if self._forget_others(prompts) | self._store.relieve():
+                log.warning("out of memory; no activations are kept, and nothing of other prompts")
             elif len(trials) > 1:
                 log.warning("out of memory with %d trials at once; they run one by one", len(trials))
                 return [result for clips in trials for result in self.score_all(prompts, [clips], microbatch)]
@@ -311,14 +311,22 @@ class Engine:
             assert self._decoder is not None
             passes = Passes(self._decoder, self._store, prompts, size, self._device)
             self._passes[key] = (prompts, passes)  # holding the prompts keeps their id their own
-            while len(self._passes) > PROMPTS_KEPT and self._prefix_bytes() > self._budget.trials_bytes:
+            while len(self._passes) > PROMPTS_KEPT and self._is_crowded():
                 self._passes.popitem(last=False)[1][1].forget()
         self._passes.move_to_end(key)
         return self._passes[key][1]
 
-    def _prefix_bytes(self) -> int:
-        """Held of prefixes of the untouched model."""
-        return sum(passes.prefix_bytes for _, passes in self._passes.values())
+    def _is_crowded(self) -> bool:
+        """Whether prompts used before take room that the next ones will want."""
+        prefixes = sum(passes.prefix_bytes for _, passes in self._passes.values())
+        return len(self._passes) > PROMPTS_MOST or prefixes > self._budget.trials_bytes or self._store.crowded
+
+    def _forget_others(self, prompts: Prompts) -> bool:
+        """Give up what is held of other prompts; False if there are none."""
+        others = [key for key, (kept, _) in self._passes.items() if kept is not prompts]
+        for key in others:
+            self._passes.pop(key)[1].forget()
+        return bool(others)
 
     def starts_at(self, clips: Sequence[Clip]) -> tuple[int, str | None]:
         """The first block that clips change, and the part of it that they leave as it was."""

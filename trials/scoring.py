@@ -42,7 +42,7 @@ def score_labels(
 
 
 def measure_margins(log_likelihoods: NDArray[np.float32], gold: Sequence[int]) -> tuple[float, ...]:
-    """How much higher the gold label of each example scores than the best other: above 0 where the answer is right."""
+    """How much higher the gold label of each example scores than the best other: above 0 where it alone is best."""
     answers = np.asarray(gold)
     margins = log_likelihoods[np.arange(len(answers)), answers] - _without_gold(log_likelihoods, answers).max(axis=1)
     return tuple(map(float, margins))

@@ -152,8 +152,8 @@ class TrialResult:
         trial: The trial, with its identity.
         state: How the attempt ended.
         outcomes: Right or wrong for each example that was evaluated, in the split's seeded order; empty when failed.
-        margins: How much higher the gold label of each of those scored than the best other, in natural log; above 0
-            where the answer is right.
+        margins: How much higher the gold label of each of those scored than the best other, in the task's unit of
+            scores, mostly natural log: above 0 where the answer is right, but for ties.
         tally: What the scores are counted from; None when failed.
         demonstrations: How many were in the prompt, which may be fewer than ``shots``; None when failed.
         operations: Floating-point operations predicted by the cost model; 0 when failed.

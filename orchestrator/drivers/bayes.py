@@ -14,9 +14,9 @@ from dataclasses import dataclass, field
 from itertools import chain
 from statistics import fmean
 
-from analysis.smoothing import estimated_accuracy
+from analysis.smoothing import estimated_accuracy, have_margins
 from analysis.table import Row
-from analysis.winners import has_scores
+from analysis.winners import has_scores, is_complete
 from orchestrator.choices import choices_of_rows, draw, enumerate_choices, vary
 from orchestrator.drivers import StudyDriver
 from orchestrator.encoding import Encoding
@@ -77,13 +77,16 @@ class BayesDriver(StudyDriver):
         self._open: dict[str, _OpenPoint] = {}
         self._ready: deque[Proposal] = deque()
         rows = rows or {}
+        stored = chain(rows.values(), *(theirs.values() for theirs in (warm or {}).values()))
+        self._smoothed = have_margins(row for row in stored if has_scores(row))
         self._untouched = {shots: self._scored_rows(Choice(shots, ()), rows) for shots in space.shots}
         begun = [choice for choice in choices_of_rows(space, rows.values()) if choice.clips]
-        told = self._known_trials(rows)
+        told, waiting = self._known_trials(rows)
         self._known = {label: values for label, values, _ in told}
+        self._open = {self._label(point.choice): point for point in waiting}
         known = [self._known_trial(*each) for each in told]
         for source, theirs in (warm or {}).items():
-            known += [self._known_trial(*each, source=source) for each in self._known_trials(theirs)]
+            known += [self._known_trial(*each, source=source) for each in self._known_trials(theirs)[0]]
         trials = [each for each in known if each is not None]
         self._rng = random.Random(_mix(search.seed, len(trials)))
         self._unlisted = enumerate_choices(space)
@@ -128,7 +131,7 @@ class BayesDriver(StudyDriver):
         return [self._ready.popleft() for _ in range(min(count, len(self._ready)))]
 
     def tell(self, proposal: Proposal, row: Row) -> None:
-        """Take a row; Optuna is told when those of all demonstration seeds are in."""
+        """Take a row; Optuna is told when those of all demonstration seeds are in, or one has failed."""
         choice = proposal.choice
         point = self._open.get(label := self._label(choice))
         if point is None:
@@ -144,7 +147,7 @@ class BayesDriver(StudyDriver):
     def _settle(self, label: str) -> None:
         """Tell Optuna of a point if nothing more is to come for it."""
         point = self._open.get(label)
-        if point is None or len(point.rows) < len(self._space.demo_seeds) or self._awaits_untouched(point):
+        if point is None or not self._ended(point) or self._awaits_untouched(point):
             return
         del self._open[label]
         values = self._known[label] = self._values(point.rows, self._untouched[point.choice.shots])
@@ -153,10 +156,13 @@ class BayesDriver(StudyDriver):
         elif (known := self._known_trial(label, values, point.choice)) is not None:
             self._study.add(known)
 
+    def _ended(self, point: _OpenPoint) -> bool:
+        """Whether no more rows are to come: of a race in which one seed fails the others are not told."""
+        return len(point.rows) == len(self._space.demo_seeds) or not all(map(has_scores, point.rows.values()))
+
     def _awaits_untouched(self, point: _OpenPoint) -> bool:
         """Whether it was stopped early and is to be seen beside an untouched model that is still running."""
-        stopped = any(row["state"] == TrialState.PRUNED.value for row in point.rows.values())
-        return stopped and self._label(Choice(point.choice.shots, ())) in self._open and bool(point.choice.clips)
+        return _is_stopped(point.rows.values()) and self._label(Choice(point.choice.shots, ())) in self._open
 
     @property
     def done(self) -> bool:
@@ -227,15 +233,29 @@ class BayesDriver(StudyDriver):
                 self._left -= label not in counted
         return deque(again.values())
 
-    def _known_trials(self, rows: Mapping[str, Row]) -> list[tuple[str, Values | None, Choice]]:
-        """Points whose every seed has a row with scores."""
-        found = []
+    def _known_trials(
+        self, rows: Mapping[str, Row]
+    ) -> tuple[list[tuple[str, Values | None, Choice]], list[_OpenPoint]]:
+        """Points whose every seed has a row with scores.
+
+        Returns:
+            Those that Optuna can be told, and those that a race stopped before the untouched model was complete.
+        """
+        known, waiting = [], []
         for choice in choices_of_rows(self._space, rows.values()):
             scored = self._scored_rows(choice, rows)
-            if len(scored) == len(self._space.demo_seeds):
-                untouched = self._scored_rows(Choice(choice.shots, ()), rows)
-                found.append((self._label(choice), self._values(scored, untouched), choice))
-        return found
+            if len(scored) < len(self._space.demo_seeds):
+                continue
+            untouched = self._scored_rows(Choice(choice.shots, ()), rows)
+            if choice.clips and _is_stopped(scored.values()) and not self._is_complete(untouched.values()):
+                waiting.append(_OpenPoint(choice, None, scored))
+            elif choice.clips or self._is_complete(scored.values()):
+                known.append((self._label(choice), self._values(scored, untouched), choice))
+        return known, waiting
+
+    def _is_complete(self, rows: Iterable[Row]) -> bool:
+        """Whether all seeds have seen all rows."""
+        return len([row for row in rows if is_complete(row)]) == len(self._space.demo_seeds)
 
     def _scored_rows(self, choice: Choice, rows: Mapping[str, Row]) -> dict[int, Row]:
         """Those of a choice's trials that have scores, by demonstration seed."""
@@ -261,15 +281,21 @@ class BayesDriver(StudyDriver):
         )
 
     def _value(self, objective: str, row: Row, untouched: Row | None) -> float:
-        """What the sampler hears: of accuracy an estimate that tells near points apart with fewer examples."""
+        """What the sampler hears of a row: of accuracy, which leads every race, an estimate for all rows."""
         if objective == "parameters":
             return float(row["parameters_kept"])
-        metric = self._space.metric
-        return estimated_accuracy(row, untouched) if metric == "accuracy" else float(row[metric])
+        if self._space.metric == "accuracy" or self._search.race is not None:
+            return estimated_accuracy(row, untouched, smoothed=self._smoothed)
+        return float(row[self._space.metric])
 
     def _label(self, choice: Choice) -> str:
         """The identities of its trials: the same for choices that leave the same ranks."""
         return ",".join(dict.fromkeys(self._identify(each.spec) for each in self._space.proposals_of(choice)))
+
+
+def _is_stopped(rows: Iterable[Row]) -> bool:
+    """Whether a race stopped one of a point's trials."""
+    return any(row["state"] == TrialState.PRUNED.value for row in rows)
 
 
 def _describe(spec: TrialSpec) -> str:

@@ -13,7 +13,7 @@ from statistics import fmean
 
 import numpy as np
 
-from analysis.smoothing import smoothed_accuracy
+from analysis.smoothing import accuracy_so_far
 from analysis.table import Row, unpack_outcomes
 from analysis.winners import join_modules
 from orchestrator.drivers import Driver
@@ -36,7 +36,14 @@ class RacingDriver(Driver):
     """Evaluates each of a driver's points rung by rung."""
 
     def __init__(
-        self, driver: Driver, race: Race, rungs: tuple[int, ...], n_seeds: int, begun: Iterable[Proposal] = ()
+        self,
+        driver: Driver,
+        race: Race,
+        rungs: tuple[int, ...],
+        n_seeds: int,
+        *,
+        begun: Iterable[Proposal] = (),
+        smoothed: bool = True,
     ) -> None:
         """Start with nobody.
 
@@ -46,12 +53,14 @@ class RacingDriver(Driver):
             rungs: Rows of each rung, ascending.
             n_seeds: Demonstration seeds, and so trials, of each point.
             begun: Proposals of earlier runs that the driver will not make again, whose rows are stored.
+            smoothed: Whether to rank by smoothed accuracy, for which all rows need margins.
         """
         self.adaptive = driver.adaptive
         self._driver = driver
         self._race = race
         self._rungs = rungs
         self._n_seeds = n_seeds
+        self._smoothed = smoothed
         self._runners: dict[Choice, _Runner] = {}
         self._of: dict[Entry, _Runner] = {}
         self._first: dict[frozenset[str], Entry] = {}  # by the identities of its trials
@@ -69,6 +78,7 @@ class RacingDriver(Driver):
         n_seeds: int,
         limit: int | None,
         begun: Iterable[Proposal] = (),
+        smoothed: bool = True,
     ) -> Driver:
         """The driver as the study races it; itself where it does not.
 
@@ -79,6 +89,7 @@ class RacingDriver(Driver):
             n_seeds: Demonstration seeds.
             limit: Most points there can be; None if not known.
             begun: As the constructor takes it.
+            smoothed: Likewise.
         """
         if search.race is None:
             return driver
@@ -87,7 +98,7 @@ class RacingDriver(Driver):
             race = Halving(waits=not driver.adaptive)
         else:
             race = SequentialTest(indifference=search.indifference, error_rate=search.error_rate, limit=limit)
-        return cls(driver, race, make_rungs(n_rows), n_seeds, begun)
+        return cls(driver, race, make_rungs(n_rows), n_seeds, begun=begun, smoothed=smoothed)
 
     def ask(self, count: int) -> list[Proposal]:
         """Parts of trials that go on, then first parts of new ones."""
@@ -144,11 +155,11 @@ class RacingDriver(Driver):
             self._tell_driver(runner, told)
             return
         outcomes = np.mean([unpack_outcomes(row)[:n_rows] for row in told.values()], axis=0)
-        entry.reach(outcomes, fmean(smoothed_accuracy(row, n_rows) for row in told.values()))
+        entry.reach(outcomes, fmean(accuracy_so_far(row, n_rows, smoothed=self._smoothed) for row in told.values()))
         if n_rows == self._rungs[-1]:
             self._race.finished(entry)
         elif entry.untouched:
-            self._go_on(runner)
+            self._ready.extend(self._next_parts(entry))
             return
         else:
             self._race.arrived(entry)
@@ -160,11 +171,14 @@ class RacingDriver(Driver):
             self._driver.tell(proposal, told[seed])
 
     def _advance(self, *, last_call: bool) -> list[Entry]:
+        """Ready the next parts of those that go on: what shares prompts together, else in the driver's order."""
         chosen = self._race.going_on(last_call=last_call)
-        for entry in sorted(chosen, key=lambda entry: entry.number):  # the driver's order shares activations
-            self._go_on(self._of[entry])
+        parts = [(entry.number, part) for entry in chosen for part in self._next_parts(entry)]
+        parts.sort(key=lambda each: (each[1].spec.shots, each[1].spec.demo_seed, each[0]))
+        self._ready.extend(part for _, part in parts)
         return chosen
 
-    def _go_on(self, runner: _Runner) -> None:
-        rows = self._rungs[runner.entry.rung + 1]
-        self._ready.extend(replace(proposal, rows=rows) for proposal in runner.proposals.values())
+    def _next_parts(self, entry: Entry) -> list[Proposal]:
+        """What an entry runs to reach its next rung: a trial for each demonstration seed."""
+        rows = self._rungs[entry.rung + 1]
+        return [replace(proposal, rows=rows) for proposal in self._of[entry].proposals.values()]

@@ -63,8 +63,11 @@ def test_a_panel_has_a_line_for_each_layer_the_baseline_and_the_best_point() -> 
 def test_a_point_that_has_not_run_leaves_a_gap() -> None:
     rows = answered()
     del rows["mlp-5-0.9-0"]
-    ((_, figure),) = figure_panels(POINTS, rows)
-    assert list(figure.data[1].y) == [0.6, None]
+    for points in (POINTS, POINTS[:-1]):  # as points without rows are left out
+        ((_, figure),) = figure_panels(points, rows)
+        assert list(figure.data[1].x) == ["0.5", "0.9"]
+        assert list(figure.data[1].y) == [0.6, None]
+        assert list(figure.data[1].marker.symbol) == ["circle", "circle"]
 
 
 def test_a_stopped_point_is_drawn_as_an_open_circle_where_it_is_estimated_to_be() -> None:
@@ -73,7 +76,7 @@ def test_a_stopped_point_is_drawn_as_an_open_circle_where_it_is_estimated_to_be(
     ((_, figure),) = figure_panels(POINTS, rows)
     assert list(figure.data[1].marker.symbol) == ["circle", "circle-open"]
     assert list(figure.data[1].y) == [0.6, estimated_score(POINTS[4], rows)]
-    assert legend_of(figure)[2][::2] == ("stopped, estimated", "circle-open")
+    assert legend_of(figure)[2][::2] == ("estimated from fewer rows", "circle-open")
 
 
 def test_the_report_counts_all_points_of_a_grid_and_those_begun_of_a_search(tmp_path: Path) -> None:

@@ -3,7 +3,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from analysis.smoothing import smoothed_accuracy, smoothed_gain
+from analysis.smoothing import gain_so_far
 from analysis.table import Row
 from analysis.winners import (
     ONE_STANDARD_ERROR,
@@ -66,9 +66,14 @@ def stopped(key: str, outcomes: tuple[bool, ...]) -> dict[str, Row]:
 
 def test_a_stopped_point_is_estimated_by_its_gain_on_the_rows_that_it_saw() -> None:
     rows = rows_of(base=[6]) | stopped("mlp-1-0.5-0", (True, True, False, True))
-    gain = smoothed_gain(rows["mlp-1-0.5-0"], rows["base-0"])
-    assert gain == smoothed_accuracy(rows["mlp-1-0.5-0"]) - smoothed_accuracy(rows["base-0"], 4)
+    gain = gain_so_far(rows["mlp-1-0.5-0"], rows["base-0"], smoothed=True)
     assert estimated_score(GOOD, rows) == pytest.approx(0.6 + gain)
+
+
+def test_where_one_of_the_two_has_no_margins_plain_accuracies_are_compared() -> None:
+    rows = rows_of(base=[6]) | stopped("mlp-1-0.5-0", (True, True, False, True))
+    rows["base-0"]["margins"] = None
+    assert estimated_score(GOOD, rows) == pytest.approx(0.6 - 0.25)  # the untouched model has the first four right
 
 
 def test_a_stopped_point_does_not_compete() -> None:

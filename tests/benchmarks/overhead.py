@@ -40,9 +40,9 @@ def overhead_lines() -> Iterator[Line]:
         yield at_most(f"planning and telling {planned['points']:,} grid points", planned["seconds"], "s", 20)
         yield at_most("peak memory of that", planned["megabytes"], "MB", 300)
         few, many = (_in_process(part, folder) for part in ("ahead-few", "ahead-many"))
-        yield Line(name=f"looking ahead over {many['points']:,} grid points", value=many["seconds"], unit="s")
+        yield at_most(f"looking ahead over {many['points']:,} grid points", many["seconds"], "s", 5)
         more = many["megabytes"] - few["megabytes"]
-        yield Line(name=f"peak memory of that, above that for {few['points']:,}", value=more, unit="MB")
+        yield at_most(f"peak memory of that, above that for {few['points']:,}", more, "MB", 5)
         asked = _in_process("ask", folder)
         yield at_most(f"bayes (tpe), overhead per trial at {TRIALS:,} trials", asked["milliseconds"], "ms", 20)
 

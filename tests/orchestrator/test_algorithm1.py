@@ -22,7 +22,7 @@ from orchestrator.measure import measure_layers
 from orchestrator.prepare import OpenStudy, prepare, reopen, settle, write_study
 from orchestrator.session import run_study, start_pool
 from orchestrator.study import Study, check_study
-from orchestrator.summary import describe_layers, read_status, report_facts
+from orchestrator.summary import describe_layers, failed_trials, read_status, report_facts
 from tests.conftest import tiny_config
 from tests.orchestrator.test_run import stable
 from trials.embedded.train import build_tokenizer
@@ -205,6 +205,15 @@ def test_a_finished_study_is_read_without_its_model(
     assert {
         (clip.module, clip.layer) for point in opened.points(opened.table.latest()) for clip in point.clips
     } == clipped(rows)
+
+
+def test_an_untouched_model_that_failed_counts_although_it_cannot_win(
+    run: Callable[..., dict[str, Row]], tmp_path: Path
+) -> None:
+    rows = run()
+    key, untouched = next((key, row) for key, row in rows.items() if not row["clips"] and row["split"] == "validation")
+    failed = {key: untouched | {"state": "failed"}}
+    assert [row["trial_id"] for row in failed_trials(reopen(tmp_path / "s"), failed)] == [key]
 
 
 def test_before_anything_is_measured_the_totals_are_known_and_there_is_no_winner(

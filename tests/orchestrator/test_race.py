@@ -178,6 +178,17 @@ def test_the_seeds_of_a_point_race_as_one() -> None:
     assert seen == {None: N_ROWS, 0: N_ROWS, 1: 20}
 
 
+def test_parts_that_share_prompts_follow_each_other_at_every_rung() -> None:
+    proposals = [propose(number, seed) for seed in (0, 1) for number in range(8)]
+    driver = raced(FixedDriver(proposals), n_seeds=2)
+    for proposal in driver.ask(16):
+        driver.tell(proposal, answer(proposal, [True] * N_ROWS))
+    second = driver.ask(16)
+    assert [(each.spec.demo_seed, each.spec.clips[0].layer) for each in second] == [
+        (seed, number) for seed in (0, 1) for number in range(4)
+    ]
+
+
 def test_points_that_are_the_same_trial_run_once() -> None:
     driver = raced(FixedDriver(points(4)))
     outcomes, seen = rates(0.6, 0.6, 0.5, 0.4, 0.3), set()

@@ -72,7 +72,8 @@ def test_a_race_sees_fewer_rows_and_has_a_winner(run: Run, driver: str, race: st
     assert len(complete) >= 2
     assert {row["state"] for row in latest(rows, "test").values()} == {"complete"}
     if race == "halving":
-        assert sum(row["n_examples"] for row in points) < 0.45 * N_ROWS * len(points)
+        others = [row for row in points if row["clips"]]  # of which the best of each module sees all rows
+        assert sum(row["n_examples"] for row in others) < 0.5 * N_ROWS * len(others)
     assert read_status(reopen(tmp_path / "s"))["state"] == "done"
 
 

@@ -1,4 +1,5 @@
 import tracemalloc
+from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -8,9 +9,11 @@ from rich.console import Console
 
 from orchestrator.ledger import Ledger
 from orchestrator.prepare import OpenStudy, prepare
-from orchestrator.search_ahead import Ahead, begins_at, look_ahead
+from orchestrator.search_ahead import Ahead, look_ahead
 from orchestrator.session import run_study
 from orchestrator.study import check_study
+from trials.cost import starts_at
+from trials.values import TrialSpec
 
 MakeStudy = Callable[..., dict[str, Any]]
 MIXED = {
@@ -25,19 +28,25 @@ def open_study(content: dict[str, Any], tmp_path: Path, cache: Path) -> OpenStud
     return prepare(check_study(content), tmp_path / "s", cache).opened
 
 
-def one_by_one(opened: OpenStudy) -> tuple[int, int, set[Any]]:
-    """Distinct trials, those of them that must run, and their kinds, by visiting every point."""
-    ledger, space, card = Ledger(opened), opened.space, opened.identity.card
+def one_by_one(opened: OpenStudy) -> tuple[int, Counter[Any]]:
+    """Distinct trials, and by kind those of them that must run, by visiting every point."""
+    ledger, space = Ledger(opened), opened.space
     proposals = [space.proposal(index) for index in range(len(space))]
     total = len({ledger.trial(proposal).trial_id for proposal in proposals})
-    missing = ledger.missing(proposals)
-    kinds = {(each.spec.shots, begins_at(card, each.spec.clips)) for each in missing.values()}
-    return total, len(missing), kinds
+    return total, Counter(kind_of(opened, each.spec) for each in ledger.missing(proposals).values())
 
 
-def counted(opened: OpenStudy, ahead: Ahead) -> tuple[int, int, set[Any]]:
-    kinds = {(spec.shots, begins_at(opened.identity.card, spec.clips)) for spec in ahead.missing}
-    return ahead.total, sum(ahead.missing.values()), kinds
+def counted(opened: OpenStudy, ahead: Ahead) -> tuple[int, Counter[Any]]:
+    counts: Counter[Any] = Counter()
+    for spec, count in ahead.missing.items():
+        counts[kind_of(opened, spec)] += count
+    return ahead.total, counts
+
+
+def kind_of(opened: OpenStudy, spec: TrialSpec) -> tuple[int, int, int, bool]:
+    """Shots, seed (which without shots is any), first block, and whether its attention stands."""
+    start, left = starts_at(opened.identity.card, spec.clips)
+    return spec.shots, spec.demo_seed if spec.shots else 0, start, left == "attention"
 
 
 def test_looking_ahead_counts_what_visiting_every_point_counts(

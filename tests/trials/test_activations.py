@@ -93,6 +93,16 @@ def test_what_comes_back_from_host_memory_is_on_the_device_that_it_was_put_from(
     assert back["second"][0] is back["second"][1]
 
 
+@pytest.mark.parametrize(
+    ("limit", "values", "crowded"), [(4096, 0, False), (4096, 3, False), (4096, 4, True), (0, 4, False)]
+)
+def test_a_device_with_little_room_left_is_crowded(limit: int, values: int, crowded: bool) -> None:
+    held = store(limit)
+    for number in range(values):
+        held.put("a", number, kilobyte())
+    assert held.crowded is crowded
+
+
 def test_relief_keeps_nothing_on_the_device_until_restored() -> None:
     held = store(4096)
     held.put("a", 0, kilobyte())

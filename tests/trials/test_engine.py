@@ -247,6 +247,24 @@ def test_out_of_memory_gives_up_activations_then_halves_the_microbatch_and_says_
     assert torch.equal(scored.log_likelihoods, expected)
 
 
+def test_out_of_memory_gives_up_what_is_held_of_other_prompts(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    engine, parts = make_engine(bench, ROOMY), [bench.prompts().part(first, first + 4) for first in (0, 4)]
+    clips = (Clip(layer=0, module="mlp", clip_rate=0.5),)
+    expected = [engine.score(part, clips, 4).log_likelihoods for part in parts]
+    block, failures = last_block(bench.model), iter([torch.OutOfMemoryError("once")])
+    forward = block.forward
+
+    def fail_once(*args: Any, **kwargs: Any) -> Any:
+        for error in failures:
+            raise error
+        return forward(*args, **kwargs)
+
+    monkeypatch.setattr(block, "forward", fail_once)
+    assert torch.equal(engine.score(parts[1], clips, 4).log_likelihoods, expected[1])
+    assert [kept for kept, _ in engine._passes.values()] == [parts[1]]
+    assert next(failures, None) is None
+
+
 def test_a_query_that_never_fits_in_memory_is_an_error(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
     prompts = bench.prompts()
 
