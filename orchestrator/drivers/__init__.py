@@ -30,6 +30,11 @@ class Driver(ABC):
 
     adaptive: bool = False
 
+    @property
+    def owing(self) -> bool:
+        """Whether what it asks for next belongs to points that have begun, in this run or an earlier one."""
+        return False
+
     @abstractmethod
     def ask(self, count: int) -> list[Proposal]:
         """Up to ``count`` trials to run now; fewer, or none, while it waits for rows or has no more."""

@@ -81,7 +81,8 @@ class BayesDriver(StudyDriver):
         self._smoothed = have_margins(row for row in stored if has_scores(row))
         self._untouched = {shots: self._scored_rows(Choice(shots, ()), rows) for shots in space.shots}
         begun = [choice for choice in choices_of_rows(space, rows.values()) if choice.clips]
-        told, waiting = self._known_trials(rows)
+        answers = rows if search.race else {key: row for key, row in rows.items() if not _is_stopped([row])}
+        told, waiting = self._known_trials(answers)  # without a race, what one stopped goes on to its end
         self._known = {label: values for label, values, _ in told}
         self._open = {self._label(point.choice): point for point in waiting}
         known = [self._known_trial(*each) for each in told]
@@ -168,6 +169,11 @@ class BayesDriver(StudyDriver):
     def done(self) -> bool:
         """Whether it will never ask for another trial."""
         return not self._ready and not self._more
+
+    @property
+    def owing(self) -> bool:
+        """Whether seeds, or points of an earlier run, are left to ask for before the sampler is."""
+        return bool(self._ready or self._again)
 
     @property
     def _more(self) -> bool:

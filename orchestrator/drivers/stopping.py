@@ -51,8 +51,6 @@ class StoppingDriver(Driver):
         self._total_seconds = sum(self._seconds.values())
         self._began = time.monotonic()
         self._begun = {choice for choice in begun if choice.clips}
-        self._asked: set[Choice] = set()  # in this run, the untouched model among them
-        self._short = 0
         self._scores: dict[Choice, dict[int, float | None]] = {}
         self._best: float | None = None
         self._since_best: set[Choice] = set()
@@ -71,8 +69,8 @@ class StoppingDriver(Driver):
 
     @property
     def done(self) -> bool:
-        """Whether no further point will begin, and of those that have begun no trial is missing."""
-        return self._driver.done or (self.adaptive and not self._short and self.reason is not None)
+        """Whether no further point will begin, and of those that have begun none is to be asked for."""
+        return self._driver.done or (self.adaptive and not self._driver.owing and self.reason is not None)
 
     def ask(self, count: int) -> list[Proposal]:
         """What the driver asks for, but for new points once a rule applies."""
@@ -86,19 +84,10 @@ class StoppingDriver(Driver):
             for proposal in proposals:
                 if proposal.choice not in self._begun and proposal.spec.clips and self.reason is not None:
                     continue  # a driver that enumerates may yet come to other seeds of what has begun
-                self._begin(proposal)
+                if proposal.spec.clips:
+                    self._begun.add(proposal.choice)
                 asked.append(proposal)
         return asked
-
-    def _begin(self, proposal: Proposal) -> None:
-        """Count a point when its first seed is asked for, and the seeds that are yet to come."""
-        if proposal.choice in self._asked:
-            self._short -= 1
-        else:
-            self._asked.add(proposal.choice)
-            self._short += self._n_seeds - 1
-        if proposal.spec.clips:
-            self._begun.add(proposal.choice)
 
     def tell(self, proposal: Proposal, row: Row) -> None:
         """Count the row, and pass it on."""

@@ -63,7 +63,7 @@ def test_a_stopped_trial_waits_for_the_untouched_model_after_resuming_too(tmp_pa
     first = Search(tmp_path / "first", n_trials=1)
     untouched, stopped = first.ask(2)
     rows = {identify(each.spec): row_seen(each.spec, [True, False] * 3, n_rows=2) for each in (untouched, stopped)}
-    again = Search(tmp_path, rows, n_trials=1)
+    again = Search(tmp_path, rows, n_trials=1, race="halving")
     assert not ended(tmp_path)
     assert [each.spec for each in again.ask(9)] == [untouched.spec]
     again.driver.tell(untouched, whole := row_seen(untouched.spec, [True, False, True, True, True, True], n_rows=6))
@@ -95,5 +95,5 @@ def test_what_a_resumed_search_knows_of_a_stopped_trial_is_what_it_was_told(tmp_
         rows[identify(proposal.spec)] = row = row_seen(proposal.spec, [True, False] * 3, n_rows=n_rows)
         search.driver.tell(proposal, row)
     (tmp_path / "again").mkdir()
-    Search(tmp_path / "again", rows, n_trials=1)
+    Search(tmp_path / "again", rows, n_trials=1, race="halving")
     assert [trial.value for trial in ended(tmp_path)] == [trial.value for trial in ended(tmp_path / "again")]

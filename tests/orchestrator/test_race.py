@@ -15,7 +15,7 @@ from orchestrator.drivers.fixed import FixedDriver
 from orchestrator.drivers.racing import RacingDriver
 from orchestrator.drivers.stopping import StoppingDriver
 from orchestrator.race import Entry, SequentialTest, make_rungs
-from orchestrator.space import Proposal
+from orchestrator.space import Choice, Proposal
 from orchestrator.study import SearchSection
 from trials.values import Clip, TrialSpec
 
@@ -73,9 +73,19 @@ class Learner(FixedDriver):
     def __init__(self, proposals: Sequence[Proposal]) -> None:
         super().__init__(proposals)
         self.told: list[tuple[Proposal, Row]] = []
+        self.begun: set[Choice] = set()
+
+    def ask(self, count: int) -> list[Proposal]:
+        asked = super().ask(count)
+        self.begun |= {proposal.choice for proposal in asked}
+        return asked
 
     def tell(self, proposal: Proposal, row: Row) -> None:
         self.told.append((proposal, row))
+
+    @property
+    def owing(self) -> bool:
+        return bool(self._left) and self._left[0].choice in self.begun
 
 
 def raced(driver: Driver, race: str = "halving", limit: int | None = None, n_seeds: int = 1, **search: Any) -> Driver:

@@ -124,11 +124,15 @@ def test_running_a_finished_search_again_loads_no_model(
     assert run(driver="bayes", race=race, n_trials=6) == before
 
 
-def test_stopped_trials_are_continued_where_they_stopped(run: Run, evaluated: list[tuple[str, Any]]) -> None:
-    before = latest(run(race="halving"))
+@pytest.mark.parametrize("driver", DRIVERS)
+def test_stopped_trials_are_continued_where_they_stopped(
+    run: Run, evaluated: list[tuple[str, Any]], driver: str
+) -> None:
+    before = latest(run(driver=driver, race="halving", **DRIVERS[driver]))
     stopped = [row["n_examples"] for row in before.values() if row["state"] == "pruned"]
     del evaluated[:]
-    after = latest(run())
+    after = latest(run(driver=driver, **DRIVERS[driver]))
+    assert after.keys() == before.keys()
     assert {row["state"] for row in after.values()} == {"complete"}
     assert sorted(span[0] for split, span in evaluated if split == "validation") == sorted(stopped)
     assert all(after[key]["attempt"] > row["attempt"] for key, row in before.items() if row["state"] == "pruned")
