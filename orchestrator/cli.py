@@ -172,7 +172,9 @@ def status(folder: Folder, as_json: AsJson = False) -> None:
     if as_json:
         _print_json(document)
         return
-    pruned = f", {document['pruned']} stopped by the race" if document["pruned"] else ""
+    going_on = document["state"] in ("running", "interrupted")  # then some of them only wait for the others
+    words = "part of their rows seen" if going_on else "stopped by the race"
+    pruned = f", {document['pruned']} {words}" if document["pruned"] else ""
     typer.echo(
         f"{document['state']}: {document['done']} of {document['total']} trials{pruned}, {document['failed']} failed"
     )

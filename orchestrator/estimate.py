@@ -104,7 +104,7 @@ def plan_study(study: Study, folder: Path | None, cache: Path) -> dict[str, Any]
     ledger = Ledger(opened)
     ahead = look_ahead(opened, ledger)
     missing = ahead.missing
-    notes = check_trials(prepared, missing) + search_notes(study)
+    notes = check_trials(prepared, missing) + search_notes(opened)
     counts = _Counts(prepared)
     operations = sum(count * counts.trial(spec) for spec, count in missing.items())
     tests = _expected_tests(opened, missing) if opened.tested else []

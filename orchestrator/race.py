@@ -32,6 +32,13 @@ def make_rungs(n_rows: int) -> tuple[int, ...]:
     return (*(count for count in counts if count < n_rows), n_rows)
 
 
+def halving_share(n_rows: int) -> float:
+    """Share of the rows that halving evaluates of many entries: of each rung one in ``FACTOR`` sees the next."""
+    rungs = make_rungs(n_rows)
+    parts = zip(rungs, (0, *rungs), strict=False)
+    return float(sum((rows - before) / FACTOR**number for number, (rows, before) in enumerate(parts)) / n_rows)
+
+
 @dataclass(slots=True, kw_only=True, eq=False)
 class Entry:
     """A point in the race.

@@ -11,7 +11,7 @@ from itertools import groupby
 from orchestrator.choices import choice_of_row, choices_of_rows, draw
 from orchestrator.ledger import Ledger
 from orchestrator.prepare import OpenStudy
-from orchestrator.race import make_rungs
+from orchestrator.race import HALVING, halving_share, make_rungs
 from orchestrator.space import Choice, Proposal, Space
 from orchestrator.study import BAYES, Study
 from trials.cost import starts_at
@@ -170,10 +170,18 @@ def _proposals_ahead(opened: OpenStudy, ledger: Ledger) -> Iterator[Proposal]:
     )
 
 
-def search_notes(study: Study) -> list[str]:
+def search_notes(opened: OpenStudy) -> list[str]:
     """How far a plan of a search can be trusted."""
-    if not is_searched(study):
-        return []
-    if study.search.n_trials is None:
-        return ["search.n_trials is not set: how many trials will run is not known, and one for each shots is counted"]
-    return ["which points will run is not known: costs are those of random ones"]
+    search, notes = opened.study.search, []
+    if is_searched(opened.study) and search.n_trials is None:
+        notes.append(
+            "search.n_trials is not set: how many trials will run is not known, and one for each shots is counted"
+        )
+    elif is_searched(opened.study):
+        notes.append("which points will run is not known: costs are those of random ones")
+    if search.race == HALVING:
+        share = halving_share(opened.identity.split_sizes["validation"])
+        notes.append(f"costs are told without the race, which of many trials leaves {100 * share:.0f} % of the rows")
+    elif search.race is not None:
+        notes.append("costs are told without the race; what it saves is not known")
+    return notes

@@ -26,6 +26,7 @@ SEARCH_KEYS = {  # what each driver uses
     ALGORITHM1: ANY_DRIVER | {"top_k", "module_condition"},
     BAYES: ANY_DRIVER | {"sampler", "seed", "objectives", "warm_start", "storage"},
 }
+KINDS = {"model_type": "a mapping of its keys, as in {key: value}", "list_type": "a list, as in [0, 1]"}  # of pydantic
 PUBLISHED_RATES = [0, 0.1, 0.5, 0.75, 0.9, 0.95, 0.99, 0.995]
 
 Rate = Annotated[float, Field(ge=0, lt=1)]
@@ -328,13 +329,15 @@ def _explain(problem: Any) -> str:
     if problem["type"] == "missing":
         return f"study key {key!r} is missing; give it a value."
     expected = problem["msg"].removeprefix("Input should be ").replace("Value error, ", "")
+    expected = KINDS.get(problem["type"], expected)
     if key.startswith("space.layers"):
         expected = "a list of layers, 'all', or {top_condition: k} with a k of 1 or more"
     if key.startswith("space.clip_rates"):
         expected = "a fraction in [0, 1); a rate on the 0-10 scale must be divided by 10 (9.5 becomes 0.95)"
         if not isinstance(problem["input"], int | float | str):
             expected = "a list of fractions in [0, 1), or {low: 0.0, high: 0.995}"
-    hint = " Remove the key for no limit." if path[-1] in STOPPING_RULES else ""
+    hint = " Remove the key for no limit." if key.rpartition(".")[2] in STOPPING_RULES else ""
+    hint = " Remove the key, or give it null, for no race." if key == "search.race" else hint
     if isinstance(problem["input"], str) and key.startswith("space.modules"):
         close = difflib.get_close_matches(problem["input"], MODULES, n=1)
         hint = f" Did you mean {close[0]!r}?" if close else ""

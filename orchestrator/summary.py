@@ -27,6 +27,7 @@ SUMMARY_COLUMNS = (
     "layer",
     "clip_rate",
     "state",
+    "n_examples",
     "accuracy",
     "seconds",
     "error",

@@ -14,7 +14,7 @@ from orchestrator.drivers import Driver
 from orchestrator.drivers.fixed import FixedDriver
 from orchestrator.drivers.racing import RacingDriver
 from orchestrator.drivers.stopping import StoppingDriver
-from orchestrator.race import Entry, SequentialTest, make_rungs
+from orchestrator.race import Entry, SequentialTest, halving_share, make_rungs
 from orchestrator.space import Choice, Proposal
 from orchestrator.study import SearchSection
 from trials.values import Clip, TrialSpec
@@ -133,6 +133,16 @@ def test_those_that_are_right_by_the_larger_margins_go_on() -> None:
             seen[number] = row["n_examples"]
             driver.tell(proposal, row | {"margins": pack_margins(ahead)})
     assert [seen[number] for number in (0, 1, 2, 3)] == [20, 20, N_ROWS, 40]
+
+
+@pytest.mark.parametrize("n_rows", [100, 640, 8000])
+def test_what_halving_will_leave_of_the_rows_is_known_beforehand(n_rows: int) -> None:
+    count = 2 ** len(make_rungs(n_rows))
+    driver = RacingDriver.over(
+        FixedDriver(points(count)[1:]), SearchSection(race="halving"), n_rows=n_rows, n_seeds=1, limit=None
+    )
+    seen = drive(driver, rates(0.5, *np.linspace(0.2, 0.9, count), n_rows=n_rows), calls=count)
+    assert sum(seen.values()) / (count * n_rows) == pytest.approx(halving_share(n_rows), abs=0.01)
 
 
 def test_a_driver_that_learns_is_told_before_all_have_arrived() -> None:

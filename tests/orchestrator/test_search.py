@@ -219,3 +219,13 @@ def test_a_race_on_few_rows_is_refused(make_study: MakeStudy, tmp_path: Path, ca
 def test_patience_has_no_meaning_where_halving_waits_for_all(make_study: MakeStudy) -> None:
     with pytest.raises(StudyError, match="'search.patience' is 3, but in driver 'grid' with race 'halving' no point"):
         check_study(make_study(search={"race": "halving", "patience": 3}))
+
+
+@pytest.mark.parametrize(
+    ("race", "words"), [("halving", "of many trials leaves 36 % of the rows"), ("test", "what it saves is not known")]
+)
+def test_a_plan_says_that_it_does_not_count_what_a_race_saves(
+    make_study: MakeStudy, tmp_path: Path, cache: Path, race: str, words: str
+) -> None:
+    content = make_study(task={"validation_size": N_ROWS}, search={"race": race})
+    assert words in plan_study(check_study(content), tmp_path / "s", cache)["notes"][0]

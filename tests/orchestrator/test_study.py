@@ -112,6 +112,28 @@ def test_a_name_that_is_no_folder_name_is_refused(make_study: MakeStudy) -> None
         check_study(make_study() | {"name": "../up"})
 
 
+def test_a_key_that_stands_twice_is_refused(tmp_path: Path, make_study: MakeStudy) -> None:
+    path = tmp_path / "s.yaml"
+    path.write_text(yaml.safe_dump(make_study()) + "space: {shots: [1]}\n")
+    with pytest.raises(StudyError, match="key 'space' stands twice"):
+        load_studies(str(path), [])
+
+
+@pytest.mark.parametrize(
+    ("section", "key", "value", "words"),
+    [
+        ("space", "clips", 2, "'space.clips' is 2; expected a mapping of its keys"),
+        ("space", "demo_seeds", 0, "'space.demo_seeds' is 0; expected a list, as in"),
+        ("search", "race", False, "'search.race' is False.*Remove the key, or give it null, for no race"),
+    ],
+)
+def test_a_value_of_the_wrong_kind_is_answered_with_the_right_one(
+    make_study: MakeStudy, section: str, key: str, value: Any, words: str
+) -> None:
+    with pytest.raises(StudyError, match=words):
+        check_study(make_study(**{section: {key: value}}))
+
+
 def test_an_unknown_driver_is_refused_before_the_keys_that_another_would_use(make_study: MakeStudy) -> None:
     with pytest.raises(
         StudyError, match="search.driver: no driver 'bayse'; known: algorithm1, bayes, grid. Did you mean 'bayes'"
