@@ -13,15 +13,7 @@ from plotly.colors import qualitative, sample_colorscale
 from analysis.pareto import Rated
 from analysis.search import Seen, Step, trace_search
 from analysis.table import Row
-from analysis.winners import (
-    Point,
-    describe_clips,
-    estimated_score,
-    group_points,
-    mean_score,
-    pick,
-    seed_spread,
-)
+from analysis.winners import Point, describe_clips, estimated_score, group_points, mean_score, pick, seed_spread
 from trials.values import Clip
 
 HEIGHT_PX = 320

@@ -106,9 +106,10 @@ def _known_ranks(opened: OpenStudy, ledger: Ledger, rows: int | None) -> dict[Ra
     for row in ledger.rows.values():
         choice = choice_of_row(row)
         ranks = ranks_left(choice.clips, opened.identity.card)
+        if row["split"] != "validation" or (ranks and not opened.space.settled):
+            continue
         proposal = opened.space.propose(choice.shots, row["demo_seed"], choice.clips)
-        done = ledger.known(ledger.trial(replace(proposal, rows=rows))) is not None
-        if done and row["split"] == "validation" and (opened.space.settled or not ranks):
+        if ledger.known(ledger.trial(replace(proposal, rows=rows))) is not None:
             known.setdefault(ranks, set()).add(_drawn_by(choice.shots, row["demo_seed"]))
     return known
 

@@ -27,6 +27,8 @@ SEARCH_KEYS = {  # what each driver uses
     BAYES: ANY_DRIVER | {"sampler", "seed", "objectives", "warm_start", "storage"},
 }
 KINDS = {"model_type": "a mapping of its keys, as in {key: value}", "list_type": "a list, as in [0, 1]"}  # of pydantic
+HINTS = {f"search.{rule}": " Remove the key for no limit." for rule in STOPPING_RULES}
+HINTS["search.race"] = " Remove the key, or give it null, for no race."
 PUBLISHED_RATES = [0, 0.1, 0.5, 0.75, 0.9, 0.95, 0.99, 0.995]
 
 Rate = Annotated[float, Field(ge=0, lt=1)]
@@ -336,8 +338,7 @@ def _explain(problem: Any) -> str:
         expected = "a fraction in [0, 1); a rate on the 0-10 scale must be divided by 10 (9.5 becomes 0.95)"
         if not isinstance(problem["input"], int | float | str):
             expected = "a list of fractions in [0, 1), or {low: 0.0, high: 0.995}"
-    hint = " Remove the key for no limit." if key.rpartition(".")[2] in STOPPING_RULES else ""
-    hint = " Remove the key, or give it null, for no race." if key == "search.race" else hint
+    hint = HINTS.get(key, "")
     if isinstance(problem["input"], str) and key.startswith("space.modules"):
         close = difflib.get_close_matches(problem["input"], MODULES, n=1)
         hint = f" Did you mean {close[0]!r}?" if close else ""

@@ -65,6 +65,9 @@ MakeStudy = Callable[..., dict[str, Any]]
             "'cluster.activation_budget' is '8 gigs'; expected auto, or a",
         ),
         ("cluster", "microbatch", 0, "'cluster.microbatch' is 0; expected greater than or equal to 1"),
+        ("space", "clips", 2, "'space.clips' is 2; expected a mapping of its keys"),
+        ("space", "demo_seeds", 0, "'space.demo_seeds' is 0; expected a list, as in"),
+        ("search", "race", False, "'search.race' is False.*Remove the key, or give it null, for no race"),
     ],
 )
 def test_a_wrong_key_or_value_is_refused_in_words(
@@ -117,21 +120,6 @@ def test_a_key_that_stands_twice_is_refused(tmp_path: Path, make_study: MakeStud
     path.write_text(yaml.safe_dump(make_study()) + "space: {shots: [1]}\n")
     with pytest.raises(StudyError, match="key 'space' stands twice"):
         load_studies(str(path), [])
-
-
-@pytest.mark.parametrize(
-    ("section", "key", "value", "words"),
-    [
-        ("space", "clips", 2, "'space.clips' is 2; expected a mapping of its keys"),
-        ("space", "demo_seeds", 0, "'space.demo_seeds' is 0; expected a list, as in"),
-        ("search", "race", False, "'search.race' is False.*Remove the key, or give it null, for no race"),
-    ],
-)
-def test_a_value_of_the_wrong_kind_is_answered_with_the_right_one(
-    make_study: MakeStudy, section: str, key: str, value: Any, words: str
-) -> None:
-    with pytest.raises(StudyError, match=words):
-        check_study(make_study(**{section: {key: value}}))
 
 
 def test_an_unknown_driver_is_refused_before_the_keys_that_another_would_use(make_study: MakeStudy) -> None:
