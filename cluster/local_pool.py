@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Iterator, Sequence
 
-from cluster.pool import CALLS_PER_REPLICA, Pool
-from cluster.replica import Batch, Replica, ReplicaSettings
-from trials.errors import PoolError
-from trials.spectrum import MatrixSpectrum, Place
-from trials.values import Clip, Trial, TrialResult
+from clipsweep.cluster.pool import CALLS_PER_REPLICA, Pool
+from clipsweep.cluster.replica import Batch, Replica, ReplicaSettings
+from clipsweep.trials.base.errors import PoolError
+from clipsweep.trials.clips.spectrum import MatrixSpectrum, Place
+from clipsweep.trials.spec.trial import Clip, Trial, TrialResult
 
 
 class LocalPool(Pool):

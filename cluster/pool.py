@@ -5,9 +5,9 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Sequence
 
-from cluster.replica import Batch
-from trials.spectrum import MatrixSpectrum, Place
-from trials.values import Clip, TrialResult
+from clipsweep.cluster.replica import Batch
+from clipsweep.trials.clips.spectrum import MatrixSpectrum, Place
+from clipsweep.trials.spec.trial import Clip, TrialResult
 
 CALLS_PER_REPLICA = 2
 

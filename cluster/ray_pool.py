@@ -15,12 +15,12 @@ from typing import Any
 import ray
 from ray.exceptions import RayActorError, RayError, RayTaskError
 
-from cluster.pool import CALLS_PER_REPLICA, Pool
-from cluster.replica import Batch, Replica, ReplicaSettings
-from trials.errors import ClipsweepError, PoolError, SpecError
-from trials.spectrum import MatrixSpectrum, Place
-from trials.values import Clip, Trial, TrialResult, TrialState
-from trials.versions import recorded_versions
+from clipsweep.cluster.pool import CALLS_PER_REPLICA, Pool
+from clipsweep.cluster.replica import Batch, Replica, ReplicaSettings
+from clipsweep.trials.base.errors import ClipsweepError, PoolError, SpecError
+from clipsweep.trials.base.versions import recorded_versions
+from clipsweep.trials.clips.spectrum import MatrixSpectrum, Place
+from clipsweep.trials.spec.trial import Clip, Trial, TrialResult, TrialState
 
 DEATHS_ALLOWED = 3
 OBJECT_STORE_BYTES = 150 * 2**20

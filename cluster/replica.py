@@ -15,21 +15,21 @@ from typing import Any
 
 import torch
 
-from trials.activations import Budget
-from trials.checkpoints import describe_checkpoint, find_checkpoint
-from trials.engine import Engine, LabelScores
-from trials.errors import ModelError, PoolError, TaskError
-from trials.factors import FactorCache
-from trials.memory import keep_freed_memory
-from trials.models import load_model, load_tokenizer
-from trials.placement import devices_of
-from trials.prompts import Prompts, encode_prompts
-from trials.scoring import measure_margins, score_labels
-from trials.singular_values import measure_spectrum
-from trials.spectrum import MatrixSpectrum, Place
-from trials.tasks import load_task
-from trials.values import Clip, ModelSettings, PromptSet, TaskSettings, Trial, TrialResult, TrialState
-from trials.versions import recorded_versions
+from clipsweep.trials.base.errors import ModelError, PoolError, TaskError
+from clipsweep.trials.base.memory import keep_freed_memory
+from clipsweep.trials.base.versions import recorded_versions
+from clipsweep.trials.clips.factor_cache import FactorCache
+from clipsweep.trials.clips.measure_spectrum import measure_spectrum
+from clipsweep.trials.clips.spectrum import MatrixSpectrum, Place
+from clipsweep.trials.engine.activation_store import Budget
+from clipsweep.trials.engine.engine import Engine, LabelScores
+from clipsweep.trials.models.checkpoints import describe_checkpoint, find_checkpoint
+from clipsweep.trials.models.load import load_model, load_tokenizer
+from clipsweep.trials.models.placement import devices_of
+from clipsweep.trials.scores.judge import measure_margins, score_labels
+from clipsweep.trials.spec.trial import Clip, ModelSettings, PromptSet, TaskSettings, Trial, TrialResult, TrialState
+from clipsweep.trials.tasks.encode import Prompts, encode_prompts
+from clipsweep.trials.tasks.load import load_task
 
 PROMPT_SETS_KEPT, PARTS_KEPT = 16, 64
 

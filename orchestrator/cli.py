@@ -17,23 +17,34 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from analysis.pareto import front_document, pareto_front, rate_points
-from analysis.table import Row, jsonable
-from analysis.winners import find_winner, find_winners, winners_document
-from orchestrator.doctor import examine
-from orchestrator.estimate import describe_plan, plan_study
-from orchestrator.model_map import describe_map, map_document, read_map
-from orchestrator.prepare import default_folder, reopen
-from orchestrator.progress import format_seconds
-from orchestrator.session import Outcome, check_run, run_study, write_study_report
-from orchestrator.spectrum import CheckpointSpectrum, measure_checkpoint, parse_layers, parse_modules
-from orchestrator.study_file import NO_MODEL, load_studies, study_of_task
-from orchestrator.summary import NO_WINNER, SUMMARY_COLUMNS, describe_front, describe_winner, read_status
-from orchestrator.task_view import describe_task, view_task
-from trials.checkpoints import find_config
-from trials.errors import ClipsweepError, PoolError, StoreError
-from trials.files import default_cache
-from trials.values import ModelSettings
+from clipsweep.analysis.store.table import Row, jsonable
+from clipsweep.analysis.winners.pareto import front_document, pareto_front, rate_points
+from clipsweep.analysis.winners.winner import find_winner, find_winners, winners_document
+from clipsweep.orchestrator.folder.open_study import default_folder, reopen
+from clipsweep.orchestrator.plan.estimate import describe_plan, plan_study
+from clipsweep.orchestrator.run.progress import format_seconds
+from clipsweep.orchestrator.run.session import Outcome, check_run, run_study, write_study_report
+from clipsweep.orchestrator.status.answer import (
+    NO_WINNER,
+    SUMMARY_COLUMNS,
+    describe_front,
+    describe_winner,
+    read_status,
+)
+from clipsweep.orchestrator.study.files import NO_MODEL, load_studies, study_of_task
+from clipsweep.orchestrator.views.checkpoint_spectrum import (
+    CheckpointSpectrum,
+    measure_checkpoint,
+    parse_layers,
+    parse_modules,
+)
+from clipsweep.orchestrator.views.doctor import examine
+from clipsweep.orchestrator.views.model_map import describe_map, map_document, read_map
+from clipsweep.orchestrator.views.task_view import describe_task, view_task
+from clipsweep.trials.base.errors import ClipsweepError, PoolError, StoreError
+from clipsweep.trials.base.files import default_cache
+from clipsweep.trials.models.checkpoints import find_config
+from clipsweep.trials.spec.trial import ModelSettings
 
 P = ParamSpec("P")
 FAILED, BAD_INPUT, INTERRUPTED = 1, 2, 130

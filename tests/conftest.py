@@ -18,7 +18,7 @@ os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
 from transformers import AutoModelForCausalLM as AutoModel
 from transformers import GPTJConfig, LlamaConfig, PreTrainedModel
 
-from trials.embedded.train import build_tokenizer
+from clipsweep.trials.embedded.train import build_tokenizer
 
 SHARED = Path(os.environ.get("CLIPSWEEP_SHARED", "../shared"))
 REAL_MODEL = SHARED / "models" / "gptj-prompts-5m"

@@ -13,7 +13,13 @@ BELOW = {
     "analysis": {"trials"},
     "orchestrator": {"trials", "cluster", "analysis"},
 }
-ANALYSIS_MAY_USE = {"trials.values", "trials.errors", "trials.files", "trials.model_card", "trials.spectrum"}
+ANALYSIS_MAY_USE = {
+    "clipsweep.trials.spec.trial",
+    "clipsweep.trials.base.errors",
+    "clipsweep.trials.base.files",
+    "clipsweep.trials.models.card",
+    "clipsweep.trials.clips.spectrum",
+}
 HOMES = {
     "ray": {"cluster/ray_pool.py"},
     "datasets": {"trials/rows.py"},

@@ -9,11 +9,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from analysis.table import Row
-from orchestrator.drivers import StudyDriver
-from orchestrator.drivers.grid import GridDriver
-from orchestrator.prepare import OpenStudy
-from orchestrator.space import Proposal, Space
+from clipsweep.analysis.store.table import Row
+from clipsweep.orchestrator.drivers.driver import StudyDriver
+from clipsweep.orchestrator.drivers.grid import GridDriver
+from clipsweep.orchestrator.folder.open_study import OpenStudy
+from clipsweep.orchestrator.space.space import Proposal, Space
 
 
 class Algorithm1Driver(StudyDriver):

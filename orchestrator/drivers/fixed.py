@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from analysis.table import Row
-from orchestrator.drivers import Driver
-from orchestrator.space import Proposal
+from clipsweep.analysis.store.table import Row
+from clipsweep.orchestrator.drivers.driver import Driver
+from clipsweep.orchestrator.space.space import Proposal
 
 
 class FixedDriver(Driver):

@@ -13,14 +13,14 @@ from statistics import fmean
 
 import numpy as np
 
-from analysis.smoothing import accuracy_so_far
-from analysis.table import Row, unpack_outcomes
-from analysis.winners import join_modules
-from orchestrator.drivers import Driver
-from orchestrator.race import HALVING, Entry, Halving, Race, SequentialTest, make_rungs
-from orchestrator.space import Choice, Proposal
-from orchestrator.study import SearchSection
-from trials.values import TrialState
+from clipsweep.analysis.store.table import Row, unpack_outcomes
+from clipsweep.analysis.winners.smoothing import accuracy_so_far
+from clipsweep.analysis.winners.winner import join_modules
+from clipsweep.orchestrator.drivers.driver import Driver
+from clipsweep.orchestrator.drivers.races import HALVING, Entry, Halving, Race, SequentialTest, make_rungs
+from clipsweep.orchestrator.space.space import Choice, Proposal
+from clipsweep.orchestrator.study.schema import SearchSection
+from clipsweep.trials.spec.trial import TrialState
 
 
 @dataclass(slots=True, kw_only=True)

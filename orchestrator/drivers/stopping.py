@@ -6,11 +6,11 @@ import time
 from collections.abc import Iterable, Mapping
 from statistics import fmean
 
-from analysis.table import Row
-from orchestrator.drivers import Driver
-from orchestrator.space import Choice, Proposal
-from orchestrator.study import STOPPING_RULES, SearchSection
-from trials.values import TrialState
+from clipsweep.analysis.store.table import Row
+from clipsweep.orchestrator.drivers.driver import Driver
+from clipsweep.orchestrator.space.space import Choice, Proposal
+from clipsweep.orchestrator.study.schema import STOPPING_RULES, SearchSection
+from clipsweep.trials.spec.trial import TrialState
 
 
 class StoppingDriver(Driver):

@@ -11,7 +11,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from trials.versions import recorded_versions
+from clipsweep.trials.base.versions import recorded_versions
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -16,6 +16,10 @@ from pathlib import Path
 import torch
 from transformers import AutoModelForCausalLM, GPTJConfig, LlamaConfig, PreTrainedModel
 
+from clipsweep.trials.base.memory import keep_freed_memory
+from clipsweep.trials.clips.factor_cache import FactorCache
+from clipsweep.trials.engine.activation_store import Budget
+from clipsweep.trials.engine.engine import Engine, LabelScores
 from tests.benchmarks import published
 from tests.benchmarks.document import Line, at_most, print_document, tell
 from tests.benchmarks.sweeps import (
@@ -31,10 +35,6 @@ from tests.benchmarks.sweeps import (
     timed,
 )
 from tests.trials.architectures import card_of
-from trials.activations import Budget
-from trials.engine import Engine, LabelScores
-from trials.factors import FactorCache
-from trials.memory import keep_freed_memory
 
 LAYERS = (0, 1, 26, 27)
 N_LAYERS, WIDTH, VOCABULARY = 28, 256, 2048

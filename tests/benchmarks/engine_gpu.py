@@ -16,6 +16,8 @@ from functools import partial
 import torch
 from transformers import AutoModelForCausalLM, GPTJConfig, LlamaConfig, PretrainedConfig, PreTrainedModel
 
+from clipsweep.trials.engine.activation_store import Budget
+from clipsweep.trials.models.matrices import find_layout
 from tests.benchmarks import published
 from tests.benchmarks.document import Line, print_document, tell
 from tests.benchmarks.sweeps import (
@@ -30,8 +32,6 @@ from tests.benchmarks.sweeps import (
     timed,
 )
 from tests.trials.architectures import card_of
-from trials.activations import Budget
-from trials.matrices import find_layout
 
 COMMON = {"bos_token_id": 0, "eos_token_id": 0}
 CONFIGS: dict[str, PretrainedConfig] = {

@@ -14,11 +14,11 @@ from typing import Any
 
 import numpy as np
 
-from orchestrator.drivers import make_driver
-from orchestrator.ledger import Ledger
-from orchestrator.prepare import prepare
-from orchestrator.search_ahead import look_ahead
-from orchestrator.study import check_study
+from clipsweep.orchestrator.drivers.driver import make_driver
+from clipsweep.orchestrator.folder.ledger import Ledger
+from clipsweep.orchestrator.folder.open_study import prepare
+from clipsweep.orchestrator.plan.ahead import look_ahead
+from clipsweep.orchestrator.study.schema import check_study
 from tests.benchmarks.document import Line, at_most
 
 POINTS = 100_000

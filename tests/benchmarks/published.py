@@ -14,9 +14,9 @@ import torch
 from torch import Tensor
 from transformers import PreTrainedModel
 
-from trials.matrices import Layout
-from trials.prompts import Prompts
-from trials.values import MODULES
+from clipsweep.trials.models.matrices import Layout
+from clipsweep.trials.spec.trial import MODULES
+from clipsweep.trials.tasks.encode import Prompts
 
 
 @torch.no_grad()

@@ -10,7 +10,7 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
-from analysis.table import ResultsTable
+from clipsweep.analysis.store.table import ResultsTable
 from tests.benchmarks.document import Line, at_most, print_document
 
 

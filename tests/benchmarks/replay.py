@@ -9,25 +9,25 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from analysis.table import Row, pack_outcomes
-from analysis.winners import Gain, measure_gain
-from orchestrator.drivers import Driver
-from orchestrator.drivers.bayes import BayesDriver
-from orchestrator.drivers.fixed import FixedDriver
-from orchestrator.drivers.racing import RacingDriver
-from orchestrator.drivers.stopping import StoppingDriver
-from orchestrator.layers import LayerRule, module_places
-from orchestrator.space import Proposal, Space
-from orchestrator.study import SearchSection
+from clipsweep.analysis.store.table import Row, pack_outcomes
+from clipsweep.analysis.winners.winner import Gain, measure_gain
+from clipsweep.orchestrator.drivers.bayes.driver import BayesDriver
+from clipsweep.orchestrator.drivers.driver import Driver
+from clipsweep.orchestrator.drivers.fixed import FixedDriver
+from clipsweep.orchestrator.drivers.racing import RacingDriver
+from clipsweep.orchestrator.drivers.stopping import StoppingDriver
+from clipsweep.orchestrator.space.layer_rule import LayerRule, module_places
+from clipsweep.orchestrator.space.space import Proposal, Space
+from clipsweep.orchestrator.study.schema import SearchSection
+from clipsweep.trials.base.files import default_cache
+from clipsweep.trials.clips.factor_cache import FactorCache
+from clipsweep.trials.clips.measure_spectrum import measure_spectrum
+from clipsweep.trials.clips.spectrum import conditions_of
+from clipsweep.trials.models.checkpoints import EMBEDDED, find_checkpoint
+from clipsweep.trials.models.load import load_model
+from clipsweep.trials.models.matrices import find_layout
+from clipsweep.trials.spec.trial import Clip, ModelSettings, TrialSpec, TrialState
 from tests.benchmarks.surfaces import SHARED, Clips, PublishedSurface, Surface
-from trials.checkpoints import EMBEDDED, find_checkpoint
-from trials.factors import FactorCache
-from trials.files import default_cache
-from trials.matrices import find_layout
-from trials.models import load_model
-from trials.singular_values import measure_spectrum
-from trials.spectrum import conditions_of
-from trials.values import Clip, ModelSettings, TrialSpec, TrialState
 
 TOP_K = 5
 

@@ -14,8 +14,8 @@ from typing import Any, Literal
 
 import numpy as np
 
-from analysis.pareto import hypervolume
-from orchestrator.study import SearchSection
+from clipsweep.analysis.winners.pareto import hypervolume
+from clipsweep.orchestrator.study.schema import SearchSection
 from tests.benchmarks.document import Line, at_least, at_most, print_document, tell
 from tests.benchmarks.false_stops import (
     Population,

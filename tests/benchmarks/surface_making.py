@@ -15,21 +15,21 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import torch
 
-from analysis.table import pack_margins, pack_outcomes
+from clipsweep.analysis.store.table import pack_margins, pack_outcomes
+from clipsweep.trials.base.files import default_cache, whole_file
+from clipsweep.trials.base.memory import keep_freed_memory
+from clipsweep.trials.clips.factor_cache import FactorCache
+from clipsweep.trials.engine.engine import Engine, LabelScores
+from clipsweep.trials.models.card import ModelCard, rows_of_shapes
+from clipsweep.trials.models.checkpoints import EMBEDDED, describe_checkpoint, find_checkpoint
+from clipsweep.trials.models.load import load_model, load_tokenizer
+from clipsweep.trials.scores.judge import measure_margins, score_labels
+from clipsweep.trials.spec.trial import SPLITS, Clip, ModelSettings, PromptSet, TaskSettings
+from clipsweep.trials.tasks.definition import Row, Source, Splits, TaskDefinition, Wording
+from clipsweep.trials.tasks.encode import Prompts, encode_prompts
+from clipsweep.trials.tasks.load import Task, load_task
 from tests.benchmarks.document import machine
 from tests.benchmarks.surfaces import FACTS, FOLDER, FORMAT, SHARED, Axes, Clips, clips_of, facts_of, read_surface
-from trials.checkpoints import EMBEDDED, describe_checkpoint, find_checkpoint
-from trials.definitions import Row, Source, Splits, TaskDefinition, Wording
-from trials.engine import Engine, LabelScores
-from trials.factors import FactorCache
-from trials.files import default_cache, whole_file
-from trials.memory import keep_freed_memory
-from trials.model_card import ModelCard, rows_of_shapes
-from trials.models import load_model, load_tokenizer
-from trials.prompts import Prompts, encode_prompts
-from trials.scoring import measure_margins, score_labels
-from trials.tasks import Task, load_task
-from trials.values import SPLITS, Clip, ModelSettings, PromptSet, TaskSettings
 
 PROMPTS_5M = "gptj-prompts-5m"
 MICROBATCH, POINTS_AT_ONCE = 50, 12

@@ -24,8 +24,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
-from trials.model_card import ModelCard, shapes_of_rows
-from trials.values import Clip
+from clipsweep.trials.models.card import ModelCard, shapes_of_rows
+from clipsweep.trials.spec.trial import Clip
 
 FOLDER = Path(__file__).parent / "surfaces"
 SHARED = Path(os.environ.get("CLIPSWEEP_SHARED", "../shared"))

@@ -17,19 +17,19 @@ import torch
 from torch.utils.flop_counter import FlopCounterMode
 from transformers import PreTrainedModel
 
+from clipsweep.trials.clips.edit import edit_weights, swapped
+from clipsweep.trials.clips.factor_cache import FactorCache
+from clipsweep.trials.engine.activation_store import Budget
+from clipsweep.trials.engine.cost import CostModel, measure_extents
+from clipsweep.trials.engine.engine import Engine
+from clipsweep.trials.engine.microbatches import plan_microbatches
+from clipsweep.trials.models.card import ModelCard
+from clipsweep.trials.models.matrices import find_layout
+from clipsweep.trials.spec.trial import ATTENTION, Clip
+from clipsweep.trials.tasks.encode import Prompts, Query
 from tests.benchmarks import published
 from tests.benchmarks.document import Line, at_least, at_most, tell
 from tests.trials.reference import centred
-from trials.activations import Budget
-from trials.clipping import edit_weights, swapped
-from trials.cost import CostModel, measure_extents
-from trials.engine import Engine
-from trials.factors import FactorCache
-from trials.matrices import find_layout
-from trials.microbatches import plan_microbatches
-from trials.model_card import ModelCard
-from trials.prompts import Prompts, Query
-from trials.values import ATTENTION, Clip
 
 CLIP_RATES = (0, 0.1, 0.5, 0.75, 0.9, 0.95, 0.99, 0.995)
 MODULES = ("attn", "mlp")

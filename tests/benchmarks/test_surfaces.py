@@ -3,10 +3,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from orchestrator.space import Space
+from clipsweep.orchestrator.space.space import Space
+from clipsweep.trials.spec.trial import Clip
 from tests.benchmarks.surfaces import Axes, Surface, load_published, load_surface, stored_names
 from tests.conftest import SHARED, needs_shared
-from trials.values import Clip
 
 
 @pytest.fixture(scope="module", params=stored_names())

@@ -7,13 +7,13 @@ from pathlib import Path
 
 import pytest
 
-from cluster.pool import CALLS_PER_REPLICA, Pool
-from cluster.replica import Batch, Replica, ReplicaSettings
-from trials.checkpoints import describe_checkpoint
-from trials.errors import PoolError
-from trials.model_card import ModelCard, trial_id
-from trials.tasks import load_task
-from trials.values import Clip, ModelSettings, TaskSettings, Trial, TrialResult, TrialSpec, TrialState
+from clipsweep.cluster.pool import CALLS_PER_REPLICA, Pool
+from clipsweep.cluster.replica import Batch, Replica, ReplicaSettings
+from clipsweep.trials.base.errors import PoolError
+from clipsweep.trials.models.card import ModelCard, trial_id
+from clipsweep.trials.models.checkpoints import describe_checkpoint
+from clipsweep.trials.spec.trial import Clip, ModelSettings, TaskSettings, Trial, TrialResult, TrialSpec, TrialState
+from clipsweep.trials.tasks.load import load_task
 
 RATES = (0.3, 0.6, 0.9)
 

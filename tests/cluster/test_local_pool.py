@@ -4,12 +4,12 @@ from pathlib import Path
 
 import pytest
 
-from cluster.local_pool import LocalPool
-from cluster.pool import Pool
-from cluster.replica import Replica, ReplicaSettings
+from clipsweep.cluster.local_pool import LocalPool
+from clipsweep.cluster.pool import Pool
+from clipsweep.cluster.replica import Replica, ReplicaSettings
+from clipsweep.trials.base.errors import ModelError, TaskError
+from clipsweep.trials.models.card import ModelCard
 from tests.cluster.pool_contract import PoolContract, replica_settings
-from trials.errors import ModelError, TaskError
-from trials.model_card import ModelCard
 
 
 @pytest.fixture

@@ -11,13 +11,13 @@ import torch
 from ray.exceptions import RayActorError
 from transformers import AutoModelForCausalLM
 
-from cluster.pool import Pool
-from cluster.ray_pool import ClusterSettings, RayPool, fit_replicas
-from cluster.replica import Batch, ReplicaSettings
+from clipsweep.cluster.pool import Pool
+from clipsweep.cluster.ray_pool import ClusterSettings, RayPool, fit_replicas
+from clipsweep.cluster.replica import Batch, ReplicaSettings
+from clipsweep.trials.base.errors import EvaluationError, ModelError, PoolError, SpecError
+from clipsweep.trials.models.card import ModelCard
+from clipsweep.trials.spec.trial import TrialResult, TrialState
 from tests.cluster.pool_contract import RATES, PoolContract, drain, make_trial, replica_settings
-from trials.errors import EvaluationError, ModelError, PoolError, SpecError
-from trials.model_card import ModelCard
-from trials.values import TrialResult, TrialState
 
 TWO = ClusterSettings(replicas=2, gpus_per_replica=1, cpus_per_replica=1, address=None, bytes_per_replica=2**20)
 

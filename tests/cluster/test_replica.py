@@ -3,10 +3,10 @@ from pathlib import Path
 import pytest
 import torch
 
-from cluster.replica import Batch, Replica, pick_devices
+from clipsweep.cluster.replica import Batch, Replica, pick_devices
+from clipsweep.trials.base.errors import PoolError
 from tests.cluster.pool_contract import RATES, make_trial, replica_settings
 from tests.trials.devices import several_devices
-from trials.errors import PoolError
 
 
 def see_gpus(monkeypatch: pytest.MonkeyPatch, count: int, visible: str) -> None:
@@ -38,7 +38,7 @@ def test_a_replica_on_two_devices_gives_what_one_on_one_device_gives_and_names_b
     settings, card = replica_settings(tiny_gptj, cache)
     batch = Batch(trials=tuple(make_trial(card, rate) for rate in RATES), microbatch=4)
     alone = Replica(settings, "alone").evaluate(batch)
-    monkeypatch.setattr("cluster.replica.pick_devices", lambda _: ["cpu:0", "cpu:1"])
+    monkeypatch.setattr("clipsweep.cluster.replica.pick_devices", lambda _: ["cpu:0", "cpu:1"])
     with several_devices():
         together = Replica(settings, "together").evaluate(batch)
     assert [(each.outcomes, each.scores) for each in together] == [(each.outcomes, each.scores) for each in alone]

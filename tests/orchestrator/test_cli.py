@@ -9,8 +9,8 @@ import pytest
 import yaml
 from typer.testing import CliRunner
 
-from analysis.table import SCHEMA
-from orchestrator.cli import app
+from clipsweep.analysis.store.table import SCHEMA
+from clipsweep.orchestrator.cli import app
 
 MakeStudy = Callable[..., dict[str, Any]]
 runner = CliRunner()

@@ -32,8 +32,8 @@ from transformers import (
     StableLmConfig,
 )
 
-from trials.model_card import ModelCard
-from trials.shapes import facts_of
+from clipsweep.trials.models.card import ModelCard
+from clipsweep.trials.models.facts import facts_of
 
 VOCABULARY_SIZE = 100
 CONTEXT_LENGTH = 256

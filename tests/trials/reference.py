@@ -13,9 +13,9 @@ import torch
 from torch import Tensor
 from transformers import PreTrainedModel
 
-from trials.definitions import Scoring
-from trials.prompts import Prompts, Tokens
-from trials.values import Clip
+from clipsweep.trials.spec.trial import Clip
+from clipsweep.trials.tasks.definition import Scoring
+from clipsweep.trials.tasks.encode import Prompts, Tokens
 
 QKV, GATE_UP = ("q", "k", "v"), ("gate", "up")
 NAMES: dict[str, tuple[str, ...]] = {

@@ -9,15 +9,15 @@ from pathlib import Path
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers, processors, trainers
 from transformers import GPTJConfig, LlamaConfig, PreTrainedModel, PreTrainedTokenizerBase, PreTrainedTokenizerFast
 
+from clipsweep.trials.clips.factor_cache import FactorCache
+from clipsweep.trials.engine.engine import Engine
+from clipsweep.trials.models.card import ModelCard
+from clipsweep.trials.models.checkpoints import describe_checkpoint
+from clipsweep.trials.models.load import load_model, load_tokenizer
+from clipsweep.trials.tasks.table import TASKS
 from tests.trials.architectures import random_model
 from tests.trials.release_reference import TABLE
 from tests.trials.written_rows import N_LABELS, rows_of
-from trials.checkpoints import describe_checkpoint
-from trials.engine import Engine
-from trials.factors import FactorCache
-from trials.model_card import ModelCard
-from trials.models import load_model, load_tokenizer
-from trials.task_table import TASKS
 
 CONTEXT_LENGTH = 1024
 BEGINNING = {"gptj": "<|endoftext|>", "llama": "<s>"}  # only LLaMA2's tokenizer puts its own

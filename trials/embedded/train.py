@@ -22,7 +22,16 @@ from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
 from torch import Tensor
 from transformers import GPTJConfig, GPTJForCausalLM, PreTrainedTokenizerFast
 
-from trials.episodes import LABELS, NEUTRAL, TASK_NOISE, TOPICS, WORDS_PER_TOPIC, Noise, draw_episode, draw_text
+from clipsweep.trials.tasks.episodes import (
+    LABELS,
+    NEUTRAL,
+    TASK_NOISE,
+    TOPICS,
+    WORDS_PER_TOPIC,
+    Noise,
+    draw_episode,
+    draw_text,
+)
 
 END = "<|endoftext|>"
 STEPS = 1000

@@ -1,0 +1,105 @@
+"""The spectrum file: singular values and condition numbers of one model's matrices.
+
+With ``table.py`` the home of pyarrow.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Literal
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from clipsweep.analysis.store.table import Row, read_whole
+from clipsweep.trials.base.files import whole_file
+from clipsweep.trials.clips.spectrum import MatrixSpectrum, Place
+
+SPECTRUM_VERSION = 1
+_FIELDS: list[tuple[str, pa.DataType]] = [
+    ("model_fingerprint", pa.string()),
+    ("dtype", pa.string()),
+    ("layer", pa.int32()),
+    ("role", pa.string()),
+    ("parameter", pa.string()),
+    ("expert", pa.int32()),
+    ("rows", pa.int32()),
+    ("cols", pa.int32()),
+    ("singular_values", pa.list_(pa.float32())),
+    ("condition_number", pa.float64()),
+    ("schema_version", pa.int32()),
+]
+SPECTRUM_SCHEMA = pa.schema(_FIELDS)
+_COLUMNS = ("layer", "role", "parameter", "expert")
+ORDER: list[tuple[str, Literal["ascending", "descending"]]] = [(column, "ascending") for column in _COLUMNS]
+
+
+class SpectrumFile:
+    """A row for each matrix measured so far; the file is always whole. One process adds; any may read.
+
+    Rows of another checkpoint, or of weights in another dtype, are never read, and are gone after the next ``add``.
+    """
+
+    def __init__(self, path: Path, model_fingerprint: str, dtype: str) -> None:
+        """Open the file; nothing is created before the first row."""
+        self._path = path
+        self._model_fingerprint = model_fingerprint
+        self._dtype = dtype
+
+    def add(self, spectra: Iterable[MatrixSpectrum]) -> None:
+        """Write the file anew with these as well; when this returns they are on disk.
+
+        Raises:
+            StoreError: What is there is damaged, or was written by a newer clipsweep.
+        """
+        added = self._table(spectra)
+        if added.num_rows:
+            self._write(pa.concat_tables([self._stored(), added]))
+
+    def replace(self, spectra: Iterable[MatrixSpectrum]) -> None:
+        """Write the file with these alone, whatever is there."""
+        self._write(self._table(spectra))
+
+    def conditions(self) -> dict[Place, tuple[float, ...]]:
+        """Condition numbers of the matrices measured so far, by layer and role.
+
+        Raises:
+            StoreError: The file is damaged, or was written by a newer clipsweep.
+        """
+        conditions: dict[Place, tuple[float, ...]] = {}
+        for row in self._stored(["layer", "role", "condition_number"]).to_pylist():
+            place = row["layer"], row["role"]
+            conditions[place] = (*conditions.get(place, ()), row["condition_number"])
+        return conditions
+
+    def _stored(self, columns: list[str] | None = None) -> pa.Table:
+        """Rows of this model in this dtype."""
+        if not self._path.is_file():
+            return SPECTRUM_SCHEMA.empty_table()
+        wanted = None if columns is None else [*columns, "model_fingerprint", "dtype"]
+        table = read_whole(self._path, SPECTRUM_VERSION, wanted)
+        models = zip(table["model_fingerprint"].to_pylist(), table["dtype"].to_pylist(), strict=True)
+        return table.filter(pa.array([model == (self._model_fingerprint, self._dtype) for model in models], pa.bool_()))
+
+    def _table(self, spectra: Iterable[MatrixSpectrum]) -> pa.Table:
+        return pa.Table.from_pylist([self._row(spectrum) for spectrum in spectra], schema=SPECTRUM_SCHEMA)
+
+    def _write(self, table: pa.Table) -> None:
+        with whole_file(self._path) as draft:
+            pq.write_table(table.sort_by(ORDER), draft)
+
+    def _row(self, spectrum: MatrixSpectrum) -> Row:
+        return {
+            "model_fingerprint": self._model_fingerprint,
+            "dtype": self._dtype,
+            "layer": spectrum.layer,
+            "role": spectrum.role,
+            "parameter": spectrum.parameter,
+            "expert": spectrum.expert,
+            "rows": spectrum.rows,
+            "cols": spectrum.cols,
+            "singular_values": spectrum.singular_values,
+            "condition_number": spectrum.condition_number,
+            "schema_version": SPECTRUM_VERSION,
+        }

@@ -1,0 +1,82 @@
+"""Two objectives: which points are not beaten in both, and how much of the plane they cover."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from clipsweep.analysis.store.table import Row
+from clipsweep.analysis.winners.winner import Point, mean_score
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rated:
+    """A point with both its objectives.
+
+    Attributes:
+        point: What was clipped.
+        score: Mean over demonstration seeds of what the study is judged by; higher is better.
+        parameters: Parameters kept; fewer is better.
+    """
+
+    point: Point
+    score: float
+    parameters: int
+
+
+def rate_points(points: Iterable[Point], rows: Mapping[str, Row]) -> list[Rated]:
+    """The points that are complete, the untouched model included, with both objectives."""
+    scored = ((point, mean_score(point.trial_ids, rows, point.metric)) for point in points)
+    return [
+        Rated(point=point, score=score, parameters=rows[point.trial_ids[0]]["parameters_kept"])
+        for point, score in scored
+        if score is not None
+    ]
+
+
+def pareto_front(rated: Iterable[Rated]) -> list[Rated]:
+    """The points that no other beats: none scores as much with fewer parameters, or more with as few.
+
+    Returns:
+        Fewest parameters first, scores rising strictly; of points equal in both the first.
+    """
+    front: list[Rated] = []
+    for each in sorted(rated, key=lambda one: (one.parameters, -one.score)):  # stable: of equals the first
+        if not front or each.score > front[-1].score:
+            front.append(each)
+    return front
+
+
+def hypervolume(values: Iterable[tuple[float, float]], reference: tuple[float, float]) -> float:
+    """Area that points of (score up, parameters down) dominate, as far as a reference point.
+
+    Args:
+        values: Score and parameters of each point; dominated ones add nothing.
+        reference: The least score and the most parameters that count; points beyond it add nothing.
+
+    Returns:
+        In units of score times parameters.
+    """
+    least, most = reference
+    area, reached = 0.0, least
+    for score, parameters in sorted(values, key=lambda value: (value[1], -value[0])):
+        if score > reached and parameters < most:
+            area += (score - reached) * (most - parameters)
+            reached = score
+    return area
+
+
+def front_document(front: Sequence[Rated]) -> list[dict[str, Any]]:
+    """Key ``front`` of ``clipsweep best --json``."""
+    return [
+        {
+            "shots": each.point.shots,
+            "clips": [asdict(clip) for clip in each.point.clips],
+            "metric": each.point.metric,
+            "score": each.score,
+            "parameters_kept": each.parameters,
+            "trial_ids": list(each.point.trial_ids),
+        }
+        for each in front
+    ]

@@ -1,0 +1,71 @@
+"""Accuracy told from fewer examples: right and wrong softened by how far each answer was from turning.
+
+Whether an answer is right says little of a clip that turns one answer in ten; how far the gold label was ahead, or
+behind, says more. Each margin counts as the chance that it would be above 0 after a little noise, so that a smoothed
+accuracy estimates the accuracy with a small bias and far less variance. The noise is in proportion to the spread of the
+trial's own margins: a clip that scales all scores up or down changes nothing.
+
+Glick (1978), "Additive estimators for probabilities of correct classification", Pattern Recognition 10, 211-222;
+Snapinn and Knoke (1985), "An evaluation of smoothed classification error-rate estimators", Technometrics 27, 199-206.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.special import ndtr
+
+from clipsweep.analysis.store.table import Row, unpack_margins, unpack_outcomes
+
+BANDWIDTH = 0.5  # noise, in standard deviations of the margins
+
+
+def have_margins(rows: Iterable[Row]) -> bool:
+    """Whether all rows have margins: smoothed and plain accuracies are not compared with each other."""
+    return all(row.get("margins") is not None for row in rows)
+
+
+def accuracy_so_far(row: Row, n_rows: int | None = None, *, smoothed: bool) -> float:
+    """Accuracy of a trial on the first examples that it was evaluated on.
+
+    Args:
+        row: Stored, with scores.
+        n_rows: How many examples, from the first; None for all that it has seen.
+        smoothed: Whether to smooth it, for which the row needs margins.
+
+    Returns:
+        A fraction; the plain accuracy where no two margins differ.
+    """
+    margins = unpack_margins(row) if smoothed else None
+    if margins is None or not (spread := float(margins[:n_rows].std())):
+        return float(row["accuracy"] if n_rows is None else unpack_outcomes(row)[:n_rows].mean())
+    return float(smooth(margins[:n_rows], BANDWIDTH * spread).mean())
+
+
+def gain_so_far(row: Row, untouched: Row, *, smoothed: bool) -> float:
+    """What a trial gains in accuracy over the untouched model, on the examples that it has seen."""
+    seen = row["n_examples"]
+    return accuracy_so_far(row, smoothed=smoothed) - accuracy_so_far(untouched, seen, smoothed=smoothed)
+
+
+def estimated_accuracy(row: Row, untouched: Row | None, *, smoothed: bool) -> float:
+    """Estimate the accuracy of a trial on all examples of a split, from those that it has seen.
+
+    Some examples are harder than others for any trial: as much as the untouched model does better, or worse, on those
+    seen than on all is taken off (a control variate with coefficient 1).
+
+    Args:
+        row: Stored, with scores.
+        untouched: That of the untouched model on the same prompts; None if there is none.
+        smoothed: Whether to smooth it, for which both rows need margins.
+    """
+    if untouched is None or untouched["n_examples"] <= row["n_examples"]:
+        return accuracy_so_far(row, smoothed=smoothed)
+    return accuracy_so_far(untouched, smoothed=smoothed) + gain_so_far(row, untouched, smoothed=smoothed)
+
+
+def smooth(margins: NDArray[np.float64], noise: float) -> NDArray[np.float64]:
+    """Chance that each margin is above 0 after normal noise of this standard deviation has been added."""
+    return np.asarray(ndtr(margins / noise), dtype=np.float64)

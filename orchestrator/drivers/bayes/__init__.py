@@ -1,0 +1,1 @@
+"""The Bayesian driver, and Optuna behind it."""

@@ -1,0 +1,320 @@
+"""The Bayesian driver: Optuna's samplers over shots, layers, modules and clip rates, one or several clips at once.
+
+It needs no study on disk: ``BayesDriver(space, search)`` searches any space in memory, told by whoever has the scores.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import math
+import random
+from collections import deque
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from itertools import chain
+from statistics import fmean
+
+from clipsweep.analysis.store.table import Row
+from clipsweep.analysis.winners.smoothing import estimated_accuracy, have_margins
+from clipsweep.analysis.winners.winner import has_scores, is_complete
+from clipsweep.orchestrator.drivers.bayes.encoding import Encoding
+from clipsweep.orchestrator.drivers.bayes.optuna_study import (
+    Direction,
+    KnownTrial,
+    OptunaStudy,
+    SamplerSettings,
+    Storage,
+)
+from clipsweep.orchestrator.drivers.driver import StudyDriver
+from clipsweep.orchestrator.folder.open_study import OpenStudy
+from clipsweep.orchestrator.folder.warm_start import warm_rows
+from clipsweep.orchestrator.space.choices import choices_of_rows, draw, enumerate_choices, vary
+from clipsweep.orchestrator.space.space import Choice, Proposal, Space
+from clipsweep.orchestrator.study.schema import SearchSection
+from clipsweep.trials.models.card import trial_id
+from clipsweep.trials.spec.trial import TrialSpec, TrialState
+
+REPEATS = 1  # suggestions of known points in a row before a neighbour of the last is taken: each costs a model's fit
+NEIGHBOURS, DRAWS = 16, 64
+DIRECTIONS: dict[str, Direction] = {"accuracy": "maximize", "parameters": "minimize"}
+JOURNAL = "optuna.journal"
+TOLD = "smoothed accuracy"  # a storage that holds other values is rebuilt
+Values = tuple[float, ...]  # one for each objective
+
+
+@dataclass(slots=True)
+class _OpenPoint:
+    """A point that waits for the rows of its demonstration seeds; ``number`` is Optuna's, which a baseline has not."""
+
+    choice: Choice
+    number: int | None
+    rows: dict[int, Row] = field(default_factory=dict)
+
+
+class BayesDriver(StudyDriver):
+    """Baselines first, then what the sampler suggests and is not known; ``search.n_trials`` points at most."""
+
+    adaptive = True
+
+    def __init__(
+        self,
+        space: Space,
+        search: SearchSection,
+        rows: Mapping[str, Row] | None = None,
+        *,
+        warm: Mapping[str, Mapping[str, Row]] | None = None,
+        storage: Storage = Storage(),  # noqa: B008  # frozen
+        identify: Callable[[TrialSpec], str] | None = None,
+    ) -> None:
+        """Take what is known and open Optuna's study.
+
+        Args:
+            space: What is searched; its layers are settled.
+            search: The study's search section.
+            rows: Of this study, by ``identify`` of their trials.
+            warm: Of earlier studies, by their folder: told to the sampler, but not taken as answers.
+            storage: Where Optuna keeps its trials; memory by default.
+            identify: A trial's identity; by default its shots, seed and clips as they are.
+        """
+        self._space, self._search = space, search
+        self._identify = identify or _describe
+        self._encoding = Encoding(space)
+        self._known: dict[str, Values | None] = {}  # None where it failed
+        self._open: dict[str, _OpenPoint] = {}
+        self._ready: deque[Proposal] = deque()
+        rows = rows or {}
+        stored = chain(rows.values(), *(theirs.values() for theirs in (warm or {}).values()))
+        self._smoothed = have_margins(row for row in stored if has_scores(row))
+        self._untouched = {shots: self._scored_rows(Choice(shots, ()), rows) for shots in space.shots}
+        begun = [choice for choice in choices_of_rows(space, rows.values()) if choice.clips]
+        answers = rows if search.race else {key: row for key, row in rows.items() if not _is_stopped([row])}
+        told, waiting = self._known_trials(answers)  # without a race, what one stopped goes on to its end
+        self._known = {label: values for label, values, _ in told}
+        self._open = {self._label(point.choice): point for point in waiting}
+        known = [self._known_trial(*each) for each in told]
+        for source, theirs in (warm or {}).items():
+            known += [self._known_trial(*each, source=source) for each in self._known_trials(theirs)[0]]
+        trials = [each for each in known if each is not None]
+        self._rng = random.Random(_mix(search.seed, len(trials)))
+        self._unlisted = enumerate_choices(space)
+        self._exhausted = False
+        self._left = math.inf if search.n_trials is None else search.n_trials - len(begun)
+        self._study = OptunaStudy(
+            storage,
+            self._encoding.parameters,
+            [DIRECTIONS[objective] for objective in search.objectives],
+            SamplerSettings(
+                name=search.sampler,
+                seed=_mix(search.seed, len(trials)),
+                budget=search.n_trials,
+                joint=space.max_clips > 1,
+            ),
+            trials,
+        )
+        for shots in space.shots:
+            self._start(Choice(shots, ()), None)
+        self._again = self._unfinished(begun)
+
+    @classmethod
+    def of(cls, opened: OpenStudy, rows: Mapping[str, Row]) -> BayesDriver:
+        """The driver of a study on disk."""
+        identity, search, space = opened.identity, opened.study.search, opened.space
+        encoded = (Encoding(space).parameters, search.objectives, identity.card.fingerprint, identity.task_fingerprint)
+        place = () if search.storage is None else (str(opened.folder.resolve()),)
+        digest = hashlib.sha256(repr((*encoded, identity.card.dtype, TOLD, *place)).encode()).hexdigest()[:8]
+        return cls(
+            space,
+            search,
+            rows,
+            warm=warm_rows(opened.study),
+            storage=Storage(journal=opened.folder / JOURNAL, url=search.storage, name=f"{opened.study.name} {digest}"),
+            identify=lambda spec: trial_id(spec, identity.card, identity.task_fingerprint),
+        )
+
+    def ask(self, count: int) -> list[Proposal]:
+        """Baselines, then points that the sampler suggests, a trial for each demonstration seed."""
+        while len(self._ready) < count and self._more:
+            self._next_point()
+        return [self._ready.popleft() for _ in range(min(count, len(self._ready)))]
+
+    def tell(self, proposal: Proposal, row: Row) -> None:
+        """Take a row; Optuna is told when those of all demonstration seeds are in, or one has failed."""
+        choice = proposal.choice
+        point = self._open.get(label := self._label(choice))
+        if point is None:
+            return
+        point.rows[proposal.spec.demo_seed] = row
+        if choice.clips:
+            self._settle(label)
+            return
+        self._untouched[choice.shots] = {seed: each for seed, each in point.rows.items() if has_scores(each)}
+        for each in [label, *self._open]:
+            self._settle(each)
+
+    def _settle(self, label: str) -> None:
+        """Tell Optuna of a point if nothing more is to come for it."""
+        point = self._open.get(label)
+        if point is None or not self._ended(point) or self._awaits_untouched(point):
+            return
+        del self._open[label]
+        values = self._known[label] = self._values(point.rows, self._untouched[point.choice.shots])
+        if point.number is not None:
+            self._study.tell(point.number, values)
+        elif (known := self._known_trial(label, values, point.choice)) is not None:
+            self._study.add(known)
+
+    def _ended(self, point: _OpenPoint) -> bool:
+        """Whether no more rows are to come: of a race in which one seed fails the others are not told."""
+        return len(point.rows) == len(self._space.demo_seeds) or not all(map(has_scores, point.rows.values()))
+
+    def _awaits_untouched(self, point: _OpenPoint) -> bool:
+        """Whether it was stopped early and is to be seen beside an untouched model that is still running."""
+        return _is_stopped(point.rows.values()) and self._label(Choice(point.choice.shots, ())) in self._open
+
+    @property
+    def done(self) -> bool:
+        """Whether it will never ask for another trial."""
+        return not self._ready and not self._more
+
+    @property
+    def owing(self) -> bool:
+        """Whether seeds, or points of an earlier run, are left to ask for before the sampler is."""
+        return bool(self._ready or self._again)
+
+    @property
+    def _more(self) -> bool:
+        """Whether there is a point left to ask for."""
+        return bool(self._again) or (self._left > 0 and not self._exhausted)
+
+    def _next_point(self) -> None:
+        """Start a point that is neither known nor under way; there may be none left."""
+        if self._again:
+            choice = self._again.popleft()
+            self._begin(choice)
+            return
+        for _ in range(REPEATS):
+            number, params = self._study.ask()
+            choice = self._encoding.decode(params)
+            label = self._label(choice)
+            if label not in self._open and label not in self._known:
+                self._left -= 1
+                self._start(choice, number)
+                return
+            self._study.tell(number, self._known.get(label))
+        unseen = self._unseen(choice)
+        if unseen is None:
+            self._exhausted = True
+            return
+        self._left -= 1
+        self._begin(unseen)
+
+    def _unseen(self, near: Choice) -> Choice | None:
+        """A new point: a neighbour, else a random one, else the first of the enumeration; None where all are known."""
+        neighbours = (vary(self._space, near, self._rng) for _ in range(NEIGHBOURS))
+        for choice in chain(neighbours, (draw(self._space, self._rng) for _ in range(DRAWS))):
+            if self._is_new(choice):
+                return choice
+        return next((choice for choice in self._unlisted if self._is_new(choice)), None)
+
+    def _is_new(self, choice: Choice) -> bool:
+        label = self._label(choice)
+        return label not in self._open and label not in self._known
+
+    def _begin(self, choice: Choice) -> None:
+        """Start a point that the sampler did not suggest."""
+        params = self._encoding.encode(choice)
+        assert params is not None, "only baselines may have no parameters"
+        self._start(choice, self._study.start(params))
+
+    def _start(self, choice: Choice, number: int | None) -> None:
+        label = self._label(choice)
+        self._open[label] = _OpenPoint(choice, number)
+        if number is not None:
+            self._study.name(number, label)
+        self._ready.extend(self._space.proposals_of(choice))
+
+    def _unfinished(self, begun: Iterable[Choice]) -> deque[Choice]:
+        """What an earlier run failed at or left half done, each point once: asked again first, and counted already."""
+        counted = {self._label(choice) for choice in begun}
+        again = {self._label(choice): choice for choice in begun if self._is_new(choice)}
+        for params in self._study.abandoned:
+            choice = self._encoding.decode(params)
+            label = self._label(choice)
+            if self._is_new(choice) and label not in again:
+                again[label] = choice
+                self._left -= label not in counted
+        return deque(again.values())
+
+    def _known_trials(
+        self, rows: Mapping[str, Row]
+    ) -> tuple[list[tuple[str, Values | None, Choice]], list[_OpenPoint]]:
+        """Points whose every seed has a row with scores.
+
+        Returns:
+            Those that Optuna can be told, and those that a race stopped before the untouched model was complete.
+        """
+        known, waiting = [], []
+        for choice in choices_of_rows(self._space, rows.values()):
+            scored = self._scored_rows(choice, rows)
+            if len(scored) < len(self._space.demo_seeds):
+                continue
+            untouched = self._scored_rows(Choice(choice.shots, ()), rows)
+            if choice.clips and _is_stopped(scored.values()) and not self._is_complete(untouched.values()):
+                waiting.append(_OpenPoint(choice, None, scored))
+            elif choice.clips or self._is_complete(scored.values()):
+                known.append((self._label(choice), self._values(scored, untouched), choice))
+        return known, waiting
+
+    def _is_complete(self, rows: Iterable[Row]) -> bool:
+        """Whether all seeds have seen all rows."""
+        return len([row for row in rows if is_complete(row)]) == len(self._space.demo_seeds)
+
+    def _scored_rows(self, choice: Choice, rows: Mapping[str, Row]) -> dict[int, Row]:
+        """Those of a choice's trials that have scores, by demonstration seed."""
+        trials = {each.spec.demo_seed: self._identify(each.spec) for each in self._space.proposals_of(choice)}
+        return {seed: rows[trial] for seed, trial in trials.items() if trial in rows and has_scores(rows[trial])}
+
+    def _known_trial(
+        self, label: str, values: Values | None, choice: Choice, source: str = "study"
+    ) -> KnownTrial | None:
+        """A point as Optuna may be told it; None where it failed, or has no parameters."""
+        params = self._encoding.encode(choice)
+        if params is None or values is None:
+            return None
+        return KnownTrial(label=label, params=params, values=values, source=source)
+
+    def _values(self, rows: Mapping[int, Row], untouched: Mapping[int, Row]) -> Values | None:
+        """Means over demonstration seeds, one for each objective; None where a trial failed."""
+        if not all(map(has_scores, rows.values())):
+            return None
+        return tuple(
+            fmean(self._value(objective, row, untouched.get(seed)) for seed, row in rows.items())
+            for objective in self._search.objectives
+        )
+
+    def _value(self, objective: str, row: Row, untouched: Row | None) -> float:
+        """What the sampler hears of a row: of accuracy, which leads every race, an estimate for all rows."""
+        if objective == "parameters":
+            return float(row["parameters_kept"])
+        if self._space.metric == "accuracy" or self._search.race is not None:
+            return estimated_accuracy(row, untouched, smoothed=self._smoothed)
+        return float(row[self._space.metric])
+
+    def _label(self, choice: Choice) -> str:
+        """The identities of its trials: the same for choices that leave the same ranks."""
+        return ",".join(dict.fromkeys(self._identify(each.spec) for each in self._space.proposals_of(choice)))
+
+
+def _is_stopped(rows: Iterable[Row]) -> bool:
+    """Whether a race stopped one of a point's trials."""
+    return any(row["state"] == TrialState.PRUNED.value for row in rows)
+
+
+def _describe(spec: TrialSpec) -> str:
+    clips = sorted((clip.layer, clip.module, clip.clip_rate) for clip in spec.clips if clip.clip_rate)
+    return repr((spec.shots, spec.demo_seed if spec.shots else None, clips))
+
+
+def _mix(seed: int, told: int) -> int:
+    """A seed of its own for each number of trials told, so that a resumed sampler does not replay its first draws."""
+    return int.from_bytes(hashlib.sha256(f"{seed}:{told}".encode()).digest()[:4]) >> 1

@@ -1,0 +1,70 @@
+"""Drivers: which trial runs next. A new driver is an entry of ``DRIVERS``, and of ``SEARCH_KEYS`` in ``study.py``."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+from clipsweep.analysis.store.table import Row
+from clipsweep.orchestrator.space.space import Proposal
+from clipsweep.orchestrator.study.schema import ALGORITHM1, BAYES
+
+if TYPE_CHECKING:
+    from clipsweep.orchestrator.folder.open_study import OpenStudy
+
+DRIVERS = {
+    ALGORITHM1: "clipsweep.orchestrator.drivers.algorithm1:Algorithm1Driver",
+    BAYES: "clipsweep.orchestrator.drivers.bayes.driver:BayesDriver",
+    "grid": "clipsweep.orchestrator.drivers.grid:GridDriver",
+}
+
+
+class Driver(ABC):
+    """Asked for trials and told their rows; it never sees a replica.
+
+    Attributes:
+        adaptive: Whether what it asks for depends on what it was told, so that it is asked only for what can run now.
+    """
+
+    adaptive: bool = False
+
+    @property
+    def owing(self) -> bool:
+        """Whether what it asks for next belongs to points that have begun, in this run or an earlier one."""
+        return False
+
+    @abstractmethod
+    def ask(self, count: int) -> list[Proposal]:
+        """Up to ``count`` trials to run now; fewer, or none, while it waits for rows or has no more."""
+
+    @abstractmethod
+    def tell(self, proposal: Proposal, row: Row) -> None:
+        """Hear a stored row: of a trial just run, or known from before."""
+
+    @property
+    @abstractmethod
+    def done(self) -> bool:
+        """Whether it will never ask for another trial."""
+
+
+class StudyDriver(Driver):
+    """A driver that a study can name."""
+
+    @classmethod
+    @abstractmethod
+    def of(cls, opened: OpenStudy, rows: Mapping[str, Row]) -> StudyDriver:
+        """The driver of a study, from what is known of it.
+
+        Args:
+            opened: The study, its layers settled.
+            rows: Latest attempt at each trial, by trial identity.
+        """
+
+
+def make_driver(opened: OpenStudy, rows: Mapping[str, Row]) -> Driver:
+    """Build the driver of a study from what is known of it, the ledger's latest rows by trial identity."""
+    module, _, attribute = DRIVERS[opened.study.search.driver].partition(":")
+    kind: type[StudyDriver] = getattr(import_module(module), attribute)
+    return kind.of(opened, rows)

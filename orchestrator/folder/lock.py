@@ -1,0 +1,67 @@
+"""One process runs a study; others are told which."""
+
+from __future__ import annotations
+
+import json
+import os
+import platform
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+
+from filelock import FileLock, Timeout
+
+from clipsweep.trials.base.errors import StudyBusyError
+from clipsweep.trials.base.files import write_text
+
+LOOK_SECONDS = 0.5  # longer than another process needs to look whether the lock is held
+
+
+@contextmanager
+def study_lock(folder: Path) -> Iterator[None]:
+    """Hold the study; the operating system lets go when the process dies, however it dies.
+
+    Raises:
+        StudyBusyError: Another process holds it.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    lock = FileLock(folder / ".lock")
+    holder = folder / ".holder.json"
+    try:
+        lock.acquire(timeout=LOOK_SECONDS)
+    except Timeout as error:
+        who = json.loads(holder.read_text(encoding="utf-8")) if holder.exists() else {}
+        raise StudyBusyError(
+            f"{folder} is being run by process {who.get('pid', '?')} on {who.get('node', '?')} "
+            f"since {who.get('since', '?')}. Wait for it, or watch it with 'clipsweep status {folder}'."
+        ) from error
+    try:
+        since = datetime.now(UTC).isoformat(timespec="seconds")
+        write_text(holder, json.dumps({"pid": os.getpid(), "node": platform.node(), "since": since}))
+        yield
+    finally:
+        lock.release()
+        _leave_no_empty_folder(folder)
+
+
+def _leave_no_empty_folder(folder: Path) -> None:
+    """Remove what locking made where no study came of it: replicas could not be had, say."""
+    if not (folder / "study.yaml").exists() and {path.name for path in folder.iterdir()} <= {".lock", ".holder.json"}:
+        shutil.rmtree(folder)
+
+
+def is_locked(folder: Path) -> bool:
+    """Whether a process runs the study now."""
+    if not (folder / ".lock").exists():
+        return False
+    if not os.access(folder / ".lock", os.W_OK):  # a study shared for reading: who holds it cannot be known
+        return False
+    lock = FileLock(folder / ".lock")
+    try:
+        lock.acquire(timeout=0)
+    except Timeout:
+        return True
+    lock.release()
+    return False

@@ -1,0 +1,1 @@
+"""What a study has ahead, and what it will cost."""

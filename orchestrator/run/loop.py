@@ -1,0 +1,256 @@
+"""The run loop: ask the driver, skip what is known, send the rest to the pool, store, tell."""
+
+from __future__ import annotations
+
+import signal
+from collections import deque
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from types import FrameType
+
+from clipsweep.analysis.winners.winner import winning_points
+from clipsweep.cluster.pool import Pool
+from clipsweep.cluster.replica import Batch
+from clipsweep.orchestrator.drivers.compose import compose_search
+from clipsweep.orchestrator.drivers.driver import Driver
+from clipsweep.orchestrator.drivers.fixed import FixedDriver
+from clipsweep.orchestrator.folder.ledger import Ledger
+from clipsweep.orchestrator.folder.open_study import OpenStudy
+from clipsweep.orchestrator.plan.ahead import look_ahead
+from clipsweep.orchestrator.plan.estimate import RelativeWork, work_ahead
+from clipsweep.orchestrator.run.measure_layers import measure_layers
+from clipsweep.orchestrator.run.progress import Progress
+from clipsweep.orchestrator.space.space import Proposal
+from clipsweep.trials.spec.trial import Trial, TrialState
+
+CALL_SECONDS = 4.0
+CALL_TRIALS = 8
+COLLECT_SECONDS = 0.5
+SIGNALS = (signal.SIGINT, signal.SIGTERM)
+
+
+class Interrupt:
+    """Ctrl-C and SIGTERM: the first asks the loop to finish what is in flight, the second ends it at once."""
+
+    def __init__(self, announce: Callable[[str], None]) -> None:
+        """Not yet requested; ``announce`` tells the user when it is."""
+        self.requested = False
+        self._announce = announce
+
+    @contextmanager
+    def watched(self) -> Iterator[None]:
+        """Catch the signals inside the block."""
+        before = {number: signal.getsignal(number) for number in SIGNALS}
+        self.listen()
+        try:
+            yield
+        finally:
+            for number, handler in before.items():
+                signal.signal(number, handler)
+
+    def listen(self) -> None:
+        """Take the signals; again after starting Ray, which takes SIGTERM for itself."""
+        for number in SIGNALS:
+            signal.signal(number, self._hear)
+
+    def _hear(self, _number: int, _frame: FrameType | None) -> None:
+        if self.requested:
+            raise KeyboardInterrupt
+        self.requested = True
+        self._announce("interrupted: finishing what is in flight; once more ends it at once")
+
+
+@dataclass(slots=True)
+class _Flight:
+    """A trial sent to the pool, and every proposal that waits for its row."""
+
+    trial: Trial
+    proposals: list[Proposal] = field(default_factory=list)
+
+
+class RunLoop:
+    """Runs drivers over one study. The pool is started when the first trial must really run.
+
+    Attributes:
+        stopped_by: The stopping rule that ended the search, as the study file words it; None for none.
+    """
+
+    def __init__(
+        self,
+        opened: OpenStudy,
+        ledger: Ledger,
+        start_pool: Callable[[], Pool],
+        progress: Progress,
+        interrupt: Interrupt,
+    ) -> None:
+        """Take the study and its parts; nothing runs yet."""
+        self._opened = opened
+        self._ledger = ledger
+        self._start_pool = start_pool
+        self._pool: Pool | None = None
+        self._progress = progress
+        self._interrupt = interrupt
+        self._queue: deque[_Flight] = deque()
+        self._flying: dict[str, _Flight] = {}
+        self._work = RelativeWork(opened)
+        self._paces: deque[float] = deque(maxlen=16)  # seconds per work of the last trials
+        self._failed: set[str] = set()
+        self.stopped_by: str | None = None
+
+    def run(self) -> None:
+        """Choose the layers, run the study's driver, then its winners on the test split; stops early when interrupted.
+
+        Layers are chosen by condition numbers, where the study wants that; once they are known nothing is measured.
+        """
+        try:
+            self._settle_layers()
+            if self._opened.space.settled:
+                self._search()
+            if self._opened.tested and not self._interrupt.requested:
+                proposals = self._test_proposals()
+                missing = self._ledger.missing(proposals).values()
+                work = sum(self._work(proposal.spec) for proposal in missing)
+                self._progress.add_to_total(len(missing), work)
+                self.drive(FixedDriver(proposals))
+        finally:
+            try:
+                self._ledger.flush()
+            finally:
+                if self._pool is not None:
+                    self._pool.close()
+
+    def _search(self) -> None:
+        """Run the study's driver, under its stopping rules and in its race."""
+        driver, stopping = compose_search(self._opened, self._ledger)
+        self.drive(driver)
+        if stopping.reason is not None and not self._interrupt.requested:
+            self.stopped_by = stopping.reason
+            self._progress.say(f"stopped by {stopping.reason}")
+
+    def drive(self, driver: Driver) -> None:
+        """Run one driver to its end, or until interrupted and nothing is in flight."""
+        while True:
+            if self._interrupt.requested:
+                self._drop_queue()
+            else:
+                self._fill(driver)
+            if not self._flying and (driver.done or self._interrupt.requested):
+                return
+            self._collect(driver)
+
+    def _settle_layers(self) -> None:
+        """Measure what the choice of layers waits for, and count the trials again now that they are known."""
+        if self._opened.space.settled:
+            return
+        pool = self._started_pool()
+        self._opened = measure_layers(self._opened, pool, self._progress.say, lambda: self._interrupt.requested)
+        if self._opened.space.settled:
+            pool.sweep(self._opened.space.starts())
+            ahead = look_ahead(self._opened, self._ledger)
+            work = work_ahead(self._opened, ahead)
+            self._progress.expect(known=ahead.known, total=ahead.total, work=work)
+
+    def _started_pool(self) -> Pool:
+        """The pool, started the first time that it is wanted."""
+        if self._pool is None:
+            self._pool = self._start_pool()
+            self._interrupt.listen()
+            self._progress.started(self._pool.replicas())
+        return self._pool
+
+    def _test_proposals(self) -> list[Proposal]:
+        """The winners, overall and of each shots and module, with their baselines."""
+        points, rows = self._opened.points(self._ledger.rows), self._ledger.rows
+        chosen = winning_points(points, rows)
+        return [proposal for point in chosen for proposal in self._opened.space.test_proposals(point)]
+
+    def _fill(self, driver: Driver) -> None:
+        """Keep the pool's calls busy; a driver that learns is asked only for what can run now."""
+        while not driver.done:
+            wanted = self._room() if driver.adaptive else CALL_TRIALS
+            if len(self._queue) >= wanted:
+                break
+            proposals = driver.ask(wanted - len(self._queue) if driver.adaptive else CALL_TRIALS)
+            if not proposals:
+                break
+            for proposal in proposals:
+                self._admit(driver, proposal)
+        if self._queue:
+            pool = self._started_pool()
+            while self._queue and pool.free_calls() and not self._interrupt.requested:
+                pool.submit(self._next_batch())
+
+    def _room(self) -> int:
+        """Trials that would not wait for another: one for each free call; one while nothing has had to run."""
+        return self._pool.free_calls() if self._pool is not None else 1
+
+    def _admit(self, driver: Driver, proposal: Proposal) -> None:
+        """Answer a proposal from the store, join it to a trial in flight, or queue it."""
+        trial = self._ledger.trial(proposal)
+        row = self._ledger.known(trial)
+        if trial.trial_id in self._failed:  # in this run: it is not tried again before the next
+            row = self._ledger.rows[trial.trial_id]
+        if row is not None:
+            driver.tell(proposal, row)
+        elif trial.trial_id in self._flying:
+            self._flying[trial.trial_id].proposals.append(proposal)
+        else:
+            flight = self._flying[trial.trial_id] = _Flight(trial, [proposal])
+            self._queue.append(flight)
+            if trial.rows and trial.rows[0]:
+                self._progress.add_to_total(1, self._cost(trial))
+
+    def _next_batch(self) -> Batch:
+        """Trials from the front of the queue that share prompts: as many as a call of a few seconds holds."""
+        first = self._queue.popleft().trial
+        trials, seconds = [first], self._expected_seconds(first)
+        while self._queue and len(trials) < CALL_TRIALS:
+            following = self._queue[0].trial
+            seconds += self._expected_seconds(following)
+            shared = (following.spec.prompt_set, following.rows) == (first.spec.prompt_set, first.rows)
+            if seconds > CALL_SECONDS or not shared:
+                break
+            trials.append(self._queue.popleft().trial)
+        microbatch = self._opened.study.cluster.microbatch
+        assert isinstance(microbatch, int), "prepare() resolves auto"
+        return Batch(trials=tuple(trials), microbatch=microbatch)
+
+    def _expected_seconds(self, trial: Trial) -> float:
+        """What a trial will take, as the last ones did; a whole call's worth before any is known."""
+        pace = sum(self._paces) / len(self._paces) if self._paces else None
+        return CALL_SECONDS if pace is None else pace * self._cost(trial)
+
+    def _cost(self, trial: Trial) -> float:
+        """What a trial, or the part of it that runs, costs next to others."""
+        if trial.rows is None:
+            return self._work(trial.spec)
+        first, last = trial.rows
+        return self._work(trial.spec) * (last - first) / self._opened.identity.split_sizes[trial.spec.split]
+
+    def _collect(self, driver: Driver) -> None:
+        """Take what the pool finished; flush when it is time, and only then tell the driver."""
+        results = self._pool.collect(COLLECT_SECONDS) if self._pool is not None else []
+        work = 0.0
+        for result in results:
+            cost = self._cost(result.trial)
+            self._paces.append(result.seconds / cost)
+            work += cost
+            self._ledger.add(result, self._flying[result.trial.trial_id].proposals[0])
+        self._progress.finished(results, len(self._flying) - len(self._queue) - len(self._ledger.waiting), work)
+        nothing_to_wait_for = self._ledger.waiting == set(self._flying)
+        if self._ledger.due() or nothing_to_wait_for or (driver.adaptive and self._ledger.waiting):
+            self._settle(driver)
+
+    def _settle(self, driver: Driver) -> None:
+        for row in self._ledger.flush():
+            if row["state"] == TrialState.FAILED.value:
+                self._failed.add(row["trial_id"])
+            for proposal in self._flying.pop(row["trial_id"]).proposals:
+                driver.tell(proposal, row)
+
+    def _drop_queue(self) -> None:
+        """Forget what has not been sent to the pool; it runs when the study is resumed."""
+        for flight in self._queue:
+            del self._flying[flight.trial.trial_id]
+        self._queue.clear()

@@ -1,0 +1,50 @@
+"""Measure the condition numbers that choose a study's layers, and keep them in its folder."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+
+from clipsweep.cluster.pool import Pool
+from clipsweep.orchestrator.folder.open_study import OpenStudy, settle
+from clipsweep.trials.clips.spectrum import MatrixSpectrum
+
+KEEP_SECONDS = 10.0
+
+
+def measure_layers(opened: OpenStudy, pool: Pool, say: Callable[[str], None], stopped: Callable[[], bool]) -> OpenStudy:
+    """Compute the singular values that are not in ``spectrum.parquet`` yet, and settle the study's layers by them.
+
+    What has been computed is kept every few seconds, so that a study that is stopped goes on from there.
+
+    Args:
+        opened: A study whose layers a rule chooses.
+        pool: With nothing in flight.
+        say: Shows the user a line.
+        stopped: Whether to end early; asked every half second, in-process between matrices.
+
+    Returns:
+        The study, settled unless it was stopped.
+
+    Raises:
+        EvaluationError: A matrix has weights that are not finite.
+        PoolError: The replicas were lost.
+    """
+    assert opened.space.rule is not None, "only a rule needs condition numbers"
+    missing = opened.space.rule.missing(opened.spectrum.conditions())
+    count, shapes = 0, opened.identity.card.shapes
+    total = sum(shape.count for place in missing for shape in shapes[place])
+    say(f"the condition numbers of {total} matrices choose the layers; they are measured once")
+    waiting: list[MatrixSpectrum] = []
+    kept_at = time.monotonic()
+    for found in pool.spectrum(missing):
+        waiting += found
+        count += len(found)
+        if stopped():
+            break
+        if time.monotonic() - kept_at >= KEEP_SECONDS:
+            say(f"{count}/{total} matrices measured")
+            opened.spectrum.add(waiting)
+            waiting, kept_at = [], time.monotonic()
+    opened.spectrum.add(waiting)
+    return settle(opened)

@@ -1,0 +1,1 @@
+"""The points of a study, and the layers that condition numbers choose."""

@@ -1,0 +1,1 @@
+"""What a study says of itself: its status, its winner, the facts of its report."""

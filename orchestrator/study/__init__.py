@@ -1,0 +1,1 @@
+"""Study files: their keys, what is refused, and where they are read from."""

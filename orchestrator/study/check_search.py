@@ -1,0 +1,118 @@
+"""Combinations of search and space that no driver could carry out, refused from the study file alone."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from clipsweep.analysis.winners.winner import ONE_STANDARD_ERROR
+from clipsweep.orchestrator.drivers.races import HALVING
+from clipsweep.trials.base.errors import StudyError
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from clipsweep.orchestrator.drivers.bayes.encoding import Parameter
+    from clipsweep.orchestrator.study.schema import Study
+
+OBJECTIVES = (["accuracy"], ["accuracy", "parameters"])
+
+
+def check_search(study: Study) -> None:
+    """Refuse what the study's driver or sampler cannot do.
+
+    Raises:
+        StudyError: The key, its value, and the mend.
+    """
+    _check_rates(study)
+    _check_winner(study)
+    if study.search.driver == "bayes":
+        _check_budget(study)
+        _check_objectives(study)
+    else:
+        _check_enumerable(study)
+
+
+def _check_rates(study: Study) -> None:
+    rates = study.space.clip_rates
+    if not isinstance(rates, list) and not rates.low < rates.high:
+        raise StudyError(
+            f"study key 'space.clip_rates' is {{low: {rates.low}, high: {rates.high}}}; expected low below high, both "
+            f"fractions in [0, 1). Raise high, or list the one rate."
+        )
+
+
+def _check_winner(study: Study) -> None:
+    rule, definition = study.search.winner, study.task.definition
+    if rule == ONE_STANDARD_ERROR and definition is not None and definition.metric != "accuracy":
+        raise StudyError(
+            f"study key 'search.winner' is {rule!r}, a rule of standard errors of accuracies, but the task's metric is "
+            f"{definition.metric!r}; expected 'best_mean'."
+        )
+
+
+def _check_enumerable(study: Study) -> None:
+    driver, clips, search = study.search.driver, study.space.clips.max, study.search
+    if search.race == HALVING and search.patience is not None:
+        raise StudyError(
+            f"study key 'search.patience' is {search.patience}, but in driver {driver!r} with race 'halving' no point "
+            f"is complete before all have begun. Remove one of the two, or stop by search.n_trials."
+        )
+    if not isinstance(study.space.clip_rates, list):
+        raise StudyError(
+            f"study key 'space.clip_rates' is a range, but driver {driver!r} visits listed rates; expected a list. "
+            f"List the rates, or set search.driver: bayes."
+        )
+    if clips > 1:
+        raise StudyError(
+            f"study key 'space.clips.max' is {clips}, but driver {driver!r} clips one layer and module at a time; "
+            f"expected 1. Remove the key, or set search.driver: bayes."
+        )
+
+
+def _check_budget(study: Study) -> None:
+    search, rates = study.search, study.space.clip_rates
+    if not any((search.n_trials, search.max_hours, search.max_gpu_hours, search.patience)):
+        raise StudyError(
+            "study key 'search.n_trials' is missing: driver 'bayes' does not stop by itself; expected n_trials, "
+            "max_hours, max_gpu_hours or patience. Set search.n_trials, say 100."
+        )
+    if isinstance(rates, list) and not any(rates):
+        raise StudyError(
+            f"study key 'space.clip_rates' is {rates}, which clips nothing; expected a rate above 0 for driver 'bayes' "
+            f"to search, as the untouched model is measured anyway."
+        )
+
+
+def _check_objectives(study: Study) -> None:
+    search = study.search
+    if search.objectives not in OBJECTIVES:
+        raise StudyError(
+            f"study key 'search.objectives' is {search.objectives}; expected [accuracy] or [accuracy, parameters]."
+        )
+    if len(search.objectives) == 1:
+        return
+    if search.sampler == "cmaes":
+        raise StudyError(
+            "study key 'search.sampler' is 'cmaes', which has one objective; expected another sampler with "
+            "search.objectives: [accuracy, parameters]. Take nsga2 or tpe, or remove the second objective."
+        )
+    if search.race is not None:
+        raise StudyError(
+            f"study key 'search.race' is {search.race!r}, which compares trials by one score; expected no race with "
+            f"search.objectives: [accuracy, parameters]. Remove one of the two."
+        )
+
+
+def check_sampler(sampler: str, parameters: Sequence[Parameter]) -> None:
+    """Refuse a sampler that could only draw at random in this space.
+
+    Raises:
+        StudyError: Too few ordered axes for it.
+    """
+    numbers = [each.name for each in parameters if not each.categories]
+    least = {"cmaes": 2, "qmc": 1}.get(sampler, 0)
+    if len(numbers) < least:
+        raise StudyError(
+            f"study key 'search.sampler' is {sampler!r}, which needs {least} axes of ordered values (shots, layers, "
+            f"clip rates); the space has {len(numbers)}. Take tpe, or put more layers or rates into the space."
+        )

@@ -1,0 +1,1 @@
+"""A look at a task, a model, a spectrum, the machine."""

@@ -1,0 +1,140 @@
+"""What ``clipsweep spectrum`` answers: singular values and condition numbers of a checkpoint, computed in-process."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from clipsweep.analysis.store.spectrum_file import SpectrumFile
+from clipsweep.orchestrator.space.layer_rule import measured_values, module_places
+from clipsweep.trials.base.errors import SpecError, unknown_name
+from clipsweep.trials.clips.spectrum import MatrixSpectrum, Place, conditions_of
+from clipsweep.trials.models.card import ModelCard
+from clipsweep.trials.models.checkpoints import describe_checkpoint, find_checkpoint
+from clipsweep.trials.spec.trial import MODULES, ModelSettings
+
+LINE_SECONDS = 10.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CheckpointSpectrum:
+    """A checkpoint's singular values.
+
+    Attributes:
+        model: As the user named it.
+        card: Of the checkpoint.
+        modules: In the order asked for.
+        spectra: Of all their matrices in the layers asked for, each once.
+    """
+
+    model: str
+    card: ModelCard
+    modules: tuple[str, ...]
+    spectra: tuple[MatrixSpectrum, ...]
+
+    def condition_numbers(self) -> dict[str, dict[int, float]]:
+        """By module and layer: the largest among the module's matrices there."""
+        conditions = conditions_of(self.spectra)
+        return {module: measured_values(module_places(self.card, module), conditions) for module in self.modules}
+
+    def document(self) -> dict[str, Any]:
+        """All of it as JSON holds it; an infinite condition number is null."""
+        return {
+            "model": self.model,
+            "model_fingerprint": self.card.fingerprint,
+            "dtype": self.card.dtype,
+            "modules": {
+                module: {str(layer): _finite(value) for layer, value in values.items()}
+                for module, values in self.condition_numbers().items()
+            },
+            "matrices": [
+                {**asdict(spectrum), "condition_number": _finite(spectrum.condition_number)}
+                for spectrum in self.spectra
+            ],
+        }
+
+    def write(self, path: Path) -> None:
+        """Write a Parquet file laid out as a study's ``spectrum.parquet``."""
+        SpectrumFile(path, self.card.fingerprint, self.card.dtype).replace(self.spectra)
+
+
+def parse_modules(text: str) -> tuple[str, ...]:
+    """Names of modules out of a comma-separated list; each once.
+
+    Raises:
+        SpecError: One is no module.
+    """
+    names = tuple(dict.fromkeys(name.strip() for name in text.split(",")))
+    for name in names:
+        if name not in MODULES:
+            raise SpecError(unknown_name("module", name, MODULES))
+    return names
+
+
+def parse_layers(text: str) -> list[int] | None:
+    """Layers out of a comma-separated list; None for ``all``.
+
+    Raises:
+        SpecError: It is something else.
+    """
+    if text == "all":
+        return None
+    try:
+        return [int(layer) for layer in text.split(",")]
+    except ValueError as error:
+        raise SpecError(f"--layers is {text!r}; expected 'all' or whole numbers with commas, as in 0,1,-1.") from error
+
+
+def measure_checkpoint(
+    settings: ModelSettings,
+    modules: Sequence[str],
+    layers: Sequence[int] | None,
+    cache: Path,
+    say: Callable[[str], None],
+) -> CheckpointSpectrum:
+    """Load a checkpoint in this process, on its GPU if it has one, and compute the singular values asked for.
+
+    Args:
+        settings: The checkpoint.
+        modules: Keys of ``MODULES``.
+        layers: Negative ones count from the end; None for all.
+        cache: Folder of the SVD factors, which are used where they are there.
+        say: Shows the user how far it is, every few seconds.
+
+    Raises:
+        ClipsweepError: No such checkpoint, module or layer, or weights that are not finite.
+    """
+    folder = find_checkpoint(settings, cache)
+    card = describe_checkpoint(folder, settings.dtype, cache)
+    wanted = range(card.n_layers) if layers is None else {card.layer_index(layer) for layer in layers}
+    by_module = [module_places(card, module) for module in modules]
+    places = sorted({place for held in by_module for layer in wanted for place in held.get(layer, ())})
+    total = sum(shape.count for place in places for shape in card.shapes[place])
+    spectra: list[MatrixSpectrum] = []
+    said_at = time.monotonic()
+    for spectrum in _measured(folder, settings.dtype, places, cache):
+        spectra.append(spectrum)
+        if time.monotonic() - said_at >= LINE_SECONDS:
+            said_at = time.monotonic()
+            say(f"{len(spectra)}/{total} matrices measured")
+    return CheckpointSpectrum(model=settings.path, card=card, modules=tuple(modules), spectra=tuple(spectra))
+
+
+def _measured(folder: Path, dtype: str, places: Sequence[Place], cache: Path) -> Iterator[MatrixSpectrum]:
+    import torch
+
+    from clipsweep.trials.clips.factor_cache import FactorCache
+    from clipsweep.trials.clips.measure_spectrum import measure_spectrum
+    from clipsweep.trials.models.load import load_model
+    from clipsweep.trials.models.matrices import find_layout
+
+    model = load_model(folder, dtype, "cuda" if torch.cuda.is_available() else "cpu")
+    return measure_spectrum(model, find_layout(model), places, FactorCache(cache))
+
+
+def _finite(value: float) -> float | None:
+    return value if math.isfinite(value) else None

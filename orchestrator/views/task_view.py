@@ -1,0 +1,144 @@
+"""What the model will see: a task's rows, one whole prompt, the tokens of its answers, how long prompts are."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from itertools import pairwise
+from pathlib import Path
+from statistics import median
+from typing import Any
+
+from clipsweep.orchestrator.study.schema import Study
+from clipsweep.trials.base.errors import TaskError
+from clipsweep.trials.models.checkpoints import find_config
+from clipsweep.trials.models.facts import model_facts
+from clipsweep.trials.spec.trial import PAPER, PromptSet
+from clipsweep.trials.tasks.encode import encode_prompts, fitting_shots, render_prompts
+from clipsweep.trials.tasks.load import Task, define_task, load_task
+
+LENGTH_ROWS = 2000  # of each split; tokenising all of a large one would take minutes
+BINS, BAR = 8, 40
+UNLIMITED = 2**30  # for a context: what is too long is counted here, not refused
+
+
+def view_task(
+    study: Study, cache: Path, *, shots: int | None, demo_seed: int | None, row: int, tokens: bool
+) -> dict[str, Any]:
+    """Everything that ``clipsweep task show`` says, as the document of its ``--json``.
+
+    Args:
+        study: Names the task, and the model whose tokenizer reads it.
+        cache: Where rows are kept.
+        shots: Demonstrations; None for the study's, or the task's own number.
+        demo_seed: Seed that draws them; None for the study's first.
+        row: Row of the validation split whose prompt is shown.
+        tokens: Whether to load the tokenizer and count tokens.
+
+    Raises:
+        ClipsweepError: The task cannot be loaded, or has no such row.
+    """
+    if demo_seed is not None and study.task.variant != PAPER:
+        raise TaskError(
+            "--demo-seed has no effect in variant release, where task.seed fixes demonstrations; remove it."
+        )
+    settings = study.task_settings()
+    asked = max(study.space.shots or [define_task(settings).shots]) if shots is None else shots
+    drawn = (study.space.demo_seeds or [0])[0] if demo_seed is None else demo_seed
+    task = load_task(settings, cache)
+    wanted = PromptSet(shots=asked, demo_seed=drawn, split="validation")
+    rows = task.splits["validation"]
+    if row not in range(len(rows)):
+        raise TaskError(f"row {row} of validation does not exist; expected 0 to {len(rows) - 1}.")
+    document: dict[str, Any] = {
+        "task": task.name,
+        "variant": study.task.variant,
+        "fingerprint": task.fingerprint,
+        "seed": task.seed,
+        "scoring": str(task.definition.scoring),
+        "metric": task.definition.metric,
+        "splits": {split: len(members) for split, members in task.splits.items()},
+        "kept_for_demonstrations": len(task.demonstrations),
+        "dropped": dict(task.dropped),
+        "shots": asked,
+        "row": {"split": rows[row].row[0], "number": rows[row].row[1]},
+        "prompt": render_prompts(task, wanted, [rows[row]])[0],
+        "answers": list(rows[row].answers),
+        "gold": rows[row].gold,
+    }
+    return document | (_read_tokens(study, task, wanted, row, cache) if tokens else {})
+
+
+def _read_tokens(study: Study, task: Task, wanted: PromptSet, row: int, cache: Path) -> dict[str, Any]:
+    """What the model's tokenizer makes of it."""
+    from clipsweep.trials.models.load import load_tokenizer
+
+    folder = find_config(study.model_settings())
+    tokenizer = load_tokenizer(folder)
+    context = model_facts(folder, cache)["context_length"]
+    fitting = replace(wanted, shots=fitting_shots(task, tokenizer, wanted, context))
+    shown = encode_prompts(task, tokenizer, fitting, UNLIMITED, [row]).queries[0]
+    answers = [{"ids": list(label), "tokens": tokenizer.convert_ids_to_tokens(list(label))} for label in shown.labels]
+    lengths = {}
+    for split, members in task.splits.items():
+        numbers = range(min(len(members), LENGTH_ROWS))
+        prompts = encode_prompts(task, tokenizer, replace(fitting, split=split), UNLIMITED, numbers)
+        counted = [prompts.length(query) for query in prompts.queries]
+        too_long = sum(length > context for length in counted)
+        lengths[split] = _histogram(counted) | {"shared": len(prompts.prefix), "too_long": too_long}
+    return {
+        "model": study.model.path,
+        "context_length": context,
+        "demonstrations": fitting.shots,
+        "answer_tokens": answers,
+        "prompt_tokens": lengths,
+    }
+
+
+def _histogram(lengths: list[int]) -> dict[str, Any]:
+    """Least, median and most, and how many lie in each of a few bins ``[low, high)``."""
+    least, most = min(lengths), max(lengths)
+    width = max(1, -(-(most + 1 - least) // BINS))
+    edges = range(least, most + width + 1, width)
+    bins = [[low, high, sum(low <= length < high for length in lengths)] for low, high in pairwise(edges)]
+    return {"rows": len(lengths), "least": least, "median": median(lengths), "most": most, "bins": bins}
+
+
+def describe_task(view: dict[str, Any]) -> str:
+    """The document in words."""
+    sizes = ", ".join(f"{count} {split}" for split, count in view["splits"].items())
+    sizes += "" if "test" in view["splits"] else ", no test"
+    dropped = ", ".join(f"{count} of {split}" for split, count in view["dropped"].items())
+    lines = [
+        f"task        {view['task']} ({view['variant']} variant, fingerprint {view['fingerprint'][:12]})",
+        f"rows        {sizes}; {view['kept_for_demonstrations']} kept for demonstrations; split seed {view['seed']}",
+        f"left out    {dropped}, whose text is in another split",
+        f"scoring     {view['scoring']}; the winner is picked by {view['metric']}",
+        f"prompt      of row {view['row']['number']} of the source's {view['row']['split']}, "
+        f"{view['shots']} shots; ⏎ ends a line",
+        "",
+        *(f"    {line}" for line in (view["prompt"].replace("\n", "⏎\n") + "▁").split("\n")),
+        "",
+    ]
+    for number, answer in enumerate(view["answers"]):
+        tokens = ""
+        if "answer_tokens" in view:
+            found = view["answer_tokens"][number]
+            tokens = f"   tokens {' '.join(map(repr, found['tokens']))} (ids {', '.join(map(str, found['ids']))})"
+        lines.append(f"answer {number}    {answer!r}{tokens}{'   ← right' if number == view['gold'] else ''}")
+    if "answer_tokens" not in view:
+        return "\n".join([*lines, "", "Tokens are shown with --model NAME, whose tokenizer alone is loaded."])
+    lines += [
+        "",
+        f"context     {view['context_length']} tokens; {view['demonstrations']} demonstrations are in the prompt",
+    ]
+    for split, counted in view["prompt_tokens"].items():
+        lines.append(
+            f"lengths     {split}: {counted['least']} to {counted['most']} tokens, median {counted['median']:g}, "
+            f"{counted['shared']} of them shared by all ({counted['rows']} rows counted)"
+        )
+        if counted["too_long"]:
+            lines.append(f"    {counted['too_long']} of these are longer than the context, so a study would be refused")
+        tallest = max(count for _, _, count in counted["bins"])
+        for low, high, count in counted["bins"]:
+            lines.append(f"    {low:5} to {high - 1:5}  {'█' * round(BAR * count / tallest)} {count}")
+    return "\n".join(lines)

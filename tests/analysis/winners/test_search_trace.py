@@ -1,0 +1,63 @@
+from datetime import timedelta
+from typing import Any
+
+from clipsweep.analysis.figures.figures import search_panels
+from clipsweep.analysis.store.table import Row
+from clipsweep.analysis.winners.search_trace import trace_search
+from clipsweep.trials.spec.trial import TrialState
+from tests.analysis.store.test_table import NOON, failed, stored_row
+from tests.analysis.winners.test_winner import make_point
+
+POINTS = [make_point(None), make_point(0), make_point(1), make_point(2)]
+
+
+def seen(trial_id: str, right: int, rows: int, minute: int, **changes: Any) -> Row:
+    """A row that has seen so many of twenty rows."""
+    state = TrialState.COMPLETE if rows == 20 else TrialState.PRUNED
+    outcomes = tuple(number < right for number in range(rows))
+    return stored_row(trial_id, outcomes=outcomes, state=state, finished_at=NOON + timedelta(minutes=minute), **changes)
+
+
+HISTORY = [
+    seen("base-0", 10, 20, 0),
+    seen("mlp-0-0.5-0", 4, 5, 1),
+    seen("mlp-1-0.5-0", 1, 5, 2),
+    seen("mlp-0-0.5-0", 8, 10, 3),
+    seen("mlp-0-0.5-0", 15, 20, 4),
+    seen("mlp-2-0.5-0", 12, 20, 5),
+]
+
+
+def test_rows_that_a_trial_goes_on_with_count_once() -> None:
+    steps, _ = trace_search(HISTORY, POINTS)
+    assert [step.rows_evaluated for step in steps] == [20, 25, 30, 35, 45, 65]
+    assert [step.trials for step in steps] == [1, 2, 3, 3, 3, 4]
+
+
+def test_only_complete_trials_are_the_best_so_far() -> None:
+    steps, _ = trace_search(HISTORY, POINTS)
+    assert [step.best for step in steps] == [0.5, 0.5, 0.5, 0.5, 0.75, 0.75]
+
+
+def test_it_is_told_how_far_each_trial_came() -> None:
+    _, trials = trace_search(HISTORY, POINTS)
+    found = [(each.number, each.row["n_examples"], each.stopped) for each in trials]
+    assert found == [(1, 20, False), (2, 20, False), (3, 5, True), (4, 20, False)]
+
+
+def test_failed_trials_and_those_of_other_studies_are_left_out() -> None:
+    others = [failed(trial_id="mlp-0-0.5-0"), seen("another", 20, 20, 0)]
+    assert trace_search(others, POINTS) == ([], [])
+
+
+def test_stops_are_drawn_where_there_are_some() -> None:
+    assert [title for title, _ in search_panels(HISTORY, POINTS)][2:] == ["Rows that each trial has seen"]
+    assert len(search_panels([row for row in HISTORY if row["n_examples"] == 20], POINTS)) == 2
+    assert search_panels([], POINTS) == []
+
+
+def test_the_curve_of_a_race_is_drawn_over_rows() -> None:
+    (_, by_trials), (_, by_rows), (_, stops) = search_panels(HISTORY, POINTS)
+    assert list(by_rows.data[0].x)[-1] == 65
+    assert list(by_trials.data[0].x)[-1] == 4
+    assert {trace.name: list(trace.y) for trace in stops.data} == {"stopped": [5], "complete": [20, 20, 20]}

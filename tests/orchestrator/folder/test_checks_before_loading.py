@@ -1,0 +1,107 @@
+"""What is found wanting, and what is said, before a model is loaded."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from rich.console import Console
+
+from clipsweep.analysis.store.table import ResultsTable, Row
+from clipsweep.cluster import replica
+from clipsweep.orchestrator.folder.open_study import check_trials, prepare
+from clipsweep.orchestrator.run.session import run_study
+from clipsweep.orchestrator.study.schema import check_study
+from clipsweep.trials.base.errors import TaskError
+from clipsweep.trials.spec.trial import PromptSet, TrialSpec
+from tests.conftest import write_rows
+from tests.trials.written_rows import write_task
+
+MakeStudy = Callable[..., dict[str, Any]]
+
+
+@pytest.fixture
+def refused(make_study: MakeStudy, tmp_path: Path, cache: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
+    """Expect a study to be refused with these words, no model loaded and no folder made."""
+
+    def never(*_args: object, **_kwargs: object) -> None:
+        raise AssertionError("a model was loaded")
+
+    def run(words: str, **sections: dict[str, Any]) -> None:
+        monkeypatch.setattr(replica, "load_model", never)
+        with pytest.raises(TaskError, match=words):
+            run_study(check_study(make_study(**sections)), tmp_path / "s", cache, Console(quiet=True))
+        assert not (tmp_path / "s").exists()
+
+    return run
+
+
+def test_classes_too_small_for_the_shots(refused: Callable[..., None], sst2_folder: Path) -> None:
+    task = {"name": "sst2", "path": str(sst2_folder), "validation_size": 10}
+    words = "20 shots of task 'sst2' need more rows of the class of answer '.*' than the 7"
+    refused(words, task=task, space={"shots": [20]})
+
+
+def test_a_train_split_too_small_for_the_release(refused: Callable[..., None], tmp_path: Path) -> None:
+    write_task(tmp_path / "rte", "rte", train=100, validation=4)
+    task = {"name": "rte", "variant": "release", "path": str(tmp_path / "rte"), "seed": None}
+    refused("variant release of task 'rte' takes rows 200 to 204 of each class of train", task=task)
+
+
+def test_a_prompt_too_long_for_the_model(refused: Callable[..., None], sst2_folder: Path) -> None:
+    rows = [{"sentence": f"{'long ' * (300 if n == 7 else 1)}{n}", "label": n % 2} for n in range(60)]
+    write_rows(sst2_folder / "train.jsonl", rows)
+    task = {"name": "sst2", "path": str(sst2_folder), "validation_size": 10}
+    place = r"row \d+ of the source's 'train' .row \d+ of (validation|test)."
+    refused(rf"{place} makes a prompt of \d+ tokens with 2 demonstrations.* context is 256", task=task)
+
+
+def run_crowded(make_study: MakeStudy, folder: Path, cache: Path, console: Console) -> list[Row]:
+    content = make_study(task={"truncate": "demonstrations"}, space={"shots": [4, 40], "clip_rates": [0]})
+    run_study(check_study(content), folder, cache, console)
+    return list(ResultsTable(folder).latest().values())
+
+
+def test_demonstrations_without_room_are_counted_in_rows_and_notes(
+    make_study: MakeStudy, tmp_path: Path, cache: Path
+) -> None:
+    console = Console(record=True, width=500)
+    shown = {
+        (row["split"], row["shots"]): row["demonstrations"]
+        for row in run_crowded(make_study, tmp_path / "s", cache, console)
+    }
+    assert shown["validation", 4] == 4
+    assert 4 < shown["validation", 40] < 40
+    note = f"validation, 40 shots, seed 0: {shown['validation', 40]} demonstrations are in the prompt"
+    assert note in console.export_text()
+
+
+def test_notes_name_only_the_prompts_that_lose_demonstrations(
+    make_study: MakeStudy, tmp_path: Path, cache: Path
+) -> None:
+    content = make_study(task={"truncate": "demonstrations"}, space={"shots": [4, 40]})
+    prepared = prepare(check_study(content), tmp_path / "s", cache)
+    specs = [TrialSpec(model="m", task="episodes", shots=shots, demo_seed=0, split="validation") for shots in (4, 40)]
+    notes = check_trials(prepared, specs)
+    assert [note.partition(":")[0] for note in notes] == ["test, 40 shots, seed 0", "validation, 40 shots, seed 0"]
+    assert "more do not fit in 256 tokens (task.truncate: demonstrations)" in notes[0]
+
+
+def test_a_study_of_the_release_takes_its_seed_and_shots_from_the_table(
+    make_study: MakeStudy, tmp_path: Path, cache: Path
+) -> None:
+    write_task(tmp_path / "cb", "cb", train=8, validation=3)
+    content = make_study(task={"name": "cb", "variant": "release", "path": str(tmp_path / "cb")})
+    content["task"] |= {"seed": None, "test_size": 2, "validation_size": 4}
+    content["space"].pop("shots")
+    opened = prepare(check_study(content), tmp_path / "s", cache).opened
+    assert (opened.study.task.seed, opened.study.space.shots, opened.study.space.demo_seeds) == (66, [5], None)
+    assert {opened.space.proposal(index).spec.prompt_set for index in range(len(opened.space))} == {
+        PromptSet(shots=5, demo_seed=66, split="validation")
+    }
+
+
+def test_a_task_without_a_release_is_refused(make_study: MakeStudy, tmp_path: Path, cache: Path) -> None:
+    study = check_study(make_study(task={"variant": "release", "seed": None}))
+    with pytest.raises(TaskError, match="task.variant is 'release', which task 'episodes' does not have"):
+        prepare(study, tmp_path / "s", cache)

@@ -1,0 +1,98 @@
+import tracemalloc
+from collections import Counter
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from rich.console import Console
+
+from clipsweep.orchestrator.folder.ledger import Ledger
+from clipsweep.orchestrator.folder.open_study import OpenStudy, prepare
+from clipsweep.orchestrator.plan.ahead import Ahead, look_ahead
+from clipsweep.orchestrator.run.session import run_study
+from clipsweep.orchestrator.study.schema import check_study
+from clipsweep.trials.engine.cost import starts_at
+from clipsweep.trials.spec.trial import TrialSpec
+
+MakeStudy = Callable[..., dict[str, Any]]
+MIXED = {
+    "modules": ["all", "attn", "mlp", "q"],
+    "shots": [0, 2],
+    "demo_seeds": [0, 1],
+    "clip_rates": [0, 0.01, 0.02, 0.5, 0.51, 0.9],
+}
+
+
+def open_study(content: dict[str, Any], tmp_path: Path, cache: Path) -> OpenStudy:
+    return prepare(check_study(content), tmp_path / "s", cache).opened
+
+
+def one_by_one(opened: OpenStudy) -> tuple[int, Counter[Any]]:
+    """Distinct trials, and by kind those of them that must run, by visiting every point."""
+    ledger, space = Ledger(opened), opened.space
+    proposals = [space.proposal(index) for index in range(len(space))]
+    total = len({ledger.trial(proposal).trial_id for proposal in proposals})
+    return total, Counter(kind_of(opened, each.spec) for each in ledger.missing(proposals).values())
+
+
+def counted(opened: OpenStudy, ahead: Ahead) -> tuple[int, Counter[Any]]:
+    counts: Counter[Any] = Counter()
+    for spec, count in ahead.missing.items():
+        counts[kind_of(opened, spec)] += count
+    return ahead.total, counts
+
+
+def kind_of(opened: OpenStudy, spec: TrialSpec) -> tuple[int, int, int, bool]:
+    """Shots, seed (which without shots is any), first block, and whether its attention stands."""
+    start, left = starts_at(opened.identity.card, spec.clips)
+    return spec.shots, spec.demo_seed if spec.shots else 0, start, left == "attention"
+
+
+def test_looking_ahead_counts_what_visiting_every_point_counts(
+    make_study: MakeStudy, tmp_path: Path, cache: Path
+) -> None:
+    opened = open_study(make_study(space=MIXED), tmp_path, cache)
+    found = counted(opened, look_ahead(opened, Ledger(opened)))
+    assert found == one_by_one(opened)
+    assert found[0] < len(opened.space)  # seeds without demonstrations, and rates that leave the same ranks
+
+
+def test_stored_trials_are_not_ahead_whatever_point_they_were_run_for(
+    make_study: MakeStudy, tmp_path: Path, cache: Path
+) -> None:
+    few = make_study(space=MIXED | {"shots": [2], "modules": ["mlp"], "clip_rates": [0.5]})
+    run_study(check_study(few), tmp_path / "s", cache, Console(quiet=True))
+    opened = open_study(make_study(space=MIXED | {"clip_rates": [0, 0.51, 0.9]}), tmp_path, cache)
+    assert opened.identity.card.kept_ranks([opened.space.visited_clip(2)])
+    ahead = look_ahead(opened, Ledger(opened))
+    assert counted(opened, ahead) == one_by_one(opened)
+    assert ahead.known == 6  # two seeds of the untouched model and of a clip in each of two layers
+
+
+@pytest.mark.parametrize("limit", [3, 25])
+def test_a_limited_grid_is_looked_ahead_as_far_as_it_goes(
+    make_study: MakeStudy, tmp_path: Path, cache: Path, limit: int
+) -> None:
+    content = make_study(space=MIXED | {"modules": ["mlp"]}, search={"n_trials": limit}, task={"test_size": 0})
+    ahead = look_ahead(opened := open_study(content, tmp_path, cache), Ledger(opened))
+    run_study(check_study(content), tmp_path / "s", cache, Console(quiet=True))
+    assert ahead.total == len(opened.table.latest())
+
+
+def test_looking_ahead_over_a_large_grid_holds_no_more_than_over_a_small_one(
+    make_study: MakeStudy, tmp_path: Path, cache: Path
+) -> None:
+    peaks = []
+    for n_rates in (100, 5000):
+        rates = [number / n_rates for number in range(n_rates)]
+        axes = {"clip_rates": rates, "demo_seeds": list(range(20))}
+        opened = open_study(make_study(space=axes), tmp_path / str(n_rates), cache)
+        ledger = Ledger(opened)
+        tracemalloc.start()
+        ahead = look_ahead(opened, ledger)
+        peaks.append(tracemalloc.get_traced_memory()[1])
+        tracemalloc.stop()
+    assert len(opened.space) > 200_000
+    assert ahead.total == 20 * (1 + 2 * 31)  # matrices of rank 32
+    assert peaks[1] < 1.5 * peaks[0]

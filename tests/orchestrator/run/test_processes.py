@@ -1,0 +1,135 @@
+"""Real processes, killed with real signals."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from clipsweep.analysis.store.table import ResultsTable
+
+pytestmark = pytest.mark.slow
+MakeStudy = Callable[..., dict[str, Any]]
+RATES = [round(0.02 * step, 2) for step in range(48)]
+
+
+@pytest.fixture
+def command(make_study: MakeStudy, tmp_path: Path) -> list[str]:
+    """Run a study of some hundred trials, which take seconds, in its own process, without Ray."""
+    space = {"clip_rates": RATES, "modules": ["mlp", "attn"]}
+    content = make_study(space=space, task={"validation_size": 2500, "test_size": 20})
+    (tmp_path / "long.yaml").write_text(yaml.safe_dump(content))
+    executable = Path(sys.executable).parent / "clipsweep"
+    return [str(executable), "run", str(tmp_path / "long.yaml"), "--dir", str(tmp_path / "s")]
+
+
+@pytest.fixture
+def start(command: list[str]) -> Iterator[Callable[[], subprocess.Popen[str]]]:
+    """Start the command; whatever still runs at the end of the test is killed."""
+    started: list[subprocess.Popen[str]] = []
+
+    def launch() -> subprocess.Popen[str]:
+        process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+        started.append(process)
+        return process
+
+    yield launch
+    for process in started:
+        process.kill()
+        process.communicate()
+
+
+def wait_for_rows(folder: Path, count: int) -> None:
+    for _ in range(1200):
+        if sum(1 for _ in ResultsTable(folder).read()) >= count:
+            return
+        time.sleep(0.05)
+    raise AssertionError(f"no {count} rows in time")
+
+
+def rows_by_attempt(folder: Path) -> dict[str, list[int]]:
+    attempts: dict[str, list[int]] = {}
+    for row in ResultsTable(folder).read():
+        attempts.setdefault(row["trial_id"], []).append(row["attempt"])
+    return attempts
+
+
+def test_a_killed_study_runs_only_its_missing_trials(
+    start: Callable[[], subprocess.Popen[str]], command: list[str], tmp_path: Path
+) -> None:
+    process = start()
+    wait_for_rows(tmp_path / "s", 5)
+    process.send_signal(signal.SIGKILL)
+    process.wait()
+    before = rows_by_attempt(tmp_path / "s")
+    subprocess.run(command, check=True, capture_output=True)
+    after = rows_by_attempt(tmp_path / "s")
+    assert 5 <= len(before) < len(after)
+    assert all(attempts == [1] for attempts in after.values())
+    assert set(before) <= set(after)
+
+
+def test_an_interrupt_stores_what_ran_says_how_to_resume_and_exits_130(
+    start: Callable[[], subprocess.Popen[str]], tmp_path: Path
+) -> None:
+    process = start()
+    wait_for_rows(tmp_path / "s", 3)
+    process.send_signal(signal.SIGINT)
+    _, errors = process.communicate(timeout=60)
+    assert process.returncode == 130
+    assert "Resume with: clipsweep run" in errors
+    status = subprocess.run(
+        [str(Path(sys.executable).parent / "clipsweep"), "status", str(tmp_path / "s"), "--json"],
+        check=True, capture_output=True, text=True,
+    )  # fmt: skip
+    document = json.loads(status.stdout)
+    assert document["state"] == "interrupted"
+    assert document["done"] == len(rows_by_attempt(tmp_path / "s")) < document["total"]
+
+
+@pytest.mark.ray
+def test_an_interrupt_from_the_terminal_ends_a_ray_run_in_order(command: list[str], tmp_path: Path) -> None:
+    environment = os.environ | {"HOME": str(tmp_path), "RAY_AUTH_MODE": "disabled"}
+    process = subprocess.Popen(
+        [*command, "--replicas", "1"], stderr=subprocess.PIPE, text=True, env=environment, start_new_session=True
+    )
+    try:
+        wait_for_rows(tmp_path / "s", 3)
+        os.killpg(process.pid, signal.SIGINT)  # Ctrl-C reaches every process of the terminal, Ray's too
+        _, errors = process.communicate(timeout=120)
+    finally:
+        process.kill()
+    rows = ResultsTable(tmp_path / "s").read()
+    assert process.returncode == 130
+    assert "Resume with: clipsweep run" in errors
+    assert {row["state"] for row in rows} == {"complete"}
+
+
+def test_a_running_study_says_so_and_refuses_a_second_process(
+    start: Callable[[], subprocess.Popen[str]], command: list[str], tmp_path: Path
+) -> None:
+    process = start()
+    wait_for_rows(tmp_path / "s", 1)
+    second = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert second.returncode == 2
+    assert f"is being run by process {process.pid}" in second.stderr.replace("\n", " ")
+    assert process.poll() is None
+
+
+def test_the_lock_of_a_dead_process_does_not_hold(
+    start: Callable[[], subprocess.Popen[str]], command: list[str], tmp_path: Path
+) -> None:
+    process = start()
+    wait_for_rows(tmp_path / "s", 1)
+    os.kill(process.pid, signal.SIGKILL)
+    process.wait()
+    assert (
+        subprocess.run([*command, "--set", "space.clip_rates=[0.5]"], capture_output=True, check=False).returncode == 0
+    )

@@ -1,0 +1,198 @@
+"""A task of the user's own, in the study file or beside it."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from rich.console import Console
+
+from clipsweep.analysis.store.table import ResultsTable
+from clipsweep.orchestrator.run.session import run_study
+from clipsweep.orchestrator.study.files import load_studies
+from clipsweep.orchestrator.study.schema import Study, check_study
+from clipsweep.trials.base.errors import StudyError, TaskError
+from clipsweep.trials.tasks.definition import Scoring
+from clipsweep.trials.tasks.load import load_task
+from tests.conftest import write_rows
+
+MakeStudy = Callable[..., dict[str, Any]]
+DEFINITION: dict[str, Any] = {
+    "data": {"path": "reviews"},
+    "query": "{review}\nverdict:",
+    "labels": {"bad": " negative", "awful": " negative", "good": " positive"},
+    "label_column": "verdict",
+    "splits": {"test": "held_out"},
+    "shots": 2,
+}
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """A folder with the definition's data, and a study folder beside it."""
+    for split, count in {"train": 60, "held_out": 6}.items():
+        rows = [{"review": f"{split} {n}", "verdict": ("bad", "good", "awful", "good")[n % 4]} for n in range(count)]
+        write_rows(tmp_path / "tasks" / "reviews" / f"{split}.jsonl", rows)
+    (tmp_path / "tasks" / "change.py").write_text("def change(row):\n    return row\n")
+    (tmp_path / "studies").mkdir()
+    return tmp_path
+
+
+def mine(definition: object, **task: Any) -> dict[str, Any]:
+    return {"name": "mine", "validation_size": 12, "test_size": None, "definition": definition, **task}
+
+
+@pytest.fixture
+def checked(make_study: MakeStudy) -> Callable[..., Study]:
+    """A study with the definition inline, some of its keys changed."""
+    return lambda **changes: check_study(make_study(task=mine({**DEFINITION, **changes})))
+
+
+def test_a_definition_is_a_value_that_replicas_take(checked: Callable[..., Study]) -> None:
+    definition = checked().task_settings().definition
+    assert definition is not None
+    assert definition.wording.answers == (" negative", " positive")
+    assert definition.classes == {"bad": 0, "awful": 0, "good": 1}
+    assert (definition.splits.validation, definition.splits.test) == ("train", "held_out")
+    assert (definition.label_column, definition.shots, definition.scoring) == ("verdict", 2, Scoring.LOGLIKELIHOOD)
+
+
+def test_a_list_of_labels_is_in_the_order_of_the_numbers(checked: Callable[..., Study]) -> None:
+    definition = checked(labels=[" no", " yes", " maybe"]).task_settings().definition
+    assert definition is not None
+    assert definition.classes == {"0": 0, "1": 1, "2": 2}
+
+
+def test_candidates_are_scored_by_their_mean(checked: Callable[..., Study]) -> None:
+    definition = checked(labels=None, candidates=[" {a}", " {b}"]).task_settings().definition
+    assert definition is not None
+    assert (definition.scoring, definition.wording.answers) == (Scoring.MEAN_LOGLIKELIHOOD, (" {a}", " {b}"))
+
+
+@pytest.mark.parametrize("labels", [{0: " no", 1: " yes"}, {True: " yes", False: " no"}, {"b": " no", "g": " yes"}])
+def test_a_study_with_a_definition_reads_back_the_same(checked: Callable[..., Study], labels: object) -> None:
+    study = checked(labels=labels)
+    assert check_study(yaml.safe_load(study.to_yaml())) == study
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"candidates": [" {a}", " {b}"]}, "'task.definition' needs either labels .* or candidates"),
+        ({"labels": None}, "'task.definition' needs either labels .* or candidates"),
+        ({"labels": {"bad": " no", "good": " no"}}, "'task.definition' has no answer but ' no'; expected two or more"),
+        ({"labels": [" no"]}, "'task.definition.labels"),
+        ({"qury": "x"}, "no study key 'task.definition.qury'.*Did you mean 'task.definition.query'"),
+        ({"splits": {"tset": "test"}}, "no study key 'task.definition.splits.tset'.*'task.definition.splits.test'"),
+        ({"data": {"pth": "x"}}, "no study key 'task.definition.data.pth'.*Did you mean 'task.definition.data.path'"),
+        ({"metric": "f1"}, "'task.definition.metric' is 'f1'; expected 'accuracy', 'macro_f1' or 'gold_logprob'"),
+        ({"shots": -1}, "'task.definition.shots' is -1"),
+    ],
+)
+def test_a_definition_that_cannot_be_one_is_refused(
+    checked: Callable[..., Study], changes: dict[str, Any], words: str
+) -> None:
+    with pytest.raises(StudyError, match=words):
+        checked(**changes)
+
+
+def test_a_malformed_template_is_refused_with_the_study(checked: Callable[..., Study]) -> None:
+    with pytest.raises(TaskError, match="'{review' is malformed"):
+        checked(query="{review")
+
+
+def write_study(folder: Path, content: dict[str, Any]) -> str:
+    path = folder / "studies" / "mine.yaml"
+    path.write_text(yaml.safe_dump(content))
+    return str(path)
+
+
+@pytest.fixture
+def by_file(make_study: MakeStudy, folder: Path) -> Callable[..., Study]:
+    """A study whose definition lies in a file of its own, some of its keys changed; read from another folder."""
+
+    def load(named: str = "../tasks/mine.yaml", **changes: Any) -> Study:
+        (folder / "tasks" / "mine.yaml").write_text(yaml.safe_dump({**DEFINITION, **changes}))
+        [study] = load_studies(write_study(folder, make_study(task=mine(named))))
+        return study
+
+    return load
+
+
+def test_a_definition_may_lie_in_a_file_beside_the_study_s(by_file: Callable[..., Study], folder: Path) -> None:
+    definition = by_file().task_settings().definition
+    assert definition is not None
+    assert definition.source.path == str(folder / "tasks" / "reviews")
+
+
+def test_a_function_is_looked_for_beside_the_definition_s_file(by_file: Callable[..., Study], folder: Path) -> None:
+    definition = by_file(function="change.py:change").task_settings().definition
+    assert definition is not None
+    assert definition.function == f"{folder / 'tasks' / 'change.py'}:change"
+
+
+def test_overrides_reach_the_keys_of_a_definition_in_a_file(
+    by_file: Callable[..., Study], make_study: MakeStudy, folder: Path
+) -> None:
+    by_file()
+    path = write_study(folder, make_study(task=mine("../tasks/mine.yaml")))
+    [study] = load_studies(path, ["task.definition.validation_size=7", "task.definition.labels.bad=' nay'"])
+    definition = study.task_settings().definition
+    assert definition is not None
+    assert (definition.validation_size, definition.wording.answers[definition.classes["bad"]]) == (7, " nay")
+
+
+def test_the_folder_of_an_inline_definition_is_from_the_study_s_file(make_study: MakeStudy, folder: Path) -> None:
+    inline = {**DEFINITION, "data": {"path": "../tasks/reviews"}, "function": "../tasks/change.py:change"}
+    [study] = load_studies(write_study(folder, make_study(task=mine(inline))))
+    definition = study.task_settings().definition
+    assert definition is not None
+    assert definition.source.path == str(folder / "tasks" / "reviews")
+    assert definition.function == f"{folder / 'tasks' / 'change.py'}:change"
+
+
+def test_the_list_of_tasks_can_be_overridden(make_study: MakeStudy, folder: Path) -> None:
+    content = make_study()
+    content["task"].pop("name")
+    path = write_study(folder, content | {"tasks": ["sst2", "rte"]})
+    assert [study.task.name for study in load_studies(path)] == ["sst2", "rte"]
+    assert [study.task.name for study in load_studies(path, ["tasks=[copa, cb, mrpc]"])] == ["copa", "cb", "mrpc"]
+
+
+def test_a_definition_s_file_that_is_not_there_is_refused(by_file: Callable[..., Study]) -> None:
+    with pytest.raises(StudyError, match="task.definition is 'yours.yaml': no such file; expected a YAML file"):
+        by_file("yours.yaml")
+
+
+def test_a_misspelt_key_of_a_definition_s_file_is_named(by_file: Callable[..., Study]) -> None:
+    with pytest.raises(StudyError, match="no study key 'task.definition.label'.*Did you mean 'task.definition.labels'"):
+        by_file(label={"bad": " no"})
+
+
+@pytest.mark.parametrize("function", [None, "change.py:change"])
+def test_a_study_of_ones_own_task_runs(
+    function: str | None, by_file: Callable[..., Study], tmp_path: Path, cache: Path
+) -> None:
+    study = by_file(function=function)
+    run_study(study, tmp_path / "out", cache, Console(quiet=True))
+    rows = ResultsTable(tmp_path / "out").latest().values()
+    assert {(row["task"], row["state"], row["shots"]) for row in rows} == {("mine", "complete", 2)}
+    assert {(row["split"], row["n_examples"]) for row in rows} == {("validation", 12), ("test", 6)}
+
+
+def test_hub_data_of_a_definition_may_be_replaced_by_a_folder(make_study: MakeStudy, folder: Path, cache: Path) -> None:
+    path = str(folder / "tasks" / "reviews")
+    study = check_study(make_study(task=mine({**DEFINITION, "data": {"path": "us/reviews"}}, path=path)))
+    assert len(load_task(study.task_settings(), cache).splits["test"]) == 6
+
+
+def test_demonstration_seeds_have_no_place_in_the_release(make_study: MakeStudy) -> None:
+    task = {"name": "rte", "variant": "release"}
+    with pytest.raises(StudyError, match=r"'space.demo_seeds' is \[0, 1\], but in variant 'release' task.seed fixes"):
+        check_study(make_study(task=task, space={"demo_seeds": [0, 1]}))
+
+
+def test_an_unknown_variant_is_refused(make_study: MakeStudy) -> None:
+    with pytest.raises(StudyError, match="'task.variant' is 'published'; expected 'paper' or 'release'"):
+        check_study(make_study(task={"variant": "published"}))

@@ -1,0 +1,160 @@
+import pytest
+import torch
+from torch import Tensor
+
+from clipsweep.trials.engine.activation_store import ActivationStore, Budget, count_bytes, map_tensors
+from tests.trials.devices import several_devices
+
+CPU = torch.device("cpu")
+
+
+def store(device_bytes: int, host_bytes: int = 0) -> ActivationStore:
+    return ActivationStore(Budget(device_bytes=device_bytes, host_bytes=host_bytes))
+
+
+def kilobyte(value: float = 0.0) -> Tensor:
+    return torch.full((256,), float(value))
+
+
+def test_what_fits_is_kept_and_what_does_not_is_not() -> None:
+    held = store(2048)
+    for number in range(3):
+        held.put("a", number, kilobyte(number))
+    assert [held.holds("a", number) for number in range(3)] == [True, True, False]
+    assert held.get("a", 2) is None
+    assert held.device_bytes == 2048
+
+
+def test_a_group_in_use_pushes_out_the_one_used_longest_ago() -> None:
+    held = store(2048)
+    held.put("old", 0, kilobyte())
+    held.put("newer", 0, kilobyte())
+    held.use(["wanted"])
+    held.put("wanted", 0, kilobyte(7))
+    assert not held.holds("old", 0)
+    assert held.holds("newer", 0)
+    assert torch.equal(held.get("wanted", 0), kilobyte(7))
+
+
+def test_groups_in_use_do_not_push_out_each_other() -> None:
+    held = store(1024)
+    held.use(["a", "b"])
+    held.put("a", 0, kilobyte())
+    held.put("b", 0, kilobyte())
+    assert held.holds("a", 0)
+    assert not held.holds("b", 0)
+
+
+def test_a_group_that_is_not_in_use_pushes_out_nothing() -> None:
+    held = store(1024)
+    held.put("a", 0, kilobyte())
+    held.put("b", 0, kilobyte())
+    assert held.holds("a", 0)
+    assert not held.holds("b", 0)
+
+
+def test_what_is_needed_sooner_pushes_out_what_is_needed_later_and_that_nothing() -> None:
+    held = store(2048)
+    held.use(["now"], later=["soon", "late"])
+    for group in ("late", "stray", "soon", "now"):
+        held.put(group, 0, kilobyte())
+    assert [held.holds(group, 0) for group in ("now", "soon", "late", "stray")] == [True, True, False, False]
+    held.put("late", 0, kilobyte())
+    assert not held.holds("late", 0)
+
+
+def test_only_as_much_is_pushed_out_as_is_needed_and_from_one_memory() -> None:
+    held = store(1024, host_bytes=1024)
+    held.put("on device", 0, kilobyte())
+    held.put("on host", 0, kilobyte())
+    held.use(["wanted"])
+    held.put("wanted", 0, kilobyte())
+    assert [held.holds(group, 0) for group in ("on device", "on host", "wanted")] == [False, True, True]
+
+
+def test_host_memory_takes_what_the_device_has_no_room_for() -> None:
+    held = store(1024, host_bytes=1024)
+    for number in range(3):
+        held.put("a", number, kilobyte(number))
+    assert (held.device_bytes, held.host_bytes) == (1024, 1024)
+    assert torch.equal(held.get("a", 1), kilobyte(1))
+    assert held.get("a", 2) is None
+
+
+def test_what_comes_back_from_host_memory_is_on_the_device_that_it_was_put_from() -> None:
+    with several_devices() as devices:
+        held = store(0, host_bytes=10**6)
+        first, second = (torch.ones(4, device=f"cpu:{number}") for number in (0, 1))
+        held.put("a", 0, {"first": first, "second": [second, second]})
+        back = held.get("a", 0)
+        kept = held._groups["a"][0].value
+        assert [str(devices.of(each)) for each in (kept["first"], kept["second"][0])] == ["cpu", "cpu"]
+        assert [str(each.device) for each in (back["first"], *back["second"])] == ["cpu:0", "cpu:1", "cpu:1"]
+    assert back["second"][0] is back["second"][1]
+
+
+@pytest.mark.parametrize(
+    ("limit", "values", "crowded"), [(4096, 0, False), (4096, 3, False), (4096, 4, True), (0, 4, False)]
+)
+def test_a_device_with_little_room_left_is_crowded(limit: int, values: int, crowded: bool) -> None:
+    held = store(limit)
+    for number in range(values):
+        held.put("a", number, kilobyte())
+    assert held.crowded is crowded
+
+
+def test_relief_keeps_nothing_on_the_device_until_restored() -> None:
+    held = store(4096)
+    held.put("a", 0, kilobyte())
+    assert held.relieve()
+    held.put("a", 1, kilobyte())
+    assert held.device_bytes == 0
+    assert not held.relieve()
+    held.restore()
+    held.put("a", 1, kilobyte())
+    assert held.device_bytes == 1024
+
+
+def test_nothing_is_pushed_out_for_what_does_not_fit_all_the_same() -> None:
+    held = store(2048)
+    held.put("old", 0, kilobyte())
+    held.use(["wanted"])
+    held.put("wanted", 0, torch.zeros(1024))
+    assert held.holds("old", 0)
+    assert not held.holds("wanted", 0)
+
+
+def test_dropping_gives_the_room_back() -> None:
+    held = store(2048)
+    held.put(("x", 1), 0, kilobyte())
+    held.put(("y", 1), 0, kilobyte())
+    held.drop(lambda group: isinstance(group, tuple) and group[0] == "x")
+    assert held.device_bytes == 1024
+    assert not held.holds(("x", 1), 0)
+
+
+def test_shared_tensors_count_once_and_stay_shared() -> None:
+    shared = kilobyte()
+    value = {"a": shared, "b": [shared, (None, 3, kilobyte())]}
+    assert count_bytes(value) == 2048
+    copied = map_tensors(value, torch.clone)
+    assert copied["a"] is copied["b"][0]
+    assert copied["a"] is not shared
+    assert copied["b"][1][:2] == (None, 3)
+
+
+def test_a_budget_is_what_was_asked_for() -> None:
+    budget = Budget.measure(CPU, asked=5000)
+    assert (budget.device_bytes, budget.host_bytes) == (5000, 0)
+
+
+def test_of_several_gpus_the_fullest_counts(monkeypatch: pytest.MonkeyPatch) -> None:
+    free = {torch.device("cuda:0"): 10**9, torch.device("cuda:1"): 4 * 10**8}
+    monkeypatch.setattr(torch.cuda, "mem_get_info", lambda device: (free[device], 10**10))
+    assert Budget.measure(*free).device_bytes == int(0.4 * 4 * 10**8)
+    assert Budget.measure(*free, asked=10**6).device_bytes == 10**6
+
+
+def test_a_measured_budget_is_shared_by_replicas() -> None:
+    alone, one_of_four = Budget.measure(CPU), Budget.measure(CPU, sharers=4)
+    assert 0 < one_of_four.device_bytes < alone.device_bytes / 2

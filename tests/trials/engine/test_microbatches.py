@@ -1,0 +1,33 @@
+from hypothesis import given
+from hypothesis import strategies as st
+
+from clipsweep.trials.engine.microbatches import MICROBATCHES_PER_CHUNK, plan_microbatches
+from clipsweep.trials.tasks.encode import Prompts, Query
+
+LENGTHS = st.lists(st.integers(1, 9), min_size=1, max_size=60)
+
+
+def make_prompts(lengths: list[int]) -> Prompts:
+    return Prompts(prefix=(1,), queries=tuple(Query(tokens=(7,) * n, labels=((1,), (2,)), gold=0) for n in lengths))
+
+
+@given(LENGTHS, st.integers(1, 5))
+def test_every_label_of_every_query_is_read_once(lengths: list[int], size: int) -> None:
+    reads = [
+        (read.query, read.label) for batch in plan_microbatches(make_prompts(lengths), size) for read in batch.reads
+    ]
+    assert sorted(reads) == [(query, label) for query in range(len(lengths)) for label in (0, 1)]
+
+
+@given(LENGTHS, st.integers(1, 3))
+def test_a_prefix_of_whole_chunks_is_cut_the_same_way_alone(lengths: list[int], size: int) -> None:
+    chunk = size * MICROBATCHES_PER_CHUNK
+    whole = list(plan_microbatches(make_prompts(lengths), size))
+    head = list(plan_microbatches(make_prompts(lengths[:chunk]), size))
+    assert whole[: len(head)] == head
+
+
+def test_queries_are_sorted_by_length_within_a_chunk_only() -> None:
+    lengths = [9, *[1] * (MICROBATCHES_PER_CHUNK - 1), 5, 2]
+    widths = [batch.width for batch in plan_microbatches(make_prompts(lengths), 1)]
+    assert widths == [1] * (MICROBATCHES_PER_CHUNK - 1) + [9, 2, 5]

@@ -1,0 +1,1 @@
+"""A model run block by block, through its own code."""

@@ -1,0 +1,1 @@
+"""Evaluate trials, computing only what a clip changes."""

@@ -1,0 +1,92 @@
+"""The slow way, for models that cannot be run block by block: every prompt whole, through the model's forward."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from contextlib import ExitStack
+from dataclasses import replace
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from transformers import PreTrainedModel
+
+from clipsweep.trials.decoder.patches import head_rows, replaced
+from clipsweep.trials.engine.label_readings import pad, plan_readings
+from clipsweep.trials.engine.microbatches import plan_microbatches
+from clipsweep.trials.tasks.encode import Prompts
+
+
+def score_full_prompts(model: PreTrainedModel, prompts: Prompts, size: int) -> Tensor:
+    """Score every label of every query under the weights that the model holds; demonstrations are read again and again.
+
+    Returns:
+        Shape ``(queries, labels)``, float32, on the model's device.
+    """
+    whole = _whole(prompts)
+    scores = torch.zeros(len(whole.queries), len(whole.queries[0].labels), device=model.device)
+    for batch in plan_microbatches(whole, size):
+        readings = plan_readings(batch, model.device)
+        kept = torch.tensor(sorted(set(readings.positions.flatten().tolist())), device=model.device)
+        ids, mask = pad(batch.sequences, 0, model.device)
+        with head_rows(model, readings.tokens):
+            logits = model(ids, attention_mask=mask, logits_to_keep=kept).logits
+        if logits.shape[1] != len(kept):  # some models take the argument and do not heed it
+            logits = logits[:, kept]
+        columns = torch.searchsorted(kept, readings.positions)
+        answers = logits[torch.arange(len(ids), device=model.device)[:, None], columns]
+        readings.add_to(scores, answers.flatten(0, 1))
+    return scores
+
+
+def score_alone(model: PreTrainedModel, prompts: Prompts) -> Tensor:
+    """Score every label with a forward pass of its own, for models whose rotary positions scale with the length.
+
+    transformers keeps the scale of the longest sequence until a short one comes (seen in 5.23); so a short one comes
+    before each sequence, and after the last.
+
+    Returns:
+        Shape ``(queries, labels)``, float32, on the model's device.
+    """
+    short = torch.tensor([[1]], device=model.device)
+    whole = _whole(prompts)
+    scores = torch.zeros(len(whole.queries), len(whole.queries[0].labels), device=model.device)
+    for batch in plan_microbatches(whole, 1):
+        values: list[Tensor] = []
+        for sequence in batch.sequences:
+            model(short)
+            logits = model(torch.tensor([sequence], device=model.device)).logits[0].float()
+            values.append(logits.mean(dim=-1, keepdim=True) if batch.averages else logits.log_softmax(dim=-1))
+        for read in batch.reads:
+            scores[read.query, read.label] += read.weight * values[read.sequence][read.position, read.token or 0]
+    model(short)
+    return scores
+
+
+def _whole(prompts: Prompts) -> Prompts:
+    """The same prompts with nothing shared."""
+    queries = tuple(replace(query, tokens=prompts.prefix + query.tokens) for query in prompts.queries)
+    return replace(prompts, prefix=(), queries=queries)
+
+
+def explain_not_finite(model: PreTrainedModel, blocks: Sequence[nn.Module], prompts: Prompts, query: int) -> str:
+    """Say where the activations of one prompt stop being finite, under the weights that the model holds."""
+    layers: list[int] = []
+
+    def checked(layer: int, compute: Callable[..., Any]) -> Callable[..., Any]:
+        def forward(*args: Any, **kwargs: Any) -> Any:
+            answer = compute(*args, **kwargs)
+            hidden = answer[0] if isinstance(answer, tuple) else answer
+            if not torch.isfinite(hidden).all():
+                layers.append(layer)
+            return answer
+
+        return forward
+
+    with ExitStack() as stack:
+        for layer, block in enumerate(blocks):
+            stack.enter_context(replaced(block, checked(layer, block.forward)))
+        model(torch.tensor([[*prompts.prefix, *prompts.queries[query].tokens]], device=model.device))
+    where = f"the activations that leave layer {layers[0]}" if layers else f"the scores of example {query}"
+    part = "that layer" if layers else "the model's head"
+    return f"{where} are not finite; expected numbers. Try model.dtype: float32, or look at the weights of {part}."

@@ -1,0 +1,117 @@
+"""Which queries run together: fixed by the prompts and the microbatch size, by nothing else."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cached_property
+
+from clipsweep.trials.tasks.definition import Scoring
+from clipsweep.trials.tasks.encode import Prompts, Query, Tokens
+
+MICROBATCHES_PER_CHUNK = 8
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Read:
+    """What a label of a query gets from one position of a sequence, times ``weight``.
+
+    The log-probability of ``token``; of no token the mean of all logits.
+    """
+
+    query: int
+    label: int
+    sequence: int
+    position: int
+    token: int | None
+    weight: float
+
+
+@dataclass(frozen=True, kw_only=True)
+class Microbatch:
+    """Sequences of one forward pass, right-padded, and what is read from them.
+
+    Attributes:
+        sequences: Token ids after the shared prefix.
+        reads: All that the scores are summed from.
+    """
+
+    sequences: tuple[Tokens, ...]
+    reads: tuple[Read, ...]
+
+    @cached_property
+    def positions(self) -> tuple[int, ...]:
+        """Positions, counted after the prefix, whose logits are needed in any sequence; ascending."""
+        return tuple(sorted({read.position for read in self.reads}))
+
+    @cached_property
+    def answers(self) -> tuple[tuple[int, ...], ...]:
+        """For each sequence the positions that are read, in the order of the reads."""
+        found: list[dict[int, None]] = [{} for _ in self.sequences]
+        for read in self.reads:
+            found[read.sequence].setdefault(read.position)
+        return tuple(map(tuple, found))
+
+    @property
+    def n_answers(self) -> int:
+        """Most positions read of one sequence."""
+        return max(map(len, self.answers))
+
+    @cached_property
+    def tokens(self) -> tuple[int, ...] | None:
+        """Ids whose logits are enough: those of the labels, where each is one token; None for the whole vocabulary."""
+        counted = Counter((read.query, read.label) for read in self.reads)
+        tokens = {read.token for read in self.reads if read.token is not None}
+        return tuple(sorted(tokens)) if tokens and max(counted.values()) == 1 else None
+
+    @property
+    def averages(self) -> bool:
+        """Whether means of all logits are read."""
+        return self.reads[0].token is None
+
+    @property
+    def width(self) -> int:
+        """Tokens of the longest sequence."""
+        return max(map(len, self.sequences))
+
+
+def plan_microbatches(prompts: Prompts, size: int) -> Iterator[Microbatch]:
+    """Cut a split into microbatches of ``size`` queries.
+
+    The split's order is cut into chunks of ``MICROBATCHES_PER_CHUNK`` microbatches, and queries are sorted by length
+    within a chunk only, so that a prefix of whole chunks can be evaluated alone.
+    """
+    chunk = size * MICROBATCHES_PER_CHUNK
+    for start in range(0, len(prompts.queries), chunk):
+        numbers = range(start, min(start + chunk, len(prompts.queries)))
+        order = sorted(numbers, key=lambda number: len(prompts.queries[number].tokens))
+        for first in range(0, len(order), size):
+            yield _gather(prompts, order[first : first + size])
+
+
+def _gather(prompts: Prompts, numbers: list[int]) -> Microbatch:
+    sequences: list[Tokens] = []
+    reads: list[Read] = []
+    for number in numbers:
+        query = prompts.queries[number]
+        needed = prompts.sequences(query)
+        for label in range(len(query.labels)):
+            sequence = len(sequences) + (0 if len(needed) == 1 else label)
+            reads += [
+                Read(query=number, label=label, sequence=sequence, position=position, token=token, weight=weight)
+                for position, token, weight in _needs(prompts, query, label)
+            ]
+        sequences += needed
+    return Microbatch(sequences=tuple(sequences), reads=tuple(reads))
+
+
+def _needs(prompts: Prompts, query: Query, label: int) -> Iterator[tuple[int, int | None, float]]:
+    """Positions that a label is scored at, the token read there and how much it counts."""
+    tokens = query.labels[label]
+    if prompts.scoring is Scoring.MEAN_LOGIT:
+        length = len(query.tokens) + len(tokens)
+        yield from ((position, None, 1 / length) for position in range(length))
+        return
+    weight = 1 / len(tokens) if prompts.scoring is Scoring.MEAN_LOGLIKELIHOOD else 1.0
+    yield from ((len(query.tokens) - 1 + offset, token, weight) for offset, token in enumerate(tokens))

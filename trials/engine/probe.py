@@ -1,0 +1,82 @@
+"""Try, on the model itself, how it can be run."""
+
+from __future__ import annotations
+
+import logging
+from typing import Any
+
+import torch
+from transformers import PreTrainedModel
+
+from clipsweep.trials.base.memory import is_out_of_memory
+from clipsweep.trials.decoder.decoder import Decoder, NotUnderstood
+from clipsweep.trials.engine.activation_store import ActivationStore, Budget
+from clipsweep.trials.engine.full_prompts import score_full_prompts
+from clipsweep.trials.engine.passes import ANSWERS, Passes
+from clipsweep.trials.models.matrices import Layout
+from clipsweep.trials.tasks.encode import Prompts, Query
+
+log = logging.getLogger(__name__)
+LABELS = (((1,), (2,)), ((1, 2), (3,)))
+PREFIX, QUERIES, LONG_QUERY = (1, 2, 3), ((4, 5, 6, 7), (3, 6)), 40
+TOLERANCE = {torch.float32: 1e-3, torch.bfloat16: 2e-1, torch.float16: 5e-2}
+REFUSALS = (RuntimeError, ValueError, TypeError, AttributeError, LookupError, AssertionError)  # of unforeseen models
+
+
+def try_decoder(model: PreTrainedModel, layout: Layout) -> Decoder | None:
+    """The model run block by block, if that gives what full prompts give; tried on a few tokens."""
+    try:
+        decoder = Decoder(model, layout)
+        for labels in LABELS:
+            _compare(model, decoder, labels)
+    except (NotUnderstood, *REFUSALS) as finding:
+        if isinstance(finding, RuntimeError) and is_out_of_memory(finding):
+            raise
+        log.warning("%s is run on full prompts, which is slower: %s", model.config.model_type, finding)
+        return None
+    if not decoder.trims:
+        log.warning("%s: the last block runs on all tokens, as it tells positions by counting", model.config.model_type)
+    if not all(decoder.reusable):
+        log.warning(
+            "%s: some blocks are run whole, as neither of their parts can be told apart", model.config.model_type
+        )
+    return decoder
+
+
+@torch.inference_mode()
+def _compare(model: PreTrainedModel, decoder: Decoder, labels: tuple[tuple[int, ...], ...]) -> None:
+    """Score a few made-up prompts both ways.
+
+    Raises:
+        NotUnderstood: The scores differ.
+    """
+    config = model.config.get_text_config()
+    limits = (stretch_limit(config), getattr(config, "max_position_embeddings", None), len(PREFIX) + LONG_QUERY + 1)
+    room = min(limit for limit in limits if limit) - len(PREFIX) - 1
+    tokens = (*QUERIES, tuple(number % 8 for number in range(room)))
+    prompts = Prompts(prefix=PREFIX, queries=tuple(Query(tokens=each, labels=labels, gold=0) for each in tokens))
+    nothing_kept = ActivationStore(Budget(device_bytes=0, host_bytes=0))
+    passes = Passes(decoder, nothing_kept, prompts, len(tokens), model.device)
+    passes.sweep(frozenset())
+    wanted = passes.needs(decoder.n_layers, None)
+    _, found = passes.visit(0, wanted)
+    logits = decoder.head(found[decoder.n_layers, ANSWERS].flatten(0, 1), passes.readings[0].tokens)
+    scores = torch.zeros(len(tokens), len(labels), device=model.device)
+    passes.readings[0].add_to(scores, logits)
+    expected = score_full_prompts(model, prompts, 1)
+    if not torch.isfinite(expected).all():
+        return  # what is not finite is for the trials to say
+    scores, expected = (each - each.mean(dim=1, keepdim=True) for each in (scores, expected))
+    if (scores - expected).abs().max() > TOLERANCE[model.dtype] * expected.abs().max():
+        raise NotUnderstood("run block by block it gives other scores")
+
+
+def stretch_limit(config: Any) -> int | None:
+    """Longest prompt whose rotary positions do not depend on its length; None where there is no limit."""
+    settings = getattr(config, "rope_parameters", None) or {}
+    nested = [each for each in settings.values() if isinstance(each, dict)] or [settings]
+    if not any(each.get("rope_type") in ("dynamic", "longrope") for each in nested):
+        return None
+    names = ("original_max_position_embeddings", "max_position_embeddings")
+    stated = [each.get(names[0]) for each in nested] + [getattr(config, name, None) for name in names]
+    return min((limit for limit in stated if limit), default=0)

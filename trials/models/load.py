@@ -1,0 +1,94 @@
+"""The one place that touches transformers: load a model and a tokenizer from a folder."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import torch
+from huggingface_hub.errors import StrictDataclassError
+from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer, PreTrainedModel, PreTrainedTokenizerBase
+from transformers import __version__ as transformers_version
+from transformers.utils import logging as transformers_logging
+
+from clipsweep.trials.base.errors import ModelError
+from clipsweep.trials.models.placement import spread
+
+# a config that does not fit fails wherever the architecture first uses it
+CONFIG_ERRORS = (
+    ArithmeticError,
+    AttributeError,
+    ImportError,
+    LookupError,
+    OSError,
+    RuntimeError,
+    StrictDataclassError,
+    TypeError,
+    ValueError,
+)
+
+transformers_logging.disable_progress_bar()
+
+
+def load_tokenizer(folder: Path) -> PreTrainedTokenizerBase:
+    """Load a checkpoint's tokenizer; code that comes with a checkpoint is never run.
+
+    Raises:
+        ModelError: The folder has none.
+    """
+    try:
+        return AutoTokenizer.from_pretrained(folder, trust_remote_code=False)
+    except (OSError, ValueError) as error:
+        raise ModelError(
+            f"{folder} has no tokenizer that loads ({error}). Copy the model's tokenizer files."
+        ) from error
+
+
+def empty_model(folder: Path) -> PreTrainedModel:
+    """Build a causal language model from a folder's config.json alone, on the meta device: no tensor is held.
+
+    Raises:
+        ModelError: transformers has no such architecture, or the config does not fit it.
+    """
+    try:
+        config = AutoConfig.from_pretrained(folder, trust_remote_code=False)
+        with torch.device("meta"):
+            model: PreTrainedModel = AutoModelForCausalLM.from_config(config, trust_remote_code=False)
+    except CONFIG_ERRORS as error:
+        named = json.loads((folder / "config.json").read_text(encoding="utf-8")).get("model_type")
+        reason = " ".join(f"{type(error).__name__}: {error}".split())[:300]  # some messages list every architecture
+        raise ModelError(
+            f"{folder / 'config.json'} has model_type {named!r}, of which transformers {transformers_version} builds "
+            f"no causal language model ({reason}); expected a decoder whose code it has. Check the config, or upgrade "
+            f"transformers; code that comes with a checkpoint is never run."
+        ) from error
+    return model
+
+
+def load_model(folder: Path, dtype: str, *devices: str) -> PreTrainedModel:
+    """Load a causal language model for inference.
+
+    Args:
+        folder: Holds config.json and safetensors weights.
+        dtype: ``"float32"``, ``"bfloat16"`` or ``"float16"``; weights are converted to it.
+        devices: Torch devices: one, or several that the blocks are spread over; the first holds all else as well.
+
+    Raises:
+        ModelError: It does not load, lacks weights that the architecture has, which would be random, or cannot be
+            spread.
+    """
+    try:
+        model, report = AutoModelForCausalLM.from_pretrained(
+            folder, dtype=getattr(torch, dtype), trust_remote_code=False, use_safetensors=True, output_loading_info=True
+        )
+    except (OSError, ValueError, RuntimeError) as error:
+        raise ModelError(f"{folder} does not load: {error}") from error
+    if report["missing_keys"]:
+        missing = ", ".join(sorted(report["missing_keys"])[:3])
+        raise ModelError(f"{folder} lacks {len(report['missing_keys'])} weights, {missing} among them.")
+    loaded: PreTrainedModel = model.eval().requires_grad_(False)
+    if len(devices) > 1:
+        spread(loaded, [torch.device(device) for device in devices])
+    else:
+        loaded.to(*devices)
+    return loaded

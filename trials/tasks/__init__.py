@@ -1,0 +1,1 @@
+"""Tasks: their definitions, rows, splits, demonstrations and prompts."""

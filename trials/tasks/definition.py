@@ -1,0 +1,250 @@
+"""What a task is, before any row is read: where its rows come from, how they are worded, what is compared.
+
+The shipped tasks are such values, and so is what a user writes in a study file. Nothing here needs torch.
+"""
+
+from __future__ import annotations
+
+import re
+import string
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from functools import lru_cache
+from typing import Any
+
+from clipsweep.trials.base.errors import TaskError
+
+Row = Mapping[str, Any]
+METRICS = ("accuracy", "macro_f1", "gold_logprob")
+
+
+class Scoring(StrEnum):
+    """How an answer is scored. Members are added, never removed or renamed: fingerprints hold them.
+
+    ``LOGLIKELIHOOD`` is the sum over the answer's tokens, ``MEAN_LOGLIKELIHOOD`` their mean, ``FIRST_TOKEN`` the
+    log-likelihood of one token that the answer's word alone decides, whatever the prompt ends with, and
+    ``MEAN_LOGIT`` the mean of all raw logits, every position and every token of the vocabulary, of prompt and answer.
+    """
+
+    LOGLIKELIHOOD = "loglikelihood"
+    MEAN_LOGLIKELIHOOD = "mean_loglikelihood"
+    FIRST_TOKEN = "first_token"
+    MEAN_LOGIT = "mean_logit"
+
+
+class _Columns(string.Formatter):
+    """Format strings over a row.
+
+    ``{column}`` is without its outer white space, ``{column!w}`` with all of it, ``{column!l}`` with what leads it.
+    """
+
+    def convert_field(self, value: Any, conversion: str | None) -> Any:
+        if conversion == "w":
+            return str(value)
+        if conversion == "l":
+            return str(value).rstrip()
+        return str(value).strip() if conversion is None else super().convert_field(value, conversion)
+
+
+_COLUMNS = _Columns()
+
+
+@lru_cache(maxsize=256)
+def columns_of(text: str) -> frozenset[str]:
+    """Columns that a format string names; of ``{choices[0]}`` it is ``choices``.
+
+    Raises:
+        TaskError: A brace without its partner, or a field without a name.
+    """
+    try:
+        names = [name for _, name, _, _ in _COLUMNS.parse(text) if name is not None]
+    except ValueError as error:
+        raise TaskError(f"template {text!r} is malformed ({error}); write {{{{ and }}}} for literal braces.") from error
+    if any(not re.match(r"[^.\[\d]", name) for name in names):
+        raise TaskError(f"template {text!r} has a field without a name; expected the name of a column in braces.")
+    return frozenset(re.split(r"[.\[]", name, maxsplit=1)[0] for name in names)
+
+
+def word(text: str, row: Row) -> str:
+    """Fill a format string with a row's columns."""
+    return _COLUMNS.vformat(text, (), row)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Wording:
+    """How a row becomes text. All texts are format strings over its columns.
+
+    Attributes:
+        query: The prompt up to the answer.
+        answers: Label words in class order, or candidates, each with the space that precedes it.
+        demonstration: A row with its answer, in full; ``{answer}`` stands for the right answer's text. None for query,
+            answer and a newline.
+        demonstration_answers: Answers as demonstrations word them, where that differs.
+        alone: The query where there are no demonstrations; None for ``query``.
+        words: By column, what its values are replaced by.
+    """
+
+    query: str
+    answers: tuple[str, ...]
+    demonstration: str | None = None
+    demonstration_answers: tuple[str, ...] | None = None
+    alone: str | None = None
+    words: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        """Refuse templates that are malformed, or a query that gives its answer away."""
+        if any("answer" in columns_of(text) for text in (self.query, self.alone or "")) or not self.columns:
+            raise TaskError(
+                f"template {self.query!r} names the answer, or no column; expected columns of the row up to it."
+            )
+
+    @property
+    def columns(self) -> list[str]:
+        """Columns that a row must have, sorted."""
+        texts = [self.query, self.alone or "", self.demonstration or "", *self.answers]
+        return sorted(({name for text in texts for name in columns_of(text)} - {"answer"}) | {*self.words})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Source:
+    """Where rows come from.
+
+    Attributes:
+        path: Hub name or folder.
+        config: Configuration of a hub dataset.
+        revision: Branch, tag or commit of a hub dataset.
+    """
+
+    path: str
+    config: str | None = None
+    revision: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Splits:
+    """Which split of the source each of ours is taken from; two of one split are cut from it and share no row.
+
+    Attributes:
+        demonstrations: Split of the source that demonstrations are drawn from.
+        validation: Split of the source.
+        test: Split of the source; None for no test.
+    """
+
+    demonstrations: str = "train"
+    validation: str = "train"
+    test: str | None = "train"
+
+    @property
+    def names(self) -> list[str]:
+        """Splits of the source that are read."""
+        return [name for name in dict.fromkeys((self.demonstrations, self.validation, self.test)) if name is not None]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TaskDefinition:
+    """A task without its rows.
+
+    Attributes:
+        source: Where rows come from.
+        wording: How they become text.
+        classes: For each value of the label column the index of its answer, values as text.
+        splits: Which split of the source each of ours is taken from.
+        demonstrations: Rows set aside for demonstrations; None for up to 64 of each class, and no more than a
+            quarter of what is there.
+        validation_size: Rows of validation; None for all that are left.
+        shots: Demonstrations in the prompt unless the study says otherwise.
+        label_column: Column with the right answer.
+        scoring: How an answer is scored.
+        metric: What the winner is picked by: one of ``METRICS``.
+        function: ``module:function`` or ``file.py:function`` that each row passes through; None for none.
+    """
+
+    source: Source
+    wording: Wording
+    classes: Mapping[str, int]
+    splits: Splits = Splits()
+    demonstrations: int | None = None
+    validation_size: int | None = None
+    shots: int = 10
+    label_column: str = "label"
+    scoring: Scoring = Scoring.LOGLIKELIHOOD
+    metric: str = "accuracy"
+    function: str | None = None
+
+    @property
+    def n_classes(self) -> int:
+        """How many answers there are to choose from."""
+        return len(self.wording.answers)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Example:
+    """A row in words.
+
+    Attributes:
+        query: Prompt up to the answer.
+        alone: The same where there are no demonstrations.
+        answers: What may follow, each with the space that precedes it.
+        demonstration: The row with its right answer, the end of the demonstration included.
+        gold: Index of the right answer.
+        row: Its place in the source: split and number.
+    """
+
+    query: str
+    alone: str
+    answers: tuple[str, ...]
+    demonstration: str
+    gold: int
+    row: tuple[str, int]
+
+    @property
+    def text(self) -> tuple[str, ...]:
+        """What makes two rows the same to a reader."""
+        return (self.query, *self.answers)
+
+
+def make_example(definition: TaskDefinition, row: Row, place: tuple[str, int]) -> Example:
+    """Word a row.
+
+    Args:
+        definition: Of the task.
+        row: Its columns; all that the wording names must be there.
+        place: Split of the source and number in it.
+
+    Raises:
+        TaskError: A column that does not have the parts that are asked of it, an empty text, a value without a word, or
+            a label that is not one of the classes.
+    """
+    wording, (split, number) = definition.wording, place
+    where = f"row {number} of split {split!r}"
+    label = str(row[definition.label_column])
+    if label not in definition.classes:
+        known = ", ".join(map(repr, definition.classes))
+        raise TaskError(
+            f"{where} has {definition.label_column} {label!r}; expected one of {known}. "
+            f"Remove the row or give its label."
+        )
+    if empty := [name for name in wording.columns if row[name] is None or not str(row[name]).strip()]:
+        raise TaskError(f"{where} has nothing in column {empty[0]!r}; expected text. Remove the row or give its text.")
+    worded = {**row, **{column: _replace(column, words, row, where) for column, words in wording.words.items()}}
+    gold = definition.classes[label]
+    try:
+        answers = tuple(word(answer, worded) for answer in wording.answers)
+        query = word(wording.query, worded)
+        right = answers if wording.demonstration_answers is None else wording.demonstration_answers
+        demonstration = f"{query}{right[gold]}\n"
+        if wording.demonstration is not None:
+            demonstration = word(wording.demonstration, {**worded, "answer": right[gold]})
+        alone = query if wording.alone is None else word(wording.alone, worded)
+    except (LookupError, AttributeError, TypeError, ValueError) as error:
+        raise TaskError(f"{where} does not fit the template ({error!r}). Mend the row, or the template.") from error
+    return Example(query=query, alone=alone, answers=answers, demonstration=demonstration, gold=gold, row=place)
+
+
+def _replace(column: str, words: Mapping[str, str], row: Row, where: str) -> str:
+    value = str(row[column])
+    if value not in words:
+        known = ", ".join(map(repr, words))
+        raise TaskError(f"{where} has {column} {value!r}; expected one of {known}. Remove the row, or add the word.")
+    return words[value]

@@ -1,0 +1,273 @@
+"""Prompts as tokens: the demonstrations that all queries share, each query, and the tokens of each label."""
+
+from __future__ import annotations
+
+from bisect import bisect_left
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from itertools import permutations
+
+from transformers import PreTrainedTokenizerBase
+
+from clipsweep.trials.base.errors import TaskError
+from clipsweep.trials.spec.trial import PromptSet
+from clipsweep.trials.tasks.definition import Example, Scoring
+from clipsweep.trials.tasks.load import Task
+
+Tokens = tuple[int, ...]
+SAMPLED_ROWS = 8
+SPECIAL_TOKENS = 2
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Query:
+    """One example, tokenised.
+
+    Attributes:
+        tokens: The prompt after the shared prefix; at least one token.
+        labels: Tokens of each label after the prompt; each at least one, but where the mean of logits is scored.
+        gold: Index of the right label.
+    """
+
+    tokens: Tokens
+    labels: tuple[Tokens, ...]
+    gold: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Prompts:
+    """One split of a task with its demonstrations, tokenised.
+
+    Attributes:
+        prefix: Longest common prefix of all prompts, in tokens; may be empty, and is where every position is scored.
+        queries: One for each row, in the split's order.
+        scoring: How labels are scored.
+        demonstrations: How many are in the prompt, which may be fewer than asked for.
+    """
+
+    prefix: Tokens
+    queries: tuple[Query, ...]
+    scoring: Scoring = Scoring.LOGLIKELIHOOD
+    demonstrations: int = 0
+
+    def sequences(self, query: Query) -> tuple[Tokens, ...]:
+        """What the model must read to score every label: the prompt alone where all labels are single tokens."""
+        if self.scoring is Scoring.MEAN_LOGIT:
+            return tuple(query.tokens + label for label in query.labels)
+        if all(len(label) == 1 for label in query.labels):
+            return (query.tokens,)
+        return tuple(query.tokens + label[:-1] for label in query.labels)
+
+    def part(self, start: int, stop: int) -> Prompts:
+        """The prompts of rows ``start`` to ``stop`` alone, after the same prefix."""
+        return replace(self, queries=self.queries[start:stop])
+
+    def length(self, query: Query) -> int:
+        """Tokens of the longest sequence that the model reads for a query."""
+        return len(self.prefix) + max(map(len, self.sequences(query)))
+
+
+def encode_prompts(
+    task: Task,
+    tokenizer: PreTrainedTokenizerBase,
+    wanted: PromptSet,
+    context_length: int,
+    numbers: Sequence[int] | None = None,
+) -> Prompts:
+    """Tokenise whole prompts.
+
+    A beginning-of-text token comes first where the tokenizer has one; in the release only where the tokenizer puts one
+    itself. The tokens of a label are those that tokenising prompt + label adds after the prompt; in the release each is
+    the one token that its word alone begins with.
+
+    Args:
+        task: Where demonstrations and queries come from.
+        tokenizer: The model's.
+        wanted: Which demonstrations and which split.
+        context_length: Longest sequence that the model takes.
+        numbers: Rows of the split; None for all.
+
+    Raises:
+        TaskError: A label adds no token, two labels are the same tokens, or a prompt with its label is longer than
+            ``context_length``.
+    """
+    shots = fitting_shots(task, tokenizer, wanted, context_length)
+    return _encode(task, tokenizer, replace(wanted, shots=shots), context_length, numbers)
+
+
+def fitting_shots(task: Task, tokenizer: PreTrainedTokenizerBase, wanted: PromptSet, context_length: int) -> int:
+    """How many demonstrations every prompt of the split has room for: all, unless ``task.truncate`` allows fewer.
+
+    Raises:
+        TaskError: As ``encode_prompts``, but for the length.
+    """
+    if task.truncate == "error":
+        return wanted.shots
+
+    def fits(shots: int) -> bool:
+        each = replace(wanted, shots=shots)
+        try:
+            _encode(task, tokenizer, each, context_length, _suspects(task, each, context_length))
+        except PromptTooLongError:
+            return False
+        return True
+
+    if fits(wanted.shots):
+        return wanted.shots
+    return bisect_left(range(1, wanted.shots), True, key=lambda shots: not fits(shots))  # each makes a prompt longer
+
+
+def check_prompts(task: Task, tokenizer: PreTrainedTokenizerBase, wanted: PromptSet, context_length: int) -> int:
+    """Refuse what ``encode_prompts`` would refuse, without tokenising a large split.
+
+    Only rows that can be too long are tokenised, and a few more for their labels: a tokenizer makes at most one token
+    of a byte.
+
+    Returns:
+        How many demonstrations will be in the prompt.
+
+    Raises:
+        TaskError: As ``encode_prompts``.
+    """
+    fitting = replace(wanted, shots=fitting_shots(task, tokenizer, wanted, context_length))
+    _encode(task, tokenizer, fitting, context_length, _suspects(task, fitting, context_length))
+    return fitting.shots
+
+
+class PromptTooLongError(TaskError):
+    """A prompt with its label is longer than the model's context."""
+
+
+def _encode(
+    task: Task,
+    tokenizer: PreTrainedTokenizerBase,
+    wanted: PromptSet,
+    context_length: int,
+    numbers: Sequence[int] | None,
+) -> Prompts:
+    rows = task.splits[wanted.split]
+    numbers = range(len(rows)) if numbers is None else numbers
+    chosen = [rows[number] for number in numbers]
+    texts = render_prompts(task, wanted, chosen)
+    scoring = task.definition.scoring
+    if scoring is Scoring.FIRST_TOKEN:
+        heads = _plain(tokenizer, texts)
+        labels = [_first_tokens(tokenizer, task, chosen[0].answers)] * len(chosen)
+    else:
+        heads, labels = _split_off_labels(tokenizer, texts, chosen, plain=scoring is Scoring.MEAN_LOGIT)
+    _check_labels(task, chosen, labels, wanted.split, numbers)
+    prefix: Tokens = () if scoring is Scoring.MEAN_LOGIT else _common_prefix(heads)
+    prefix = prefix[: min(len(prefix), min(map(len, heads)) - 1)]
+    queries = tuple(
+        Query(tokens=tokens[len(prefix) :], labels=candidates, gold=row.gold)
+        for tokens, candidates, row in zip(heads, labels, chosen, strict=True)
+    )
+    prompts = Prompts(prefix=prefix, queries=queries, scoring=scoring, demonstrations=wanted.shots)
+    for number, row, query in zip(numbers, chosen, queries, strict=True):
+        length = prompts.length(query)
+        if length > context_length:
+            raise PromptTooLongError(
+                f"{_place(row, wanted.split, number)} makes a prompt of {length} tokens with {wanted.shots} "
+                f"demonstrations and its answer; the model's context is {context_length}. Use fewer shots, remove the "
+                f"row, take a model with more context, or set task.truncate: demonstrations to leave some out."
+            )
+    return prompts
+
+
+def render_prompts(task: Task, wanted: PromptSet, rows: Sequence[Example]) -> list[str]:
+    """Prompts of some rows as text, up to the answer."""
+    demonstrations = task.draw_demonstrations(wanted.shots, wanted.demo_seed)
+    head = "".join(row.demonstration for row in demonstrations)
+    return [head + (row.query if demonstrations else row.alone) for row in rows]
+
+
+def _suspects(task: Task, wanted: PromptSet, context_length: int) -> list[int]:
+    """Rows whose prompts can be too long, and the first few."""
+    rows = task.splits[wanted.split]
+    lengths = [
+        len(text.encode()) + max(len(answer.encode()) for answer in row.answers) + SPECIAL_TOKENS
+        for text, row in zip(render_prompts(task, wanted, rows), rows, strict=True)
+    ]
+    return [number for number, length in enumerate(lengths) if number < SAMPLED_ROWS or length > context_length]
+
+
+def _split_off_labels(
+    tokenizer: PreTrainedTokenizerBase, texts: Sequence[str], rows: Sequence[Example], *, plain: bool
+) -> tuple[list[Tokens], list[tuple[Tokens, ...]]]:
+    """Tokenise each prompt with each of its answers, and cut where they part from the prompt."""
+    encode = _plain if plain else _tokenise
+    prompts = encode(tokenizer, texts)
+    labelled = [
+        encode(tokenizer, [text + row.answers[number] for text, row in zip(texts, rows, strict=True)])
+        for number in range(len(rows[0].answers))
+    ]
+    heads, labels = [], []
+    for prompt, *whole in zip(prompts, *labelled, strict=True):
+        shared: Tokens = _common_prefix([prompt, *whole])
+        heads.append(shared)
+        labels.append(tuple(tokens[len(shared) :] for tokens in whole))
+    return heads, labels
+
+
+def _common_prefix(sequences: Sequence[Tokens]) -> Tokens:
+    """Longest token sequence that all start with; only the two extremes in sorting order need comparing."""
+    low, high = min(sequences), max(sequences)
+    return next((low[:count] for count, pair in enumerate(zip(low, high, strict=False)) if pair[0] != pair[1]), low)
+
+
+def _tokenise(tokenizer: PreTrainedTokenizerBase, texts: Sequence[str]) -> list[Tokens]:
+    """Token ids of each text, with the beginning-of-text token where the tokenizer has one."""
+    start = tokenizer.bos_token_id
+    encoded = tokenizer(list(texts), add_special_tokens=False, verbose=False)["input_ids"]
+    return [tuple(ids) if start is None else (start, *ids) for ids in encoded]
+
+
+def _plain(tokenizer: PreTrainedTokenizerBase, texts: Sequence[str]) -> list[Tokens]:
+    """Token ids of each text as the tokenizer gives them when asked for nothing special."""
+    return [tuple(ids) for ids in tokenizer(list(texts), verbose=False)["input_ids"]]
+
+
+def _first_tokens(tokenizer: PreTrainedTokenizerBase, task: Task, words: Sequence[str]) -> tuple[Tokens, ...]:
+    """The release's one token of each label word: with a space before it, or alone after a beginning-of-text token."""
+    started = tokenizer.bos_token_id is not None and _plain(tokenizer, [words[0]])[0][:1] == (tokenizer.bos_token_id,)
+    encoded = _plain(tokenizer, words if started else [f" {word}" for word in words])
+    firsts = tuple(tokens[1:2] if started else tokens[:1] for tokens in encoded)
+    if len(set(firsts)) < len(firsts):
+        raise TaskError(
+            f"label words of task {task.name!r} ({', '.join(map(repr, words))}) begin with the same token, "
+            f"and the variant scores first tokens only; expected words that begin differently. Take another tokenizer, "
+            f"or variant: paper."
+        )
+    return firsts
+
+
+def _check_labels(
+    task: Task, rows: Sequence[Example], labels: Sequence[tuple[Tokens, ...]], split: str, numbers: Sequence[int]
+) -> None:
+    scoring = task.definition.scoring
+    least = 0 if scoring is Scoring.MEAN_LOGIT else 1
+    for number, row, candidates in zip(numbers, rows, labels, strict=True):
+        where = f"{_place(row, split, number)} of task {task.name!r}"
+        for answer, tokens in zip(row.answers, candidates, strict=True):
+            if len(tokens) < least:
+                raise TaskError(
+                    f"answer {answer!r} of {where} adds no token after the prompt; expected at least one. Choose a "
+                    f"word that the model's tokenizer knows."
+                )
+        if len(set(candidates)) < len(candidates):
+            raise TaskError(
+                f"two answers of {where} ({', '.join(map(repr, row.answers))}) are the same tokens; choose others, or "
+                f"remove the row."
+            )
+        if scoring is Scoring.LOGLIKELIHOOD and any(
+            longer[: len(short)] == short for short, longer in permutations(candidates, 2)
+        ):
+            raise TaskError(
+                f"one answer of {where} ({', '.join(map(repr, row.answers))}) begins another, so that it would always "
+                f"score higher; expected answers that part. Choose other words."
+            )
+
+
+def _place(row: Example, split: str, number: int) -> str:
+    """A row by its place in the source, where the user can find it, and in our split."""
+    return f"row {row.row[1]} of the source's {row.row[0]!r} (row {number} of {split})"

@@ -1,0 +1,255 @@
+"""Tasks with their rows: what every replica and the driver agree on."""
+
+from __future__ import annotations
+
+import hashlib
+import importlib
+import json
+import random
+import runpy
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from clipsweep.trials.base.errors import TaskError, unknown_name
+from clipsweep.trials.spec.trial import PAPER, TaskSettings
+from clipsweep.trials.tasks.definition import Example, Row, Source, TaskDefinition, make_example
+from clipsweep.trials.tasks.generated import GENERATED
+from clipsweep.trials.tasks.read_rows import read_rows, shuffled_order
+from clipsweep.trials.tasks.release import RELEASE
+from clipsweep.trials.tasks.splits import Cut, cut_release, cut_splits
+from clipsweep.trials.tasks.table import TASKS
+
+DEFAULT_SEED = 49
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Task:
+    """A task with its rows.
+
+    Attributes:
+        name: As the study names it.
+        seed: Of the splits.
+        definition: Where the rows came from, how they are worded and scored.
+        demonstrations: Rows that demonstrations are drawn from; of the release the demonstrations in their order.
+        splits: Rows of ``validation`` and ``test`` in their seeded order; no ``test`` where there is none.
+        dropped: Rows kept out of ``demonstrations`` and of ``validation`` because their text is in another split.
+        fixed: Whether the demonstrations are the release's, the same for every seed.
+        strict: Whether a prediction that ties is wrong, as in the release.
+        truncate: ``"error"``, or ``"demonstrations"`` to leave out the last of them where a prompt is too long.
+    """
+
+    name: str
+    seed: int
+    definition: TaskDefinition
+    demonstrations: tuple[Example, ...]
+    splits: Mapping[str, tuple[Example, ...]]
+    dropped: Mapping[str, int]
+    fixed: bool = False
+    strict: bool = False
+    truncate: str = "error"
+
+    @property
+    def fingerprint(self) -> str:
+        """Hash of wording, scoring, seed and the rows of each split, their numbers in order: 32 hexadecimal digits."""
+        rows = {"demonstrations": self.demonstrations, **self.splits}
+        content = {
+            "scoring": self.definition.scoring,
+            "strict": self.strict,
+            "seed": self.seed,
+            "rows": {
+                split: [
+                    (*row.row, row.query, row.alone, row.answers, row.demonstration, row.gold) for row in rows[split]
+                ]
+                for split in rows
+            },
+        }
+        return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:32]
+
+    @property
+    def labels(self) -> tuple[str, ...] | None:
+        """Label words, where they are the same for every row; None for candidates."""
+        first = self.splits["validation"][0].answers
+        return first if all(row.answers == first for rows in self.splits.values() for row in rows) else None
+
+    def draw_demonstrations(self, shots: int, demo_seed: int) -> list[Example]:
+        """Draw balanced demonstrations; fewer shots of one seed are the first of its more shots.
+
+        Classes take turns, in a random order within each turn; the release's are what they are.
+
+        Raises:
+            TaskError: A class has too few rows.
+        """
+        if self.fixed:
+            if shots > len(self.demonstrations):
+                raise TaskError(
+                    f"{shots} shots of task {self.name!r} are more than the {len(self.demonstrations)} demonstrations "
+                    f"of variant release. Ask for fewer, or use variant: paper."
+                )
+            return list(self.demonstrations[:shots])
+        rng = random.Random(f"demonstrations {demo_seed}")
+        by_class: list[list[Example]] = [[] for _ in range(self.definition.n_classes)]
+        for row in self.demonstrations:
+            by_class[row.gold].append(row)
+        for rows in by_class:
+            rng.shuffle(rows)
+        drawn: list[Example] = []
+        while len(drawn) < shots:
+            for label in rng.sample(range(len(by_class)), len(by_class)):
+                if not by_class[label]:
+                    raise TaskError(
+                        f"{shots} shots of task {self.name!r} need more rows of the class of answer "
+                        f"{self.definition.wording.answers[label]!r} than the "
+                        f"{sum(row.gold == label for row in self.demonstrations)} kept for demonstrations. "
+                        f"Ask for fewer shots, raise task.demonstrations, or give more rows."
+                    )
+                drawn.append(by_class[label].pop())
+        return drawn[:shots]
+
+
+def define_task(settings: TaskSettings) -> TaskDefinition:
+    """What a task is, before its rows are read.
+
+    Raises:
+        TaskError: Unknown name or variant, or a template that is malformed.
+    """
+    if settings.definition is not None:
+        if settings.name in TASKS or settings.name in GENERATED:
+            raise TaskError(f"task.name is {settings.name!r}, which is a task of clipsweep's own; choose another name.")
+        definition = settings.definition
+    elif settings.name in GENERATED:
+        definition = GENERATED[settings.name].define(DEFAULT_SEED if settings.seed is None else settings.seed)
+    elif settings.name in TASKS:
+        definition = TASKS[settings.name]
+    else:
+        raise TaskError(unknown_name("task", settings.name, [*TASKS, *GENERATED]) + " Or define it: task.definition.")
+    if settings.variant != PAPER:
+        if settings.name not in RELEASE or settings.definition is not None:
+            raise TaskError(
+                f"task.variant is {settings.variant!r}, which task {settings.name!r} does not have; expected 'paper', "
+                f"or one of the tasks {', '.join(RELEASE)}."
+            )
+        definition = RELEASE[settings.name].define(definition)
+    return definition
+
+
+def default_seed(settings: TaskSettings) -> int:
+    """Seed of the splits where the study states none: of the release its own.
+
+    Raises:
+        TaskError: As ``define_task``.
+    """
+    define_task(settings)
+    return DEFAULT_SEED if settings.variant == PAPER else RELEASE[settings.name].seed
+
+
+def load_task(settings: TaskSettings, cache: Path) -> Task:
+    """Load a task with its rows.
+
+    Raises:
+        TaskError: Unknown name, unreadable source, missing column, unknown label, an empty split, too few rows.
+    """
+    definition = define_task(settings)
+    seed = default_seed(settings) if settings.seed is None else settings.seed
+    release = RELEASE[settings.name] if settings.variant != PAPER else None
+    if settings.name in GENERATED:
+        cut = _cut_generated(settings, definition, seed)
+    elif release is None:
+        read = {name: _read(settings, definition, name, cache) for name in definition.splits.names}
+        cut = cut_splits(settings, definition, read, seed)
+    else:
+        if settings.demonstrations is not None:
+            raise TaskError("task.demonstrations has no effect in variant release, whose rows are fixed; remove it.")
+        held = (each for each in (release.validation, release.test) if isinstance(each, str))
+        read = {name: _read(settings, definition, name, cache) for name in dict.fromkeys(("train", *held))}
+        cut = cut_release(settings, release, read, shuffled_order(len(read["train"]), seed))
+    return Task(
+        name=settings.name,
+        seed=seed,
+        definition=definition,
+        demonstrations=cut.demonstrations,
+        splits={"validation": cut.validation} | ({"test": cut.test} if cut.test else {}),
+        dropped=cut.dropped,
+        fixed=release is not None,
+        strict=release is not None and release.strict,
+        truncate=settings.truncate,
+    )
+
+
+def _cut_generated(settings: TaskSettings, definition: TaskDefinition, seed: int) -> Cut:
+    """Rows that are drawn, not read."""
+    if settings.path is not None:
+        raise TaskError(f"task.path is {settings.path!r}, but task {settings.name!r} draws its rows; remove it.")
+    generated = GENERATED[settings.name]
+    rows = generated.draw(seed, settings.validation_size, settings.test_size)
+    examples = [make_example(definition, row, ("train", number)) for number, row in enumerate(rows)]
+    test_size = generated.test_size if settings.test_size is None else settings.test_size
+    return cut_splits(replace(settings, test_size=test_size), definition, {"train": examples}, seed)
+
+
+def _read(settings: TaskSettings, definition: TaskDefinition, split: str, cache: Path) -> list[Example]:
+    """Rows of one split of the source, in words."""
+    source = definition.source if settings.path is None else Source(path=settings.path)
+    if settings.path is not None and not Path(settings.path).expanduser().is_dir():
+        source = replace(definition.source, path=settings.path, revision=None)
+    change = _load_function(definition.function)
+    rows = [
+        (number, _change(change, row, f"row {number} of split {split!r} of {source.path}"))
+        for number, row in enumerate(read_rows(source, split, cache))
+    ]
+    kept = [(number, row) for number, row in rows if row is not None]
+    where = f"{source.path}, split {split!r}"
+    columns = [*definition.wording.columns, definition.label_column]
+    if not kept:
+        raise TaskError(f"{where} is empty; expected rows with columns {', '.join(columns)}.")
+    missing = [(name, row) for _, row in kept for name in columns if name not in row]
+    if missing:
+        name, row = missing[0]
+        raise TaskError(
+            f"{where} has no column {name!r}; it has {', '.join(sorted(row))}. Rename the column, or mend the template."
+        )
+    try:
+        return [make_example(definition, row, (split, number)) for number, row in kept]
+    except TaskError as error:
+        raise TaskError(f"{source.path}: {error}") from error
+
+
+def _change(function: Callable[[Row], Row | None], row: Row, where: str) -> Row | None:
+    """A row as the user's function changes it; None to leave it out.
+
+    Raises:
+        TaskError: The function raised, or returned something else.
+    """
+    try:
+        changed = function(row)
+    except Exception as error:  # a border: the code is the user's
+        raise TaskError(
+            f"the task's function fails on {where}: {error!r}. Mend it, or return None for such rows."
+        ) from error
+    if changed is not None and not isinstance(changed, Mapping):
+        raise TaskError(
+            f"the task's function returned {type(changed).__name__} for {where}; expected a mapping, or None."
+        )
+    return changed
+
+
+def _load_function(name: str | None) -> Callable[[Row], Row | None]:
+    """What each row passes through: a function named ``module:function`` or ``file.py:function``.
+
+    Raises:
+        TaskError: No such module, file or function.
+    """
+    if name is None:
+        return lambda row: row
+    place, _, attribute = name.rpartition(":")
+    place = str(Path(place).expanduser()) if place.endswith(".py") else place
+    try:
+        held = runpy.run_path(place) if place.endswith(".py") else vars(importlib.import_module(place))
+        function: Callable[[Row], Row | None] = held[attribute]
+        if not callable(function):
+            raise TypeError(f"{attribute} is no function")
+    except Exception as error:  # a border: the code is the user's
+        raise TaskError(
+            f"task function {name!r} cannot be had ({error!r}); expected 'module:function' or 'file.py:function'."
+        ) from error
+    return function

@@ -1,0 +1,176 @@
+"""Which rows are demonstrations, validation and test: ours, where no row is in two splits, and the release's."""
+
+from __future__ import annotations
+
+import random
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from clipsweep.trials.base.errors import TaskError
+from clipsweep.trials.spec.trial import TaskSettings
+from clipsweep.trials.tasks.definition import Example, TaskDefinition
+from clipsweep.trials.tasks.release import Release
+
+DEMONSTRATIONS_PER_CLASS = 64
+
+Read = Mapping[str, Sequence[Example]]  # rows of each split of the source, in its order
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Cut:
+    """Rows of each split.
+
+    Attributes:
+        demonstrations: Rows to draw from; of the release the demonstrations themselves, in their order.
+        validation: In their seeded order.
+        test: In their seeded order; empty for no test.
+        dropped: Rows kept out of ``demonstrations`` and of ``validation`` because their text is in another split.
+    """
+
+    demonstrations: tuple[Example, ...]
+    validation: tuple[Example, ...]
+    test: tuple[Example, ...]
+    dropped: Mapping[str, int]
+
+
+def cut_splits(settings: TaskSettings, definition: TaskDefinition, read: Read, seed: int) -> Cut:
+    """Shuffle each split of the source, then cut: demonstrations first, validation next, test what is left.
+
+    No text is in two splits: the test keeps it, validation loses it, demonstrations lose it first.
+
+    Raises:
+        TaskError: An empty split, or fewer rows than asked for.
+    """
+    splits = definition.splits
+    order = {name: _shuffled(rows, f"split {seed} {name}") for name, rows in read.items()}
+    for_demonstrations = _free(order, splits.demonstrations, above=(splits.test, splits.validation))
+    for_validation = _free(order, splits.validation, above=(splits.test,))
+    demonstrations = _first_of_each_class(settings, definition, for_demonstrations)
+    taken = {row.row for row in demonstrations}
+    # anew, as what is left has too few of the class that was short at its beginning
+    left = _shuffled([row for row in for_validation if row.row not in taken], f"validation {seed}")
+    size = definition.validation_size if settings.validation_size is None else settings.validation_size
+    if size is not None or not left:
+        _check_size(settings, "validation", len(left), 1 if size is None else size)
+    validation = left[:size]
+    taken |= {row.row for row in validation}
+    test = [row for row in order.get(splits.test or "", []) if row.row not in taken]
+    if settings.test_size is not None:
+        _check_size(settings, "test", len(test), settings.test_size, least=0)
+    elif splits.test is not None and not test:
+        raise TaskError(
+            f"task {settings.name!r} has no rows left for the test, as validation takes all of {splits.test!r}; "
+            f"expected some. Give task.validation_size, or do without a test: task.test_size: 0."
+        )
+    return Cut(
+        demonstrations=tuple(demonstrations),
+        validation=tuple(validation),
+        test=tuple(test[: settings.test_size]),
+        dropped={
+            "demonstrations": len(order[splits.demonstrations]) - len(for_demonstrations),
+            "validation": len(order[splits.validation]) - len(for_validation),
+        },
+    )
+
+
+def cut_release(settings: TaskSettings, release: Release, read: Read, order: Sequence[int]) -> Cut:
+    """The release's rows; a smaller validation split takes the first of each class, a smaller test the first rows.
+
+    Args:
+        settings: Sizes, if smaller ones are asked for.
+        release: Which rows.
+        read: Rows of train and of the splits of the hub that the release names.
+        order: Train's rows as the release shuffles them.
+
+    Raises:
+        TaskError: A class of train has too few rows, or a split is empty.
+    """
+    train = [read["train"][number] for number in order]
+    classes = [[row for row in train if row.gold == label] for label in release.class_order]
+    stop = release.start + release.per_class
+    short = [label for label, rows in zip(release.class_order, classes, strict=True) if len(rows) < stop]
+    if short:
+        raise TaskError(
+            f"variant release of task {settings.name!r} takes rows {release.start} to {stop - 1} of each class of "
+            f"train as demonstrations; class {short[0]} has {sum(row.gold == short[0] for row in train)} rows. "
+            f"Give the whole train split, or use variant: paper."
+        )
+    turns = [rows[release.start + turn] for turn in range(release.per_class) for rows in classes]
+    if isinstance(release.validation, str):
+        validation = list(read[release.validation])
+    else:
+        first, last = release.validation
+        members = [rows[first:last] for rows in classes]
+        validation = [row for rows in _share(members, settings.validation_size) for row in rows]
+    if isinstance(release.test, str):
+        test = list(read[release.test])
+    else:
+        members = [rows[stop:] for rows in classes]
+        test = [row for rows in _share(members, settings.test_size) for row in rows]
+    wanted = 1 if settings.validation_size is None else settings.validation_size
+    _check_size(settings, "validation", len(validation), wanted)
+    if settings.test_size is not None:
+        _check_size(settings, "test", len(test), settings.test_size, least=0)
+    return Cut(
+        demonstrations=tuple(turns),
+        validation=tuple(validation[: settings.validation_size]),
+        test=tuple(test[: settings.test_size]),
+        dropped={"demonstrations": 0, "validation": 0},
+    )
+
+
+def _share(classes: Sequence[list[Example]], size: int | None) -> list[list[Example]]:
+    """The first of each class, as even a share of ``size`` as their rows allow; all where it is None."""
+    shares = [0] * len(classes)
+    while size is not None and sum(shares) < size:
+        open_classes = [n for n, rows in enumerate(classes) if shares[n] < len(rows)]
+        if not open_classes:
+            break
+        shares[min(open_classes, key=lambda n: shares[n])] += 1
+    return [list(rows) if size is None else rows[:share] for rows, share in zip(classes, shares, strict=True)]
+
+
+def _shuffled(rows: Sequence[Example], seed: str) -> list[Example]:
+    order = list(rows)
+    random.Random(seed).shuffle(order)
+    return order
+
+
+def _free(order: Read, name: str, *, above: Sequence[str | None]) -> list[Example]:
+    """Rows of a split of the source whose text no split of ours ``above`` needs.
+
+    One that is cut from the same rows needs every text that occurs more than once.
+    """
+    taken = {row.text for other in above if other not in (None, name) for row in order[other or ""]}
+    counts = Counter(row.text for row in order[name]) if name in above else Counter[tuple[str, ...]]()
+    return [row for row in order[name] if row.text not in taken and counts[row.text] < 2]
+
+
+def _first_of_each_class(settings: TaskSettings, definition: TaskDefinition, rows: Sequence[Example]) -> list[Example]:
+    """Set rows aside for demonstrations, as many of each class; by default never more than a quarter of them."""
+    n_classes = definition.n_classes
+    wanted = definition.demonstrations if settings.demonstrations is None else settings.demonstrations
+    if wanted is None:
+        limit = min(DEMONSTRATIONS_PER_CLASS, max(1, len(rows) // (4 * n_classes)))
+    else:
+        limit = -(-wanted // n_classes)
+    chosen = [[row for row in rows if row.gold == label][:limit] for label in range(n_classes)]
+    short = [label for label, members in enumerate(chosen) if len(members) < limit]
+    if wanted is not None and short:
+        raise TaskError(
+            f"{wanted} demonstrations of task {settings.name!r} are {limit} of each class, but the class of answer "
+            f"{definition.wording.answers[short[0]]!r} has {len(chosen[short[0]])} rows for it. Lower "
+            f"task.demonstrations or give more rows."
+        )
+    return [row for members in chosen for row in members]
+
+
+def _check_size(settings: TaskSettings, split: str, have: int, wanted: int, least: int = 1) -> None:
+    if wanted < least:
+        raise TaskError(f"task.{split}_size is {wanted}: an empty split; expected {least} or more rows.")
+    if have < wanted:
+        raise TaskError(
+            f"task.{split}_size is {wanted}, but task {settings.name!r} has {have} rows for it; "
+            f"expected at most {have}. Lower task.{split}_size or give more rows."
+        )
