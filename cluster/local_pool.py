@@ -6,7 +6,8 @@ from collections import deque
 from collections.abc import Iterator, Sequence
 
 from clipsweep.cluster.pool import CALLS_PER_REPLICA, Pool
-from clipsweep.cluster.replica import Batch, Replica, ReplicaSettings
+from clipsweep.cluster.replica import Replica
+from clipsweep.cluster.work import Batch, ReplicaSettings
 from clipsweep.trials.base.errors import PoolError
 from clipsweep.trials.clips.spectrum import MatrixSpectrum, Place
 from clipsweep.trials.spec.trial import Clip, Trial, TrialResult

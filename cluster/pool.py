@@ -5,7 +5,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Sequence
 
-from clipsweep.cluster.replica import Batch
+from clipsweep.cluster.work import Batch
 from clipsweep.trials.clips.spectrum import MatrixSpectrum, Place
 from clipsweep.trials.spec.trial import Clip, TrialResult
 

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import itertools
 import logging
-import math
 import os
 from collections import deque
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Any
@@ -15,9 +14,12 @@ from typing import Any
 import ray
 from ray.exceptions import RayActorError, RayError, RayTaskError
 
+from clipsweep.cluster.actor import ReplicaActor
+from clipsweep.cluster.fit import ClusterSettings, fit_replicas, room_on
 from clipsweep.cluster.pool import CALLS_PER_REPLICA, Pool
-from clipsweep.cluster.replica import Batch, Replica, ReplicaSettings
-from clipsweep.trials.base.errors import ClipsweepError, PoolError, SpecError
+from clipsweep.cluster.replica_warnings import log_again
+from clipsweep.cluster.work import Answer, Batch, ReplicaSettings, Value
+from clipsweep.trials.base.errors import ClipsweepError, PoolError
 from clipsweep.trials.base.versions import recorded_versions
 from clipsweep.trials.clips.spectrum import MatrixSpectrum, Place
 from clipsweep.trials.spec.trial import Clip, Trial, TrialResult, TrialState
@@ -28,25 +30,6 @@ START_TIMEOUT_S = 1800
 LOOK_UP_S = 0.5
 GRACE_S = 60
 log = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ClusterSettings:
-    """How many replicas, and what each is given.
-
-    Attributes:
-        replicas: How many; None for as many as fit.
-        gpus_per_replica: GPUs of each, or a share of one; not used where the cluster has no GPU.
-        cpus_per_replica: CPU cores of each, which is also its number of threads on a node without a GPU.
-        address: Ray cluster to join; None for ``$RAY_ADDRESS``, else a new one on this machine.
-        bytes_per_replica: Host memory that each needs on a node without a GPU; bounds ``replicas=None``.
-    """
-
-    replicas: int | None
-    gpus_per_replica: float
-    cpus_per_replica: int
-    address: str | None
-    bytes_per_replica: int
 
 
 @dataclass(slots=True)
@@ -104,9 +87,11 @@ class RayPool(Pool):
             connect(cluster)
             nodes = [node["Resources"] for node in ray.nodes() if node["Alive"]]
             gpus, n_replicas = fit_replicas(cluster, nodes)
-            on_one_node = max(_node_room(node, cluster.cpus_per_replica, gpus) for node in nodes)
+            on_one_node = max(room_on(node, cluster.cpus_per_replica, gpus) for node in nodes)
             self._settings = replace(settings, sharers=min(n_replicas, on_one_node))
-            self._actor_class = ray.remote(num_cpus=cluster.cpus_per_replica, num_gpus=gpus, max_restarts=0)(Replica)
+            self._actor_class = ray.remote(num_cpus=cluster.cpus_per_replica, num_gpus=gpus, max_restarts=0)(
+                ReplicaActor
+            )
             for _ in range(n_replicas):
                 self._start_one()
             self._await_first()
@@ -147,7 +132,7 @@ class RayPool(Pool):
             for ref in self._wait(flying, LOOK_UP_S):
                 worker, place = flying.pop(ref)
                 try:
-                    found += ray.get(ref)
+                    found += _heard(worker, ray.get(ref))
                 except RayTaskError as error:
                     raise (error.cause if isinstance(error.cause, ClipsweepError) else error) from None
                 except RayError as error:
@@ -239,7 +224,7 @@ class RayPool(Pool):
         """
         worker = self._loading.pop(ref)
         try:
-            worker.about = ray.get(ref)
+            worker.about = _heard(worker, ray.get(ref))
         except RayError as error:
             if (refusal := _refusal(error)) is not None:
                 raise refusal from error
@@ -253,7 +238,7 @@ class RayPool(Pool):
         if worker is None:  # its replica died, and an earlier result of the same wait said so
             return []
         try:
-            results: list[TrialResult] = ray.get(ref)
+            answer: Answer[list[TrialResult]] = ray.get(ref)
         except RayActorError as error:
             self._replace(worker, error)
             return []
@@ -261,7 +246,7 @@ class RayPool(Pool):
             self._run_again(worker.calls.pop(ref), worker, error)
             return []
         del worker.calls[ref]
-        return results
+        return _heard(worker, answer)
 
     def _replace(self, dead: _Worker, error: RayError) -> None:
         """Queue a dead replica's trials and ask for another replica."""
@@ -282,39 +267,10 @@ class RayPool(Pool):
                 self._retry.append(Batch(trials=(trial,), microbatch=batch.microbatch))
 
 
-def fit_replicas(cluster: ClusterSettings, nodes: Sequence[Mapping[str, float]]) -> tuple[float, int]:
-    """GPUs of each replica, and how many replicas to start.
-
-    Args:
-        cluster: What was asked for.
-        nodes: Resources of each node, as Ray names them: ``CPU``, ``GPU``, ``memory`` in bytes.
-
-    Raises:
-        SpecError: More was asked for than there is.
-    """
-    share = cluster.gpus_per_replica if any(node.get("GPU") for node in nodes) else 0.0
-    room = sum(_node_room(node, cluster.cpus_per_replica, share) for node in nodes)
-    wanted = cluster.replicas
-    if wanted is None:
-        held = sum(int(node.get("memory", 0) // cluster.bytes_per_replica) for node in nodes)
-        wanted = room if share else min(room, max(1, held))
-    if wanted < 1 or wanted > room:
-        cpus, gpus = (sum(node.get(kind, 0) for node in nodes) for kind in ("CPU", "GPU"))
-        raise SpecError(
-            f"cluster.replicas asks for {max(wanted, 1)} replicas with {cluster.cpus_per_replica} CPU cores and "
-            f"{share:g} GPUs each; the cluster has {cpus:g} cores and {gpus:g} GPUs, which is room for {room}. "
-            f"Lower --replicas or what each is given; --replicas 0 runs in this process."
-        )
-    return share, wanted
-
-
-def _node_room(node: Mapping[str, float], cpus: int, share: float) -> int:
-    """Replicas that fit on one node: a share of a GPU is never cut from two."""
-    room = int(node.get("CPU", 0) // cpus)
-    if not share:
-        return room
-    gpus = int(node.get("GPU", 0))
-    return min(room, gpus * int(1 / share + 1e-6) if share <= 1 else gpus // math.ceil(share))
+def _heard(worker: _Worker, answer: Answer[Value]) -> Value:
+    """What a replica answered; the warnings that came with it are logged here, where the user can see them."""
+    log_again(worker.name, answer.warnings)
+    return answer.value
 
 
 def _refusal(error: RayError) -> ClipsweepError | None:

@@ -7,14 +7,13 @@ import platform
 import time
 import traceback
 from collections.abc import Sequence
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import lru_cache
-from pathlib import Path
 from typing import Any
 
 import torch
 
+from clipsweep.cluster.work import Batch, ReplicaSettings
 from clipsweep.trials.base.errors import ModelError, PoolError, TaskError
 from clipsweep.trials.base.memory import keep_freed_memory
 from clipsweep.trials.base.versions import recorded_versions
@@ -27,54 +26,11 @@ from clipsweep.trials.models.checkpoints import describe_checkpoint, find_checkp
 from clipsweep.trials.models.load import load_model, load_tokenizer
 from clipsweep.trials.models.placement import devices_of
 from clipsweep.trials.scores.judge import measure_margins, score_labels
-from clipsweep.trials.spec.trial import Clip, ModelSettings, PromptSet, TaskSettings, Trial, TrialResult, TrialState
+from clipsweep.trials.spec.trial import Clip, PromptSet, Trial, TrialResult, TrialState
 from clipsweep.trials.tasks.encode import Prompts, encode_prompts
 from clipsweep.trials.tasks.load import load_task
 
 PROMPT_SETS_KEPT, PARTS_KEPT = 16, 64
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ReplicaSettings:
-    """All that a replica needs to load its model and rows on any node.
-
-    Attributes:
-        model: The checkpoint.
-        task: The task and its rows.
-        model_fingerprint: What the driver's copy of the checkpoint hashes to; the replica's must be equal.
-        task_fingerprint: The same for the task.
-        cache: Folder for factors, conversions and rows.
-        threads: CPU threads of each matrix product.
-        activation_bytes: What captured activations may take; None for a measured share of what is free.
-        sharers: Replicas that may share a node's memory.
-        gpus: GPUs that the model is spread over; not used on a node that has none.
-        swept: Clips that stand for where trials start: one for each layer and module of the study; none while the
-            layers have yet to be chosen.
-    """
-
-    model: ModelSettings
-    task: TaskSettings
-    model_fingerprint: str
-    task_fingerprint: str
-    cache: Path
-    threads: int
-    activation_bytes: int | None = None
-    sharers: int = 1
-    gpus: int = 1
-    swept: tuple[Clip, ...] = ()
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Batch:
-    """Trials that share activations, run one after the other by one replica.
-
-    Attributes:
-        trials: In the order they run.
-        microbatch: Queries per forward pass.
-    """
-
-    trials: tuple[Trial, ...]
-    microbatch: int
 
 
 class Replica:

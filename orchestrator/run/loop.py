@@ -11,7 +11,7 @@ from types import FrameType
 
 from clipsweep.analysis.winners.winner import winning_points
 from clipsweep.cluster.pool import Pool
-from clipsweep.cluster.replica import Batch
+from clipsweep.cluster.work import Batch
 from clipsweep.orchestrator.drivers.compose import compose_search
 from clipsweep.orchestrator.drivers.driver import Driver
 from clipsweep.orchestrator.drivers.fixed import FixedDriver

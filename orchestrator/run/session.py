@@ -13,7 +13,7 @@ from clipsweep.analysis.report.page import write_report
 from clipsweep.analysis.store.table import latest_of
 from clipsweep.cluster.local_pool import LocalPool
 from clipsweep.cluster.pool import Pool
-from clipsweep.cluster.replica import ReplicaSettings
+from clipsweep.cluster.work import ReplicaSettings
 from clipsweep.orchestrator.folder.ledger import Ledger
 from clipsweep.orchestrator.folder.lock import study_lock
 from clipsweep.orchestrator.folder.open_study import (
@@ -135,7 +135,8 @@ def start_pool(prepared: Prepared, cache: Path) -> Pool:
     )
     if cluster.replicas == 0:
         return LocalPool(settings)
-    from clipsweep.cluster.ray_pool import ClusterSettings, RayPool
+    from clipsweep.cluster.fit import ClusterSettings
+    from clipsweep.cluster.ray_pool import RayPool
 
     return RayPool(
         settings,

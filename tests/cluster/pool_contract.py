@@ -2,18 +2,24 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
+from transformers import AutoModelForCausalLM
 
 from clipsweep.cluster.pool import CALLS_PER_REPLICA, Pool
-from clipsweep.cluster.replica import Batch, Replica, ReplicaSettings
+from clipsweep.cluster.replica import Replica
+from clipsweep.cluster.work import Batch, ReplicaSettings
 from clipsweep.trials.base.errors import PoolError
+from clipsweep.trials.clips.factor_cache import FactorCache
+from clipsweep.trials.embedded.train import build_tokenizer
 from clipsweep.trials.models.card import ModelCard, trial_id
 from clipsweep.trials.models.checkpoints import describe_checkpoint
 from clipsweep.trials.spec.trial import Clip, ModelSettings, TaskSettings, Trial, TrialResult, TrialSpec, TrialState
 from clipsweep.trials.tasks.load import load_task
+from tests.trials.architectures import build_model
 
 RATES = (0.3, 0.6, 0.9)
 
@@ -32,8 +38,33 @@ def replica_settings(model: Path, cache: Path) -> tuple[ReplicaSettings, ModelCa
     return settings, card
 
 
-def make_trial(card: ModelCard, rate: float, layer: int = 0, shots: int = 2) -> Trial:
-    clips = (Clip(layer=layer, module="mlp", clip_rate=rate),)
+def save_fallback(folder: Path) -> Path:
+    """Save a model that keeps no keys, which every replica warns of when it loads it."""
+    build_model("openai-gpt").save_pretrained(folder)
+    build_tokenizer().save_pretrained(folder)
+    return folder
+
+
+def damage_factors(model: Path, cache: Path, *parameters: str) -> None:
+    """Put a file that cannot be read in the place of the factors of each of these matrices."""
+    loaded = AutoModelForCausalLM.from_pretrained(model)
+    for parameter in parameters:
+        FactorCache(cache).get(loaded.get_parameter(parameter), parameter)
+    for path in (cache / "factors").rglob("*.safetensors"):
+        path.write_bytes(b"damaged")
+
+
+def warnings_in(caplog: pytest.LogCaptureFixture) -> list[str]:
+    """What our loggers have warned of in this process during the test."""
+    return [
+        record.getMessage()
+        for record in caplog.records
+        if record.name.startswith("clipsweep.") and record.levelno >= logging.WARNING
+    ]
+
+
+def make_trial(card: ModelCard, rate: float, layer: int = 0, shots: int = 2, module: str = "mlp") -> Trial:
+    clips = (Clip(layer=layer, module=module, clip_rate=rate),)
     spec = TrialSpec(model="m", task="episodes", shots=shots, demo_seed=0, split="validation", clips=clips)
     return Trial(trial_id=trial_id(spec, card, "t"), spec=spec)
 
@@ -123,3 +154,34 @@ class PoolContract:
         assert result.replica in names
         assert (result.device, result.microbatch) == ("cpu", 8)
         assert result.versions["torch"]
+
+    def test_a_warning_over_a_trial_is_logged_in_this_process(
+        self, pool: Pool, card: ModelCard, settings: ReplicaSettings, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        damage_factors(Path(settings.model.path), settings.cache, "transformer.h.1.attn.v_proj.weight")
+        pool.submit(Batch(trials=(make_trial(card, 0.5, layer=1, module="v"),), microbatch=8))
+        assert [result.state for result in drain(pool, 1)] == [TrialState.COMPLETE]
+        (warning,) = set(warnings_in(caplog))
+        assert "the factors of layer 1 v (transformer.h.1.attn.v_proj.weight) in" in warning
+        assert "they are computed again" in warning
+
+    def test_a_warning_over_a_spectrum_is_logged_in_this_process(
+        self, pool: Pool, settings: ReplicaSettings, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        damage_factors(Path(settings.model.path), settings.cache, "transformer.h.0.attn.q_proj.weight")
+        found = [spectrum.place for spectra in pool.spectrum([(0, "q")]) for spectrum in spectra]
+        assert found == [(0, "q")]
+        (warning,) = warnings_in(caplog)
+        assert "the factors of layer 0 q (transformer.h.0.attn.q_proj.weight) in" in warning
+
+    def test_a_warning_comes_with_one_answer_only(
+        self, pool: Pool, card: ModelCard, settings: ReplicaSettings, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        damage_factors(Path(settings.model.path), settings.cache, "transformer.h.1.attn.k_proj.weight")
+        counts = []
+        for rate in RATES:
+            pool.submit(Batch(trials=(make_trial(card, rate, layer=1, module="k"),), microbatch=8))
+            drain(pool, 1)
+            counts.append(len(warnings_in(caplog)))
+        assert counts[0] > 0
+        assert counts == [counts[0]] * len(RATES)

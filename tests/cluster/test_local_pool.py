@@ -6,7 +6,8 @@ import pytest
 
 from clipsweep.cluster.local_pool import LocalPool
 from clipsweep.cluster.pool import Pool
-from clipsweep.cluster.replica import Replica, ReplicaSettings
+from clipsweep.cluster.replica import Replica
+from clipsweep.cluster.work import ReplicaSettings
 from clipsweep.trials.base.errors import ModelError, TaskError
 from clipsweep.trials.models.card import ModelCard
 from tests.cluster.pool_contract import PoolContract, replica_settings

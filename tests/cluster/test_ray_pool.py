@@ -11,13 +11,24 @@ import torch
 from ray.exceptions import RayActorError
 from transformers import AutoModelForCausalLM
 
+from clipsweep.cluster import ray_pool
+from clipsweep.cluster.actor import ReplicaActor
+from clipsweep.cluster.fit import ClusterSettings, fit_replicas
 from clipsweep.cluster.pool import Pool
-from clipsweep.cluster.ray_pool import ClusterSettings, RayPool, fit_replicas
-from clipsweep.cluster.replica import Batch, ReplicaSettings
+from clipsweep.cluster.ray_pool import RayPool
+from clipsweep.cluster.work import Answer, Batch, ReplicaSettings
 from clipsweep.trials.base.errors import EvaluationError, ModelError, PoolError, SpecError
 from clipsweep.trials.models.card import ModelCard
 from clipsweep.trials.spec.trial import TrialResult, TrialState
-from tests.cluster.pool_contract import RATES, PoolContract, drain, make_trial, replica_settings
+from tests.cluster.pool_contract import (
+    RATES,
+    PoolContract,
+    drain,
+    make_trial,
+    replica_settings,
+    save_fallback,
+    warnings_in,
+)
 
 TWO = ClusterSettings(replicas=2, gpus_per_replica=1, cpus_per_replica=1, address=None, bytes_per_replica=2**20)
 
@@ -44,6 +55,17 @@ def shared_pool(ray_cluster: None, settings: ReplicaSettings) -> Iterator[Pool]:
     pool.close()
 
 
+def pids_of_two_replicas(pool: Pool) -> set[int]:
+    """Process ids, once a replica that died has been replaced; bounded, so that a lost one fails the test."""
+    for _ in range(600):
+        if len(pool.replicas()) == 2:
+            break
+        pool.collect(0.1)
+    replicas = pool.replicas()
+    assert len(replicas) == 2
+    return {int(replica["pid"]) for replica in replicas}
+
+
 @pytest.mark.ray
 class TestRayPool(PoolContract):
     @pytest.fixture
@@ -52,20 +74,24 @@ class TestRayPool(PoolContract):
 
     def test_a_killed_replica_loses_no_trial_and_is_replaced(self, pool: RayPool, card: ModelCard) -> None:
         trials = tuple(make_trial(card, rate, layer) for rate in RATES for layer in (0, 1))
+        killed = int(pool.replicas()[0]["pid"])
+        os.kill(killed, signal.SIGSTOP)  # so that it cannot finish its batch before it dies
         pool.submit(Batch(trials=trials[:3], microbatch=1))
         pool.submit(Batch(trials=trials[3:], microbatch=1))
-        os.kill(int(pool.replicas()[0]["pid"]), signal.SIGKILL)
+        os.kill(killed, signal.SIGKILL)
         results = drain(pool, len(trials))
         assert sorted(r.trial.trial_id for r in results) == sorted(trial.trial_id for trial in trials)
         assert {result.state for result in results} == {TrialState.COMPLETE}
+        assert killed not in pids_of_two_replicas(pool)
 
     def test_a_replica_killed_over_a_spectrum_costs_no_matrix(self, pool: RayPool, card: ModelCard) -> None:
-        found = []
-        for number, spectra in enumerate(pool.spectrum(sorted(card.shapes))):
-            if number == 0:
-                os.kill(int(pool.replicas()[0]["pid"]), signal.SIGKILL)
-            found += spectra
+        killed = int(pool.replicas()[0]["pid"])
+        spectra = pool.spectrum(sorted(card.shapes))
+        found = next(spectra)
+        os.kill(killed, signal.SIGKILL)
+        found += [spectrum for several in spectra for spectrum in several]
         assert sorted(spectrum.place for spectrum in found) == sorted(card.shapes)
+        assert killed not in pids_of_two_replicas(pool)
 
     def test_a_matrix_that_takes_three_replicas_with_it_ends_the_spectrum(
         self, pool: RayPool, card: ModelCard, monkeypatch: pytest.MonkeyPatch
@@ -78,21 +104,42 @@ class TestRayPool(PoolContract):
         with pytest.raises(PoolError, match="3 replicas died .* of layer 0 q; the last"):
             list(pool.spectrum([(0, "q")]))
 
-    def test_a_trial_that_was_running_at_three_deaths_is_failed_and_its_neighbour_completes(
-        self, pool: RayPool, card: ModelCard
-    ) -> None:
-        neighbour, killer = make_trial(card, 0.5, shots=2), make_trial(card, 0.5, shots=7)
-        results: list[TrialResult] = []
-        for _ in range(3):
-            pool.submit(Batch(trials=(killer,), microbatch=1))
-            pool.submit(Batch(trials=(neighbour,), microbatch=1))
-            for replica in pool.replicas():
-                os.kill(int(replica["pid"]), signal.SIGKILL)
-            results += drain(pool, 2)
-        errors = [result.error for result in results if result.state is TrialState.FAILED]
-        assert all("3 replicas died while running this trial" in (error or "") for error in errors)
-        assert {result.state for result in results} <= {TrialState.COMPLETE, TrialState.FAILED}
-        assert len(results) >= 6
+
+class KilledByThreeShots(ReplicaActor):
+    """Dies, as by the kernel's hand, over each trial with three shots."""
+
+    def evaluate(self, batch: Batch) -> Answer[list[TrialResult]]:
+        if any(trial.spec.shots == 3 for trial in batch.trials):
+            os.kill(os.getpid(), signal.SIGKILL)
+        return super().evaluate(batch)
+
+
+@pytest.mark.ray
+def test_a_trial_that_was_running_at_three_deaths_is_failed_and_its_neighbour_completes(
+    ray_cluster: None, settings: ReplicaSettings, card: ModelCard, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(ray_pool, "ReplicaActor", KilledByThreeShots)
+    killer, neighbour = make_trial(card, 0.5, shots=3), make_trial(card, 0.5, shots=2)
+    pool = RayPool(settings, replace(TWO, replicas=1))
+    pool.submit(Batch(trials=(killer, neighbour), microbatch=8))
+    results = drain(pool, 2) + pool.collect(0.5)
+    pool.close()
+    assert sorted((result.trial.spec.shots, result.state) for result in results) == [
+        (2, TrialState.COMPLETE),
+        (3, TrialState.FAILED),
+    ]
+    (error,) = [result.error for result in results if result.error is not None]
+    assert error.startswith("3 replicas died while running this trial; the last: ")
+
+
+@pytest.mark.ray
+def test_a_warning_over_loading_the_model_is_logged_with_the_replica_s_name(
+    ray_cluster: None, tmp_path: Path, module_cache: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    pool = RayPool(replica_settings(save_fallback(tmp_path / "model"), module_cache)[0], replace(TWO, replicas=1))
+    pool.close()
+    (warning,) = warnings_in(caplog)
+    assert warning.startswith("replica-0: openai-gpt is run on full prompts, which is slower: ")
 
 
 @pytest.mark.ray

@@ -3,7 +3,8 @@ from pathlib import Path
 import pytest
 import torch
 
-from clipsweep.cluster.replica import Batch, Replica, pick_devices
+from clipsweep.cluster.replica import Replica, pick_devices
+from clipsweep.cluster.work import Batch
 from clipsweep.trials.base.errors import PoolError
 from tests.cluster.pool_contract import RATES, make_trial, replica_settings
 from tests.trials.devices import several_devices

@@ -10,7 +10,8 @@ import pytest
 from rich.console import Console
 
 from clipsweep.analysis.store.table import ResultsTable, Row, unpack_margins, unpack_outcomes
-from clipsweep.cluster.replica import Batch, Replica
+from clipsweep.cluster.replica import Replica
+from clipsweep.cluster.work import Batch
 from clipsweep.orchestrator.drivers.races import make_rungs
 from clipsweep.orchestrator.folder.open_study import forget_end, prepare, reopen
 from clipsweep.orchestrator.plan.estimate import plan_study

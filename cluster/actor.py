@@ -1,0 +1,48 @@
+"""A replica in a process of its own. What it logs would stay there, so its answers carry its warnings."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Sequence
+
+from clipsweep.cluster.replica import Replica
+from clipsweep.cluster.replica_warnings import PACKAGE, WarningCollector
+from clipsweep.cluster.work import Answer, Batch, ReplicaSettings
+from clipsweep.trials.clips.spectrum import MatrixSpectrum, Place
+from clipsweep.trials.spec.trial import Clip, TrialResult
+
+
+class ReplicaActor:
+    """Forwards each call to its replica; a call that returns something hands over the warnings logged so far."""
+
+    def __init__(self, settings: ReplicaSettings, name: str) -> None:
+        """Load the replica. Its warnings meanwhile come with the first answer.
+
+        Raises:
+            ClipsweepError: As ``Replica`` does.
+        """
+        self._warnings = WarningCollector()
+        logging.getLogger(PACKAGE).addHandler(self._warnings)  # for as long as the process lives
+        self._replica = Replica(settings, name)
+
+    def describe(self) -> Answer[dict[str, str]]:
+        """Name, node, process and device."""
+        return Answer(value=self._replica.describe(), warnings=self._warnings.take())
+
+    def evaluate(self, batch: Batch) -> Answer[list[TrialResult]]:
+        """Run a batch."""
+        results = self._replica.evaluate(batch)
+        return Answer(value=results, warnings=self._warnings.take())
+
+    def sweep(self, clips: Sequence[Clip]) -> None:
+        """Hear where trials will start."""
+        self._replica.sweep(clips)
+
+    def spectrum(self, places: Sequence[Place]) -> Answer[list[MatrixSpectrum]]:
+        """Singular values of the original matrices at these places.
+
+        Raises:
+            EvaluationError: A matrix has weights that are not finite.
+        """
+        spectra = self._replica.spectrum(places)
+        return Answer(value=spectra, warnings=self._warnings.take())

@@ -1,0 +1,63 @@
+"""How many replicas a cluster has room for, and what each is given."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from clipsweep.trials.base.errors import SpecError
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ClusterSettings:
+    """How many replicas, and what each is given.
+
+    Attributes:
+        replicas: How many; None for as many as fit.
+        gpus_per_replica: GPUs of each, or a share of one; not used where the cluster has no GPU.
+        cpus_per_replica: CPU cores of each, which is also its number of threads on a node without a GPU.
+        address: Ray cluster to join; None for ``$RAY_ADDRESS``, else a new one on this machine.
+        bytes_per_replica: Host memory that each needs on a node without a GPU; bounds ``replicas=None``.
+    """
+
+    replicas: int | None
+    gpus_per_replica: float
+    cpus_per_replica: int
+    address: str | None
+    bytes_per_replica: int
+
+
+def fit_replicas(cluster: ClusterSettings, nodes: Sequence[Mapping[str, float]]) -> tuple[float, int]:
+    """GPUs of each replica, and how many replicas to start.
+
+    Args:
+        cluster: What was asked for.
+        nodes: Resources of each node, as Ray names them: ``CPU``, ``GPU``, ``memory`` in bytes.
+
+    Raises:
+        SpecError: More was asked for than there is.
+    """
+    share = cluster.gpus_per_replica if any(node.get("GPU") for node in nodes) else 0.0
+    room = sum(room_on(node, cluster.cpus_per_replica, share) for node in nodes)
+    wanted = cluster.replicas
+    if wanted is None:
+        held = sum(int(node.get("memory", 0) // cluster.bytes_per_replica) for node in nodes)
+        wanted = room if share else min(room, max(1, held))
+    if wanted < 1 or wanted > room:
+        cpus, gpus = (sum(node.get(kind, 0) for node in nodes) for kind in ("CPU", "GPU"))
+        raise SpecError(
+            f"cluster.replicas asks for {max(wanted, 1)} replicas with {cluster.cpus_per_replica} CPU cores and "
+            f"{share:g} GPUs each; the cluster has {cpus:g} cores and {gpus:g} GPUs, which is room for {room}. "
+            f"Lower --replicas or what each is given; --replicas 0 runs in this process."
+        )
+    return share, wanted
+
+
+def room_on(node: Mapping[str, float], cpus: int, share: float) -> int:
+    """Replicas that fit on one node: a share of a GPU is never cut from two."""
+    room = int(node.get("CPU", 0) // cpus)
+    if not share:
+        return room
+    gpus = int(node.get("GPU", 0))
+    return min(room, gpus * int(1 / share + 1e-6) if share <= 1 else gpus // math.ceil(share))

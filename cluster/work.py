@@ -1,0 +1,67 @@
+"""What goes to a replica and what comes back: its settings, its batches, its answers. Values alone, without torch."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Generic, TypeVar
+
+from clipsweep.trials.spec.trial import Clip, ModelSettings, TaskSettings, Trial
+
+Value = TypeVar("Value")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReplicaSettings:
+    """All that a replica needs to load its model and rows on any node.
+
+    Attributes:
+        model: The checkpoint.
+        task: The task and its rows.
+        model_fingerprint: What the driver's copy of the checkpoint hashes to; the replica's must be equal.
+        task_fingerprint: The same for the task.
+        cache: Folder for factors, conversions and rows.
+        threads: CPU threads of each matrix product.
+        activation_bytes: What captured activations may take; None for a measured share of what is free.
+        sharers: Replicas that may share a node's memory.
+        gpus: GPUs that the model is spread over; not used on a node that has none.
+        swept: Clips that stand for where trials start: one for each layer and module of the study; none while the
+            layers have yet to be chosen.
+    """
+
+    model: ModelSettings
+    task: TaskSettings
+    model_fingerprint: str
+    task_fingerprint: str
+    cache: Path
+    threads: int
+    activation_bytes: int | None = None
+    sharers: int = 1
+    gpus: int = 1
+    swept: tuple[Clip, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Batch:
+    """Trials that share activations, run one after the other by one replica.
+
+    Attributes:
+        trials: In the order they run.
+        microbatch: Queries per forward pass.
+    """
+
+    trials: tuple[Trial, ...]
+    microbatch: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Answer(Generic[Value]):
+    """What a replica in a process of its own sends back to the driver.
+
+    Attributes:
+        value: What the call returned.
+        warnings: Texts that the replica has logged since its last answer, oldest first.
+    """
+
+    value: Value
+    warnings: tuple[str, ...] = ()
