@@ -20,6 +20,7 @@ from rich.table import Table
 from clipsweep.analysis.store.table import Row, jsonable
 from clipsweep.analysis.winners.pareto import front_document, pareto_front, rate_points
 from clipsweep.analysis.winners.winner import find_winner, find_winners, winners_document
+from clipsweep.orchestrator.folder.log_file import LOG
 from clipsweep.orchestrator.folder.open_study import default_folder, reopen
 from clipsweep.orchestrator.plan.estimate import describe_plan, plan_study
 from clipsweep.orchestrator.run.progress import format_seconds
@@ -196,6 +197,10 @@ def status(folder: Folder, as_json: AsJson = False) -> None:
         typer.echo(f"{document['trials_per_second']:.2f} trials/s, {left} left, {document['running']} running")
     for replica in document["replicas"]:
         typer.echo(f"{replica['name']}: {replica['device']} of {replica['node']}")
+    if document["warnings"]:
+        typer.echo(f"last warnings (all are in {folder / LOG}):")
+    for warning in document["warnings"]:
+        typer.echo(f"  {warning}")
 
 
 @app.command()

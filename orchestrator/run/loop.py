@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import signal
 from collections import deque
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import dataclass, field
-from types import FrameType
 
 from clipsweep.analysis.winners.winner import winning_points
 from clipsweep.cluster.pool import Pool
@@ -19,6 +16,7 @@ from clipsweep.orchestrator.folder.ledger import Ledger
 from clipsweep.orchestrator.folder.open_study import OpenStudy
 from clipsweep.orchestrator.plan.ahead import look_ahead
 from clipsweep.orchestrator.plan.estimate import RelativeWork, work_ahead
+from clipsweep.orchestrator.run.interrupt import Interrupt
 from clipsweep.orchestrator.run.measure_layers import measure_layers
 from clipsweep.orchestrator.run.progress import Progress
 from clipsweep.orchestrator.space.space import Proposal
@@ -27,38 +25,6 @@ from clipsweep.trials.spec.trial import Trial, TrialState
 CALL_SECONDS = 4.0
 CALL_TRIALS = 8
 COLLECT_SECONDS = 0.5
-SIGNALS = (signal.SIGINT, signal.SIGTERM)
-
-
-class Interrupt:
-    """Ctrl-C and SIGTERM: the first asks the loop to finish what is in flight, the second ends it at once."""
-
-    def __init__(self, announce: Callable[[str], None]) -> None:
-        """Not yet requested; ``announce`` tells the user when it is."""
-        self.requested = False
-        self._announce = announce
-
-    @contextmanager
-    def watched(self) -> Iterator[None]:
-        """Catch the signals inside the block."""
-        before = {number: signal.getsignal(number) for number in SIGNALS}
-        self.listen()
-        try:
-            yield
-        finally:
-            for number, handler in before.items():
-                signal.signal(number, handler)
-
-    def listen(self) -> None:
-        """Take the signals; again after starting Ray, which takes SIGTERM for itself."""
-        for number in SIGNALS:
-            signal.signal(number, self._hear)
-
-    def _hear(self, _number: int, _frame: FrameType | None) -> None:
-        if self.requested:
-            raise KeyboardInterrupt
-        self.requested = True
-        self._announce("interrupted: finishing what is in flight; once more ends it at once")
 
 
 @dataclass(slots=True)
@@ -104,7 +70,7 @@ class RunLoop:
         Layers are chosen by condition numbers, where the study wants that; once they are known nothing is measured.
         """
         try:
-            self._settle_layers()
+            self._choose_layers()
             if self._opened.space.settled:
                 self._search()
             if self._opened.tested and not self._interrupt.requested:
@@ -139,7 +105,7 @@ class RunLoop:
                 return
             self._collect(driver)
 
-    def _settle_layers(self) -> None:
+    def _choose_layers(self) -> None:
         """Measure what the choice of layers waits for, and count the trials again now that they are known."""
         if self._opened.space.settled:
             return
@@ -240,9 +206,10 @@ class RunLoop:
         self._progress.finished(results, len(self._flying) - len(self._queue) - len(self._ledger.waiting), work)
         nothing_to_wait_for = self._ledger.waiting == set(self._flying)
         if self._ledger.due() or nothing_to_wait_for or (driver.adaptive and self._ledger.waiting):
-            self._settle(driver)
+            self._flush_and_tell(driver)
 
-    def _settle(self, driver: Driver) -> None:
+    def _flush_and_tell(self, driver: Driver) -> None:
+        """Put what waits on disk, and then tell the driver of it."""
         for row in self._ledger.flush():
             if row["state"] == TrialState.FAILED.value:
                 self._failed.add(row["trial_id"])

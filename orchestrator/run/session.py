@@ -11,9 +11,7 @@ from rich.console import Console
 
 from clipsweep.analysis.report.page import write_report
 from clipsweep.analysis.store.table import latest_of
-from clipsweep.cluster.local_pool import LocalPool
 from clipsweep.cluster.pool import Pool
-from clipsweep.cluster.work import ReplicaSettings
 from clipsweep.orchestrator.folder.ledger import Ledger
 from clipsweep.orchestrator.folder.lock import study_lock
 from clipsweep.orchestrator.folder.open_study import (
@@ -30,13 +28,13 @@ from clipsweep.orchestrator.folder.open_study import (
 )
 from clipsweep.orchestrator.plan.ahead import look_ahead
 from clipsweep.orchestrator.plan.estimate import work_ahead
-from clipsweep.orchestrator.run.loop import Interrupt, RunLoop
+from clipsweep.orchestrator.run.interrupt import Interrupt
+from clipsweep.orchestrator.run.loop import RunLoop
 from clipsweep.orchestrator.run.progress import Progress
+from clipsweep.orchestrator.run.start_pool import start_pool
+from clipsweep.orchestrator.run.study_log import recorded_warnings
 from clipsweep.orchestrator.status.answer import failed_trials, report_facts
 from clipsweep.orchestrator.study.schema import Study
-from clipsweep.trials.spec.trial import TaskSettings
-
-MEMORY_PER_WEIGHT_BYTE = 3
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -89,7 +87,7 @@ def run_study(study: Study, folder: Path | None, cache: Path, console: Console) 
             progress.say(note)
         interrupt = Interrupt(progress.say)
         forget_end(opened.folder)
-        with interrupt.watched():
+        with interrupt.watched(), recorded_warnings(opened.folder, progress.say):
             try:
                 loop = RunLoop(opened, ledger, lambda: _start(prepared, cache), progress, interrupt)
                 loop.run()
@@ -116,55 +114,6 @@ def _start(prepared: Prepared, cache: Path) -> Pool:
     pool = start_pool(prepared, cache)
     write_study(prepared.opened)
     return pool
-
-
-def start_pool(prepared: Prepared, cache: Path) -> Pool:
-    """Start the replicas that the study asks for."""
-    study, identity, space = prepared.opened.study, prepared.opened.identity, prepared.opened.space
-    cluster = study.cluster
-    settings = ReplicaSettings(
-        model=replace(study.model_settings(), path=_absolute(study.model.path)),
-        task=_absolute_task(study.task_settings()),
-        model_fingerprint=identity.card.fingerprint,
-        task_fingerprint=identity.task_fingerprint,
-        cache=cache.absolute(),
-        threads=cluster.cpus_per_replica,
-        activation_bytes=cluster.activation_bytes,
-        gpus=max(1, int(cluster.gpus_per_replica)),
-        swept=tuple(space.starts()) if space.settled else (),
-    )
-    if cluster.replicas == 0:
-        return LocalPool(settings)
-    from clipsweep.cluster.fit import ClusterSettings
-    from clipsweep.cluster.ray_pool import RayPool
-
-    return RayPool(
-        settings,
-        ClusterSettings(
-            replicas=None if cluster.replicas == "auto" else cluster.replicas,
-            gpus_per_replica=cluster.gpus_per_replica,
-            cpus_per_replica=cluster.cpus_per_replica,
-            address=cluster.address,
-            bytes_per_replica=MEMORY_PER_WEIGHT_BYTE * identity.card.weight_bytes,
-        ),
-    )
-
-
-def _absolute(path: str) -> str:
-    """A local folder as replicas find it from another working directory; hub names and ``embedded`` stay."""
-    folder = Path(path).expanduser()
-    return str(folder.resolve()) if folder.is_dir() else path
-
-
-def _absolute_task(task: TaskSettings) -> TaskSettings:
-    """The task with every local path as replicas find it."""
-    definition = task.definition
-    if definition is not None:
-        place, colon, attribute = (definition.function or "").rpartition(":")
-        function = f"{Path(place).expanduser().resolve()}{colon}{attribute}" if place.endswith(".py") else None
-        source = replace(definition.source, path=_absolute(definition.source.path))
-        definition = replace(definition, source=source, function=function or definition.function)
-    return replace(task, path=task.path and _absolute(task.path), definition=definition)
 
 
 def write_study_report(opened: OpenStudy, out: Path | None = None) -> Path:

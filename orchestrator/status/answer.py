@@ -13,6 +13,7 @@ from clipsweep.analysis.winners.pareto import pareto_front, rate_points
 from clipsweep.analysis.winners.winner import BEST_MEAN, Winner, find_winner, winning_points
 from clipsweep.orchestrator.folder.ledger import Ledger
 from clipsweep.orchestrator.folder.lock import is_locked
+from clipsweep.orchestrator.folder.log_file import last_warnings
 from clipsweep.orchestrator.folder.open_study import OpenStudy, read_end
 from clipsweep.orchestrator.plan.ahead import is_searched, look_ahead
 from clipsweep.orchestrator.space.layer_rule import measured_values, module_places
@@ -94,7 +95,8 @@ def read_status(opened: OpenStudy) -> dict[str, Any]:
 
     Returns:
         The document of ``clipsweep status --json``; ``state`` is ``running``, ``done``, ``failed`` or ``interrupted``,
-        ``stopped_by`` the stopping rule that ended the search, if one did.
+        ``stopped_by`` the stopping rule that ended the search, if one did, ``warnings`` the last lines of the study's
+        log, of earlier runs too.
     """
     rows = opened.table.latest()
     searched, tested = needed_trials(opened, rows)
@@ -123,6 +125,7 @@ def read_status(opened: OpenStudy) -> dict[str, Any]:
         "trials_per_second": live.get("trials_per_second"),
         "seconds_left": live.get("seconds_left"),
         "replicas": replicas,
+        "warnings": last_warnings(opened.folder),
     }
 
 

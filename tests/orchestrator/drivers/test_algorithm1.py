@@ -20,7 +20,8 @@ from clipsweep.cluster.replica import Replica
 from clipsweep.orchestrator.folder.open_study import OpenStudy, prepare, reopen, settle, write_study
 from clipsweep.orchestrator.plan.estimate import describe_plan, plan_study
 from clipsweep.orchestrator.run.measure_layers import measure_layers
-from clipsweep.orchestrator.run.session import run_study, start_pool
+from clipsweep.orchestrator.run.session import run_study
+from clipsweep.orchestrator.run.start_pool import start_pool
 from clipsweep.orchestrator.status.answer import describe_layers, failed_trials, read_status, report_facts
 from clipsweep.orchestrator.study.schema import Study, check_study
 from clipsweep.trials.base.errors import EvaluationError

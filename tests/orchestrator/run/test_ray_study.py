@@ -1,9 +1,8 @@
 """Whole studies on a real Ray."""
 
 import os
+import re
 import signal
-import threading
-import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -12,10 +11,13 @@ import pytest
 from rich.console import Console
 
 from clipsweep.analysis.store.table import ResultsTable
+from clipsweep.cluster.ray_pool import RayPool
 from clipsweep.orchestrator.folder.open_study import reopen
 from clipsweep.orchestrator.run.session import run_study
 from clipsweep.orchestrator.status.answer import read_status
 from clipsweep.orchestrator.study.schema import check_study
+from clipsweep.trials.spec.trial import TrialResult
+from tests.cluster.pool_contract import damage_factors
 from tests.orchestrator.run.test_session import stable
 
 pytestmark = pytest.mark.ray
@@ -36,27 +38,37 @@ def test_the_rows_do_not_depend_on_the_number_of_replicas(
 
 
 def test_a_replica_killed_in_mid_study_costs_no_trial(
-    ray_cluster: None, make_study: MakeStudy, tmp_path: Path, cache: Path
+    ray_cluster: None, make_study: MakeStudy, tmp_path: Path, cache: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    content = make_study(
-        space={"clip_rates": [round(0.03 * step, 2) for step in range(30)]},
-        task={"validation_size": 1000, "test_size": 20},
-        cluster={"replicas": 2},
-    )
-    thread = threading.Thread(target=kill_first_replica, args=(tmp_path / "s",))
-    thread.start()
-    run(content, tmp_path / "s", cache)
-    thread.join()
+    killed: list[dict[str, str]] = []
+    collect = RayPool.collect
+
+    def collect_and_kill(self: RayPool, timeout_s: float) -> list[TrialResult]:
+        """Kill a replica when the first results are in."""
+        results = collect(self, timeout_s)
+        if results and not killed:
+            killed.append(self.replicas()[0])
+            os.kill(int(killed[0]["pid"]), signal.SIGKILL)
+        return results
+
+    monkeypatch.setattr(RayPool, "collect", collect_and_kill)
+    rates = [round(0.03 * step, 2) for step in range(30)]
+    run(make_study(space={"clip_rates": rates}, cluster={"replicas": 2}), tmp_path / "s", cache)
     rows = ResultsTable(tmp_path / "s").read()
     assert {row["state"] for row in rows} == {"complete"}
     assert len({row["trial_id"] for row in rows}) == len(rows)
+    (death,) = read_status(reopen(tmp_path / "s"))["warnings"]
+    assert f"{killed[0]['name']} died (" in death
 
 
-def kill_first_replica(folder: Path) -> None:
-    """Wait until rows are stored, then kill a replica as the status names it."""
-    for _ in range(1200):
-        time.sleep(0.05)
-        if (folder / "identity.json").exists() and ResultsTable(folder).read():
-            status = read_status(reopen(folder))
-            os.kill(int(status["replicas"][0]["pid"]), signal.SIGKILL)
-            return
+def test_a_warning_of_a_replica_in_another_process_is_shown_logged_and_in_the_status(
+    ray_cluster: None, make_study: MakeStudy, tmp_path: Path, cache: Path
+) -> None:
+    content, console = make_study(cluster={"replicas": 2}), Console(record=True)
+    damage_factors(Path(content["model"]["path"]), cache, "transformer.h.0.mlp.fc_in.weight")
+    run_study(check_study(content), tmp_path / "s", cache, console)
+    found = r"replica-[01]: the factors of layer 0 fc_in \(transformer.h.0.mlp.fc_in.weight\) in .* computed again"
+    assert len(re.findall(f"warning: {found}", console.export_text())) == 1
+    warnings = read_status(reopen(tmp_path / "s"))["warnings"]
+    assert warnings == (tmp_path / "s" / "log.txt").read_text().splitlines()
+    assert re.search(found, warnings[0])

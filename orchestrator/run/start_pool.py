@@ -1,0 +1,63 @@
+"""Start the replicas of a study, with settings that hold on any node."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+from clipsweep.cluster.fit import ClusterSettings
+from clipsweep.cluster.local_pool import LocalPool
+from clipsweep.cluster.pool import Pool
+from clipsweep.cluster.work import ReplicaSettings
+from clipsweep.orchestrator.folder.open_study import Prepared
+from clipsweep.trials.spec.trial import TaskSettings
+
+MEMORY_PER_WEIGHT_BYTE = 3
+
+
+def start_pool(prepared: Prepared, cache: Path) -> Pool:
+    """Start the replicas that the study asks for."""
+    study, identity, space = prepared.opened.study, prepared.opened.identity, prepared.opened.space
+    cluster = study.cluster
+    settings = ReplicaSettings(
+        model=replace(study.model_settings(), path=_absolute(study.model.path)),
+        task=_absolute_task(study.task_settings()),
+        model_fingerprint=identity.card.fingerprint,
+        task_fingerprint=identity.task_fingerprint,
+        cache=cache.absolute(),
+        threads=cluster.cpus_per_replica,
+        activation_bytes=cluster.activation_bytes,
+        gpus=max(1, int(cluster.gpus_per_replica)),
+        swept=tuple(space.starts()) if space.settled else (),
+    )
+    if cluster.replicas == 0:
+        return LocalPool(settings)
+    from clipsweep.cluster.ray_pool import RayPool
+
+    return RayPool(
+        settings,
+        ClusterSettings(
+            replicas=None if cluster.replicas == "auto" else cluster.replicas,
+            gpus_per_replica=cluster.gpus_per_replica,
+            cpus_per_replica=cluster.cpus_per_replica,
+            address=cluster.address,
+            bytes_per_replica=MEMORY_PER_WEIGHT_BYTE * identity.card.weight_bytes,
+        ),
+    )
+
+
+def _absolute(path: str) -> str:
+    """A local folder as replicas find it from another working directory; hub names and ``embedded`` stay."""
+    folder = Path(path).expanduser()
+    return str(folder.resolve()) if folder.is_dir() else path
+
+
+def _absolute_task(task: TaskSettings) -> TaskSettings:
+    """The task with every local path as replicas find it."""
+    definition = task.definition
+    if definition is not None:
+        place, colon, attribute = (definition.function or "").rpartition(":")
+        function = f"{Path(place).expanduser().resolve()}{colon}{attribute}" if place.endswith(".py") else None
+        source = replace(definition.source, path=_absolute(definition.source.path))
+        definition = replace(definition, source=source, function=function or definition.function)
+    return replace(task, path=task.path and _absolute(task.path), definition=definition)
