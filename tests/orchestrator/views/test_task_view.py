@@ -55,7 +55,7 @@ def test_tokens_and_lengths_are_those_of_the_model_s_tokenizer(show: Show, tiny_
     lengths = view["prompt_tokens"]["validation"]
     assert view["context_length"] == 256
     assert view["demonstrations"] == 2
-    assert all(len(answer["ids"]) == len(answer["tokens"]) > 0 for answer in view["answer_tokens"])
+    assert [len(answer["ids"]) == len(answer["tokens"]) > 0 for answer in view["answer_tokens"]] == [True, True]
     assert lengths["rows"] == 20 == sum(count for _, _, count in lengths["bins"])
     assert lengths["shared"] < lengths["least"] <= lengths["median"] <= lengths["most"]
 

@@ -115,6 +115,7 @@ def test_weights_that_are_not_finite_are_named(tmp_path: Path) -> None:
 
 
 def interrupt(model: PreTrainedModel, edited: dict[str, Tensor]) -> None:
+    assert edited
     with swapped(model, edited):
         assert all(model.get_parameter(name).data_ptr() == tensor.data_ptr() for name, tensor in edited.items())
         raise KeyboardInterrupt

@@ -46,7 +46,9 @@ def test_a_matrix_of_a_lower_rank_has_an_infinite_condition_number(gptj: PreTrai
 def test_fused_matrices_are_measured_role_by_role(tmp_path: Path) -> None:
     model = build_model("gpt2")
     fused = model.get_parameter("transformer.h.0.attn.c_attn.weight").detach().double().numpy()
-    for number, spectrum in enumerate(measure(model, tmp_path, (0, "q"), (0, "k"), (0, "v"))):
+    spectra = measure(model, tmp_path, (0, "q"), (0, "k"), (0, "v"))
+    assert [spectrum.role for spectrum in spectra] == ["q", "k", "v"]
+    for number, spectrum in enumerate(spectra):
         expected = np.linalg.svd(fused[:, 32 * number : 32 * (number + 1)], compute_uv=False)
         np.testing.assert_allclose(spectrum.singular_values, expected, rtol=1e-4, atol=1e-5)
 

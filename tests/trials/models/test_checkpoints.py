@@ -168,6 +168,7 @@ def test_allowed_pickled_weights_are_converted_once_and_equal(pickled: Path, tin
     assert found.is_relative_to(cache)
     assert again == found
     assert (again / "model.safetensors").stat().st_mtime_ns == written
+    assert ours.keys() == theirs.keys()
     assert all(torch.equal(ours[name], theirs[name]) for name in theirs)
 
 

@@ -121,6 +121,7 @@ def test_each_entry_of_the_weights_in_blocks_is_in_one_matrix(name: str) -> None
     }
     for matrix in (matrix for held in layout.matrices.values() for matrix in held):
         matrix.write(marks[matrix.parameter], matrix.read(marks[matrix.parameter]) + 1)
+    assert marks
     assert all((mark == 1).all() for mark in marks.values())
 
 

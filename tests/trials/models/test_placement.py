@@ -48,6 +48,7 @@ def score(model: PreTrainedModel, prompts: Prompts, cache: Path, budget: Budget 
     """Scores of the untouched model and of clips of every third module and layer; each trial must succeed."""
     card = card_of(model)
     scored = Engine(model, card, FactorCache(cache), budget).score_all(prompts, draw_trials(card, 1)[::3], 2)
+    assert len(scored) > 2
     assert all(isinstance(each, LabelScores) for each in scored), scored
     return [each for each in scored if isinstance(each, LabelScores)]
 

@@ -42,6 +42,7 @@ def test_no_text_is_in_two_splits(sst2_folder: Path, cache: Path) -> None:
     write_rows(sst2_folder / "train.jsonl", [*rows, repeated, repeated])
     task = load_task(sst2(sst2_folder), cache)
     demonstrations = {row.query for row in task.demonstrations}
+    assert all((demonstrations, texts(task, "validation")))
     assert not texts(task, "validation") & texts(task, "test")
     assert not demonstrations & (texts(task, "validation") | texts(task, "test"))
     assert "text: seen twice\nsentiment:" in texts(task, "test")

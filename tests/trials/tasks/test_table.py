@@ -122,6 +122,7 @@ def test_no_row_is_in_two_splits_not_even_by_its_text(name: str, tmp_path: Path,
         )
     task = load_task(TaskSettings(name=name, path=str(tmp_path / "rows"), validation_size=15), cache)
     demonstrations, validation, test = places(task)
+    assert all((demonstrations, validation, test))
     assert not demonstrations & validation
     assert not demonstrations & test
     assert not validation & test

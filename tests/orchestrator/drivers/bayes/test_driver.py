@@ -180,6 +180,7 @@ def test_a_deleted_journal_is_rebuilt_from_the_rows(tmp_path: Path, sampler: str
     (tmp_path / "optuna.journal").unlink()
     second = Search(tmp_path, first.rows, sampler=sampler, n_trials=20).run()
     after = [(trial.user_attrs.get("trial_id"), trial.value) for trial in ended(tmp_path)]
+    assert len(before) == len(first.clipped)
     assert before <= {*after}
     assert len(second.clipped) == 8
 
@@ -276,6 +277,7 @@ def test_two_objectives_are_accuracy_up_and_parameters_down(tmp_path: Path) -> N
     Search(tmp_path, objectives=["accuracy", "parameters"], sampler="nsga2", n_trials=20).run()
     study = load(tmp_path)
     assert [direction.name for direction in study.directions] == ["MAXIMIZE", "MINIMIZE"]
+    assert study.best_trials
     assert all(trial.values[1] <= CARD.parameters_total for trial in study.best_trials)
 
 
