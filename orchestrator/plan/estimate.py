@@ -11,11 +11,13 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from rich.filesize import decimal
+
 from clipsweep.orchestrator.folder.ledger import Ledger
 from clipsweep.orchestrator.folder.open_study import OpenStudy, Prepared, check_trials, default_folder, prepare
 from clipsweep.orchestrator.plan.ahead import Ahead, begins_at, first_rows, is_searched, look_ahead, search_notes
 from clipsweep.orchestrator.run.progress import format_seconds
-from clipsweep.orchestrator.study.schema import UNITS, Study
+from clipsweep.orchestrator.study.schema import Study
 from clipsweep.trials.engine.cost import CostModel, Extent, measure_extents, starts_at
 from clipsweep.trials.spec.trial import Clip, PromptSet, TrialSpec
 
@@ -135,7 +137,9 @@ def plan_study(study: Study, folder: Path | None, cache: Path) -> dict[str, Any]
 
 def describe_plan(plan: dict[str, Any]) -> str:
     """The plan in words, a line for each fact."""
-    sizes = {name: format_bytes(plan[name]) for name in plan if "_bytes" in name}
+    sizes = {name: decimal(plan[name]) for name in plan if "_bytes" in name}
+    budget = plan["activation_budget"]
+    shown_budget = budget if budget == "auto" else decimal(budget)
     measured = plan["matrices_to_measure"]
     choice = f"chosen first, by condition numbers of {measured} matrices; until then costs are told for middling ones"
     return "\n".join(
@@ -147,20 +151,13 @@ def describe_plan(plan: dict[str, Any]) -> str:
             f"time        {format_seconds(3600 * plan['hours'])} on {plan['replicas']} replicas at "
             f"{plan['operations_per_second_of_each'] / 1e12:.3g} TFLOP/s each ({plan['speed']})",
             f"memory      on each replica {sizes['weight_bytes_per_replica']} of weights and, to hold all, "
-            f"{sizes['activation_bytes_per_replica']} of activations (activation_budget: {plan['activation_budget']})",
+            f"{sizes['activation_bytes_per_replica']} of activations (activation_budget: {shown_budget})",
             f"besides     the SVD of {plan['matrices_to_factor_at_most']} matrices, but for those in the cache: "
             f"{sizes['factor_bytes_on_disk']} on disk",
             f"folder      {plan['dir']}",
             *(f"note        {note}" for note in plan["notes"]),
         ]
     )
-
-
-def format_bytes(count: int) -> str:
-    """Bytes with three digits and a unit: ``1.95 GB``, ``256 MB``."""
-    unit = next((unit for unit in ("GB", "MB") if count >= UNITS[unit]), "KB")
-    size = UNITS[unit]
-    return f"{count / size:.3g} {unit}"
 
 
 class _Counts:

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import difflib
-import re
 from typing import Annotated, Any, Literal, get_args
 
 import yaml
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, BeforeValidator, ByteSize, ConfigDict, Field, PlainSerializer, ValidationError
 from pydantic.fields import FieldInfo
 
 from clipsweep.orchestrator.drivers.races import TEST
@@ -29,6 +28,7 @@ SEARCH_KEYS = {  # what each driver uses
 KINDS = {"model_type": "a mapping of its keys, as in {key: value}", "list_type": "a list, as in [0, 1]"}  # of pydantic
 HINTS = {f"search.{rule}": " Remove the key for no limit." for rule in STOPPING_RULES}
 HINTS["search.race"] = " Remove the key, or give it null, for no race."
+SIZE = "auto, or a number with a unit, as in 256MB or 1.5GiB"
 PUBLISHED_RATES = [0, 0.1, 0.5, 0.75, 0.9, 0.95, 0.99, 0.995]
 
 Rate = Annotated[float, Field(ge=0, lt=1)]
@@ -37,28 +37,14 @@ Positive = Annotated[int, Field(ge=1)]
 ModuleName = Literal["attn", "mlp", "all", "q", "k", "v", "o", "up", "gate", "down", "fc_in", "fc_out"]
 
 
-UNITS = {"KB": 10**3, "MB": 10**6, "GB": 10**9, "KiB": 2**10, "MiB": 2**20, "GiB": 2**30}
+def _demand_unit(size: Any) -> Any:
+    """Refuse a bare number before it is read as bytes: whoever writes 8 means gigabytes."""
+    if not isinstance(size, str) or not size[-1:].isalpha():
+        raise ValueError(SIZE)
+    return size
 
 
-def parse_size(text: str) -> int:
-    """Bytes of a size such as ``256MB`` or ``1.5GiB``.
-
-    Raises:
-        ValueError: It is not a number with one of ``UNITS``.
-    """
-    match = re.fullmatch(rf"(\d+(?:\.\d+)?) ?({'|'.join(UNITS)})", text)
-    if match is None:
-        raise ValueError("auto, or a number with one of the units " + ", ".join(UNITS) + ", as in 256MB or 1.5GiB")
-    return int(float(match[1]) * UNITS[match[2]])
-
-
-def _check_size(text: str) -> str:
-    if text != "auto":
-        parse_size(text)
-    return text
-
-
-Size = Annotated[str, AfterValidator(_check_size)]
+Size = Annotated[ByteSize, BeforeValidator(_demand_unit), PlainSerializer(lambda size: f"{size:d}B")]
 
 
 class _Section(BaseModel):
@@ -224,12 +210,12 @@ class ClusterSection(_Section):
     cpus_per_replica: Positive = 1
     address: str | None = None
     microbatch: Positive | Literal["auto"] = "auto"
-    activation_budget: Size = "auto"
+    activation_budget: Size | Literal["auto"] = "auto"
 
     @property
     def activation_bytes(self) -> int | None:
         """The budget in bytes; None for ``auto``."""
-        return None if self.activation_budget == "auto" else parse_size(self.activation_budget)
+        return None if self.activation_budget == "auto" else int(self.activation_budget)
 
 
 class Study(_Section):
@@ -338,6 +324,8 @@ def _explain(problem: Any) -> str:
         expected = "a fraction in [0, 1); a rate on the 0-10 scale must be divided by 10 (9.5 becomes 0.95)"
         if not isinstance(problem["input"], int | float | str):
             expected = "a list of fractions in [0, 1), or {low: 0.0, high: 0.995}"
+    if key == "cluster.activation_budget":
+        expected = SIZE
     hint = HINTS.get(key, "")
     if isinstance(problem["input"], str) and key.startswith("space.modules"):
         close = difflib.get_close_matches(problem["input"], MODULES, n=1)

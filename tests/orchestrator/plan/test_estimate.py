@@ -38,6 +38,17 @@ def test_the_plan_counts_the_operations_that_rows_then_hold(make_study: MakeStud
     assert (again["trials_to_run"], again["operations"]) == (0, 0)
 
 
+@pytest.mark.parametrize(("budget", "shown"), [("auto", "auto"), ("1.5GiB", "1.6 GB"), ("0MB", "0 bytes")])
+def test_sizes_are_shown_with_their_units(
+    make_study: MakeStudy, tmp_path: Path, cache: Path, budget: str, shown: str
+) -> None:
+    study = check_study(make_study(cluster={"activation_budget": budget}))
+    plan = plan_study(study, tmp_path / "s", cache) | {"weight_bytes_per_replica": 12_345_678_901}
+    memory = next(line for line in describe_plan(plan).splitlines() if line.startswith("memory "))
+    assert "on each replica 12.3 GB of weights" in memory
+    assert memory.endswith(f"(activation_budget: {shown})")
+
+
 def test_factors_on_disk_are_counted(make_study: MakeStudy, tmp_path: Path, cache: Path) -> None:
     study = check_study(make_study(space={"layers": [0]}))
     plan = plan_study(study, tmp_path / "s", cache)

@@ -62,7 +62,14 @@ MakeStudy = Callable[..., dict[str, Any]]
             "cluster",
             "activation_budget",
             "8 gigs",
-            "'cluster.activation_budget' is '8 gigs'; expected auto, or a",
+            "'cluster.activation_budget' is '8 gigs'; expected auto, or a number with a unit, as in 256MB or 1.5GiB.$",
+        ),
+        ("cluster", "activation_budget", 8, "'cluster.activation_budget' is 8; expected auto, or a number with a unit"),
+        (
+            "cluster",
+            "activation_budget",
+            "-3MB",
+            "'cluster.activation_budget' is '-3MB'; expected auto, or a number",
         ),
         ("cluster", "microbatch", 0, "'cluster.microbatch' is 0; expected greater than or equal to 1"),
         ("space", "clips", 2, "'space.clips' is 2; expected a mapping of its keys"),
@@ -95,6 +102,16 @@ def test_what_ranks_layers_may_say_how(make_study: MakeStudy) -> None:
 )
 def test_a_budget_is_a_number_with_a_unit(make_study: MakeStudy, text: str, size: int | None) -> None:
     assert check_study(make_study(cluster={"activation_budget": text})).cluster.activation_bytes == size
+
+
+@pytest.mark.parametrize(("text", "written"), [("auto", "auto"), ("1.5GiB", "1610612736B"), ("0MB", "0B")])
+def test_a_budget_is_written_as_a_plain_text_that_reads_back_the_same(
+    make_study: MakeStudy, text: str, written: str
+) -> None:
+    study = check_study(make_study(cluster={"activation_budget": text}))
+    stored = yaml.safe_load(study.to_yaml())
+    assert stored["cluster"]["activation_budget"] == written
+    assert check_study(stored) == study
 
 
 def test_every_wrong_key_is_named_at_once(make_study: MakeStudy) -> None:
