@@ -9,7 +9,7 @@ import hashlib
 import math
 import random
 from collections import deque
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import chain
 from statistics import fmean
@@ -34,7 +34,7 @@ from clipsweep.orchestrator.study.schema import SearchSection
 from clipsweep.trials.models.card import trial_id
 from clipsweep.trials.spec.trial import TrialSpec, TrialState
 
-REPEATS = 1  # suggestions of known points in a row before a neighbour of the last is taken: each costs a model's fit
+REPEATS = 1  # known points that may be suggested before a neighbour of the last is taken: each suggestion fits a model
 NEIGHBOURS, DRAWS = 16, 64
 DIRECTIONS: dict[str, Direction] = {"accuracy": "maximize", "parameters": "minimize"}
 JOURNAL = "optuna.journal"
@@ -44,11 +44,32 @@ Values = tuple[float, ...]  # one for each objective
 
 @dataclass(slots=True)
 class _OpenPoint:
-    """A point that waits for the rows of its demonstration seeds; ``number`` is Optuna's, which a baseline has not."""
+    """A point that waits for rows: its own, or those of the untouched model that it is compared with.
+
+    Attributes:
+        choice: What is clipped, and how many shots.
+        number: Of the trial that Optuna runs for it; None for the untouched model and for points of an earlier run.
+        rows: Those that are in, by demonstration seed.
+    """
 
     choice: Choice
     number: int | None
     rows: dict[int, Row] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class _StoredPoint:
+    """A point of which all that is wanted is stored.
+
+    Attributes:
+        label: The identities of its trials.
+        values: One for each objective; None where a trial failed.
+        choice: What is clipped, and how many shots.
+    """
+
+    label: str
+    values: Values | None
+    choice: Choice
 
 
 class BayesDriver(StudyDriver):
@@ -72,47 +93,30 @@ class BayesDriver(StudyDriver):
             space: What is searched; its layers are settled.
             search: The study's search section.
             rows: Of this study, by ``identify`` of their trials.
-            warm: Of earlier studies, by their folder: told to the sampler, but not taken as answers.
+            warm: Rows of earlier studies, by their folder. The sampler learns from them; their trials are run anew.
             storage: Where Optuna keeps its trials; memory by default.
             identify: A trial's identity; by default its shots, seed and clips as they are.
         """
         self._space, self._search = space, search
         self._identify = identify or _describe
         self._encoding = Encoding(space)
-        self._known: dict[str, Values | None] = {}  # None where it failed
-        self._open: dict[str, _OpenPoint] = {}
         self._ready: deque[Proposal] = deque()
-        rows = rows or {}
-        stored = chain(rows.values(), *(theirs.values() for theirs in (warm or {}).values()))
-        self._smoothed = have_margins(row for row in stored if has_scores(row))
+        rows, warm = rows or {}, warm or {}
+        self._smoothed = _have_margins(rows, *warm.values())
         self._untouched = {shots: self._scored_rows(Choice(shots, ()), rows) for shots in space.shots}
-        begun = [choice for choice in choices_of_rows(space, rows.values()) if choice.clips]
-        answers = rows if search.race else {key: row for key, row in rows.items() if not _is_stopped([row])}
-        told, waiting = self._known_trials(answers)  # without a race, what one stopped goes on to its end
-        self._known = {label: values for label, values, _ in told}
+        known, waiting = self._stored_points(self._answers(rows))
+        self._known = {point.label: point.values for point in known}  # None where one failed
         self._open = {self._label(point.choice): point for point in waiting}
-        known = [self._known_trial(*each) for each in told]
-        for source, theirs in (warm or {}).items():
-            known += [self._known_trial(*each, source=source) for each in self._known_trials(theirs)[0]]
-        trials = [each for each in known if each is not None]
-        self._rng = random.Random(_mix(search.seed, len(trials)))
+        trials = self._known_trials(known, warm)
+        seed = _mix(search.seed, len(trials))
+        self._rng = random.Random(seed)
         self._unlisted = enumerate_choices(space)
         self._exhausted = False
-        self._left = math.inf if search.n_trials is None else search.n_trials - len(begun)
-        self._study = OptunaStudy(
-            storage,
-            self._encoding.parameters,
-            [DIRECTIONS[objective] for objective in search.objectives],
-            SamplerSettings(
-                name=search.sampler,
-                seed=_mix(search.seed, len(trials)),
-                budget=search.n_trials,
-                joint=space.max_clips > 1,
-            ),
-            trials,
-        )
+        self._study = self._open_study(storage, seed, trials)
         for shots in space.shots:
             self._start(Choice(shots, ()), None)
+        begun = [choice for choice in choices_of_rows(space, rows.values()) if choice.clips]
+        self._left = math.inf if search.n_trials is None else search.n_trials - len(begun)
         self._again = self._unfinished(begun)
 
     @classmethod
@@ -145,14 +149,14 @@ class BayesDriver(StudyDriver):
             return
         point.rows[proposal.spec.demo_seed] = row
         if choice.clips:
-            self._settle(label)
+            self._tell_if_ended(label)
             return
         self._untouched[choice.shots] = {seed: each for seed, each in point.rows.items() if has_scores(each)}
         for each in [label, *self._open]:
-            self._settle(each)
+            self._tell_if_ended(each)
 
-    def _settle(self, label: str) -> None:
-        """Tell Optuna of a point if nothing more is to come for it."""
+    def _tell_if_ended(self, label: str) -> None:
+        """Tell Optuna of a point, unless more rows of it, or of the untouched model beside it, are to come."""
         point = self._open.get(label)
         if point is None or not self._ended(point) or self._awaits_untouched(point):
             return
@@ -160,15 +164,15 @@ class BayesDriver(StudyDriver):
         values = self._known[label] = self._values(point.rows, self._untouched[point.choice.shots])
         if point.number is not None:
             self._study.tell(point.number, values)
-        elif (known := self._known_trial(label, values, point.choice)) is not None:
+        elif (known := self._known_trial(_StoredPoint(label, values, point.choice))) is not None:
             self._study.add(known)
 
     def _ended(self, point: _OpenPoint) -> bool:
-        """Whether no more rows are to come: of a race in which one seed fails the others are not told."""
+        """Whether no more rows are to come: each seed has one, or one has failed, and then a race asks for no more."""
         return len(point.rows) == len(self._space.demo_seeds) or not all(map(has_scores, point.rows.values()))
 
     def _awaits_untouched(self, point: _OpenPoint) -> bool:
-        """Whether it was stopped early and is to be seen beside an untouched model that is still running."""
+        """Whether a race stopped it, and the untouched model that its estimate is made beside is still running."""
         return _is_stopped(point.rows.values()) and self._label(Choice(point.choice.shots, ())) in self._open
 
     @property
@@ -178,7 +182,7 @@ class BayesDriver(StudyDriver):
 
     @property
     def owing(self) -> bool:
-        """Whether seeds, or points of an earlier run, are left to ask for before the sampler is."""
+        """Whether trials of points that have begun, or points of an earlier run, are still to be asked for."""
         return bool(self._ready or self._again)
 
     @property
@@ -187,7 +191,7 @@ class BayesDriver(StudyDriver):
         return bool(self._again) or (self._left > 0 and not self._exhausted)
 
     def _next_point(self) -> None:
-        """Start a point that is neither known nor under way; there may be none left."""
+        """Start a point that is neither known nor under way, if one is left."""
         if self._again:
             choice = self._again.popleft()
             self._begin(choice)
@@ -233,21 +237,13 @@ class BayesDriver(StudyDriver):
             self._study.name(number, label)
         self._ready.extend(self._space.proposals_of(choice))
 
-    def _unfinished(self, begun: Iterable[Choice]) -> deque[Choice]:
-        """What an earlier run failed at or left half done, each point once: asked again first, and counted already."""
-        counted = {self._label(choice) for choice in begun}
-        again = {self._label(choice): choice for choice in begun if self._is_new(choice)}
-        for params in self._study.abandoned:
-            choice = self._encoding.decode(params)
-            label = self._label(choice)
-            if self._is_new(choice) and label not in again:
-                again[label] = choice
-                self._left -= label not in counted
-        return deque(again.values())
+    def _answers(self, rows: Mapping[str, Row]) -> Mapping[str, Row]:
+        """The stored rows that need no other: without a race, a trial that one has stopped goes on to its end."""
+        if self._search.race:
+            return rows
+        return {trial: row for trial, row in rows.items() if not _is_stopped([row])}
 
-    def _known_trials(
-        self, rows: Mapping[str, Row]
-    ) -> tuple[list[tuple[str, Values | None, Choice]], list[_OpenPoint]]:
+    def _stored_points(self, rows: Mapping[str, Row]) -> tuple[list[_StoredPoint], list[_OpenPoint]]:
         """Points whose every seed has a row with scores.
 
         Returns:
@@ -262,26 +258,56 @@ class BayesDriver(StudyDriver):
             if choice.clips and _is_stopped(scored.values()) and not self._is_complete(untouched.values()):
                 waiting.append(_OpenPoint(choice, None, scored))
             elif choice.clips or self._is_complete(scored.values()):
-                known.append((self._label(choice), self._values(scored, untouched), choice))
+                known.append(_StoredPoint(self._label(choice), self._values(scored, untouched), choice))
         return known, waiting
+
+    def _known_trials(self, points: Iterable[_StoredPoint], warm: Mapping[str, Mapping[str, Row]]) -> list[KnownTrial]:
+        """What Optuna is told before it is asked: this study's stored points, then those of earlier studies."""
+        known = [self._known_trial(point) for point in points]
+        for folder, rows in warm.items():
+            earlier, _ = self._stored_points(rows)
+            known += [self._known_trial(point, folder) for point in earlier]
+        return [trial for trial in known if trial is not None]
+
+    def _known_trial(self, point: _StoredPoint, source: str = "study") -> KnownTrial | None:
+        """A point as Optuna may be told it; None where it failed, or has no parameters."""
+        params = self._encoding.encode(point.choice)
+        if params is None or point.values is None:
+            return None
+        return KnownTrial(label=point.label, params=params, values=point.values, source=source)
+
+    def _open_study(self, storage: Storage, seed: int, trials: Sequence[KnownTrial]) -> OptunaStudy:
+        """Open Optuna's study, or make it, with all that is known."""
+        search = self._search
+        sampler = SamplerSettings(
+            name=search.sampler, seed=seed, budget=search.n_trials, joint=self._space.max_clips > 1
+        )
+        directions = [DIRECTIONS[objective] for objective in search.objectives]
+        return OptunaStudy(storage, self._encoding.parameters, directions, sampler, trials)
+
+    def _unfinished(self, begun: Sequence[Choice]) -> deque[Choice]:
+        """What an earlier run left over: points of failed or missing trials, and those it had only asked Optuna for.
+
+        They are asked for first, each once. Those of ``begun`` are counted in the number of trials already.
+        """
+        counted = {self._label(choice) for choice in begun}
+        again = {self._label(choice): choice for choice in begun if self._is_new(choice)}
+        for params in self._study.abandoned:
+            choice = self._encoding.decode(params)
+            label = self._label(choice)
+            if self._is_new(choice) and label not in again:
+                again[label] = choice
+                self._left -= label not in counted
+        return deque(again.values())
 
     def _is_complete(self, rows: Iterable[Row]) -> bool:
         """Whether all seeds have seen all rows."""
         return len([row for row in rows if is_complete(row)]) == len(self._space.demo_seeds)
 
     def _scored_rows(self, choice: Choice, rows: Mapping[str, Row]) -> dict[int, Row]:
-        """Those of a choice's trials that have scores, by demonstration seed."""
+        """The rows of a choice's trials that have scores, by demonstration seed."""
         trials = {each.spec.demo_seed: self._identify(each.spec) for each in self._space.proposals_of(choice)}
         return {seed: rows[trial] for seed, trial in trials.items() if trial in rows and has_scores(rows[trial])}
-
-    def _known_trial(
-        self, label: str, values: Values | None, choice: Choice, source: str = "study"
-    ) -> KnownTrial | None:
-        """A point as Optuna may be told it; None where it failed, or has no parameters."""
-        params = self._encoding.encode(choice)
-        if params is None or values is None:
-            return None
-        return KnownTrial(label=label, params=params, values=values, source=source)
 
     def _values(self, rows: Mapping[int, Row], untouched: Mapping[int, Row]) -> Values | None:
         """Means over demonstration seeds, one for each objective; None where a trial failed."""
@@ -293,7 +319,7 @@ class BayesDriver(StudyDriver):
         )
 
     def _value(self, objective: str, row: Row, untouched: Row | None) -> float:
-        """What the sampler hears of a row: of accuracy, which leads every race, an estimate for all rows."""
+        """What the sampler is told of a row. Accuracy, by which every race is run, is estimated for all examples."""
         if objective == "parameters":
             return float(row["parameters_kept"])
         if self._space.metric == "accuracy" or self._search.race is not None:
@@ -303,6 +329,12 @@ class BayesDriver(StudyDriver):
     def _label(self, choice: Choice) -> str:
         """The identities of its trials: the same for choices that leave the same ranks."""
         return ",".join(dict.fromkeys(self._identify(each.spec) for each in self._space.proposals_of(choice)))
+
+
+def _have_margins(*studies: Mapping[str, Row]) -> bool:
+    """Whether every row with scores of these studies has margins, so that all can be compared by smoothed accuracy."""
+    rows = chain.from_iterable(rows.values() for rows in studies)
+    return have_margins(row for row in rows if has_scores(row))
 
 
 def _is_stopped(rows: Iterable[Row]) -> bool:
