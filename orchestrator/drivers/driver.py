@@ -7,8 +7,8 @@ from collections.abc import Mapping
 from importlib import import_module
 from typing import TYPE_CHECKING
 
-from clipsweep.analysis.store.table import Row
-from clipsweep.orchestrator.space.space import Proposal
+from clipsweep.analysis.store.row import StoredRow
+from clipsweep.orchestrator.space.proposal import Proposal
 from clipsweep.orchestrator.study.schema import ALGORITHM1, BAYES
 
 if TYPE_CHECKING:
@@ -40,7 +40,7 @@ class Driver(ABC):
         """Up to ``count`` trials to run now; fewer, or none, while it waits for rows or has no more."""
 
     @abstractmethod
-    def tell(self, proposal: Proposal, row: Row) -> None:
+    def tell(self, proposal: Proposal, row: StoredRow) -> None:
         """Hear a stored row: of a trial just run, or known from before."""
 
     @property
@@ -54,7 +54,7 @@ class StudyDriver(Driver):
 
     @classmethod
     @abstractmethod
-    def of(cls, opened: OpenStudy, rows: Mapping[str, Row]) -> StudyDriver:
+    def of(cls, opened: OpenStudy, rows: Mapping[str, StoredRow]) -> StudyDriver:
         """The driver of a study, from what is known of it.
 
         Args:
@@ -63,7 +63,7 @@ class StudyDriver(Driver):
         """
 
 
-def make_driver(opened: OpenStudy, rows: Mapping[str, Row]) -> Driver:
+def make_driver(opened: OpenStudy, rows: Mapping[str, StoredRow]) -> Driver:
     """Build the driver of a study from what is known of it, the ledger's latest rows by trial identity."""
     module, _, attribute = DRIVERS[opened.study.search.driver].partition(":")
     kind: type[StudyDriver] = getattr(import_module(module), attribute)

@@ -12,8 +12,8 @@ from clipsweep.orchestrator.drivers.races import HALVING, halving_share, make_ru
 from clipsweep.orchestrator.folder.ledger import Ledger
 from clipsweep.orchestrator.folder.open_study import OpenStudy
 from clipsweep.orchestrator.space.choices import choice_of_row, choices_of_rows, draw
-from clipsweep.orchestrator.space.space import Choice, Proposal, Space
-from clipsweep.orchestrator.study.schema import BAYES, Study
+from clipsweep.orchestrator.space.proposal import Choice, Proposal
+from clipsweep.orchestrator.space.space import Space
 from clipsweep.trials.engine.cost import starts_at
 from clipsweep.trials.models.card import ModelCard, RankLeft, ranks_left
 from clipsweep.trials.spec.trial import ATTENTION, Clip, PromptSet, TrialSpec
@@ -43,20 +43,15 @@ class Ahead:
         return self.total - sum(self.missing.values())
 
 
-def is_searched(study: Study) -> bool:
-    """Whether a sampler chooses the points, so that they cannot be enumerated beforehand."""
-    return study.search.driver == BAYES
-
-
 def look_ahead(opened: OpenStudy, ledger: Ledger) -> Ahead:
     """Count the trials to come; while layers have yet to be chosen those of middling ones, none of which is known."""
     rows = first_rows(opened)
-    return _draw(opened, ledger, rows) if is_searched(opened.study) else _enumerate(opened, ledger, rows)
+    return _draw(opened, ledger, rows) if opened.is_searched else _enumerate(opened, ledger, rows)
 
 
 def first_rows(opened: OpenStudy) -> int | None:
     """How many rows a race evaluates each trial on at first; what goes on is counted as it does. None for all."""
-    return make_rungs(opened.identity.split_sizes["validation"])[0] if opened.study.search.race else None
+    return make_rungs(opened.subject.split_sizes["validation"])[0] if opened.study.search.race else None
 
 
 def begins_at(card: ModelCard, clips: Sequence[Clip]) -> Begin:
@@ -90,7 +85,7 @@ def _enumerate(opened: OpenStudy, ledger: Ledger, rows: int | None) -> Ahead:
     for number, shots in enumerate(space.shots):
         count = space.n_clips if limit is None else min(space.n_clips, max(0, limit - number * space.n_clips))
         if count not in kinds:
-            kinds[count] = _kinds_of(space, opened.identity.card, count, known)
+            kinds[count] = _kinds_of(space, opened.subject.card, count, known)
         for seed in space.demo_seeds if shots else space.demo_seeds[:1]:  # without demonstrations all are one
             for kind in kinds[count]:
                 total += kind.count
@@ -105,12 +100,12 @@ def _known_ranks(opened: OpenStudy, ledger: Ledger, rows: int | None) -> dict[Ra
     known: dict[Ranks, set[tuple[int, int | None]]] = {}
     for row in ledger.rows.values():
         choice = choice_of_row(row)
-        ranks = ranks_left(choice.clips, opened.identity.card)
-        if row["split"] != "validation" or (ranks and not opened.space.settled):
+        ranks = ranks_left(choice.clips, opened.subject.card)
+        if row.split != "validation" or (ranks and opened.pending is not None):
             continue
-        proposal = opened.space.propose(choice.shots, row["demo_seed"], choice.clips)
+        proposal = opened.space.propose(choice.shots, row.demo_seed, choice.clips)
         if ledger.known(ledger.trial(replace(proposal, rows=rows))) is not None:
-            known.setdefault(ranks, set()).add(_drawn_by(choice.shots, row["demo_seed"]))
+            known.setdefault(ranks, set()).add(_drawn_by(choice.shots, row.demo_seed))
     return known
 
 
@@ -143,7 +138,7 @@ def _draw(opened: OpenStudy, ledger: Ledger, rows: int | None) -> Ahead:
     for proposal in _proposals_ahead(opened, ledger):
         spec, trial = proposal.spec, ledger.trial(replace(proposal, rows=rows))
         if trial.trial_id not in seen and ledger.known(trial) is None:
-            missing[kinds.setdefault((spec.prompt_set, begins_at(opened.identity.card, spec.clips)), spec)] += 1
+            missing[kinds.setdefault((spec.prompt_set, begins_at(opened.subject.card, spec.clips)), spec)] += 1
         seen.add(trial.trial_id)
     return Ahead(missing=dict(missing), total=len(seen))
 
@@ -174,14 +169,14 @@ def _proposals_ahead(opened: OpenStudy, ledger: Ledger) -> Iterator[Proposal]:
 def search_notes(opened: OpenStudy) -> list[str]:
     """How far a plan of a search can be trusted."""
     search, notes = opened.study.search, []
-    if is_searched(opened.study) and search.n_trials is None:
+    if opened.is_searched and search.n_trials is None:
         notes.append(
             "search.n_trials is not set: how many trials will run is not known, and one for each shots is counted"
         )
-    elif is_searched(opened.study):
+    elif opened.is_searched:
         notes.append("which points will run is not known: costs are those of random ones")
     if search.race == HALVING:
-        share = halving_share(opened.identity.split_sizes["validation"])
+        share = halving_share(opened.subject.split_sizes["validation"])
         notes.append(f"costs are told without the race, which of many trials leaves {100 * share:.0f} % of the rows")
     elif search.race is not None:
         notes.append("costs are told without the race; what it saves is not known")

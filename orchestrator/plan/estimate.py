@@ -12,10 +12,12 @@ from pathlib import Path
 from typing import Any
 
 from clipsweep.orchestrator.folder.ledger import Ledger
-from clipsweep.orchestrator.folder.open_study import OpenStudy, Prepared, check_trials, default_folder, prepare
-from clipsweep.orchestrator.plan.ahead import Ahead, begins_at, first_rows, is_searched, look_ahead, search_notes
-from clipsweep.orchestrator.run.progress import format_seconds
+from clipsweep.orchestrator.folder.open_study import OpenStudy
+from clipsweep.orchestrator.folder.study_folder import StudyFolder
+from clipsweep.orchestrator.plan.ahead import Ahead, begins_at, first_rows, look_ahead, search_notes
+from clipsweep.orchestrator.plan.prepare import Prepared, check_trials, default_folder, prepare
 from clipsweep.orchestrator.study.schema import UNITS, Study
+from clipsweep.orchestrator.words import format_seconds
 from clipsweep.trials.engine.cost import CostModel, Extent, measure_extents, starts_at
 from clipsweep.trials.spec.trial import Clip, PromptSet, TrialSpec
 
@@ -60,7 +62,7 @@ class Speed:
 
 def work_ahead(opened: OpenStudy, ahead: Ahead) -> float:
     """What the missing trials cost, as ``RelativeWork`` tells it."""
-    cost_of, n_rows = RelativeWork(opened), opened.identity.split_sizes["validation"]
+    cost_of, n_rows = RelativeWork(opened), opened.subject.split_sizes["validation"]
     begun = first_rows(opened) or n_rows
     return sum(count * cost_of(spec) for spec, count in ahead.missing.items()) * begun / n_rows
 
@@ -72,9 +74,9 @@ class RelativeWork:
     """
 
     def __init__(self, opened: OpenStudy) -> None:
-        self._card = opened.identity.card
+        self._card = opened.subject.card
         self._cost = CostModel(self._card)
-        self._sizes = opened.identity.split_sizes
+        self._sizes = opened.subject.split_sizes
         self._shares: dict[tuple[int, int, str | None], float] = {}
 
     def __call__(self, spec: TrialSpec) -> float:
@@ -92,7 +94,7 @@ class RelativeWork:
         return max(LEAST_SHARE, self._cost.trial([query], start, reuse) / self._cost.trial([query], 0, None))
 
 
-def plan_study(study: Study, folder: Path | None, cache: Path) -> dict[str, Any]:
+def plan_study(study: Study, folder: StudyFolder | None, cache: Path) -> dict[str, Any]:
     """What a run would do: trials, operations, hours and memory expected.
 
     Returns:
@@ -100,20 +102,20 @@ def plan_study(study: Study, folder: Path | None, cache: Path) -> dict[str, Any]
         the folder. Trials on the test split are counted at most, as the winners are not known.
     """
     prepared = prepare(study, folder or default_folder(study), cache)
-    opened, card = prepared.opened, prepared.opened.identity.card
+    opened, card = prepared.opened, prepared.opened.subject.card
     ledger = Ledger(opened)
     ahead = look_ahead(opened, ledger)
     missing = ahead.missing
     notes = check_trials(prepared, missing) + search_notes(opened)
     counts = _Counts(prepared)
     operations = sum(count * counts.trial(spec) for spec, count in missing.items())
-    tests = _expected_tests(opened, missing) if opened.tested else []
+    tests = _expected_tests(opened, missing) if opened.subject.tested else []
     operations += sum(map(counts.trial, tests))
     shared = counts.shared() if missing else 0.0
     speed = expect_speed(opened, ledger)
     n_matrices, factor_bytes = _factors(opened)
     return {
-        "points": ahead.total if is_searched(opened.study) else len(opened.space),
+        "points": ahead.total if opened.is_searched else len(opened.space),
         "trials": ahead.total,
         "trials_to_run": sum(missing.values()),
         "test_trials_at_most": len(tests),
@@ -170,7 +172,7 @@ class _Counts:
         from clipsweep.trials.models.load import load_tokenizer
 
         self._prepared = prepared
-        self._card = prepared.opened.identity.card
+        self._card = prepared.opened.subject.card
         self._cost = CostModel(self._card)
         self._tokenizer = load_tokenizer(prepared.checkpoint)
         self._size = int(prepared.opened.study.cluster.microbatch)
@@ -195,7 +197,7 @@ class _Counts:
         """Bytes of all that is captured of the largest prompt set, the prefix's keys included."""
         card, space = self._card, self._prepared.opened.space
         parts = sum(starts_at(card, [clip])[1] is not None for clip in space.starts())
-        width = (len({layer for layer, _ in space.sites()}) + parts) * card.hidden_size
+        width = (len({layer for layer, _ in space.sites}) + parts) * card.hidden_size
         keys = 2 * sum(shape.rows for (_, role), held in card.shapes.items() if role == "k" for shape in held)
         held = [0.0]
         for prompts, scale in self._prompts.values():
@@ -226,9 +228,9 @@ def expect_speed(opened: OpenStudy, ledger: Ledger) -> Speed:
         replicas = max(1, int(available))
     else:
         replicas = max(1, cluster.replicas)
-    rows = [row for row in ledger.rows.values() if row["operations"] and row["seconds"]]
-    heaviest = max((row["operations"] for row in rows), default=0)
-    speeds = [row["operations"] / row["seconds"] for row in rows if 2 * row["operations"] >= heaviest]
+    rows = [row for row in ledger.rows.values() if row.operations and row.seconds]
+    heaviest = max((row.operations for row in rows), default=0)
+    speeds = [row.operations / row.seconds for row in rows if 2 * row.operations >= heaviest]
     if len(speeds) >= ROWS_TO_TRUST:  # of light trials the SVD and what all share would be most of the time
         source = f"{len(speeds)} stored trials"
         return Speed(operations_per_second=statistics.median(speeds), source=source, replicas=replicas)
@@ -257,7 +259,7 @@ def _matrix_speed(opened: OpenStudy) -> float:
     """Operations per second of this machine's cores at the model's largest matrix."""
     import torch
 
-    card, cluster = opened.identity.card, opened.study.cluster
+    card, cluster = opened.subject.card, opened.study.cluster
     rows, cols, _ = max(
         (shape for held in card.shapes.values() for shape in held), key=lambda shape: shape[0] * shape[1]
     )
@@ -287,15 +289,15 @@ def _expected_tests(opened: OpenStudy, missing: Iterable[TrialSpec]) -> list[Tri
 
 def _matrices_to_measure(opened: OpenStudy) -> int:
     """How many condition numbers the choice of layers waits for; 0 where it is made, or the study made it."""
-    if opened.space.settled or opened.space.rule is None:
+    if opened.pending is None:
         return 0
-    missing = opened.space.rule.missing(opened.spectrum.conditions())
-    return sum(shape.count for place in missing for shape in opened.identity.card.shapes[place])
+    missing = opened.pending.rule.missing(opened.spectrum.conditions())
+    return sum(shape.count for place in missing for shape in opened.subject.card.shapes[place])
 
 
 def _factors(opened: OpenStudy) -> tuple[int, int]:
     """How many matrices the study clips, and the bytes of their float32 factors."""
-    card = opened.identity.card
+    card = opened.subject.card
     shapes = {key: key[2] for clip in opened.space.starts() for key in card.kept_ranks([clip])}.values()
     count = sum(shape.count for shape in shapes)
     return count, sum(4 * shape.count * min(shape[:2]) * (shape.rows + shape.cols + 1) for shape in shapes)

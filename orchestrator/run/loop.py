@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from types import FrameType
 
-from clipsweep.analysis.winners.winner import winning_points
+from clipsweep.analysis.winners.standings import Standings
 from clipsweep.cluster.pool import Pool
 from clipsweep.cluster.replica import Batch
 from clipsweep.orchestrator.drivers.compose import compose_search
@@ -21,7 +21,7 @@ from clipsweep.orchestrator.plan.ahead import look_ahead
 from clipsweep.orchestrator.plan.estimate import RelativeWork, work_ahead
 from clipsweep.orchestrator.run.measure_layers import measure_layers
 from clipsweep.orchestrator.run.progress import Progress
-from clipsweep.orchestrator.space.space import Proposal
+from clipsweep.orchestrator.space.proposal import Choice, Proposal
 from clipsweep.trials.spec.trial import Trial, TrialState
 
 CALL_SECONDS = 4.0
@@ -105,9 +105,9 @@ class RunLoop:
         """
         try:
             self._settle_layers()
-            if self._opened.space.settled:
+            if self._opened.pending is None:
                 self._search()
-            if self._opened.tested and not self._interrupt.requested:
+            if self._opened.subject.tested and not self._interrupt.requested:
                 proposals = self._test_proposals()
                 missing = self._ledger.missing(proposals).values()
                 work = sum(self._work(proposal.spec) for proposal in missing)
@@ -124,6 +124,8 @@ class RunLoop:
         """Run the study's driver, under its stopping rules and in its race."""
         driver, stopping = compose_search(self._opened, self._ledger)
         self.drive(driver)
+        if self._opened.study.search.race is not None and not self._interrupt.requested:
+            self._ledger.end_race()
         if stopping.reason is not None and not self._interrupt.requested:
             self.stopped_by = stopping.reason
             self._progress.say(f"stopped by {stopping.reason}")
@@ -141,11 +143,11 @@ class RunLoop:
 
     def _settle_layers(self) -> None:
         """Measure what the choice of layers waits for, and count the trials again now that they are known."""
-        if self._opened.space.settled:
+        if self._opened.pending is None:
             return
         pool = self._started_pool()
         self._opened = measure_layers(self._opened, pool, self._progress.say, lambda: self._interrupt.requested)
-        if self._opened.space.settled:
+        if self._opened.pending is None:
             pool.sweep(self._opened.space.starts())
             ahead = look_ahead(self._opened, self._ledger)
             work = work_ahead(self._opened, ahead)
@@ -161,9 +163,10 @@ class RunLoop:
 
     def _test_proposals(self) -> list[Proposal]:
         """The winners, overall and of each shots and module, with their baselines."""
-        points, rows = self._opened.points(self._ledger.rows), self._ledger.rows
-        chosen = winning_points(points, rows)
-        return [proposal for point in chosen for proposal in self._opened.space.test_proposals(point)]
+        rows, space = self._ledger.rows, self._opened.space
+        points = Standings(self._opened.points(rows), rows).winning_points
+        choices = [Choice(point.shots, point.clips) for point in points]
+        return [proposal for choice in choices for proposal in space.test_proposals(choice)]
 
     def _fill(self, driver: Driver) -> None:
         """Keep the pool's calls busy; a driver that learns is asked only for what can run now."""
@@ -226,7 +229,7 @@ class RunLoop:
         if trial.rows is None:
             return self._work(trial.spec)
         first, last = trial.rows
-        return self._work(trial.spec) * (last - first) / self._opened.identity.split_sizes[trial.spec.split]
+        return self._work(trial.spec) * (last - first) / self._opened.subject.split_sizes[trial.spec.split]
 
     def _collect(self, driver: Driver) -> None:
         """Take what the pool finished; flush when it is time, and only then tell the driver."""
@@ -236,7 +239,7 @@ class RunLoop:
             cost = self._cost(result.trial)
             self._paces.append(result.seconds / cost)
             work += cost
-            self._ledger.add(result, self._flying[result.trial.trial_id].proposals[0])
+            self._ledger.add(result)
         self._progress.finished(results, len(self._flying) - len(self._queue) - len(self._ledger.waiting), work)
         nothing_to_wait_for = self._ledger.waiting == set(self._flying)
         if self._ledger.due() or nothing_to_wait_for or (driver.adaptive and self._ledger.waiting):
@@ -244,9 +247,9 @@ class RunLoop:
 
     def _settle(self, driver: Driver) -> None:
         for row in self._ledger.flush():
-            if row["state"] == TrialState.FAILED.value:
-                self._failed.add(row["trial_id"])
-            for proposal in self._flying.pop(row["trial_id"]).proposals:
+            if row.state is TrialState.FAILED:
+                self._failed.add(row.trial_id)
+            for proposal in self._flying.pop(row.trial_id).proposals:
                 driver.tell(proposal, row)
 
     def _drop_queue(self) -> None:

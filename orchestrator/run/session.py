@@ -9,30 +9,21 @@ from pathlib import Path
 
 from rich.console import Console
 
-from clipsweep.analysis.report.page import write_report
-from clipsweep.analysis.store.table import latest_of
 from clipsweep.cluster.local_pool import LocalPool
 from clipsweep.cluster.pool import Pool
 from clipsweep.cluster.replica import ReplicaSettings
+from clipsweep.orchestrator.folder.end import End, forget_end, write_end
 from clipsweep.orchestrator.folder.ledger import Ledger
 from clipsweep.orchestrator.folder.lock import study_lock
-from clipsweep.orchestrator.folder.open_study import (
-    OpenStudy,
-    Prepared,
-    check_trials,
-    default_folder,
-    forget_end,
-    prepare,
-    recheck,
-    settle,
-    write_end,
-    write_study,
-)
+from clipsweep.orchestrator.folder.open_study import OpenStudy, write_study
+from clipsweep.orchestrator.folder.snapshot import Snapshot
+from clipsweep.orchestrator.folder.study_folder import StudyFolder
 from clipsweep.orchestrator.plan.ahead import look_ahead
 from clipsweep.orchestrator.plan.estimate import work_ahead
+from clipsweep.orchestrator.plan.prepare import Prepared, check_trials, default_folder, prepare, recheck
 from clipsweep.orchestrator.run.loop import Interrupt, RunLoop
 from clipsweep.orchestrator.run.progress import Progress
-from clipsweep.orchestrator.status.answer import failed_trials, report_facts
+from clipsweep.orchestrator.status.report_facts import write_study_report
 from clipsweep.orchestrator.study.schema import Study
 from clipsweep.trials.spec.trial import TaskSettings
 
@@ -44,21 +35,19 @@ class Outcome:
     """How a run ended.
 
     Attributes:
-        opened: The study as run.
+        snapshot: The study as run, with what is stored of it.
         report: The HTML file.
         interrupted: Whether it was asked to stop before its end.
-        failed: Trials whose latest attempt failed.
         command: What resumes it.
     """
 
-    opened: OpenStudy
+    snapshot: Snapshot
     report: Path
     interrupted: bool
-    failed: int
     command: str
 
 
-def check_run(study: Study, folder: Path, cache: Path) -> tuple[Prepared, list[str]]:
+def check_run(study: Study, folder: StudyFolder, cache: Path) -> tuple[Prepared, list[str]]:
     """All that can be checked before a replica starts: names, rows, and the prompts of the trials to come.
 
     Returns:
@@ -72,7 +61,7 @@ def check_run(study: Study, folder: Path, cache: Path) -> tuple[Prepared, list[s
     return prepared, check_trials(prepared, ahead.missing)
 
 
-def run_study(study: Study, folder: Path | None, cache: Path, console: Console) -> Outcome:
+def run_study(study: Study, folder: StudyFolder | None, cache: Path, console: Console) -> Outcome:
     """Run or resume a study in this process; replicas run where the study says.
 
     Raises:
@@ -81,7 +70,7 @@ def run_study(study: Study, folder: Path | None, cache: Path, console: Console) 
     prepared, notes = check_run(study, folder or default_folder(study), cache)
     with study_lock(prepared.opened.folder):
         recheck(prepared.opened)
-        opened = settle(prepared.opened)
+        opened = prepared.opened.choose_layers()
         prepared = replace(prepared, opened=opened)
         ledger = Ledger(opened)
         progress = _open_progress(opened, ledger, console)
@@ -95,18 +84,17 @@ def run_study(study: Study, folder: Path | None, cache: Path, console: Console) 
                 loop.run()
                 write_study(opened)
                 if not interrupt.requested:
-                    write_end(opened.folder, loop.stopped_by)
+                    write_end(opened.folder, End(stopped_by=loop.stopped_by))
             except KeyboardInterrupt:
                 interrupt.requested = True
             finally:
                 progress.close()
-        opened = settle(opened)
-        report = write_study_report(opened)
+        snapshot = Snapshot.take(opened.choose_layers())
+        report = write_study_report(snapshot)
     return Outcome(
-        opened=opened,
+        snapshot=snapshot,
         report=report,
         interrupted=interrupt.requested,
-        failed=len(failed_trials(opened, ledger.rows)),
         command=shlex.join(["clipsweep", *sys.argv[1:]]),
     )
 
@@ -120,18 +108,18 @@ def _start(prepared: Prepared, cache: Path) -> Pool:
 
 def start_pool(prepared: Prepared, cache: Path) -> Pool:
     """Start the replicas that the study asks for."""
-    study, identity, space = prepared.opened.study, prepared.opened.identity, prepared.opened.space
+    study, subject, space = prepared.opened.study, prepared.opened.subject, prepared.opened.space
     cluster = study.cluster
     settings = ReplicaSettings(
         model=replace(study.model_settings(), path=_absolute(study.model.path)),
         task=_absolute_task(study.task_settings()),
-        model_fingerprint=identity.card.fingerprint,
-        task_fingerprint=identity.task_fingerprint,
+        model_fingerprint=subject.card.fingerprint,
+        task_fingerprint=subject.task_fingerprint,
         cache=cache.absolute(),
         threads=cluster.cpus_per_replica,
         activation_bytes=cluster.activation_bytes,
         gpus=max(1, int(cluster.gpus_per_replica)),
-        swept=tuple(space.starts()) if space.settled else (),
+        swept=tuple(space.starts()) if prepared.opened.pending is None else (),
     )
     if cluster.replicas == 0:
         return LocalPool(settings)
@@ -144,7 +132,7 @@ def start_pool(prepared: Prepared, cache: Path) -> Pool:
             gpus_per_replica=cluster.gpus_per_replica,
             cpus_per_replica=cluster.cpus_per_replica,
             address=cluster.address,
-            bytes_per_replica=MEMORY_PER_WEIGHT_BYTE * identity.card.weight_bytes,
+            bytes_per_replica=MEMORY_PER_WEIGHT_BYTE * subject.card.weight_bytes,
         ),
     )
 
@@ -166,15 +154,6 @@ def _absolute_task(task: TaskSettings) -> TaskSettings:
     return replace(task, path=task.path and _absolute(task.path), definition=definition)
 
 
-def write_study_report(opened: OpenStudy, out: Path | None = None) -> Path:
-    """Write a study's report from what is stored."""
-    path = out or opened.folder / "report.html"
-    history = opened.table.read()
-    rows = latest_of(history)
-    write_report(path, report_facts(opened, history), opened.points(rows), rows)
-    return path
-
-
 def _open_progress(opened: OpenStudy, ledger: Ledger, console: Console) -> Progress:
     ahead = look_ahead(opened, ledger)
-    return Progress(opened.folder, console, known=ahead.known, total=ahead.total, work=work_ahead(opened, ahead))
+    return Progress(opened.folder.status, console, known=ahead.known, total=ahead.total, work=work_ahead(opened, ahead))

@@ -4,14 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from clipsweep.analysis.winners.winner import ONE_STANDARD_ERROR
+from clipsweep.analysis.winners.point import ONE_STANDARD_ERROR
 from clipsweep.orchestrator.drivers.races import HALVING
 from clipsweep.trials.base.errors import StudyError
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
-    from clipsweep.orchestrator.drivers.bayes.encoding import Parameter
     from clipsweep.orchestrator.study.schema import Study
 
 OBJECTIVES = (["accuracy"], ["accuracy", "parameters"])
@@ -100,19 +97,4 @@ def _check_objectives(study: Study) -> None:
         raise StudyError(
             f"study key 'search.race' is {search.race!r}, which compares trials by one score; expected no race with "
             f"search.objectives: [accuracy, parameters]. Remove one of the two."
-        )
-
-
-def check_sampler(sampler: str, parameters: Sequence[Parameter]) -> None:
-    """Refuse a sampler that could only draw at random in this space.
-
-    Raises:
-        StudyError: Too few ordered axes for it.
-    """
-    numbers = [each.name for each in parameters if not each.categories]
-    least = {"cmaes": 2, "qmc": 1}.get(sampler, 0)
-    if len(numbers) < least:
-        raise StudyError(
-            f"study key 'search.sampler' is {sampler!r}, which needs {least} axes of ordered values (shots, layers, "
-            f"clip rates); the space has {len(numbers)}. Take tpe, or put more layers or rates into the space."
         )

@@ -122,11 +122,21 @@ class TrialSpec:
 
 
 class TrialState(Enum):
-    """How an attempt ended. Members are added, never removed or renamed: old files hold them."""
+    """How an attempt ended. Members are added, never removed or renamed: old files hold them.
+
+    ``PARTIAL`` has seen the first rows of its split and waits for the race to decide; ``PRUNED`` was stopped by it.
+    Files of schema version 4 and older say ``PRUNED`` for both.
+    """
 
     COMPLETE = "complete"
+    PARTIAL = "partial"
     PRUNED = "pruned"
     FAILED = "failed"
+
+    @property
+    def has_scores(self) -> bool:
+        """Whether the trial was evaluated, on all rows or on some."""
+        return self is not TrialState.FAILED
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
