@@ -22,7 +22,6 @@ from clipsweep.analysis.winners.pareto import front_document, pareto_front, rate
 from clipsweep.analysis.winners.standings import winners_document
 from clipsweep.orchestrator.folder.open_study import reopen
 from clipsweep.orchestrator.folder.snapshot import Snapshot
-from clipsweep.orchestrator.folder.study_folder import StudyFolder
 from clipsweep.orchestrator.plan.estimate import describe_plan, plan_study
 from clipsweep.orchestrator.plan.prepare import default_folder
 from clipsweep.orchestrator.run.session import Outcome, check_run, run_study
@@ -141,7 +140,7 @@ def run(
     loaded = load_studies(study, options)
     several = len(loaded) > 1
     studies = {
-        default_folder(each) if folder is None else StudyFolder(folder / each.task.name if several else folder): each
+        default_folder(each) if folder is None else folder / each.task.name if several else folder: each
         for each in loaded
     }
     cache = default_cache()

@@ -13,7 +13,6 @@ from typing import Any
 
 from clipsweep.orchestrator.folder.ledger import Ledger
 from clipsweep.orchestrator.folder.open_study import OpenStudy
-from clipsweep.orchestrator.folder.study_folder import StudyFolder
 from clipsweep.orchestrator.plan.ahead import Ahead, begins_at, first_rows, look_ahead, search_notes
 from clipsweep.orchestrator.plan.prepare import Prepared, check_trials, default_folder, prepare
 from clipsweep.orchestrator.study.schema import UNITS, Study
@@ -94,7 +93,7 @@ class RelativeWork:
         return max(LEAST_SHARE, self._cost.trial([query], start, reuse) / self._cost.trial([query], 0, None))
 
 
-def plan_study(study: Study, folder: StudyFolder | None, cache: Path) -> dict[str, Any]:
+def plan_study(study: Study, folder: Path | None, cache: Path) -> dict[str, Any]:
     """What a run would do: trials, operations, hours and memory expected.
 
     Returns:

@@ -40,17 +40,23 @@ class Prepared:
     task: Task
 
 
-def default_folder(study: Study) -> StudyFolder:
+def default_folder(study: Study) -> Path:
     """Where a study lives unless ``--dir`` says otherwise."""
-    return StudyFolder(Path("studies") / study.name)
+    return Path("studies") / study.name
 
 
-def prepare(study: Study, folder: StudyFolder, cache: Path) -> Prepared:
+def prepare(study: Study, path: Path, cache: Path) -> Prepared:
     """Resolve a study's names and check it against what its folder holds; nothing is written to the folder.
+
+    Args:
+        study: As its file says.
+        path: The folder.
+        cache: For factors, converted checkpoints and file hashes.
 
     Raises:
         ClipsweepError: Anything in the study that cannot be run, or that contradicts the stored rows.
     """
+    folder = StudyFolder(path)
     factors_limit_bytes()
     checkpoint = find_checkpoint(study.model_settings(), cache)
     card = describe_checkpoint(checkpoint, study.model.dtype, cache)

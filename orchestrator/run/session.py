@@ -17,7 +17,6 @@ from clipsweep.orchestrator.folder.ledger import Ledger
 from clipsweep.orchestrator.folder.lock import study_lock
 from clipsweep.orchestrator.folder.open_study import OpenStudy, write_study
 from clipsweep.orchestrator.folder.snapshot import Snapshot
-from clipsweep.orchestrator.folder.study_folder import StudyFolder
 from clipsweep.orchestrator.plan.ahead import look_ahead
 from clipsweep.orchestrator.plan.estimate import work_ahead
 from clipsweep.orchestrator.plan.prepare import Prepared, check_trials, default_folder, prepare, recheck
@@ -47,7 +46,7 @@ class Outcome:
     command: str
 
 
-def check_run(study: Study, folder: StudyFolder, cache: Path) -> tuple[Prepared, list[str]]:
+def check_run(study: Study, folder: Path, cache: Path) -> tuple[Prepared, list[str]]:
     """All that can be checked before a replica starts: names, rows, and the prompts of the trials to come.
 
     Returns:
@@ -61,7 +60,7 @@ def check_run(study: Study, folder: StudyFolder, cache: Path) -> tuple[Prepared,
     return prepared, check_trials(prepared, ahead.missing)
 
 
-def run_study(study: Study, folder: StudyFolder | None, cache: Path, console: Console) -> Outcome:
+def run_study(study: Study, folder: Path | None, cache: Path, console: Console) -> Outcome:
     """Run or resume a study in this process; replicas run where the study says.
 
     Raises:

@@ -16,8 +16,8 @@ import numpy as np
 
 from clipsweep.orchestrator.drivers.driver import make_driver
 from clipsweep.orchestrator.folder.ledger import Ledger
-from clipsweep.orchestrator.folder.open_study import prepare
 from clipsweep.orchestrator.plan.ahead import look_ahead
+from clipsweep.orchestrator.plan.prepare import prepare
 from clipsweep.orchestrator.study.schema import check_study
 from tests.benchmarks.document import Line, at_most
 

@@ -46,7 +46,7 @@ def test_each_module_chooses_for_itself(make_study: MakeStudy) -> None:
         for layer, value in enumerate(values)
     }
     space = Space.of(study, CARD).settle(measured)
-    assert space.sites() == [(0, "q"), (2, "mlp")]
+    assert space.sites == [(0, "q"), (2, "mlp")]
 
 
 @pytest.mark.parametrize(("combination", "expected"), [("max", 0), ("mean", 1), ("min", 2)])

@@ -6,7 +6,7 @@ import pytest
 import yaml
 
 from clipsweep.orchestrator.drivers.driver import DRIVERS
-from clipsweep.orchestrator.folder.open_study import prepare
+from clipsweep.orchestrator.plan.prepare import prepare
 from clipsweep.orchestrator.study.files import load_studies, shipped_studies
 from clipsweep.orchestrator.study.schema import SEARCH_KEYS, check_study
 from clipsweep.trials.base.errors import ClipsweepError, SpecError, StudyError

@@ -7,7 +7,8 @@ from hypothesis import strategies as st
 
 from clipsweep.orchestrator.drivers.bayes.encoding import Encoding, Parameter
 from clipsweep.orchestrator.space.choices import draw, enumerate_choices, holds, join, vary
-from clipsweep.orchestrator.space.space import Choice, RateRange, Space
+from clipsweep.orchestrator.space.proposal import Choice
+from clipsweep.orchestrator.space.space import RateRange, Space
 from clipsweep.trials.spec.trial import Clip, TrialSpec
 
 MODULES = ["attn", "mlp", "q", "all"]
