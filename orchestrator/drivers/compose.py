@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from clipsweep.analysis.winners.smoothing import have_margins
-from clipsweep.orchestrator.drivers.driver import Driver, make_driver
+from clipsweep.orchestrator.drivers.driver import Driver
 from clipsweep.orchestrator.drivers.racing import RacingDriver
 from clipsweep.orchestrator.drivers.stopping import StoppingDriver
+from clipsweep.orchestrator.drivers.table import make_driver
 from clipsweep.orchestrator.folder.ledger import Ledger
 from clipsweep.orchestrator.folder.open_study import OpenStudy
 from clipsweep.orchestrator.space.choices import choices_of_rows

@@ -1,24 +1,13 @@
-"""Drivers: which trial runs next. A new driver is an entry of ``DRIVERS``, and of ``SEARCH_KEYS`` in ``study.py``."""
+"""What a driver is: it says which trial runs next, and hears of what came of it."""
 
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
-from importlib import import_module
-from typing import TYPE_CHECKING
 
 from clipsweep.analysis.store.row import StoredRow
+from clipsweep.orchestrator.folder.open_study import OpenStudy
 from clipsweep.orchestrator.space.proposal import Proposal
-from clipsweep.orchestrator.study.schema import ALGORITHM1, BAYES
-
-if TYPE_CHECKING:
-    from clipsweep.orchestrator.folder.open_study import OpenStudy
-
-DRIVERS = {
-    ALGORITHM1: "clipsweep.orchestrator.drivers.algorithm1:Algorithm1Driver",
-    BAYES: "clipsweep.orchestrator.drivers.bayes.driver:BayesDriver",
-    "grid": "clipsweep.orchestrator.drivers.grid:GridDriver",
-}
 
 
 class Driver(ABC):
@@ -58,13 +47,6 @@ class StudyDriver(Driver):
         """The driver of a study, from what is known of it.
 
         Args:
-            opened: The study, its layers settled.
+            opened: The study, its layers known.
             rows: Latest attempt at each trial, by trial identity.
         """
-
-
-def make_driver(opened: OpenStudy, rows: Mapping[str, StoredRow]) -> Driver:
-    """Build the driver of a study from what is known of it, the ledger's latest rows by trial identity."""
-    module, _, attribute = DRIVERS[opened.study.search.driver].partition(":")
-    kind: type[StudyDriver] = getattr(import_module(module), attribute)
-    return kind.of(opened, rows)

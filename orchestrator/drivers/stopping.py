@@ -9,7 +9,8 @@ from statistics import fmean
 from clipsweep.analysis.store.row import StoredRow
 from clipsweep.orchestrator.drivers.driver import Driver
 from clipsweep.orchestrator.space.proposal import Choice, Proposal
-from clipsweep.orchestrator.study.schema import STOPPING_RULES, SearchSection
+from clipsweep.orchestrator.study.names import STOPPING_RULES
+from clipsweep.orchestrator.study.schema import SearchSection
 
 
 class StoppingDriver(Driver):

@@ -24,7 +24,9 @@ from clipsweep.orchestrator.space.points import make_points
 from clipsweep.orchestrator.space.proposal import Choice
 from clipsweep.orchestrator.space.space import Space
 from clipsweep.orchestrator.space.subject import Subject
-from clipsweep.orchestrator.study.schema import BAYES, Study, check_study
+from clipsweep.orchestrator.study.check import check_study
+from clipsweep.orchestrator.study.names import BAYES
+from clipsweep.orchestrator.study.schema import Study
 from clipsweep.trials.base.errors import StudyError
 from clipsweep.trials.base.files import write_text
 from clipsweep.trials.models.card import trial_id

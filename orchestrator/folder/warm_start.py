@@ -11,7 +11,8 @@ from clipsweep.orchestrator.folder.open_study import read_settings
 from clipsweep.orchestrator.folder.study_folder import StudyFolder
 from clipsweep.orchestrator.folder.subject_file import read_subject
 from clipsweep.orchestrator.space.subject import Subject
-from clipsweep.orchestrator.study.schema import Study, check_study
+from clipsweep.orchestrator.study.check import check_study
+from clipsweep.orchestrator.study.schema import Study
 from clipsweep.trials.base.errors import StudyError
 
 

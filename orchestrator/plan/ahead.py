@@ -8,12 +8,13 @@ from collections.abc import Container, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import groupby
 
-from clipsweep.orchestrator.drivers.races import HALVING, halving_share, make_rungs
+from clipsweep.orchestrator.drivers.races import halving_share, make_rungs
 from clipsweep.orchestrator.folder.ledger import Ledger
 from clipsweep.orchestrator.folder.open_study import OpenStudy
 from clipsweep.orchestrator.space.choices import choice_of_row, choices_of_rows, draw
 from clipsweep.orchestrator.space.proposal import Choice, Proposal
 from clipsweep.orchestrator.space.space import Space
+from clipsweep.orchestrator.study.names import HALVING
 from clipsweep.trials.engine.cost import starts_at
 from clipsweep.trials.models.card import ModelCard, RankLeft, ranks_left
 from clipsweep.trials.spec.trial import ATTENTION, Clip, PromptSet, TrialSpec

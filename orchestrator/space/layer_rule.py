@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
-from clipsweep.orchestrator.study.schema import ALGORITHM1, Study, TopCondition
+from clipsweep.orchestrator.study.names import ALGORITHM1
+from clipsweep.orchestrator.study.schema import Study, TopCondition
 from clipsweep.trials.base.errors import StudyError
 from clipsweep.trials.clips.spectrum import Conditions, Place, module_condition
 from clipsweep.trials.models.card import ModelCard

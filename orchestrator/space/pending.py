@@ -9,7 +9,8 @@ from typing import TypeVar
 
 from clipsweep.orchestrator.space.layer_rule import LayerRule, Site, layer_rule
 from clipsweep.orchestrator.space.space import RateRange, Space
-from clipsweep.orchestrator.study.schema import ALGORITHM1, Study
+from clipsweep.orchestrator.study.names import ALGORITHM1
+from clipsweep.orchestrator.study.schema import Study
 from clipsweep.trials.clips.spectrum import Conditions
 from clipsweep.trials.models.card import ModelCard
 from clipsweep.trials.tasks.load import define_task

@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
-from clipsweep.analysis.winners.point import ONE_STANDARD_ERROR
-from clipsweep.orchestrator.drivers.races import HALVING
+from clipsweep.analysis.winners.point import BEST_MEAN, ONE_STANDARD_ERROR
+from clipsweep.orchestrator.study.names import BAYES, HALVING
+from clipsweep.orchestrator.study.schema import Study
 from clipsweep.trials.base.errors import StudyError
-
-if TYPE_CHECKING:
-    from clipsweep.orchestrator.study.schema import Study
+from clipsweep.trials.tasks.load import define_task
 
 OBJECTIVES = (["accuracy"], ["accuracy", "parameters"])
 
@@ -22,7 +19,7 @@ def check_search(study: Study) -> None:
     """
     _check_rates(study)
     _check_winner(study)
-    if study.search.driver == "bayes":
+    if study.search.driver == BAYES:
         _check_budget(study)
         _check_objectives(study)
     else:
@@ -39,11 +36,13 @@ def _check_rates(study: Study) -> None:
 
 
 def _check_winner(study: Study) -> None:
-    rule, definition = study.search.winner, study.task.definition
-    if rule == ONE_STANDARD_ERROR and definition is not None and definition.metric != "accuracy":
+    if study.search.winner != ONE_STANDARD_ERROR:
+        return
+    metric = define_task(study.task_settings()).metric
+    if metric != "accuracy":
         raise StudyError(
-            f"study key 'search.winner' is {rule!r}, a rule of standard errors of accuracies, but the task's metric is "
-            f"{definition.metric!r}; expected 'best_mean'."
+            f"study key 'search.winner' is {ONE_STANDARD_ERROR!r}, a rule of standard errors of accuracies, but the "
+            f"task's metric is {metric!r}; expected {BEST_MEAN!r}."
         )
 
 

@@ -26,7 +26,8 @@ from clipsweep.orchestrator.run.session import run_study, start_pool
 from clipsweep.orchestrator.status.answer import failed_trials
 from clipsweep.orchestrator.status.report_facts import describe_layers, report_facts
 from clipsweep.orchestrator.status.status import read_status
-from clipsweep.orchestrator.study.schema import Study, check_study
+from clipsweep.orchestrator.study.check import check_study
+from clipsweep.orchestrator.study.schema import Study
 from clipsweep.trials.base.errors import EvaluationError
 from clipsweep.trials.clips.spectrum import MatrixSpectrum, Place
 from clipsweep.trials.embedded.train import build_tokenizer

@@ -20,7 +20,7 @@ from clipsweep.orchestrator.plan.estimate import plan_study
 from clipsweep.orchestrator.plan.prepare import prepare
 from clipsweep.orchestrator.run.session import run_study
 from clipsweep.orchestrator.status.status import read_status
-from clipsweep.orchestrator.study.schema import check_study
+from clipsweep.orchestrator.study.check import check_study
 from clipsweep.trials.base.errors import StudyError
 
 MakeStudy = Callable[..., dict[str, Any]]

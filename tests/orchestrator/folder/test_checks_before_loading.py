@@ -12,7 +12,7 @@ from clipsweep.analysis.store.table import ResultsTable
 from clipsweep.cluster import replica
 from clipsweep.orchestrator.plan.prepare import check_trials, prepare
 from clipsweep.orchestrator.run.session import run_study
-from clipsweep.orchestrator.study.schema import check_study
+from clipsweep.orchestrator.study.check import check_study
 from clipsweep.trials.base.errors import TaskError
 from clipsweep.trials.spec.trial import PromptSet, TrialSpec
 from tests.conftest import write_rows

@@ -12,7 +12,7 @@ from clipsweep.orchestrator.folder.open_study import OpenStudy
 from clipsweep.orchestrator.plan.ahead import Ahead, look_ahead
 from clipsweep.orchestrator.plan.prepare import prepare
 from clipsweep.orchestrator.run.session import run_study
-from clipsweep.orchestrator.study.schema import check_study
+from clipsweep.orchestrator.study.check import check_study
 from clipsweep.trials.engine.cost import starts_at
 from clipsweep.trials.spec.trial import TrialSpec
 

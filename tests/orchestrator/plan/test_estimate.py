@@ -10,7 +10,7 @@ from clipsweep.orchestrator.plan import estimate
 from clipsweep.orchestrator.plan.estimate import RelativeWork, describe_plan, plan_study
 from clipsweep.orchestrator.plan.prepare import prepare
 from clipsweep.orchestrator.run.session import run_study
-from clipsweep.orchestrator.study.schema import check_study
+from clipsweep.orchestrator.study.check import check_study
 from clipsweep.trials.spec.trial import Clip, TrialSpec
 
 MakeStudy = Callable[..., dict[str, Any]]

@@ -15,7 +15,7 @@ from clipsweep.analysis.store.table import ResultsTable
 from clipsweep.orchestrator.folder.open_study import reopen
 from clipsweep.orchestrator.run.session import run_study
 from clipsweep.orchestrator.status.status import read_status
-from clipsweep.orchestrator.study.schema import check_study
+from clipsweep.orchestrator.study.check import check_study
 from tests.orchestrator.run.test_session import stable
 
 pytestmark = pytest.mark.ray

@@ -15,7 +15,7 @@ from clipsweep.orchestrator.plan.prepare import AUTO_MICROBATCH, prepare
 from clipsweep.orchestrator.run.session import run_study
 from clipsweep.orchestrator.status.answer import describe_winner
 from clipsweep.orchestrator.status.status import read_status
-from clipsweep.orchestrator.study.schema import check_study
+from clipsweep.orchestrator.study.check import check_study
 from clipsweep.trials.base.errors import ClipsweepError, SpecError, StudyBusyError, StudyError
 from clipsweep.trials.engine.engine import Engine
 from clipsweep.trials.spec.trial import Clip

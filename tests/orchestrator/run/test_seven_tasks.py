@@ -11,7 +11,8 @@ from clipsweep.analysis.store.row import StoredRow
 from clipsweep.analysis.store.table import ResultsTable
 from clipsweep.orchestrator.plan.estimate import plan_study
 from clipsweep.orchestrator.run.session import run_study
-from clipsweep.orchestrator.study.schema import Study, check_study
+from clipsweep.orchestrator.study.check import check_study
+from clipsweep.orchestrator.study.schema import Study
 from clipsweep.trials.base.errors import TaskError
 from clipsweep.trials.scores.judge import score_labels
 from clipsweep.trials.spec.trial import Clip, PromptSet, TaskSettings

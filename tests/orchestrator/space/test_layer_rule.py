@@ -7,7 +7,7 @@ import pytest
 
 from clipsweep.orchestrator.space.layer_rule import LayerRule, layer_rule
 from clipsweep.orchestrator.space.space import Space
-from clipsweep.orchestrator.study.schema import check_study
+from clipsweep.orchestrator.study.check import check_study
 from clipsweep.trials.base.errors import SpecError, StudyError
 from clipsweep.trials.clips.spectrum import Conditions
 from tests.trials.models.test_card import CARD, MIXTURE

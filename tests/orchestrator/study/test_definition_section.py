@@ -10,8 +10,9 @@ from rich.console import Console
 
 from clipsweep.analysis.store.table import ResultsTable
 from clipsweep.orchestrator.run.session import run_study
+from clipsweep.orchestrator.study.check import check_study
 from clipsweep.orchestrator.study.files import load_studies
-from clipsweep.orchestrator.study.schema import Study, check_study
+from clipsweep.orchestrator.study.schema import Study
 from clipsweep.trials.base.errors import StudyError, TaskError
 from clipsweep.trials.tasks.definition import Scoring
 from clipsweep.trials.tasks.load import load_task
