@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import re
 from collections.abc import Iterator
 from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
@@ -140,6 +141,13 @@ def test_a_folder_holds_no_more_modules_than_one_can_look_over(place: str) -> No
 def test_a_folder_says_what_it_owns(place: str) -> None:
     readme = (ROOT / place / "README.md").read_text(encoding="utf-8")
     assert all(word in readme for word in ("Owns", "Refuses", "Start"))
+
+
+@pytest.mark.parametrize("place", ORDER)
+def test_a_readme_names_every_module_of_its_folder_and_no_other(place: str) -> None:
+    folder = ROOT / place
+    named = set(re.findall(r"`(\w+\.py)`", (folder / "README.md").read_text(encoding="utf-8")))
+    assert named == {path.name for path in folder.glob("*.py")} - {"__init__.py"}
 
 
 @pytest.mark.parametrize("place", ORDER)
