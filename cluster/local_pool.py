@@ -9,7 +9,9 @@ from clipsweep.cluster.pool import CALLS_PER_REPLICA, Pool
 from clipsweep.cluster.replica import Batch, Replica, ReplicaSettings
 from clipsweep.trials.base.errors import PoolError
 from clipsweep.trials.clips.spectrum import MatrixSpectrum, Place
-from clipsweep.trials.spec.trial import Clip, Trial, TrialResult
+from clipsweep.trials.spec.clip import Clip
+from clipsweep.trials.spec.result import TrialResult
+from clipsweep.trials.spec.trial import Trial
 
 
 class LocalPool(Pool):

@@ -7,7 +7,8 @@ from collections.abc import Iterator, Sequence
 
 from clipsweep.cluster.replica import Batch
 from clipsweep.trials.clips.spectrum import MatrixSpectrum, Place
-from clipsweep.trials.spec.trial import Clip, TrialResult
+from clipsweep.trials.spec.clip import Clip
+from clipsweep.trials.spec.result import TrialResult
 
 CALLS_PER_REPLICA = 2
 

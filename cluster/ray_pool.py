@@ -20,7 +20,9 @@ from clipsweep.cluster.replica import Batch, Replica, ReplicaSettings
 from clipsweep.trials.base.errors import ClipsweepError, PoolError, SpecError
 from clipsweep.trials.base.versions import recorded_versions
 from clipsweep.trials.clips.spectrum import MatrixSpectrum, Place
-from clipsweep.trials.spec.trial import Clip, Trial, TrialResult, TrialState
+from clipsweep.trials.spec.clip import Clip
+from clipsweep.trials.spec.result import TrialResult, TrialState
+from clipsweep.trials.spec.trial import Trial
 
 DEATHS_ALLOWED = 3
 OBJECT_STORE_BYTES = 150 * 2**20

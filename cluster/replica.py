@@ -26,10 +26,14 @@ from clipsweep.trials.engine.engine import Engine, LabelScores
 from clipsweep.trials.models.checkpoints import describe_checkpoint, find_checkpoint
 from clipsweep.trials.models.load import load_model, load_tokenizer
 from clipsweep.trials.models.placement import devices_of
+from clipsweep.trials.models.settings import ModelSettings
 from clipsweep.trials.scores.judge import measure_margins, score_labels
-from clipsweep.trials.spec.trial import Clip, ModelSettings, PromptSet, TaskSettings, Trial, TrialResult, TrialState
+from clipsweep.trials.spec.clip import Clip
+from clipsweep.trials.spec.result import TrialResult, TrialState
+from clipsweep.trials.spec.trial import PromptSet, Trial
 from clipsweep.trials.tasks.encode import Prompts, encode_prompts
 from clipsweep.trials.tasks.load import load_task
+from clipsweep.trials.tasks.settings import TaskSettings
 
 PROMPT_SETS_KEPT, PARTS_KEPT = 16, 64
 

@@ -22,7 +22,7 @@ from clipsweep.analysis.winners.winner import (
     pick,
     seed_spread,
 )
-from clipsweep.trials.spec.trial import Clip
+from clipsweep.trials.spec.clip import Clip
 
 HEIGHT_PX = 320
 STAR = {"symbol": "star", "size": 16, "color": "#d62728", "line": {"color": "white", "width": 1}}

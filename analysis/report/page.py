@@ -24,7 +24,7 @@ from clipsweep.analysis.store.table import Row
 from clipsweep.analysis.winners.pareto import Rated, pareto_front, rate_points
 from clipsweep.analysis.winners.winner import Point, Winner, describe_clips, find_winner, find_winners
 from clipsweep.trials.base.files import write_text
-from clipsweep.trials.spec.trial import TrialState
+from clipsweep.trials.spec.result import TrialState
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -22,7 +22,7 @@ import pyarrow.parquet as pq
 
 from clipsweep.trials.base.errors import StoreError
 from clipsweep.trials.base.files import whole_file
-from clipsweep.trials.spec.trial import TrialResult, TrialState
+from clipsweep.trials.spec.result import TrialResult, TrialState
 
 SCHEMA_VERSION = 4
 Row = dict[str, Any]

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from clipsweep.analysis.store.table import Row
 from clipsweep.analysis.winners.winner import Point, mean_score
-from clipsweep.trials.spec.trial import TrialState
+from clipsweep.trials.spec.result import TrialState
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -13,7 +13,8 @@ from scipy import stats
 
 from clipsweep.analysis.store.table import Row, unpack_outcomes
 from clipsweep.analysis.winners.smoothing import gain_so_far, have_margins
-from clipsweep.trials.spec.trial import Clip, TrialState
+from clipsweep.trials.spec.clip import Clip
+from clipsweep.trials.spec.result import TrialState
 
 CONFIDENCE = 0.95
 RESAMPLES = 9999

@@ -20,7 +20,7 @@ from clipsweep.orchestrator.drivers.driver import Driver
 from clipsweep.orchestrator.drivers.races import HALVING, Entry, Halving, Race, SequentialTest, make_rungs
 from clipsweep.orchestrator.space.space import Choice, Proposal
 from clipsweep.orchestrator.study.schema import SearchSection
-from clipsweep.trials.spec.trial import TrialState
+from clipsweep.trials.spec.result import TrialState
 
 
 @dataclass(slots=True, kw_only=True)

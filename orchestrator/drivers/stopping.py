@@ -10,7 +10,7 @@ from clipsweep.analysis.store.table import Row
 from clipsweep.orchestrator.drivers.driver import Driver
 from clipsweep.orchestrator.space.space import Choice, Proposal
 from clipsweep.orchestrator.study.schema import STOPPING_RULES, SearchSection
-from clipsweep.trials.spec.trial import TrialState
+from clipsweep.trials.spec.result import TrialState
 
 
 class StoppingDriver(Driver):

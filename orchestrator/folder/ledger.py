@@ -13,7 +13,8 @@ from clipsweep.orchestrator.space.space import Proposal
 from clipsweep.trials.base.files import write_text
 from clipsweep.trials.models.card import trial_id
 from clipsweep.trials.scores.tally import Tally
-from clipsweep.trials.spec.trial import Trial, TrialResult, TrialState
+from clipsweep.trials.spec.result import TrialResult, TrialState
+from clipsweep.trials.spec.trial import Trial
 
 FLUSH_ROWS = 64
 FLUSH_SECONDS = 2.0

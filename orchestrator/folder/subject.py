@@ -7,7 +7,8 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from clipsweep.trials.base.files import write_text
-from clipsweep.trials.models.card import ModelCard, rows_of_shapes, shapes_of_rows
+from clipsweep.trials.models.card import ModelCard
+from clipsweep.trials.spec.shape import rows_of_shapes, shapes_of_rows
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -16,7 +16,9 @@ from clipsweep.orchestrator.space.space import Choice, Proposal, Space
 from clipsweep.orchestrator.study.schema import BAYES, Study
 from clipsweep.trials.engine.cost import starts_at
 from clipsweep.trials.models.card import ModelCard, RankLeft, ranks_left
-from clipsweep.trials.spec.trial import ATTENTION, Clip, PromptSet, TrialSpec
+from clipsweep.trials.spec.clip import Clip
+from clipsweep.trials.spec.modules import ATTENTION
+from clipsweep.trials.spec.trial import PromptSet, TrialSpec
 
 DRAWS_PER_POINT = 4
 

@@ -17,7 +17,8 @@ from clipsweep.orchestrator.plan.ahead import Ahead, begins_at, first_rows, is_s
 from clipsweep.orchestrator.run.progress import format_seconds
 from clipsweep.orchestrator.study.schema import UNITS, Study
 from clipsweep.trials.engine.cost import CostModel, Extent, measure_extents, starts_at
-from clipsweep.trials.spec.trial import Clip, PromptSet, TrialSpec
+from clipsweep.trials.spec.clip import Clip
+from clipsweep.trials.spec.trial import PromptSet, TrialSpec
 
 ENGINE_SHARE = 0.4
 MEASURED_SECONDS = 0.5

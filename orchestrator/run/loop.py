@@ -22,7 +22,8 @@ from clipsweep.orchestrator.plan.estimate import RelativeWork, work_ahead
 from clipsweep.orchestrator.run.measure_layers import measure_layers
 from clipsweep.orchestrator.run.progress import Progress
 from clipsweep.orchestrator.space.space import Proposal
-from clipsweep.trials.spec.trial import Trial, TrialState
+from clipsweep.trials.spec.result import TrialState
+from clipsweep.trials.spec.trial import Trial
 
 CALL_SECONDS = 4.0
 CALL_TRIALS = 8

@@ -16,7 +16,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, TextColumn
 from rich.progress import Progress as RichProgress
 
 from clipsweep.trials.base.files import write_text
-from clipsweep.trials.spec.trial import TrialResult, TrialState
+from clipsweep.trials.spec.result import TrialResult, TrialState
 
 LINE_SECONDS = 10.0
 FILE_SECONDS = 1.0

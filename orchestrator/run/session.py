@@ -34,7 +34,7 @@ from clipsweep.orchestrator.run.loop import Interrupt, RunLoop
 from clipsweep.orchestrator.run.progress import Progress
 from clipsweep.orchestrator.status.answer import failed_trials, report_facts
 from clipsweep.orchestrator.study.schema import Study
-from clipsweep.trials.spec.trial import TaskSettings
+from clipsweep.trials.tasks.settings import TaskSettings
 
 MEMORY_PER_WEIGHT_BYTE = 3
 

@@ -11,7 +11,8 @@ from typing import TypeVar
 from clipsweep.analysis.store.table import Row
 from clipsweep.orchestrator.space.layer_rule import Site
 from clipsweep.orchestrator.space.space import Choice, Space
-from clipsweep.trials.spec.trial import MODULES, Clip
+from clipsweep.trials.spec.clip import Clip
+from clipsweep.trials.spec.modules import MODULES
 
 T = TypeVar("T")
 RATE_DIGITS = 4

@@ -9,7 +9,7 @@ from clipsweep.orchestrator.study.schema import ALGORITHM1, Study, TopCondition
 from clipsweep.trials.base.errors import StudyError
 from clipsweep.trials.clips.spectrum import Conditions, Place, module_condition
 from clipsweep.trials.models.card import ModelCard
-from clipsweep.trials.spec.trial import Clip
+from clipsweep.trials.spec.clip import Clip
 
 Site = tuple[int, str]  # layer and module: what is clipped together
 

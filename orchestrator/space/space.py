@@ -13,7 +13,9 @@ from clipsweep.orchestrator.space.layer_rule import LayerRule, Site, layer_rule
 from clipsweep.orchestrator.study.schema import ALGORITHM1, Study
 from clipsweep.trials.clips.spectrum import Conditions
 from clipsweep.trials.models.card import ModelCard, RankLeft, identify, ranks_left
-from clipsweep.trials.spec.trial import ATTENTION_ROLES, MLP_ROLES, MODULES, Clip, PromptSet, TrialSpec
+from clipsweep.trials.spec.clip import Clip
+from clipsweep.trials.spec.modules import ATTENTION_ROLES, MLP_ROLES, MODULES
+from clipsweep.trials.spec.trial import PromptSet, TrialSpec
 
 T = TypeVar("T")
 Param = int | float | str | None

@@ -16,7 +16,7 @@ from clipsweep.orchestrator.folder.lock import is_locked
 from clipsweep.orchestrator.folder.open_study import OpenStudy, read_end
 from clipsweep.orchestrator.plan.ahead import is_searched, look_ahead
 from clipsweep.orchestrator.space.layer_rule import measured_values, module_places
-from clipsweep.trials.spec.trial import TrialState
+from clipsweep.trials.spec.result import TrialState
 
 NO_WINNER = "no winner yet: it needs a complete baseline and one more complete trial"
 SUMMARY_COLUMNS = (

@@ -13,8 +13,10 @@ from pydantic.fields import FieldInfo
 from clipsweep.orchestrator.drivers.races import TEST
 from clipsweep.orchestrator.study.check_search import check_search
 from clipsweep.trials.base.errors import StudyError, unknown_name
-from clipsweep.trials.spec.trial import MODULES, PAPER, ModelSettings, TaskSettings
+from clipsweep.trials.models.settings import Dtype, ModelSettings
+from clipsweep.trials.spec.modules import MODULES, ModuleName
 from clipsweep.trials.tasks.definition import Scoring, Source, Splits, TaskDefinition, Wording
+from clipsweep.trials.tasks.settings import PAPER, TaskSettings, Variant
 
 ALGORITHM1 = "algorithm1"
 BAYES = "bayes"
@@ -34,7 +36,6 @@ PUBLISHED_RATES = [0, 0.1, 0.5, 0.75, 0.9, 0.95, 0.99, 0.995]
 Rate = Annotated[float, Field(ge=0, lt=1)]
 Count = Annotated[int, Field(ge=0)]
 Positive = Annotated[int, Field(ge=1)]
-ModuleName = Literal["attn", "mlp", "all", "q", "k", "v", "o", "up", "gate", "down", "fc_in", "fc_out"]
 
 
 UNITS = {"KB": 10**3, "MB": 10**6, "GB": 10**9, "KiB": 2**10, "MiB": 2**20, "GiB": 2**30}
@@ -69,7 +70,7 @@ class ModelSection(_Section):
     """Which checkpoint, and how it is loaded."""
 
     path: str
-    dtype: Literal["float32", "bfloat16", "float16"] = "float32"
+    dtype: Dtype = "float32"
     revision: str | None = None
     allow_bin: bool = False
 
@@ -155,7 +156,7 @@ class TaskSection(_Section):
     """Which task, and which of its rows."""
 
     name: str
-    variant: Literal["paper", "release"] = "paper"
+    variant: Variant = PAPER
     path: str | None = None
     validation_size: int | None = None
     test_size: int | None = None

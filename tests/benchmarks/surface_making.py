@@ -20,14 +20,18 @@ from clipsweep.trials.base.files import default_cache, whole_file
 from clipsweep.trials.base.memory import keep_freed_memory
 from clipsweep.trials.clips.factor_cache import FactorCache
 from clipsweep.trials.engine.engine import Engine, LabelScores
-from clipsweep.trials.models.card import ModelCard, rows_of_shapes
+from clipsweep.trials.models.card import ModelCard
 from clipsweep.trials.models.checkpoints import EMBEDDED, describe_checkpoint, find_checkpoint
 from clipsweep.trials.models.load import load_model, load_tokenizer
+from clipsweep.trials.models.settings import ModelSettings
 from clipsweep.trials.scores.judge import measure_margins, score_labels
-from clipsweep.trials.spec.trial import SPLITS, Clip, ModelSettings, PromptSet, TaskSettings
+from clipsweep.trials.spec.clip import Clip
+from clipsweep.trials.spec.shape import rows_of_shapes
+from clipsweep.trials.spec.trial import SPLITS, PromptSet
 from clipsweep.trials.tasks.definition import Row, Source, Splits, TaskDefinition, Wording
 from clipsweep.trials.tasks.encode import Prompts, encode_prompts
 from clipsweep.trials.tasks.load import Task, load_task
+from clipsweep.trials.tasks.settings import TaskSettings
 from tests.benchmarks.document import machine
 from tests.benchmarks.surfaces import FACTS, FOLDER, FORMAT, SHARED, Axes, Clips, clips_of, facts_of, read_surface
 

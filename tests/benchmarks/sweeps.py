@@ -25,7 +25,8 @@ from clipsweep.trials.engine.engine import Engine
 from clipsweep.trials.engine.microbatches import plan_microbatches
 from clipsweep.trials.models.card import ModelCard
 from clipsweep.trials.models.matrices import find_layout
-from clipsweep.trials.spec.trial import ATTENTION, Clip
+from clipsweep.trials.spec.clip import Clip
+from clipsweep.trials.spec.modules import ATTENTION
 from clipsweep.trials.tasks.encode import Prompts, Query
 from tests.benchmarks import published
 from tests.benchmarks.document import Line, at_least, at_most, tell

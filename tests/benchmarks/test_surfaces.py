@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from clipsweep.orchestrator.space.space import Space
-from clipsweep.trials.spec.trial import Clip
+from clipsweep.trials.spec.clip import Clip
 from tests.benchmarks.surfaces import Axes, Surface, load_published, load_surface, stored_names
 from tests.conftest import SHARED, needs_shared
 

@@ -12,8 +12,12 @@ from clipsweep.cluster.replica import Batch, Replica, ReplicaSettings
 from clipsweep.trials.base.errors import PoolError
 from clipsweep.trials.models.card import ModelCard, trial_id
 from clipsweep.trials.models.checkpoints import describe_checkpoint
-from clipsweep.trials.spec.trial import Clip, ModelSettings, TaskSettings, Trial, TrialResult, TrialSpec, TrialState
+from clipsweep.trials.models.settings import ModelSettings
+from clipsweep.trials.spec.clip import Clip
+from clipsweep.trials.spec.result import TrialResult, TrialState
+from clipsweep.trials.spec.trial import Trial, TrialSpec
 from clipsweep.trials.tasks.load import load_task
+from clipsweep.trials.tasks.settings import TaskSettings
 
 RATES = (0.3, 0.6, 0.9)
 

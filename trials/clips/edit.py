@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from clipsweep.trials.clips.factor_cache import FactorCache
 from clipsweep.trials.models.card import ModelCard
 from clipsweep.trials.models.matrices import Layout
-from clipsweep.trials.spec.trial import Clip
+from clipsweep.trials.spec.clip import Clip
 
 
 def edit_weights(

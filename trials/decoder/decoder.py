@@ -24,7 +24,7 @@ from clipsweep.trials.decoder.prefix_cache import KeysReady, KeyValues, Mode
 from clipsweep.trials.engine.activation_store import map_tensors
 from clipsweep.trials.models.matrices import Layout
 from clipsweep.trials.models.placement import device_of
-from clipsweep.trials.spec.trial import ATTENTION, MLP, MLP_ROLES
+from clipsweep.trials.spec.modules import ATTENTION, MLP, MLP_ROLES
 
 Arguments = dict[str, Any]
 BLOCK = "block"

@@ -11,7 +11,8 @@ from dataclasses import dataclass, replace
 
 from clipsweep.trials.engine.microbatches import Microbatch, plan_microbatches
 from clipsweep.trials.models.card import ModelCard
-from clipsweep.trials.spec.trial import ATTENTION, ATTENTION_ROLES, MLP, MLP_ROLES, Clip
+from clipsweep.trials.spec.clip import Clip
+from clipsweep.trials.spec.modules import ATTENTION, ATTENTION_ROLES, MLP, MLP_ROLES
 from clipsweep.trials.tasks.encode import Prompts
 
 

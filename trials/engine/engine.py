@@ -35,7 +35,7 @@ from clipsweep.trials.engine.probe import stretch_limit, try_decoder
 from clipsweep.trials.models.card import ModelCard
 from clipsweep.trials.models.matrices import find_layout
 from clipsweep.trials.models.placement import devices_of
-from clipsweep.trials.spec.trial import Clip
+from clipsweep.trials.spec.clip import Clip
 from clipsweep.trials.tasks.encode import Prompts
 
 log = logging.getLogger(__name__)

@@ -16,7 +16,7 @@ from clipsweep.trials.engine.activation_store import ActivationStore, count_byte
 from clipsweep.trials.engine.cost import extents_of
 from clipsweep.trials.engine.label_readings import pad, plan_readings
 from clipsweep.trials.engine.microbatches import plan_microbatches
-from clipsweep.trials.spec.trial import ATTENTION, MLP
+from clipsweep.trials.spec.modules import ATTENTION, MLP
 from clipsweep.trials.tasks.encode import Prompts
 
 log = logging.getLogger(__name__)

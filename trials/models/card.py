@@ -4,31 +4,17 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, NamedTuple
 
 from clipsweep.trials.base.errors import SpecError
-from clipsweep.trials.spec.trial import MODULES, Clip, PromptSet, TrialSpec
+from clipsweep.trials.spec.clip import Clip
+from clipsweep.trials.spec.modules import MODULES
+from clipsweep.trials.spec.shape import Shape, Shapes
+from clipsweep.trials.spec.trial import PromptSet, TrialSpec
 
 IDENTITY_VERSION = 1
 
-
-class Shape(NamedTuple):
-    """Matrices of one shape.
-
-    Attributes:
-        rows: Outputs, as in ``nn.Linear``.
-        cols: Inputs.
-        count: How many; more than one for the experts of a mixture.
-    """
-
-    rows: int
-    cols: int
-    count: int  # type: ignore[assignment]  # hides tuple.count, which nothing here calls
-
-
-Shapes = Mapping[tuple[int, str], tuple[Shape, ...]]
 RankLeft = tuple[int, str, int, str]  # layer, role, rank and kind of clip
 
 
@@ -120,19 +106,6 @@ class ModelCard:
         for (_, _, (rows, cols, count)), rank in self.kept_ranks(clips).items():
             kept -= count * (rows * cols - min(rows * cols, rank * (rows + cols)))
         return kept
-
-
-def rows_of_shapes(shapes: Shapes) -> list[list[Any]]:
-    """Shapes as JSON holds them: ``[layer, role, rows, cols, count]``."""
-    return [[layer, role, *shape] for (layer, role), held in shapes.items() for shape in held]
-
-
-def shapes_of_rows(rows: Sequence[Sequence[Any]]) -> dict[tuple[int, str], tuple[Shape, ...]]:
-    """Shapes out of JSON; rows without a count, as older files hold them, are of one matrix."""
-    shapes: dict[tuple[int, str], tuple[Shape, ...]] = {}
-    for layer, role, n_rows, n_cols, *count in rows:
-        shapes[layer, role] = (*shapes.get((layer, role), ()), Shape(n_rows, n_cols, *(count or [1])))
-    return shapes
 
 
 def ranks_left(clips: Sequence[Clip], card: ModelCard) -> tuple[RankLeft, ...]:

@@ -32,7 +32,8 @@ from clipsweep.orchestrator.space.choices import choices_of_rows, draw, enumerat
 from clipsweep.orchestrator.space.space import Choice, Proposal, Space
 from clipsweep.orchestrator.study.schema import SearchSection
 from clipsweep.trials.models.card import trial_id
-from clipsweep.trials.spec.trial import TrialSpec, TrialState
+from clipsweep.trials.spec.result import TrialState
+from clipsweep.trials.spec.trial import TrialSpec
 
 REPEATS = 1  # suggestions of known points in a row before a neighbour of the last is taken: each costs a model's fit
 NEIGHBOURS, DRAWS = 16, 64

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 from clipsweep.orchestrator.space.choices import RATE_DIGITS, join, rates_to_search
 from clipsweep.orchestrator.space.space import Choice, Space
-from clipsweep.trials.spec.trial import Clip
+from clipsweep.trials.spec.clip import Clip
 
 Params = Mapping[str, int | float | str]
 EMPTY_SHARE = 0.25  # of a slot's rates, in a joint search, that leave it empty

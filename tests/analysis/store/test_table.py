@@ -26,8 +26,10 @@ from clipsweep.analysis.store.table import (
 )
 from clipsweep.trials.base.errors import StoreError
 from clipsweep.trials.scores.tally import LabelTally, Tally
-from clipsweep.trials.spec.trial import Trial, TrialResult, TrialState
-from tests.trials.spec.test_trial import make_clip, make_spec
+from clipsweep.trials.spec.result import TrialResult, TrialState
+from clipsweep.trials.spec.trial import Trial
+from tests.trials.spec.test_clip import make_clip
+from tests.trials.spec.test_trial import make_spec
 
 CONTEXT = RowContext(
     study="s", model_fingerprint="m", dtype="float32", variant="paper", task_fingerprint="t", parameters_total=10

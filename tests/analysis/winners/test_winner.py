@@ -14,7 +14,7 @@ from clipsweep.analysis.winners.winner import (
     measure_gain,
     pick,
 )
-from clipsweep.trials.spec.trial import Clip
+from clipsweep.trials.spec.clip import Clip
 from tests.analysis.store.test_table import stored_row
 
 

@@ -15,7 +15,7 @@ from clipsweep.orchestrator.status.answer import describe_winner, read_status
 from clipsweep.orchestrator.study.schema import check_study
 from clipsweep.trials.base.errors import ClipsweepError, SpecError, StudyBusyError, StudyError
 from clipsweep.trials.engine.engine import Engine
-from clipsweep.trials.spec.trial import Clip
+from clipsweep.trials.spec.clip import Clip
 
 MakeStudy = Callable[..., dict[str, Any]]
 VOLATILE = {"seconds", "started_at", "finished_at", "replica", "node", "versions"}

@@ -8,7 +8,7 @@ from clipsweep.orchestrator.drivers.grid import GridDriver
 from clipsweep.orchestrator.space.space import Space, coarse_to_fine
 from clipsweep.trials.engine.cost import CostModel, Extent, starts_at
 from clipsweep.trials.models.card import trial_id
-from clipsweep.trials.spec.trial import Clip
+from clipsweep.trials.spec.clip import Clip
 from tests.trials.models.test_card import CARD
 
 AXES = st.builds(

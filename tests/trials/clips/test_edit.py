@@ -12,10 +12,10 @@ from clipsweep.trials.clips.factor_cache import FactorCache
 from clipsweep.trials.models.card import ModelCard
 from clipsweep.trials.models.checkpoints import describe_checkpoint
 from clipsweep.trials.models.matrices import find_layout
-from clipsweep.trials.spec.trial import Clip
+from clipsweep.trials.spec.clip import Clip
 from tests.trials.architectures import ARCHITECTURES, build_model, card_of
 from tests.trials.reference import GROUPS, marked
-from tests.trials.spec.test_trial import make_clip
+from tests.trials.spec.test_clip import make_clip
 
 
 def saved(model: PreTrainedModel, folder: Path) -> ModelCard:

@@ -10,10 +10,13 @@ from clipsweep.trials.engine.engine import Engine
 from clipsweep.trials.models.card import ModelCard
 from clipsweep.trials.models.checkpoints import EMBEDDED, describe_checkpoint, find_checkpoint
 from clipsweep.trials.models.load import load_model, load_tokenizer
+from clipsweep.trials.models.settings import ModelSettings
 from clipsweep.trials.scores.judge import score_labels
-from clipsweep.trials.spec.trial import Clip, ModelSettings, PromptSet, TaskSettings
+from clipsweep.trials.spec.clip import Clip
+from clipsweep.trials.spec.trial import PromptSet
 from clipsweep.trials.tasks.encode import encode_prompts
 from clipsweep.trials.tasks.load import load_task
+from clipsweep.trials.tasks.settings import TaskSettings
 
 LABELLINGS = 20
 ROWS = 100

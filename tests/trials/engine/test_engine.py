@@ -22,9 +22,11 @@ from clipsweep.trials.models.card import ModelCard
 from clipsweep.trials.models.checkpoints import describe_checkpoint
 from clipsweep.trials.models.load import load_model, load_tokenizer
 from clipsweep.trials.models.matrices import find_layout
-from clipsweep.trials.spec.trial import Clip, PromptSet, TaskSettings
+from clipsweep.trials.spec.clip import Clip
+from clipsweep.trials.spec.trial import PromptSet
 from clipsweep.trials.tasks.encode import Prompts, encode_prompts
 from clipsweep.trials.tasks.load import load_task
+from clipsweep.trials.tasks.settings import TaskSettings
 from tests.trials.reference import centred, edit_in_place, score_one_by_one
 
 ROOMY = Budget(device_bytes=10**9, host_bytes=0)

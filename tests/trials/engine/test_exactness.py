@@ -28,7 +28,7 @@ from clipsweep.trials.clips.factor_cache import FactorCache
 from clipsweep.trials.engine.activation_store import Budget
 from clipsweep.trials.engine.engine import Engine, LabelScores
 from clipsweep.trials.models.card import ModelCard
-from clipsweep.trials.spec.trial import Clip
+from clipsweep.trials.spec.clip import Clip
 from clipsweep.trials.tasks.definition import Scoring
 from clipsweep.trials.tasks.encode import Prompts, Query, Tokens
 from tests.trials.architectures import ARCHITECTURES, VOCABULARY_SIZE, WINDOW, build_model, card_of, random_model

@@ -4,8 +4,10 @@ from dataclasses import replace
 import pytest
 
 from clipsweep.trials.base.errors import SpecError
-from clipsweep.trials.models.card import ModelCard, Shape, rows_of_shapes, shapes_of_rows, trial_id
-from tests.trials.spec.test_trial import make_clip, make_spec
+from clipsweep.trials.models.card import ModelCard, trial_id
+from clipsweep.trials.spec.shape import Shape, rows_of_shapes, shapes_of_rows
+from tests.trials.spec.test_clip import make_clip
+from tests.trials.spec.test_trial import make_spec
 
 CARD = ModelCard(
     fingerprint="f" * 32,

@@ -19,7 +19,7 @@ from clipsweep.trials.engine.engine import Engine, LabelScores
 from clipsweep.trials.models.load import load_model
 from clipsweep.trials.models.matrices import find_layout
 from clipsweep.trials.models.placement import assign_blocks, devices_of, spread
-from clipsweep.trials.spec.trial import Clip
+from clipsweep.trials.spec.clip import Clip
 from clipsweep.trials.tasks.encode import Prompts
 from tests.trials.architectures import ARCHITECTURES, build_model, card_of, random_model
 from tests.trials.devices import several_devices

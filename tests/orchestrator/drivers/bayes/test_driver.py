@@ -13,7 +13,8 @@ from clipsweep.orchestrator.drivers.bayes.optuna_study import Storage
 from clipsweep.orchestrator.space.space import Proposal, RateRange, Space
 from clipsweep.orchestrator.study.schema import SearchSection
 from clipsweep.trials.models.card import trial_id
-from clipsweep.trials.spec.trial import Clip, TrialSpec
+from clipsweep.trials.spec.clip import Clip
+from clipsweep.trials.spec.trial import TrialSpec
 from tests.trials.models.test_card import CARD
 
 SAMPLERS = ["tpe", pytest.param("gp", marks=pytest.mark.slow), "nsga2", "cmaes", "qmc", "random"]
