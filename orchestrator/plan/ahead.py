@@ -14,15 +14,14 @@ from clipsweep.orchestrator.folder.open_study import OpenStudy
 from clipsweep.orchestrator.space.choices import choice_of_row, choices_of_rows, draw
 from clipsweep.orchestrator.space.space import Choice, Proposal, Space
 from clipsweep.orchestrator.study.schema import BAYES, Study
-from clipsweep.trials.engine.cost import starts_at
+from clipsweep.trials.clips.resolve import start_of
 from clipsweep.trials.models.card import ModelCard, RankLeft, ranks_left
 from clipsweep.trials.spec.clip import Clip
-from clipsweep.trials.spec.modules import ATTENTION
+from clipsweep.trials.spec.start import USUALLY_REUSED, Start
 from clipsweep.trials.spec.trial import PromptSet, TrialSpec
 
 DRAWS_PER_POINT = 4
 
-Begin = tuple[int, str | None]  # block, and the part of it that is given
 Ranks = tuple[RankLeft, ...]
 
 
@@ -61,10 +60,9 @@ def first_rows(opened: OpenStudy) -> int | None:
     return make_rungs(opened.identity.split_sizes["validation"])[0] if opened.study.search.race else None
 
 
-def begins_at(card: ModelCard, clips: Sequence[Clip]) -> Begin:
-    """Where a trial starts. Blocks are taken to run their MLP after their attention, as most do."""
-    start, left = starts_at(card, clips)
-    return start, left if left == ATTENTION else None
+def expected_start(clips: Sequence[Clip], card: ModelCard) -> Start:
+    """Where a trial starts, as far as that is known before its model is loaded."""
+    return start_of(clips, card).narrowed(USUALLY_REUSED)
 
 
 @dataclass(slots=True)
@@ -123,7 +121,7 @@ def _drawn_by(shots: int, seed: int) -> tuple[int, int | None]:
 
 def _kinds_of(space: Space, card: ModelCard, count: int, known: Container[Ranks]) -> list[_Kind]:
     """The untouched model and the first ``count`` clips, those that come to the same counted once."""
-    kinds = {begins_at(card, ()): _Kind((), 1, [()] if () in known else [])}
+    kinds = {expected_start((), card): _Kind((), 1, [()] if () in known else [])}
     for _, visited in groupby(map(space.visited_clip, range(count)), key=lambda clip: clip.layer):
         seen: set[Ranks] = {()}  # clips of different layers come to different things
         for clip in visited:
@@ -131,7 +129,7 @@ def _kinds_of(space: Space, card: ModelCard, count: int, known: Container[Ranks]
             if ranks in seen:
                 continue
             seen.add(ranks)
-            kind = kinds.setdefault(begins_at(card, [clip]), _Kind((clip,)))
+            kind = kinds.setdefault(expected_start([clip], card), _Kind((clip,)))
             kind.count += 1
             kind.stored += [ranks] if ranks in known else []
     return list(kinds.values())
@@ -140,12 +138,12 @@ def _kinds_of(space: Space, card: ModelCard, count: int, known: Container[Ranks]
 def _draw(opened: OpenStudy, ledger: Ledger, rows: int | None) -> Ahead:
     """Count a search's stored trials, and random ones for what it has left to choose."""
     seen: set[str] = set()
-    kinds: dict[tuple[PromptSet, Begin], TrialSpec] = {}
+    kinds: dict[tuple[PromptSet, Start], TrialSpec] = {}
     missing: Counter[TrialSpec] = Counter()
     for proposal in _proposals_ahead(opened, ledger):
         spec, trial = proposal.spec, ledger.trial(replace(proposal, rows=rows))
         if trial.trial_id not in seen and ledger.known(trial) is None:
-            missing[kinds.setdefault((spec.prompt_set, begins_at(opened.identity.card, spec.clips)), spec)] += 1
+            missing[kinds.setdefault((spec.prompt_set, expected_start(spec.clips, opened.identity.card)), spec)] += 1
         seen.add(trial.trial_id)
     return Ahead(missing=dict(missing), total=len(seen))
 

@@ -27,6 +27,7 @@ from clipsweep.trials.models.card import ModelCard
 from clipsweep.trials.models.matrices import find_layout
 from clipsweep.trials.spec.clip import Clip
 from clipsweep.trials.spec.modules import ATTENTION
+from clipsweep.trials.spec.start import Start
 from clipsweep.trials.tasks.encode import Prompts, Query
 from tests.benchmarks import published
 from tests.benchmarks.document import Line, at_least, at_most, tell
@@ -150,7 +151,7 @@ def needed_operations(bench: Bench, places: Sequence[tuple[int, str]]) -> int:
         for layer, module in places:
             for rate in CLIP_RATES:
                 clips = clip(layer, module, rate)
-                total += engine.cost.trial(extents, *engine.starts_at(clips)) + forming_operations(bench, clips)
+                total += engine.cost.trial(extents, engine.start_of(clips)) + forming_operations(bench, clips)
         return total
 
 
@@ -210,7 +211,7 @@ def measure_one_more(bench: Bench, layer: int) -> Sequence[Line]:
             one = clip(layer, "mlp", 0.3 + 0.01 * number)
             ours.append(timed(partial(engine.score, bench.prompts, one, bench.microbatch)))
         clips = clip(layer, "mlp", 0.3)
-        needed = engine.cost.trial(measure_extents(bench.prompts, 1), layer, ATTENTION)
+        needed = engine.cost.trial(measure_extents(bench.prompts, 1), Start(block=layer, reuse=ATTENTION))
         needed += forming_operations(bench, clips)
         spent = count_operations(bench, partial(engine.score, bench.prompts, clips, bench.microbatch))
     counted = bench.published_operations() / spent

@@ -25,9 +25,10 @@ from clipsweep.trials.base.errors import EvaluationError
 from clipsweep.trials.base.memory import is_out_of_memory
 from clipsweep.trials.clips.edit import edit_weights, swapped
 from clipsweep.trials.clips.factor_cache import FactorCache
+from clipsweep.trials.clips.resolve import start_of
 from clipsweep.trials.decoder.patches import fused_activations
-from clipsweep.trials.engine import cost
 from clipsweep.trials.engine.activation_store import ActivationStore, Budget, count_bytes
+from clipsweep.trials.engine.cost import CostModel
 from clipsweep.trials.engine.full_prompts import explain_not_finite, score_alone, score_full_prompts
 from clipsweep.trials.engine.label_readings import Readings
 from clipsweep.trials.engine.passes import Downstream, Passes
@@ -36,6 +37,7 @@ from clipsweep.trials.models.card import ModelCard
 from clipsweep.trials.models.matrices import find_layout
 from clipsweep.trials.models.placement import devices_of
 from clipsweep.trials.spec.clip import Clip
+from clipsweep.trials.spec.start import Start
 from clipsweep.trials.tasks.encode import Prompts
 
 log = logging.getLogger(__name__)
@@ -109,13 +111,13 @@ class Engine:
         self._store = ActivationStore(self._budget)
         self._passes: OrderedDict[tuple[int, int], tuple[Prompts, Passes]] = OrderedDict()
         self._fitting: dict[int, tuple[Prompts, int]] = {}  # microbatches that fit where the one asked for did not
-        self._swept: set[tuple[int, str | None]] = set()
+        self._announced: set[Start] = set()
         self._stretch_limit = stretch_limit(model.config.get_text_config())
         self._on_gpu = self._device.type == "cuda"
         self._decoder = try_decoder(model, self.layout)
-        self.cost = cost.CostModel(card)
+        self.cost = CostModel(card)
         if self._decoder is not None:
-            self.cost = cost.CostModel(card, trims=self._decoder.trims, fused_queries=self._decoder.fused_queries)
+            self.cost = CostModel(card, trims=self._decoder.trims, fused_queries=self._decoder.fused_queries)
 
     @property
     def runs_blocks(self) -> bool:
@@ -125,7 +127,7 @@ class Engine:
     def sweep(self, clips: Sequence[Clip]) -> None:
         """Announce clips that later trials start from, so that one pass captures for all of them."""
         if self._decoder is not None:
-            self._swept |= {self.starts_at([clip]) for clip in clips}
+            self._announced |= {self.start_of([clip]) for clip in clips}
 
     def score(self, prompts: Prompts, clips: Sequence[Clip], microbatch: int) -> LabelScores:
         """Score one trial; see ``score_all``.
@@ -188,8 +190,8 @@ class Engine:
         started = time.perf_counter()
         passes = self._passes_of(prompts, size)
         now, later = (
-            frozenset(place for each in starts for place in passes.needs(*each))
-            for starts in ({self.starts_at(clips) for clips in trials}, self._swept)
+            frozenset(place for each in starts for place in passes.needs(each))
+            for starts in ({self.start_of(clips) for clips in trials}, self._announced)
         )
         passes.sweep(now, later)
         results: dict[int, LabelScores | EvaluationError] = {}
@@ -229,7 +231,7 @@ class Engine:
                 continue
             scores = torch.zeros(len(prompts.queries), len(prompts.queries[0].labels), device=self._device)
             running[number] = _Running(trial=trial, scores=scores, seconds=time.perf_counter() - began)
-        wanted = frozenset(place for each in running.values() for place in passes.needs(*each.trial.begins))
+        wanted = frozenset(place for each in running.values() for place in passes.needs(each.trial.start))
         for number, readings in enumerate(passes.readings):
             door, found = passes.visit(number, wanted)
             for each in running.values():
@@ -242,11 +244,11 @@ class Engine:
 
     def _prepare(self, passes: Passes, clips: Sequence[Clip]) -> Downstream:
         """Form a trial's weights and read the prefix under them."""
-        start, reuse = self.starts_at(clips)
+        start = self.start_of(clips)
         weights = edit_weights(self._model, self.layout, self._card, clips, self.factors)
         with swapped(self._model, weights):
-            keys = passes.read_prefix(start, reuse)
-        return Downstream(start=start, reuse=reuse, weights=weights, keys=keys)
+            keys = passes.read_prefix(start)
+        return Downstream(start=start, weights=weights, keys=keys)
 
     def _head(self, answers: Tensor, readings: Readings) -> Tensor:
         """Logits of the answers; their means at once where means are read, a few positions at a time."""
@@ -266,8 +268,8 @@ class Engine:
             LabelScores(
                 log_likelihoods=each.scores.cpu(),
                 microbatch=size,
-                engine_path=SUB_LAYER if each.trial.reuse else BLOCKS,
-                operations=self.cost.trial(passes.extents, *each.trial.begins),
+                engine_path=SUB_LAYER if each.trial.start.reuse else BLOCKS,
+                operations=self.cost.trial(passes.extents, each.trial.start),
                 seconds=each.seconds,
             ),
         )
@@ -328,11 +330,10 @@ class Engine:
             self._passes.pop(key)[1].forget()
         return bool(others)
 
-    def starts_at(self, clips: Sequence[Clip]) -> tuple[int, str | None]:
-        """The first block that clips change, and the part of it that they leave as it was."""
+    def start_of(self, clips: Sequence[Clip]) -> Start:
+        """Where a trial of these clips starts on this model, which is run block by block."""
         assert self._decoder is not None
-        start, left = cost.starts_at(self._card, clips)
-        return start, left if left is not None and left in self._decoder.reusable[start] else None
+        return self._decoder.narrow(start_of(clips, self._card))
 
     def _group(self, trials: Sequence[Sequence[Clip]], passes: Passes) -> Iterator[list[int]]:
         """Numbers of trials whose weights and prefixes fit in their budget together; at least one."""
@@ -340,14 +341,13 @@ class Engine:
         group: list[int] = []
         held = 0
         for number, clips in enumerate(trials):
-            start, _ = self.starts_at(clips)
             names = {
                 matrix.parameter
                 for layer, role, _ in self._card.kept_ranks(clips)
                 for matrix in self.layout.matrices[layer, role]
             }
             size = count_bytes([self._model.get_parameter(name) for name in sorted(names)])
-            size += count_bytes(list(passes.keys[start:]))
+            size += count_bytes(list(passes.keys[self.start_of(clips).block :]))
             if group and held + size > limit:
                 yield group
                 group, held = [], 0

@@ -12,7 +12,7 @@ from clipsweep.orchestrator.folder.open_study import OpenStudy, prepare
 from clipsweep.orchestrator.plan.ahead import Ahead, look_ahead
 from clipsweep.orchestrator.run.session import run_study
 from clipsweep.orchestrator.study.schema import check_study
-from clipsweep.trials.engine.cost import starts_at
+from clipsweep.trials.clips.resolve import start_of
 from clipsweep.trials.spec.trial import TrialSpec
 
 MakeStudy = Callable[..., dict[str, Any]]
@@ -45,8 +45,8 @@ def counted(opened: OpenStudy, ahead: Ahead) -> tuple[int, Counter[Any]]:
 
 def kind_of(opened: OpenStudy, spec: TrialSpec) -> tuple[int, int, int, bool]:
     """Shots, seed (which without shots is any), first block, and whether its attention stands."""
-    start, left = starts_at(opened.identity.card, spec.clips)
-    return spec.shots, spec.demo_seed if spec.shots else 0, start, left == "attention"
+    start = start_of(spec.clips, opened.identity.card)
+    return spec.shots, spec.demo_seed if spec.shots else 0, start.block, start.reuse == "attention"
 
 
 def test_looking_ahead_counts_what_visiting_every_point_counts(
