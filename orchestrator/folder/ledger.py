@@ -11,7 +11,8 @@ from clipsweep.analysis.store.table import Row, make_row, unpack_margins, unpack
 from clipsweep.orchestrator.folder.open_study import OpenStudy
 from clipsweep.orchestrator.space.space import Proposal
 from clipsweep.trials.base.files import write_text
-from clipsweep.trials.models.card import trial_id
+from clipsweep.trials.clips.identity import identify
+from clipsweep.trials.clips.resolve import resolve
 from clipsweep.trials.scores.tally import Tally
 from clipsweep.trials.spec.result import TrialResult, TrialState
 from clipsweep.trials.spec.trial import Trial
@@ -44,12 +45,14 @@ class Ledger:
     def trial(self, proposal: Proposal) -> Trial:
         """A proposal with its identity, and the rows of the split that are left of those it asks for."""
         identity, spec = self._opened.identity, proposal.spec
-        key = trial_id(spec, identity.card, identity.task_fingerprint)
+        resolved = resolve(spec.clips, identity.card)
+        key = identify(spec.prompt_set, resolved.fingerprint, identity.card, identity.task_fingerprint)
         row = self._rows.get(key)
         begun = row["n_examples"] if row and row["state"] == TrialState.PRUNED.value else 0
         if proposal.rows is None and not begun:
-            return Trial(trial_id=key, spec=spec)
-        return Trial(trial_id=key, spec=spec, rows=(begun, proposal.rows or identity.split_sizes[spec.split]))
+            return Trial(trial_id=key, spec=spec, resolved=resolved)
+        left = (begun, proposal.rows or identity.split_sizes[spec.split])
+        return Trial(trial_id=key, spec=spec, resolved=resolved, rows=left)
 
     def known(self, trial: Trial) -> Row | None:
         """The row of a trial that is complete, or has seen all rows asked for, and so need not run."""
@@ -71,7 +74,7 @@ class Ledger:
             self._context,
             attempt=attempt,
             params=dict(proposal.params),
-            parameters_kept=self._opened.identity.card.parameters_kept(result.trial.spec.clips),
+            parameters_kept=result.trial.resolved.parameters_kept,
             log_path=self._write_log(result, attempt),
         )
         self._waiting.append(row)

@@ -16,9 +16,10 @@ from clipsweep.orchestrator.folder.open_study import OpenStudy, Prepared, check_
 from clipsweep.orchestrator.plan.ahead import Ahead, expected_start, first_rows, is_searched, look_ahead, search_notes
 from clipsweep.orchestrator.run.progress import format_seconds
 from clipsweep.orchestrator.study.schema import UNITS, Study
-from clipsweep.trials.clips.resolve import start_of
+from clipsweep.trials.clips.resolve import resolve
 from clipsweep.trials.engine.cost import CostModel, Extent, measure_extents
 from clipsweep.trials.spec.clip import Clip
+from clipsweep.trials.spec.resolved import ResolvedClips
 from clipsweep.trials.spec.start import Start
 from clipsweep.trials.spec.trial import PromptSet, TrialSpec
 
@@ -64,8 +65,9 @@ class Speed:
 def work_ahead(opened: OpenStudy, ahead: Ahead) -> float:
     """What the missing trials cost, as ``RelativeWork`` tells it."""
     cost_of, n_rows = RelativeWork(opened), opened.identity.split_sizes["validation"]
-    begun = first_rows(opened) or n_rows
-    return sum(count * cost_of(spec) for spec, count in ahead.missing.items()) * begun / n_rows
+    begun, card = first_rows(opened) or n_rows, opened.identity.card
+    costs = (count * cost_of(spec, resolve(spec.clips, card)) for spec, count in ahead.missing.items())
+    return sum(costs) * begun / n_rows
 
 
 class RelativeWork:
@@ -80,9 +82,9 @@ class RelativeWork:
         self._sizes = opened.identity.split_sizes
         self._shares: dict[tuple[int, Start], float] = {}
 
-    def __call__(self, spec: TrialSpec) -> float:
-        """Examples, times the share of a whole pass that the trial runs."""
-        key = (spec.shots, expected_start(spec.clips, self._card))
+    def __call__(self, spec: TrialSpec, clips: ResolvedClips) -> float:
+        """Examples, times the share of a whole pass that the trial of these clips runs."""
+        key = (spec.shots, expected_start(clips))
         if key not in self._shares:
             self._shares[key] = self._share(*key)
         return self._shares[key] * self._sizes[spec.split]
@@ -182,7 +184,7 @@ class _Counts:
 
     def trial(self, spec: TrialSpec) -> float:
         """Operations of one trial."""
-        key = (spec.prompt_set, expected_start(spec.clips, self._card))
+        key = (spec.prompt_set, expected_start(resolve(spec.clips, self._card)))
         if key not in self._known:
             prompts, scale = self._read(spec.prompt_set)
             self._known[key] = scale * self._cost.trial(measure_extents(prompts, self._size), key[1])
@@ -197,7 +199,7 @@ class _Counts:
     def activation_bytes(self) -> int:
         """Bytes of all that is captured of the largest prompt set, the prefix's keys included."""
         card, space = self._card, self._prepared.opened.space
-        parts = sum(start_of([clip], card).reuse is not None for clip in space.starts())
+        parts = sum(resolve([clip], card).start.reuse is not None for clip in space.starts())
         width = (len({layer for layer, _ in space.sites()}) + parts) * card.hidden_size
         keys = 2 * sum(shape.rows for (_, role), held in card.shapes.items() if role == "k" for shape in held)
         held = [0.0]
@@ -299,6 +301,7 @@ def _matrices_to_measure(opened: OpenStudy) -> int:
 def _factors(opened: OpenStudy) -> tuple[int, int]:
     """How many matrices the study clips, and the bytes of their float32 factors."""
     card = opened.identity.card
-    shapes = {key: key[2] for clip in opened.space.starts() for key in card.kept_ranks([clip])}.values()
+    edits = [edit for clip in opened.space.starts() for edit in resolve([clip], card).edits]
+    shapes = {(edit.layer, edit.role, edit.shape): edit.shape for edit in edits}.values()
     count = sum(shape.count for shape in shapes)
     return count, sum(4 * shape.count * min(shape[:2]) * (shape.rows + shape.cols + 1) for shape in shapes)

@@ -34,6 +34,7 @@ from clipsweep.orchestrator.run.loop import Interrupt, RunLoop
 from clipsweep.orchestrator.run.progress import Progress
 from clipsweep.orchestrator.status.answer import failed_trials, report_facts
 from clipsweep.orchestrator.study.schema import Study
+from clipsweep.trials.clips.resolve import starts_of
 from clipsweep.trials.tasks.settings import TaskSettings
 
 MEMORY_PER_WEIGHT_BYTE = 3
@@ -131,7 +132,7 @@ def start_pool(prepared: Prepared, cache: Path) -> Pool:
         threads=cluster.cpus_per_replica,
         activation_bytes=cluster.activation_bytes,
         gpus=max(1, int(cluster.gpus_per_replica)),
-        swept=tuple(space.starts()) if space.settled else (),
+        starts=starts_of(space.starts(), identity.card) if space.settled else (),
     )
     if cluster.replicas == 0:
         return LocalPool(settings)

@@ -11,10 +11,13 @@ from typing import NamedTuple, TypeVar
 from clipsweep.analysis.winners.winner import BEST_MEAN, Point
 from clipsweep.orchestrator.space.layer_rule import LayerRule, Site, layer_rule
 from clipsweep.orchestrator.study.schema import ALGORITHM1, Study
+from clipsweep.trials.clips.identity import identify
+from clipsweep.trials.clips.resolve import resolve
 from clipsweep.trials.clips.spectrum import Conditions
-from clipsweep.trials.models.card import ModelCard, RankLeft, identify, ranks_left
+from clipsweep.trials.models.card import ModelCard
 from clipsweep.trials.spec.clip import Clip
 from clipsweep.trials.spec.modules import ATTENTION_ROLES, MLP_ROLES, MODULES
+from clipsweep.trials.spec.resolved import Fingerprint
 from clipsweep.trials.spec.trial import PromptSet, TrialSpec
 
 T = TypeVar("T")
@@ -216,17 +219,17 @@ class Space:
         """
 
         @lru_cache(maxsize=64)  # neighbours on the axis of rates often leave the same ranks
-        def ids_of(shots: int, ranks: tuple[RankLeft, ...], split: str) -> tuple[str, ...]:
+        def ids_of(shots: int, clips: Fingerprint, split: str) -> tuple[str, ...]:
             sets = (PromptSet(shots=shots, demo_seed=seed, split=split) for seed in self.demo_seeds)
-            return _unique(identify(each, ranks, card, task_fingerprint) for each in sets)  # at 0 shots all are one
+            return _unique(identify(each, clips, card, task_fingerprint) for each in sets)  # at 0 shots all are one
 
-        def point(choice: Choice, ranks: tuple[RankLeft, ...], trial_ids: tuple[str, ...]) -> Point:
+        def point(choice: Choice, clips: Fingerprint, trial_ids: tuple[str, ...]) -> Point:
             return Point(
                 clips=choice.clips,
                 shots=choice.shots,
                 trial_ids=trial_ids,
                 baseline_ids=ids_of(choice.shots, (), "validation"),
-                test_ids=ids_of(choice.shots, ranks, "test") if tested else (),
+                test_ids=ids_of(choice.shots, clips, "test") if tested else (),
                 baseline_test_ids=ids_of(choice.shots, (), "test") if tested else (),
                 metric=self.metric,
                 rule=self.winner,
@@ -234,10 +237,10 @@ class Space:
 
         found = []
         for choice in self._competing(choices):
-            ranks = ranks_left(choice.clips, card)
-            trial_ids = ids_of(choice.shots, ranks, "validation")
+            clips = resolve(choice.clips, card).fingerprint
+            trial_ids = ids_of(choice.shots, clips, "validation")
             if stored is None or any(each in stored for each in trial_ids):
-                found.append(point(choice, ranks, trial_ids))
+                found.append(point(choice, clips, trial_ids))
         return found
 
     def _competing(self, choices: Sequence[Choice] | None) -> Iterator[Choice]:

@@ -14,7 +14,7 @@ from __future__ import annotations
 import logging
 import time
 from collections import OrderedDict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import torch
@@ -25,7 +25,6 @@ from clipsweep.trials.base.errors import EvaluationError
 from clipsweep.trials.base.memory import is_out_of_memory
 from clipsweep.trials.clips.edit import edit_weights, swapped
 from clipsweep.trials.clips.factor_cache import FactorCache
-from clipsweep.trials.clips.resolve import start_of
 from clipsweep.trials.decoder.patches import fused_activations
 from clipsweep.trials.engine.activation_store import ActivationStore, Budget, count_bytes
 from clipsweep.trials.engine.cost import CostModel
@@ -36,7 +35,7 @@ from clipsweep.trials.engine.probe import stretch_limit, try_decoder
 from clipsweep.trials.models.card import ModelCard
 from clipsweep.trials.models.matrices import find_layout
 from clipsweep.trials.models.placement import devices_of
-from clipsweep.trials.spec.clip import Clip
+from clipsweep.trials.spec.resolved import ResolvedClips
 from clipsweep.trials.spec.start import Start
 from clipsweep.trials.tasks.encode import Prompts
 
@@ -79,6 +78,7 @@ class Engine:
     """A loaded model that evaluates trials and is the same after each.
 
     Attributes:
+        card: Shapes of the model.
         layout: Where the model keeps its matrices.
         factors: Of its weights.
         cost: Counts the operations of its passes.
@@ -104,7 +104,7 @@ class Engine:
         """
         self._model = model
         self.layout = find_layout(model)
-        self._card = card
+        self.card = card
         self.factors = factors
         self._device = model.device
         self._budget = budget or Budget.measure(*devices_of(model))
@@ -124,12 +124,12 @@ class Engine:
         """Whether the model is run block by block; otherwise every trial reads full prompts."""
         return self._decoder is not None
 
-    def sweep(self, clips: Sequence[Clip]) -> None:
-        """Announce clips that later trials start from, so that one pass captures for all of them."""
+    def announce(self, starts: Iterable[Start]) -> None:
+        """Hear where later trials will start, so that one pass captures for all of them."""
         if self._decoder is not None:
-            self._announced |= {self.start_of([clip]) for clip in clips}
+            self._announced |= set(map(self._decoder.narrow, starts))
 
-    def score(self, prompts: Prompts, clips: Sequence[Clip], microbatch: int) -> LabelScores:
+    def score(self, prompts: Prompts, clips: ResolvedClips, microbatch: int) -> LabelScores:
         """Score one trial; see ``score_all``.
 
         Raises:
@@ -141,7 +141,7 @@ class Engine:
         return result
 
     def score_all(
-        self, prompts: Prompts, trials: Sequence[Sequence[Clip]], microbatch: int
+        self, prompts: Prompts, trials: Sequence[ResolvedClips], microbatch: int
     ) -> list[LabelScores | EvaluationError]:
         """Log-likelihood of every label of every query, for each trial's clips applied to the original weights.
 
@@ -151,7 +151,7 @@ class Engine:
 
         Args:
             prompts: One split, tokenised.
-            trials: The clips of each trial; none for the untouched model.
+            trials: What the clips of each trial come to.
             microbatch: Queries of one pass.
 
         Returns:
@@ -182,7 +182,7 @@ class Engine:
                 return [EvaluationError(f"a microbatch of one does not fit in the device's memory ({reason}).")]
 
     def _score_all(
-        self, prompts: Prompts, trials: Sequence[Sequence[Clip]], size: int
+        self, prompts: Prompts, trials: Sequence[ResolvedClips], size: int
     ) -> list[LabelScores | EvaluationError]:
         stretched = self._stretches(prompts)
         if self._decoder is None or stretched:
@@ -217,7 +217,7 @@ class Engine:
         return {**results, **{number: replace(scored[number], seconds=each) for number, each in spent.items()}}
 
     def _score_group(
-        self, passes: Passes, prompts: Prompts, trials: Mapping[int, Sequence[Clip]], size: int
+        self, passes: Passes, prompts: Prompts, trials: Mapping[int, ResolvedClips], size: int
     ) -> dict[int, LabelScores | EvaluationError]:
         """Trials whose weights and prefix are in memory together, microbatch by microbatch."""
         results: dict[int, LabelScores | EvaluationError] = {}
@@ -242,10 +242,10 @@ class Engine:
                 each.seconds += time.perf_counter() - began
         return results | {number: self._finish(passes, prompts, each, size) for number, each in running.items()}
 
-    def _prepare(self, passes: Passes, clips: Sequence[Clip]) -> Downstream:
+    def _prepare(self, passes: Passes, clips: ResolvedClips) -> Downstream:
         """Form a trial's weights and read the prefix under them."""
         start = self.start_of(clips)
-        weights = edit_weights(self._model, self.layout, self._card, clips, self.factors)
+        weights = edit_weights(self._model, self.layout, clips, self.factors)
         with swapped(self._model, weights):
             keys = passes.read_prefix(start)
         return Downstream(start=start, weights=weights, keys=keys)
@@ -256,7 +256,7 @@ class Engine:
         hidden = answers.flatten(0, 1)
         if not readings.averages:
             return self._decoder.head(hidden, readings.tokens)
-        positions = max(1, LOGITS_AT_ONCE // self._card.vocabulary_size)
+        positions = max(1, LOGITS_AT_ONCE // self.card.vocabulary_size)
         parts = torch.split(hidden, positions)
         means = [self._decoder.head(part, None).float().mean(dim=-1, keepdim=True) for part in parts]
         return torch.cat(means)
@@ -286,12 +286,12 @@ class Engine:
             return EvaluationError(explain_not_finite(self._model, blocks, prompts, int(bad[0])))
 
     def _score_full(
-        self, prompts: Prompts, clips: Sequence[Clip], size: int, *, stretched: bool
+        self, prompts: Prompts, clips: ResolvedClips, size: int, *, stretched: bool
     ) -> LabelScores | EvaluationError:
         """One trial the slow way."""
         started = time.perf_counter()
         try:
-            weights = edit_weights(self._model, self.layout, self._card, clips, self.factors)
+            weights = edit_weights(self._model, self.layout, clips, self.factors)
         except EvaluationError as error:
             return error
         with swapped(self._model, weights):
@@ -330,22 +330,18 @@ class Engine:
             self._passes.pop(key)[1].forget()
         return bool(others)
 
-    def start_of(self, clips: Sequence[Clip]) -> Start:
+    def start_of(self, clips: ResolvedClips) -> Start:
         """Where a trial of these clips starts on this model, which is run block by block."""
         assert self._decoder is not None
-        return self._decoder.narrow(start_of(clips, self._card))
+        return self._decoder.narrow(clips.start)
 
-    def _group(self, trials: Sequence[Sequence[Clip]], passes: Passes) -> Iterator[list[int]]:
+    def _group(self, trials: Sequence[ResolvedClips], passes: Passes) -> Iterator[list[int]]:
         """Numbers of trials whose weights and prefixes fit in their budget together; at least one."""
         limit = self._budget.trials_bytes
         group: list[int] = []
         held = 0
         for number, clips in enumerate(trials):
-            names = {
-                matrix.parameter
-                for layer, role, _ in self._card.kept_ranks(clips)
-                for matrix in self.layout.matrices[layer, role]
-            }
+            names = {matrix.parameter for edit in clips.edits for matrix in self.layout.matrices[edit.layer, edit.role]}
             size = count_bytes([self._model.get_parameter(name) for name in sorted(names)])
             size += count_bytes(list(passes.keys[self.start_of(clips).block :]))
             if group and held + size > limit:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from decimal import ROUND_HALF_UP, Decimal
+from functools import lru_cache
 
 from clipsweep.trials.base.errors import SpecError, unknown_name
 from clipsweep.trials.spec.kinds import KINDS
@@ -42,5 +43,10 @@ class Clip:
 
     def kept_rank(self, rows: int, cols: int) -> int:
         """Number of singular values left in a ``(rows, cols)`` matrix: half up, never fewer than one."""
-        exact = (1 - Decimal(str(self.clip_rate))) * min(rows, cols)
-        return max(1, int(exact.to_integral_value(ROUND_HALF_UP)))
+        return _kept_rank(self.clip_rate, min(rows, cols))
+
+
+@lru_cache(maxsize=1024)  # a space of a million points has few rates and fewer sizes
+def _kept_rank(clip_rate: float, full: int) -> int:
+    exact = (1 - Decimal(str(clip_rate))) * full
+    return max(1, int(exact.to_integral_value(ROUND_HALF_UP)))

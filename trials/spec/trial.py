@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from clipsweep.trials.base.errors import SpecError, unknown_name
 from clipsweep.trials.spec.clip import Clip
 from clipsweep.trials.spec.modules import MODULES
+from clipsweep.trials.spec.resolved import ResolvedClips
 
 VALIDATION, TEST = SPLITS = ("validation", "test")
 
@@ -75,9 +76,11 @@ class Trial:
     Attributes:
         trial_id: Its identity.
         spec: What is evaluated.
+        resolved: What its clips come to on the study's model.
         rows: First row of the split and the one after the last, where a race evaluates it in parts; None for all.
     """
 
     trial_id: str
     spec: TrialSpec
+    resolved: ResolvedClips
     rows: tuple[int, int] | None = None

@@ -31,7 +31,7 @@ from clipsweep.orchestrator.folder.warm_start import warm_rows
 from clipsweep.orchestrator.space.choices import choices_of_rows, draw, enumerate_choices, vary
 from clipsweep.orchestrator.space.space import Choice, Proposal, Space
 from clipsweep.orchestrator.study.schema import SearchSection
-from clipsweep.trials.models.card import trial_id
+from clipsweep.trials.clips.identity import trial_id
 from clipsweep.trials.spec.result import TrialState
 from clipsweep.trials.spec.trial import TrialSpec
 

@@ -11,6 +11,7 @@ from clipsweep.orchestrator.plan import estimate
 from clipsweep.orchestrator.plan.estimate import RelativeWork, describe_plan, plan_study
 from clipsweep.orchestrator.run.session import run_study
 from clipsweep.orchestrator.study.schema import check_study
+from clipsweep.trials.clips.resolve import resolve
 from clipsweep.trials.spec.clip import Clip
 from clipsweep.trials.spec.trial import TrialSpec
 
@@ -82,8 +83,11 @@ def test_the_plan_in_words_has_time_memory_and_disk(make_study: MakeStudy, tmp_p
 def test_deeper_clips_are_less_work_and_the_untouched_model_is_a_whole_pass(
     make_study: MakeStudy, tmp_path: Path, cache: Path
 ) -> None:
-    work = RelativeWork(prepare(check_study(make_study()), tmp_path / "s", cache).opened)
+    opened = prepare(check_study(make_study()), tmp_path / "s", cache).opened
+    work = RelativeWork(opened)
     first, second = (spec(Clip(layer=layer, module="mlp", clip_rate=0.5)) for layer in (0, 1))
-    whole, at_first, at_second, on_test = (work(each) for each in (spec(), first, second, spec(split="test")))
+    whole, at_first, at_second, on_test = (
+        work(each, resolve(each.clips, opened.identity.card)) for each in (spec(), first, second, spec(split="test"))
+    )
     assert whole == on_test == 20  # examples
     assert 20 > at_first > 10 * at_second

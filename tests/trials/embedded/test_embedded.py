@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from clipsweep.trials.clips.factor_cache import FactorCache
+from clipsweep.trials.clips.resolve import resolve
 from clipsweep.trials.engine.engine import Engine
 from clipsweep.trials.models.card import ModelCard
 from clipsweep.trials.models.checkpoints import EMBEDDED, describe_checkpoint, find_checkpoint
@@ -48,7 +49,7 @@ def mean_accuracy(engine: Engine, cache: Path, folder: Path, task: str, shots: i
     for seed in range(LABELLINGS):
         loaded = load_task(TaskSettings(name=task, seed=seed, validation_size=ROWS, test_size=0), cache)
         prompts = encode_prompts(loaded, tokenizer, PromptSet(shots=shots, demo_seed=0, split="validation"), 512)
-        scored = engine.score(prompts, clips, microbatch=50).log_likelihoods.numpy()
+        scored = engine.score(prompts, resolve(clips, engine.card), microbatch=50).log_likelihoods.numpy()
         scores.append(score_labels(scored, [query.gold for query in prompts.queries])[1].scores.accuracy)
     return float(np.mean(scores))
 

@@ -9,6 +9,7 @@ import pytest
 import torch
 
 from clipsweep.trials.base.errors import TaskError
+from clipsweep.trials.clips.resolve import resolve
 from clipsweep.trials.scores.judge import score_labels
 from clipsweep.trials.spec.clip import Clip
 from clipsweep.trials.spec.trial import PromptSet
@@ -101,7 +102,7 @@ def test_predictions_are_the_release_s(
 ) -> None:
     released, task = both(name, VALIDATION_SIZE)
     prompts = encode(task, reader, released.line.used if shots is None else shots)
-    scored = reader.engine.score(prompts, clips, microbatch=3).log_likelihoods
+    scored = reader.engine.score(prompts, resolve(clips, reader.engine.card), microbatch=3).log_likelihoods
     outcomes, _ = score_labels(scored.numpy(), [query.gold for query in prompts.queries], strict=task.strict)
     model, rows = edit_in_place(reader.model, clips), first_rows(released)
     expected = [

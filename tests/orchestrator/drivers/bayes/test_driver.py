@@ -12,7 +12,8 @@ from clipsweep.orchestrator.drivers.bayes.driver import BayesDriver
 from clipsweep.orchestrator.drivers.bayes.optuna_study import Storage
 from clipsweep.orchestrator.space.space import Proposal, RateRange, Space
 from clipsweep.orchestrator.study.schema import SearchSection
-from clipsweep.trials.models.card import trial_id
+from clipsweep.trials.clips.identity import trial_id
+from clipsweep.trials.clips.resolve import resolve
 from clipsweep.trials.spec.clip import Clip
 from clipsweep.trials.spec.trial import TrialSpec
 from tests.trials.models.test_card import CARD
@@ -59,7 +60,7 @@ def row_of(spec: TrialSpec, state: str = "complete", **changes: Any) -> Row:
             for clip in spec.clips
         ],
         "accuracy": score(spec),
-        "parameters_kept": CARD.parameters_kept(spec.clips),
+        "parameters_kept": resolve(spec.clips, CARD).parameters_kept,
         "n_examples": 100,
         "started_at": next(STARTED),
         **changes,
