@@ -26,10 +26,14 @@ from clipsweep.trials.engine.engine import Engine, LabelScores
 from clipsweep.trials.models.checkpoints import describe_checkpoint, find_checkpoint
 from clipsweep.trials.models.load import load_model, load_tokenizer
 from clipsweep.trials.models.placement import devices_of
+from clipsweep.trials.models.settings import ModelSettings
 from clipsweep.trials.scores.judge import measure_margins, score_labels
-from clipsweep.trials.spec.trial import Clip, ModelSettings, PromptSet, TaskSettings, Trial, TrialResult, TrialState
+from clipsweep.trials.spec.result import TrialResult, TrialState
+from clipsweep.trials.spec.start import Start
+from clipsweep.trials.spec.trial import PromptSet, Trial
 from clipsweep.trials.tasks.encode import Prompts, encode_prompts
 from clipsweep.trials.tasks.load import load_task
+from clipsweep.trials.tasks.settings import TaskSettings
 
 PROMPT_SETS_KEPT, PARTS_KEPT = 16, 64
 
@@ -48,8 +52,7 @@ class ReplicaSettings:
         activation_bytes: What captured activations may take; None for a measured share of what is free.
         sharers: Replicas that may share a node's memory.
         gpus: GPUs that the model is spread over; not used on a node that has none.
-        swept: Clips that stand for where trials start: one for each layer and module of the study; none while the
-            layers have yet to be chosen.
+        starts: Where the study's trials start; none while its layers have yet to be chosen.
     """
 
     model: ModelSettings
@@ -61,7 +64,7 @@ class ReplicaSettings:
     activation_bytes: int | None = None
     sharers: int = 1
     gpus: int = 1
-    swept: tuple[Clip, ...] = ()
+    starts: tuple[Start, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -106,7 +109,7 @@ class Replica:
         budget = Budget.measure(*devices_of(model), asked=settings.activation_bytes, sharers=settings.sharers)
         factors = FactorCache(settings.cache, memory_bytes=budget.trials_bytes)
         self._engine = Engine(model, self._card, factors, budget)
-        self._engine.sweep(settings.swept)
+        self._engine.announce(settings.starts)
         self._prompts = lru_cache(maxsize=PROMPT_SETS_KEPT)(self._encode)
         self._parts = lru_cache(maxsize=PARTS_KEPT)(self._cut)
 
@@ -121,9 +124,9 @@ class Replica:
             together.setdefault((trial.spec.prompt_set, trial.rows), []).append(trial)
         return [result for trials in together.values() for result in self._evaluate(trials, batch.microbatch)]
 
-    def sweep(self, clips: Sequence[Clip]) -> None:
+    def announce(self, starts: Sequence[Start]) -> None:
         """Hear where trials will start, so that one pass captures for all of them."""
-        self._engine.sweep(clips)
+        self._engine.announce(starts)
 
     def spectrum(self, places: Sequence[Place]) -> list[MatrixSpectrum]:
         """Singular values of the original matrices at these places.
@@ -164,7 +167,7 @@ class Replica:
         try:
             wanted, rows = trials[0].spec.prompt_set, trials[0].rows
             prompts = self._prompts(wanted) if rows is None else self._parts(wanted, rows)
-            scored = self._engine.score_all(prompts, [trial.spec.clips for trial in trials], microbatch)
+            scored = self._engine.score_all(prompts, [trial.resolved for trial in trials], microbatch)
             ends = [self._judge(each, prompts) if isinstance(each, LabelScores) else each for each in scored]
         except Exception as error:  # the one place that turns any error of a trial into its result
             if len(trials) > 1:

@@ -41,7 +41,7 @@ from clipsweep.orchestrator.views.task_view import describe_task, view_task
 from clipsweep.trials.base.errors import ClipsweepError, PoolError, StoreError
 from clipsweep.trials.base.files import default_cache
 from clipsweep.trials.models.checkpoints import find_config
-from clipsweep.trials.spec.trial import ModelSettings
+from clipsweep.trials.models.settings import ModelSettings
 
 P = ParamSpec("P")
 FAILED, BAD_INPUT, INTERRUPTED = 1, 2, 130

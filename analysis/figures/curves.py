@@ -13,7 +13,7 @@ from clipsweep.analysis.store.row import StoredRow
 from clipsweep.analysis.winners.pick import pick
 from clipsweep.analysis.winners.point import Point, group_points
 from clipsweep.analysis.winners.scores import estimated_score, mean_score, seed_spread
-from clipsweep.trials.spec.trial import Clip
+from clipsweep.trials.spec.clip import Clip
 
 Rows = Mapping[str, StoredRow]
 DARK_SHARE = 0.9

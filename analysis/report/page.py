@@ -21,7 +21,7 @@ from clipsweep.analysis.winners.pareto import Rated, pareto_front, rate_points
 from clipsweep.analysis.winners.point import describe_point
 from clipsweep.analysis.winners.standings import Standings
 from clipsweep.trials.base.files import write_text
-from clipsweep.trials.spec.trial import TrialState
+from clipsweep.trials.spec.result import TrialState
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

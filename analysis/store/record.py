@@ -7,7 +7,8 @@ from dataclasses import dataclass
 
 from clipsweep.analysis.store.packing import pack_margins, pack_outcomes
 from clipsweep.analysis.store.row import SCHEMA_VERSION, Record, clip_record
-from clipsweep.trials.spec.trial import TrialResult, TrialSpec, TrialState
+from clipsweep.trials.spec.result import TrialResult, TrialState
+from clipsweep.trials.spec.trial import TrialSpec
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

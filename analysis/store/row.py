@@ -17,7 +17,8 @@ from clipsweep.analysis.store.columns import Cells, Column, RecordCells
 from clipsweep.analysis.store.packing import unpack_margins, unpack_outcomes
 from clipsweep.trials.base.versions import RECORDED
 from clipsweep.trials.scores.tally import Tally
-from clipsweep.trials.spec.trial import Clip, TrialState
+from clipsweep.trials.spec.clip import Clip
+from clipsweep.trials.spec.result import TrialState
 
 SCHEMA_VERSION = 5  # 2: demonstrations; 3: tally; 4: margins; 5: state "partial", no params
 

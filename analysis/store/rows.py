@@ -10,7 +10,7 @@ import pyarrow as pa
 
 from clipsweep.analysis.store.columns import ArrowCells
 from clipsweep.analysis.store.row import SCHEMA, StoredRow
-from clipsweep.trials.spec.trial import TrialState
+from clipsweep.trials.spec.result import TrialState
 
 
 class Attempts(Sequence[StoredRow]):

@@ -21,7 +21,7 @@ from clipsweep.orchestrator.drivers.races import Entry, Halving, Race, Sequentia
 from clipsweep.orchestrator.space.proposal import Choice, Proposal
 from clipsweep.orchestrator.study.names import HALVING
 from clipsweep.orchestrator.study.schema import SearchSection
-from clipsweep.trials.spec.trial import TrialState
+from clipsweep.trials.spec.result import TrialState
 
 
 @dataclass(slots=True, kw_only=True)

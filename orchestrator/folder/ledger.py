@@ -12,8 +12,10 @@ from clipsweep.analysis.store.rows import LatestRows
 from clipsweep.orchestrator.folder.open_study import OpenStudy
 from clipsweep.orchestrator.space.proposal import Proposal
 from clipsweep.trials.base.files import write_text
-from clipsweep.trials.models.card import trial_id
-from clipsweep.trials.spec.trial import Trial, TrialResult, TrialState
+from clipsweep.trials.clips.identity import identify
+from clipsweep.trials.clips.resolve import resolve
+from clipsweep.trials.spec.result import TrialResult, TrialState
+from clipsweep.trials.spec.trial import Trial
 
 FLUSH_ROWS = 64
 FLUSH_SECONDS = 2.0
@@ -47,12 +49,14 @@ class Ledger:
     def trial(self, proposal: Proposal) -> Trial:
         """A proposal with its identity, and the rows of the split that are left of those it asks for."""
         subject, spec = self._opened.subject, proposal.spec
-        key = trial_id(spec, subject.card, subject.task_fingerprint)
+        resolved = resolve(spec.clips, subject.card)
+        key = identify(spec.prompt_set, resolved.fingerprint, subject.card, subject.task_fingerprint)
         row = self._rows.get(key)
         begun = row.n_examples if row is not None and row.is_cut_short else 0
         if proposal.rows is None and not begun:
-            return Trial(trial_id=key, spec=spec)
-        return Trial(trial_id=key, spec=spec, rows=(begun, proposal.rows or subject.split_sizes[spec.split]))
+            return Trial(trial_id=key, spec=spec, resolved=resolved)
+        left = (begun, proposal.rows or subject.split_sizes[spec.split])
+        return Trial(trial_id=key, spec=spec, resolved=resolved, rows=left)
 
     def known(self, trial: Trial) -> StoredRow | None:
         """The row of a trial that is complete, or has seen all rows asked for, and so need not run."""
@@ -73,7 +77,7 @@ class Ledger:
             self._joined(result, before),
             self._opened.row_context,
             attempt=attempt,
-            parameters_kept=self._opened.subject.card.parameters_kept(result.trial.spec.clips),
+            parameters_kept=result.trial.resolved.parameters_kept,
             log_path=self._write_log(result, attempt),
         )
         self._waiting.append(record)

@@ -29,7 +29,7 @@ from clipsweep.orchestrator.study.names import BAYES
 from clipsweep.orchestrator.study.schema import Study
 from clipsweep.trials.base.errors import StudyError
 from clipsweep.trials.base.files import write_text
-from clipsweep.trials.models.card import trial_id
+from clipsweep.trials.clips.identity import trial_id
 
 
 @dataclass(frozen=True, kw_only=True)

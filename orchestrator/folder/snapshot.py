@@ -9,7 +9,7 @@ from clipsweep.analysis.store.row import StoredRow
 from clipsweep.analysis.store.rows import Attempts, LatestRows
 from clipsweep.analysis.winners.standings import Standings
 from clipsweep.orchestrator.folder.open_study import OpenStudy
-from clipsweep.trials.spec.trial import TrialState
+from clipsweep.trials.spec.result import TrialState
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -8,7 +8,8 @@ from pathlib import Path
 
 from clipsweep.orchestrator.space.subject import Subject
 from clipsweep.trials.base.files import write_text
-from clipsweep.trials.models.card import ModelCard, rows_of_shapes, shapes_of_rows
+from clipsweep.trials.models.card import ModelCard
+from clipsweep.trials.spec.shape import rows_of_shapes, shapes_of_rows
 
 
 def write_subject(path: Path, subject: Subject) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 from collections import Counter
-from collections.abc import Container, Iterator, Sequence
+from collections.abc import Container, Iterator
 from dataclasses import dataclass, field, replace
 from itertools import groupby
 
@@ -15,14 +15,14 @@ from clipsweep.orchestrator.space.choices import choice_of_row, choices_of_rows,
 from clipsweep.orchestrator.space.proposal import Choice, Proposal
 from clipsweep.orchestrator.space.space import Space
 from clipsweep.orchestrator.study.names import HALVING
-from clipsweep.trials.engine.cost import starts_at
-from clipsweep.trials.models.card import ModelCard, RankLeft, ranks_left
-from clipsweep.trials.spec.trial import ATTENTION, Clip, PromptSet, TrialSpec
+from clipsweep.trials.clips.resolve import resolve
+from clipsweep.trials.models.card import ModelCard
+from clipsweep.trials.spec.clip import Clip
+from clipsweep.trials.spec.resolved import Fingerprint, ResolvedClips
+from clipsweep.trials.spec.start import USUALLY_REUSED, Start
+from clipsweep.trials.spec.trial import PromptSet, TrialSpec
 
 DRAWS_PER_POINT = 4
-
-Begin = tuple[int, str | None]  # block, and the part of it that is given
-Ranks = tuple[RankLeft, ...]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -55,10 +55,9 @@ def first_rows(opened: OpenStudy) -> int | None:
     return make_rungs(opened.subject.split_sizes["validation"])[0] if opened.study.search.race else None
 
 
-def begins_at(card: ModelCard, clips: Sequence[Clip]) -> Begin:
-    """Where a trial starts. Blocks are taken to run their MLP after their attention, as most do."""
-    start, left = starts_at(card, clips)
-    return start, left if left == ATTENTION else None
+def expected_start(clips: ResolvedClips) -> Start:
+    """Where a trial starts, as far as that is known before its model is loaded."""
+    return clips.start.narrowed(USUALLY_REUSED)
 
 
 @dataclass(slots=True)
@@ -73,7 +72,7 @@ class _Kind:
 
     clips: tuple[Clip, ...]
     count: int = 0
-    stored: list[Ranks] = field(default_factory=list)
+    stored: list[Fingerprint] = field(default_factory=list)
 
 
 def _enumerate(opened: OpenStudy, ledger: Ledger, rows: int | None) -> Ahead:
@@ -90,23 +89,24 @@ def _enumerate(opened: OpenStudy, ledger: Ledger, rows: int | None) -> Ahead:
         for seed in space.demo_seeds if shots else space.demo_seeds[:1]:  # without demonstrations all are one
             for kind in kinds[count]:
                 total += kind.count
-                stored = sum(_drawn_by(shots, seed) in known[ranks] for ranks in kind.stored)
+                stored = sum(_drawn_by(shots, seed) in known[clips] for clips in kind.stored)
                 if stored < kind.count:
                     missing[space.propose(shots, seed, kind.clips).spec] = kind.count - stored
     return Ahead(missing=missing, total=total)
 
 
-def _known_ranks(opened: OpenStudy, ledger: Ledger, rows: int | None) -> dict[Ranks, set[tuple[int, int | None]]]:
+def _known_ranks(opened: OpenStudy, ledger: Ledger, rows: int | None) -> dict[Fingerprint, set[tuple[int, int | None]]]:
     """By what clips come to: the shots and seeds whose trial need not run."""
-    known: dict[Ranks, set[tuple[int, int | None]]] = {}
+    known: dict[Fingerprint, set[tuple[int, int | None]]] = {}
     for row in ledger.rows.values():
         choice = choice_of_row(row)
-        ranks = ranks_left(choice.clips, opened.subject.card)
-        if row.split != "validation" or (ranks and opened.pending is not None):
-            continue
         proposal = opened.space.propose(choice.shots, row.demo_seed, choice.clips)
-        if ledger.known(ledger.trial(replace(proposal, rows=rows))) is not None:
-            known.setdefault(ranks, set()).add(_drawn_by(choice.shots, row.demo_seed))
+        trial = ledger.trial(replace(proposal, rows=rows))
+        clips = trial.resolved.fingerprint
+        if row.split != "validation" or (clips and opened.pending is not None):
+            continue
+        if ledger.known(trial) is not None:
+            known.setdefault(clips, set()).add(_drawn_by(choice.shots, row.demo_seed))
     return known
 
 
@@ -115,31 +115,31 @@ def _drawn_by(shots: int, seed: int) -> tuple[int, int | None]:
     return shots, seed if shots else None
 
 
-def _kinds_of(space: Space, card: ModelCard, count: int, known: Container[Ranks]) -> list[_Kind]:
+def _kinds_of(space: Space, card: ModelCard, count: int, known: Container[Fingerprint]) -> list[_Kind]:
     """The untouched model and the first ``count`` clips, those that come to the same counted once."""
-    kinds = {begins_at(card, ()): _Kind((), 1, [()] if () in known else [])}
+    kinds = {expected_start(resolve((), card)): _Kind((), 1, [()] if () in known else [])}
     for _, visited in groupby(map(space.visited_clip, range(count)), key=lambda clip: clip.layer):
-        seen: set[Ranks] = {()}  # clips of different layers come to different things
+        seen: set[Fingerprint] = {()}  # clips of different layers come to different things
         for clip in visited:
-            ranks = ranks_left([clip], card)
-            if ranks in seen:
+            resolved = resolve([clip], card)
+            if resolved.fingerprint in seen:
                 continue
-            seen.add(ranks)
-            kind = kinds.setdefault(begins_at(card, [clip]), _Kind((clip,)))
+            seen.add(resolved.fingerprint)
+            kind = kinds.setdefault(expected_start(resolved), _Kind((clip,)))
             kind.count += 1
-            kind.stored += [ranks] if ranks in known else []
+            kind.stored += [resolved.fingerprint] if resolved.fingerprint in known else []
     return list(kinds.values())
 
 
 def _draw(opened: OpenStudy, ledger: Ledger, rows: int | None) -> Ahead:
     """Count a search's stored trials, and random ones for what it has left to choose."""
     seen: set[str] = set()
-    kinds: dict[tuple[PromptSet, Begin], TrialSpec] = {}
+    kinds: dict[tuple[PromptSet, Start], TrialSpec] = {}
     missing: Counter[TrialSpec] = Counter()
     for proposal in _proposals_ahead(opened, ledger):
         spec, trial = proposal.spec, ledger.trial(replace(proposal, rows=rows))
         if trial.trial_id not in seen and ledger.known(trial) is None:
-            missing[kinds.setdefault((spec.prompt_set, begins_at(opened.subject.card, spec.clips)), spec)] += 1
+            missing[kinds.setdefault((spec.prompt_set, expected_start(trial.resolved)), spec)] += 1
         seen.add(trial.trial_id)
     return Ahead(missing=dict(missing), total=len(seen))
 

@@ -13,12 +13,16 @@ from typing import Any
 
 from clipsweep.orchestrator.folder.ledger import Ledger
 from clipsweep.orchestrator.folder.open_study import OpenStudy
-from clipsweep.orchestrator.plan.ahead import Ahead, begins_at, first_rows, look_ahead, search_notes
+from clipsweep.orchestrator.plan.ahead import Ahead, expected_start, first_rows, look_ahead, search_notes
 from clipsweep.orchestrator.plan.prepare import Prepared, check_trials, default_folder, prepare
 from clipsweep.orchestrator.study.schema import UNITS, Study
 from clipsweep.orchestrator.words import format_seconds
-from clipsweep.trials.engine.cost import CostModel, Extent, measure_extents, starts_at
-from clipsweep.trials.spec.trial import Clip, PromptSet, TrialSpec
+from clipsweep.trials.clips.resolve import resolve
+from clipsweep.trials.engine.cost import CostModel, Extent, measure_extents
+from clipsweep.trials.spec.clip import Clip
+from clipsweep.trials.spec.resolved import ResolvedClips
+from clipsweep.trials.spec.start import Start
+from clipsweep.trials.spec.trial import PromptSet, TrialSpec
 
 ENGINE_SHARE = 0.4
 MEASURED_SECONDS = 0.5
@@ -62,8 +66,9 @@ class Speed:
 def work_ahead(opened: OpenStudy, ahead: Ahead) -> float:
     """What the missing trials cost, as ``RelativeWork`` tells it."""
     cost_of, n_rows = RelativeWork(opened), opened.subject.split_sizes["validation"]
-    begun = first_rows(opened) or n_rows
-    return sum(count * cost_of(spec) for spec, count in ahead.missing.items()) * begun / n_rows
+    begun, card = first_rows(opened) or n_rows, opened.subject.card
+    costs = (count * cost_of(spec, resolve(spec.clips, card)) for spec, count in ahead.missing.items())
+    return sum(costs) * begun / n_rows
 
 
 class RelativeWork:
@@ -76,21 +81,21 @@ class RelativeWork:
         self._card = opened.subject.card
         self._cost = CostModel(self._card)
         self._sizes = opened.subject.split_sizes
-        self._shares: dict[tuple[int, int, str | None], float] = {}
+        self._shares: dict[tuple[int, Start], float] = {}
 
-    def __call__(self, spec: TrialSpec) -> float:
-        """Examples, times the share of a whole pass that the trial runs."""
-        key = (spec.shots, *begins_at(self._card, spec.clips))
+    def __call__(self, spec: TrialSpec, clips: ResolvedClips) -> float:
+        """Examples, times the share of a whole pass that the trial of these clips runs."""
+        key = (spec.shots, expected_start(clips))
         if key not in self._shares:
             self._shares[key] = self._share(*key)
         return self._shares[key] * self._sizes[spec.split]
 
-    def _share(self, shots: int, start: int, reuse: str | None) -> float:
-        if start == self._card.n_layers:
+    def _share(self, shots: int, start: Start) -> float:
+        if start.block == self._card.n_layers:
             return 1.0
         before = TYPICAL_DEMONSTRATION * shots
         query = Extent(sequences=1, tokens=TYPICAL_QUERY, before=before, answers=1, logits=2)
-        return max(LEAST_SHARE, self._cost.trial([query], start, reuse) / self._cost.trial([query], 0, None))
+        return max(LEAST_SHARE, self._cost.trial([query], start) / self._cost.trial([query], Start(block=0)))
 
 
 def plan_study(study: Study, folder: Path | None, cache: Path) -> dict[str, Any]:
@@ -176,14 +181,14 @@ class _Counts:
         self._tokenizer = load_tokenizer(prepared.checkpoint)
         self._size = int(prepared.opened.study.cluster.microbatch)
         self._prompts: dict[PromptSet, tuple[Any, float]] = {}
-        self._known: dict[tuple[PromptSet, int, str | None], float] = {}
+        self._known: dict[tuple[PromptSet, Start], float] = {}
 
     def trial(self, spec: TrialSpec) -> float:
         """Operations of one trial."""
-        key = (spec.prompt_set, *begins_at(self._card, spec.clips))
+        key = (spec.prompt_set, expected_start(resolve(spec.clips, self._card)))
         if key not in self._known:
             prompts, scale = self._read(spec.prompt_set)
-            self._known[key] = scale * self._cost.trial(measure_extents(prompts, self._size), *key[1:])
+            self._known[key] = scale * self._cost.trial(measure_extents(prompts, self._size), key[1])
         return self._known[key]
 
     def shared(self) -> float:
@@ -195,7 +200,7 @@ class _Counts:
     def activation_bytes(self) -> int:
         """Bytes of all that is captured of the largest prompt set, the prefix's keys included."""
         card, space = self._card, self._prepared.opened.space
-        parts = sum(starts_at(card, [clip])[1] is not None for clip in space.starts())
+        parts = sum(resolve([clip], card).start.reuse is not None for clip in space.starts())
         width = (len({layer for layer, _ in space.sites}) + parts) * card.hidden_size
         keys = 2 * sum(shape.rows for (_, role), held in card.shapes.items() if role == "k" for shape in held)
         held = [0.0]
@@ -297,6 +302,7 @@ def _matrices_to_measure(opened: OpenStudy) -> int:
 def _factors(opened: OpenStudy) -> tuple[int, int]:
     """How many matrices the study clips, and the bytes of their float32 factors."""
     card = opened.subject.card
-    shapes = {key: key[2] for clip in opened.space.starts() for key in card.kept_ranks([clip])}.values()
+    edits = [edit for clip in opened.space.starts() for edit in resolve([clip], card).edits]
+    shapes = {(edit.layer, edit.role, edit.shape): edit.shape for edit in edits}.values()
     count = sum(shape.count for shape in shapes)
     return count, sum(4 * shape.count * min(shape[:2]) * (shape.rows + shape.cols + 1) for shape in shapes)

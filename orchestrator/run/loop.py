@@ -22,7 +22,9 @@ from clipsweep.orchestrator.plan.estimate import RelativeWork, work_ahead
 from clipsweep.orchestrator.run.measure_layers import measure_layers
 from clipsweep.orchestrator.run.progress import Progress
 from clipsweep.orchestrator.space.proposal import Choice, Proposal
-from clipsweep.trials.spec.trial import Trial, TrialState
+from clipsweep.trials.clips.resolve import starts_of
+from clipsweep.trials.spec.result import TrialState
+from clipsweep.trials.spec.trial import Trial
 
 CALL_SECONDS = 4.0
 CALL_TRIALS = 8
@@ -110,7 +112,7 @@ class RunLoop:
             if self._opened.subject.tested and not self._interrupt.requested:
                 proposals = self._test_proposals()
                 missing = self._ledger.missing(proposals).values()
-                work = sum(self._work(proposal.spec) for proposal in missing)
+                work = sum(map(self._cost, map(self._ledger.trial, missing)))
                 self._progress.add_to_total(len(missing), work)
                 self.drive(FixedDriver(proposals))
         finally:
@@ -148,7 +150,7 @@ class RunLoop:
         pool = self._started_pool()
         self._opened = measure_layers(self._opened, pool, self._progress.say, lambda: self._interrupt.requested)
         if self._opened.pending is None:
-            pool.sweep(self._opened.space.starts())
+            pool.announce(starts_of(self._opened.space.starts(), self._opened.subject.card))
             ahead = look_ahead(self._opened, self._ledger)
             work = work_ahead(self._opened, ahead)
             self._progress.expect(known=ahead.known, total=ahead.total, work=work)
@@ -226,10 +228,11 @@ class RunLoop:
 
     def _cost(self, trial: Trial) -> float:
         """What a trial, or the part of it that runs, costs next to others."""
+        work = self._work(trial.spec, trial.resolved)
         if trial.rows is None:
-            return self._work(trial.spec)
+            return work
         first, last = trial.rows
-        return self._work(trial.spec) * (last - first) / self._opened.subject.split_sizes[trial.spec.split]
+        return work * (last - first) / self._opened.subject.split_sizes[trial.spec.split]
 
     def _collect(self, driver: Driver) -> None:
         """Take what the pool finished; flush when it is time, and only then tell the driver."""

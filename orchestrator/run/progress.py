@@ -17,7 +17,7 @@ from rich.progress import Progress as RichProgress
 
 from clipsweep.orchestrator.words import format_seconds
 from clipsweep.trials.base.files import write_text
-from clipsweep.trials.spec.trial import TrialResult, TrialState
+from clipsweep.trials.spec.result import TrialResult, TrialState
 
 LINE_SECONDS = 10.0
 FILE_SECONDS = 1.0

@@ -24,7 +24,8 @@ from clipsweep.orchestrator.run.loop import Interrupt, RunLoop
 from clipsweep.orchestrator.run.progress import Progress
 from clipsweep.orchestrator.status.report_facts import write_study_report
 from clipsweep.orchestrator.study.schema import Study
-from clipsweep.trials.spec.trial import TaskSettings
+from clipsweep.trials.clips.resolve import starts_of
+from clipsweep.trials.tasks.settings import TaskSettings
 
 MEMORY_PER_WEIGHT_BYTE = 3
 
@@ -118,7 +119,7 @@ def start_pool(prepared: Prepared, cache: Path) -> Pool:
         threads=cluster.cpus_per_replica,
         activation_bytes=cluster.activation_bytes,
         gpus=max(1, int(cluster.gpus_per_replica)),
-        swept=tuple(space.starts()) if prepared.opened.pending is None else (),
+        starts=starts_of(space.starts(), subject.card) if prepared.opened.pending is None else (),
     )
     if cluster.replicas == 0:
         return LocalPool(settings)

@@ -13,7 +13,8 @@ from clipsweep.analysis.store.row import StoredRow
 from clipsweep.orchestrator.space.layer_rule import Site
 from clipsweep.orchestrator.space.proposal import Choice
 from clipsweep.orchestrator.space.space import Space
-from clipsweep.trials.spec.trial import MODULES, Clip
+from clipsweep.trials.spec.clip import Clip
+from clipsweep.trials.spec.modules import MODULES
 
 T = TypeVar("T")
 RATE_DIGITS = 4

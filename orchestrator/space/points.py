@@ -9,7 +9,9 @@ from clipsweep.analysis.winners.point import Point
 from clipsweep.orchestrator.space.proposal import Choice
 from clipsweep.orchestrator.space.space import Space
 from clipsweep.orchestrator.space.subject import Subject
-from clipsweep.trials.models.card import RankLeft, identify, ranks_left
+from clipsweep.trials.clips.identity import identify
+from clipsweep.trials.clips.resolve import resolve
+from clipsweep.trials.spec.resolved import Fingerprint
 from clipsweep.trials.spec.trial import PromptSet
 
 NEIGHBOURS_KEPT = 64  # neighbours on the axis of rates often leave the same ranks
@@ -30,15 +32,15 @@ def make_points(
     card, tested = subject.card, subject.tested
 
     @lru_cache(maxsize=NEIGHBOURS_KEPT)
-    def ids_of(shots: int, ranks: tuple[RankLeft, ...], split: str) -> tuple[str, ...]:
+    def ids_of(shots: int, clips: Fingerprint, split: str) -> tuple[str, ...]:
         sets = (PromptSet(shots=shots, demo_seed=seed, split=split) for seed in space.demo_seeds)
-        ids = (identify(each, ranks, card, subject.task_fingerprint) for each in sets)
+        ids = (identify(each, clips, card, subject.task_fingerprint) for each in sets)
         return tuple(dict.fromkeys(ids))  # at 0 shots all seeds are one trial
 
     found = []
     for choice in choices:
-        ranks = ranks_left(choice.clips, card)
-        trial_ids = ids_of(choice.shots, ranks, "validation")
+        clips = resolve(choice.clips, card).fingerprint
+        trial_ids = ids_of(choice.shots, clips, "validation")
         if stored is not None and not any(trial_id in stored for trial_id in trial_ids):
             continue
         point = Point(
@@ -46,7 +48,7 @@ def make_points(
             shots=choice.shots,
             trial_ids=trial_ids,
             baseline_ids=ids_of(choice.shots, (), "validation"),
-            test_ids=ids_of(choice.shots, ranks, "test") if tested else (),
+            test_ids=ids_of(choice.shots, clips, "test") if tested else (),
             baseline_test_ids=ids_of(choice.shots, (), "test") if tested else (),
             metric=space.metric,
             rule=space.winner,

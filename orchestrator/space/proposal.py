@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from clipsweep.trials.spec.trial import Clip, TrialSpec
+from clipsweep.trials.spec.clip import Clip
+from clipsweep.trials.spec.trial import TrialSpec
 
 
 class Choice(NamedTuple):

@@ -11,7 +11,9 @@ from typing import NamedTuple
 from clipsweep.analysis.winners.point import BEST_MEAN
 from clipsweep.orchestrator.space.layer_rule import Site
 from clipsweep.orchestrator.space.proposal import Choice, Proposal
-from clipsweep.trials.spec.trial import ATTENTION_ROLES, MLP_ROLES, MODULES, Clip, TrialSpec
+from clipsweep.trials.spec.clip import Clip
+from clipsweep.trials.spec.modules import ATTENTION_ROLES, MLP_ROLES, MODULES
+from clipsweep.trials.spec.trial import TrialSpec
 
 
 class RateRange(NamedTuple):

@@ -11,7 +11,7 @@ from clipsweep.orchestrator.study.explain import explain
 from clipsweep.orchestrator.study.names import ALGORITHM1, DRIVERS, EVERY_DRIVER, OF_TEST, TEST
 from clipsweep.orchestrator.study.schema import ClusterSection, SearchSection, Study, TopCondition
 from clipsweep.trials.base.errors import StudyError, unknown_name
-from clipsweep.trials.spec.trial import PAPER
+from clipsweep.trials.tasks.settings import PAPER
 
 
 def check_study(content: dict[str, Any]) -> Study:

@@ -12,7 +12,7 @@ from clipsweep.orchestrator.study.names import STOPPING_RULES
 from clipsweep.orchestrator.study.schema import Study
 from clipsweep.orchestrator.study.section import Section
 from clipsweep.trials.base.errors import unknown_name
-from clipsweep.trials.spec.trial import MODULES
+from clipsweep.trials.spec.modules import MODULES
 
 KINDS = {"model_type": "a mapping of its keys, as in {key: value}", "list_type": "a list, as in [0, 1]"}  # of pydantic
 HINTS = {f"search.{rule}": " Remove the key for no limit." for rule in STOPPING_RULES}

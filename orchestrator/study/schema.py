@@ -13,7 +13,9 @@ from clipsweep.orchestrator.study.names import GRID, HALVING, TEST
 from clipsweep.orchestrator.study.section import Count, Positive, Section, one_of
 from clipsweep.orchestrator.study.task_section import TaskSection
 from clipsweep.trials.clips.spectrum import COMBINATIONS
-from clipsweep.trials.spec.trial import MODULES, ModelSettings, TaskSettings
+from clipsweep.trials.models.settings import Dtype, ModelSettings
+from clipsweep.trials.spec.modules import MODULES
+from clipsweep.trials.tasks.settings import TaskSettings
 
 PUBLISHED_RATES = [0, 0.1, 0.5, 0.75, 0.9, 0.95, 0.99, 0.995]
 
@@ -47,7 +49,7 @@ class ModelSection(Section):
     """Which checkpoint, and how it is loaded."""
 
     path: str
-    dtype: Literal["float32", "bfloat16", "float16"] = "float32"
+    dtype: Dtype = "float32"
     revision: str | None = None
     allow_bin: bool = False
 

@@ -8,8 +8,8 @@ from pydantic import Field
 
 from clipsweep.orchestrator.study.section import Count, Positive, Section, one_of
 from clipsweep.trials.base.errors import StudyError
-from clipsweep.trials.spec.trial import PAPER, RELEASE
 from clipsweep.trials.tasks.definition import METRICS, Scoring, Source, Splits, TaskDefinition, Wording
+from clipsweep.trials.tasks.settings import PAPER, Variant
 
 
 class DataSection(Section):
@@ -93,7 +93,7 @@ class TaskSection(Section):
     """Which task, and which of its rows."""
 
     name: str
-    variant: Annotated[str, one_of((PAPER, RELEASE))] = PAPER
+    variant: Variant = PAPER
     path: str | None = None
     validation_size: int | None = None
     test_size: int | None = None

@@ -9,7 +9,7 @@ from itertools import groupby
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from clipsweep.trials.spec.trial import MODULES
+from clipsweep.trials.spec.modules import MODULES
 
 if TYPE_CHECKING:
     from clipsweep.trials.models.matrices import Matrix

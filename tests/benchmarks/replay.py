@@ -28,7 +28,10 @@ from clipsweep.trials.clips.spectrum import conditions_of
 from clipsweep.trials.models.checkpoints import EMBEDDED, find_checkpoint
 from clipsweep.trials.models.load import load_model
 from clipsweep.trials.models.matrices import find_layout
-from clipsweep.trials.spec.trial import Clip, ModelSettings, TrialSpec, TrialState
+from clipsweep.trials.models.settings import ModelSettings
+from clipsweep.trials.spec.clip import Clip
+from clipsweep.trials.spec.result import TrialState
+from clipsweep.trials.spec.trial import TrialSpec
 from tests.benchmarks.surfaces import SHARED, Clips, PublishedSurface, Surface
 
 TOP_K = 5

@@ -16,7 +16,7 @@ from clipsweep.cluster.ray_pool import ClusterSettings, RayPool, fit_replicas
 from clipsweep.cluster.replica import Batch, ReplicaSettings
 from clipsweep.trials.base.errors import EvaluationError, ModelError, PoolError, SpecError
 from clipsweep.trials.models.card import ModelCard
-from clipsweep.trials.spec.trial import TrialResult, TrialState
+from clipsweep.trials.spec.result import TrialResult, TrialState
 from tests.cluster.pool_contract import RATES, PoolContract, drain, make_trial, replica_settings
 
 TWO = ClusterSettings(replicas=2, gpus_per_replica=1, cpus_per_replica=1, address=None, bytes_per_replica=2**20)

@@ -31,7 +31,7 @@ from clipsweep.orchestrator.space.choices import choices_of_rows, draw, enumerat
 from clipsweep.orchestrator.space.proposal import Choice, Proposal
 from clipsweep.orchestrator.space.space import Space
 from clipsweep.orchestrator.study.schema import SearchSection
-from clipsweep.trials.models.card import trial_id
+from clipsweep.trials.clips.identity import trial_id
 from clipsweep.trials.spec.trial import TrialSpec
 
 REPEATS = 1  # suggestions of known points in a row before a neighbour of the last is taken: each costs a model's fit

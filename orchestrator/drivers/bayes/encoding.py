@@ -14,7 +14,7 @@ from clipsweep.orchestrator.space.choices import RATE_DIGITS, join, rates_to_sea
 from clipsweep.orchestrator.space.proposal import Choice
 from clipsweep.orchestrator.space.space import Space
 from clipsweep.trials.base.errors import StudyError
-from clipsweep.trials.spec.trial import Clip
+from clipsweep.trials.spec.clip import Clip
 
 Params = Mapping[str, int | float | str]
 EMPTY_SHARE = 0.25  # of a slot's rates, in a joint search, that leave it empty

@@ -18,9 +18,13 @@ from clipsweep.analysis.store.record import make_record as make_row
 from clipsweep.analysis.store.row import SCHEMA, SCHEMA_VERSION, jsonable
 from clipsweep.analysis.store.table import ResultsTable
 from clipsweep.trials.base.errors import StoreError
+from clipsweep.trials.clips.resolve import resolve
 from clipsweep.trials.scores.tally import LabelTally, Tally
-from clipsweep.trials.spec.trial import Trial, TrialResult, TrialState
-from tests.trials.spec.test_trial import make_clip, make_spec
+from clipsweep.trials.spec.result import TrialResult, TrialState
+from clipsweep.trials.spec.trial import Trial
+from tests.trials.models.test_card import CARD
+from tests.trials.spec.test_clip import make_clip
+from tests.trials.spec.test_trial import make_spec
 
 CONTEXT = RowContext(
     study="s", model_fingerprint="m", dtype="float32", variant="paper", task_fingerprint="t", parameters_total=10
@@ -29,8 +33,9 @@ NOON = datetime(2026, 1, 1, 12, tzinfo=UTC)
 
 
 def make_result(trial_id: str = "a", outcomes: tuple[bool, ...] = (True, False), **changes: Any) -> TrialResult:
+    spec = make_spec(clips=(make_clip(),))
     fields: dict[str, Any] = {
-        "trial": Trial(trial_id=trial_id, spec=make_spec(clips=(make_clip(),))),
+        "trial": Trial(trial_id=trial_id, spec=spec, resolved=resolve(spec.clips, CARD)),
         "state": TrialState.COMPLETE,
         "outcomes": outcomes,
         "tally": Tally(

@@ -4,7 +4,7 @@ from typing import Any
 from clipsweep.analysis.figures.search import search_panels
 from clipsweep.analysis.store.row import StoredRow
 from clipsweep.analysis.winners.search_trace import trace_search
-from clipsweep.trials.spec.trial import TrialState
+from clipsweep.trials.spec.result import TrialState
 from tests.analysis.store.test_table import NOON, failed, stored_row
 from tests.analysis.winners.test_winner import make_point
 

@@ -11,7 +11,7 @@ from clipsweep.analysis.winners.point import ONE_STANDARD_ERROR, Point
 from clipsweep.analysis.winners.scores import estimated_score
 from clipsweep.analysis.winners.smoothing import gain_so_far
 from clipsweep.analysis.winners.winner import find_winner, find_winners
-from clipsweep.trials.spec.trial import Clip
+from clipsweep.trials.spec.clip import Clip
 from tests.analysis.store.test_table import stored_row
 
 

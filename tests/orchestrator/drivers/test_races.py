@@ -18,7 +18,8 @@ from clipsweep.orchestrator.drivers.racing import RacingDriver
 from clipsweep.orchestrator.drivers.stopping import StoppingDriver
 from clipsweep.orchestrator.space.proposal import Choice, Proposal
 from clipsweep.orchestrator.study.schema import SearchSection
-from clipsweep.trials.spec.trial import Clip, TrialSpec
+from clipsweep.trials.spec.clip import Clip
+from clipsweep.trials.spec.trial import TrialSpec
 
 N_ROWS = 640  # rungs 20, 40, 80, 160, 320, 640
 

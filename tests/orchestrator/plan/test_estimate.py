@@ -11,7 +11,8 @@ from clipsweep.orchestrator.plan.estimate import RelativeWork, describe_plan, pl
 from clipsweep.orchestrator.plan.prepare import prepare
 from clipsweep.orchestrator.run.session import run_study
 from clipsweep.orchestrator.study.check import check_study
-from clipsweep.trials.spec.trial import Clip, TrialSpec
+from clipsweep.trials.spec.clip import Clip
+from clipsweep.trials.spec.trial import TrialSpec
 
 MakeStudy = Callable[..., dict[str, Any]]
 

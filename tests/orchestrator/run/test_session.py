@@ -18,7 +18,8 @@ from clipsweep.orchestrator.status.status import read_status
 from clipsweep.orchestrator.study.check import check_study
 from clipsweep.trials.base.errors import ClipsweepError, SpecError, StudyBusyError, StudyError
 from clipsweep.trials.engine.engine import Engine
-from clipsweep.trials.spec.trial import Clip
+from clipsweep.trials.spec.clip import Clip
+from clipsweep.trials.spec.resolved import ResolvedClips
 
 MakeStudy = Callable[..., dict[str, Any]]
 VOLATILE = {"seconds", "started_at", "finished_at", "replica", "node", "versions"}
@@ -54,8 +55,8 @@ def fail_on(patch: pytest.MonkeyPatch, doomed: Callable[[Sequence[Clip]], bool])
     """Let every trial raise whose clips are ``doomed``."""
     score_all = Engine.score_all
 
-    def fail(self: Engine, prompts: Any, trials: Sequence[Sequence[Clip]], microbatch: int) -> Any:
-        if any(map(doomed, trials)):
+    def fail(self: Engine, prompts: Any, trials: Sequence[ResolvedClips], microbatch: int) -> Any:
+        if any(doomed([edit.clip for edit in clips.edits]) for clips in trials):
             raise ArithmeticError("went wrong")
         return score_all(self, prompts, trials, microbatch)
 

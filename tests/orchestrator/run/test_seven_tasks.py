@@ -15,9 +15,11 @@ from clipsweep.orchestrator.study.check import check_study
 from clipsweep.orchestrator.study.schema import Study
 from clipsweep.trials.base.errors import TaskError
 from clipsweep.trials.scores.judge import score_labels
-from clipsweep.trials.spec.trial import Clip, PromptSet, TaskSettings
+from clipsweep.trials.spec.clip import Clip
+from clipsweep.trials.spec.trial import PromptSet
 from clipsweep.trials.tasks.encode import encode_prompts
 from clipsweep.trials.tasks.load import load_task
+from clipsweep.trials.tasks.settings import TaskSettings
 from tests.conftest import REAL_MODEL, SHARED, needs_shared
 from tests.trials.reference import edit_in_place, score_one_by_one
 from tests.trials.release_reference import Release

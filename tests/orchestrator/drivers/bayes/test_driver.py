@@ -14,8 +14,10 @@ from clipsweep.orchestrator.drivers.bayes.optuna_study import Storage
 from clipsweep.orchestrator.space.proposal import Proposal
 from clipsweep.orchestrator.space.space import RateRange, Space
 from clipsweep.orchestrator.study.schema import SearchSection
-from clipsweep.trials.models.card import trial_id
-from clipsweep.trials.spec.trial import Clip, TrialSpec
+from clipsweep.trials.clips.identity import trial_id
+from clipsweep.trials.clips.resolve import resolve
+from clipsweep.trials.spec.clip import Clip
+from clipsweep.trials.spec.trial import TrialSpec
 from tests.trials.models.test_card import CARD
 
 SAMPLERS = ["tpe", pytest.param("gp", marks=pytest.mark.slow), "nsga2", "cmaes", "qmc", "random"]
@@ -60,7 +62,7 @@ def row_of(spec: TrialSpec, state: str = "complete", **changes: Any) -> StoredRo
             for clip in spec.clips
         ],
         "accuracy": score(spec),
-        "parameters_kept": CARD.parameters_kept(spec.clips),
+        "parameters_kept": resolve(spec.clips, CARD).parameters_kept,
         "n_examples": 100,
         "started_at": next(STARTED),
         **changes,
