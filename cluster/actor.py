@@ -9,7 +9,8 @@ from clipsweep.cluster.replica import Replica
 from clipsweep.cluster.replica_warnings import PACKAGE, WarningCollector
 from clipsweep.cluster.work import Answer, Batch, ReplicaSettings
 from clipsweep.trials.clips.spectrum import MatrixSpectrum, Place
-from clipsweep.trials.spec.trial import Clip, TrialResult
+from clipsweep.trials.spec.result import TrialResult
+from clipsweep.trials.spec.start import Start
 
 
 class ReplicaActor:
@@ -34,9 +35,9 @@ class ReplicaActor:
         results = self._replica.evaluate(batch)
         return Answer(value=results, warnings=self._warnings.take())
 
-    def sweep(self, clips: Sequence[Clip]) -> None:
+    def announce(self, starts: Sequence[Start]) -> None:
         """Hear where trials will start."""
-        self._replica.sweep(clips)
+        self._replica.announce(starts)
 
     def spectrum(self, places: Sequence[Place]) -> Answer[list[MatrixSpectrum]]:
         """Singular values of the original matrices at these places.

@@ -10,7 +10,9 @@ from clipsweep.cluster.replica import Replica
 from clipsweep.cluster.work import Batch, ReplicaSettings
 from clipsweep.trials.base.errors import PoolError
 from clipsweep.trials.clips.spectrum import MatrixSpectrum, Place
-from clipsweep.trials.spec.trial import Clip, Trial, TrialResult
+from clipsweep.trials.spec.result import TrialResult
+from clipsweep.trials.spec.start import Start
+from clipsweep.trials.spec.trial import Trial
 
 
 class LocalPool(Pool):
@@ -48,9 +50,9 @@ class LocalPool(Pool):
         """Singular values, one place at a time."""
         return (self._replica.spectrum([place]) for place in places)
 
-    def sweep(self, clips: Sequence[Clip]) -> None:
+    def announce(self, starts: Sequence[Start]) -> None:
         """Tell the replica where trials will start."""
-        self._replica.sweep(clips)
+        self._replica.announce(starts)
 
     def replicas(self) -> list[dict[str, str]]:
         """The one replica."""

@@ -7,7 +7,8 @@ from collections.abc import Iterator, Sequence
 
 from clipsweep.cluster.work import Batch
 from clipsweep.trials.clips.spectrum import MatrixSpectrum, Place
-from clipsweep.trials.spec.trial import Clip, TrialResult
+from clipsweep.trials.spec.result import TrialResult
+from clipsweep.trials.spec.start import Start
 
 CALLS_PER_REPLICA = 2
 
@@ -54,12 +55,8 @@ class Pool(ABC):
         """
 
     @abstractmethod
-    def sweep(self, clips: Sequence[Clip]) -> None:
-        """Announce where trials will start, as ``ReplicaSettings.swept`` does when that is known from the start.
-
-        Args:
-            clips: One for each layer and module.
-        """
+    def announce(self, starts: Sequence[Start]) -> None:
+        """Tell the replicas where trials will start, as ``ReplicaSettings.starts`` does when that is known before."""
 
     @abstractmethod
     def replicas(self) -> list[dict[str, str]]:

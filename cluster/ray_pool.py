@@ -22,7 +22,9 @@ from clipsweep.cluster.work import Answer, Batch, ReplicaSettings, Value
 from clipsweep.trials.base.errors import ClipsweepError, PoolError
 from clipsweep.trials.base.versions import recorded_versions
 from clipsweep.trials.clips.spectrum import MatrixSpectrum, Place
-from clipsweep.trials.spec.trial import Clip, Trial, TrialResult, TrialState
+from clipsweep.trials.spec.result import TrialResult, TrialState
+from clipsweep.trials.spec.start import Start
+from clipsweep.trials.spec.trial import Trial
 
 DEATHS_ALLOWED = 3
 OBJECT_STORE_BYTES = 150 * 2**20
@@ -140,11 +142,11 @@ class RayPool(Pool):
                     waiting.append(place)
             yield found
 
-    def sweep(self, clips: Sequence[Clip]) -> None:
+    def announce(self, starts: Sequence[Start]) -> None:
         """Tell the replicas, those to come too, where trials will start."""
-        self._settings = replace(self._settings, swept=(*self._settings.swept, *clips))
+        self._settings = replace(self._settings, starts=(*self._settings.starts, *starts))
         for worker in [*self._workers, *self._loading.values()]:
-            worker.actor.sweep.remote(clips)  # an actor takes its calls in order: before any trial
+            worker.actor.announce.remote(starts)  # an actor takes its calls in order: before any trial
 
     def replicas(self) -> list[dict[str, str]]:
         """Name, node, process and device of each live replica."""

@@ -26,7 +26,9 @@ from clipsweep.trials.models.checkpoints import describe_checkpoint, find_checkp
 from clipsweep.trials.models.load import load_model, load_tokenizer
 from clipsweep.trials.models.placement import devices_of
 from clipsweep.trials.scores.judge import measure_margins, score_labels
-from clipsweep.trials.spec.trial import Clip, PromptSet, Trial, TrialResult, TrialState
+from clipsweep.trials.spec.result import TrialResult, TrialState
+from clipsweep.trials.spec.start import Start
+from clipsweep.trials.spec.trial import PromptSet, Trial
 from clipsweep.trials.tasks.encode import Prompts, encode_prompts
 from clipsweep.trials.tasks.load import load_task
 
@@ -62,7 +64,7 @@ class Replica:
         budget = Budget.measure(*devices_of(model), asked=settings.activation_bytes, sharers=settings.sharers)
         factors = FactorCache(settings.cache, memory_bytes=budget.trials_bytes)
         self._engine = Engine(model, self._card, factors, budget)
-        self._engine.sweep(settings.swept)
+        self._engine.announce(settings.starts)
         self._prompts = lru_cache(maxsize=PROMPT_SETS_KEPT)(self._encode)
         self._parts = lru_cache(maxsize=PARTS_KEPT)(self._cut)
 
@@ -77,9 +79,9 @@ class Replica:
             together.setdefault((trial.spec.prompt_set, trial.rows), []).append(trial)
         return [result for trials in together.values() for result in self._evaluate(trials, batch.microbatch)]
 
-    def sweep(self, clips: Sequence[Clip]) -> None:
+    def announce(self, starts: Sequence[Start]) -> None:
         """Hear where trials will start, so that one pass captures for all of them."""
-        self._engine.sweep(clips)
+        self._engine.announce(starts)
 
     def spectrum(self, places: Sequence[Place]) -> list[MatrixSpectrum]:
         """Singular values of the original matrices at these places.
@@ -120,7 +122,7 @@ class Replica:
         try:
             wanted, rows = trials[0].spec.prompt_set, trials[0].rows
             prompts = self._prompts(wanted) if rows is None else self._parts(wanted, rows)
-            scored = self._engine.score_all(prompts, [trial.spec.clips for trial in trials], microbatch)
+            scored = self._engine.score_all(prompts, [trial.resolved for trial in trials], microbatch)
             ends = [self._judge(each, prompts) if isinstance(each, LabelScores) else each for each in scored]
         except Exception as error:  # the one place that turns any error of a trial into its result
             if len(trials) > 1:

@@ -6,7 +6,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Generic, TypeVar
 
-from clipsweep.trials.spec.trial import Clip, ModelSettings, TaskSettings, Trial
+from clipsweep.trials.models.settings import ModelSettings
+from clipsweep.trials.spec.start import Start
+from clipsweep.trials.spec.trial import Trial
+from clipsweep.trials.tasks.settings import TaskSettings
 
 Value = TypeVar("Value")
 
@@ -25,8 +28,7 @@ class ReplicaSettings:
         activation_bytes: What captured activations may take; None for a measured share of what is free.
         sharers: Replicas that may share a node's memory.
         gpus: GPUs that the model is spread over; not used on a node that has none.
-        swept: Clips that stand for where trials start: one for each layer and module of the study; none while the
-            layers have yet to be chosen.
+        starts: Where the study's trials start; none while its layers have yet to be chosen.
     """
 
     model: ModelSettings
@@ -38,7 +40,7 @@ class ReplicaSettings:
     activation_bytes: int | None = None
     sharers: int = 1
     gpus: int = 1
-    swept: tuple[Clip, ...] = ()
+    starts: tuple[Start, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

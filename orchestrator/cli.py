@@ -17,21 +17,17 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from clipsweep.analysis.store.table import Row, jsonable
+from clipsweep.analysis.store.row import Record, StoredRow, jsonable
 from clipsweep.analysis.winners.pareto import front_document, pareto_front, rate_points
-from clipsweep.analysis.winners.winner import find_winner, find_winners, winners_document
-from clipsweep.orchestrator.folder.log_file import LOG
-from clipsweep.orchestrator.folder.open_study import default_folder, reopen
+from clipsweep.analysis.winners.standings import winners_document
+from clipsweep.orchestrator.folder.open_study import reopen
+from clipsweep.orchestrator.folder.snapshot import Snapshot
 from clipsweep.orchestrator.plan.estimate import describe_plan, plan_study
-from clipsweep.orchestrator.run.progress import format_seconds
-from clipsweep.orchestrator.run.session import Outcome, check_run, run_study, write_study_report
-from clipsweep.orchestrator.status.answer import (
-    NO_WINNER,
-    SUMMARY_COLUMNS,
-    describe_front,
-    describe_winner,
-    read_status,
-)
+from clipsweep.orchestrator.plan.prepare import default_folder
+from clipsweep.orchestrator.run.session import Outcome, check_run, run_study
+from clipsweep.orchestrator.status.answer import NO_WINNER, describe_front, describe_winner
+from clipsweep.orchestrator.status.report_facts import write_study_report
+from clipsweep.orchestrator.status.status import describe_status, read_status
 from clipsweep.orchestrator.study.files import NO_MODEL, load_studies, study_of_task
 from clipsweep.orchestrator.views.checkpoint_spectrum import (
     CheckpointSpectrum,
@@ -45,7 +41,7 @@ from clipsweep.orchestrator.views.task_view import describe_task, view_task
 from clipsweep.trials.base.errors import ClipsweepError, PoolError, StoreError
 from clipsweep.trials.base.files import default_cache
 from clipsweep.trials.models.checkpoints import find_config
-from clipsweep.trials.spec.trial import ModelSettings
+from clipsweep.trials.models.settings import ModelSettings
 
 P = ParamSpec("P")
 FAILED, BAD_INPUT, INTERRUPTED = 1, 2, 130
@@ -73,6 +69,21 @@ class Dtype(StrEnum):
     FLOAT32 = "float32"
     BFLOAT16 = "bfloat16"
     FLOAT16 = "float16"
+
+
+SUMMARY_COLUMNS = (
+    "split",
+    "shots",
+    "demo_seed",
+    "module",
+    "layer",
+    "clip_rate",
+    "state",
+    "n_examples",
+    "accuracy",
+    "seconds",
+    "error",
+)
 
 
 class Layout(StrEnum):
@@ -144,7 +155,7 @@ def run(
     codes = [0]
     for path, each in studies.items():
         outcome = run_study(each, path, cache, errors)
-        documents.append(read_status(outcome.opened) | {"dir": str(path), "report": str(outcome.report)})
+        documents.append(read_status(outcome.snapshot) | {"dir": str(path), "report": str(outcome.report)})
         codes.append(_tell_outcome(outcome, as_json))
         if outcome.interrupted:
             break
@@ -155,15 +166,16 @@ def run(
 
 def _tell_outcome(outcome: Outcome, as_json: bool) -> int:
     """Say how a study ended; its exit code."""
-    opened = outcome.opened
+    snapshot = outcome.snapshot
     if not as_json:
-        typer.echo(describe_winner(opened, opened.table.latest()))
+        typer.echo(describe_winner(snapshot.standings))
         typer.echo(f"report    {outcome.report}")
     if outcome.interrupted:
         _tell(f"interrupted; everything finished is stored. Resume with: {outcome.command}")
         return INTERRUPTED
-    if outcome.failed:
-        _tell(f"{outcome.failed} trials failed; see 'clipsweep results {opened.folder}'. Running again retries them.")
+    if failed := len(snapshot.failed):
+        folder = snapshot.opened.folder
+        _tell(f"{failed} trials failed; see 'clipsweep results {folder}'. Running again retries them.")
         return FAILED
     return 0
 
@@ -180,48 +192,30 @@ def _print_each(documents: list[dict[str, Any]], describe: Callable[[dict[str, A
 @_refusing
 def status(folder: Folder, as_json: AsJson = False) -> None:
     """Progress, rate, time left and failures."""
-    document = read_status(reopen(folder))
+    document = read_status(Snapshot.take(reopen(folder)))
     if as_json:
         _print_json(document)
-        return
-    going_on = document["state"] in ("running", "interrupted")  # then some of them only wait for the others
-    words = "part of their rows seen" if going_on else "stopped by the race"
-    pruned = f", {document['pruned']} {words}" if document["pruned"] else ""
-    typer.echo(
-        f"{document['state']}: {document['done']} of {document['total']} trials{pruned}, {document['failed']} failed"
-    )
-    if document["stopped_by"]:
-        typer.echo(f"stopped by {document['stopped_by']}")
-    if document["trials_per_second"]:
-        left = format_seconds(document["seconds_left"] or 0)
-        typer.echo(f"{document['trials_per_second']:.2f} trials/s, {left} left, {document['running']} running")
-    for replica in document["replicas"]:
-        typer.echo(f"{replica['name']}: {replica['device']} of {replica['node']}")
-    if document["warnings"]:
-        typer.echo(f"last warnings (all are in {folder / LOG}):")
-    for warning in document["warnings"]:
-        typer.echo(f"  {warning}")
+    else:
+        typer.echo(describe_status(document))
 
 
 @app.command()
 @_refusing
 def best(folder: Folder, as_json: AsJson = False) -> None:
     """The winner, its baseline and its gain."""
-    opened = reopen(folder)
-    rows = opened.table.latest()
-    points = opened.points(rows)
-    winner = find_winner(points, rows)
-    if winner is not None and not as_json:
-        typer.echo(describe_winner(opened, rows))
-        if opened.two_objectives:
-            typer.echo(describe_front(opened, rows))
-        return
-    if winner is None:
+    snapshot = Snapshot.take(reopen(folder))
+    opened, standings = snapshot.opened, snapshot.standings
+    if standings.winner is None:
         _tell(NO_WINNER)
         raise typer.Exit(FAILED)
-    document = winners_document(winner, find_winners(points, rows), jsonable)
+    if not as_json:
+        typer.echo(describe_winner(standings))
+        if opened.two_objectives:
+            typer.echo(describe_front(standings))
+        return
+    document = winners_document(standings, standings.winner)
     if opened.two_objectives:
-        document["front"] = front_document(pareto_front(rate_points(points, rows)))
+        document["front"] = front_document(pareto_front(rate_points(standings.points, standings.rows)))
     _print_json(document)
 
 
@@ -233,7 +227,7 @@ def results(
     as_json: AsJson = False,
 ) -> None:
     """The latest attempt of each trial."""
-    rows = sorted(reopen(folder).table.latest().values(), key=lambda row: (row["finished_at"], row["trial_id"]))
+    rows = sorted(reopen(folder).table.latest().values(), key=lambda row: (row.finished_at, row.trial_id))
     if as_json:
         _print_json([jsonable(row) for row in rows])
     elif layout is Layout.CSV:
@@ -250,7 +244,7 @@ def report(
     as_json: AsJson = False,
 ) -> None:
     """Write the HTML report: one file that opens offline."""
-    path = write_study_report(reopen(folder), out)
+    path = write_study_report(Snapshot.take(reopen(folder)), out)
     if as_json:
         _print_json({"report": str(path)})
     else:
@@ -329,7 +323,7 @@ def show_task(
         typer.echo(describe_task(view))
 
 
-def _print_csv(rows: list[Row]) -> None:
+def _print_csv(rows: list[StoredRow]) -> None:
     import csv
 
     plain = [jsonable(row) for row in rows]
@@ -339,15 +333,16 @@ def _print_csv(rows: list[Row]) -> None:
     writer.writerows({key: json.dumps(row[key]) if key in nested else row[key] for key in row} for row in plain)
 
 
-def _print_table(rows: list[Row]) -> None:
+def _print_table(rows: list[StoredRow]) -> None:
     table = Table(*SUMMARY_COLUMNS)
     for row in rows:
-        shown = row if len(row["clips"]) < 2 else row | _listed(row["clips"])
+        record = row.record()
+        shown = record if len(record["clips"]) < 2 else record | _listed(record["clips"])
         table.add_row(*(_cell(shown[column]) for column in SUMMARY_COLUMNS))
     Console(width=None if sys.stdout.isatty() else 140).print(table)
 
 
-def _listed(clips: list[dict[str, Any]]) -> dict[str, str]:
+def _listed(clips: list[Record]) -> dict[str, str]:
     """Module, layer and clip rate of several clips, as one cell each."""
     return {key: "\n".join(_cell(clip[key]) for clip in clips) for key in ("module", "layer", "clip_rate")}
 

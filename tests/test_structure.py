@@ -1,73 +1,179 @@
-"""The folders' rules: who may import whom, and where each heavy dependency lives."""
+"""The house: which folder may import which, no circles, and where each heavy dependency lives."""
+
+from __future__ import annotations
 
 import ast
+import re
 from collections.abc import Iterator
+from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
 
 import pytest
 
 ROOT = Path(__file__).parent.parent
-BELOW = {
-    "trials": set(),
-    "cluster": {"trials"},
-    "analysis": {"trials"},
-    "orchestrator": {"trials", "cluster", "analysis"},
-}
-ANALYSIS_MAY_USE = {
-    "clipsweep.trials.spec.trial",
-    "clipsweep.trials.base.errors",
-    "clipsweep.trials.base.files",
-    "clipsweep.trials.models.card",
-    "clipsweep.trials.clips.spectrum",
-}
+FOLDERS = ("trials", "cluster", "analysis", "orchestrator")
+
+# Every place that holds modules, from the lowest to the highest: each imports what stands above it here, never below.
+ORDER = (
+    "trials/base",
+    "trials/scores",
+    "trials/spec",
+    "trials/models",
+    "trials/clips",
+    "trials/tasks",
+    "trials/decoder",
+    "trials/engine",
+    "trials/embedded",
+    "cluster",
+    "analysis/store",
+    "analysis/winners",
+    "analysis/figures",
+    "analysis/report",
+    "orchestrator/study",
+    "orchestrator/space",
+    "orchestrator/folder",
+    "orchestrator/drivers",
+    "orchestrator/drivers/bayes",
+    "orchestrator/plan",
+    "orchestrator/status",
+    "orchestrator/run",
+    "orchestrator/views",
+    "orchestrator",
+)
+BESIDE = {("cluster", "analysis")}  # neither imports the other, whatever the order says
+LOWEST = {"clipsweep.orchestrator.words"}  # a module that any folder of the orchestrator may use
+ANALYSIS_MAY_USE = ("base.errors", "base.files", "base.versions", "spec", "scores.tally", "clips.spectrum")
+MOST_MODULES = 12
 HOMES = {
     "ray": {"cluster/ray_pool.py"},
-    "datasets": {"trials/rows.py"},
-    "pyarrow": {"analysis/table.py", "analysis/spectrum.py"},
-    "plotly": {"analysis/figures.py", "analysis/report.py"},
+    "datasets": {"trials/tasks/read_rows.py"},
+    "pyarrow": {f"analysis/store/{name}.py" for name in ("columns", "row", "rows", "table", "spectrum_file")},
+    "plotly": {
+        "analysis/report/page.py",
+        *(f"analysis/figures/{name}.py" for name in ("conditions", "curves", "front", "search", "style")),
+    },
     "typer": {"orchestrator/cli.py"},
-    "optuna": {"orchestrator/optuna_study.py"},
-    "pydantic": {"orchestrator/study.py"},
+    "optuna": {"orchestrator/drivers/bayes/optuna_study.py"},
+    "pydantic": {f"orchestrator/study/{name}.py" for name in ("check", "explain", "schema", "section", "task_section")},
 }
+
+
+def files_below(folder: str) -> list[Path]:
+    return sorted((ROOT / folder).rglob("*.py"))
+
+
+def module_of(path: Path) -> str:
+    inside = path.relative_to(ROOT).with_suffix("")
+    return ".".join(("clipsweep", *inside.parts)).removesuffix(".__init__")
+
+
+MODULES = {module_of(path): path for folder in FOLDERS for path in files_below(folder)}
 
 
 def imports_of(path: Path) -> Iterator[str]:
+    """What a file imports, wherever in it: also inside functions, and for types alone."""
     for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
         if isinstance(node, ast.Import):
             yield from (alias.name for alias in node.names)
         elif isinstance(node, ast.ImportFrom) and node.module:
-            yield node.module
+            yield from (f"{node.module}.{alias.name}" for alias in node.names)
 
 
-def files_of(folder: str) -> list[Path]:
-    return sorted((ROOT / folder).rglob("*.py"))
+def ours(imported: str) -> str | None:
+    """The module of ours that an imported name stands for or comes from."""
+    return next((name for name in (imported, imported.rpartition(".")[0]) if name in MODULES), None)
 
 
-@pytest.mark.parametrize("folder", BELOW)
-def test_folder_imports_only_what_lies_below_it(folder: str) -> None:
-    above = set(BELOW) - BELOW[folder] - {folder}
-    wrong = [(path, name) for path in files_of(folder) for name in imports_of(path) if name.split(".")[0] in above]
-    assert files_of(folder)
-    assert wrong == []
+def arrows() -> Iterator[tuple[str, str]]:
+    for module, path in MODULES.items():
+        targets = {ours(name) for name in imports_of(path) if name.startswith("clipsweep")}
+        yield from ((module, target) for target in sorted(targets - {None}) if target is not None)
+
+
+def floor(module: str) -> int:
+    """How high a module stands."""
+    return -1 if module in LOWEST else ORDER.index(MODULES[module].parent.relative_to(ROOT).as_posix())
+
+
+def folder_of(module: str) -> str:
+    return module.split(".")[1]
+
+
+def test_every_folder_with_modules_has_its_place_in_the_order() -> None:
+    packages = {path.parent.relative_to(ROOT).as_posix() for path in MODULES.values() if path.name != "__init__.py"}
+    assert packages == set(ORDER)
+
+
+def test_no_arrow_runs_up() -> None:
+    assert [(one, other) for one, other in arrows() if floor(one) < floor(other)] == []
+
+
+def test_there_is_no_circle_of_modules() -> None:
+    graph: dict[str, set[str]] = {}
+    for one, other in arrows():
+        graph.setdefault(one, set()).add(other)
+    try:
+        order = list(TopologicalSorter(graph).static_order())
+    except CycleError as error:
+        pytest.fail(f"a circle: {' → '.join(error.args[1])}")
+    assert len(order) > 100
+
+
+def test_folders_that_stand_beside_each_other_do_not_import_each_other() -> None:
+    pairs = {frozenset(pair) for pair in BESIDE}
+    assert [arrow for arrow in arrows() if frozenset(map(folder_of, arrow)) in pairs] == []
 
 
 def test_analysis_uses_only_value_types_of_trials() -> None:
-    used = {name for path in files_of("analysis") for name in imports_of(path) if name.startswith("trials")}
-    assert used <= ANALYSIS_MAY_USE
+    used = {other for one, other in arrows() if folder_of(one) == "analysis" and folder_of(other) == "trials"}
+    allowed = tuple(f"clipsweep.trials.{name}" for name in ANALYSIS_MAY_USE)
+    assert used
+    assert [name for name in used if not name.startswith(allowed)] == []
+
+
+@pytest.mark.parametrize("place", ORDER)
+def test_a_folder_holds_no_more_modules_than_one_can_look_over(place: str) -> None:
+    modules = [path for path in (ROOT / place).glob("*.py") if path.name != "__init__.py"]
+    assert 0 < len(modules) <= MOST_MODULES
+
+
+@pytest.mark.parametrize("place", ORDER)
+def test_a_folder_says_what_it_owns(place: str) -> None:
+    readme = (ROOT / place / "README.md").read_text(encoding="utf-8")
+    assert all(word in readme for word in ("Owns", "Refuses", "Start"))
+
+
+@pytest.mark.parametrize("place", ORDER)
+def test_a_readme_names_every_module_of_its_folder_and_no_other(place: str) -> None:
+    folder = ROOT / place
+    named = set(re.findall(r"`(\w+\.py)`", (folder / "README.md").read_text(encoding="utf-8")))
+    assert named == {path.name for path in folder.glob("*.py")} - {"__init__.py"}
+
+
+@pytest.mark.parametrize("place", ORDER)
+def test_a_folder_has_its_line_in_the_tree_of_the_contributors_guide(place: str) -> None:
+    tree = (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")
+    assert f" {place.rpartition('/')[2]}/ " in tree
+
+
+@pytest.mark.parametrize("place", ORDER)
+def test_tests_mirror_the_folders(place: str) -> None:
+    tests = ROOT / "tests" / place
+    assert any(tests.glob("test_*.py"))
 
 
 @pytest.mark.parametrize("package", HOMES)
 def test_a_heavy_dependency_has_one_home(package: str) -> None:
     users = {
-        str(path.relative_to(ROOT))
-        for folder in BELOW
-        for path in files_of(folder)
+        path.relative_to(ROOT).as_posix()
+        for path in MODULES.values()
         if any(name.split(".")[0] == package for name in imports_of(path))
     }
     assert users == HOMES[package]
 
 
-def test_values_and_errors_load_without_torch() -> None:
-    for module in ("values", "errors", "model_card", "files", "spectrum"):
-        names = {name.split(".")[0] for name in imports_of(ROOT / "trials" / f"{module}.py")}
-        assert not names & {"torch", "transformers", "numpy"}
+@pytest.mark.parametrize("package", [path.parent for path in MODULES.values() if path.name == "__init__.py"])
+def test_a_package_of_ours_holds_a_docstring_and_nothing_else(package: Path) -> None:
+    tree = ast.parse((package / "__init__.py").read_text(encoding="utf-8"))
+    assert len(tree.body) == 1
+    assert ast.get_docstring(tree)

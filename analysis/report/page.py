@@ -11,20 +11,17 @@ from typing import Any
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from plotly.offline import get_plotlyjs
 
-from clipsweep.analysis.figures.figures import (
-    PLOT_CONFIG,
-    ConditionLine,
-    condition_figure,
-    figure_panels,
-    front_figure,
-    legend_of,
-    search_panels,
-)
-from clipsweep.analysis.store.table import Row
+from clipsweep.analysis.figures.conditions import ConditionLine, condition_figure
+from clipsweep.analysis.figures.curves import curve_panels
+from clipsweep.analysis.figures.front import front_figure
+from clipsweep.analysis.figures.search import search_panels
+from clipsweep.analysis.figures.style import PLOT_CONFIG, legend_of
+from clipsweep.analysis.store.row import StoredRow
 from clipsweep.analysis.winners.pareto import Rated, pareto_front, rate_points
-from clipsweep.analysis.winners.winner import Point, Winner, describe_clips, find_winner, find_winners
+from clipsweep.analysis.winners.point import describe_point
+from clipsweep.analysis.winners.standings import Standings
 from clipsweep.trials.base.files import write_text
-from clipsweep.trials.spec.trial import TrialState
+from clipsweep.trials.spec.result import TrialState
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -43,57 +40,72 @@ class ReportFacts:
     study: str
     facts: Mapping[str, str]
     conditions: Sequence[ConditionLine] = ()
-    history: Sequence[Row] = ()
+    history: Sequence[StoredRow] = ()
     two_objectives: bool = False
     points_total: int | None = None
 
 
-def describe_point(winner: Winner | Rated) -> str:
-    """Name a winner: ``mlp of layer 4 at clip rate 0.95, 10 shots``, or the untouched model."""
-    shots = f"{winner.point.shots} shots"
-    clips = describe_clips(clip for clip in winner.point.clips if clip.clip_rate)
-    return f"{clips or 'the untouched model'}, {shots}"
-
-
-def write_report(path: Path, facts: ReportFacts, points: Sequence[Point], rows: Mapping[str, Row]) -> None:
+def write_report(path: Path, facts: ReportFacts, standings: Standings) -> None:
     """Write the report whole, from what is stored so far.
 
     Args:
         path: The HTML file.
         facts: About the study.
-        points: Points that have stored rows, with their trials.
-        rows: Latest attempt at each trial.
+        standings: Points that have stored rows, with the latest attempt at each trial.
     """
+    points = standings.points
+    rated = rate_points(points, standings.rows) if facts.two_objectives else []
+    front = pareto_front(rated)
+    page = (
+        _environment()
+        .get_template("report.html")
+        .render(
+            study=facts.study,
+            facts=facts.facts,
+            points_total=len(points) if facts.points_total is None else facts.points_total,
+            points_done=sum(all(trial_id in standings.rows for trial_id in point.trial_ids) for point in points),
+            winner=standings.winner,
+            groups=standings.winners,
+            describe=describe_point,
+            front=front,
+            sections=_sections(facts, standings, rated, front),
+            failed=_failed(standings),
+            plotly=get_plotlyjs(),
+        )
+    )
+    write_text(path, page)
+
+
+def _environment() -> Environment:
     environment = Environment(
         loader=PackageLoader("clipsweep.analysis.report"), autoescape=True, undefined=StrictUndefined, trim_blocks=True
     )
     environment.filters["rate"] = lambda rate: f"{rate:g}"
     environment.filters["points"] = lambda fraction: f"{100 * fraction:+.1f}"
+    return environment
+
+
+def _sections(
+    facts: ReportFacts, standings: Standings, rated: Sequence[Rated], front: Sequence[Rated]
+) -> dict[str, list[dict[str, Any]]]:
+    """The figures under their headings; headings without a figure are left out."""
+    points, rows = standings.points, standings.rows
     measured = [line for line in facts.conditions if line.values]
-    rated = rate_points(points, rows) if facts.two_objectives else []
-    front = pareto_front(rated)
     sections = {
         "Accuracy against parameters kept": [_panel("Pareto front", front_figure(rated, front))] if rated else [],
-        "Score against clip rate": [_panel(title, figure) for title, figure in figure_panels(points, rows)],
+        "Score against clip rate": [_panel(title, figure) for title, figure in curve_panels(points, rows)],
         "Search": [_panel(title, figure) for title, figure in search_panels(facts.history, points)],
         "Condition number by layer": [_panel(_gaps(measured), condition_figure(measured))] if measured else [],
     }
-    mine = {each for point in points for each in (*point.trial_ids, *point.test_ids, *point.baseline_test_ids)}
-    failed = [row for key, row in rows.items() if key in mine and row["state"] == TrialState.FAILED.value]
-    page = environment.get_template("report.html").render(
-        study=facts.study,
-        facts=facts.facts,
-        points_total=len(points) if facts.points_total is None else facts.points_total,
-        points_done=sum(all(trial_id in rows for trial_id in point.trial_ids) for point in points),
-        winner=find_winner(points, rows),
-        groups=find_winners(points, rows),
-        describe=describe_point,
-        front=front,
-        sections={title: panels for title, panels in sections.items() if panels},
-        failed=failed,
-        plotly=get_plotlyjs(),
-    )
-    write_text(path, page)
+    return {title: panels for title, panels in sections.items() if panels}
+
+
+def _failed(standings: Standings) -> list[StoredRow]:
+    """Latest attempts that failed, of trials that the points ask for."""
+    asked = [(*point.trial_ids, *point.test_ids, *point.baseline_test_ids) for point in standings.points]
+    trial_ids = {trial_id for each in asked for trial_id in each}
+    rows = [row for trial_id, row in standings.rows.items() if trial_id in trial_ids]
+    return [row for row in rows if row.state is TrialState.FAILED]
 
 
 def _gaps(lines: Sequence[ConditionLine]) -> str:

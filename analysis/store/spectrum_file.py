@@ -1,7 +1,4 @@
-"""The spectrum file: singular values and condition numbers of one model's matrices.
-
-With ``table.py`` the home of pyarrow.
-"""
+"""The spectrum file: singular values and condition numbers of one model's matrices."""
 
 from __future__ import annotations
 
@@ -12,7 +9,8 @@ from typing import Literal
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from clipsweep.analysis.store.table import Row, read_whole
+from clipsweep.analysis.store.row import Record
+from clipsweep.analysis.store.table import read_whole
 from clipsweep.trials.base.files import whole_file
 from clipsweep.trials.clips.spectrum import MatrixSpectrum, Place
 
@@ -89,7 +87,7 @@ class SpectrumFile:
         with whole_file(self._path) as draft:
             pq.write_table(table.sort_by(ORDER), draft)
 
-    def _row(self, spectrum: MatrixSpectrum) -> Row:
+    def _row(self, spectrum: MatrixSpectrum) -> Record:
         return {
             "model_fingerprint": self._model_fingerprint,
             "dtype": self._dtype,

@@ -6,8 +6,9 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from clipsweep.analysis.store.table import Row
-from clipsweep.analysis.winners.winner import Point, mean_score
+from clipsweep.analysis.store.row import StoredRow
+from clipsweep.analysis.winners.point import Point
+from clipsweep.analysis.winners.scores import mean_score
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -25,11 +26,11 @@ class Rated:
     parameters: int
 
 
-def rate_points(points: Iterable[Point], rows: Mapping[str, Row]) -> list[Rated]:
+def rate_points(points: Iterable[Point], rows: Mapping[str, StoredRow]) -> list[Rated]:
     """The points that are complete, the untouched model included, with both objectives."""
     scored = ((point, mean_score(point.trial_ids, rows, point.metric)) for point in points)
     return [
-        Rated(point=point, score=score, parameters=rows[point.trial_ids[0]]["parameters_kept"])
+        Rated(point=point, score=score, parameters=rows[point.trial_ids[0]].parameters_kept)
         for point, score in scored
         if score is not None
     ]

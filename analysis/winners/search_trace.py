@@ -6,9 +6,9 @@ from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from clipsweep.analysis.store.table import Row
-from clipsweep.analysis.winners.winner import Point, mean_score
-from clipsweep.trials.spec.trial import TrialState
+from clipsweep.analysis.store.row import StoredRow
+from clipsweep.analysis.winners.point import Point
+from clipsweep.analysis.winners.scores import mean_score
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -36,15 +36,15 @@ class Seen:
     """
 
     number: int
-    row: Row
+    row: StoredRow
 
     @property
     def stopped(self) -> bool:
-        """Whether a race stopped it."""
-        return bool(self.row["state"] == TrialState.PRUNED.value)
+        """Whether a race stopped it, or holds it back."""
+        return self.row.is_cut_short
 
 
-def trace_search(history: Iterable[Row], points: Sequence[Point]) -> tuple[list[Step], list[Seen]]:
+def trace_search(history: Iterable[StoredRow], points: Sequence[Point]) -> tuple[list[Step], list[Seen]]:
     """Follow a search through its stored attempts.
 
     Args:
@@ -58,16 +58,18 @@ def trace_search(history: Iterable[Row], points: Sequence[Point]) -> tuple[list[
     for point in points:
         for trial_id in point.trial_ids:
             points_of[trial_id].append(point)
-    rows: dict[str, Row] = {}
+    rows: dict[str, StoredRow] = {}
     steps: list[Step] = []
     evaluated, best = 0, None
     for row in history:
-        if row["trial_id"] not in points_of or row["state"] == TrialState.FAILED.value:
+        if row.trial_id not in points_of or not row.has_scores:
             continue
-        before = rows.get(row["trial_id"])
-        evaluated += row["n_examples"] - (before["n_examples"] if before else 0)
-        rows[row["trial_id"]] = row
-        scores = [mean_score(point.trial_ids, rows, point.metric) for point in points_of[row["trial_id"]]]
+        before = rows.get(row.trial_id)
+        rows[row.trial_id] = row
+        if before is not None and before.n_examples == row.n_examples:
+            continue  # the race has stopped it, and nothing was evaluated
+        evaluated += row.n_examples - (before.n_examples if before else 0)
+        scores = [mean_score(point.trial_ids, rows, point.metric) for point in points_of[row.trial_id]]
         best = max((score for score in (best, *scores) if score is not None), default=None)
         steps.append(Step(trials=len(rows), rows_evaluated=evaluated, best=best))
     return steps, [Seen(number=number, row=row) for number, row in enumerate(rows.values(), start=1)]

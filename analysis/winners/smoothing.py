@@ -15,19 +15,18 @@ from collections.abc import Iterable
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.special import ndtr
 
-from clipsweep.analysis.store.table import Row, unpack_margins, unpack_outcomes
+from clipsweep.analysis.store.row import StoredRow
 
 BANDWIDTH = 0.5  # noise, in standard deviations of the margins
 
 
-def have_margins(rows: Iterable[Row]) -> bool:
+def have_margins(rows: Iterable[StoredRow]) -> bool:
     """Whether all rows have margins: smoothed and plain accuracies are not compared with each other."""
-    return all(row.get("margins") is not None for row in rows)
+    return all(row.has_margins for row in rows)
 
 
-def accuracy_so_far(row: Row, n_rows: int | None = None, *, smoothed: bool) -> float:
+def accuracy_so_far(row: StoredRow, n_rows: int | None = None, *, smoothed: bool) -> float:
     """Accuracy of a trial on the first examples that it was evaluated on.
 
     Args:
@@ -38,19 +37,19 @@ def accuracy_so_far(row: Row, n_rows: int | None = None, *, smoothed: bool) -> f
     Returns:
         A fraction; the plain accuracy where no two margins differ.
     """
-    margins = unpack_margins(row) if smoothed else None
+    margins = row.margins if smoothed else None
     if margins is None or not (spread := float(margins[:n_rows].std())):
-        return float(row["accuracy"] if n_rows is None else unpack_outcomes(row)[:n_rows].mean())
+        return row.score("accuracy") if n_rows is None else float(row.outcomes[:n_rows].mean())
     return float(smooth(margins[:n_rows], BANDWIDTH * spread).mean())
 
 
-def gain_so_far(row: Row, untouched: Row, *, smoothed: bool) -> float:
+def gain_so_far(row: StoredRow, untouched: StoredRow, *, smoothed: bool) -> float:
     """What a trial gains in accuracy over the untouched model, on the examples that it has seen."""
-    seen = row["n_examples"]
-    return accuracy_so_far(row, smoothed=smoothed) - accuracy_so_far(untouched, seen, smoothed=smoothed)
+    untouched_accuracy = accuracy_so_far(untouched, row.n_examples, smoothed=smoothed)
+    return accuracy_so_far(row, smoothed=smoothed) - untouched_accuracy
 
 
-def estimated_accuracy(row: Row, untouched: Row | None, *, smoothed: bool) -> float:
+def estimated_accuracy(row: StoredRow, untouched: StoredRow | None, *, smoothed: bool) -> float:
     """Estimate the accuracy of a trial on all examples of a split, from those that it has seen.
 
     Some examples are harder than others for any trial: as much as the untouched model does better, or worse, on those
@@ -61,11 +60,13 @@ def estimated_accuracy(row: Row, untouched: Row | None, *, smoothed: bool) -> fl
         untouched: That of the untouched model on the same prompts; None if there is none.
         smoothed: Whether to smooth it, for which both rows need margins.
     """
-    if untouched is None or untouched["n_examples"] <= row["n_examples"]:
+    if untouched is None or untouched.n_examples <= row.n_examples:
         return accuracy_so_far(row, smoothed=smoothed)
     return accuracy_so_far(untouched, smoothed=smoothed) + gain_so_far(row, untouched, smoothed=smoothed)
 
 
 def smooth(margins: NDArray[np.float64], noise: float) -> NDArray[np.float64]:
     """Chance that each margin is above 0 after normal noise of this standard deviation has been added."""
+    from scipy.special import ndtr  # loading it takes longer than most commands
+
     return np.asarray(ndtr(margins / noise), dtype=np.float64)

@@ -9,23 +9,23 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from clipsweep.analysis.store.table import Row
+from clipsweep.analysis.store.row import StoredRow
 from clipsweep.orchestrator.drivers.driver import StudyDriver
 from clipsweep.orchestrator.drivers.grid import GridDriver
 from clipsweep.orchestrator.folder.open_study import OpenStudy
-from clipsweep.orchestrator.space.space import Proposal, Space
+from clipsweep.orchestrator.space.proposal import Proposal
+from clipsweep.orchestrator.space.space import Space
 
 
 class Algorithm1Driver(StudyDriver):
-    """Baselines and every candidate rate at the layers that the space has been settled on, in a grid's order."""
+    """Baselines and every candidate rate at the layers that were chosen, in a grid's order."""
 
     def __init__(self, space: Space) -> None:
         """Take a space whose layers have been chosen: the run loop measures before it drives."""
-        assert space.settled, "layers are chosen before the driver is made"
         self._rates = GridDriver(space)
 
     @classmethod
-    def of(cls, opened: OpenStudy, rows: Mapping[str, Row]) -> Algorithm1Driver:  # noqa: ARG003
+    def of(cls, opened: OpenStudy, rows: Mapping[str, StoredRow]) -> Algorithm1Driver:  # noqa: ARG003
         """The driver of a study; what is known the run loop answers."""
         return cls(opened.space)
 
@@ -33,7 +33,7 @@ class Algorithm1Driver(StudyDriver):
         """The next rates."""
         return self._rates.ask(count)
 
-    def tell(self, proposal: Proposal, row: Row) -> None:
+    def tell(self, proposal: Proposal, row: StoredRow) -> None:
         """No rate depends on another; the winner is picked from the stored rows."""
 
     @property

@@ -1,24 +1,13 @@
-"""Drivers: which trial runs next. A new driver is an entry of ``DRIVERS``, and of ``SEARCH_KEYS`` in ``study.py``."""
+"""What a driver is: it says which trial runs next, and hears of what came of it."""
 
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
-from importlib import import_module
-from typing import TYPE_CHECKING
 
-from clipsweep.analysis.store.table import Row
-from clipsweep.orchestrator.space.space import Proposal
-from clipsweep.orchestrator.study.schema import ALGORITHM1, BAYES
-
-if TYPE_CHECKING:
-    from clipsweep.orchestrator.folder.open_study import OpenStudy
-
-DRIVERS = {
-    ALGORITHM1: "clipsweep.orchestrator.drivers.algorithm1:Algorithm1Driver",
-    BAYES: "clipsweep.orchestrator.drivers.bayes.driver:BayesDriver",
-    "grid": "clipsweep.orchestrator.drivers.grid:GridDriver",
-}
+from clipsweep.analysis.store.row import StoredRow
+from clipsweep.orchestrator.folder.open_study import OpenStudy
+from clipsweep.orchestrator.space.proposal import Proposal
 
 
 class Driver(ABC):
@@ -40,7 +29,7 @@ class Driver(ABC):
         """Up to ``count`` trials to run now; fewer, or none, while it waits for rows or has no more."""
 
     @abstractmethod
-    def tell(self, proposal: Proposal, row: Row) -> None:
+    def tell(self, proposal: Proposal, row: StoredRow) -> None:
         """Hear a stored row: of a trial just run, or known from before."""
 
     @property
@@ -54,17 +43,10 @@ class StudyDriver(Driver):
 
     @classmethod
     @abstractmethod
-    def of(cls, opened: OpenStudy, rows: Mapping[str, Row]) -> StudyDriver:
+    def of(cls, opened: OpenStudy, rows: Mapping[str, StoredRow]) -> StudyDriver:
         """The driver of a study, from what is known of it.
 
         Args:
-            opened: The study, its layers settled.
+            opened: The study, its layers known.
             rows: Latest attempt at each trial, by trial identity.
         """
-
-
-def make_driver(opened: OpenStudy, rows: Mapping[str, Row]) -> Driver:
-    """Build the driver of a study from what is known of it, the ledger's latest rows by trial identity."""
-    module, _, attribute = DRIVERS[opened.study.search.driver].partition(":")
-    kind: type[StudyDriver] = getattr(import_module(module), attribute)
-    return kind.of(opened, rows)

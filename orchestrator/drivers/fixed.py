@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from clipsweep.analysis.store.table import Row
+from clipsweep.analysis.store.row import StoredRow
 from clipsweep.orchestrator.drivers.driver import Driver
-from clipsweep.orchestrator.space.space import Proposal
+from clipsweep.orchestrator.space.proposal import Proposal
 
 
 class FixedDriver(Driver):
@@ -21,7 +21,7 @@ class FixedDriver(Driver):
         asked, self._left = self._left[:count], self._left[count:]
         return asked
 
-    def tell(self, proposal: Proposal, row: Row) -> None:
+    def tell(self, proposal: Proposal, row: StoredRow) -> None:
         """Nothing depends on the rows."""
 
     @property

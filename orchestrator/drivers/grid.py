@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from clipsweep.analysis.store.table import Row
+from clipsweep.analysis.store.row import StoredRow
 from clipsweep.orchestrator.drivers.driver import StudyDriver
 from clipsweep.orchestrator.folder.open_study import OpenStudy
-from clipsweep.orchestrator.space.space import Proposal, Space
+from clipsweep.orchestrator.space.proposal import Proposal
+from clipsweep.orchestrator.space.space import Space
 
 
 class GridDriver(StudyDriver):
@@ -19,7 +20,7 @@ class GridDriver(StudyDriver):
         self._next = 0
 
     @classmethod
-    def of(cls, opened: OpenStudy, rows: Mapping[str, Row]) -> GridDriver:  # noqa: ARG003
+    def of(cls, opened: OpenStudy, rows: Mapping[str, StoredRow]) -> GridDriver:  # noqa: ARG003
         """The driver of a study; what is known the run loop answers."""
         return cls(opened.space)
 
@@ -28,7 +29,7 @@ class GridDriver(StudyDriver):
         first, self._next = self._next, min(self._next + count, len(self._space))
         return [self._space.proposal(index) for index in range(first, self._next)]
 
-    def tell(self, proposal: Proposal, row: Row) -> None:
+    def tell(self, proposal: Proposal, row: StoredRow) -> None:
         """A grid does not change its mind."""
 
     @property

@@ -15,7 +15,6 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
-HALVING, TEST = "halving", "test"
 LEAST_ROWS = 100
 FIRST_SHARE, FIRST_ROWS = 32, 16  # the first rung is one row in so many, but no fewer than these
 FACTOR = 2  # each rung has so many times the rows of the last, and in halving one entry in so many goes on

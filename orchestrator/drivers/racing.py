@@ -13,14 +13,15 @@ from statistics import fmean
 
 import numpy as np
 
-from clipsweep.analysis.store.table import Row, unpack_outcomes
+from clipsweep.analysis.store.row import StoredRow
+from clipsweep.analysis.winners.point import join_modules
 from clipsweep.analysis.winners.smoothing import accuracy_so_far
-from clipsweep.analysis.winners.winner import join_modules
 from clipsweep.orchestrator.drivers.driver import Driver
-from clipsweep.orchestrator.drivers.races import HALVING, Entry, Halving, Race, SequentialTest, make_rungs
-from clipsweep.orchestrator.space.space import Choice, Proposal
+from clipsweep.orchestrator.drivers.races import Entry, Halving, Race, SequentialTest, make_rungs
+from clipsweep.orchestrator.space.proposal import Choice, Proposal
+from clipsweep.orchestrator.study.names import HALVING
 from clipsweep.orchestrator.study.schema import SearchSection
-from clipsweep.trials.spec.trial import TrialState
+from clipsweep.trials.spec.result import TrialState
 
 
 @dataclass(slots=True, kw_only=True)
@@ -29,7 +30,7 @@ class _Runner:
 
     entry: Entry
     proposals: dict[int, Proposal] = field(default_factory=dict)
-    rows: dict[int, Row] = field(default_factory=dict)
+    rows: dict[int, StoredRow] = field(default_factory=dict)
 
 
 class RacingDriver(Driver):
@@ -111,14 +112,14 @@ class RacingDriver(Driver):
         self._running += len(asked)
         return asked
 
-    def tell(self, proposal: Proposal, row: Row) -> None:
+    def tell(self, proposal: Proposal, row: StoredRow) -> None:
         """Hear of a part; a failed trial leaves the race."""
         self._running -= 1
         assert proposal.rows is not None
         runner = self._runners[proposal.choice]
-        if row["state"] == TrialState.FAILED.value:
+        if row.state is TrialState.FAILED:
             self._driver.tell(replace(proposal, rows=None), row)
-        elif row["n_examples"] < proposal.rows:  # it flew for another proposal that wanted fewer rows
+        elif row.n_examples < proposal.rows:  # it flew for another proposal that wanted fewer rows
             self._ready.append(proposal)
         else:
             runner.rows[proposal.spec.demo_seed] = row
@@ -150,11 +151,11 @@ class RacingDriver(Driver):
         """All of a point's trials have reached a rung: the driver is told unless it goes on at once."""
         entry = runner.entry
         told, runner.rows = runner.rows, {}
-        trials = frozenset(row["trial_id"] for row in told.values())
+        trials = frozenset(row.trial_id for row in told.values())
         if self._first.setdefault(trials, entry) is not entry and not entry.untouched:  # its ranks are another's
             self._tell_driver(runner, told)
             return
-        outcomes = np.mean([unpack_outcomes(row)[:n_rows] for row in told.values()], axis=0)
+        outcomes = np.mean([row.outcomes[:n_rows] for row in told.values()], axis=0)
         entry.reach(outcomes, fmean(accuracy_so_far(row, n_rows, smoothed=self._smoothed) for row in told.values()))
         if n_rows == self._rungs[-1]:
             self._race.finished(entry)
@@ -166,7 +167,7 @@ class RacingDriver(Driver):
         if entry not in self._advance(last_call=False):
             self._tell_driver(runner, told)
 
-    def _tell_driver(self, runner: _Runner, told: dict[int, Row]) -> None:
+    def _tell_driver(self, runner: _Runner, told: dict[int, StoredRow]) -> None:
         for seed, proposal in runner.proposals.items():
             self._driver.tell(proposal, told[seed])
 

@@ -6,11 +6,11 @@ import time
 from collections.abc import Iterable, Mapping
 from statistics import fmean
 
-from clipsweep.analysis.store.table import Row
+from clipsweep.analysis.store.row import StoredRow
 from clipsweep.orchestrator.drivers.driver import Driver
-from clipsweep.orchestrator.space.space import Choice, Proposal
-from clipsweep.orchestrator.study.schema import STOPPING_RULES, SearchSection
-from clipsweep.trials.spec.trial import TrialState
+from clipsweep.orchestrator.space.proposal import Choice, Proposal
+from clipsweep.orchestrator.study.names import STOPPING_RULES
+from clipsweep.orchestrator.study.schema import SearchSection
 
 
 class StoppingDriver(Driver):
@@ -27,7 +27,7 @@ class StoppingDriver(Driver):
         n_seeds: int = 1,
         metric: str = "accuracy",
         gpus: float = 1,
-        rows: Mapping[str, Row] | None = None,
+        rows: Mapping[str, StoredRow] | None = None,
         begun: Iterable[Choice] = (),
     ) -> None:
         """Start the clock of ``max_hours``.
@@ -47,7 +47,7 @@ class StoppingDriver(Driver):
         self._n_seeds = n_seeds
         self._metric = metric
         self._gpus = gpus
-        self._seconds = {key: row["seconds"] or 0.0 for key, row in (rows or {}).items()}
+        self._seconds = {key: row.seconds or 0.0 for key, row in (rows or {}).items()}
         self._total_seconds = sum(self._seconds.values())
         self._began = time.monotonic()
         self._begun = {choice for choice in begun if choice.clips}
@@ -89,19 +89,19 @@ class StoppingDriver(Driver):
                 asked.append(proposal)
         return asked
 
-    def tell(self, proposal: Proposal, row: Row) -> None:
+    def tell(self, proposal: Proposal, row: StoredRow) -> None:
         """Count the row, and pass it on."""
         if self._rules:
             self._count(proposal, row)
         self._driver.tell(proposal, row)
 
-    def _count(self, proposal: Proposal, row: Row) -> None:
-        seconds = row["seconds"] or 0.0
-        self._total_seconds += seconds - self._seconds.get(row["trial_id"], 0.0)
-        self._seconds[row["trial_id"]] = seconds
-        complete = row["state"] == TrialState.COMPLETE.value
+    def _count(self, proposal: Proposal, row: StoredRow) -> None:
+        seconds = row.seconds or 0.0
+        self._total_seconds += seconds - self._seconds.get(row.trial_id, 0.0)
+        self._seconds[row.trial_id] = seconds
+        complete = row.is_complete
         scores = self._scores.setdefault(proposal.choice, {})
-        scores[proposal.spec.demo_seed] = row[self._metric] if complete else None
+        scores[proposal.spec.demo_seed] = row.score(self._metric) if complete else None
         if len(scores) == self._n_seeds:
             self._judge(proposal.choice, list(self._scores.pop(proposal.choice).values()))
 

@@ -9,10 +9,10 @@ import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
-from pathlib import Path
 
 from filelock import FileLock, Timeout
 
+from clipsweep.orchestrator.folder.study_folder import StudyFolder
 from clipsweep.trials.base.errors import StudyBusyError
 from clipsweep.trials.base.files import write_text
 
@@ -20,15 +20,15 @@ LOOK_SECONDS = 0.5  # longer than another process needs to look whether the lock
 
 
 @contextmanager
-def study_lock(folder: Path) -> Iterator[None]:
+def study_lock(folder: StudyFolder) -> Iterator[None]:
     """Hold the study; the operating system lets go when the process dies, however it dies.
 
     Raises:
         StudyBusyError: Another process holds it.
     """
-    folder.mkdir(parents=True, exist_ok=True)
-    lock = FileLock(folder / ".lock")
-    holder = folder / ".holder.json"
+    folder.path.mkdir(parents=True, exist_ok=True)
+    lock = FileLock(folder.lock)
+    holder = folder.holder
     try:
         lock.acquire(timeout=LOOK_SECONDS)
     except Timeout as error:
@@ -46,19 +46,19 @@ def study_lock(folder: Path) -> Iterator[None]:
         _leave_no_empty_folder(folder)
 
 
-def _leave_no_empty_folder(folder: Path) -> None:
+def _leave_no_empty_folder(folder: StudyFolder) -> None:
     """Remove what locking made where no study came of it: replicas could not be had, say."""
-    if not (folder / "study.yaml").exists() and {path.name for path in folder.iterdir()} <= {".lock", ".holder.json"}:
-        shutil.rmtree(folder)
+    if folder.leftovers_of_lock():
+        shutil.rmtree(folder.path)
 
 
-def is_locked(folder: Path) -> bool:
+def is_locked(folder: StudyFolder) -> bool:
     """Whether a process runs the study now."""
-    if not (folder / ".lock").exists():
+    if not folder.lock.exists():
         return False
-    if not os.access(folder / ".lock", os.W_OK):  # a study shared for reading: who holds it cannot be known
+    if not os.access(folder.lock, os.W_OK):  # a study shared for reading: who holds it cannot be known
         return False
-    lock = FileLock(folder / ".lock")
+    lock = FileLock(folder.lock)
     try:
         lock.acquire(timeout=0)
     except Timeout:

@@ -1,58 +1,63 @@
-"""Everything that is checked, and everything that is learnt, before a model is loaded."""
+"""A study with its folder, and what its names stand for."""
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Mapping
-from dataclasses import astuple, dataclass, replace
+from dataclasses import dataclass, replace
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 import yaml
 
+from clipsweep.analysis.store.record import RowContext
+from clipsweep.analysis.store.row import StoredRow
 from clipsweep.analysis.store.spectrum_file import SpectrumFile
-from clipsweep.analysis.store.table import ResultsTable, Row, RowContext
-from clipsweep.analysis.winners.winner import Point
-from clipsweep.orchestrator.drivers.bayes.encoding import Encoding
-from clipsweep.orchestrator.drivers.races import LEAST_ROWS
-from clipsweep.orchestrator.folder.subject import Identity
-from clipsweep.orchestrator.folder.warm_start import check_warm_start
+from clipsweep.analysis.store.table import ResultsTable
+from clipsweep.analysis.winners.point import Point
+from clipsweep.orchestrator.folder.study_folder import StudyFolder
+from clipsweep.orchestrator.folder.subject_file import read_subject, write_subject
 from clipsweep.orchestrator.space.choices import choices_of_rows
-from clipsweep.orchestrator.space.space import Choice, Space
-from clipsweep.orchestrator.study.check_search import check_sampler
-from clipsweep.orchestrator.study.schema import BAYES, Study, check_study
+from clipsweep.orchestrator.space.layer_rule import LayerRule
+from clipsweep.orchestrator.space.pending import PendingSpace, make_space
+from clipsweep.orchestrator.space.points import make_points
+from clipsweep.orchestrator.space.proposal import Choice
+from clipsweep.orchestrator.space.space import Space
+from clipsweep.orchestrator.space.subject import Subject
+from clipsweep.orchestrator.study.check import check_study
+from clipsweep.orchestrator.study.names import BAYES
+from clipsweep.orchestrator.study.schema import Study
 from clipsweep.trials.base.errors import StudyError
-from clipsweep.trials.base.files import factors_limit_bytes, write_text
-from clipsweep.trials.models.card import trial_id
-from clipsweep.trials.models.checkpoints import describe_checkpoint, find_checkpoint
-from clipsweep.trials.spec.trial import PAPER, TrialSpec
-from clipsweep.trials.tasks.load import Task, default_seed, define_task, load_task
-
-AUTO_MICROBATCH = 32
+from clipsweep.trials.base.files import write_text
+from clipsweep.trials.clips.identity import trial_id
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class OpenStudy:
     """A study, its folder, and what its names stand for.
 
     Attributes:
         study: As run: ``auto`` sizes resolved.
         folder: Where it lives on disk.
-        identity: Of model and task.
-        space: Its points.
+        subject: Its model and task.
+        space: Its points; while layers are pending, as many at middling layers.
         table: Its rows.
+        pending: The space while its layers have yet to be chosen; None once they are known.
+        rule: How condition numbers choose its layers; None where the study names them.
     """
 
     study: Study
-    folder: Path
-    identity: Identity
+    folder: StudyFolder
+    subject: Subject
     space: Space
     table: ResultsTable
+    pending: PendingSpace | None = None
+    rule: LayerRule | None = None
 
     @property
-    def tested(self) -> bool:
-        """Whether the task has a test split."""
-        return bool(self.identity.split_sizes.get("test"))
+    def is_searched(self) -> bool:
+        """Whether a sampler chooses the points, so that they cannot be enumerated beforehand."""
+        return self.study.search.driver == BAYES
 
     @property
     def two_objectives(self) -> bool:
@@ -62,232 +67,101 @@ class OpenStudy:
     @property
     def spectrum(self) -> SpectrumFile:
         """Condition numbers of its model, as far as they have been measured."""
-        card = self.identity.card
-        return SpectrumFile(self.folder / "spectrum.parquet", card.fingerprint, card.dtype)
+        card = self.subject.card
+        return SpectrumFile(self.folder.spectrum, card.fingerprint, card.dtype)
 
-    def points(self, rows: Mapping[str, Row]) -> list[Point]:
+    @cached_property
+    def row_context(self) -> RowContext:
+        """What all its rows have in common."""
+        card = self.subject.card
+        return RowContext(
+            study=self.study.name,
+            model_fingerprint=card.fingerprint,
+            dtype=card.dtype,
+            variant=self.study.task.variant,
+            task_fingerprint=self.subject.task_fingerprint,
+            parameters_total=card.parameters_total,
+        )
+
+    def choose_layers(self) -> OpenStudy:
+        """The study with the layers that its stored condition numbers choose, once all are there.
+
+        Raises:
+            StoreError: ``spectrum.parquet`` cannot be read.
+        """
+        if self.pending is None:
+            return self
+        space = self.pending.choose(self.spectrum.conditions())
+        return self if space is None else replace(self, space=space, pending=None)
+
+    def points(self, rows: Mapping[str, StoredRow]) -> list[Point]:
         """The points of the space that have stored rows, with their trials.
 
         Args:
             rows: Latest attempt at each trial.
         """
-        choices = None
-        if self.study.search.driver == BAYES:
-            choices = [choice for choice in choices_of_rows(self.space, rows.values()) if choice.clips]
-        card, task = self.identity.card, self.identity.task_fingerprint
-        return self.space.points(card, task, tested=self.tested, choices=choices, stored=rows)
+        return make_points(self.space, self._competing(rows), self.subject, rows)
 
-    def baselines(self, rows: Mapping[str, Row]) -> set[str]:
+    def baselines(self, rows: Mapping[str, StoredRow]) -> set[str]:
         """Identities of the untouched model's validation trials that have rows, whether or not it can win."""
-        card, task = self.identity.card, self.identity.task_fingerprint
-        proposals = [each for shots in self.space.shots for each in self.space.proposals_of(Choice(shots, ()))]
-        return {identity for each in proposals if (identity := trial_id(each.spec, card, task)) in rows}
+        card, task = self.subject.card, self.subject.task_fingerprint
+        proposals = [each for choice in self.space.untouched() for each in self.space.proposals_of(choice)]
+        identities = {trial_id(each.spec, card, task) for each in proposals}
+        return {identity for identity in identities if identity in rows}
 
-    def row_context(self) -> RowContext:
-        """What all its rows have in common."""
-        return RowContext(
-            study=self.study.name,
-            model_fingerprint=self.identity.card.fingerprint,
-            dtype=self.identity.card.dtype,
-            variant=self.study.task.variant,
-            task_fingerprint=self.identity.task_fingerprint,
-            parameters_total=self.identity.card.parameters_total,
-        )
-
-
-def default_folder(study: Study) -> Path:
-    """Where a study lives unless ``--dir`` says otherwise."""
-    return Path("studies") / study.name
+    def _competing(self, rows: Mapping[str, StoredRow]) -> Iterable[Choice]:
+        """Choices that can win: all of an enumeration, or what a search has come to."""
+        untouched = self.space.untouched() if self.space.baseline_competes else []
+        if self.pending is not None:
+            return untouched
+        if not self.is_searched:
+            return self.space.choices()
+        return [*untouched, *(choice for choice in choices_of_rows(self.space, rows.values()) if choice.clips)]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Prepared:
-    """An open study with what only a run needs.
-
-    Attributes:
-        opened: The study.
-        checkpoint: Folder of the model.
-        task: The task with its rows.
-    """
-
-    opened: OpenStudy
-    checkpoint: Path
-    task: Task
-
-
-def prepare(study: Study, folder: Path, cache: Path) -> Prepared:
-    """Resolve a study's names and check it against what its folder holds; nothing is written to the folder.
+def open_study(study: Study, folder: StudyFolder, subject: Subject) -> OpenStudy:
+    """Put a resolved study together with what its names stand for.
 
     Raises:
-        ClipsweepError: Anything in the study that cannot be run, or that contradicts the stored rows.
-    """
-    factors_limit_bytes()
-    checkpoint = find_checkpoint(study.model_settings(), cache)
-    card = describe_checkpoint(checkpoint, study.model.dtype, cache)
-    resolved = _resolve(study, folder)
-    space = Space.of(resolved, card)
-    task = load_task(resolved.task_settings(), cache)
-    _check_race(resolved, len(task.splits["validation"]))
-    identity = Identity(
-        card=card,
-        task_fingerprint=task.fingerprint,
-        split_sizes={split: len(rows) for split, rows in task.splits.items()},
-        dropped=dict(task.dropped),
-    )
-    opened = OpenStudy(study=resolved, folder=folder, identity=identity, space=space, table=ResultsTable(folder))
-    opened = settle(opened)
-    if study.search.driver == BAYES:
-        check_sampler(study.search.sampler, Encoding(space).parameters)
-        check_warm_start(resolved, identity)
-    recheck(opened)
-    return Prepared(opened=opened, checkpoint=checkpoint, task=task)
-
-
-def _check_race(study: Study, n_rows: int) -> None:
-    """Refuse a race whose first rung would say nothing."""
-    if study.search.race is not None and n_rows < LEAST_ROWS:
-        raise StudyError(
-            f"search.race is {study.search.race!r}, but validation has {n_rows} rows; expected {LEAST_ROWS} or more. "
-            f"Raise task.validation_size, or remove search.race."
-        )
-
-
-def settle(opened: OpenStudy) -> OpenStudy:
-    """The study with the layers that its stored condition numbers choose, where it wants that and all are there.
-
-    Raises:
+        SpecError: A layer or module that the model does not have.
+        StudyError: Fewer layers than are to be chosen.
         StoreError: ``spectrum.parquet`` cannot be read.
     """
-    if opened.space.rule is None:
-        return opened
-    return replace(opened, space=opened.space.settle(opened.spectrum.conditions()))
+    made = make_space(study, subject.card)
+    table = ResultsTable(folder.trials)
+    if isinstance(made, Space):
+        return OpenStudy(study=study, folder=folder, subject=subject, space=made, table=table)
+    pending = OpenStudy(
+        study=study,
+        folder=folder,
+        subject=subject,
+        space=made.stand_in,
+        table=table,
+        pending=made,
+        rule=made.rule,
+    )
+    return pending.choose_layers()
 
 
-def recheck(opened: OpenStudy) -> None:
-    """Look again, now that the study is locked, whether its folder still fits.
-
-    Raises:
-        StudyError: Another study was run there meanwhile.
-    """
-    if rows := opened.table.read():
-        _check_against(opened.folder, opened.study, opened.identity, rows)
-
-
-def check_trials(prepared: Prepared, specs: Iterable[TrialSpec]) -> list[str]:
-    """Check the prompts of the trials to come, so that none is found wanting once replicas run.
-
-    Returns:
-        What the user should know: demonstrations that have no room, a line for each shots, seed and split.
-
-    Raises:
-        TaskError: A label word without tokens, too few rows for the shots, a prompt longer than the context.
-    """
-    wanted = {spec.prompt_set for spec in specs}
-    if prepared.opened.tested:
-        wanted |= {replace(prompt_set, split="test") for prompt_set in wanted}
-    if not wanted:
-        return []
-    from clipsweep.trials.models.load import load_tokenizer
-    from clipsweep.trials.tasks.encode import check_prompts
-
-    tokenizer = load_tokenizer(prepared.checkpoint)
-    context = prepared.opened.identity.card.context_length
-    notes = []
-    for each in sorted(wanted, key=astuple):
-        fitting = check_prompts(prepared.task, tokenizer, each, context)
-        if fitting < each.shots:
-            notes.append(
-                f"{each.split}, {each.shots} shots, seed {each.demo_seed}: {fitting} demonstrations are in the prompt; "
-                f"more do not fit in {context} tokens (task.truncate: {prepared.task.truncate})"
-            )
-    return notes
-
-
-def write_study(opened: OpenStudy) -> None:
-    """Write the resolved study and its identity into its folder."""
-    write_text(opened.folder / "study.yaml", opened.study.to_yaml())
-    opened.identity.write(opened.folder)
-
-
-END = "end.json"
-
-
-def write_end(folder: Path, stopped_by: str | None) -> None:
-    """Note that a study has come to its end, and by which stopping rule, if by one."""
-    write_text(folder / END, json.dumps({"stopped_by": stopped_by}))
-
-
-def forget_end(folder: Path) -> None:
-    """Forget that it has ended, as it is run again."""
-    (folder / END).unlink(missing_ok=True)
-
-
-def read_end(folder: Path) -> dict[str, str | None] | None:
-    """How a study ended: ``stopped_by``; None while it has not."""
-    path = folder / END
-    return dict(json.loads(path.read_text(encoding="utf-8"))) if path.is_file() else None
-
-
-def reopen(folder: Path) -> OpenStudy:
+def reopen(path: Path) -> OpenStudy:
     """Open a study's folder for reading, without its checkpoint or data.
 
     Raises:
         StudyError: No study there.
     """
-    path, identity = folder / "study.yaml", Identity.read(folder)
-    if not path.is_file() or identity is None:
+    folder = StudyFolder(path)
+    subject = read_subject(folder.subject)
+    if not folder.study.is_file() or subject is None:
         raise StudyError(f"{folder} holds no study; expected the folder that 'clipsweep run' named (study.yaml in it).")
-    study = check_study(yaml.safe_load(path.read_text(encoding="utf-8")))
-    space = Space.of(study, identity.card)
-    opened = OpenStudy(study=study, folder=folder, identity=identity, space=space, table=ResultsTable(folder))
-    return settle(opened)
+    return open_study(check_study(read_settings(folder)), folder, subject)
 
 
-def _resolve(study: Study, folder: Path) -> Study:
-    """Fix what a study leaves open: to the task's and variant's defaults, and the microbatch to what ran before."""
-    settings = study.task_settings()
-    stored = _stored_settings(folder).get("cluster", {}).get("microbatch", AUTO_MICROBATCH)
-    microbatch = stored if study.cluster.microbatch == "auto" else study.cluster.microbatch
-    seed = default_seed(settings) if settings.seed is None else settings.seed
-    shots = [define_task(settings).shots] if study.space.shots is None else study.space.shots
-    demo_seeds = [0] if study.space.demo_seeds is None and settings.variant == PAPER else study.space.demo_seeds
-    return study.model_copy(
-        update={
-            "task": study.task.model_copy(update={"seed": seed}),
-            "space": study.space.model_copy(update={"shots": shots, "demo_seeds": demo_seeds}),
-            "cluster": study.cluster.model_copy(update={"microbatch": microbatch}),
-        }
-    )
+def write_study(opened: OpenStudy) -> None:
+    """Write the resolved study, and what its names stand for, into its folder."""
+    write_text(opened.folder.study, opened.study.to_yaml())
+    write_subject(opened.folder.subject, opened.subject)
 
 
-def _stored_settings(folder: Path) -> dict[str, Any]:
-    """The study.yaml of an earlier run; empty where there is none."""
-    path = folder / "study.yaml"
-    return dict(yaml.safe_load(path.read_text(encoding="utf-8"))) if path.is_file() else {}
-
-
-def _check_against(folder: Path, study: Study, identity: Identity, rows: list[Row]) -> None:
-    """Refuse a study that would mix its rows with those of another model, task or name."""
-    stored = rows[-1]
-    asked: dict[str, Any] = {
-        "study": study.name,
-        "dtype": study.model.dtype,
-        "model_fingerprint": identity.card.fingerprint,
-        "task": study.task.name,
-        "variant": study.task.variant,
-        "task_fingerprint": identity.task_fingerprint,
-    }
-    different = {key: (stored[key], value) for key, value in asked.items() if stored[key] != value}
-    if not different:
-        return
-    before = _stored_settings(folder)
-    for section in ("model", "task"):
-        for key, value in getattr(study, section).model_dump().items():
-            if section in before and before[section].get(key) != value:
-                different[f"{section}.{key}"] = (before[section].get(key), value)
-    lines = [f"  {key}: stored {stored_value!r}, asked for {now!r}" for key, (stored_value, now) in different.items()]
-    raise StudyError(
-        f"{folder} holds {len(rows)} rows of another study:\n"
-        + "\n".join(lines)
-        + "\nExpected the same model, task and name. Give the new study another name, or another --dir."
-    )
+def read_settings(folder: StudyFolder) -> dict[str, Any]:
+    """The study file of an earlier run; empty where there is none."""
+    return dict(yaml.safe_load(folder.study.read_text(encoding="utf-8"))) if folder.study.is_file() else {}

@@ -4,24 +4,25 @@ from __future__ import annotations
 
 import random
 from collections import Counter
-from collections.abc import Container, Iterator, Sequence
+from collections.abc import Container, Iterator
 from dataclasses import dataclass, field, replace
 from itertools import groupby
 
-from clipsweep.orchestrator.drivers.races import HALVING, halving_share, make_rungs
+from clipsweep.orchestrator.drivers.races import halving_share, make_rungs
 from clipsweep.orchestrator.folder.ledger import Ledger
 from clipsweep.orchestrator.folder.open_study import OpenStudy
 from clipsweep.orchestrator.space.choices import choice_of_row, choices_of_rows, draw
-from clipsweep.orchestrator.space.space import Choice, Proposal, Space
-from clipsweep.orchestrator.study.schema import BAYES, Study
-from clipsweep.trials.engine.cost import starts_at
-from clipsweep.trials.models.card import ModelCard, RankLeft, ranks_left
-from clipsweep.trials.spec.trial import ATTENTION, Clip, PromptSet, TrialSpec
+from clipsweep.orchestrator.space.proposal import Choice, Proposal
+from clipsweep.orchestrator.space.space import Space
+from clipsweep.orchestrator.study.names import HALVING
+from clipsweep.trials.clips.resolve import resolve
+from clipsweep.trials.models.card import ModelCard
+from clipsweep.trials.spec.clip import Clip
+from clipsweep.trials.spec.resolved import Fingerprint, ResolvedClips
+from clipsweep.trials.spec.start import USUALLY_REUSED, Start
+from clipsweep.trials.spec.trial import PromptSet, TrialSpec
 
 DRAWS_PER_POINT = 4
-
-Begin = tuple[int, str | None]  # block, and the part of it that is given
-Ranks = tuple[RankLeft, ...]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -43,26 +44,20 @@ class Ahead:
         return self.total - sum(self.missing.values())
 
 
-def is_searched(study: Study) -> bool:
-    """Whether a sampler chooses the points, so that they cannot be enumerated beforehand."""
-    return study.search.driver == BAYES
-
-
 def look_ahead(opened: OpenStudy, ledger: Ledger) -> Ahead:
     """Count the trials to come; while layers have yet to be chosen those of middling ones, none of which is known."""
     rows = first_rows(opened)
-    return _draw(opened, ledger, rows) if is_searched(opened.study) else _enumerate(opened, ledger, rows)
+    return _draw(opened, ledger, rows) if opened.is_searched else _enumerate(opened, ledger, rows)
 
 
 def first_rows(opened: OpenStudy) -> int | None:
     """How many rows a race evaluates each trial on at first; what goes on is counted as it does. None for all."""
-    return make_rungs(opened.identity.split_sizes["validation"])[0] if opened.study.search.race else None
+    return make_rungs(opened.subject.split_sizes["validation"])[0] if opened.study.search.race else None
 
 
-def begins_at(card: ModelCard, clips: Sequence[Clip]) -> Begin:
-    """Where a trial starts. Blocks are taken to run their MLP after their attention, as most do."""
-    start, left = starts_at(card, clips)
-    return start, left if left == ATTENTION else None
+def expected_start(clips: ResolvedClips) -> Start:
+    """Where a trial starts, as far as that is known before its model is loaded."""
+    return clips.start.narrowed(USUALLY_REUSED)
 
 
 @dataclass(slots=True)
@@ -77,7 +72,7 @@ class _Kind:
 
     clips: tuple[Clip, ...]
     count: int = 0
-    stored: list[Ranks] = field(default_factory=list)
+    stored: list[Fingerprint] = field(default_factory=list)
 
 
 def _enumerate(opened: OpenStudy, ledger: Ledger, rows: int | None) -> Ahead:
@@ -90,27 +85,28 @@ def _enumerate(opened: OpenStudy, ledger: Ledger, rows: int | None) -> Ahead:
     for number, shots in enumerate(space.shots):
         count = space.n_clips if limit is None else min(space.n_clips, max(0, limit - number * space.n_clips))
         if count not in kinds:
-            kinds[count] = _kinds_of(space, opened.identity.card, count, known)
+            kinds[count] = _kinds_of(space, opened.subject.card, count, known)
         for seed in space.demo_seeds if shots else space.demo_seeds[:1]:  # without demonstrations all are one
             for kind in kinds[count]:
                 total += kind.count
-                stored = sum(_drawn_by(shots, seed) in known[ranks] for ranks in kind.stored)
+                stored = sum(_drawn_by(shots, seed) in known[clips] for clips in kind.stored)
                 if stored < kind.count:
                     missing[space.propose(shots, seed, kind.clips).spec] = kind.count - stored
     return Ahead(missing=missing, total=total)
 
 
-def _known_ranks(opened: OpenStudy, ledger: Ledger, rows: int | None) -> dict[Ranks, set[tuple[int, int | None]]]:
+def _known_ranks(opened: OpenStudy, ledger: Ledger, rows: int | None) -> dict[Fingerprint, set[tuple[int, int | None]]]:
     """By what clips come to: the shots and seeds whose trial need not run."""
-    known: dict[Ranks, set[tuple[int, int | None]]] = {}
+    known: dict[Fingerprint, set[tuple[int, int | None]]] = {}
     for row in ledger.rows.values():
         choice = choice_of_row(row)
-        ranks = ranks_left(choice.clips, opened.identity.card)
-        if row["split"] != "validation" or (ranks and not opened.space.settled):
+        proposal = opened.space.propose(choice.shots, row.demo_seed, choice.clips)
+        trial = ledger.trial(replace(proposal, rows=rows))
+        clips = trial.resolved.fingerprint
+        if row.split != "validation" or (clips and opened.pending is not None):
             continue
-        proposal = opened.space.propose(choice.shots, row["demo_seed"], choice.clips)
-        if ledger.known(ledger.trial(replace(proposal, rows=rows))) is not None:
-            known.setdefault(ranks, set()).add(_drawn_by(choice.shots, row["demo_seed"]))
+        if ledger.known(trial) is not None:
+            known.setdefault(clips, set()).add(_drawn_by(choice.shots, row.demo_seed))
     return known
 
 
@@ -119,31 +115,31 @@ def _drawn_by(shots: int, seed: int) -> tuple[int, int | None]:
     return shots, seed if shots else None
 
 
-def _kinds_of(space: Space, card: ModelCard, count: int, known: Container[Ranks]) -> list[_Kind]:
+def _kinds_of(space: Space, card: ModelCard, count: int, known: Container[Fingerprint]) -> list[_Kind]:
     """The untouched model and the first ``count`` clips, those that come to the same counted once."""
-    kinds = {begins_at(card, ()): _Kind((), 1, [()] if () in known else [])}
+    kinds = {expected_start(resolve((), card)): _Kind((), 1, [()] if () in known else [])}
     for _, visited in groupby(map(space.visited_clip, range(count)), key=lambda clip: clip.layer):
-        seen: set[Ranks] = {()}  # clips of different layers come to different things
+        seen: set[Fingerprint] = {()}  # clips of different layers come to different things
         for clip in visited:
-            ranks = ranks_left([clip], card)
-            if ranks in seen:
+            resolved = resolve([clip], card)
+            if resolved.fingerprint in seen:
                 continue
-            seen.add(ranks)
-            kind = kinds.setdefault(begins_at(card, [clip]), _Kind((clip,)))
+            seen.add(resolved.fingerprint)
+            kind = kinds.setdefault(expected_start(resolved), _Kind((clip,)))
             kind.count += 1
-            kind.stored += [ranks] if ranks in known else []
+            kind.stored += [resolved.fingerprint] if resolved.fingerprint in known else []
     return list(kinds.values())
 
 
 def _draw(opened: OpenStudy, ledger: Ledger, rows: int | None) -> Ahead:
     """Count a search's stored trials, and random ones for what it has left to choose."""
     seen: set[str] = set()
-    kinds: dict[tuple[PromptSet, Begin], TrialSpec] = {}
+    kinds: dict[tuple[PromptSet, Start], TrialSpec] = {}
     missing: Counter[TrialSpec] = Counter()
     for proposal in _proposals_ahead(opened, ledger):
         spec, trial = proposal.spec, ledger.trial(replace(proposal, rows=rows))
         if trial.trial_id not in seen and ledger.known(trial) is None:
-            missing[kinds.setdefault((spec.prompt_set, begins_at(opened.identity.card, spec.clips)), spec)] += 1
+            missing[kinds.setdefault((spec.prompt_set, expected_start(trial.resolved)), spec)] += 1
         seen.add(trial.trial_id)
     return Ahead(missing=dict(missing), total=len(seen))
 
@@ -174,14 +170,14 @@ def _proposals_ahead(opened: OpenStudy, ledger: Ledger) -> Iterator[Proposal]:
 def search_notes(opened: OpenStudy) -> list[str]:
     """How far a plan of a search can be trusted."""
     search, notes = opened.study.search, []
-    if is_searched(opened.study) and search.n_trials is None:
+    if opened.is_searched and search.n_trials is None:
         notes.append(
             "search.n_trials is not set: how many trials will run is not known, and one for each shots is counted"
         )
-    elif is_searched(opened.study):
+    elif opened.is_searched:
         notes.append("which points will run is not known: costs are those of random ones")
     if search.race == HALVING:
-        share = halving_share(opened.identity.split_sizes["validation"])
+        share = halving_share(opened.subject.split_sizes["validation"])
         notes.append(f"costs are told without the race, which of many trials leaves {100 * share:.0f} % of the rows")
     elif search.race is not None:
         notes.append("costs are told without the race; what it saves is not known")

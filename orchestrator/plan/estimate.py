@@ -14,12 +14,17 @@ from typing import Any
 from rich.filesize import decimal
 
 from clipsweep.orchestrator.folder.ledger import Ledger
-from clipsweep.orchestrator.folder.open_study import OpenStudy, Prepared, check_trials, default_folder, prepare
-from clipsweep.orchestrator.plan.ahead import Ahead, begins_at, first_rows, is_searched, look_ahead, search_notes
-from clipsweep.orchestrator.run.progress import format_seconds
+from clipsweep.orchestrator.folder.open_study import OpenStudy
+from clipsweep.orchestrator.plan.ahead import Ahead, expected_start, first_rows, look_ahead, search_notes
+from clipsweep.orchestrator.plan.prepare import Prepared, check_trials, default_folder, prepare
 from clipsweep.orchestrator.study.schema import Study
-from clipsweep.trials.engine.cost import CostModel, Extent, measure_extents, starts_at
-from clipsweep.trials.spec.trial import Clip, PromptSet, TrialSpec
+from clipsweep.orchestrator.words import format_seconds
+from clipsweep.trials.clips.resolve import resolve
+from clipsweep.trials.engine.cost import CostModel, Extent, measure_extents
+from clipsweep.trials.spec.clip import Clip
+from clipsweep.trials.spec.resolved import ResolvedClips
+from clipsweep.trials.spec.start import Start
+from clipsweep.trials.spec.trial import PromptSet, TrialSpec
 
 ENGINE_SHARE = 0.4
 MEASURED_SECONDS = 0.5
@@ -62,9 +67,10 @@ class Speed:
 
 def work_ahead(opened: OpenStudy, ahead: Ahead) -> float:
     """What the missing trials cost, as ``RelativeWork`` tells it."""
-    cost_of, n_rows = RelativeWork(opened), opened.identity.split_sizes["validation"]
-    begun = first_rows(opened) or n_rows
-    return sum(count * cost_of(spec) for spec, count in ahead.missing.items()) * begun / n_rows
+    cost_of, n_rows = RelativeWork(opened), opened.subject.split_sizes["validation"]
+    begun, card = first_rows(opened) or n_rows, opened.subject.card
+    costs = (count * cost_of(spec, resolve(spec.clips, card)) for spec, count in ahead.missing.items())
+    return sum(costs) * begun / n_rows
 
 
 class RelativeWork:
@@ -74,24 +80,24 @@ class RelativeWork:
     """
 
     def __init__(self, opened: OpenStudy) -> None:
-        self._card = opened.identity.card
+        self._card = opened.subject.card
         self._cost = CostModel(self._card)
-        self._sizes = opened.identity.split_sizes
-        self._shares: dict[tuple[int, int, str | None], float] = {}
+        self._sizes = opened.subject.split_sizes
+        self._shares: dict[tuple[int, Start], float] = {}
 
-    def __call__(self, spec: TrialSpec) -> float:
-        """Examples, times the share of a whole pass that the trial runs."""
-        key = (spec.shots, *begins_at(self._card, spec.clips))
+    def __call__(self, spec: TrialSpec, clips: ResolvedClips) -> float:
+        """Examples, times the share of a whole pass that the trial of these clips runs."""
+        key = (spec.shots, expected_start(clips))
         if key not in self._shares:
             self._shares[key] = self._share(*key)
         return self._shares[key] * self._sizes[spec.split]
 
-    def _share(self, shots: int, start: int, reuse: str | None) -> float:
-        if start == self._card.n_layers:
+    def _share(self, shots: int, start: Start) -> float:
+        if start.block == self._card.n_layers:
             return 1.0
         before = TYPICAL_DEMONSTRATION * shots
         query = Extent(sequences=1, tokens=TYPICAL_QUERY, before=before, answers=1, logits=2)
-        return max(LEAST_SHARE, self._cost.trial([query], start, reuse) / self._cost.trial([query], 0, None))
+        return max(LEAST_SHARE, self._cost.trial([query], start) / self._cost.trial([query], Start(block=0)))
 
 
 def plan_study(study: Study, folder: Path | None, cache: Path) -> dict[str, Any]:
@@ -102,20 +108,20 @@ def plan_study(study: Study, folder: Path | None, cache: Path) -> dict[str, Any]
         the folder. Trials on the test split are counted at most, as the winners are not known.
     """
     prepared = prepare(study, folder or default_folder(study), cache)
-    opened, card = prepared.opened, prepared.opened.identity.card
+    opened, card = prepared.opened, prepared.opened.subject.card
     ledger = Ledger(opened)
     ahead = look_ahead(opened, ledger)
     missing = ahead.missing
     notes = check_trials(prepared, missing) + search_notes(opened)
     counts = _Counts(prepared)
     operations = sum(count * counts.trial(spec) for spec, count in missing.items())
-    tests = _expected_tests(opened, missing) if opened.tested else []
+    tests = _expected_tests(opened, missing) if opened.subject.tested else []
     operations += sum(map(counts.trial, tests))
     shared = counts.shared() if missing else 0.0
     speed = expect_speed(opened, ledger)
     n_matrices, factor_bytes = _factors(opened)
     return {
-        "points": ahead.total if is_searched(opened.study) else len(opened.space),
+        "points": ahead.total if opened.is_searched else len(opened.space),
         "trials": ahead.total,
         "trials_to_run": sum(missing.values()),
         "test_trials_at_most": len(tests),
@@ -167,19 +173,19 @@ class _Counts:
         from clipsweep.trials.models.load import load_tokenizer
 
         self._prepared = prepared
-        self._card = prepared.opened.identity.card
+        self._card = prepared.opened.subject.card
         self._cost = CostModel(self._card)
         self._tokenizer = load_tokenizer(prepared.checkpoint)
         self._size = int(prepared.opened.study.cluster.microbatch)
         self._prompts: dict[PromptSet, tuple[Any, float]] = {}
-        self._known: dict[tuple[PromptSet, int, str | None], float] = {}
+        self._known: dict[tuple[PromptSet, Start], float] = {}
 
     def trial(self, spec: TrialSpec) -> float:
         """Operations of one trial."""
-        key = (spec.prompt_set, *begins_at(self._card, spec.clips))
+        key = (spec.prompt_set, expected_start(resolve(spec.clips, self._card)))
         if key not in self._known:
             prompts, scale = self._read(spec.prompt_set)
-            self._known[key] = scale * self._cost.trial(measure_extents(prompts, self._size), *key[1:])
+            self._known[key] = scale * self._cost.trial(measure_extents(prompts, self._size), key[1])
         return self._known[key]
 
     def shared(self) -> float:
@@ -191,8 +197,8 @@ class _Counts:
     def activation_bytes(self) -> int:
         """Bytes of all that is captured of the largest prompt set, the prefix's keys included."""
         card, space = self._card, self._prepared.opened.space
-        parts = sum(starts_at(card, [clip])[1] is not None for clip in space.starts())
-        width = (len({layer for layer, _ in space.sites()}) + parts) * card.hidden_size
+        parts = sum(resolve([clip], card).start.reuse is not None for clip in space.starts())
+        width = (len({layer for layer, _ in space.sites}) + parts) * card.hidden_size
         keys = 2 * sum(shape.rows for (_, role), held in card.shapes.items() if role == "k" for shape in held)
         held = [0.0]
         for prompts, scale in self._prompts.values():
@@ -223,9 +229,9 @@ def expect_speed(opened: OpenStudy, ledger: Ledger) -> Speed:
         replicas = max(1, int(available))
     else:
         replicas = max(1, cluster.replicas)
-    rows = [row for row in ledger.rows.values() if row["operations"] and row["seconds"]]
-    heaviest = max((row["operations"] for row in rows), default=0)
-    speeds = [row["operations"] / row["seconds"] for row in rows if 2 * row["operations"] >= heaviest]
+    rows = [row for row in ledger.rows.values() if row.operations and row.seconds]
+    heaviest = max((row.operations for row in rows), default=0)
+    speeds = [row.operations / row.seconds for row in rows if 2 * row.operations >= heaviest]
     if len(speeds) >= ROWS_TO_TRUST:  # of light trials the SVD and what all share would be most of the time
         source = f"{len(speeds)} stored trials"
         return Speed(operations_per_second=statistics.median(speeds), source=source, replicas=replicas)
@@ -254,7 +260,7 @@ def _matrix_speed(opened: OpenStudy) -> float:
     """Operations per second of this machine's cores at the model's largest matrix."""
     import torch
 
-    card, cluster = opened.identity.card, opened.study.cluster
+    card, cluster = opened.subject.card, opened.study.cluster
     rows, cols, _ = max(
         (shape for held in card.shapes.values() for shape in held), key=lambda shape: shape[0] * shape[1]
     )
@@ -284,15 +290,16 @@ def _expected_tests(opened: OpenStudy, missing: Iterable[TrialSpec]) -> list[Tri
 
 def _matrices_to_measure(opened: OpenStudy) -> int:
     """How many condition numbers the choice of layers waits for; 0 where it is made, or the study made it."""
-    if opened.space.settled or opened.space.rule is None:
+    if opened.pending is None:
         return 0
-    missing = opened.space.rule.missing(opened.spectrum.conditions())
-    return sum(shape.count for place in missing for shape in opened.identity.card.shapes[place])
+    missing = opened.pending.rule.missing(opened.spectrum.conditions())
+    return sum(shape.count for place in missing for shape in opened.subject.card.shapes[place])
 
 
 def _factors(opened: OpenStudy) -> tuple[int, int]:
     """How many matrices the study clips, and the bytes of their float32 factors."""
-    card = opened.identity.card
-    shapes = {key: key[2] for clip in opened.space.starts() for key in card.kept_ranks([clip])}.values()
+    card = opened.subject.card
+    edits = [edit for clip in opened.space.starts() for edit in resolve([clip], card).edits]
+    shapes = {(edit.layer, edit.role, edit.shape): edit.shape for edit in edits}.values()
     count = sum(shape.count for shape in shapes)
     return count, sum(4 * shape.count * min(shape[:2]) * (shape.rows + shape.cols + 1) for shape in shapes)

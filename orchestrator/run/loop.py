@@ -6,7 +6,7 @@ from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from clipsweep.analysis.winners.winner import winning_points
+from clipsweep.analysis.winners.standings import Standings
 from clipsweep.cluster.pool import Pool
 from clipsweep.cluster.work import Batch
 from clipsweep.orchestrator.drivers.compose import compose_search
@@ -19,8 +19,10 @@ from clipsweep.orchestrator.plan.estimate import RelativeWork, work_ahead
 from clipsweep.orchestrator.run.interrupt import Interrupt
 from clipsweep.orchestrator.run.measure_layers import measure_layers
 from clipsweep.orchestrator.run.progress import Progress
-from clipsweep.orchestrator.space.space import Proposal
-from clipsweep.trials.spec.trial import Trial, TrialState
+from clipsweep.orchestrator.space.proposal import Choice, Proposal
+from clipsweep.trials.clips.resolve import starts_of
+from clipsweep.trials.spec.result import TrialState
+from clipsweep.trials.spec.trial import Trial
 
 CALL_SECONDS = 4.0
 CALL_TRIALS = 8
@@ -71,12 +73,12 @@ class RunLoop:
         """
         try:
             self._choose_layers()
-            if self._opened.space.settled:
+            if self._opened.pending is None:
                 self._search()
-            if self._opened.tested and not self._interrupt.requested:
+            if self._opened.subject.tested and not self._interrupt.requested:
                 proposals = self._test_proposals()
                 missing = self._ledger.missing(proposals).values()
-                work = sum(self._work(proposal.spec) for proposal in missing)
+                work = sum(map(self._cost, map(self._ledger.trial, missing)))
                 self._progress.add_to_total(len(missing), work)
                 self.drive(FixedDriver(proposals))
         finally:
@@ -90,6 +92,8 @@ class RunLoop:
         """Run the study's driver, under its stopping rules and in its race."""
         driver, stopping = compose_search(self._opened, self._ledger)
         self.drive(driver)
+        if self._opened.study.search.race is not None and not self._interrupt.requested:
+            self._ledger.end_race()
         if stopping.reason is not None and not self._interrupt.requested:
             self.stopped_by = stopping.reason
             self._progress.say(f"stopped by {stopping.reason}")
@@ -107,12 +111,12 @@ class RunLoop:
 
     def _choose_layers(self) -> None:
         """Measure what the choice of layers waits for, and count the trials again now that they are known."""
-        if self._opened.space.settled:
+        if self._opened.pending is None:
             return
         pool = self._started_pool()
         self._opened = measure_layers(self._opened, pool, self._progress.say, lambda: self._interrupt.requested)
-        if self._opened.space.settled:
-            pool.sweep(self._opened.space.starts())
+        if self._opened.pending is None:
+            pool.announce(starts_of(self._opened.space.starts(), self._opened.subject.card))
             ahead = look_ahead(self._opened, self._ledger)
             work = work_ahead(self._opened, ahead)
             self._progress.expect(known=ahead.known, total=ahead.total, work=work)
@@ -127,9 +131,10 @@ class RunLoop:
 
     def _test_proposals(self) -> list[Proposal]:
         """The winners, overall and of each shots and module, with their baselines."""
-        points, rows = self._opened.points(self._ledger.rows), self._ledger.rows
-        chosen = winning_points(points, rows)
-        return [proposal for point in chosen for proposal in self._opened.space.test_proposals(point)]
+        rows, space = self._ledger.rows, self._opened.space
+        points = Standings(self._opened.points(rows), rows).winning_points
+        choices = [Choice(point.shots, point.clips) for point in points]
+        return [proposal for choice in choices for proposal in space.test_proposals(choice)]
 
     def _fill(self, driver: Driver) -> None:
         """Keep the pool's calls busy; a driver that learns is asked only for what can run now."""
@@ -189,10 +194,11 @@ class RunLoop:
 
     def _cost(self, trial: Trial) -> float:
         """What a trial, or the part of it that runs, costs next to others."""
+        work = self._work(trial.spec, trial.resolved)
         if trial.rows is None:
-            return self._work(trial.spec)
+            return work
         first, last = trial.rows
-        return self._work(trial.spec) * (last - first) / self._opened.identity.split_sizes[trial.spec.split]
+        return work * (last - first) / self._opened.subject.split_sizes[trial.spec.split]
 
     def _collect(self, driver: Driver) -> None:
         """Take what the pool finished; flush when it is time, and only then tell the driver."""
@@ -202,7 +208,7 @@ class RunLoop:
             cost = self._cost(result.trial)
             self._paces.append(result.seconds / cost)
             work += cost
-            self._ledger.add(result, self._flying[result.trial.trial_id].proposals[0])
+            self._ledger.add(result)
         self._progress.finished(results, len(self._flying) - len(self._queue) - len(self._ledger.waiting), work)
         nothing_to_wait_for = self._ledger.waiting == set(self._flying)
         if self._ledger.due() or nothing_to_wait_for or (driver.adaptive and self._ledger.waiting):
@@ -211,9 +217,9 @@ class RunLoop:
     def _flush_and_tell(self, driver: Driver) -> None:
         """Put what waits on disk, and then tell the driver of it."""
         for row in self._ledger.flush():
-            if row["state"] == TrialState.FAILED.value:
-                self._failed.add(row["trial_id"])
-            for proposal in self._flying.pop(row["trial_id"]).proposals:
+            if row.state is TrialState.FAILED:
+                self._failed.add(row.trial_id)
+            for proposal in self._flying.pop(row.trial_id).proposals:
                 driver.tell(proposal, row)
 
     def _drop_queue(self) -> None:

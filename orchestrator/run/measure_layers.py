@@ -6,14 +6,14 @@ import time
 from collections.abc import Callable
 
 from clipsweep.cluster.pool import Pool
-from clipsweep.orchestrator.folder.open_study import OpenStudy, settle
+from clipsweep.orchestrator.folder.open_study import OpenStudy
 from clipsweep.trials.clips.spectrum import MatrixSpectrum
 
 KEEP_SECONDS = 10.0
 
 
 def measure_layers(opened: OpenStudy, pool: Pool, say: Callable[[str], None], stopped: Callable[[], bool]) -> OpenStudy:
-    """Compute the singular values that are not in ``spectrum.parquet`` yet, and settle the study's layers by them.
+    """Compute the singular values that are not in ``spectrum.parquet`` yet, and choose the study's layers by them.
 
     What has been computed is kept every few seconds, so that a study that is stopped goes on from there.
 
@@ -24,15 +24,15 @@ def measure_layers(opened: OpenStudy, pool: Pool, say: Callable[[str], None], st
         stopped: Whether to end early; asked every half second, in-process between matrices.
 
     Returns:
-        The study, settled unless it was stopped.
+        The study with its layers, unless it was stopped.
 
     Raises:
         EvaluationError: A matrix has weights that are not finite.
         PoolError: The replicas were lost.
     """
-    assert opened.space.rule is not None, "only a rule needs condition numbers"
-    missing = opened.space.rule.missing(opened.spectrum.conditions())
-    count, shapes = 0, opened.identity.card.shapes
+    assert opened.pending is not None, "only layers that are not known yet need condition numbers"
+    missing = opened.pending.rule.missing(opened.spectrum.conditions())
+    count, shapes = 0, opened.subject.card.shapes
     total = sum(shape.count for place in missing for shape in shapes[place])
     say(f"the condition numbers of {total} matrices choose the layers; they are measured once")
     waiting: list[MatrixSpectrum] = []
@@ -47,4 +47,4 @@ def measure_layers(opened: OpenStudy, pool: Pool, say: Callable[[str], None], st
             opened.spectrum.add(waiting)
             waiting, kept_at = [], time.monotonic()
     opened.spectrum.add(waiting)
-    return settle(opened)
+    return opened.choose_layers()

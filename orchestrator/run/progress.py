@@ -15,8 +15,9 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, TextColumn
 from rich.progress import Progress as RichProgress
 
+from clipsweep.orchestrator.words import format_seconds
 from clipsweep.trials.base.files import write_text
-from clipsweep.trials.spec.trial import TrialResult, TrialState
+from clipsweep.trials.spec.result import TrialResult, TrialState
 
 LINE_SECONDS = 10.0
 FILE_SECONDS = 1.0
@@ -48,17 +49,17 @@ class Status:
 class Progress:
     """Shows a run's progress on standard error and in the study's folder."""
 
-    def __init__(self, folder: Path, console: Console, *, known: int, total: int, work: float) -> None:
+    def __init__(self, path: Path, console: Console, *, known: int, total: int, work: float) -> None:
         """Show nothing until the first trial must run.
 
         Args:
-            folder: Of the study.
+            path: The file that says where the run is.
             console: Where to show it.
             known: Trials that need not run.
             total: Trials in all.
             work: What the others cost, in any unit: the time left is told from it.
         """
-        self._folder = folder
+        self._path = path
         self._console = console
         self._status = Status(done=known, failed=0, total=total)
         self._known = known
@@ -138,11 +139,4 @@ class Progress:
         return ", ".join(words)
 
     def _write(self) -> None:
-        write_text(self._folder / "status.json", json.dumps(asdict(self._status)))
-
-
-def format_seconds(seconds: float) -> str:
-    """Hours, minutes and seconds: ``3:05:00``, or ``0:42``."""
-    minutes, rest = divmod(round(seconds), 60)
-    hours, minutes = divmod(minutes, 60)
-    return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"
+        write_text(self._path, json.dumps(asdict(self._status)))

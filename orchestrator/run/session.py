@@ -9,31 +9,21 @@ from pathlib import Path
 
 from rich.console import Console
 
-from clipsweep.analysis.report.page import write_report
-from clipsweep.analysis.store.table import latest_of
 from clipsweep.cluster.pool import Pool
+from clipsweep.orchestrator.folder.end import End, forget_end, write_end
 from clipsweep.orchestrator.folder.ledger import Ledger
 from clipsweep.orchestrator.folder.lock import study_lock
-from clipsweep.orchestrator.folder.open_study import (
-    OpenStudy,
-    Prepared,
-    check_trials,
-    default_folder,
-    forget_end,
-    prepare,
-    recheck,
-    settle,
-    write_end,
-    write_study,
-)
+from clipsweep.orchestrator.folder.open_study import OpenStudy, write_study
+from clipsweep.orchestrator.folder.snapshot import Snapshot
 from clipsweep.orchestrator.plan.ahead import look_ahead
 from clipsweep.orchestrator.plan.estimate import work_ahead
+from clipsweep.orchestrator.plan.prepare import Prepared, check_trials, default_folder, prepare, recheck
 from clipsweep.orchestrator.run.interrupt import Interrupt
 from clipsweep.orchestrator.run.loop import RunLoop
 from clipsweep.orchestrator.run.progress import Progress
 from clipsweep.orchestrator.run.start_pool import start_pool
 from clipsweep.orchestrator.run.study_log import recorded_warnings
-from clipsweep.orchestrator.status.answer import failed_trials, report_facts
+from clipsweep.orchestrator.status.report_facts import write_study_report
 from clipsweep.orchestrator.study.schema import Study
 
 
@@ -42,17 +32,15 @@ class Outcome:
     """How a run ended.
 
     Attributes:
-        opened: The study as run.
+        snapshot: The study as run, with what is stored of it.
         report: The HTML file.
         interrupted: Whether it was asked to stop before its end.
-        failed: Trials whose latest attempt failed.
         command: What resumes it.
     """
 
-    opened: OpenStudy
+    snapshot: Snapshot
     report: Path
     interrupted: bool
-    failed: int
     command: str
 
 
@@ -79,7 +67,7 @@ def run_study(study: Study, folder: Path | None, cache: Path, console: Console) 
     prepared, notes = check_run(study, folder or default_folder(study), cache)
     with study_lock(prepared.opened.folder):
         recheck(prepared.opened)
-        opened = settle(prepared.opened)
+        opened = prepared.opened.choose_layers()
         prepared = replace(prepared, opened=opened)
         ledger = Ledger(opened)
         progress = _open_progress(opened, ledger, console)
@@ -93,18 +81,17 @@ def run_study(study: Study, folder: Path | None, cache: Path, console: Console) 
                 loop.run()
                 write_study(opened)
                 if not interrupt.requested:
-                    write_end(opened.folder, loop.stopped_by)
+                    write_end(opened.folder, End(stopped_by=loop.stopped_by))
             except KeyboardInterrupt:
                 interrupt.requested = True
             finally:
                 progress.close()
-        opened = settle(opened)
-        report = write_study_report(opened)
+        snapshot = Snapshot.take(opened.choose_layers())
+        report = write_study_report(snapshot)
     return Outcome(
-        opened=opened,
+        snapshot=snapshot,
         report=report,
         interrupted=interrupt.requested,
-        failed=len(failed_trials(opened, ledger.rows)),
         command=shlex.join(["clipsweep", *sys.argv[1:]]),
     )
 
@@ -116,15 +103,6 @@ def _start(prepared: Prepared, cache: Path) -> Pool:
     return pool
 
 
-def write_study_report(opened: OpenStudy, out: Path | None = None) -> Path:
-    """Write a study's report from what is stored."""
-    path = out or opened.folder / "report.html"
-    history = opened.table.read()
-    rows = latest_of(history)
-    write_report(path, report_facts(opened, history), opened.points(rows), rows)
-    return path
-
-
 def _open_progress(opened: OpenStudy, ledger: Ledger, console: Console) -> Progress:
     ahead = look_ahead(opened, ledger)
-    return Progress(opened.folder, console, known=ahead.known, total=ahead.total, work=work_ahead(opened, ahead))
+    return Progress(opened.folder.status, console, known=ahead.known, total=ahead.total, work=work_ahead(opened, ahead))

@@ -9,26 +9,27 @@ from clipsweep.cluster.fit import ClusterSettings
 from clipsweep.cluster.local_pool import LocalPool
 from clipsweep.cluster.pool import Pool
 from clipsweep.cluster.work import ReplicaSettings
-from clipsweep.orchestrator.folder.open_study import Prepared
-from clipsweep.trials.spec.trial import TaskSettings
+from clipsweep.orchestrator.plan.prepare import Prepared
+from clipsweep.trials.clips.resolve import starts_of
+from clipsweep.trials.tasks.settings import TaskSettings
 
 MEMORY_PER_WEIGHT_BYTE = 3
 
 
 def start_pool(prepared: Prepared, cache: Path) -> Pool:
     """Start the replicas that the study asks for."""
-    study, identity, space = prepared.opened.study, prepared.opened.identity, prepared.opened.space
+    study, subject, space = prepared.opened.study, prepared.opened.subject, prepared.opened.space
     cluster = study.cluster
     settings = ReplicaSettings(
         model=replace(study.model_settings(), path=_absolute(study.model.path)),
         task=_absolute_task(study.task_settings()),
-        model_fingerprint=identity.card.fingerprint,
-        task_fingerprint=identity.task_fingerprint,
+        model_fingerprint=subject.card.fingerprint,
+        task_fingerprint=subject.task_fingerprint,
         cache=cache.absolute(),
         threads=cluster.cpus_per_replica,
         activation_bytes=cluster.activation_bytes,
         gpus=max(1, int(cluster.gpus_per_replica)),
-        swept=tuple(space.starts()) if space.settled else (),
+        starts=starts_of(space.starts(), subject.card) if prepared.opened.pending is None else (),
     )
     if cluster.replicas == 0:
         return LocalPool(settings)
@@ -41,7 +42,7 @@ def start_pool(prepared: Prepared, cache: Path) -> Pool:
             gpus_per_replica=cluster.gpus_per_replica,
             cpus_per_replica=cluster.cpus_per_replica,
             address=cluster.address,
-            bytes_per_replica=MEMORY_PER_WEIGHT_BYTE * identity.card.weight_bytes,
+            bytes_per_replica=MEMORY_PER_WEIGHT_BYTE * subject.card.weight_bytes,
         ),
     )
 

@@ -5,16 +5,16 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from pathlib import Path
 
 from clipsweep.cluster.replica_warnings import PACKAGE, text_without_replica
 from clipsweep.orchestrator.folder.log_file import log_warning
+from clipsweep.orchestrator.folder.study_folder import StudyFolder
 
 
 class StudyLog(logging.Handler):
     """Handles every record of our loggers from WARNING upwards."""
 
-    def __init__(self, folder: Path, say: Callable[[str], None]) -> None:
+    def __init__(self, folder: StudyFolder, say: Callable[[str], None]) -> None:
         """Nothing has been heard yet.
 
         Args:
@@ -40,7 +40,7 @@ class StudyLog(logging.Handler):
 
 
 @contextmanager
-def recorded_warnings(folder: Path, say: Callable[[str], None]) -> Iterator[None]:
+def recorded_warnings(folder: StudyFolder, say: Callable[[str], None]) -> Iterator[None]:
     """Record what our loggers warn of inside the block, be it of the driver or of a replica."""
     handler, logger = StudyLog(folder, say), logging.getLogger(PACKAGE)
     logger.addHandler(handler)

@@ -5,13 +5,16 @@ from __future__ import annotations
 import math
 import random
 from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
 from itertools import combinations, product
 from typing import TypeVar
 
-from clipsweep.analysis.store.table import Row
+from clipsweep.analysis.store.row import StoredRow
 from clipsweep.orchestrator.space.layer_rule import Site
-from clipsweep.orchestrator.space.space import Choice, Space
-from clipsweep.trials.spec.trial import MODULES, Clip
+from clipsweep.orchestrator.space.proposal import Choice
+from clipsweep.orchestrator.space.space import Space
+from clipsweep.trials.spec.clip import Clip
+from clipsweep.trials.spec.modules import MODULES
 
 T = TypeVar("T")
 RATE_DIGITS = 4
@@ -41,16 +44,19 @@ def _overlap(one: Clip, other: Clip) -> bool:
 
 def draw(space: Space, rng: random.Random) -> Choice:
     """A random choice that clips something: a number of clips, then sites and rates, each as likely as any other."""
-    sites, rates = space.sites(), rates_to_search(space)
+    sites = space.sites
     chosen = rng.sample(sites, rng.randint(1, min(space.max_clips, len(sites))))
-
-    def rate() -> float:
-        if space.rate_range is None:
-            return rng.choice(rates)
-        return round(rng.uniform(*space.rate_range), RATE_DIGITS)
-
-    clips = [Clip(layer=layer, module=module, clip_rate=rate()) for layer, module in chosen]
+    clips = [
+        Clip(layer=layer, module=module, clip_rate=_draw_rate(space, rng), kind=rng.choice(space.kinds))
+        for layer, module in chosen
+    ]
     return Choice(rng.choice(space.shots), join(clips, space.max_clips))
+
+
+def _draw_rate(space: Space, rng: random.Random) -> float:
+    if space.rate_range is None:
+        return rng.choice(rates_to_search(space))
+    return round(rng.uniform(*space.rate_range), RATE_DIGITS)
 
 
 def vary(space: Space, choice: Choice, rng: random.Random) -> Choice:
@@ -59,61 +65,69 @@ def vary(space: Space, choice: Choice, rng: random.Random) -> Choice:
         return draw(space, rng)
     clips = list(choice.clips)
     number = rng.randrange(len(clips))
-    layer, module, rate = clips[number].layer, clips[number].module, clips[number].clip_rate
-    if rng.random() < 0.5:
-        layer = _step(sorted(each for each, other in space.sites() if other == module), layer, rng)
-    elif space.rate_range is None:
-        rate = _step(rates_to_search(space), rate, rng)
-    else:
-        low, high = space.rate_range
-        rate = round(min(high, max(low, rng.gauss(rate, NEAR * (high - low)))), RATE_DIGITS)
-    clips[number] = Clip(layer=layer, module=module, clip_rate=rate)
+    clips[number] = _vary_clip(space, clips[number], rng)
     return Choice(choice.shots, join(clips, space.max_clips))
 
 
+def _vary_clip(space: Space, clip: Clip, rng: random.Random) -> Clip:
+    """The clip at another layer, or at another rate."""
+    if rng.random() < 0.5:
+        layers = sorted(layer for layer, module in space.sites if module == clip.module)
+        return replace(clip, layer=_step(layers, clip.layer, rng))
+    if space.rate_range is None:
+        return replace(clip, clip_rate=_step(rates_to_search(space), clip.clip_rate, rng))
+    low, high = space.rate_range
+    drawn = rng.gauss(clip.clip_rate, NEAR * (high - low))
+    return replace(clip, clip_rate=round(min(high, max(low, drawn)), RATE_DIGITS))
+
+
 def _step(values: Sequence[T], value: T, rng: random.Random) -> T:
+    """A value some places away in either direction, near ones more often than far ones."""
     away = rng.choice((-1, 1)) * math.ceil(rng.expovariate(0.5))
     return values[min(len(values) - 1, max(0, values.index(value) + away))]
 
 
 def enumerate_choices(space: Space) -> Iterator[Choice]:
     """Every choice that clips something, fewest clips first; nothing where the rates are a range."""
-    rates = rates_to_search(space)
-    for count in range(1, min(space.max_clips, space.n_sites) + 1):
-        for shots, sites, each in product(
-            space.shots, combinations(space.sites(), count), product(rates, repeat=count)
-        ):
-            clips = _clips(sites, each)
-            if len(joined := join(clips, count)) == count:
+    cuts = list(product(space.kinds, rates_to_search(space)))
+    for count in range(1, min(space.max_clips, len(space.sites)) + 1):
+        combined = product(space.shots, combinations(space.sites, count), product(cuts, repeat=count))
+        for shots, sites, each in combined:
+            joined = join(_clips(sites, each), count)
+            if len(joined) == count:  # or two of them share a matrix
                 yield Choice(shots, joined)
 
 
-def _clips(sites: Iterable[Site], rates: Iterable[float]) -> list[Clip]:
+def _clips(sites: Iterable[Site], cuts: Iterable[tuple[str, float]]) -> list[Clip]:
+    """A clip at each site, of a kind and a rate."""
     return [
-        Clip(layer=layer, module=module, clip_rate=rate) for (layer, module), rate in zip(sites, rates, strict=True)
+        Clip(layer=layer, module=module, clip_rate=rate, kind=kind)
+        for (layer, module), (kind, rate) in zip(sites, cuts, strict=True)
     ]
 
 
 def holds(space: Space, choice: Choice) -> bool:
     """Whether a choice lies in the space; the untouched model does, at its shots."""
-    sites, rates = {*space.sites()}, space.clip_rates
-    low, high = space.rate_range or (0.0, 0.0)
-    return (
-        choice.shots in space.shots
-        and len(choice.clips) <= space.max_clips
-        and all((clip.layer, clip.module) in sites for clip in choice.clips)
-        and all(low <= clip.clip_rate <= high if space.rate_range else clip.clip_rate in rates for clip in choice.clips)
-    )
+    few_enough = len(choice.clips) <= space.max_clips
+    return choice.shots in space.shots and few_enough and all(_holds_clip(space, clip) for clip in choice.clips)
 
 
-def choices_of_rows(space: Space, rows: Iterable[Row]) -> list[Choice]:
+def _holds_clip(space: Space, clip: Clip) -> bool:
+    if (clip.layer, clip.module) not in space.sites or clip.kind not in space.kinds:
+        return False
+    if space.rate_range is None:
+        return clip.clip_rate in space.clip_rates
+    return space.rate_range.low <= clip.clip_rate <= space.rate_range.high
+
+
+def choices_of_rows(space: Space, rows: Iterable[StoredRow]) -> list[Choice]:
     """What rows of validation trials were choices of, each once, in the order they began."""
-    validation = [row for row in rows if row["split"] == "validation"]
-    found = {choice_of_row(row): None for row in sorted(validation, key=lambda row: row["started_at"])}
+    validation = [row for row in rows if row.split == "validation"]
+    found = dict.fromkeys(choice_of_row(row) for row in sorted(validation, key=lambda row: row.started_at))
     return [choice for choice in found if holds(space, choice)]
 
 
-def choice_of_row(row: Row) -> Choice:
+def choice_of_row(row: StoredRow) -> Choice:
     """What a row's trial was a choice of."""
-    clips = [Clip(**clip) for clip in row["clips"]]
-    return Choice(row["shots"], join(clips, len(clips)))
+    clips = row.clips
+    return Choice(row.shots, join(clips, len(clips)))

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
-from clipsweep.orchestrator.study.schema import ALGORITHM1, Study, TopCondition
+from clipsweep.orchestrator.study.names import ALGORITHM1
+from clipsweep.orchestrator.study.schema import Study, TopCondition
 from clipsweep.trials.base.errors import StudyError
 from clipsweep.trials.clips.spectrum import Conditions, Place, module_condition
 from clipsweep.trials.models.card import ModelCard
-from clipsweep.trials.spec.trial import Clip
 
 Site = tuple[int, str]  # layer and module: what is clipped together
 
@@ -96,7 +96,7 @@ def _candidates(study: Study, card: ModelCard, module: str) -> dict[int, tuple[P
     if isinstance(listed, list):
         layers = sorted({card.layer_index(layer) for layer in listed})
         for layer in layers:  # refuses one without matrices of the module
-            card.kept_ranks([Clip(layer=layer, module=module, clip_rate=0)])
+            card.roles_at(layer, module)
         return {layer: places for layer, places in module_places(card, module).items() if layer in layers}
     return module_places(card, module)
 

@@ -2,17 +2,11 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
-from clipsweep.analysis.winners.winner import ONE_STANDARD_ERROR
-from clipsweep.orchestrator.drivers.races import HALVING
+from clipsweep.analysis.winners.point import BEST_MEAN, ONE_STANDARD_ERROR
+from clipsweep.orchestrator.study.names import BAYES, HALVING
+from clipsweep.orchestrator.study.schema import Study
 from clipsweep.trials.base.errors import StudyError
-
-if TYPE_CHECKING:
-    from collections.abc import Sequence
-
-    from clipsweep.orchestrator.drivers.bayes.encoding import Parameter
-    from clipsweep.orchestrator.study.schema import Study
+from clipsweep.trials.tasks.load import define_task
 
 OBJECTIVES = (["accuracy"], ["accuracy", "parameters"])
 
@@ -25,7 +19,7 @@ def check_search(study: Study) -> None:
     """
     _check_rates(study)
     _check_winner(study)
-    if study.search.driver == "bayes":
+    if study.search.driver == BAYES:
         _check_budget(study)
         _check_objectives(study)
     else:
@@ -42,11 +36,13 @@ def _check_rates(study: Study) -> None:
 
 
 def _check_winner(study: Study) -> None:
-    rule, definition = study.search.winner, study.task.definition
-    if rule == ONE_STANDARD_ERROR and definition is not None and definition.metric != "accuracy":
+    if study.search.winner != ONE_STANDARD_ERROR:
+        return
+    metric = define_task(study.task_settings()).metric
+    if metric != "accuracy":
         raise StudyError(
-            f"study key 'search.winner' is {rule!r}, a rule of standard errors of accuracies, but the task's metric is "
-            f"{definition.metric!r}; expected 'best_mean'."
+            f"study key 'search.winner' is {ONE_STANDARD_ERROR!r}, a rule of standard errors of accuracies, but the "
+            f"task's metric is {metric!r}; expected {BEST_MEAN!r}."
         )
 
 
@@ -100,19 +96,4 @@ def _check_objectives(study: Study) -> None:
         raise StudyError(
             f"study key 'search.race' is {search.race!r}, which compares trials by one score; expected no race with "
             f"search.objectives: [accuracy, parameters]. Remove one of the two."
-        )
-
-
-def check_sampler(sampler: str, parameters: Sequence[Parameter]) -> None:
-    """Refuse a sampler that could only draw at random in this space.
-
-    Raises:
-        StudyError: Too few ordered axes for it.
-    """
-    numbers = [each.name for each in parameters if not each.categories]
-    least = {"cmaes": 2, "qmc": 1}.get(sampler, 0)
-    if len(numbers) < least:
-        raise StudyError(
-            f"study key 'search.sampler' is {sampler!r}, which needs {least} axes of ordered values (shots, layers, "
-            f"clip rates); the space has {len(numbers)}. Take tpe, or put more layers or rates into the space."
         )

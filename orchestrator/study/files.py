@@ -9,9 +9,10 @@ from typing import Any
 
 import yaml
 
-from clipsweep.orchestrator.study.schema import Study, check_study
+from clipsweep.orchestrator.study.check import check_study
+from clipsweep.orchestrator.study.schema import Study
 from clipsweep.trials.base.errors import StudyError, unknown_name
-from clipsweep.trials.spec.trial import PAPER
+from clipsweep.trials.tasks.settings import PAPER
 
 NO_MODEL = "-"
 SHIPPED = Path(__file__).parent.parent / "studies"

@@ -15,7 +15,8 @@ from clipsweep.trials.base.errors import SpecError, unknown_name
 from clipsweep.trials.clips.spectrum import MatrixSpectrum, Place, conditions_of
 from clipsweep.trials.models.card import ModelCard
 from clipsweep.trials.models.checkpoints import describe_checkpoint, find_checkpoint
-from clipsweep.trials.spec.trial import MODULES, ModelSettings
+from clipsweep.trials.models.settings import ModelSettings
+from clipsweep.trials.spec.modules import MODULES
 
 LINE_SECONDS = 10.0
 

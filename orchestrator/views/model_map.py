@@ -9,7 +9,7 @@ from itertools import groupby
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from clipsweep.trials.spec.trial import MODULES
+from clipsweep.trials.spec.modules import MODULES
 
 if TYPE_CHECKING:
     from clipsweep.trials.models.matrices import Matrix
@@ -18,7 +18,7 @@ GROUPS = ("attn", "mlp")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Place:
+class MatrixEntry:
     """Where the matrices of a role lie: in one parameter, or, for experts that have their own, in one of each.
 
     Attributes:
@@ -55,19 +55,19 @@ class Place:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ModelMap:
-    """A decoder's facts and places.
+    """A decoder's facts, and where each of its matrices lies.
 
     Attributes:
         facts: ``model_type``, ``n_layers``, ``parameters_total``, ``context_length`` and ``experts_per_token``.
         modules: Roles of each module that can be clipped, by its name.
         blocks: Path of the list of blocks.
-        places: By layer, in the order of the roles.
+        entries: By layer, in the order of the roles.
     """
 
     facts: dict[str, Any]
     modules: dict[str, tuple[str, ...]]
     blocks: str
-    places: tuple[Place, ...]
+    entries: tuple[MatrixEntry, ...]
 
 
 def read_map(folder: Path) -> ModelMap:
@@ -98,19 +98,19 @@ def map_of(model: Any) -> ModelMap:
         facts={name: facts[name] for name in names},
         modules={name: roles for name, roles in modules.items() if roles},
         blocks=layout.blocks,
-        places=tuple(
-            place
+        entries=tuple(
+            entry
             for (layer, role), matrices in layout.matrices.items()
-            for place in _places(layer, role, matrices, layout.blocks, model)
+            for entry in _entries(layer, role, matrices, layout.blocks, model)
         ),
     )
 
 
-def _places(layer: int, role: str, matrices: Sequence[Matrix], blocks: str, model: Any) -> list[Place]:
-    """The places of a role in a layer: one for all experts alike."""
+def _entries(layer: int, role: str, matrices: Sequence[Matrix], blocks: str, model: Any) -> list[MatrixEntry]:
+    """The entries of a role in a layer: experts that are alike have one together."""
     path = f"{blocks}.{layer}."
     found = [
-        Place(
+        MatrixEntry(
             layer=layer,
             role=role,
             parameter=path + re.sub(r"\.\d+\.", ".{expert}.", matrix.parameter.removeprefix(path)),
@@ -125,7 +125,7 @@ def _places(layer: int, role: str, matrices: Sequence[Matrix], blocks: str, mode
         )
         for matrix in matrices
     ]
-    return [replace(place, count=found.count(place)) for place in dict.fromkeys(found)]
+    return [replace(entry, count=found.count(entry)) for entry in dict.fromkeys(found)]
 
 
 def map_document(model_map: ModelMap) -> dict[str, Any]:
@@ -134,7 +134,7 @@ def map_document(model_map: ModelMap) -> dict[str, Any]:
         **model_map.facts,
         "blocks": model_map.blocks,
         "modules": {name: list(roles) for name, roles in model_map.modules.items()},
-        "matrices": [asdict(place) for place in model_map.places],
+        "matrices": [asdict(entry) for entry in model_map.entries],
     }
 
 
@@ -150,24 +150,24 @@ def describe_map(model_map: ModelMap) -> str:
     ]
     if facts["experts_per_token"] > 1:
         lines.append(f"a mixture: {facts['experts_per_token']} experts read each token")
-    for layers, places in _alike(model_map):
+    for layers, entries in _alike(model_map):
         lines += ["", f"layer{'s' * (len(layers) > 1)} {_ranges(layers)}"]
-        lines += [f"  {place.role:6} {_describe(place)}" for place in places] or ["  nothing to clip"]
+        lines += [f"  {entry.role:6} {_describe(entry)}" for entry in entries] or ["  nothing to clip"]
     return "\n".join(lines)
 
 
-def _alike(model_map: ModelMap) -> list[tuple[list[int], list[Place]]]:
-    """Layers whose places are the same but for the layer's number, and these, with ``{layer}`` for it."""
-    found: dict[tuple[Place, ...], list[int]] = {}
+def _alike(model_map: ModelMap) -> list[tuple[list[int], list[MatrixEntry]]]:
+    """Layers whose entries are the same but for the layer's number, and these, with ``{layer}`` for it."""
+    found: dict[tuple[MatrixEntry, ...], list[int]] = {}
     for layer in range(model_map.facts["n_layers"]):
         path = f"{model_map.blocks}.{layer}."
-        places = tuple(
-            replace(place, layer=0, parameter=f"{model_map.blocks}.{{layer}}.{place.parameter.removeprefix(path)}")
-            for place in model_map.places
-            if place.layer == layer
+        entries = tuple(
+            replace(entry, layer=0, parameter=f"{model_map.blocks}.{{layer}}.{entry.parameter.removeprefix(path)}")
+            for entry in model_map.entries
+            if entry.layer == layer
         )
-        found.setdefault(places, []).append(layer)
-    return [(layers, list(places)) for places, layers in found.items()]
+        found.setdefault(entries, []).append(layer)
+    return [(layers, list(entries)) for entries, layers in found.items()]
 
 
 def _ranges(numbers: Sequence[int]) -> str:
@@ -176,14 +176,14 @@ def _ranges(numbers: Sequence[int]) -> str:
     return ", ".join(f"{run[0]}-{run[-1]}" if len(run) > 1 else str(run[0]) for run in runs)
 
 
-def _describe(place: Place) -> str:
+def _describe(entry: MatrixEntry) -> str:
     """A parameter, which of its rows (columns, where it is stored transposed), the matrix's shape."""
-    words = place.parameter
-    size = place.outputs // place.groups
-    if place.stop - place.start < size:
-        axis = "columns" if place.transposed else "rows"
-        words += f" {axis} {place.start}:{place.stop} of {'every ' if place.groups > 1 else ''}{size}"
-    words += f", {place.rows} × {place.cols}"
-    if place.transposed:
+    words = entry.parameter
+    size = entry.outputs // entry.groups
+    if entry.stop - entry.start < size:
+        axis = "columns" if entry.transposed else "rows"
+        words += f" {axis} {entry.start}:{entry.stop} of {'every ' if entry.groups > 1 else ''}{size}"
+    words += f", {entry.rows} × {entry.cols}"
+    if entry.transposed:
         words += ", stored transposed"
-    return words + (f", {place.count} experts" if place.count > 1 else "")
+    return words + (f", {entry.count} experts" if entry.count > 1 else "")

@@ -104,7 +104,7 @@ def run_for_memory(n_trials: int, n_queries: int, budget: int) -> None:
         engine = Engine(model, card_of(model), FactorCache(Path(cache)), room)
         Path("/proc/self/clear_refs").write_text("5", encoding="ascii")  # forgets the peak so far
         before = resident_bytes("VmRSS")
-        trials = [clip(26, "mlp", 0.3 + 0.01 * number) for number in range(n_trials)]
+        trials = [clip(engine.card, 26, "mlp", 0.3 + 0.01 * number) for number in range(n_trials)]
         seconds = timed(lambda: check(engine.score_all(prompts, trials, 32)))
     print(resident_bytes("VmHWM") - before, seconds)
 

@@ -16,9 +16,9 @@ import numpy as np
 
 from clipsweep.orchestrator.drivers.driver import make_driver
 from clipsweep.orchestrator.folder.ledger import Ledger
-from clipsweep.orchestrator.folder.open_study import prepare
 from clipsweep.orchestrator.plan.ahead import look_ahead
-from clipsweep.orchestrator.study.schema import check_study
+from clipsweep.orchestrator.plan.prepare import prepare
+from clipsweep.orchestrator.study.check import check_study
 from tests.benchmarks.document import Line, at_most
 
 POINTS = 100_000

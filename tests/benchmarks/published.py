@@ -15,7 +15,7 @@ from torch import Tensor
 from transformers import PreTrainedModel
 
 from clipsweep.trials.models.matrices import Layout
-from clipsweep.trials.spec.trial import MODULES
+from clipsweep.trials.spec.modules import MODULES
 from clipsweep.trials.tasks.encode import Prompts
 
 

@@ -37,7 +37,7 @@ def measure() -> Sequence[Line]:
         at_most("quickstart, whole command", first, "s", 120),
         at_most("quickstart again, everything known", second, "s", 20),
         Line(name="trials of the quickstart", value=len(rows), unit=""),
-        Line(name="seconds in trials, all replicas", value=sum(row["seconds"] for row in rows.values()), unit="s"),
+        Line(name="seconds in trials, all replicas", value=sum(row.seconds for row in rows.values()), unit="s"),
     ]
 
 

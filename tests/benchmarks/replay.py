@@ -9,15 +9,17 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from clipsweep.analysis.store.table import Row, pack_outcomes
-from clipsweep.analysis.winners.winner import Gain, measure_gain
+from clipsweep.analysis.store.packing import pack_outcomes
+from clipsweep.analysis.store.row import StoredRow
+from clipsweep.analysis.winners.gain import Gain, measure_gain
 from clipsweep.orchestrator.drivers.bayes.driver import BayesDriver
 from clipsweep.orchestrator.drivers.driver import Driver
 from clipsweep.orchestrator.drivers.fixed import FixedDriver
 from clipsweep.orchestrator.drivers.racing import RacingDriver
 from clipsweep.orchestrator.drivers.stopping import StoppingDriver
 from clipsweep.orchestrator.space.layer_rule import LayerRule, module_places
-from clipsweep.orchestrator.space.space import Proposal, Space
+from clipsweep.orchestrator.space.proposal import Proposal
+from clipsweep.orchestrator.space.space import Space
 from clipsweep.orchestrator.study.schema import SearchSection
 from clipsweep.trials.base.files import default_cache
 from clipsweep.trials.clips.factor_cache import FactorCache
@@ -26,7 +28,10 @@ from clipsweep.trials.clips.spectrum import conditions_of
 from clipsweep.trials.models.checkpoints import EMBEDDED, find_checkpoint
 from clipsweep.trials.models.load import load_model
 from clipsweep.trials.models.matrices import find_layout
-from clipsweep.trials.spec.trial import Clip, ModelSettings, TrialSpec, TrialState
+from clipsweep.trials.models.settings import ModelSettings
+from clipsweep.trials.spec.clip import Clip
+from clipsweep.trials.spec.result import TrialState
+from clipsweep.trials.spec.trial import TrialSpec
 from tests.benchmarks.surfaces import SHARED, Clips, PublishedSurface, Surface
 
 TOP_K = 5
@@ -105,7 +110,7 @@ class Answers:
         self._outcomes: NDArray[np.bool_] = surface.validation[:, order]
         self._margins: NDArray[np.float16] = surface.margins[:, order]
 
-    def row(self, point: int, n_rows: int | None) -> Row:
+    def row(self, point: int, n_rows: int | None) -> StoredRow:
         """The row of a point that has seen so many rows; None for all."""
         outcomes = self._outcomes[point, :n_rows]
         whole = len(outcomes) == self._outcomes.shape[1]
@@ -196,6 +201,6 @@ def measure_paired(surface: Surface, point: int, other: int) -> Gain:
     return measure_gain(*([_held_out_row(surface, each)] for each in (point, other)))
 
 
-def _held_out_row(surface: Surface, point: int) -> Row:
+def _held_out_row(surface: Surface, point: int) -> StoredRow:
     outcomes = surface.held_out[point]
     return {"split": "test", "n_examples": len(outcomes), "outcomes": pack_outcomes(outcomes.tolist())}

@@ -15,19 +15,24 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import torch
 
-from clipsweep.analysis.store.table import pack_margins, pack_outcomes
+from clipsweep.analysis.store.packing import pack_margins, pack_outcomes
 from clipsweep.trials.base.files import default_cache, whole_file
 from clipsweep.trials.base.memory import keep_freed_memory
 from clipsweep.trials.clips.factor_cache import FactorCache
+from clipsweep.trials.clips.resolve import resolve, starts_of
 from clipsweep.trials.engine.engine import Engine, LabelScores
-from clipsweep.trials.models.card import ModelCard, rows_of_shapes
+from clipsweep.trials.models.card import ModelCard
 from clipsweep.trials.models.checkpoints import EMBEDDED, describe_checkpoint, find_checkpoint
 from clipsweep.trials.models.load import load_model, load_tokenizer
+from clipsweep.trials.models.settings import ModelSettings
 from clipsweep.trials.scores.judge import measure_margins, score_labels
-from clipsweep.trials.spec.trial import SPLITS, Clip, ModelSettings, PromptSet, TaskSettings
+from clipsweep.trials.spec.clip import Clip
+from clipsweep.trials.spec.shape import rows_of_shapes
+from clipsweep.trials.spec.trial import SPLITS, PromptSet
 from clipsweep.trials.tasks.definition import Row, Source, Splits, TaskDefinition, Wording
 from clipsweep.trials.tasks.encode import Prompts, encode_prompts
 from clipsweep.trials.tasks.load import Task, load_task
+from clipsweep.trials.tasks.settings import TaskSettings
 from tests.benchmarks.document import machine
 from tests.benchmarks.surfaces import FACTS, FOLDER, FORMAT, SHARED, Axes, Clips, clips_of, facts_of, read_surface
 
@@ -160,11 +165,16 @@ class _Bench:
 
     def evaluate(self, points: Sequence[Clips]) -> list[dict[str, Any]]:
         """Rows of the surface's file."""
-        scored = {split: self.engine.score_all(self.prompts[split], points, MICROBATCH) for split in SPLITS}
+        scored = {
+            split: self.engine.score_all(
+                self.prompts[split], [resolve(clips, self.card) for clips in points], MICROBATCH
+            )
+            for split in SPLITS
+        }
         return [
             {
                 "clips": [{"layer": clip.layer, "module": clip.module, "clip_rate": clip.clip_rate} for clip in clips],
-                "parameters_kept": self.card.parameters_kept(clips),
+                "parameters_kept": resolve(clips, self.card).parameters_kept,
                 "seconds": sum(_checked(scored[split][number]).seconds for split in SPLITS),
                 **{key: value for split in SPLITS for key, value in self._judge(split, scored[split][number]).items()},
             }
@@ -221,7 +231,7 @@ def make(recipe: Recipe) -> None:
     points = recipe.axes.points()
     rows = next((found for path in (target, draft) if (found := _known(path, facts))), [])
     known = {clips_of(row["clips"]) for row in rows}
-    bench.engine.sweep([clip for clips in points for clip in clips[:1]])
+    bench.engine.announce(starts_of([clip for clips in points for clip in clips[:1]], bench.card))
     for some in _chunks([clips for clips in points if clips not in known]):
         rows += bench.evaluate(some)
         _write(draft, rows, facts)

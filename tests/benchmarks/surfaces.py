@@ -24,8 +24,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
-from clipsweep.trials.models.card import ModelCard, shapes_of_rows
-from clipsweep.trials.spec.trial import Clip
+from clipsweep.trials.models.card import ModelCard
+from clipsweep.trials.spec.clip import Clip
+from clipsweep.trials.spec.shape import shapes_of_rows
 
 FOLDER = Path(__file__).parent / "surfaces"
 SHARED = Path(os.environ.get("CLIPSWEEP_SHARED", "../shared"))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import random
 import statistics
 import tempfile
@@ -19,13 +20,17 @@ from transformers import PreTrainedModel
 
 from clipsweep.trials.clips.edit import edit_weights, swapped
 from clipsweep.trials.clips.factor_cache import FactorCache
+from clipsweep.trials.clips.resolve import resolve
 from clipsweep.trials.engine.activation_store import Budget
 from clipsweep.trials.engine.cost import CostModel, measure_extents
 from clipsweep.trials.engine.engine import Engine
 from clipsweep.trials.engine.microbatches import plan_microbatches
 from clipsweep.trials.models.card import ModelCard
 from clipsweep.trials.models.matrices import find_layout
-from clipsweep.trials.spec.trial import ATTENTION, Clip
+from clipsweep.trials.spec.clip import Clip
+from clipsweep.trials.spec.modules import ATTENTION
+from clipsweep.trials.spec.resolved import Edit, ResolvedClips
+from clipsweep.trials.spec.start import Start
 from clipsweep.trials.tasks.encode import Prompts, Query
 from tests.benchmarks import published
 from tests.benchmarks.document import Line, at_least, at_most, tell
@@ -108,9 +113,9 @@ def balance_labels(model: PreTrainedModel, prompts: Prompts) -> Prompts:
     return Prompts(prefix=prompts.prefix, queries=queries)
 
 
-def clip(layer: int, module: str, clip_rate: float) -> tuple[Clip, ...]:
-    """One clip; none where nothing is dropped."""
-    return (Clip(layer=layer, module=module, clip_rate=clip_rate),)
+def clip(card: ModelCard, layer: int, module: str, clip_rate: float) -> ResolvedClips:
+    """One clip, resolved."""
+    return resolve([Clip(layer=layer, module=module, clip_rate=clip_rate)], card)
 
 
 @contextmanager
@@ -118,7 +123,7 @@ def fresh_engine(bench: Bench, places: Sequence[tuple[int, str]]) -> Iterator[En
     """An engine that knows nothing yet, no factors either, but where trials will start."""
     with tempfile.TemporaryDirectory() as cache:
         engine = Engine(bench.model, bench.card, FactorCache(Path(cache)), bench.budget)
-        engine.sweep([clip(layer, module, 0.5)[0] for layer, module in places])
+        engine.announce([clip(bench.card, layer, module, 0.5).start for layer, module in places])
         yield engine
 
 
@@ -135,7 +140,11 @@ def sweep(bench: Bench, places: Sequence[tuple[int, str]], measure: Callable[[Ca
     with fresh_engine(bench, places) as engine:
         return measure(
             lambda: [
-                engine.score_all(bench.prompts, [clip(layer, module, rate) for rate in CLIP_RATES], bench.microbatch)
+                engine.score_all(
+                    bench.prompts,
+                    [clip(bench.card, layer, module, rate) for rate in CLIP_RATES],
+                    bench.microbatch,
+                )
                 for layer, module in places
             ]
         )
@@ -148,15 +157,19 @@ def needed_operations(bench: Bench, places: Sequence[tuple[int, str]]) -> int:
         total = engine.cost.base(extents)
         for layer, module in places:
             for rate in CLIP_RATES:
-                clips = clip(layer, module, rate)
-                total += engine.cost.trial(extents, *engine.starts_at(clips)) + forming_operations(bench, clips)
+                clips = clip(bench.card, layer, module, rate)
+                total += engine.cost.trial(extents, engine.start_of(clips)) + forming_operations(clips)
         return total
 
 
-def forming_operations(bench: Bench, clips: Sequence[Clip]) -> int:
+def forming_operations(clips: ResolvedClips) -> int:
     """Operations of the products that form clipped weights."""
-    ranks = bench.card.kept_ranks(clips).items()
-    return sum(2 * shape.count * shape.rows * shape.cols * rank for (_, _, shape), rank in ranks)
+    return sum(2 * rank_of(edit) * math.prod(edit.shape) for edit in clips.edits)
+
+
+def rank_of(edit: Edit) -> int:
+    """Singular values that an edit leaves."""
+    return edit.clip.kept_rank(edit.shape.rows, edit.shape.cols)
 
 
 def count_operations(bench: Bench, work: Callable[[], object]) -> int:
@@ -201,16 +214,16 @@ def measure_sweep(bench: Bench, name: str, places: Sequence[tuple[int, str]]) ->
 def measure_one_more(bench: Bench, layer: int) -> Sequence[Line]:
     """One more trial, when its layer has been visited."""
     with fresh_engine(bench, [(layer, "mlp")]) as engine:
-        engine.score_all(bench.prompts, [clip(layer, "mlp", rate) for rate in (0, 0.2)], bench.microbatch)
+        engine.score_all(bench.prompts, [clip(bench.card, layer, "mlp", rate) for rate in (0, 0.2)], bench.microbatch)
         ours, theirs = [], []
         for number in range(3 * bench.repeats):
             if number % 3 == 0:
                 theirs.append(bench.published_seconds(layer, "mlp") / len(CLIP_RATES))
-            one = clip(layer, "mlp", 0.3 + 0.01 * number)
+            one = clip(bench.card, layer, "mlp", 0.3 + 0.01 * number)
             ours.append(timed(partial(engine.score, bench.prompts, one, bench.microbatch)))
-        clips = clip(layer, "mlp", 0.3)
-        needed = engine.cost.trial(measure_extents(bench.prompts, 1), layer, ATTENTION)
-        needed += forming_operations(bench, clips)
+        clips = clip(bench.card, layer, "mlp", 0.3)
+        needed = engine.cost.trial(measure_extents(bench.prompts, 1), Start(block=layer, reuse=ATTENTION))
+        needed += forming_operations(clips)
         spent = count_operations(bench, partial(engine.score, bench.prompts, clips, bench.microbatch))
     counted = bench.published_operations() / spent
     ratio = statistics.median(theirs) / statistics.median(ours)
@@ -230,11 +243,11 @@ def measure_one_more(bench: Bench, layer: int) -> Sequence[Line]:
 def measure_speed(bench: Bench) -> Sequence[Line]:
     """How close the engine comes to this machine's matrix products at the same shapes and threads."""
     with fresh_engine(bench, [(0, "mlp")]) as engine:
-        engine.score_all(bench.prompts, [clip(0, "mlp", 0.2)], bench.microbatch)
+        engine.score_all(bench.prompts, [clip(bench.card, 0, "mlp", 0.2)], bench.microbatch)
         engine_speeds, matrix_speeds = [], []
         for number in range(bench.repeats):
             began = time.perf_counter()
-            scored = engine.score(bench.prompts, clip(0, "mlp", 0.3 + 0.01 * number), bench.microbatch)
+            scored = engine.score(bench.prompts, clip(bench.card, 0, "mlp", 0.3 + 0.01 * number), bench.microbatch)
             engine_speeds.append(scored.operations / (time.perf_counter() - began))
             matrix_speeds.append(matrix_speed(bench))
     ours, machine = statistics.median(engine_speeds), statistics.median(matrix_speeds)
@@ -280,9 +293,9 @@ def measure_exactness(bench: Bench) -> Sequence[Line]:
     spread = float(bench.model(few).logits[0, -1].float().std())  # of logits over the vocabulary
     layer = bench.card.n_layers - 2
     with fresh_engine(bench, [(layer, "mlp")]) as engine:
-        for clips in ((), clip(layer, "mlp", 0.5)):
+        for clips in (resolve((), bench.card), clip(bench.card, layer, "mlp", 0.5)):
             ours = engine.score(bench.prompts, clips, bench.microbatch).log_likelihoods
-            with swapped(bench.model, edit_weights(bench.model, engine.layout, bench.card, clips, engine.factors)):
+            with swapped(bench.model, edit_weights(bench.model, engine.layout, clips, engine.factors)):
                 expected = published.evaluate(bench.model, bench.prompts).float().cpu()
             flips += int((ours.argmax(dim=1) != expected.argmax(dim=1)).sum())
             gaps.append(float((centred(ours) - centred(expected)).abs().max()) / spread)

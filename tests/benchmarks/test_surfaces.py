@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 
 from clipsweep.orchestrator.space.space import Space
-from clipsweep.trials.spec.trial import Clip
+from clipsweep.trials.clips.resolve import resolve
+from clipsweep.trials.spec.clip import Clip
 from tests.benchmarks.surfaces import Axes, Surface, load_published, load_surface, stored_names
 from tests.conftest import SHARED, needs_shared
 
@@ -33,7 +34,9 @@ def test_the_shapes_of_a_surface_agree(surface: Surface) -> None:
 
 
 def test_parameters_kept_are_those_of_the_card(surface: Surface) -> None:
-    assert surface.parameters_kept.tolist() == [surface.card.parameters_kept(clips) for clips in surface.points]
+    assert surface.parameters_kept.tolist() == [
+        resolve(clips, surface.card).parameters_kept for clips in surface.points
+    ]
 
 
 def test_a_later_layer_costs_fewer_operations(surface: Surface) -> None:

@@ -14,11 +14,17 @@ from clipsweep.cluster.replica import Replica
 from clipsweep.cluster.work import Batch, ReplicaSettings
 from clipsweep.trials.base.errors import PoolError
 from clipsweep.trials.clips.factor_cache import FactorCache
+from clipsweep.trials.clips.identity import trial_id
+from clipsweep.trials.clips.resolve import resolve
 from clipsweep.trials.embedded.train import build_tokenizer
-from clipsweep.trials.models.card import ModelCard, trial_id
+from clipsweep.trials.models.card import ModelCard
 from clipsweep.trials.models.checkpoints import describe_checkpoint
-from clipsweep.trials.spec.trial import Clip, ModelSettings, TaskSettings, Trial, TrialResult, TrialSpec, TrialState
+from clipsweep.trials.models.settings import ModelSettings
+from clipsweep.trials.spec.clip import Clip
+from clipsweep.trials.spec.result import TrialResult, TrialState
+from clipsweep.trials.spec.trial import Trial, TrialSpec
 from clipsweep.trials.tasks.load import load_task
+from clipsweep.trials.tasks.settings import TaskSettings
 from tests.trials.architectures import build_model
 
 RATES = (0.3, 0.6, 0.9)
@@ -66,7 +72,7 @@ def warnings_in(caplog: pytest.LogCaptureFixture) -> list[str]:
 def make_trial(card: ModelCard, rate: float, layer: int = 0, shots: int = 2, module: str = "mlp") -> Trial:
     clips = (Clip(layer=layer, module=module, clip_rate=rate),)
     spec = TrialSpec(model="m", task="episodes", shots=shots, demo_seed=0, split="validation", clips=clips)
-    return Trial(trial_id=trial_id(spec, card, "t"), spec=spec)
+    return Trial(trial_id=trial_id(spec, card, "t"), spec=spec, resolved=resolve(clips, card))
 
 
 def drain(pool: Pool, count: int) -> list[TrialResult]:
@@ -138,8 +144,8 @@ class PoolContract:
     def test_announcing_where_trials_start_changes_no_result(self, pool: Pool, card: ModelCard) -> None:
         trial = make_trial(card, 0.5, layer=1)
         results = []
-        for clips in ((), trial.spec.clips):
-            pool.sweep(clips)
+        for starts in ((), (trial.resolved.start,)):
+            pool.announce(starts)
             pool.submit(Batch(trials=(trial,), microbatch=8))
             results.append(drain(pool, 1)[0].scores)
         assert results[0] == results[1]

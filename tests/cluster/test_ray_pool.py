@@ -19,7 +19,7 @@ from clipsweep.cluster.ray_pool import RayPool
 from clipsweep.cluster.work import Answer, Batch, ReplicaSettings
 from clipsweep.trials.base.errors import EvaluationError, ModelError, PoolError, SpecError
 from clipsweep.trials.models.card import ModelCard
-from clipsweep.trials.spec.trial import TrialResult, TrialState
+from clipsweep.trials.spec.result import TrialResult, TrialState
 from tests.cluster.pool_contract import (
     RATES,
     PoolContract,

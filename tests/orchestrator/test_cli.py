@@ -9,7 +9,7 @@ import pytest
 import yaml
 from typer.testing import CliRunner
 
-from clipsweep.analysis.store.table import SCHEMA
+from clipsweep.analysis.store.row import SCHEMA
 from clipsweep.orchestrator.cli import app
 
 MakeStudy = Callable[..., dict[str, Any]]
@@ -66,7 +66,7 @@ def test_results_are_the_stored_rows(folder: Path) -> None:
     assert len(rows) >= 5
     assert all(list(row) == SCHEMA.names for row in rows)
     table = csv.DictReader(io.StringIO(runner.invoke(app, ["results", str(folder), "--format", "csv"]).stdout))
-    assert [row["trial_id"] for row in table] == [row["trial_id"] for row in rows]
+    assert [row.trial_id for row in table] == [row.trial_id for row in rows]
     assert "complete" in runner.invoke(app, ["results", str(folder)]).stdout
 
 

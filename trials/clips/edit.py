@@ -2,46 +2,50 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from functools import partial
 
 from torch import Tensor, nn
 
 from clipsweep.trials.clips.factor_cache import FactorCache
-from clipsweep.trials.models.card import ModelCard
-from clipsweep.trials.models.matrices import Layout
-from clipsweep.trials.spec.trial import Clip
+from clipsweep.trials.clips.kind import load_kind
+from clipsweep.trials.models.matrices import Layout, Matrix
+from clipsweep.trials.spec.resolved import Edit, ResolvedClips
 
 
-def edit_weights(
-    model: nn.Module, layout: Layout, card: ModelCard, clips: Sequence[Clip], factors: FactorCache
-) -> dict[str, Tensor]:
+def edit_weights(model: nn.Module, layout: Layout, clips: ResolvedClips, factors: FactorCache) -> dict[str, Tensor]:
     """Edited copies of the parameters that ``clips`` change, by parameter name.
 
-    A matrix of low rank is formed in float32 from the factors of the original weights and rounded once to the model's
-    dtype. Parameters left at full rank are not listed.
+    Each new matrix is formed by the clip's kind from the original one, and rounded once to the model's dtype.
+    Parameters that no clip changes are not listed.
 
     Args:
         model: With its original weights; they are read, never written.
         layout: Of the model.
-        card: Of the same checkpoint.
-        clips: What to clip.
+        clips: What to change.
         factors: Makes or remembers the factors.
 
     Raises:
         EvaluationError: The weights of a matrix are not finite.
     """
     edited: dict[str, Tensor] = {}
-    for (layer, role, shape), rank in card.kept_ranks(clips).items():
-        for matrix in layout.matrices[layer, role]:
-            if (matrix.rows, matrix.cols) != (shape.rows, shape.cols):
-                continue
+    for edit in clips.edits:
+        kind = load_kind(edit.clip.kind)
+        for matrix in edited_matrices(layout, edit):
             original = model.get_parameter(matrix.parameter).detach()
             if matrix.parameter not in edited:
                 edited[matrix.parameter] = original.clone()
-            factored = factors.get(matrix.read(original), matrix.name_at(layer, role))
-            matrix.write(edited[matrix.parameter], factored.low_rank(rank))
+            weight = matrix.read(original)
+            its_factors = partial(factors.get, weight, matrix.name_at(edit.layer, edit.role))
+            matrix.write(edited[matrix.parameter], kind.apply(edit.clip, weight, its_factors))
     return edited
+
+
+def edited_matrices(layout: Layout, edit: Edit) -> list[Matrix]:
+    """Where the matrices that an edit changes lie: those of its shape among all of its layer and role."""
+    shape = edit.shape.rows, edit.shape.cols
+    return [matrix for matrix in layout.matrices[edit.layer, edit.role] if (matrix.rows, matrix.cols) == shape]
 
 
 @contextmanager

@@ -24,7 +24,8 @@ from clipsweep.trials.decoder.prefix_cache import KeysReady, KeyValues, Mode
 from clipsweep.trials.engine.activation_store import map_tensors
 from clipsweep.trials.models.matrices import Layout
 from clipsweep.trials.models.placement import device_of
-from clipsweep.trials.spec.trial import ATTENTION, MLP, MLP_ROLES
+from clipsweep.trials.spec.modules import ATTENTION, MLP, MLP_ROLES
+from clipsweep.trials.spec.start import Start
 
 Arguments = dict[str, Any]
 BLOCK = "block"
@@ -98,6 +99,10 @@ class Decoder:
             frozenset(part for part in (ATTENTION, MLP) if self._can_reuse(part, layer, probe, layout))
             for layer in range(self.n_layers)
         ]
+
+    def narrow(self, start: Start) -> Start:
+        """The same start where a part of its block that waits for the other part is computed, not reused."""
+        return start if start.reuse is None else start.narrowed(self.reusable[start.block])
 
     def open(self, ids: Tensor, mask: Tensor | None) -> Opened:
         """Embed sequences and learn the arguments of every block.

@@ -11,7 +11,8 @@ from dataclasses import dataclass, replace
 
 from clipsweep.trials.engine.microbatches import Microbatch, plan_microbatches
 from clipsweep.trials.models.card import ModelCard
-from clipsweep.trials.spec.trial import ATTENTION, ATTENTION_ROLES, MLP, MLP_ROLES, Clip
+from clipsweep.trials.spec.modules import ATTENTION, ATTENTION_ROLES, MLP, MLP_ROLES
+from clipsweep.trials.spec.start import Start
 from clipsweep.trials.tasks.encode import Prompts
 
 
@@ -75,20 +76,18 @@ class CostModel:
         self._trims = trims
         self._fused_queries = fused_queries
 
-    def trial(self, extents: Sequence[Extent], start: int, reuse: str | None) -> int:
+    def trial(self, extents: Sequence[Extent], start: Start) -> int:
         """Operations of one trial from captured activations on, padding included.
 
         Args:
             extents: What it reads.
-            start: First block that differs from the untouched model's; ``n_layers`` for the untouched model, of which
-                the head is all that is left to do.
-            reuse: The part of that block whose captured output stands.
+            start: Where it starts; of the untouched model the head is all that is left to do.
         """
-        return sum(self._pass(extent, start, reuse) + self._head(extent) for extent in extents)
+        return sum(self._pass(extent, start) + self._head(extent) for extent in extents)
 
     def base(self, extents: Sequence[Extent]) -> int:
         """Operations of the one pass of the untouched model that captures activations for all trials."""
-        return sum(self._pass(extent, 0, None) for extent in extents)
+        return sum(self._pass(extent, Start(block=0)) for extent in extents)
 
     def full_prompts(self, prompts: Prompts, microbatch: int) -> int:
         """Operations of a trial that reads every prompt whole."""
@@ -100,12 +99,12 @@ class CostModel:
             total += sum(self._positions(layer, extent, extent.tokens, None) for layer in layers) + self._head(extent)
         return total
 
-    def _pass(self, extent: Extent, start: int, reuse: str | None) -> int:
-        """Blocks from ``start`` on; only the answers pass the last one, and of a prefix its keys and values alone."""
+    def _pass(self, extent: Extent, start: Start) -> int:
+        """Blocks from the start on; only the answers pass the last one, and of a prefix its keys and values alone."""
         last = self._card.n_layers - 1
         total = 0
-        for layer in range(start, last + 1):
-            given = reuse if layer == start else None
+        for layer in range(start.block, last + 1):
+            given = start.reuse if layer == start.block else None
             if layer < last or (extent.answers and not self._trims):
                 total += self._positions(layer, extent, extent.tokens, given)
             else:
@@ -139,17 +138,3 @@ class CostModel:
     def _head(self, extent: Extent) -> int:
         logits = self._card.vocabulary_size if extent.logits is None else extent.logits
         return 2 * self._card.hidden_size * extent.sequences * extent.answers * logits
-
-
-def starts_at(card: ModelCard, clips: Sequence[Clip]) -> tuple[int, str | None]:
-    """The first block that clips change, and the part of it that they leave as it was.
-
-    Returns:
-        The block, ``n_layers`` where none changes; ``"attention"`` or ``"mlp"`` if only the other part changes.
-    """
-    changed = {(layer, role) for layer, role, _ in card.kept_ranks(clips)}
-    start = min((layer for layer, _ in changed), default=card.n_layers)
-    in_attention = {role in ATTENTION_ROLES for layer, role in changed if layer == start}
-    if len(in_attention) != 1:
-        return start, None
-    return start, MLP if in_attention == {True} else ATTENTION

@@ -14,7 +14,7 @@ from __future__ import annotations
 import logging
 import time
 from collections import OrderedDict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import torch
@@ -26,8 +26,8 @@ from clipsweep.trials.base.memory import is_out_of_memory
 from clipsweep.trials.clips.edit import edit_weights, swapped
 from clipsweep.trials.clips.factor_cache import FactorCache
 from clipsweep.trials.decoder.patches import fused_activations
-from clipsweep.trials.engine import cost
 from clipsweep.trials.engine.activation_store import ActivationStore, Budget, count_bytes
+from clipsweep.trials.engine.cost import CostModel
 from clipsweep.trials.engine.full_prompts import explain_not_finite, score_alone, score_full_prompts
 from clipsweep.trials.engine.label_readings import Readings
 from clipsweep.trials.engine.passes import Downstream, Passes
@@ -35,7 +35,8 @@ from clipsweep.trials.engine.probe import stretch_limit, try_decoder
 from clipsweep.trials.models.card import ModelCard
 from clipsweep.trials.models.matrices import find_layout
 from clipsweep.trials.models.placement import devices_of
-from clipsweep.trials.spec.trial import Clip
+from clipsweep.trials.spec.resolved import ResolvedClips
+from clipsweep.trials.spec.start import Start
 from clipsweep.trials.tasks.encode import Prompts
 
 log = logging.getLogger(__name__)
@@ -77,6 +78,7 @@ class Engine:
     """A loaded model that evaluates trials and is the same after each.
 
     Attributes:
+        card: Shapes of the model.
         layout: Where the model keeps its matrices.
         factors: Of its weights.
         cost: Counts the operations of its passes.
@@ -102,32 +104,32 @@ class Engine:
         """
         self._model = model
         self.layout = find_layout(model)
-        self._card = card
+        self.card = card
         self.factors = factors
         self._device = model.device
         self._budget = budget or Budget.measure(*devices_of(model))
         self._store = ActivationStore(self._budget)
         self._passes: OrderedDict[tuple[int, int], tuple[Prompts, Passes]] = OrderedDict()
         self._fitting: dict[int, tuple[Prompts, int]] = {}  # microbatches that fit where the one asked for did not
-        self._swept: set[tuple[int, str | None]] = set()
+        self._announced: set[Start] = set()
         self._stretch_limit = stretch_limit(model.config.get_text_config())
         self._on_gpu = self._device.type == "cuda"
         self._decoder = try_decoder(model, self.layout)
-        self.cost = cost.CostModel(card)
+        self.cost = CostModel(card)
         if self._decoder is not None:
-            self.cost = cost.CostModel(card, trims=self._decoder.trims, fused_queries=self._decoder.fused_queries)
+            self.cost = CostModel(card, trims=self._decoder.trims, fused_queries=self._decoder.fused_queries)
 
     @property
     def runs_blocks(self) -> bool:
         """Whether the model is run block by block; otherwise every trial reads full prompts."""
         return self._decoder is not None
 
-    def sweep(self, clips: Sequence[Clip]) -> None:
-        """Announce clips that later trials start from, so that one pass captures for all of them."""
+    def announce(self, starts: Iterable[Start]) -> None:
+        """Hear where later trials will start, so that one pass captures for all of them."""
         if self._decoder is not None:
-            self._swept |= {self.starts_at([clip]) for clip in clips}
+            self._announced |= set(map(self._decoder.narrow, starts))
 
-    def score(self, prompts: Prompts, clips: Sequence[Clip], microbatch: int) -> LabelScores:
+    def score(self, prompts: Prompts, clips: ResolvedClips, microbatch: int) -> LabelScores:
         """Score one trial; see ``score_all``.
 
         Raises:
@@ -139,7 +141,7 @@ class Engine:
         return result
 
     def score_all(
-        self, prompts: Prompts, trials: Sequence[Sequence[Clip]], microbatch: int
+        self, prompts: Prompts, trials: Sequence[ResolvedClips], microbatch: int
     ) -> list[LabelScores | EvaluationError]:
         """Log-likelihood of every label of every query, for each trial's clips applied to the original weights.
 
@@ -149,7 +151,7 @@ class Engine:
 
         Args:
             prompts: One split, tokenised.
-            trials: The clips of each trial; none for the untouched model.
+            trials: What the clips of each trial come to.
             microbatch: Queries of one pass.
 
         Returns:
@@ -180,7 +182,7 @@ class Engine:
                 return [EvaluationError(f"a microbatch of one does not fit in the device's memory ({reason}).")]
 
     def _score_all(
-        self, prompts: Prompts, trials: Sequence[Sequence[Clip]], size: int
+        self, prompts: Prompts, trials: Sequence[ResolvedClips], size: int
     ) -> list[LabelScores | EvaluationError]:
         stretched = self._stretches(prompts)
         if self._decoder is None or stretched:
@@ -188,8 +190,8 @@ class Engine:
         started = time.perf_counter()
         passes = self._passes_of(prompts, size)
         now, later = (
-            frozenset(place for each in starts for place in passes.needs(*each))
-            for starts in ({self.starts_at(clips) for clips in trials}, self._swept)
+            frozenset(place for each in starts for place in passes.needs(each))
+            for starts in ({self.start_of(clips) for clips in trials}, self._announced)
         )
         passes.sweep(now, later)
         results: dict[int, LabelScores | EvaluationError] = {}
@@ -215,7 +217,7 @@ class Engine:
         return {**results, **{number: replace(scored[number], seconds=each) for number, each in spent.items()}}
 
     def _score_group(
-        self, passes: Passes, prompts: Prompts, trials: Mapping[int, Sequence[Clip]], size: int
+        self, passes: Passes, prompts: Prompts, trials: Mapping[int, ResolvedClips], size: int
     ) -> dict[int, LabelScores | EvaluationError]:
         """Trials whose weights and prefix are in memory together, microbatch by microbatch."""
         results: dict[int, LabelScores | EvaluationError] = {}
@@ -229,7 +231,7 @@ class Engine:
                 continue
             scores = torch.zeros(len(prompts.queries), len(prompts.queries[0].labels), device=self._device)
             running[number] = _Running(trial=trial, scores=scores, seconds=time.perf_counter() - began)
-        wanted = frozenset(place for each in running.values() for place in passes.needs(*each.trial.begins))
+        wanted = frozenset(place for each in running.values() for place in passes.needs(each.trial.start))
         for number, readings in enumerate(passes.readings):
             door, found = passes.visit(number, wanted)
             for each in running.values():
@@ -240,13 +242,13 @@ class Engine:
                 each.seconds += time.perf_counter() - began
         return results | {number: self._finish(passes, prompts, each, size) for number, each in running.items()}
 
-    def _prepare(self, passes: Passes, clips: Sequence[Clip]) -> Downstream:
+    def _prepare(self, passes: Passes, clips: ResolvedClips) -> Downstream:
         """Form a trial's weights and read the prefix under them."""
-        start, reuse = self.starts_at(clips)
-        weights = edit_weights(self._model, self.layout, self._card, clips, self.factors)
+        start = self.start_of(clips)
+        weights = edit_weights(self._model, self.layout, clips, self.factors)
         with swapped(self._model, weights):
-            keys = passes.read_prefix(start, reuse)
-        return Downstream(start=start, reuse=reuse, weights=weights, keys=keys)
+            keys = passes.read_prefix(start)
+        return Downstream(start=start, weights=weights, keys=keys)
 
     def _head(self, answers: Tensor, readings: Readings) -> Tensor:
         """Logits of the answers; their means at once where means are read, a few positions at a time."""
@@ -254,7 +256,7 @@ class Engine:
         hidden = answers.flatten(0, 1)
         if not readings.averages:
             return self._decoder.head(hidden, readings.tokens)
-        positions = max(1, LOGITS_AT_ONCE // self._card.vocabulary_size)
+        positions = max(1, LOGITS_AT_ONCE // self.card.vocabulary_size)
         parts = torch.split(hidden, positions)
         means = [self._decoder.head(part, None).float().mean(dim=-1, keepdim=True) for part in parts]
         return torch.cat(means)
@@ -266,8 +268,8 @@ class Engine:
             LabelScores(
                 log_likelihoods=each.scores.cpu(),
                 microbatch=size,
-                engine_path=SUB_LAYER if each.trial.reuse else BLOCKS,
-                operations=self.cost.trial(passes.extents, *each.trial.begins),
+                engine_path=SUB_LAYER if each.trial.start.reuse else BLOCKS,
+                operations=self.cost.trial(passes.extents, each.trial.start),
                 seconds=each.seconds,
             ),
         )
@@ -284,12 +286,12 @@ class Engine:
             return EvaluationError(explain_not_finite(self._model, blocks, prompts, int(bad[0])))
 
     def _score_full(
-        self, prompts: Prompts, clips: Sequence[Clip], size: int, *, stretched: bool
+        self, prompts: Prompts, clips: ResolvedClips, size: int, *, stretched: bool
     ) -> LabelScores | EvaluationError:
         """One trial the slow way."""
         started = time.perf_counter()
         try:
-            weights = edit_weights(self._model, self.layout, self._card, clips, self.factors)
+            weights = edit_weights(self._model, self.layout, clips, self.factors)
         except EvaluationError as error:
             return error
         with swapped(self._model, weights):
@@ -328,26 +330,20 @@ class Engine:
             self._passes.pop(key)[1].forget()
         return bool(others)
 
-    def starts_at(self, clips: Sequence[Clip]) -> tuple[int, str | None]:
-        """The first block that clips change, and the part of it that they leave as it was."""
+    def start_of(self, clips: ResolvedClips) -> Start:
+        """Where a trial of these clips starts on this model, which is run block by block."""
         assert self._decoder is not None
-        start, left = cost.starts_at(self._card, clips)
-        return start, left if left is not None and left in self._decoder.reusable[start] else None
+        return self._decoder.narrow(clips.start)
 
-    def _group(self, trials: Sequence[Sequence[Clip]], passes: Passes) -> Iterator[list[int]]:
+    def _group(self, trials: Sequence[ResolvedClips], passes: Passes) -> Iterator[list[int]]:
         """Numbers of trials whose weights and prefixes fit in their budget together; at least one."""
         limit = self._budget.trials_bytes
         group: list[int] = []
         held = 0
         for number, clips in enumerate(trials):
-            start, _ = self.starts_at(clips)
-            names = {
-                matrix.parameter
-                for layer, role, _ in self._card.kept_ranks(clips)
-                for matrix in self.layout.matrices[layer, role]
-            }
+            names = {matrix.parameter for edit in clips.edits for matrix in self.layout.matrices[edit.layer, edit.role]}
             size = count_bytes([self._model.get_parameter(name) for name in sorted(names)])
-            size += count_bytes(list(passes.keys[start:]))
+            size += count_bytes(list(passes.keys[self.start_of(clips).block :]))
             if group and held + size > limit:
                 yield group
                 group, held = [], 0

@@ -16,7 +16,8 @@ from clipsweep.trials.engine.activation_store import ActivationStore, count_byte
 from clipsweep.trials.engine.cost import extents_of
 from clipsweep.trials.engine.label_readings import pad, plan_readings
 from clipsweep.trials.engine.microbatches import plan_microbatches
-from clipsweep.trials.spec.trial import ATTENTION, MLP
+from clipsweep.trials.spec.modules import ATTENTION, MLP
+from clipsweep.trials.spec.start import Start
 from clipsweep.trials.tasks.encode import Prompts
 
 log = logging.getLogger(__name__)
@@ -31,21 +32,14 @@ class Downstream:
     """What a trial changes.
 
     Attributes:
-        start: First block that differs from the untouched model's; the number of blocks where none does.
-        reuse: The part of block ``start`` whose captured output stands: ``"attention"``, ``"mlp"`` or None.
+        start: Where it starts.
         weights: Parameters that it replaces, by name.
         keys: Keys and values of the prefix under these weights, for each block.
     """
 
-    start: int
-    reuse: str | None
+    start: Start
     weights: Mapping[str, Tensor]
     keys: tuple[Pair | None, ...]
-
-    @property
-    def begins(self) -> tuple[int, str | None]:
-        """Where it starts and with what."""
-        return self.start, self.reuse
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -130,13 +124,14 @@ class Passes:
         """Held of the prefix: its keys and values, and what was captured of it."""
         return count_bytes([self.keys, self._of_prefix])
 
-    def needs(self, start: int, reuse: str | None) -> frozenset[Place]:
-        """What a trial starts from, which differs from the untouched model from block ``start`` upwards."""
-        if start > self._last:
-            return frozenset({(start, ANSWERS)})
-        if start == self._last and reuse == ATTENTION:
-            return frozenset({(start, ANSWERS), (start, ATTENTION)})
-        return frozenset({(start, HIDDEN)} | ({(start, reuse)} if reuse else set()))
+    def needs(self, start: Start) -> frozenset[Place]:
+        """What is captured for a trial that starts there."""
+        block, reuse = start.block, start.reuse
+        if block > self._last:
+            return frozenset({(block, ANSWERS)})
+        if block == self._last and reuse == ATTENTION:
+            return frozenset({(block, ANSWERS), (block, ATTENTION)})
+        return frozenset({(block, HIDDEN)} | ({(block, reuse)} if reuse else set()))
 
     def sweep(self, now: frozenset[Place], later: frozenset[Place] = frozenset()) -> None:
         """Say where trials start; the model holds its own weights.
@@ -162,14 +157,15 @@ class Passes:
             found |= self._capture(number, door, missing, None)
         return door, found
 
-    def read_prefix(self, start: int, reuse: str | None) -> tuple[Pair | None, ...]:
+    def read_prefix(self, start: Start) -> tuple[Pair | None, ...]:
         """The prefix's keys and values under a trial's weights, which the model holds; the same below its start."""
-        if not self._prefix or start > self._last or (start == self._last and reuse == ATTENTION):
+        in_last = start.block == self._last and start.reuse == ATTENTION
+        if not self._prefix or start.block > self._last or in_last:
             return self.keys
         keys = list(self.keys)
         walk = _Walk(number=PREFIX, door=self._open(PREFIX), keys=keys)
         self._decoder.keys.hold(keys, 0)
-        self._from_captured(walk, start, reuse, self._of_prefix)
+        self._from_captured(walk, start, self._of_prefix)
         return tuple(keys)
 
     def answer(self, number: int, door: Door, trial: Downstream, found: Mapping[Place, Tensor]) -> Tensor:
@@ -178,10 +174,10 @@ class Passes:
         Returns:
             Shape ``(sequences, n, width)``.
         """
-        if trial.start > self._last:
-            return found[trial.start, ANSWERS]
+        if trial.start.block > self._last:
+            return found[trial.start.block, ANSWERS]
         self._decoder.keys.hold(trial.keys, len(self._prefix))
-        answers = self._from_captured(_Walk(number=number, door=door), trial.start, trial.reuse, found)
+        answers = self._from_captured(_Walk(number=number, door=door), trial.start, found)
         assert answers is not None, "only the prefix has no answers"
         return answers
 
@@ -262,13 +258,12 @@ class Passes:
         """Tokens that come before those of a microbatch, or of the prefix itself."""
         return 0 if number == PREFIX else len(self._prefix)
 
-    def _from_captured(
-        self, walk: _Walk, start: int, reuse: str | None, found: Mapping[Place, Tensor]
-    ) -> Tensor | None:
+    def _from_captured(self, walk: _Walk, start: Start, found: Mapping[Place, Tensor]) -> Tensor | None:
         """Run the block where a trial starts, with its captured part, and all blocks after it."""
-        given = {reuse: found[start, reuse]} if reuse and (start, reuse) in found else {}
-        hidden = found[start, ANSWERS if start == self._last and reuse == ATTENTION else HIDDEN]
-        return self._run(walk, start, hidden, given)
+        block, reuse = start.block, start.reuse
+        given = {reuse: found[block, reuse]} if reuse and (block, reuse) in found else {}
+        hidden = found[block, ANSWERS if block == self._last and reuse == ATTENTION else HIDDEN]
+        return self._run(walk, block, hidden, given)
 
     def _run(
         self, walk: _Walk, start: int, hidden: Tensor, given: Mapping[str, Tensor] | None = None, *, to_end: bool = True

@@ -14,6 +14,7 @@ from clipsweep.trials.engine.activation_store import ActivationStore, Budget
 from clipsweep.trials.engine.full_prompts import score_full_prompts
 from clipsweep.trials.engine.passes import ANSWERS, Passes
 from clipsweep.trials.models.matrices import Layout
+from clipsweep.trials.spec.start import Start
 from clipsweep.trials.tasks.encode import Prompts, Query
 
 log = logging.getLogger(__name__)
@@ -58,7 +59,7 @@ def _compare(model: PreTrainedModel, decoder: Decoder, labels: tuple[tuple[int, 
     nothing_kept = ActivationStore(Budget(device_bytes=0, host_bytes=0))
     passes = Passes(decoder, nothing_kept, prompts, len(tokens), model.device)
     passes.sweep(frozenset())
-    wanted = passes.needs(decoder.n_layers, None)
+    wanted = passes.needs(Start(block=decoder.n_layers))
     _, found = passes.visit(0, wanted)
     logits = decoder.head(found[decoder.n_layers, ANSWERS].flatten(0, 1), passes.readings[0].tokens)
     scores = torch.zeros(len(tokens), len(labels), device=model.device)

@@ -1,35 +1,12 @@
-"""What is known of a checkpoint without loading a tensor: its fingerprint, its shapes, and a trial's identity."""
+"""What is known of a checkpoint without loading a tensor: its fingerprint and its shapes."""
 
 from __future__ import annotations
 
-import hashlib
-import json
-from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, NamedTuple
 
 from clipsweep.trials.base.errors import SpecError
-from clipsweep.trials.spec.trial import MODULES, Clip, PromptSet, TrialSpec
-
-IDENTITY_VERSION = 1
-
-
-class Shape(NamedTuple):
-    """Matrices of one shape.
-
-    Attributes:
-        rows: Outputs, as in ``nn.Linear``.
-        cols: Inputs.
-        count: How many; more than one for the experts of a mixture.
-    """
-
-    rows: int
-    cols: int
-    count: int  # type: ignore[assignment]  # hides tuple.count, which nothing here calls
-
-
-Shapes = Mapping[tuple[int, str], tuple[Shape, ...]]
-RankLeft = tuple[int, str, int, str]  # layer, role, rank and kind of clip
+from clipsweep.trials.spec.modules import MODULES
+from clipsweep.trials.spec.shape import Shapes
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -90,76 +67,18 @@ class ModelCard:
             )
         return layer % self.n_layers
 
-    def kept_ranks(self, clips: Sequence[Clip]) -> dict[tuple[int, str, Shape], int]:
-        """Rank left in matrices that the clips really change, by layer, role and shape; full rank is not listed.
+    def roles_at(self, layer: int, module: str) -> tuple[str, ...]:
+        """Roles of ``module`` that a layer, counted from 0, has.
 
         Raises:
-            SpecError: A layer has no matrix of the module to clip, as some layers of hybrid models have no attention.
+            SpecError: It has none, as some layers of hybrid models have no attention; or there is no such layer.
         """
-        ranks = {}
-        for clip in clips:
-            present = [role for role in self.roles(clip.module) if (self.layer_index(clip.layer), role) in self.shapes]
-            if not present:
-                raise SpecError(
-                    f"layer {clip.layer} has no matrix of module {clip.module!r}; layers that have: "
-                    f"{', '.join(map(str, self._layers_with(clip.module)))}."
-                )
-            for role in present:
-                for shape in self.shapes[self.layer_index(clip.layer), role]:
-                    rank = clip.kept_rank(shape.rows, shape.cols)
-                    if rank < min(shape.rows, shape.cols):
-                        ranks[clip.layer, role, shape] = rank
-        return ranks
-
-    def _layers_with(self, module: str) -> list[int]:
-        return sorted({layer for layer, role in self.shapes if role in self.roles(module)})
-
-    def parameters_kept(self, clips: Sequence[Clip]) -> int:
-        """Parameters left when each clipped matrix is stored as the smaller of itself and its two factors."""
-        kept = self.parameters_total
-        for (_, _, (rows, cols, count)), rank in self.kept_ranks(clips).items():
-            kept -= count * (rows * cols - min(rows * cols, rank * (rows + cols)))
-        return kept
-
-
-def rows_of_shapes(shapes: Shapes) -> list[list[Any]]:
-    """Shapes as JSON holds them: ``[layer, role, rows, cols, count]``."""
-    return [[layer, role, *shape] for (layer, role), held in shapes.items() for shape in held]
-
-
-def shapes_of_rows(rows: Sequence[Sequence[Any]]) -> dict[tuple[int, str], tuple[Shape, ...]]:
-    """Shapes out of JSON; rows without a count, as older files hold them, are of one matrix."""
-    shapes: dict[tuple[int, str], tuple[Shape, ...]] = {}
-    for layer, role, n_rows, n_cols, *count in rows:
-        shapes[layer, role] = (*shapes.get((layer, role), ()), Shape(n_rows, n_cols, *(count or [1])))
-    return shapes
-
-
-def ranks_left(clips: Sequence[Clip], card: ModelCard) -> tuple[RankLeft, ...]:
-    """What clips come to, in one order whatever theirs: equal for those that leave the same model, nothing for none."""
-    found = ((clip.kind, *place, rank) for clip in clips for place, rank in card.kept_ranks([clip]).items())
-    return tuple(sorted((layer, role, rank, kind) for kind, layer, role, _, rank in found))
-
-
-def trial_id(spec: TrialSpec, card: ModelCard, task_fingerprint: str) -> str:
-    """Hash what determines a trial's result, and nothing else: 32 hexadecimal digits.
-
-    Two specs that leave the same ranks in the same matrices are one trial, and every spec that leaves all matrices at
-    full rank is the baseline. Without demonstrations their seed does not count.
-    """
-    return identify(spec.prompt_set, ranks_left(spec.clips, card), card, task_fingerprint)
-
-
-def identify(prompt_set: PromptSet, ranks: Sequence[RankLeft], card: ModelCard, task_fingerprint: str) -> str:
-    """The identity of the trial on these prompts whose clips come to these ``ranks``; see ``trial_id``."""
-    content = {
-        "identity_version": IDENTITY_VERSION,
-        "model": card.fingerprint,
-        "dtype": card.dtype,
-        "task": task_fingerprint,
-        "shots": prompt_set.shots,
-        "demo_seed": prompt_set.demo_seed if prompt_set.shots else None,
-        "split": prompt_set.split,
-        "ranks": ranks,
-    }
-    return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:32]
+        layer = self.layer_index(layer)
+        found = tuple(role for role in MODULES[module] if (layer, role) in self.shapes)
+        if not found:
+            roles = self.roles(module)
+            having = sorted({layer for layer, role in self.shapes if role in roles})
+            raise SpecError(
+                f"layer {layer} has no matrix of module {module!r}; layers that have: {', '.join(map(str, having))}."
+            )
+        return found

@@ -20,7 +20,7 @@ from clipsweep.trials.base.errors import ModelError
 from clipsweep.trials.base.files import file_hash
 from clipsweep.trials.models.card import ModelCard
 from clipsweep.trials.models.facts import model_facts
-from clipsweep.trials.spec.trial import ModelSettings
+from clipsweep.trials.models.settings import DTYPE_BYTES, ModelSettings
 
 EMBEDDED = "embedded"
 EMBEDDED_FOLDER = Path(__file__).parent.parent / "embedded"
@@ -38,7 +38,6 @@ IDENTIFYING_FILES = (
     "merges.txt",
 )
 WEIGHTS, WEIGHT_INDEX = "model.safetensors", "model.safetensors.index.json"
-DTYPE_BYTES = {"float32": 4, "bfloat16": 2, "float16": 2}
 QUANTISED = ("quantization_config", "compression_config")  # keys of a config; the second is an older name
 FLOATING = ("F64", "F32", "F16", "BF16")
 

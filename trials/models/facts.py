@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from clipsweep.trials.base.files import write_text
 from clipsweep.trials.base.versions import package_version
-from clipsweep.trials.models.card import Shape, rows_of_shapes, shapes_of_rows
+from clipsweep.trials.spec.shape import Shape, rows_of_shapes, shapes_of_rows
 
 if TYPE_CHECKING:
     from clipsweep.trials.models.matrices import Layout

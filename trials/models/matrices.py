@@ -14,7 +14,7 @@ from typing import Any
 from torch import Tensor, nn
 
 from clipsweep.trials.base.errors import ModelError
-from clipsweep.trials.spec.trial import ATTENTION_ROLES, MLP_ROLES
+from clipsweep.trials.spec.modules import ATTENTION_ROLES, MLP_ROLES
 
 QKV, GATE_UP = ("q", "k", "v"), ("gate", "up")
 NAMINGS: tuple[dict[str, tuple[str, ...]], ...] = (

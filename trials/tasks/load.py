@@ -12,11 +12,11 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from clipsweep.trials.base.errors import TaskError, unknown_name
-from clipsweep.trials.spec.trial import PAPER, TaskSettings
 from clipsweep.trials.tasks.definition import Example, Row, Source, TaskDefinition, make_example
 from clipsweep.trials.tasks.generated import GENERATED
 from clipsweep.trials.tasks.read_rows import read_rows, shuffled_order
-from clipsweep.trials.tasks.release import RELEASE
+from clipsweep.trials.tasks.release import RELEASES
+from clipsweep.trials.tasks.settings import PAPER, TaskSettings
 from clipsweep.trials.tasks.splits import Cut, cut_release, cut_splits
 from clipsweep.trials.tasks.table import TASKS
 
@@ -124,12 +124,12 @@ def define_task(settings: TaskSettings) -> TaskDefinition:
     else:
         raise TaskError(unknown_name("task", settings.name, [*TASKS, *GENERATED]) + " Or define it: task.definition.")
     if settings.variant != PAPER:
-        if settings.name not in RELEASE or settings.definition is not None:
+        if settings.name not in RELEASES or settings.definition is not None:
             raise TaskError(
                 f"task.variant is {settings.variant!r}, which task {settings.name!r} does not have; expected 'paper', "
-                f"or one of the tasks {', '.join(RELEASE)}."
+                f"or one of the tasks {', '.join(RELEASES)}."
             )
-        definition = RELEASE[settings.name].define(definition)
+        definition = RELEASES[settings.name].define(definition)
     return definition
 
 
@@ -140,7 +140,7 @@ def default_seed(settings: TaskSettings) -> int:
         TaskError: As ``define_task``.
     """
     define_task(settings)
-    return DEFAULT_SEED if settings.variant == PAPER else RELEASE[settings.name].seed
+    return DEFAULT_SEED if settings.variant == PAPER else RELEASES[settings.name].seed
 
 
 def load_task(settings: TaskSettings, cache: Path) -> Task:
@@ -151,7 +151,7 @@ def load_task(settings: TaskSettings, cache: Path) -> Task:
     """
     definition = define_task(settings)
     seed = default_seed(settings) if settings.seed is None else settings.seed
-    release = RELEASE[settings.name] if settings.variant != PAPER else None
+    release = RELEASES[settings.name] if settings.variant != PAPER else None
     if settings.name in GENERATED:
         cut = _cut_generated(settings, definition, seed)
     elif release is None:

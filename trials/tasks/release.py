@@ -73,7 +73,7 @@ def _sentiment(column: str, answers: tuple[str, ...], question: str) -> Wording:
 
 POLARITY = "Is this text sentiment pos or neg."
 
-RELEASE: dict[str, Release] = {
+RELEASES: dict[str, Release] = {
     "sst2": Release(
         seed=49, class_order=(1, 0), start=4000, per_class=5, used=10, validation=(0, 4000), test=None,
         wording=_sentiment("sentence", ("neg", "pos"), POLARITY),

@@ -8,9 +8,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from clipsweep.trials.base.errors import TaskError
-from clipsweep.trials.spec.trial import TaskSettings
 from clipsweep.trials.tasks.definition import Example, TaskDefinition
 from clipsweep.trials.tasks.release import Release
+from clipsweep.trials.tasks.settings import TaskSettings
 
 DEMONSTRATIONS_PER_CLASS = 64
 

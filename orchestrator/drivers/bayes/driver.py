@@ -14,9 +14,8 @@ from dataclasses import dataclass, field
 from itertools import chain
 from statistics import fmean
 
-from clipsweep.analysis.store.table import Row
+from clipsweep.analysis.store.row import StoredRow
 from clipsweep.analysis.winners.smoothing import estimated_accuracy, have_margins
-from clipsweep.analysis.winners.winner import has_scores, is_complete
 from clipsweep.orchestrator.drivers.bayes.encoding import Encoding
 from clipsweep.orchestrator.drivers.bayes.optuna_study import (
     Direction,
@@ -29,15 +28,15 @@ from clipsweep.orchestrator.drivers.driver import StudyDriver
 from clipsweep.orchestrator.folder.open_study import OpenStudy
 from clipsweep.orchestrator.folder.warm_start import warm_rows
 from clipsweep.orchestrator.space.choices import choices_of_rows, draw, enumerate_choices, vary
-from clipsweep.orchestrator.space.space import Choice, Proposal, Space
+from clipsweep.orchestrator.space.proposal import Choice, Proposal
+from clipsweep.orchestrator.space.space import Space
 from clipsweep.orchestrator.study.schema import SearchSection
-from clipsweep.trials.models.card import trial_id
-from clipsweep.trials.spec.trial import TrialSpec, TrialState
+from clipsweep.trials.clips.identity import trial_id
+from clipsweep.trials.spec.trial import TrialSpec
 
 REPEATS = 1  # known points that may be suggested before a neighbour of the last is taken: each suggestion fits a model
 NEIGHBOURS, DRAWS = 16, 64
 DIRECTIONS: dict[str, Direction] = {"accuracy": "maximize", "parameters": "minimize"}
-JOURNAL = "optuna.journal"
 TOLD = "smoothed accuracy"  # a storage that holds other values is rebuilt
 Values = tuple[float, ...]  # one for each objective
 
@@ -54,7 +53,7 @@ class _OpenPoint:
 
     choice: Choice
     number: int | None
-    rows: dict[int, Row] = field(default_factory=dict)
+    rows: dict[int, StoredRow] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,9 +80,9 @@ class BayesDriver(StudyDriver):
         self,
         space: Space,
         search: SearchSection,
-        rows: Mapping[str, Row] | None = None,
+        rows: Mapping[str, StoredRow] | None = None,
         *,
-        warm: Mapping[str, Mapping[str, Row]] | None = None,
+        warm: Mapping[str, Mapping[str, StoredRow]] | None = None,
         storage: Storage = Storage(),  # noqa: B008  # frozen
         identify: Callable[[TrialSpec], str] | None = None,
     ) -> None:
@@ -120,18 +119,18 @@ class BayesDriver(StudyDriver):
         self._again = self._unfinished(begun)
 
     @classmethod
-    def of(cls, opened: OpenStudy, rows: Mapping[str, Row]) -> BayesDriver:
+    def of(cls, opened: OpenStudy, rows: Mapping[str, StoredRow]) -> BayesDriver:
         """The driver of a study on disk."""
-        identity, search, space = opened.identity, opened.study.search, opened.space
+        identity, search, space = opened.subject, opened.study.search, opened.space
         encoded = (Encoding(space).parameters, search.objectives, identity.card.fingerprint, identity.task_fingerprint)
-        place = () if search.storage is None else (str(opened.folder.resolve()),)
+        place = () if search.storage is None else (str(opened.folder.path.resolve()),)
         digest = hashlib.sha256(repr((*encoded, identity.card.dtype, TOLD, *place)).encode()).hexdigest()[:8]
         return cls(
             space,
             search,
             rows,
             warm=warm_rows(opened.study),
-            storage=Storage(journal=opened.folder / JOURNAL, url=search.storage, name=f"{opened.study.name} {digest}"),
+            storage=Storage(journal=opened.folder.journal, url=search.storage, name=f"{opened.study.name} {digest}"),
             identify=lambda spec: trial_id(spec, identity.card, identity.task_fingerprint),
         )
 
@@ -141,7 +140,7 @@ class BayesDriver(StudyDriver):
             self._next_point()
         return [self._ready.popleft() for _ in range(min(count, len(self._ready)))]
 
-    def tell(self, proposal: Proposal, row: Row) -> None:
+    def tell(self, proposal: Proposal, row: StoredRow) -> None:
         """Take a row; Optuna is told when those of all demonstration seeds are in, or one has failed."""
         choice = proposal.choice
         point = self._open.get(label := self._label(choice))
@@ -151,7 +150,7 @@ class BayesDriver(StudyDriver):
         if choice.clips:
             self._tell_if_ended(label)
             return
-        self._untouched[choice.shots] = {seed: each for seed, each in point.rows.items() if has_scores(each)}
+        self._untouched[choice.shots] = {seed: each for seed, each in point.rows.items() if each.has_scores}
         for each in [label, *self._open]:
             self._tell_if_ended(each)
 
@@ -169,7 +168,7 @@ class BayesDriver(StudyDriver):
 
     def _ended(self, point: _OpenPoint) -> bool:
         """Whether no more rows are to come: each seed has one, or one has failed, and then a race asks for no more."""
-        return len(point.rows) == len(self._space.demo_seeds) or not all(map(has_scores, point.rows.values()))
+        return len(point.rows) == len(self._space.demo_seeds) or not all(row.has_scores for row in point.rows.values())
 
     def _awaits_untouched(self, point: _OpenPoint) -> bool:
         """Whether a race stopped it, and the untouched model that its estimate is made beside is still running."""
@@ -237,13 +236,13 @@ class BayesDriver(StudyDriver):
             self._study.name(number, label)
         self._ready.extend(self._space.proposals_of(choice))
 
-    def _answers(self, rows: Mapping[str, Row]) -> Mapping[str, Row]:
+    def _answers(self, rows: Mapping[str, StoredRow]) -> Mapping[str, StoredRow]:
         """The stored rows that need no other: without a race, a trial that one has stopped goes on to its end."""
         if self._search.race:
             return rows
         return {trial: row for trial, row in rows.items() if not _is_stopped([row])}
 
-    def _stored_points(self, rows: Mapping[str, Row]) -> tuple[list[_StoredPoint], list[_OpenPoint]]:
+    def _stored_points(self, rows: Mapping[str, StoredRow]) -> tuple[list[_StoredPoint], list[_OpenPoint]]:
         """Points whose every seed has a row with scores.
 
         Returns:
@@ -261,7 +260,9 @@ class BayesDriver(StudyDriver):
                 known.append(_StoredPoint(self._label(choice), self._values(scored, untouched), choice))
         return known, waiting
 
-    def _known_trials(self, points: Iterable[_StoredPoint], warm: Mapping[str, Mapping[str, Row]]) -> list[KnownTrial]:
+    def _known_trials(
+        self, points: Iterable[_StoredPoint], warm: Mapping[str, Mapping[str, StoredRow]]
+    ) -> list[KnownTrial]:
         """What Optuna is told before it is asked: this study's stored points, then those of earlier studies."""
         known = [self._known_trial(point) for point in points]
         for folder, rows in warm.items():
@@ -300,46 +301,46 @@ class BayesDriver(StudyDriver):
                 self._left -= label not in counted
         return deque(again.values())
 
-    def _is_complete(self, rows: Iterable[Row]) -> bool:
+    def _is_complete(self, rows: Iterable[StoredRow]) -> bool:
         """Whether all seeds have seen all rows."""
-        return len([row for row in rows if is_complete(row)]) == len(self._space.demo_seeds)
+        return len([row for row in rows if row.is_complete]) == len(self._space.demo_seeds)
 
-    def _scored_rows(self, choice: Choice, rows: Mapping[str, Row]) -> dict[int, Row]:
+    def _scored_rows(self, choice: Choice, rows: Mapping[str, StoredRow]) -> dict[int, StoredRow]:
         """The rows of a choice's trials that have scores, by demonstration seed."""
         trials = {each.spec.demo_seed: self._identify(each.spec) for each in self._space.proposals_of(choice)}
-        return {seed: rows[trial] for seed, trial in trials.items() if trial in rows and has_scores(rows[trial])}
+        return {seed: rows[trial] for seed, trial in trials.items() if trial in rows and rows[trial].has_scores}
 
-    def _values(self, rows: Mapping[int, Row], untouched: Mapping[int, Row]) -> Values | None:
+    def _values(self, rows: Mapping[int, StoredRow], untouched: Mapping[int, StoredRow]) -> Values | None:
         """Means over demonstration seeds, one for each objective; None where a trial failed."""
-        if not all(map(has_scores, rows.values())):
+        if not all(row.has_scores for row in rows.values()):
             return None
         return tuple(
             fmean(self._value(objective, row, untouched.get(seed)) for seed, row in rows.items())
             for objective in self._search.objectives
         )
 
-    def _value(self, objective: str, row: Row, untouched: Row | None) -> float:
+    def _value(self, objective: str, row: StoredRow, untouched: StoredRow | None) -> float:
         """What the sampler is told of a row. Accuracy, by which every race is run, is estimated for all examples."""
         if objective == "parameters":
-            return float(row["parameters_kept"])
+            return float(row.parameters_kept)
         if self._space.metric == "accuracy" or self._search.race is not None:
             return estimated_accuracy(row, untouched, smoothed=self._smoothed)
-        return float(row[self._space.metric])
+        return row.score(self._space.metric)
 
     def _label(self, choice: Choice) -> str:
         """The identities of its trials: the same for choices that leave the same ranks."""
         return ",".join(dict.fromkeys(self._identify(each.spec) for each in self._space.proposals_of(choice)))
 
 
-def _have_margins(*studies: Mapping[str, Row]) -> bool:
+def _have_margins(*studies: Mapping[str, StoredRow]) -> bool:
     """Whether every row with scores of these studies has margins, so that all can be compared by smoothed accuracy."""
     rows = chain.from_iterable(rows.values() for rows in studies)
-    return have_margins(row for row in rows if has_scores(row))
+    return have_margins(row for row in rows if row.has_scores)
 
 
-def _is_stopped(rows: Iterable[Row]) -> bool:
+def _is_stopped(rows: Iterable[StoredRow]) -> bool:
     """Whether a race stopped one of a point's trials."""
-    return any(row["state"] == TrialState.PRUNED.value for row in rows)
+    return any(row.is_cut_short for row in rows)
 
 
 def _describe(spec: TrialSpec) -> str:

@@ -11,8 +11,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from clipsweep.orchestrator.space.choices import RATE_DIGITS, join, rates_to_search
-from clipsweep.orchestrator.space.space import Choice, Space
-from clipsweep.trials.spec.trial import Clip
+from clipsweep.orchestrator.space.proposal import Choice
+from clipsweep.orchestrator.space.space import Space
+from clipsweep.trials.base.errors import StudyError
+from clipsweep.trials.spec.clip import Clip
 
 Params = Mapping[str, int | float | str]
 EMPTY_SHARE = 0.25  # of a slot's rates, in a joint search, that leave it empty
@@ -79,11 +81,11 @@ class Encoding:
         """Lay out the axes."""
         self._range = space.rate_range
         self._joint = space.max_clips > 1
-        self._slots = min(space.max_clips, space.n_sites)
-        self._sites = tuple(space.sites()) if self._joint and space.max_clips >= space.n_sites else None
+        self._slots = min(space.max_clips, len(space.sites))
+        self._sites = space.sites if self._joint and space.max_clips >= len(space.sites) else None
         self._modules = space.modules
         self._layers = {
-            module: tuple(sorted(layer for layer, each in space.sites() if each == module)) for module in space.modules
+            module: tuple(sorted(layer for layer, each in space.sites if each == module)) for module in space.modules
         }
         self._shots = _Ordered("shots", tuple(sorted(space.shots)))
         rates = rates_to_search(space)
@@ -186,3 +188,18 @@ class Encoding:
         if len(self._modules) > 1:
             filled[self._name("module", slot)] = module
         return filled
+
+
+def check_sampler(sampler: str, parameters: Sequence[Parameter]) -> None:
+    """Refuse a sampler that could only draw at random in this space.
+
+    Raises:
+        StudyError: Too few ordered axes for it.
+    """
+    numbers = [each.name for each in parameters if not each.categories]
+    least = {"cmaes": 2, "qmc": 1}.get(sampler, 0)
+    if len(numbers) < least:
+        raise StudyError(
+            f"study key 'search.sampler' is {sampler!r}, which needs {least} axes of ordered values (shots, layers, "
+            f"clip rates); the space has {len(numbers)}. Take tpe, or put more layers or rates into the space."
+        )

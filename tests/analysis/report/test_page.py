@@ -1,6 +1,6 @@
 import math
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
 from shutil import which
@@ -9,10 +9,12 @@ import pytest
 from selenium import webdriver
 from selenium.webdriver.common.by import By
 
-from clipsweep.analysis.figures.figures import LINE_COLORS, ConditionLine, condition_figure, figure_panels, legend_of
+from clipsweep.analysis.figures.conditions import ConditionLine, condition_figure
+from clipsweep.analysis.figures.curves import curve_panels
+from clipsweep.analysis.figures.style import LINE_COLORS, legend_of
 from clipsweep.analysis.report.page import ReportFacts, write_report
-from clipsweep.analysis.store.table import Row
-from clipsweep.analysis.winners.winner import estimated_score
+from clipsweep.analysis.store.row import StoredRow
+from clipsweep.analysis.winners.scores import estimated_score
 from tests.analysis.store.test_table import failed, stored_row
 from tests.analysis.winners.test_winner import make_point, rows_of
 
@@ -26,7 +28,7 @@ FACTS = ReportFacts(study="a <study>", facts={"model": "m"}, conditions=LINES)
 POINTS = [make_point(None), *(make_point(layer, rate) for layer in (0, 5) for rate in (0.5, 0.9))]
 
 
-def answered() -> dict[str, Row]:
+def answered() -> Mapping[str, StoredRow]:
     return rows_of(base=[5], mlp_0_0__5=[3], mlp_0_0__9=[2], mlp_5_0__5=[6], mlp_5_0__9=[8])
 
 
@@ -52,7 +54,7 @@ def browser(tmp_path: Path) -> Iterator[webdriver.Chrome]:
 
 
 def test_a_panel_has_a_line_for_each_layer_the_baseline_and_the_best_point() -> None:
-    ((title, figure),) = figure_panels(POINTS, answered())
+    ((title, figure),) = curve_panels(POINTS, answered())
     assert title == "mlp clipped, 4 shots"
     assert [trace.name for trace in figure.data] == ["layer 0", "layer 5", "baseline", "best: layer 5 at 0.9"]
     assert list(figure.data[1].y) == [0.6, 0.8]
@@ -64,7 +66,7 @@ def test_a_point_that_has_not_run_leaves_a_gap() -> None:
     rows = answered()
     del rows["mlp-5-0.9-0"]
     for points in (POINTS, POINTS[:-1]):  # as points without rows are left out
-        ((_, figure),) = figure_panels(points, rows)
+        ((_, figure),) = curve_panels(points, rows)
         assert list(figure.data[1].x) == ["0.5", "0.9"]
         assert list(figure.data[1].y) == [0.6, None]
         assert list(figure.data[1].marker.symbol) == ["circle", "circle"]
@@ -73,7 +75,7 @@ def test_a_point_that_has_not_run_leaves_a_gap() -> None:
 def test_a_stopped_point_is_drawn_as_an_open_circle_where_it_is_estimated_to_be() -> None:
     rows = answered()
     rows["mlp-5-0.9-0"] = stored_row("mlp-5-0.9-0", outcomes=(True, False, True)) | {"state": "pruned"}
-    ((_, figure),) = figure_panels(POINTS, rows)
+    ((_, figure),) = curve_panels(POINTS, rows)
     assert list(figure.data[1].marker.symbol) == ["circle", "circle-open"]
     assert list(figure.data[1].y) == [0.6, estimated_score(POINTS[4], rows)]
     assert legend_of(figure)[2][::2] == ("estimated from fewer rows", "circle-open")
@@ -86,7 +88,7 @@ def test_the_report_counts_all_points_of_a_grid_and_those_begun_of_a_search(tmp_
 
 
 def test_points_without_a_baseline_point_among_them_still_have_the_baseline_line() -> None:
-    ((_, figure),) = figure_panels([point for point in POINTS if point.clips], answered())
+    ((_, figure),) = curve_panels([point for point in POINTS if point.clips], answered())
     assert (figure.data[2].name, list(figure.data[2].y)) == ("baseline", [0.5, 0.5])
 
 

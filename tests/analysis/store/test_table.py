@@ -12,22 +12,19 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from clipsweep.analysis.store.table import (
-    SCHEMA,
-    SCHEMA_VERSION,
-    ResultsTable,
-    RowContext,
-    jsonable,
-    make_row,
-    pack_margins,
-    pack_outcomes,
-    unpack_margins,
-    unpack_outcomes,
-)
+from clipsweep.analysis.store.packing import pack_margins, pack_outcomes, unpack_margins, unpack_outcomes
+from clipsweep.analysis.store.record import RowContext
+from clipsweep.analysis.store.record import make_record as make_row
+from clipsweep.analysis.store.row import SCHEMA, SCHEMA_VERSION, jsonable
+from clipsweep.analysis.store.table import ResultsTable
 from clipsweep.trials.base.errors import StoreError
+from clipsweep.trials.clips.resolve import resolve
 from clipsweep.trials.scores.tally import LabelTally, Tally
-from clipsweep.trials.spec.trial import Trial, TrialResult, TrialState
-from tests.trials.spec.test_trial import make_clip, make_spec
+from clipsweep.trials.spec.result import TrialResult, TrialState
+from clipsweep.trials.spec.trial import Trial
+from tests.trials.models.test_card import CARD
+from tests.trials.spec.test_clip import make_clip
+from tests.trials.spec.test_trial import make_spec
 
 CONTEXT = RowContext(
     study="s", model_fingerprint="m", dtype="float32", variant="paper", task_fingerprint="t", parameters_total=10
@@ -36,8 +33,9 @@ NOON = datetime(2026, 1, 1, 12, tzinfo=UTC)
 
 
 def make_result(trial_id: str = "a", outcomes: tuple[bool, ...] = (True, False), **changes: Any) -> TrialResult:
+    spec = make_spec(clips=(make_clip(),))
     fields: dict[str, Any] = {
-        "trial": Trial(trial_id=trial_id, spec=make_spec(clips=(make_clip(),))),
+        "trial": Trial(trial_id=trial_id, spec=spec, resolved=resolve(spec.clips, CARD)),
         "state": TrialState.COMPLETE,
         "outcomes": outcomes,
         "tally": Tally(
@@ -103,7 +101,7 @@ def test_rows_of_older_files_have_no_margins(tmp_path: Path) -> None:
     (tmp_path / "trials").mkdir()
     pq.write_table(old, tmp_path / "trials" / "part-old-0.parquet")
     [row] = ResultsTable(tmp_path).read()
-    assert row["margins"] is None
+    assert row.margins is None
     assert unpack_margins(row) is None
     assert jsonable(row)["margins"] is None
 
@@ -131,7 +129,7 @@ def test_two_writers_never_take_each_others_file(tmp_path: Path) -> None:
         thread.start()
     for thread in threads:
         thread.join()
-    assert {row["trial_id"] for row in ResultsTable(tmp_path).read()} == {"0", "1", "2", "3"}
+    assert {row.trial_id for row in ResultsTable(tmp_path).read()} == {"0", "1", "2", "3"}
 
 
 def test_the_latest_attempt_counts_and_a_complete_one_always_wins(tmp_path: Path) -> None:
@@ -140,7 +138,7 @@ def test_the_latest_attempt_counts_and_a_complete_one_always_wins(tmp_path: Path
     table.append([failed(trial_id="a", attempt=1), stored_row("a", attempt=2), failed(trial_id="b", attempt=1)])
     table.append([failed(trial_id="a", attempt=3, finished_at=later), failed(trial_id="b", attempt=2)])
     latest = table.latest()
-    assert (latest["a"]["attempt"], latest["b"]["attempt"]) == (2, 2)
+    assert (latest["a"].attempt, latest["b"].attempt) == (2, 2)
 
 
 def test_a_damaged_file_is_named_with_the_mend(tmp_path: Path) -> None:

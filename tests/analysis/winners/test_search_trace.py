@@ -1,17 +1,17 @@
 from datetime import timedelta
 from typing import Any
 
-from clipsweep.analysis.figures.figures import search_panels
-from clipsweep.analysis.store.table import Row
+from clipsweep.analysis.figures.search import search_panels
+from clipsweep.analysis.store.row import StoredRow
 from clipsweep.analysis.winners.search_trace import trace_search
-from clipsweep.trials.spec.trial import TrialState
+from clipsweep.trials.spec.result import TrialState
 from tests.analysis.store.test_table import NOON, failed, stored_row
 from tests.analysis.winners.test_winner import make_point
 
 POINTS = [make_point(None), make_point(0), make_point(1), make_point(2)]
 
 
-def seen(trial_id: str, right: int, rows: int, minute: int, **changes: Any) -> Row:
+def seen(trial_id: str, right: int, rows: int, minute: int, **changes: Any) -> StoredRow:
     """A row that has seen so many of twenty rows."""
     state = TrialState.COMPLETE if rows == 20 else TrialState.PRUNED
     outcomes = tuple(number < right for number in range(rows))
@@ -41,7 +41,7 @@ def test_only_complete_trials_are_the_best_so_far() -> None:
 
 def test_it_is_told_how_far_each_trial_came() -> None:
     _, trials = trace_search(HISTORY, POINTS)
-    found = [(each.number, each.row["n_examples"], each.stopped) for each in trials]
+    found = [(each.number, each.row.n_examples, each.stopped) for each in trials]
     assert found == [(1, 20, False), (2, 20, False), (3, 5, True), (4, 20, False)]
 
 
@@ -52,7 +52,7 @@ def test_failed_trials_and_those_of_other_studies_are_left_out() -> None:
 
 def test_stops_are_drawn_where_there_are_some() -> None:
     assert [title for title, _ in search_panels(HISTORY, POINTS)][2:] == ["Rows that each trial has seen"]
-    assert len(search_panels([row for row in HISTORY if row["n_examples"] == 20], POINTS)) == 2
+    assert len(search_panels([row for row in HISTORY if row.n_examples == 20], POINTS)) == 2
     assert search_panels([], POINTS) == []
 
 

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats
 
-from clipsweep.analysis.store.table import pack_margins, pack_outcomes
+from clipsweep.analysis.store.packing import pack_margins, pack_outcomes
 from clipsweep.analysis.winners.smoothing import (
     BANDWIDTH,
     accuracy_so_far,

@@ -1,20 +1,17 @@
+from collections.abc import Mapping
 from dataclasses import replace
 
 import numpy as np
 import pytest
 
-from clipsweep.analysis.store.table import Row
+from clipsweep.analysis.store.row import StoredRow
+from clipsweep.analysis.winners.gain import measure_gain
+from clipsweep.analysis.winners.pick import pick
+from clipsweep.analysis.winners.point import ONE_STANDARD_ERROR, Point
+from clipsweep.analysis.winners.scores import estimated_score
 from clipsweep.analysis.winners.smoothing import gain_so_far
-from clipsweep.analysis.winners.winner import (
-    ONE_STANDARD_ERROR,
-    Point,
-    estimated_score,
-    find_winner,
-    find_winners,
-    measure_gain,
-    pick,
-)
-from clipsweep.trials.spec.trial import Clip
+from clipsweep.analysis.winners.winner import find_winner, find_winners
+from clipsweep.trials.spec.clip import Clip
 from tests.analysis.store.test_table import stored_row
 
 
@@ -35,7 +32,7 @@ def make_point(
     )
 
 
-def rows_of(**right: list[int]) -> dict[str, Row]:
+def rows_of(**right: list[int]) -> Mapping[str, StoredRow]:
     """Rows by trial identity: how many of ten outcomes are right, one entry for each seed."""
     rows = {}
     for name, counts in right.items():
@@ -59,7 +56,7 @@ def test_of_equals_the_first_wins() -> None:
     assert pick([BASE, GOOD, EQUAL], rows) == GOOD
 
 
-def stopped(key: str, outcomes: tuple[bool, ...]) -> dict[str, Row]:
+def stopped(key: str, outcomes: tuple[bool, ...]) -> Mapping[str, StoredRow]:
     """The row of a trial that a race stopped after these examples."""
     return {key: stored_row(key, outcomes=outcomes) | {"state": "pruned"}}
 
@@ -72,7 +69,7 @@ def test_a_stopped_point_is_estimated_by_its_gain_on_the_rows_that_it_saw() -> N
 
 def test_where_one_of_the_two_has_no_margins_plain_accuracies_are_compared() -> None:
     rows = rows_of(base=[6]) | stopped("mlp-1-0.5-0", (True, True, False, True))
-    rows["base-0"]["margins"] = None
+    rows["base-0"].margins = None
     assert estimated_score(GOOD, rows) == pytest.approx(0.6 - 0.25)  # the untouched model has the first four right
 
 
@@ -155,7 +152,7 @@ def test_the_interval_covers_the_truth_about_as_often_as_it_says() -> None:
 def test_the_winner_is_picked_by_the_metric_of_its_points() -> None:
     accurate, balanced = (replace(point, metric="macro_f1") for point in (GOOD, EQUAL))
     rows = rows_of(base=[5], mlp_1_0__5=[9], mlp_2_0__5=[7])
-    rows["mlp-1-0.5-0"]["macro_f1"], rows["mlp-2-0.5-0"]["macro_f1"] = 0.3, 0.6
+    rows["mlp-1-0.5-0"].macro_f1, rows["mlp-2-0.5-0"].macro_f1 = 0.3, 0.6
     winner = find_winner([accurate, balanced], rows)
     assert winner is not None
     assert winner.point == balanced
@@ -177,7 +174,7 @@ def test_one_seed_has_no_spread() -> None:
     assert winner.spread is None
 
 
-def sized(**kept: int) -> dict[str, Row]:
+def sized(**kept: int) -> Mapping[str, StoredRow]:
     """Rows of the untouched model and three points with these parameters; the second is right where others are not."""
     right = {"base": range(10), "mlp_1": range(15), "mlp_2": [*range(13), 19], "mlp_3": range(5)}
     keys = {name: "base-0" if name == "base" else f"{name.replace('_', '-')}-0.5-0" for name in right}
@@ -210,7 +207,7 @@ def test_of_as_many_parameters_the_first_near_the_best_wins() -> None:
 
 def test_trials_that_a_race_stopped_were_considered() -> None:
     rows = rows_of(base=[5], mlp_1_0__5=[8], mlp_2_0__5=[3])
-    rows["mlp-2-0.5-0"]["state"] = "pruned"
+    rows["mlp-2-0.5-0"].state.value = "pruned"
     winner = find_winner([BASE, GOOD, EQUAL], rows)
     assert winner is not None
     assert winner.considered == 3

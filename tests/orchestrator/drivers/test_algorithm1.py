@@ -3,7 +3,7 @@
 import json
 import shutil
 import signal
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -14,16 +14,21 @@ from rich.console import Console
 from safetensors.numpy import load_file
 from transformers import AutoModelForCausalLM as AutoModel
 
-from clipsweep.analysis.store.table import ResultsTable, Row
+from clipsweep.analysis.store.row import StoredRow
+from clipsweep.analysis.store.table import ResultsTable
 from clipsweep.analysis.winners.winner import find_winner
 from clipsweep.cluster.replica import Replica
-from clipsweep.orchestrator.folder.open_study import OpenStudy, prepare, reopen, settle, write_study
+from clipsweep.orchestrator.folder.open_study import OpenStudy, reopen, settle, write_study
 from clipsweep.orchestrator.plan.estimate import describe_plan, plan_study
+from clipsweep.orchestrator.plan.prepare import prepare
 from clipsweep.orchestrator.run.measure_layers import measure_layers
 from clipsweep.orchestrator.run.session import run_study
 from clipsweep.orchestrator.run.start_pool import start_pool
-from clipsweep.orchestrator.status.answer import describe_layers, failed_trials, read_status, report_facts
-from clipsweep.orchestrator.study.schema import Study, check_study
+from clipsweep.orchestrator.status.answer import failed_trials
+from clipsweep.orchestrator.status.report_facts import describe_layers, report_facts
+from clipsweep.orchestrator.status.status import read_status
+from clipsweep.orchestrator.study.check import check_study
+from clipsweep.orchestrator.study.schema import Study
 from clipsweep.trials.base.errors import EvaluationError
 from clipsweep.trials.clips.spectrum import MatrixSpectrum, Place
 from clipsweep.trials.embedded.train import build_tokenizer
@@ -65,10 +70,10 @@ def make(make_study: MakeStudy, deep_gptj: Path) -> Callable[..., Study]:
 
 
 @pytest.fixture
-def run(make: Callable[..., Study], tmp_path: Path, cache: Path) -> Callable[..., dict[str, Row]]:
-    def run_it(folder: str = "s", **changes: dict[str, Any]) -> dict[str, Row]:
+def run(make: Callable[..., Study], tmp_path: Path, cache: Path) -> Callable[..., Mapping[str, StoredRow]]:
+    def run_it(folder: str = "s", **changes: dict[str, Any]) -> Mapping[str, StoredRow]:
         run_study(make(**changes), tmp_path / folder, cache, Console(quiet=True))
-        return ResultsTable(tmp_path / folder).latest()
+        return ResultsTable(tmp_path / folder / "trials").latest()
 
     return run_it
 
@@ -99,21 +104,21 @@ def by_brute_force(folder: Path, module: str) -> list[float]:
     return [max(float(np.linalg.cond(weights[name].astype(np.float64))) for name in held) for held in names]
 
 
-def clipped(rows: dict[str, Row]) -> set[tuple[str, int]]:
-    return {(row["module"], row["layer"]) for row in rows.values() if row["clips"]}
+def clipped(rows: Mapping[str, StoredRow]) -> set[tuple[str, int]]:
+    return {(row.module, row.layer) for row in rows.values() if row.clips}
 
 
 def test_the_layer_that_brute_force_picks_is_clipped_and_no_other(
-    run: Callable[..., dict[str, Row]], deep_gptj: Path
+    run: Callable[..., Mapping[str, StoredRow]], deep_gptj: Path
 ) -> None:
     rows = run()
     expected = {(module, int(max(np.argsort(by_brute_force(deep_gptj, module))[-TOP_K:]))) for module in ROLES}
     assert clipped(rows) == expected
-    assert sum(row["split"] == "validation" for row in rows.values()) == 1 + 2  # the baseline, and a rate of each
+    assert sum(row.split == "validation" for row in rows.values()) == 1 + 2  # the baseline, and a rate of each
 
 
 def test_a_grid_takes_the_layers_with_the_largest_condition_numbers(
-    run: Callable[..., dict[str, Row]], deep_gptj: Path
+    run: Callable[..., Mapping[str, StoredRow]], deep_gptj: Path
 ) -> None:
     rows = run(space={"layers": {"top_condition": 3}}, search={"driver": "grid", "top_k": 5}, task={"test_size": 0})
     expected = {
@@ -122,7 +127,9 @@ def test_a_grid_takes_the_layers_with_the_largest_condition_numbers(
     assert clipped(rows) == expected
 
 
-def test_a_second_run_measures_and_evaluates_nothing(run: Callable[..., dict[str, Row]], calls: list[Any]) -> None:
+def test_a_second_run_measures_and_evaluates_nothing(
+    run: Callable[..., Mapping[str, StoredRow]], calls: list[Any]
+) -> None:
     first = run()
     assert len(calls) == 4 * 6 + len(first)
     calls.clear()
@@ -131,7 +138,7 @@ def test_a_second_run_measures_and_evaluates_nothing(run: Callable[..., dict[str
 
 
 def test_a_study_that_grows_runs_new_trials_and_measures_nothing_again(
-    run: Callable[..., dict[str, Row]], calls: list[Any]
+    run: Callable[..., Mapping[str, StoredRow]], calls: list[Any]
 ) -> None:
     before = run()
     calls.clear()
@@ -140,7 +147,7 @@ def test_a_study_that_grows_runs_new_trials_and_measures_nothing_again(
     assert set(calls) == set(after) - set(before)
 
 
-def test_only_new_candidates_are_measured(run: Callable[..., dict[str, Row]], calls: list[Any]) -> None:
+def test_only_new_candidates_are_measured(run: Callable[..., Mapping[str, StoredRow]], calls: list[Any]) -> None:
     run(space={"layers": [0, 1], "modules": ["mlp"]})
     calls.clear()
     run(space={"layers": [0, 1, 3], "modules": ["mlp"]})
@@ -196,7 +203,7 @@ def test_condition_numbers_of_another_dtype_are_measured_again(
 
 
 def test_a_finished_study_is_read_without_its_model(
-    run: Callable[..., dict[str, Row]], deep_gptj: Path, tmp_path: Path
+    run: Callable[..., Mapping[str, StoredRow]], deep_gptj: Path, tmp_path: Path
 ) -> None:
     model = shutil.copytree(deep_gptj, tmp_path / "model")
     rows = run(model={"path": str(model)})
@@ -210,12 +217,12 @@ def test_a_finished_study_is_read_without_its_model(
 
 
 def test_an_untouched_model_that_failed_counts_although_it_cannot_win(
-    run: Callable[..., dict[str, Row]], tmp_path: Path
+    run: Callable[..., Mapping[str, StoredRow]], tmp_path: Path
 ) -> None:
     rows = run()
-    key, untouched = next((key, row) for key, row in rows.items() if not row["clips"] and row["split"] == "validation")
+    key, untouched = next((key, row) for key, row in rows.items() if not row.clips and row.split == "validation")
     failed = {key: untouched | {"state": "failed"}}
-    assert [row["trial_id"] for row in failed_trials(reopen(tmp_path / "s"), failed)] == [key]
+    assert [row.trial_id for row in failed_trials(reopen(tmp_path / "s"), failed)] == [key]
 
 
 def test_before_anything_is_measured_the_totals_are_known_and_there_is_no_winner(
@@ -240,7 +247,7 @@ def test_a_dry_run_counts_trials_before_their_layers_are_known(
 
 
 def test_rows_of_an_earlier_grid_do_not_pass_for_those_of_layers_yet_to_be_chosen(
-    run: Callable[..., dict[str, Row]], make: Callable[..., Study], tmp_path: Path, cache: Path
+    run: Callable[..., Mapping[str, StoredRow]], make: Callable[..., Study], tmp_path: Path, cache: Path
 ) -> None:
     run(space={"layers": [0, 1, 2, 3]}, search={"driver": "grid", "top_k": 5})
     assert plan_study(make(), tmp_path / "s", cache)["trials_to_run"] == 2
@@ -248,7 +255,9 @@ def test_rows_of_an_earlier_grid_do_not_pass_for_those_of_layers_yet_to_be_chose
     assert find_winner(opened.points(opened.table.latest()), opened.table.latest()) is None
 
 
-def test_trials_of_an_earlier_grid_are_not_run_again(run: Callable[..., dict[str, Row]], calls: list[Any]) -> None:
+def test_trials_of_an_earlier_grid_are_not_run_again(
+    run: Callable[..., Mapping[str, StoredRow]], calls: list[Any]
+) -> None:
     before = run(space={"layers": [0, 1, 2, 3]}, search={"driver": "grid", "top_k": 5}, task={"test_size": 0})
     calls.clear()
     after = run(task={"test_size": 0})
@@ -257,22 +266,20 @@ def test_trials_of_an_earlier_grid_are_not_run_again(run: Callable[..., dict[str
 
 
 def test_the_winner_is_the_first_of_the_best_rates_and_is_measured_on_test(
-    run: Callable[..., dict[str, Row]], tmp_path: Path
+    run: Callable[..., Mapping[str, StoredRow]], tmp_path: Path
 ) -> None:
     rows = run(space={"clip_rates": [0.9, 0.5], "modules": ["mlp"]})
     opened = reopen(tmp_path / "s")
     winner = find_winner(opened.points(opened.table.latest()), rows)
     assert winner is not None
-    scores = {
-        row["clip_rate"]: row["accuracy"] for row in rows.values() if row["split"] == "validation" and row["clips"]
-    }
+    scores = {row.clip_rate: row.accuracy for row in rows.values() if row.split == "validation" and row.clips}
     assert winner.point.clips[0].clip_rate == max(scores, key=lambda rate: (scores[rate], rate == 0.9))
-    tested = [row["clip_rate"] for row in rows.values() if row["split"] == "test"]
+    tested = [row.clip_rate for row in rows.values() if row.split == "test"]
     assert sorted(tested, key=str) == [winner.point.clips[0].clip_rate, None]
 
 
 def test_the_report_shows_condition_numbers_and_the_layers_they_chose(
-    run: Callable[..., dict[str, Row]], tmp_path: Path
+    run: Callable[..., Mapping[str, StoredRow]], tmp_path: Path
 ) -> None:
     rows = run()
     opened = reopen(tmp_path / "s")
@@ -284,7 +291,7 @@ def test_the_report_shows_condition_numbers_and_the_layers_they_chose(
 
 
 def test_weights_that_are_not_finite_end_the_study_by_name(
-    run: Callable[..., dict[str, Row]], deep_gptj: Path, tmp_path: Path
+    run: Callable[..., Mapping[str, StoredRow]], deep_gptj: Path, tmp_path: Path
 ) -> None:
     folder = shutil.copytree(deep_gptj, tmp_path / "model")
     model = AutoModel.from_pretrained(folder)
@@ -296,7 +303,7 @@ def test_weights_that_are_not_finite_end_the_study_by_name(
 
 @pytest.mark.ray
 def test_rows_do_not_depend_on_the_number_of_replicas(
-    ray_cluster: None, run: Callable[..., dict[str, Row]], tmp_path: Path
+    ray_cluster: None, run: Callable[..., Mapping[str, StoredRow]], tmp_path: Path
 ) -> None:
     alone, two = (stable(run(str(replicas), cluster={"replicas": replicas})) for replicas in (0, 2))
     assert alone == two

@@ -1,6 +1,6 @@
 """Studies that race, stop early, or pick their winner by another rule: real models, real rows."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -9,19 +9,23 @@ import numpy as np
 import pytest
 from rich.console import Console
 
-from clipsweep.analysis.store.table import ResultsTable, Row, unpack_margins, unpack_outcomes
+from clipsweep.analysis.store.packing import unpack_margins, unpack_outcomes
+from clipsweep.analysis.store.row import StoredRow
+from clipsweep.analysis.store.table import ResultsTable
 from clipsweep.cluster.replica import Replica
 from clipsweep.cluster.work import Batch
 from clipsweep.orchestrator.drivers.races import make_rungs
-from clipsweep.orchestrator.folder.open_study import forget_end, prepare, reopen
+from clipsweep.orchestrator.folder.end import forget_end
+from clipsweep.orchestrator.folder.open_study import reopen
 from clipsweep.orchestrator.plan.estimate import plan_study
+from clipsweep.orchestrator.plan.prepare import prepare
 from clipsweep.orchestrator.run.session import run_study
-from clipsweep.orchestrator.status.answer import read_status
-from clipsweep.orchestrator.study.schema import check_study
+from clipsweep.orchestrator.status.status import read_status
+from clipsweep.orchestrator.study.check import check_study
 from clipsweep.trials.base.errors import StudyError
 
 MakeStudy = Callable[..., dict[str, Any]]
-Run = Callable[..., list[Row]]
+Run = Callable[..., list[StoredRow]]
 N_ROWS = 100
 SPACE = {"layers": [0, 1], "modules": ["mlp", "attn"], "clip_rates": [0, 0.3, 0.5, 0.7, 0.9], "shots": [2]}
 N_POINTS = 1 + 2 * 2 * 4  # the untouched model; layers, modules and rates above 0
@@ -31,10 +35,10 @@ N_POINTS = 1 + 2 * 2 * 4  # the untouched model; layers, modules and rates above
 def run(make_study: MakeStudy, tmp_path: Path, cache: Path) -> Run:
     """Run a small study with these search keys; gives every stored attempt in order."""
 
-    def run_it(folder: str = "s", space: dict[str, Any] | None = None, **search: Any) -> list[Row]:
+    def run_it(folder: str = "s", space: dict[str, Any] | None = None, **search: Any) -> list[StoredRow]:
         content = make_study(task={"validation_size": N_ROWS}, space={**SPACE, **(space or {})}, search=search)
         run_study(check_study(content), tmp_path / folder, cache, Console(quiet=True))
-        return ResultsTable(tmp_path / folder).read()
+        return ResultsTable(tmp_path / folder / "trials").read()
 
     return run_it
 
@@ -53,12 +57,12 @@ def evaluated(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, tuple[int, int
     return seen
 
 
-def latest(rows: list[Row], split: str = "validation") -> dict[str, Row]:
-    return {row["trial_id"]: row for row in rows if row["split"] == split}
+def latest(rows: list[StoredRow], split: str = "validation") -> Mapping[str, StoredRow]:
+    return {row.trial_id: row for row in rows if row.split == split}
 
 
-def of_point(rows: list[Row]) -> dict[tuple[Any, ...], Row]:
-    return {(row["layer"], row["module"], row["clip_rate"]): row for row in latest(rows).values()}
+def of_point(rows: list[StoredRow]) -> dict[tuple[Any, ...], StoredRow]:
+    return {(row.layer, row.module, row.clip_rate): row for row in latest(rows).values()}
 
 
 DRIVERS: dict[str, dict[str, Any]] = {"grid": {}, "algorithm1": {"top_k": 2}, "bayes": {"n_trials": 12}}
@@ -70,13 +74,13 @@ RACES: dict[str, dict[str, Any]] = {"halving": {}, "test": {"indifference": 0.15
 def test_a_race_sees_fewer_rows_and_has_a_winner(run: Run, driver: str, race: str, tmp_path: Path) -> None:
     rows = run(driver=driver, race=race, **RACES[race], **DRIVERS[driver])
     points = latest(rows).values()
-    complete = [row for row in points if row["state"] == "complete"]
-    assert {row["state"] for row in points} == {"complete", "pruned"}
+    complete = [row for row in points if row.state.value == "complete"]
+    assert {row.state.value for row in points} == {"complete", "pruned"}
     assert len(complete) >= 2
-    assert {row["state"] for row in latest(rows, "test").values()} == {"complete"}
+    assert {row.state.value for row in latest(rows, "test").values()} == {"complete"}
     if race == "halving":
-        others = [row for row in points if row["clips"]]  # of which the best of each module sees all rows
-        assert sum(row["n_examples"] for row in others) < 0.5 * N_ROWS * len(others)
+        others = [row for row in points if row.clips]  # of which the best of each module sees all rows
+        assert sum(row.n_examples for row in others) < 0.5 * N_ROWS * len(others)
     assert read_status(reopen(tmp_path / "s"))["state"] == "done"
 
 
@@ -85,27 +89,27 @@ def test_rows_of_a_race_are_the_first_rows_of_a_whole_evaluation(run: Run) -> No
     assert len(raced) == len(whole) == N_POINTS
     rungs = make_rungs(N_ROWS)
     for point, row in raced.items():
-        assert row["n_examples"] in rungs
-        assert np.array_equal(unpack_outcomes(row), unpack_outcomes(whole[point])[: row["n_examples"]])
-        assert margins_of(row) == pytest.approx(margins_of(whole[point])[: row["n_examples"]], rel=1e-2, abs=1e-3)
-    complete = [point for point, row in raced.items() if row["state"] == "complete"]
+        assert row.n_examples in rungs
+        assert np.array_equal(unpack_outcomes(row), unpack_outcomes(whole[point])[: row.n_examples])
+        assert margins_of(row) == pytest.approx(margins_of(whole[point])[: row.n_examples], rel=1e-2, abs=1e-3)
+    complete = [point for point, row in raced.items() if row.state.value == "complete"]
     assert len(complete) >= 2
     for metric in ("accuracy", "macro_f1", "gold_logprob", "calibration_error", "operations"):
         ours, theirs = ([rows[point][metric] for point in complete] for rows in (raced, whole))
         assert ours == pytest.approx(theirs, rel=0.2 if metric == "operations" else 1e-4)
 
 
-def margins_of(row: Row) -> list[float]:
+def margins_of(row: StoredRow) -> list[float]:
     margins = unpack_margins(row)
     assert margins is not None
-    assert len(margins) == row["n_examples"]
+    assert len(margins) == row.n_examples
     return margins.tolist()
 
 
 def test_no_row_is_evaluated_twice(run: Run, evaluated: list[tuple[str, tuple[int, int]]]) -> None:
     rows = run(race="halving")
     spans = [span for split, span in evaluated if split == "validation"]
-    assert sum(last - first for first, last in spans) == sum(row["n_examples"] for row in latest(rows).values())
+    assert sum(last - first for first, last in spans) == sum(row.n_examples for row in latest(rows).values())
 
 
 def test_running_a_finished_race_again_evaluates_nothing(run: Run, evaluated: list[Any]) -> None:
@@ -133,14 +137,14 @@ def test_stopped_trials_are_continued_where_they_stopped(
     run: Run, evaluated: list[tuple[str, Any]], driver: str
 ) -> None:
     before = latest(run(driver=driver, race="halving", **DRIVERS[driver]))
-    stopped = [row["n_examples"] for row in before.values() if row["state"] == "pruned"]
+    stopped = [row.n_examples for row in before.values() if row.state.value == "pruned"]
     assert stopped
     del evaluated[:]
     after = latest(run(driver=driver, **DRIVERS[driver]))
     assert after.keys() == before.keys()
-    assert {row["state"] for row in after.values()} == {"complete"}
+    assert {row.state.value for row in after.values()} == {"complete"}
     assert sorted(span[0] for split, span in evaluated if split == "validation") == sorted(stopped)
-    assert all(after[key]["attempt"] > row["attempt"] for key, row in before.items() if row["state"] == "pruned")
+    assert all(after[key]["attempt"] > row.attempt for key, row in before.items() if row.state.value == "pruned")
 
 
 def test_a_race_that_was_cut_off_goes_on_from_its_rows(
@@ -161,8 +165,8 @@ def test_a_race_that_was_cut_off_goes_on_from_its_rows(
         partly = run("cut", race="halving")
     assert read_status(reopen(tmp_path / "cut"))["state"] == "interrupted"
     resumed = of_point(run("cut", race="halving"))
-    assert {point: row["n_examples"] for point, row in resumed.items()} == {
-        point: row["n_examples"] for point, row in whole.items()
+    assert {point: row.n_examples for point, row in resumed.items()} == {
+        point: row.n_examples for point, row in whole.items()
     }
     assert all(np.array_equal(unpack_outcomes(resumed[point]), unpack_outcomes(row)) for point, row in whole.items())
     assert 0 < len(partly) < 35
@@ -173,9 +177,9 @@ def test_a_raced_search_that_grows_lets_its_earlier_points_race_on(run: Run, eva
     del evaluated[:]
     after = latest(run(driver="bayes", race="halving", n_trials=14))
     assert len(after) > len(before) == 1 + 6
-    assert all(after[key]["n_examples"] >= row["n_examples"] for key, row in before.items())
+    assert all(after[key]["n_examples"] >= row.n_examples for key, row in before.items())
     spans = [span for split, span in evaluated if split == "validation"]
-    seen = sum(row["n_examples"] for row in after.values()) - sum(row["n_examples"] for row in before.values())
+    seen = sum(row.n_examples for row in after.values()) - sum(row.n_examples for row in before.values())
     assert sum(last - first for first, last in spans) == seen
 
 
@@ -198,7 +202,7 @@ def test_the_untouched_model_and_its_rivals_are_never_run_on_test_before_the_win
 
 def test_a_search_stops_after_n_trials_and_says_so(run: Run, tmp_path: Path) -> None:
     rows = run(n_trials=3, space={"clip_rates": [0.5, 0.9]})
-    assert len([row for row in latest(rows).values() if row["clips"]]) == 3
+    assert len([row for row in latest(rows).values() if row.clips]) == 3
     status = read_status(reopen(tmp_path / "s"))
     assert (status["state"], status["stopped_by"], status["done"]) == ("done", "search.n_trials: 3", status["total"])
 
@@ -212,7 +216,7 @@ def test_a_limited_search_is_planned_with_as_many_points(make_study: MakeStudy, 
 def test_a_larger_limit_goes_on(run: Run, tmp_path: Path) -> None:
     run(n_trials=3, space={"clip_rates": [0.5, 0.9]})
     rows = run(space={"clip_rates": [0.5, 0.9]})
-    assert len([row for row in latest(rows).values() if row["clips"]]) == 8
+    assert len([row for row in latest(rows).values() if row.clips]) == 8
     assert read_status(reopen(tmp_path / "s"))["stopped_by"] is None
 
 

@@ -9,15 +9,17 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from clipsweep.analysis.store.table import Row, pack_margins, pack_outcomes
+from clipsweep.analysis.store.packing import pack_margins, pack_outcomes
+from clipsweep.analysis.store.row import StoredRow
 from clipsweep.orchestrator.drivers.driver import Driver
 from clipsweep.orchestrator.drivers.fixed import FixedDriver
 from clipsweep.orchestrator.drivers.races import Entry, SequentialTest, halving_share, make_rungs
 from clipsweep.orchestrator.drivers.racing import RacingDriver
 from clipsweep.orchestrator.drivers.stopping import StoppingDriver
-from clipsweep.orchestrator.space.space import Choice, Proposal
+from clipsweep.orchestrator.space.proposal import Choice, Proposal
 from clipsweep.orchestrator.study.schema import SearchSection
-from clipsweep.trials.spec.trial import Clip, TrialSpec
+from clipsweep.trials.spec.clip import Clip
+from clipsweep.trials.spec.trial import TrialSpec
 
 N_ROWS = 640  # rungs 20, 40, 80, 160, 320, 640
 
@@ -29,7 +31,7 @@ def propose(number: int | None, seed: int = 0, shots: int = 2) -> Proposal:
     return Proposal(spec=spec, params={})
 
 
-def answer(proposal: Proposal, outcomes: Sequence[bool], state: str | None = None) -> Row:
+def answer(proposal: Proposal, outcomes: Sequence[bool], state: str | None = None) -> StoredRow:
     """The row of a proposal's first rows."""
     seen = outcomes[: proposal.rows]
     state = state or ("complete" if len(seen) == len(outcomes) else "pruned")
@@ -52,7 +54,7 @@ def drive(driver: Driver, outcomes: Mapping[Any, Sequence[bool]], calls: int = 4
         for proposal in asked:
             number = proposal.spec.clips[0].layer if proposal.spec.clips else None
             row = answer(proposal, outcomes[number, proposal.spec.demo_seed])
-            seen[number] = max(seen.get(number, 0), row["n_examples"])
+            seen[number] = max(seen.get(number, 0), row.n_examples)
             driver.tell(proposal, row)
     return seen
 
@@ -72,7 +74,7 @@ class Learner(FixedDriver):
 
     def __init__(self, proposals: Sequence[Proposal]) -> None:
         super().__init__(proposals)
-        self.told: list[tuple[Proposal, Row]] = []
+        self.told: list[tuple[Proposal, StoredRow]] = []
         self.begun: set[Choice] = set()
 
     def ask(self, count: int) -> list[Proposal]:
@@ -80,7 +82,7 @@ class Learner(FixedDriver):
         self.begun |= {proposal.choice for proposal in asked}
         return asked
 
-    def tell(self, proposal: Proposal, row: Row) -> None:
+    def tell(self, proposal: Proposal, row: StoredRow) -> None:
         self.told.append((proposal, row))
 
     @property
@@ -129,8 +131,8 @@ def test_those_that_are_right_by_the_larger_margins_go_on() -> None:
         for proposal in driver.ask(9):
             number = proposal.spec.clips[0].layer if proposal.spec.clips else None
             row = answer(proposal, right * (N_ROWS // 4))
-            ahead = [margins[number] if each else -1.0 for each in right] * (row["n_examples"] // 4)
-            seen[number] = row["n_examples"]
+            ahead = [margins[number] if each else -1.0 for each in right] * (row.n_examples // 4)
+            seen[number] = row.n_examples
             driver.tell(proposal, row | {"margins": pack_margins(ahead)})
     assert [seen[number] for number in (0, 1, 2, 3)] == [20, 20, N_ROWS, 40]
 
@@ -169,7 +171,7 @@ def test_points_race_those_of_the_same_shots() -> None:
     while not driver.done:
         for proposal in driver.ask(3):
             row = answer(proposal, outcomes[proposal.spec.clips[0].layer if proposal.spec.clips else None, 0])
-            whole |= {proposal.choice} if row["n_examples"] == N_ROWS else set()
+            whole |= {proposal.choice} if row.n_examples == N_ROWS else set()
             driver.tell(proposal, row)
     assert whole == {propose(number, shots=shots).choice for number in (None, 0) for shots in (0, 4)}
 
@@ -185,7 +187,7 @@ def test_of_each_module_one_finishes_where_the_points_are_not_chosen_by_results(
         for proposal in driver.ask(16):
             [clip] = proposal.spec.clips
             row = answer(proposal, (shared < chances[clip]).tolist())
-            finished |= {clip} if row["n_examples"] == N_ROWS else set()
+            finished |= {clip} if row.n_examples == N_ROWS else set()
             driver.tell(proposal, row)
     assert {clip.module for clip in finished} == ({"mlp"} if learns else {"mlp", "attn"})
     assert learns or [clip.layer for clip in finished if clip.module == "attn"] == [7]
@@ -216,7 +218,7 @@ def test_points_that_are_the_same_trial_run_once() -> None:
         for proposal in driver.ask(9):
             number = proposal.spec.clips[0].layer if proposal.spec.clips else None
             row = answer(proposal, outcomes[number, 0]) | ({"trial_id": "untouched"} if number in (None, 0) else {})
-            seen.add((number, row["n_examples"]))
+            seen.add((number, row.n_examples))
             driver.tell(proposal, row)
     assert max(rows for number, rows in seen if number == 0) == 20
     assert max(rows for number, rows in seen if number == 1) == N_ROWS
@@ -230,7 +232,7 @@ def test_a_failed_trial_leaves_the_race() -> None:
         for proposal in driver.ask(9):
             number = proposal.spec.clips[0].layer if proposal.spec.clips else None
             row = answer(proposal, outcomes[number, 0], "failed" if number == 0 else None)
-            finished |= {number} if row["n_examples"] == N_ROWS else set()
+            finished |= {number} if row.n_examples == N_ROWS else set()
             driver.tell(proposal, row)
     assert finished == {None, 1}
 

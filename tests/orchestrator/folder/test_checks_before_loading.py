@@ -7,11 +7,12 @@ from typing import Any
 import pytest
 from rich.console import Console
 
-from clipsweep.analysis.store.table import ResultsTable, Row
+from clipsweep.analysis.store.row import StoredRow
+from clipsweep.analysis.store.table import ResultsTable
 from clipsweep.cluster import replica
-from clipsweep.orchestrator.folder.open_study import check_trials, prepare
+from clipsweep.orchestrator.plan.prepare import check_trials, prepare
 from clipsweep.orchestrator.run.session import run_study
-from clipsweep.orchestrator.study.schema import check_study
+from clipsweep.orchestrator.study.check import check_study
 from clipsweep.trials.base.errors import TaskError
 from clipsweep.trials.spec.trial import PromptSet, TrialSpec
 from tests.conftest import write_rows
@@ -56,10 +57,10 @@ def test_a_prompt_too_long_for_the_model(refused: Callable[..., None], sst2_fold
     refused(rf"{place} makes a prompt of \d+ tokens with 2 demonstrations.* context is 256", task=task)
 
 
-def run_crowded(make_study: MakeStudy, folder: Path, cache: Path, console: Console) -> list[Row]:
+def run_crowded(make_study: MakeStudy, folder: Path, cache: Path, console: Console) -> list[StoredRow]:
     content = make_study(task={"truncate": "demonstrations"}, space={"shots": [4, 40], "clip_rates": [0]})
     run_study(check_study(content), folder, cache, console)
-    return list(ResultsTable(folder).latest().values())
+    return list(ResultsTable(folder / "trials").latest().values())
 
 
 def test_demonstrations_without_room_are_counted_in_rows_and_notes(
@@ -67,8 +68,7 @@ def test_demonstrations_without_room_are_counted_in_rows_and_notes(
 ) -> None:
     console = Console(record=True, width=500)
     shown = {
-        (row["split"], row["shots"]): row["demonstrations"]
-        for row in run_crowded(make_study, tmp_path / "s", cache, console)
+        (row.split, row.shots): row.demonstrations for row in run_crowded(make_study, tmp_path / "s", cache, console)
     }
     assert shown["validation", 4] == 4
     assert 4 < shown["validation", 40] < 40

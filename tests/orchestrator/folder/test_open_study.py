@@ -1,7 +1,7 @@
 import json
 from pathlib import Path
 
-from clipsweep.orchestrator.folder.subject import Identity
+from clipsweep.orchestrator.space.subject import Subject as Identity
 from clipsweep.trials.models.card import ModelCard
 from tests.trials.models.test_card import CARD, MIXTURE
 

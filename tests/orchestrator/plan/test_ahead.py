@@ -8,10 +8,11 @@ import pytest
 from rich.console import Console
 
 from clipsweep.orchestrator.folder.ledger import Ledger
-from clipsweep.orchestrator.folder.open_study import OpenStudy, prepare
+from clipsweep.orchestrator.folder.open_study import OpenStudy
 from clipsweep.orchestrator.plan.ahead import Ahead, look_ahead
+from clipsweep.orchestrator.plan.prepare import prepare
 from clipsweep.orchestrator.run.session import run_study
-from clipsweep.orchestrator.study.schema import check_study
+from clipsweep.orchestrator.study.check import check_study
 from clipsweep.trials.engine.cost import starts_at
 from clipsweep.trials.spec.trial import TrialSpec
 
@@ -45,7 +46,7 @@ def counted(opened: OpenStudy, ahead: Ahead) -> tuple[int, Counter[Any]]:
 
 def kind_of(opened: OpenStudy, spec: TrialSpec) -> tuple[int, int, int, bool]:
     """Shots, seed (which without shots is any), first block, and whether its attention stands."""
-    start, left = starts_at(opened.identity.card, spec.clips)
+    start, left = starts_at(opened.subject.card, spec.clips)
     return spec.shots, spec.demo_seed if spec.shots else 0, start, left == "attention"
 
 
@@ -64,7 +65,7 @@ def test_stored_trials_are_not_ahead_whatever_point_they_were_run_for(
     few = make_study(space=MIXED | {"shots": [2], "modules": ["mlp"], "clip_rates": [0.5]})
     run_study(check_study(few), tmp_path / "s", cache, Console(quiet=True))
     opened = open_study(make_study(space=MIXED | {"clip_rates": [0, 0.51, 0.9]}), tmp_path, cache)
-    assert opened.identity.card.kept_ranks([opened.space.visited_clip(2)])
+    assert opened.subject.card.kept_ranks([opened.space.visited_clip(2)])
     ahead = look_ahead(opened, Ledger(opened))
     assert counted(opened, ahead) == one_by_one(opened)
     assert ahead.known == 6  # two seeds of the untouched model and of a clip in each of two layers

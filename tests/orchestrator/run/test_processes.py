@@ -48,7 +48,7 @@ def start(command: list[str]) -> Iterator[Callable[[], subprocess.Popen[str]]]:
 
 def wait_for_rows(folder: Path, count: int) -> None:
     for _ in range(1200):
-        if sum(1 for _ in ResultsTable(folder).read()) >= count:
+        if sum(1 for _ in ResultsTable(folder / "trials").read()) >= count:
             return
         time.sleep(0.05)
     raise AssertionError(f"no {count} rows in time")
@@ -56,8 +56,8 @@ def wait_for_rows(folder: Path, count: int) -> None:
 
 def rows_by_attempt(folder: Path) -> dict[str, list[int]]:
     attempts: dict[str, list[int]] = {}
-    for row in ResultsTable(folder).read():
-        attempts.setdefault(row["trial_id"], []).append(row["attempt"])
+    for row in ResultsTable(folder / "trials").read():
+        attempts.setdefault(row.trial_id, []).append(row.attempt)
     return attempts
 
 
@@ -106,10 +106,10 @@ def test_an_interrupt_from_the_terminal_ends_a_ray_run_in_order(command: list[st
         _, errors = process.communicate(timeout=120)
     finally:
         process.kill()
-    rows = ResultsTable(tmp_path / "s").read()
+    rows = ResultsTable(tmp_path / "s" / "trials").read()
     assert process.returncode == 130
     assert "Resume with: clipsweep run" in errors
-    assert {row["state"] for row in rows} == {"complete"}
+    assert {row.state.value for row in rows} == {"complete"}
 
 
 def test_a_running_study_says_so_and_refuses_a_second_process(

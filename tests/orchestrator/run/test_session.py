@@ -1,34 +1,38 @@
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import pytest
 from rich.console import Console
 
-from clipsweep.analysis.store.table import ResultsTable, Row
+from clipsweep.analysis.store.row import StoredRow
+from clipsweep.analysis.store.table import ResultsTable
 from clipsweep.cluster.replica import Replica
 from clipsweep.orchestrator.folder.lock import study_lock
-from clipsweep.orchestrator.folder.open_study import AUTO_MICROBATCH, prepare, reopen
+from clipsweep.orchestrator.folder.open_study import reopen
+from clipsweep.orchestrator.plan.prepare import AUTO_MICROBATCH, prepare
 from clipsweep.orchestrator.run.session import run_study
-from clipsweep.orchestrator.status.answer import describe_winner, read_status
-from clipsweep.orchestrator.study.schema import check_study
+from clipsweep.orchestrator.status.answer import describe_winner
+from clipsweep.orchestrator.status.status import read_status
+from clipsweep.orchestrator.study.check import check_study
 from clipsweep.trials.base.errors import ClipsweepError, SpecError, StudyBusyError, StudyError
 from clipsweep.trials.engine.engine import Engine
-from clipsweep.trials.spec.trial import Clip
+from clipsweep.trials.spec.clip import Clip
+from clipsweep.trials.spec.resolved import ResolvedClips
 
 MakeStudy = Callable[..., dict[str, Any]]
 VOLATILE = {"seconds", "started_at", "finished_at", "replica", "node", "versions"}
 
 
 @pytest.fixture
-def run(make_study: MakeStudy, tmp_path: Path, cache: Path) -> Callable[..., dict[str, Row]]:
+def run(make_study: MakeStudy, tmp_path: Path, cache: Path) -> Callable[..., Mapping[str, StoredRow]]:
     """Run the tiny study, with changes, in one folder; gives its latest rows."""
 
-    def run_it(folder: str = "s", **changes: dict[str, Any]) -> dict[str, Row]:
+    def run_it(folder: str = "s", **changes: dict[str, Any]) -> Mapping[str, StoredRow]:
         study = check_study(make_study(**changes))
         run_study(study, tmp_path / folder, cache, Console(quiet=True))
-        return ResultsTable(tmp_path / folder).latest()
+        return ResultsTable(tmp_path / folder / "trials").latest()
 
     return run_it
 
@@ -51,61 +55,65 @@ def fail_on(patch: pytest.MonkeyPatch, doomed: Callable[[Sequence[Clip]], bool])
     """Let every trial raise whose clips are ``doomed``."""
     score_all = Engine.score_all
 
-    def fail(self: Engine, prompts: Any, trials: Sequence[Sequence[Clip]], microbatch: int) -> Any:
-        if any(map(doomed, trials)):
+    def fail(self: Engine, prompts: Any, trials: Sequence[ResolvedClips], microbatch: int) -> Any:
+        if any(doomed([edit.clip for edit in clips.edits]) for clips in trials):
             raise ArithmeticError("went wrong")
         return score_all(self, prompts, trials, microbatch)
 
     patch.setattr(Engine, "score_all", fail)
 
 
-def stable(rows: dict[str, Row]) -> dict[str, Row]:
+def stable(rows: Mapping[str, StoredRow]) -> Mapping[str, StoredRow]:
     return {key: {name: row[name] for name in row if name not in VOLATILE} for key, row in rows.items()}
 
 
 def test_every_point_runs_once_and_rate_zero_is_the_baseline(
-    run: Callable[..., dict[str, Row]], evaluated: list[str]
+    run: Callable[..., Mapping[str, StoredRow]], evaluated: list[str]
 ) -> None:
     rows = run()
-    validation = [row for row in rows.values() if row["split"] == "validation"]
+    validation = [row for row in rows.values() if row.split == "validation"]
     assert len(validation) == 1 + 2 * 2  # the baseline, and two layers at two rates
     assert sorted(evaluated) == sorted(rows)
-    assert [row["clips"] for row in validation].count([]) == 1
+    assert [row.clips for row in validation].count([]) == 1
 
 
-def test_a_second_run_evaluates_nothing(run: Callable[..., dict[str, Row]], evaluated: list[str]) -> None:
+def test_a_second_run_evaluates_nothing(run: Callable[..., Mapping[str, StoredRow]], evaluated: list[str]) -> None:
     first = run()
     count = len(evaluated)
     assert run() == first
     assert len(evaluated) == count
 
 
-def test_a_study_that_grows_runs_only_what_is_new(run: Callable[..., dict[str, Row]], evaluated: list[str]) -> None:
+def test_a_study_that_grows_runs_only_what_is_new(
+    run: Callable[..., Mapping[str, StoredRow]], evaluated: list[str]
+) -> None:
     before = run()
     evaluated.clear()
     after = run(space={"clip_rates": [0, 0.5, 0.75, 0.9]})
     new = {key for key, row in after.items() if key not in before}
     assert set(evaluated) == new
-    assert {row["clip_rate"] for key, row in after.items() if key in new and row["split"] == "validation"} == {0.75}
+    assert {row.clip_rate for key, row in after.items() if key in new and row.split == "validation"} == {0.75}
 
 
-def test_rates_that_leave_the_same_ranks_run_once(run: Callable[..., dict[str, Row]], evaluated: list[str]) -> None:
+def test_rates_that_leave_the_same_ranks_run_once(
+    run: Callable[..., Mapping[str, StoredRow]], evaluated: list[str]
+) -> None:
     run(space={"clip_rates": [0.5, 0.501, 0.499], "layers": [0]}, task={"test_size": 0})
     assert len(evaluated) == 2  # the baseline, and rank 16 of 32 once
 
 
-def test_winners_are_measured_on_test_rows_and_nothing_else_is(run: Callable[..., dict[str, Row]]) -> None:
+def test_winners_are_measured_on_test_rows_and_nothing_else_is(run: Callable[..., Mapping[str, StoredRow]]) -> None:
     rows = run()
-    test = [row for row in rows.values() if row["split"] == "test"]
+    test = [row for row in rows.values() if row.split == "test"]
     assert 1 <= len(test) <= 2
-    assert all(row["n_examples"] == 20 for row in test)
+    assert all(row.n_examples == 20 for row in test)
 
 
-def test_a_task_without_test_rows_has_none_stored(run: Callable[..., dict[str, Row]]) -> None:
-    assert {row["split"] for row in run(task={"test_size": 0}).values()} == {"validation"}
+def test_a_task_without_test_rows_has_none_stored(run: Callable[..., Mapping[str, StoredRow]]) -> None:
+    assert {row.split for row in run(task={"test_size": 0}).values()} == {"validation"}
 
 
-def test_another_folder_gives_the_same_rows(run: Callable[..., dict[str, Row]]) -> None:
+def test_another_folder_gives_the_same_rows(run: Callable[..., Mapping[str, StoredRow]]) -> None:
     assert stable(run("a")) == stable(run("b"))
 
 
@@ -118,7 +126,7 @@ def test_another_folder_gives_the_same_rows(run: Callable[..., dict[str, Row]]) 
     ],
 )
 def test_a_study_that_contradicts_its_rows_is_refused_with_the_difference(
-    run: Callable[..., dict[str, Row]], tmp_path: Path, changes: dict[str, Any], words: str
+    run: Callable[..., Mapping[str, StoredRow]], tmp_path: Path, changes: dict[str, Any], words: str
 ) -> None:
     rows = run()
     files = {path: path.read_bytes() for path in (tmp_path / "s").rglob("*") if path.is_file()}
@@ -127,27 +135,27 @@ def test_a_study_that_contradicts_its_rows_is_refused_with_the_difference(
     assert {path: path.read_bytes() for path in (tmp_path / "s").rglob("*") if path.is_file()} == files
 
 
-def test_a_second_process_on_a_study_is_refused(run: Callable[..., dict[str, Row]], tmp_path: Path) -> None:
+def test_a_second_process_on_a_study_is_refused(run: Callable[..., Mapping[str, StoredRow]], tmp_path: Path) -> None:
     with study_lock(tmp_path / "s"), pytest.raises(StudyBusyError, match=r"is being run by process \d+ on"):
         run()
 
 
 def test_a_failed_trial_is_a_row_with_its_log_and_runs_again_next_time(
-    run: Callable[..., dict[str, Row]], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    run: Callable[..., Mapping[str, StoredRow]], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with monkeypatch.context() as patch:
         fail_on(patch, lambda clips: any(clip.layer == 1 for clip in clips))
-        failed = [row for row in run().values() if row["state"] == "failed"]
+        failed = [row for row in run().values() if row.state.value == "failed"]
     assert len(failed) == 2
     assert failed[0]["error"] == "ArithmeticError: went wrong"
     assert "Traceback" in (tmp_path / "s" / failed[0]["log_path"]).read_text()
     again = run()
-    assert {again[row["trial_id"]]["state"] for row in failed} == {"complete"}
-    assert {again[row["trial_id"]]["attempt"] for row in failed} == {2}
+    assert {again[row.trial_id]["state"] for row in failed} == {"complete"}
+    assert {again[row.trial_id]["attempt"] for row in failed} == {2}
 
 
 def test_a_failed_baseline_leaves_a_study_without_a_winner_and_without_a_crash(
-    run: Callable[..., dict[str, Row]], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    run: Callable[..., Mapping[str, StoredRow]], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     fail_on(monkeypatch, lambda clips: not clips)
     rows = run()
@@ -156,7 +164,7 @@ def test_a_failed_baseline_leaves_a_study_without_a_winner_and_without_a_crash(
 
 
 def test_a_failure_outside_the_space_does_not_count(
-    run: Callable[..., dict[str, Row]], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    run: Callable[..., Mapping[str, StoredRow]], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     fail_on(monkeypatch, lambda clips: any(clip.layer == 1 for clip in clips))
     run()
@@ -164,36 +172,38 @@ def test_a_failure_outside_the_space_does_not_count(
     assert read_status(reopen(tmp_path / "s"))["state"] == "done"
 
 
-def test_auto_microbatch_is_resolved_once_and_written(run: Callable[..., dict[str, Row]], tmp_path: Path) -> None:
-    assert {row["microbatch"] for row in run("auto").values()} == {AUTO_MICROBATCH}
+def test_auto_microbatch_is_resolved_once_and_written(
+    run: Callable[..., Mapping[str, StoredRow]], tmp_path: Path
+) -> None:
+    assert {row.microbatch for row in run("auto").values()} == {AUTO_MICROBATCH}
     assert f"microbatch: {AUTO_MICROBATCH}" in (tmp_path / "auto" / "study.yaml").read_text()
     run(cluster={"replicas": 0, "microbatch": 5})
     grown = run(space={"clip_rates": [0, 0.5, 0.9, 0.75]})
-    assert {row["microbatch"] for row in grown.values()} == {5}
+    assert {row.microbatch for row in grown.values()} == {5}
 
 
-def test_rows_do_not_depend_on_the_activation_budget(run: Callable[..., dict[str, Row]]) -> None:
+def test_rows_do_not_depend_on_the_activation_budget(run: Callable[..., Mapping[str, StoredRow]]) -> None:
     nothing = run("nothing", cluster={"replicas": 0, "activation_budget": "0MB"})
     assert stable(nothing) == stable(run("plenty", cluster={"replicas": 0, "activation_budget": "1GB"}))
 
 
-def test_rows_say_what_ran_and_what_it_cost(run: Callable[..., dict[str, Row]]) -> None:
-    rows = [row for row in run().values() if row["split"] == "validation"]
-    paths = {row["layer"]: row["engine_path"] for row in rows}
+def test_rows_say_what_ran_and_what_it_cost(run: Callable[..., Mapping[str, StoredRow]]) -> None:
+    rows = [row for row in run().values() if row.split == "validation"]
+    paths = {row.layer: row.engine_path for row in rows}
     assert paths == {None: "blocks", 0: "sub-layer", 1: "sub-layer"}
-    operations = {row["layer"]: row["operations"] for row in rows}
+    operations = {row.layer: row.operations for row in rows}
     assert operations[None] < operations[1] < operations[0]  # the untouched model's pass is what all share
 
 
 def test_a_bad_limit_of_the_factor_cache_is_refused_at_the_start(
-    run: Callable[..., dict[str, Row]], monkeypatch: pytest.MonkeyPatch
+    run: Callable[..., Mapping[str, StoredRow]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("CLIPSWEEP_FACTORS_GIB", "lots")
     with pytest.raises(SpecError, match="CLIPSWEEP_FACTORS_GIB is 'lots'; expected a positive number"):
         run()
 
 
-def test_status_of_a_finished_study(run: Callable[..., dict[str, Row]], tmp_path: Path) -> None:
+def test_status_of_a_finished_study(run: Callable[..., Mapping[str, StoredRow]], tmp_path: Path) -> None:
     rows = run()
     status = read_status(reopen(tmp_path / "s"))
     assert (status["state"], status["done"], status["failed"]) == ("done", len(rows), 0)
@@ -201,7 +211,7 @@ def test_status_of_a_finished_study(run: Callable[..., dict[str, Row]], tmp_path
 
 
 def test_a_study_can_be_read_where_model_and_data_are_not(
-    run: Callable[..., dict[str, Row]], tmp_path: Path, cache: Path, sst2_folder: Path
+    run: Callable[..., Mapping[str, StoredRow]], tmp_path: Path, cache: Path, sst2_folder: Path
 ) -> None:
     task = {"name": "sst2", "path": str(sst2_folder), "validation_size": 20, "test_size": 10, "seed": 0}
     rows = run(task=task)

@@ -7,15 +7,19 @@ from typing import Any
 import pytest
 from rich.console import Console
 
-from clipsweep.analysis.store.table import ResultsTable, Row
+from clipsweep.analysis.store.row import StoredRow
+from clipsweep.analysis.store.table import ResultsTable
 from clipsweep.orchestrator.plan.estimate import plan_study
 from clipsweep.orchestrator.run.session import run_study
-from clipsweep.orchestrator.study.schema import Study, check_study
+from clipsweep.orchestrator.study.check import check_study
+from clipsweep.orchestrator.study.schema import Study
 from clipsweep.trials.base.errors import TaskError
 from clipsweep.trials.scores.judge import score_labels
-from clipsweep.trials.spec.trial import Clip, PromptSet, TaskSettings
+from clipsweep.trials.spec.clip import Clip
+from clipsweep.trials.spec.trial import PromptSet
 from clipsweep.trials.tasks.encode import encode_prompts
 from clipsweep.trials.tasks.load import load_task
+from clipsweep.trials.tasks.settings import TaskSettings
 from tests.conftest import REAL_MODEL, SHARED, needs_shared
 from tests.trials.reference import edit_in_place, score_one_by_one
 from tests.trials.release_reference import Release
@@ -53,56 +57,56 @@ def study_of(model: Path, **task: Any) -> Study:
 
 
 @pytest.fixture
-def run(tmp_path: Path, cache: Path) -> Callable[..., list[Row]]:
+def run(tmp_path: Path, cache: Path) -> Callable[..., list[StoredRow]]:
     """Run a task with one clip; gives the rows of validation, then of test."""
 
-    def run_it(model: Path, **task: Any) -> list[Row]:
+    def run_it(model: Path, **task: Any) -> list[StoredRow]:
         run_study(study_of(model, **task), tmp_path / "s", cache, Console(quiet=True))
-        rows = list(ResultsTable(tmp_path / "s").latest().values())
-        assert {row["state"] for row in rows} == {"complete"}
-        return sorted(rows, key=lambda row: (row["split"] == "test", row["layer"] is not None))
+        rows = list(ResultsTable(tmp_path / "s").latest().values() / "trials")
+        assert {row.state.value for row in rows} == {"complete"}
+        return sorted(rows, key=lambda row: (row.split == "test", row.layer is not None))
 
     return run_it
 
 
 @pytest.mark.parametrize("name", PAPER_COUNTS)
 def test_a_study_of_the_paper_s_task_stores_what_running_each_prompt_alone_gives(
-    name: str, reader: Reader, run: Callable[..., list[Row]], tmp_path: Path, cache: Path
+    name: str, reader: Reader, run: Callable[..., list[StoredRow]], tmp_path: Path, cache: Path
 ) -> None:
     write_task(tmp_path / name, name, **PAPER_COUNTS[name])
     rows = run(reader.folder, name=name, path=str(tmp_path / name))
     shots = SHOTS.get(name, 10)
-    assert [(row["shots"], row["demonstrations"], row["n_examples"]) for row in rows[:2]] == [(shots, shots, 8)] * 2
-    assert [row["n_examples"] for row in rows[2:]] == [4] * len(rows[2:])
+    assert [(row.shots, row.demonstrations, row.n_examples) for row in rows[:2]] == [(shots, shots, 8)] * 2
+    assert [row.n_examples for row in rows[2:]] == [4] * len(rows[2:])
     settings = TaskSettings(name=name, path=str(tmp_path / name), validation_size=8, test_size=4)
     wanted = PromptSet(shots=shots, demo_seed=0, split="validation")
     prompts = encode_prompts(load_task(settings, cache), reader.tokenizer, wanted, CONTEXT_LENGTH)
     for row, clips in zip(rows[:2], [(), (CLIPPED,)], strict=True):
         scores = score_one_by_one(edit_in_place(reader.model, clips), prompts)
         expected = score_labels(scores.numpy(), [query.gold for query in prompts.queries])[1].scores
-        assert row["accuracy"] == expected.accuracy
-        assert row["gold_logprob"] == pytest.approx(expected.gold_logprob, abs=1e-4)
+        assert row.accuracy == expected.accuracy
+        assert row.gold_logprob == pytest.approx(expected.gold_logprob, abs=1e-4)
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("name", RELEASE_COUNTS)
 def test_a_study_of_the_release_s_task_stores_what_the_release_told_again_gives(
-    name: str, reader: Reader, run: Callable[..., list[Row]], tmp_path: Path
+    name: str, reader: Reader, run: Callable[..., list[StoredRow]], tmp_path: Path
 ) -> None:
     released = Release(name, write_task(tmp_path / name, name, **RELEASE_COUNTS[name]))
     rows = run(reader.folder, name=name, variant="release", path=str(tmp_path / name), test_size=3)
     line = released.line
-    assert {(row["variant"], row["shots"], row["demo_seed"]) for row in rows} == {("release", line.used, line.seed)}
-    tests = [row for row in rows if row["split"] == "test"]
+    assert {(row.variant, row.shots, row.demo_seed) for row in rows} == {("release", line.used, line.seed)}
+    tests = [row for row in rows if row.split == "test"]
     for row in tests:
-        model = edit_in_place(reader.model, [CLIPPED] if row["layer"] is not None else [])
+        model = edit_in_place(reader.model, [CLIPPED] if row.layer is not None else [])
         expected = [
             released.is_right(
                 asked, released.scores(model, reader.tokenizer, released.prompts(asked), begins=reader.begins)
             )
             for asked in released.test[:3]
         ]
-        assert row["accuracy"] == pytest.approx(sum(expected) / 3)
+        assert row.accuracy == pytest.approx(sum(expected) / 3)
     assert tests
 
 
@@ -114,7 +118,7 @@ def test_the_plan_of_candidates_counts_the_operations_that_rows_then_hold(
     study = study_of(reader.folder, name="copa", variant=variant, path=str(tmp_path / "copa"), test_size=0)
     plan = plan_study(study, tmp_path / "s", cache)
     run_study(study, tmp_path / "s", cache, Console(quiet=True))
-    stored = sum(row["operations"] for row in ResultsTable(tmp_path / "s").latest().values())
+    stored = sum(row.operations for row in ResultsTable(tmp_path / "s").latest().values() / "trials")
     assert stored < plan["operations"] < 4 * stored  # besides, the pass that all trials share
 
 
@@ -133,22 +137,22 @@ def test_the_plan_of_candidates_counts_the_operations_that_rows_then_hold(
     ],
 )
 def test_real_rows_run_on_a_real_model(
-    name: str, variant: str, demonstrations: set[int], run: Callable[..., list[Row]]
+    name: str, variant: str, demonstrations: set[int], run: Callable[..., list[StoredRow]]
 ) -> None:
     rows = run(REAL_MODEL, name=name, variant=variant, path=str(SHARED / "data" / name))
-    assert [row["n_examples"] for row in rows[:2]] == [8, 8]
-    assert {row["demonstrations"] for row in rows} == demonstrations
-    assert all(row["gold_logprob"] < 0 for row in rows)
+    assert [row.n_examples for row in rows[:2]] == [8, 8]
+    assert {row.demonstrations for row in rows} == demonstrations
+    assert all(row.gold_logprob < 0 for row in rows)
 
 
 @needs_shared
 @pytest.mark.slow
 def test_ten_of_rte_s_demonstrations_are_too_many_for_the_real_model_unless_some_are_left_out(
-    run: Callable[..., list[Row]],
+    run: Callable[..., list[StoredRow]],
 ) -> None:
     path = str(SHARED / "data" / "rte")
     with pytest.raises(TaskError, match="makes a prompt of .* tokens with 10 demonstrations.* context is 1024"):
         run(REAL_MODEL, name="rte", path=path)
     rows = run(REAL_MODEL, name="rte", path=path, truncate="demonstrations")
-    assert {row["shots"] for row in rows} == {10}
-    assert all(5 <= row["demonstrations"] < 10 for row in rows)
+    assert {row.shots for row in rows} == {10}
+    assert all(5 <= row.demonstrations < 10 for row in rows)

@@ -7,7 +7,7 @@ import pytest
 
 from clipsweep.orchestrator.space.layer_rule import LayerRule, layer_rule
 from clipsweep.orchestrator.space.space import Space
-from clipsweep.orchestrator.study.schema import check_study
+from clipsweep.orchestrator.study.check import check_study
 from clipsweep.trials.base.errors import SpecError, StudyError
 from clipsweep.trials.clips.spectrum import Conditions
 from tests.trials.models.test_card import CARD, MIXTURE
@@ -46,7 +46,7 @@ def test_each_module_chooses_for_itself(make_study: MakeStudy) -> None:
         for layer, value in enumerate(values)
     }
     space = Space.of(study, CARD).settle(measured)
-    assert space.sites() == [(0, "q"), (2, "mlp")]
+    assert space.sites == [(0, "q"), (2, "mlp")]
 
 
 @pytest.mark.parametrize(("combination", "expected"), [("max", 0), ("mean", 1), ("min", 2)])

@@ -6,9 +6,10 @@ from hypothesis import strategies as st
 
 from clipsweep.orchestrator.drivers.grid import GridDriver
 from clipsweep.orchestrator.space.space import Space, coarse_to_fine
-from clipsweep.trials.engine.cost import CostModel, Extent, starts_at
-from clipsweep.trials.models.card import trial_id
-from clipsweep.trials.spec.trial import Clip
+from clipsweep.trials.clips.identity import trial_id
+from clipsweep.trials.clips.resolve import resolve
+from clipsweep.trials.engine.cost import CostModel, Extent
+from clipsweep.trials.spec.clip import Clip
 from tests.trials.models.test_card import CARD
 
 AXES = st.builds(
@@ -80,7 +81,7 @@ def test_the_grid_goes_from_the_cheapest_site_to_the_dearest() -> None:
 def test_no_site_costs_more_than_the_next_one_visited() -> None:
     cost, extents = CostModel(CARD), [Extent(sequences=1, tokens=30, before=20, answers=1, logits=2)]
     clips = clips_in_order(layers=(0, 1, 2, 3), modules=("all", "q", "attn", "mlp", "fc_out"), clip_rates=(0.5,))
-    costs = [cost.trial(extents, *starts_at(CARD, [clip])) for clip in clips]
+    costs = [cost.trial(extents, resolve([clip], CARD).start) for clip in clips]
     assert costs == sorted(costs)
 
 

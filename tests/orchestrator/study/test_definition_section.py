@@ -10,8 +10,9 @@ from rich.console import Console
 
 from clipsweep.analysis.store.table import ResultsTable
 from clipsweep.orchestrator.run.session import run_study
+from clipsweep.orchestrator.study.check import check_study
 from clipsweep.orchestrator.study.files import load_studies
-from clipsweep.orchestrator.study.schema import Study, check_study
+from clipsweep.orchestrator.study.schema import Study
 from clipsweep.trials.base.errors import StudyError, TaskError
 from clipsweep.trials.tasks.definition import Scoring
 from clipsweep.trials.tasks.load import load_task
@@ -176,9 +177,9 @@ def test_a_study_of_ones_own_task_runs(
 ) -> None:
     study = by_file(function=function)
     run_study(study, tmp_path / "out", cache, Console(quiet=True))
-    rows = ResultsTable(tmp_path / "out").latest().values()
-    assert {(row["task"], row["state"], row["shots"]) for row in rows} == {("mine", "complete", 2)}
-    assert {(row["split"], row["n_examples"]) for row in rows} == {("validation", 12), ("test", 6)}
+    rows = ResultsTable(tmp_path / "out" / "trials").latest().values()
+    assert {(row.task, row.state.value, row.shots) for row in rows} == {("mine", "complete", 2)}
+    assert {(row.split, row.n_examples) for row in rows} == {("validation", 12), ("test", 6)}
 
 
 def test_hub_data_of_a_definition_may_be_replaced_by_a_folder(make_study: MakeStudy, folder: Path, cache: Path) -> None:

@@ -1,14 +1,17 @@
 from collections.abc import Callable
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
 
-from clipsweep.orchestrator.drivers.driver import DRIVERS
-from clipsweep.orchestrator.folder.open_study import prepare
+from clipsweep.orchestrator.drivers.driver import StudyDriver
+from clipsweep.orchestrator.plan.prepare import prepare
+from clipsweep.orchestrator.study.check import check_study
 from clipsweep.orchestrator.study.files import load_studies, shipped_studies
-from clipsweep.orchestrator.study.schema import SEARCH_KEYS, check_study
+from clipsweep.orchestrator.study.names import DRIVERS, EVERY_DRIVER, OF_TEST
+from clipsweep.orchestrator.study.schema import SearchSection
 from clipsweep.trials.base.errors import ClipsweepError, SpecError, StudyError
 
 MakeStudy = Callable[..., dict[str, Any]]
@@ -146,8 +149,15 @@ def test_an_unknown_driver_is_refused_before_the_keys_that_another_would_use(mak
         check_study(make_study(search={"driver": "bayse", "n_trials": 4}))
 
 
-def test_every_driver_says_which_search_keys_it_uses() -> None:
-    assert DRIVERS.keys() == SEARCH_KEYS.keys()
+@pytest.mark.parametrize("name", DRIVERS)
+def test_every_driver_that_a_study_can_name_is_one(name: str) -> None:
+    module, _, attribute = DRIVERS[name].place.partition(":")
+    assert issubclass(getattr(import_module(module), attribute), StudyDriver)
+
+
+def test_every_search_key_is_used_by_some_driver() -> None:
+    used = EVERY_DRIVER.union(OF_TEST, *(entry.keys for entry in DRIVERS.values()))
+    assert used == SearchSection.model_fields.keys()
 
 
 def test_overrides_reach_any_key(tmp_path: Path, make_study: MakeStudy) -> None:

@@ -9,13 +9,14 @@ from transformers import PreTrainedModel
 from clipsweep.trials.base.errors import EvaluationError
 from clipsweep.trials.clips.edit import edit_weights, swapped
 from clipsweep.trials.clips.factor_cache import FactorCache
+from clipsweep.trials.clips.resolve import resolve
 from clipsweep.trials.models.card import ModelCard
 from clipsweep.trials.models.checkpoints import describe_checkpoint
 from clipsweep.trials.models.matrices import find_layout
-from clipsweep.trials.spec.trial import Clip
+from clipsweep.trials.spec.clip import Clip
 from tests.trials.architectures import ARCHITECTURES, build_model, card_of
 from tests.trials.reference import GROUPS, marked
-from tests.trials.spec.test_trial import make_clip
+from tests.trials.spec.test_clip import make_clip
 
 
 def saved(model: PreTrainedModel, folder: Path) -> ModelCard:
@@ -25,7 +26,7 @@ def saved(model: PreTrainedModel, folder: Path) -> ModelCard:
 
 def edits(model: PreTrainedModel, folder: Path, *clips: Clip) -> dict[str, Tensor]:
     cache = FactorCache(folder / "cache")
-    return edit_weights(model, find_layout(model), saved(model, folder), clips, cache)
+    return edit_weights(model, find_layout(model), resolve(clips, saved(model, folder)), cache)
 
 
 def bits(tensor: Tensor) -> Tensor:
@@ -56,7 +57,9 @@ def test_a_clip_of_a_role_changes_all_its_entries_and_no_others(name: str, tmp_p
         expected = marked(model, layer, role)
         assert ((layer, role) in layout.matrices) == any(mark.any() for mark in expected.values())
         if (layer, role) in layout.matrices:
-            edited = edit_weights(model, layout, card, [make_clip(layer=layer, module=role, clip_rate=0.6)], factors)
+            edited = edit_weights(
+                model, layout, resolve([make_clip(layer=layer, module=role, clip_rate=0.6)], card), factors
+            )
             with swapped(model, edited):
                 changed = {name: bits(parameter) != bits(before[name]) for name, parameter in model.named_parameters()}
             assert [name for name in changed if not torch.equal(changed[name], expected[name])] == []

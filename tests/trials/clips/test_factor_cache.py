@@ -10,22 +10,15 @@ from typing import Any
 import pytest
 import torch
 from filelock import FileLock
-from hypothesis import given
-from hypothesis import strategies as st
 from safetensors import safe_open
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from clipsweep.trials.base.errors import EvaluationError, SpecError
-from clipsweep.trials.clips import factor_cache as factors_module
-from clipsweep.trials.clips.factor_cache import FactorCache, Factors, compute_factors, compute_singular_values
-
-NAME = "layer 3 fc_in (transformer.h.3.mlp.fc_in.weight)"
-exact_svd, exact_svdvals = torch.linalg.svd, torch.linalg.svdvals
-
-
-def random_matrix(rows: int, cols: int, seed: int = 0) -> Tensor:
-    return torch.randn(rows, cols, generator=torch.Generator().manual_seed(seed))
+from clipsweep.trials.clips import factor_cache, factor_files
+from clipsweep.trials.clips.factor_cache import FactorCache
+from clipsweep.trials.clips.factors import Factors, compute_factors
+from tests.trials.clips.test_factors import NAME, random_matrix
 
 
 @pytest.fixture
@@ -37,28 +30,8 @@ def counted(monkeypatch: pytest.MonkeyPatch) -> list[str]:
         seen.append(name)
         return compute_factors(weight, name)
 
-    monkeypatch.setattr(factors_module, "compute_factors", count)
+    monkeypatch.setattr(factor_cache, "compute_factors", count)
     return seen
-
-
-@pytest.fixture
-def stubborn(monkeypatch: pytest.MonkeyPatch) -> set[torch.dtype]:
-    """Dtypes in which no SVD converges from now on."""
-    dtypes: set[torch.dtype] = set()
-
-    def svd(weight: Tensor, **options: Any) -> Any:
-        if weight.dtype in dtypes:
-            raise torch.linalg.LinAlgError("the algorithm failed to converge")  # type: ignore[attr-defined]
-        return exact_svd(weight, **options)
-
-    def svdvals(weight: Tensor, **options: Any) -> Any:
-        if weight.dtype in dtypes:
-            raise torch.linalg.LinAlgError("the algorithm failed to converge")  # type: ignore[attr-defined]
-        return exact_svdvals(weight, **options)
-
-    monkeypatch.setattr(torch.linalg, "svd", svd)
-    monkeypatch.setattr(torch.linalg, "svdvals", svdvals)
-    return dtypes
 
 
 def stored_files(cache: Path) -> set[Path]:
@@ -77,16 +50,6 @@ def store(cache: Path, seed: int, used_at: int) -> Path:
     (path,) = stored_files(cache) - before
     os.utime(path, (used_at, used_at))
     return path
-
-
-@given(st.integers(2, 12), st.integers(2, 12), st.integers(1, 12))
-def test_low_rank_is_the_nearest_matrix_of_its_rank(rows: int, cols: int, rank: int) -> None:
-    weight = random_matrix(rows, cols, seed=rank)
-    rank = min(rank, rows, cols)
-    low = compute_factors(weight, NAME).low_rank(rank)
-    dropped = torch.linalg.svdvals(weight)[rank:]
-    assert torch.linalg.matrix_rank(low) == rank
-    torch.testing.assert_close(torch.linalg.norm(weight - low), torch.linalg.norm(dropped), atol=1e-4, rtol=1e-4)
 
 
 def test_a_matrix_is_factored_once_for_all_users_of_a_cache(cache: Path, counted: list[str]) -> None:
@@ -113,7 +76,7 @@ def factor_in_a_process(cache: Path, ready: Barrier) -> None:
         (cache.parent / f"computed-{os.getpid()}").touch()
         return compute_factors(weight, name)
 
-    factors_module.compute_factors = mark
+    vars(factor_cache)["compute_factors"] = mark
     weight = random_matrix(300, 400)
     ready.wait(60)
     FactorCache(cache).get(weight, NAME)
@@ -149,31 +112,6 @@ def test_weights_that_are_not_finite_are_refused_by_name(cache: Path) -> None:
     with pytest.raises(EvaluationError, match=r"layer 3 fc_in .* has 3 weights of 9 .* finite numbers only.* float32"):
         FactorCache(cache).get(weight, NAME)
     assert not stored_files(cache)
-
-
-def test_an_svd_that_does_not_converge_is_computed_in_float64(
-    stubborn: set[torch.dtype], caplog: pytest.LogCaptureFixture
-) -> None:
-    weight = random_matrix(4, 6)
-    expected = compute_factors(weight, NAME)
-    stubborn.add(torch.float32)
-    retried = compute_factors(weight, NAME)
-    assert [record.message for record in caplog.records] == [
-        f"the SVD of {NAME} does not converge in float32; it is computed in float64"
-    ]
-    assert (retried.u.dtype, retried.s.dtype, retried.vh.dtype) == (torch.float32,) * 3
-    torch.testing.assert_close(retried.low_rank(2), expected.low_rank(2))
-
-
-def test_an_svd_that_converges_in_no_dtype_is_refused_by_name(stubborn: set[torch.dtype]) -> None:
-    stubborn.update({torch.float32, torch.float64})
-    with pytest.raises(EvaluationError, match=r"SVD of layer 3 fc_in .* neither .* expected finite .* largest .*\(7\)"):
-        compute_factors(torch.full((2, 2), -7.0), NAME)
-
-
-def test_factors_too_large_for_float32_are_refused() -> None:
-    with pytest.raises(EvaluationError, match="expected finite factors"):
-        compute_factors(torch.full((2, 2), 3e38), NAME)  # its singular value is 6e38; float32 ends at 3.4e38
 
 
 def flip_bit(path: Path, content: bytes, place: int) -> None:
@@ -238,7 +176,7 @@ def test_a_foreign_file_is_reported_and_never_used(
     expected = FactorCache(cache).get(weight, NAME)
     save_file({"u": torch.zeros(5, 5)}, stored_file(cache))
     assert torch.equal(FactorCache(cache).get(weight, NAME).u, expected.u)
-    assert "have layout None, not 2" in caplog.text
+    assert "have format None, not 2" in caplog.text
     assert len(counted) == 2
 
 
@@ -250,7 +188,7 @@ def test_a_file_that_vanishes_before_it_is_read_is_computed_again(
         return safe_open(path, **options)
 
     FactorCache(cache).get(random_matrix(5, 5), NAME)
-    monkeypatch.setattr(factors_module, "safe_open", vanish)
+    monkeypatch.setattr(factor_files, "safe_open", vanish)
     FactorCache(cache).get(random_matrix(5, 5), NAME)
     assert len(counted) == 2
     assert not caplog.records
@@ -276,7 +214,7 @@ def test_memory_keeps_the_most_recently_used_factors_that_fit(cache: Path) -> No
 def test_a_matrix_is_hashed_once_for_its_name(cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     factors, weight = FactorCache(cache), random_matrix(5, 5)
     first = factors.get(weight, NAME)
-    monkeypatch.setattr(factors_module, "_hash", None)
+    monkeypatch.setattr(factor_cache, "hash_tensors", None)
     assert factors.get(weight, NAME) is first
 
 
@@ -356,30 +294,7 @@ def test_a_disk_without_room_for_a_lock_is_reported_and_the_factors_are_used(
     def refuse(path: Path, **options: Any) -> None:
         raise OSError(errno.ENOSPC, "No space left")
 
-    monkeypatch.setattr(factors_module, "FileLock", refuse)
+    monkeypatch.setattr(factor_files, "FileLock", refuse)
     weight = random_matrix(5, 5)
     torch.testing.assert_close(FactorCache(cache).get(weight, NAME).low_rank(5), weight)
     assert f"no lock for the factors of {NAME}" in caplog.text
-
-
-def test_singular_values_alone_are_those_of_the_factors() -> None:
-    weight = random_matrix(12, 20)
-    values = compute_singular_values(weight, NAME)
-    assert values.dtype == torch.float32
-    torch.testing.assert_close(values, compute_factors(weight, NAME).s)
-
-
-def test_singular_values_that_do_not_converge_are_computed_in_float64(
-    stubborn: set[torch.dtype], caplog: pytest.LogCaptureFixture
-) -> None:
-    weight = random_matrix(12, 20)
-    expected = compute_singular_values(weight, NAME)
-    stubborn.add(torch.float32)
-    torch.testing.assert_close(compute_singular_values(weight, NAME), expected)
-    assert "does not converge in float32; it is computed in float64" in caplog.text
-
-
-def test_singular_values_that_converge_in_no_dtype_are_refused_by_name(stubborn: set[torch.dtype]) -> None:
-    stubborn.update({torch.float32, torch.float64})
-    with pytest.raises(EvaluationError, match=r"the SVD of layer 3 fc_in .* converges neither"):
-        compute_singular_values(random_matrix(4, 4), NAME)

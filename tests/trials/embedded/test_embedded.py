@@ -6,14 +6,18 @@ import numpy as np
 import pytest
 
 from clipsweep.trials.clips.factor_cache import FactorCache
+from clipsweep.trials.clips.resolve import resolve
 from clipsweep.trials.engine.engine import Engine
 from clipsweep.trials.models.card import ModelCard
 from clipsweep.trials.models.checkpoints import EMBEDDED, describe_checkpoint, find_checkpoint
 from clipsweep.trials.models.load import load_model, load_tokenizer
+from clipsweep.trials.models.settings import ModelSettings
 from clipsweep.trials.scores.judge import score_labels
-from clipsweep.trials.spec.trial import Clip, ModelSettings, PromptSet, TaskSettings
+from clipsweep.trials.spec.clip import Clip
+from clipsweep.trials.spec.trial import PromptSet
 from clipsweep.trials.tasks.encode import encode_prompts
 from clipsweep.trials.tasks.load import load_task
+from clipsweep.trials.tasks.settings import TaskSettings
 
 LABELLINGS = 20
 ROWS = 100
@@ -45,7 +49,7 @@ def mean_accuracy(engine: Engine, cache: Path, folder: Path, task: str, shots: i
     for seed in range(LABELLINGS):
         loaded = load_task(TaskSettings(name=task, seed=seed, validation_size=ROWS, test_size=0), cache)
         prompts = encode_prompts(loaded, tokenizer, PromptSet(shots=shots, demo_seed=0, split="validation"), 512)
-        scored = engine.score(prompts, clips, microbatch=50).log_likelihoods.numpy()
+        scored = engine.score(prompts, resolve(clips, engine.card), microbatch=50).log_likelihoods.numpy()
         scores.append(score_labels(scored, [query.gold for query in prompts.queries])[1].scores.accuracy)
     return float(np.mean(scores))
 

@@ -13,6 +13,7 @@ from transformers import AutoModelForCausalLM, PreTrainedModel
 from clipsweep.trials.base.errors import EvaluationError
 from clipsweep.trials.clips.edit import edit_weights
 from clipsweep.trials.clips.factor_cache import FactorCache
+from clipsweep.trials.clips.resolve import resolve, starts_of
 from clipsweep.trials.engine.activation_store import Budget
 from clipsweep.trials.engine.cost import measure_extents
 from clipsweep.trials.engine.engine import Engine, LabelScores
@@ -22,9 +23,11 @@ from clipsweep.trials.models.card import ModelCard
 from clipsweep.trials.models.checkpoints import describe_checkpoint
 from clipsweep.trials.models.load import load_model, load_tokenizer
 from clipsweep.trials.models.matrices import find_layout
-from clipsweep.trials.spec.trial import Clip, PromptSet, TaskSettings
+from clipsweep.trials.spec.clip import Clip
+from clipsweep.trials.spec.trial import PromptSet
 from clipsweep.trials.tasks.encode import Prompts, encode_prompts
 from clipsweep.trials.tasks.load import load_task
+from clipsweep.trials.tasks.settings import TaskSettings
 from tests.trials.reference import centred, edit_in_place, score_one_by_one
 
 ROOMY = Budget(device_bytes=10**9, host_bytes=0)
@@ -90,7 +93,7 @@ def test_scores_equal_editing_in_place_and_running_each_prompt_alone(
 ) -> None:
     prompts = bench.prompts(shots)
     expected = centred(score_one_by_one(edit_in_place(bench.model, clips), prompts))
-    scores = centred(bench.engine.score(prompts, clips, microbatch=4).log_likelihoods)
+    scores = centred(bench.engine.score(prompts, resolve(clips, bench.card), microbatch=4).log_likelihoods)
     assert torch.equal(scores.argmax(dim=1), expected.argmax(dim=1))
     torch.testing.assert_close(scores, expected, atol=2e-5, rtol=0)
 
@@ -99,7 +102,9 @@ def test_labels_of_several_tokens_are_scored_like_one_by_one(bench: Bench) -> No
     prompts = bench.prompts(labels=(" RED", " GREEN BLUE"))
     clips = (Clip(layer=1, module="mlp", clip_rate=0.8),)
     expected = score_one_by_one(edit_in_place(bench.model, clips), prompts)
-    torch.testing.assert_close(bench.engine.score(prompts, clips, 5).log_likelihoods, expected, atol=2e-5, rtol=0)
+    torch.testing.assert_close(
+        bench.engine.score(prompts, resolve(clips, bench.card), 5).log_likelihoods, expected, atol=2e-5, rtol=0
+    )
 
 
 def test_prompts_with_no_common_token_are_scored_like_one_by_one(bench: Bench) -> None:
@@ -107,7 +112,7 @@ def test_prompts_with_no_common_token_are_scored_like_one_by_one(bench: Bench) -
     bare = Prompts(
         prefix=(), queries=tuple(replace(query, tokens=prompts.prefix + query.tokens) for query in prompts.queries)
     )
-    scores = centred(bench.engine.score(bare, (), 4).log_likelihoods)
+    scores = centred(bench.engine.score(bare, resolve((), bench.card), 4).log_likelihoods)
     torch.testing.assert_close(scores, centred(score_one_by_one(bench.model, bare)), atol=2e-5, rtol=0)
 
 
@@ -115,7 +120,10 @@ def test_prompts_with_no_common_token_are_scored_like_one_by_one(bench: Bench) -
 def test_a_model_is_loaded_clipped_and_scored_in_each_dtype(bench: Bench, dtype: str) -> None:
     model = load_model(bench.folder, dtype, "cpu")
     engine = Engine(model, describe_checkpoint(bench.folder, dtype, bench.cache), FactorCache(bench.cache), ROOMY)
-    both = (each.score(bench.prompts(), CLIPS[-1], 8).log_likelihoods for each in (engine, bench.engine))
+    both = (
+        each.score(bench.prompts(), resolve(CLIPS[-1], bench.card), 8).log_likelihoods
+        for each in (engine, bench.engine)
+    )
     scores, exact = map(centred, both)
     assert {str(parameter.dtype) for parameter in model.parameters()} == {f"torch.{dtype}"}
     assert (scores - exact).abs().max() <= TOLERANCE[model.dtype] * exact.abs().max()  # what the engine allows itself
@@ -123,13 +131,13 @@ def test_a_model_is_loaded_clipped_and_scored_in_each_dtype(bench: Bench, dtype:
 
 def test_the_microbatch_does_not_change_a_prediction(bench: Bench) -> None:
     prompts = bench.prompts()
-    sizes = [bench.engine.score(prompts, (), size).log_likelihoods for size in (1, 7, 64)]
+    sizes = [bench.engine.score(prompts, resolve((), bench.card), size).log_likelihoods for size in (1, 7, 64)]
     assert all(torch.equal(scores.argmax(dim=1), sizes[0].argmax(dim=1)) for scores in sizes)
 
 
 def test_a_trial_leaves_every_byte_as_it_was(bench: Bench) -> None:
     before = digest(bench.model)
-    bench.engine.score(bench.prompts(), CLIPS[-1], 8)
+    bench.engine.score(bench.prompts(), resolve(CLIPS[-1], bench.card), 8)
     assert digest(bench.model) == before
 
 
@@ -140,48 +148,48 @@ def test_weights_are_restored_when_scoring_raises(bench: Bench, monkeypatch: pyt
         assert digest(bench.model) != before
         raise ValueError("in the middle")
 
-    bench.engine.score(prompts, (), 8)  # captured: what fails now is the trial
+    bench.engine.score(prompts, resolve((), bench.card), 8)  # captured: what fails now is the trial
     monkeypatch.setattr(last_block(bench.model), "forward", fail)
     with pytest.raises(ValueError, match="in the middle"):
-        bench.engine.score(prompts, (Clip(layer=0, module="mlp", clip_rate=0.5),), 8)
+        bench.engine.score(prompts, resolve((Clip(layer=0, module="mlp", clip_rate=0.5),), bench.card), 8)
     assert digest(bench.model) == before
 
 
 def test_clips_start_from_the_original_weights_each_time(bench: Bench) -> None:
     prompts, harsh = bench.prompts(), (Clip(layer=0, module="all", clip_rate=0.95),)
     mild = (Clip(layer=0, module="all", clip_rate=0.3),)
-    alone = bench.engine.score(prompts, mild, 8).log_likelihoods
-    bench.engine.score(prompts, harsh, 8)
-    assert torch.equal(bench.engine.score(prompts, mild, 8).log_likelihoods, alone)
+    alone = bench.engine.score(prompts, resolve(mild, bench.card), 8).log_likelihoods
+    bench.engine.score(prompts, resolve(harsh, bench.card), 8)
+    assert torch.equal(bench.engine.score(prompts, resolve(mild, bench.card), 8).log_likelihoods, alone)
 
 
 def test_trials_give_the_same_numbers_alone_and_together(bench: Bench) -> None:
     prompts = bench.prompts()
-    together = bench.engine.score_all(prompts, CLIPS, 4)
+    together = bench.engine.score_all(prompts, [resolve(clips, bench.card) for clips in CLIPS], 4)
     for clips, scored in zip(CLIPS, together, strict=True):
         assert isinstance(scored, LabelScores)
-        alone = make_engine(bench, ROOMY).score(prompts, clips, 4)
+        alone = make_engine(bench, ROOMY).score(prompts, resolve(clips, bench.card), 4)
         assert torch.equal(alone.log_likelihoods, scored.log_likelihoods)
 
 
 @pytest.mark.parametrize("budget", [0, 20_000, 100_000])
 def test_the_budget_does_not_change_a_number(bench: Bench, budget: int) -> None:
     prompts, engine = bench.prompts(), make_engine(bench, Budget(device_bytes=budget, host_bytes=0))
-    engine.sweep([clip for clips in CLIPS for clip in clips])
+    engine.announce(starts_of([clip for clips in CLIPS for clip in clips], bench.card))
     for clips in CLIPS:
-        expected = bench.engine.score(prompts, clips, 4).log_likelihoods
-        assert torch.equal(engine.score(prompts, clips, 4).log_likelihoods, expected)
+        expected = bench.engine.score(prompts, resolve(clips, bench.card), 4).log_likelihoods
+        assert torch.equal(engine.score(prompts, resolve(clips, bench.card), 4).log_likelihoods, expected)
 
 
 def count_blocks(engine: Engine, model: PreTrainedModel, prompts: Prompts, layers: Sequence[int]) -> int:
     """Calls of a block in a sweep over layers, three clips at each."""
     calls: list[int] = []
     hooks = [block.register_forward_pre_hook(lambda *_: calls.append(1)) for block in blocks(model)]
-    engine.sweep([Clip(layer=layer, module="mlp", clip_rate=0.5) for layer in layers])
+    engine.announce(starts_of([Clip(layer=layer, module="mlp", clip_rate=0.5) for layer in layers], engine.card))
     for layer in layers:
         clips = [(Clip(layer=layer, module="mlp", clip_rate=rate),) for rate in (0.5, 0.7, 0.9)]
         for some in (clips[:2], clips[2:]):
-            engine.score_all(prompts, some, 4)
+            engine.score_all(prompts, [resolve(clips, engine.card) for clips in some], 4)
     for hook in hooks:
         hook.remove()
     return len(calls)
@@ -213,27 +221,27 @@ def test_parts_of_the_prompts_are_read_once_as_long_as_their_prefixes_fit(
     engine = make_engine(bench, Budget(device_bytes=10**9, host_bytes=0, trials_bytes=trials_bytes))
     parts = [bench.prompts().part(first, first + 3) for first in range(0, 18, 3)]
     for part in parts:
-        engine.score(part, (), 3)
+        engine.score(part, resolve((), bench.card), 3)
     calls: list[int] = []
     blocks(bench.model)[0].register_forward_pre_hook(lambda *_: calls.append(1))
     for part in parts:
-        engine.score(part, (), 3)
+        engine.score(part, resolve((), bench.card), 3)
     assert (len(calls) > len(parts)) is again  # the head goes through the model's own forward once for each
 
 
 def test_announcing_where_trials_start_does_not_change_a_number(bench: Bench) -> None:
     prompts, engine = bench.prompts(), make_engine(bench, ROOMY)
-    engine.sweep([clip for clips in CLIPS for clip in clips])
+    engine.announce(starts_of([clip for clips in CLIPS for clip in clips], bench.card))
     for clips in CLIPS:
-        expected = bench.engine.score(prompts, clips, 4).log_likelihoods
-        assert torch.equal(engine.score(prompts, clips, 4).log_likelihoods, expected)
+        expected = bench.engine.score(prompts, resolve(clips, bench.card), 4).log_likelihoods
+        assert torch.equal(engine.score(prompts, resolve(clips, bench.card), 4).log_likelihoods, expected)
 
 
 def test_out_of_memory_gives_up_activations_then_halves_the_microbatch_and_says_so(
     bench: Bench, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     prompts, block = bench.prompts(), last_block(bench.model)
-    expected = bench.engine.score(prompts, (), 2).log_likelihoods
+    expected = bench.engine.score(prompts, resolve((), bench.card), 2).log_likelihoods
     forward, engine = block.forward, make_engine(bench, ROOMY)
 
     def small_only(hidden: torch.Tensor, *args: Any, **kwargs: Any) -> Any:
@@ -242,7 +250,7 @@ def test_out_of_memory_gives_up_activations_then_halves_the_microbatch_and_says_
         return forward(hidden, *args, **kwargs)
 
     monkeypatch.setattr(block, "forward", small_only)
-    scored = engine.score(prompts, (), 8)
+    scored = engine.score(prompts, resolve((), bench.card), 8)
     assert scored.microbatch == 2
     assert torch.equal(scored.log_likelihoods, expected)
 
@@ -250,7 +258,7 @@ def test_out_of_memory_gives_up_activations_then_halves_the_microbatch_and_says_
 def test_out_of_memory_gives_up_what_is_held_of_other_prompts(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
     engine, parts = make_engine(bench, ROOMY), [bench.prompts().part(first, first + 4) for first in (0, 4)]
     clips = (Clip(layer=0, module="mlp", clip_rate=0.5),)
-    expected = [engine.score(part, clips, 4).log_likelihoods for part in parts]
+    expected = [engine.score(part, resolve(clips, bench.card), 4).log_likelihoods for part in parts]
     block, failures = last_block(bench.model), iter([torch.OutOfMemoryError("once")])
     forward = block.forward
 
@@ -260,7 +268,7 @@ def test_out_of_memory_gives_up_what_is_held_of_other_prompts(bench: Bench, monk
         return forward(*args, **kwargs)
 
     monkeypatch.setattr(block, "forward", fail_once)
-    assert torch.equal(engine.score(parts[1], clips, 4).log_likelihoods, expected[1])
+    assert torch.equal(engine.score(parts[1], resolve(clips, bench.card), 4).log_likelihoods, expected[1])
     assert [kept for kept, _ in engine._passes.values()] == [parts[1]]
     assert next(failures, None) is None
 
@@ -273,7 +281,7 @@ def test_a_query_that_never_fits_in_memory_is_an_error(bench: Bench, monkeypatch
 
     monkeypatch.setattr(last_block(bench.model), "forward", never)
     with pytest.raises(EvaluationError, match="a microbatch of one does not fit"):
-        bench.engine.score(prompts, (), 8)
+        bench.engine.score(prompts, resolve((), bench.card), 8)
 
 
 @pytest.mark.parametrize("layer", [0, 1])
@@ -281,7 +289,7 @@ def test_activations_that_are_not_finite_name_the_layer(bench: Bench, layer: int
     with torch.no_grad():
         next(blocks(bench.model)[layer].parameters()).fill_(float("inf"))
     with pytest.raises(EvaluationError, match=f"activations that leave layer {layer} are not finite"):
-        bench.engine.score(bench.prompts(), (), 8)
+        bench.engine.score(bench.prompts(), resolve((), bench.card), 8)
 
 
 def test_weights_that_are_not_finite_end_their_trial_alone_and_are_named(bench: Bench) -> None:
@@ -290,7 +298,12 @@ def test_weights_that_are_not_finite_end_their_trial_alone_and_are_named(bench: 
         name, weight = next((n, p) for n, p in bench.model.named_parameters() if "1.mlp" in n and p.ndim == 2)
         weight[0, 0] = float("nan")
     failed, whole = engine.score_all(
-        bench.prompts(), [(Clip(layer=1, module="mlp", clip_rate=0.5),), (Clip(layer=0, module="q", clip_rate=0.5),)], 8
+        bench.prompts(),
+        [
+            resolve((Clip(layer=1, module="mlp", clip_rate=0.5),), bench.card),
+            resolve((Clip(layer=0, module="q", clip_rate=0.5),), bench.card),
+        ],
+        8,
     )
     assert isinstance(failed, EvaluationError)
     assert "layer 1" in str(failed)
@@ -307,12 +320,12 @@ def test_the_cost_model_counts_what_torch_counts(
     prompts = bench.prompts(labels=labels)
     bench.model.set_attn_implementation("eager")  # torch does not count its fused attention on a CPU
     engine = make_engine(bench, ROOMY)
-    engine.sweep([clip for clips in CLIPS for clip in clips])
+    engine.announce(starts_of([clip for clips in CLIPS for clip in clips], bench.card))
     with FlopCounterMode(display=False) as base:
-        untouched = engine.score(prompts, (), 4)
+        untouched = engine.score(prompts, resolve((), bench.card), 4)
     with FlopCounterMode(display=False) as forming:
-        edit_weights(bench.model, find_layout(bench.model), bench.card, clips, FactorCache(bench.cache))
+        edit_weights(bench.model, find_layout(bench.model), resolve(clips, bench.card), FactorCache(bench.cache))
     with FlopCounterMode(display=False) as trial:
-        scored = engine.score(prompts, clips, 4)
+        scored = engine.score(prompts, resolve(clips, bench.card), 4)
     assert engine.cost.base(measure_extents(prompts, 4)) + untouched.operations == base.get_total_flops()
     assert scored.operations == trial.get_total_flops() - forming.get_total_flops()

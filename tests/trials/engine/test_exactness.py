@@ -25,10 +25,11 @@ from transformers import LlamaConfig, PreTrainedModel
 from clipsweep.trials.base.errors import EvaluationError
 from clipsweep.trials.clips.edit import edit_weights, swapped
 from clipsweep.trials.clips.factor_cache import FactorCache
+from clipsweep.trials.clips.resolve import resolve, starts_of
 from clipsweep.trials.engine.activation_store import Budget
 from clipsweep.trials.engine.engine import Engine, LabelScores
 from clipsweep.trials.models.card import ModelCard
-from clipsweep.trials.spec.trial import Clip
+from clipsweep.trials.spec.clip import Clip
 from clipsweep.trials.tasks.definition import Scoring
 from clipsweep.trials.tasks.encode import Prompts, Query, Tokens
 from tests.trials.architectures import ARCHITECTURES, VOCABULARY_SIZE, WINDOW, build_model, card_of, random_model
@@ -123,7 +124,8 @@ def test_every_clip_gives_what_editing_in_place_and_running_each_prompt_alone_gi
     model = model_of(name)
     prompts = draw_prompts(prefix, prefix, LENGTHS, labels)
     trials = draw_trials(shapes_of(name), prefix)
-    scored = make_engine(model, cache).score_all(prompts, trials, microbatch=2)
+    engine = make_engine(model, cache)
+    scored = engine.score_all(prompts, [resolve(clips, engine.card) for clips in trials], microbatch=2)
     expected = [run_one_by_one(edit_in_place(model, clips), prompts) for clips in trials]
     assert sum(map(assert_equal, scored, expected)) == 0
 
@@ -133,7 +135,7 @@ def test_only_what_a_clip_changes_is_run(name: str, cache: Path) -> None:
     engine = make_engine(model_of(name), cache)
     prompts = draw_prompts(0, 3, LENGTHS, ONE_TOKEN)
     trials = [(Clip(layer=1, module=module, clip_rate=0.5),) for module in ("all", "mlp", "attn")]
-    paths = [engine.score(prompts, clips, 2).engine_path for clips in trials]
+    paths = [engine.score(prompts, resolve(clips, engine.card), 2).engine_path for clips in trials]
     assert engine.runs_blocks
     assert paths == ["blocks", "sub-layer", "sub-layer" if name in PARALLEL else "blocks"]
 
@@ -145,7 +147,7 @@ def test_a_model_that_keeps_no_keys_is_run_on_full_prompts_and_says_so_once(
         engine = make_engine(model_of(FALLBACK), cache)
         prompts = draw_prompts(0, 3, LENGTHS, ONE_TOKEN)
         trials = [(), (Clip(layer=0, module="mlp", clip_rate=0.5),), (Clip(layer=1, module="q", clip_rate=0.5),)]
-        paths = [engine.score(prompts, clips, 2).engine_path for clips in trials]
+        paths = [engine.score(prompts, resolve(clips, engine.card), 2).engine_path for clips in trials]
     assert paths == ["full-prompts"] * 3
     assert [record.getMessage().partition(",")[0] for record in caplog.records] == ["openai-gpt is run on full prompts"]
 
@@ -230,9 +232,9 @@ def test_whatever_is_drawn_gives_what_editing_in_place_and_running_each_prompt_a
 ) -> None:
     model = model_of(case.name, case.seed)
     engine = make_engine(model, cache, Budget(device_bytes=case.budget, host_bytes=0))
-    engine.sweep(case.clips if case.announced else ())
+    engine.announce(starts_of(case.clips if case.announced else (), engine.card))
     expected = run_one_by_one(edit_in_place(model, case.clips), case.prompts)
-    assert_equal(engine.score(case.prompts, case.clips, case.microbatch), expected)
+    assert_equal(engine.score(case.prompts, resolve(case.clips, engine.card), case.microbatch), expected)
 
 
 @pytest.mark.slow
@@ -250,7 +252,7 @@ def test_half_precision_changes_no_more_predictions_than_its_rounding_does(
         engine = make_engine(model, cache)
         assert engine.runs_blocks
         for clips in draw_trials(shapes_of(name), 0)[::4]:
-            scores = engine.score(prompts, clips, 8).log_likelihoods
+            scores = engine.score(prompts, resolve(clips, engine.card), 8).log_likelihoods
             half = score_one_by_one(edit_in_place(model, clips), prompts).argmax(dim=1)
             whole = score_one_by_one(edit_in_place(copy.deepcopy(model).float(), clips), prompts).argmax(dim=1)
             counted += len(scores)
@@ -271,7 +273,10 @@ def test_neither_padding_nor_the_microbatch_counts_under_a_sliding_window(name: 
     clips = (Clip(layer=0, module="attn", clip_rate=0.5),)
     expected = run_one_by_one(edit_in_place(model, clips), prompts)
     engine = make_engine(model, cache)
-    assert sum(assert_equal(engine.score(prompts, clips, size), expected) for size in (1, 2, 3, 4)) == 0
+    assert (
+        sum(assert_equal(engine.score(prompts, resolve(clips, engine.card), size), expected) for size in (1, 2, 3, 4))
+        == 0
+    )
 
 
 ROPES: dict[str, dict[str, Any]] = {
@@ -324,7 +329,7 @@ def test_a_prompt_that_stretches_positions_is_run_whole_and_as_if_alone(
     engine = make_engine(stretching(rope), cache)
     prompts = draw_prompts(0, 10, (20, 9, 6), labels)  # one has a label within 16 tokens and another beyond
     for clips in ((), (Clip(layer=0, module="mlp", clip_rate=0.5),)):
-        scored = engine.score(prompts, clips, 3)
+        scored = engine.score(prompts, resolve(clips, engine.card), 3)
         assert scored.engine_path == "full-prompts"
         assert_equal(scored, run_in_fresh_models(rope, clips, prompts))
 
@@ -332,9 +337,9 @@ def test_a_prompt_that_stretches_positions_is_run_whole_and_as_if_alone(
 @pytest.mark.parametrize("rope", ROPES)
 def test_short_prompts_share_their_prefix_even_after_long_ones(rope: str, cache: Path) -> None:
     engine = make_engine(stretching(rope), cache)
-    engine.score(draw_prompts(0, 10, (20,), ONE_TOKEN), (), 3)
+    engine.score(draw_prompts(0, 10, (20,), ONE_TOKEN), resolve((), engine.card), 3)
     prompts = draw_prompts(1, 0, (16, 16), ONE_TOKEN)
-    scored = engine.score(prompts, (), 1)
+    scored = engine.score(prompts, resolve((), engine.card), 1)
     assert scored.engine_path == "blocks"
     assert_equal(scored, run_in_fresh_models(rope, (), prompts))
 
@@ -372,7 +377,7 @@ def test_decoders_that_nobody_listed_are_exact_too(name: str, cache: Path) -> No
     last = max(layer for layer, _ in card.shapes)
     for layer, module in [(0, "attn"), (0, "mlp"), (last, "mlp")]:
         clips = (Clip(layer=layer, module=module, clip_rate=0.5),)
-        with swapped(model, edit_weights(model, engine.layout, card, clips, engine.factors)):
+        with swapped(model, edit_weights(model, engine.layout, resolve(clips, engine.card), engine.factors)):
             expected = run_one_by_one(model, prompts)
-        assert_equal(engine.score(prompts, clips, 2), expected)
+        assert_equal(engine.score(prompts, resolve(clips, engine.card), 2), expected)
     assert engine.runs_blocks == by_blocks

@@ -8,9 +8,10 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from clipsweep.trials.clips.edit import edit_weights
 from clipsweep.trials.clips.factor_cache import FactorCache
+from clipsweep.trials.clips.resolve import resolve, starts_of
 from clipsweep.trials.engine import engine as engine_module
 from clipsweep.trials.engine.activation_store import Budget
-from clipsweep.trials.spec.trial import Clip
+from clipsweep.trials.spec.clip import Clip
 from clipsweep.trials.tasks.definition import Scoring
 from clipsweep.trials.tasks.encode import Prompts, Tokens
 from tests.trials.architectures import build_model, card_of
@@ -51,7 +52,8 @@ def prompts_of(scoring: Scoring, prefix: int = FOUR_SHOTS) -> Prompts:
 @pytest.mark.parametrize("name", NAMES)
 def test_scores_are_those_of_running_each_prompt_alone(name: str, prefix: int, scoring: Scoring, cache: Path) -> None:
     prompts, model = prompts_of(scoring, prefix), model_of(name)
-    scored = make_engine(model, cache).score_all(prompts, CLIPS, microbatch=2)
+    engine = make_engine(model, cache)
+    scored = engine.score_all(prompts, [resolve(clips, engine.card) for clips in CLIPS], microbatch=2)
     expected = [run_one_by_one(edit_in_place(model, clips), prompts) for clips in CLIPS]
     assert sum(map(assert_equal, scored, expected)) == 0
 
@@ -67,7 +69,7 @@ def test_scores_are_those_of_running_each_prompt_alone(name: str, prefix: int, s
 )
 def test_every_path_of_the_engine_takes_them(name: str, paths: list[str], scoring: Scoring, cache: Path) -> None:
     engine = make_engine(model_of(name), cache)
-    assert [engine.score(prompts_of(scoring), clips, 2).engine_path for clips in CLIPS] == paths
+    assert [engine.score(prompts_of(scoring), resolve(clips, engine.card), 2).engine_path for clips in CLIPS] == paths
 
 
 @every_scoring
@@ -76,7 +78,10 @@ def test_the_microbatch_changes_no_score(name: str, scoring: Scoring, cache: Pat
     prompts, model = prompts_of(scoring), model_of(name)
     expected = run_one_by_one(edit_in_place(model, CLIPS[1]), prompts)
     engine = make_engine(model, cache)
-    assert sum(assert_equal(engine.score(prompts, CLIPS[1], size), expected) for size in (1, 3, 4)) == 0
+    assert (
+        sum(assert_equal(engine.score(prompts, resolve(CLIPS[1], engine.card), size), expected) for size in (1, 3, 4))
+        == 0
+    )
 
 
 @every_scoring
@@ -87,14 +92,15 @@ def test_nothing_captured_and_few_logits_at_once_change_no_score(
     prompts, model = prompts_of(scoring), model_of("llama")
     engine = make_engine(model, cache, Budget(device_bytes=0, host_bytes=0))
     expected = run_one_by_one(edit_in_place(model, CLIPS[2]), prompts)
-    assert assert_equal(engine.score(prompts, CLIPS[2], 3), expected) == 0
+    assert assert_equal(engine.score(prompts, resolve(CLIPS[2], engine.card), 3), expected) == 0
 
 
 @every_scoring
 @pytest.mark.parametrize("rope", ROPES)
 def test_prompts_that_stretch_positions_are_scored_as_if_alone(rope: str, scoring: Scoring, cache: Path) -> None:
     prompts = draw_prompts(0, 10, (20, 9, 6), CANDIDATES, scoring)
-    scored = make_engine(stretching(rope), cache).score(prompts, CLIPS[1], 3)
+    engine = make_engine(stretching(rope), cache)
+    scored = engine.score(prompts, resolve(CLIPS[1], engine.card), 3)
     assert scored.engine_path == "full-prompts"
     assert_equal(scored, run_in_fresh_models(rope, CLIPS[1], prompts))
 
@@ -103,15 +109,15 @@ def test_prompts_scored_in_different_ways_share_an_engine(cache: Path) -> None:
     model = model_of("gptj")
     engine = make_engine(model, cache, ROOMY)
     asked = [prompts_of(scoring) for scoring in SCORINGS]
-    scored = [engine.score(prompts, CLIPS[1], 2) for prompts in asked]
+    scored = [engine.score(prompts, resolve(CLIPS[1], engine.card), 2) for prompts in asked]
     edited = edit_in_place(model, CLIPS[1])
     assert sum(map(assert_equal, scored, (run_one_by_one(edited, prompts) for prompts in asked))) == 0
 
 
 def test_a_mean_is_the_sum_over_the_tokens_of_each_candidate(cache: Path) -> None:
     engine = make_engine(model_of("gptj"), cache)
-    sums = engine.score(prompts_of(Scoring.LOGLIKELIHOOD), (), 2).log_likelihoods
-    means = engine.score(prompts_of(Scoring.MEAN_LOGLIKELIHOOD), (), 2).log_likelihoods
+    sums = engine.score(prompts_of(Scoring.LOGLIKELIHOOD), resolve((), engine.card), 2).log_likelihoods
+    means = engine.score(prompts_of(Scoring.MEAN_LOGLIKELIHOOD), resolve((), engine.card), 2).log_likelihoods
     torch.testing.assert_close(means * torch.tensor([4.0, 1.0, 2.0]), sums, atol=2e-5, rtol=0)
 
 
@@ -121,10 +127,10 @@ def test_the_cost_model_counts_what_torch_counts(clips: tuple[Clip, ...], scorin
     model = build_model("gptj")
     model.set_attn_implementation("eager")  # torch does not count its fused attention on a CPU
     engine, prompts = make_engine(model, cache), prompts_of(scoring)
-    engine.sweep([clip for each in CLIPS for clip in each])
-    engine.score(prompts, (), 2)  # the pass that all trials share
+    engine.announce(starts_of([clip for each in CLIPS for clip in each], engine.card))
+    engine.score(prompts, resolve((), engine.card), 2)  # the pass that all trials share
     with FlopCounterMode(display=False) as forming:
-        edit_weights(model, engine.layout, card_of(model), clips, FactorCache(cache))
+        edit_weights(model, engine.layout, resolve(clips, card_of(model)), FactorCache(cache))
     with FlopCounterMode(display=False) as trial:
-        scored = engine.score(prompts, clips, 2)
+        scored = engine.score(prompts, resolve(clips, engine.card), 2)
     assert scored.operations == trial.get_total_flops() - forming.get_total_flops()

@@ -12,10 +12,10 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from clipsweep.trials.base.errors import ModelError
-from clipsweep.trials.models.card import Shape
 from clipsweep.trials.models.checkpoints import describe_checkpoint, find_checkpoint, find_config
 from clipsweep.trials.models.load import load_model
-from clipsweep.trials.spec.trial import ModelSettings
+from clipsweep.trials.models.settings import ModelSettings
+from clipsweep.trials.spec.shape import Shape
 from tests.trials.architectures import ARCHITECTURES, build_model
 
 

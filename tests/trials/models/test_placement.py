@@ -13,13 +13,14 @@ from transformers import LlamaConfig, PreTrainedModel
 
 from clipsweep.trials.base.errors import EvaluationError, ModelError
 from clipsweep.trials.clips.factor_cache import FactorCache
+from clipsweep.trials.clips.resolve import resolve
 from clipsweep.trials.decoder.decoder import Decoder
 from clipsweep.trials.engine.activation_store import Budget
 from clipsweep.trials.engine.engine import Engine, LabelScores
 from clipsweep.trials.models.load import load_model
 from clipsweep.trials.models.matrices import find_layout
 from clipsweep.trials.models.placement import assign_blocks, devices_of, spread
-from clipsweep.trials.spec.trial import Clip
+from clipsweep.trials.spec.clip import Clip
 from clipsweep.trials.tasks.encode import Prompts
 from tests.trials.architectures import ARCHITECTURES, build_model, card_of, random_model
 from tests.trials.devices import several_devices
@@ -47,7 +48,9 @@ def five_blocks() -> PreTrainedModel:
 def score(model: PreTrainedModel, prompts: Prompts, cache: Path, budget: Budget = ROOMY) -> list[LabelScores]:
     """Scores of the untouched model and of clips of every third module and layer; each trial must succeed."""
     card = card_of(model)
-    scored = Engine(model, card, FactorCache(cache), budget).score_all(prompts, draw_trials(card, 1)[::3], 2)
+    scored = Engine(model, card, FactorCache(cache), budget).score_all(
+        prompts, [resolve(clips, card) for clips in draw_trials(card, 1)[::3]], 2
+    )
     assert len(scored) > 2
     assert all(isinstance(each, LabelScores) for each in scored), scored
     return [each for each in scored if isinstance(each, LabelScores)]
@@ -143,7 +146,11 @@ def test_a_layer_whose_numbers_are_not_finite_is_named_on_several_devices(tmp_pa
         spread(model, THREE)
         engine = Engine(model, card_of(model), FactorCache(tmp_path), ROOMY)
         with pytest.raises(EvaluationError, match="activations that leave layer 3 are not finite"):
-            engine.score(draw_prompts(0, 3, LENGTHS, ONE_TOKEN), (Clip(layer=4, module="mlp", clip_rate=0.5),), 2)
+            engine.score(
+                draw_prompts(0, 3, LENGTHS, ONE_TOKEN),
+                resolve((Clip(layer=4, module="mlp", clip_rate=0.5),), engine.card),
+                2,
+            )
 
 
 @pytest.mark.parametrize(

@@ -6,9 +6,9 @@ from typing import Any
 import pytest
 
 from clipsweep.trials.base.errors import TaskError
-from clipsweep.trials.spec.trial import TaskSettings
 from clipsweep.trials.tasks.definition import Example, Source, TaskDefinition, Wording, columns_of, make_example
 from clipsweep.trials.tasks.load import load_task
+from clipsweep.trials.tasks.settings import TaskSettings
 from tests.conftest import write_rows
 
 WORDING = Wording(query="{text} ->", answers=(" no", " yes"))

@@ -6,10 +6,11 @@ from transformers import PreTrainedTokenizerBase
 
 from clipsweep.trials.base.errors import TaskError
 from clipsweep.trials.models.load import load_tokenizer
-from clipsweep.trials.spec.trial import PromptSet, TaskSettings
+from clipsweep.trials.spec.trial import PromptSet
 from clipsweep.trials.tasks.definition import Scoring
 from clipsweep.trials.tasks.encode import Prompts, Query, check_prompts, encode_prompts
 from clipsweep.trials.tasks.load import Task, load_task
+from clipsweep.trials.tasks.settings import TaskSettings
 
 VALIDATION = PromptSet(shots=2, demo_seed=0, split="validation")
 

@@ -9,8 +9,8 @@ from pyarrow import json as arrow_json
 from pyarrow import parquet
 
 from clipsweep.trials.base.errors import TaskError
-from clipsweep.trials.spec.trial import TaskSettings
 from clipsweep.trials.tasks.load import Task, load_task
+from clipsweep.trials.tasks.settings import TaskSettings
 from tests.conftest import write_rows
 
 EPISODES = TaskSettings(name="episodes", validation_size=30, test_size=40, seed=3)

@@ -5,14 +5,17 @@ from pathlib import Path
 import pytest
 
 from clipsweep.trials.clips.factor_cache import FactorCache
+from clipsweep.trials.clips.resolve import resolve
 from clipsweep.trials.engine.engine import Engine
 from clipsweep.trials.models.checkpoints import describe_checkpoint
 from clipsweep.trials.models.load import load_model, load_tokenizer
 from clipsweep.trials.scores.judge import score_labels
 from clipsweep.trials.scores.tally import Scores
-from clipsweep.trials.spec.trial import Clip, PromptSet, TaskSettings
+from clipsweep.trials.spec.clip import Clip
+from clipsweep.trials.spec.trial import PromptSet
 from clipsweep.trials.tasks.encode import Prompts, encode_prompts
 from clipsweep.trials.tasks.load import load_task
+from clipsweep.trials.tasks.settings import TaskSettings
 from tests.conftest import REAL_MODEL, REAL_SST2, needs_shared
 from tests.trials.reference import centred, edit_in_place, score_one_by_one
 
@@ -41,7 +44,7 @@ def engine(cache: Path) -> Engine:
 
 
 def judge(engine: Engine, prompts: Prompts, *clips: Clip) -> Scores:
-    scored = engine.score(prompts, clips, microbatch=32)
+    scored = engine.score(prompts, resolve(clips, engine.card), microbatch=32)
     return score_labels(scored.log_likelihoods.numpy(), [query.gold for query in prompts.queries])[1].scores
 
 
@@ -69,6 +72,6 @@ def test_predictions_equal_editing_in_place_and_running_each_prompt_alone(engine
     few = Prompts(prefix=prompts.prefix, queries=prompts.queries[:60])
     clips = (mlp(2),)
     expected = score_one_by_one(edit_in_place(load_model(REAL_MODEL, "float32", "cpu"), clips), few)
-    scores = engine.score(few, clips, microbatch=16).log_likelihoods
+    scores = engine.score(few, resolve(clips, engine.card), microbatch=16).log_likelihoods
     assert scores.argmax(dim=1).tolist() == expected.argmax(dim=1).tolist()
     assert (centred(scores) - centred(expected)).abs().max() < 1e-4

@@ -9,10 +9,13 @@ import pytest
 import torch
 
 from clipsweep.trials.base.errors import TaskError
+from clipsweep.trials.clips.resolve import resolve
 from clipsweep.trials.scores.judge import score_labels
-from clipsweep.trials.spec.trial import RELEASE, Clip, PromptSet, TaskSettings
+from clipsweep.trials.spec.clip import Clip
+from clipsweep.trials.spec.trial import PromptSet
 from clipsweep.trials.tasks.encode import Prompts, encode_prompts
 from clipsweep.trials.tasks.load import Task, load_task
+from clipsweep.trials.tasks.settings import RELEASE, TaskSettings
 from tests.trials.reference import centred, edit_in_place
 from tests.trials.release_reference import TABLE, Release
 from tests.trials.small_readers import BEGINNING, CONTEXT_LENGTH, Reader, build_reader
@@ -99,7 +102,7 @@ def test_predictions_are_the_release_s(
 ) -> None:
     released, task = both(name, VALIDATION_SIZE)
     prompts = encode(task, reader, released.line.used if shots is None else shots)
-    scored = reader.engine.score(prompts, clips, microbatch=3).log_likelihoods
+    scored = reader.engine.score(prompts, resolve(clips, reader.engine.card), microbatch=3).log_likelihoods
     outcomes, _ = score_labels(scored.numpy(), [query.gold for query in prompts.queries], strict=task.strict)
     model, rows = edit_in_place(reader.model, clips), first_rows(released)
     expected = [

@@ -1,5 +1,6 @@
 """The Bayesian driver against real Optuna and a real journal; scores come from a formula."""
 
+from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -7,13 +8,16 @@ from typing import Any
 import optuna
 import pytest
 
-from clipsweep.analysis.store.table import Row
+from clipsweep.analysis.store.row import StoredRow
 from clipsweep.orchestrator.drivers.bayes.driver import BayesDriver
 from clipsweep.orchestrator.drivers.bayes.optuna_study import Storage
-from clipsweep.orchestrator.space.space import Proposal, RateRange, Space
+from clipsweep.orchestrator.space.proposal import Proposal
+from clipsweep.orchestrator.space.space import RateRange, Space
 from clipsweep.orchestrator.study.schema import SearchSection
-from clipsweep.trials.models.card import trial_id
-from clipsweep.trials.spec.trial import Clip, TrialSpec
+from clipsweep.trials.clips.identity import trial_id
+from clipsweep.trials.clips.resolve import resolve
+from clipsweep.trials.spec.clip import Clip
+from clipsweep.trials.spec.trial import TrialSpec
 from tests.trials.models.test_card import CARD
 
 SAMPLERS = ["tpe", pytest.param("gp", marks=pytest.mark.slow), "nsga2", "cmaes", "qmc", "random"]
@@ -46,7 +50,7 @@ def score(spec: TrialSpec) -> float:
     )
 
 
-def row_of(spec: TrialSpec, state: str = "complete", **changes: Any) -> Row:
+def row_of(spec: TrialSpec, state: str = "complete", **changes: Any) -> StoredRow:
     return {
         "trial_id": identify(spec),
         "split": spec.split,
@@ -58,7 +62,7 @@ def row_of(spec: TrialSpec, state: str = "complete", **changes: Any) -> Row:
             for clip in spec.clips
         ],
         "accuracy": score(spec),
-        "parameters_kept": CARD.parameters_kept(spec.clips),
+        "parameters_kept": resolve(spec.clips, CARD).parameters_kept,
         "n_examples": 100,
         "started_at": next(STARTED),
         **changes,
@@ -68,7 +72,9 @@ def row_of(spec: TrialSpec, state: str = "complete", **changes: Any) -> Row:
 class Search:
     """A driver, with the rows that it has been told."""
 
-    def __init__(self, folder: Path, rows: dict[str, Row] | None = None, *, space: Space | None = None, **search: Any):
+    def __init__(
+        self, folder: Path, rows: Mapping[str, StoredRow] | None = None, *, space: Space | None = None, **search: Any
+    ):
         self.rows = dict(rows or {})
         self.asked: list[Proposal] = []
         self.driver = BayesDriver(
@@ -134,7 +140,7 @@ def test_every_sampler_searches_every_space(tmp_path: Path, sampler: str, space:
 def test_a_sampler_that_learns_finds_the_best_of_a_smooth_space(tmp_path: Path, sampler: str) -> None:
     space = make_space(clip_rates=(), rate_range=RateRange(0.0, 0.995))
     search = Search(tmp_path, space=space, sampler=sampler, n_trials=40).run()
-    assert max(row["accuracy"] for row in search.rows.values()) > 0.5 + 0.1
+    assert max(row.accuracy for row in search.rows.values()) > 0.5 + 0.1
 
 
 def test_gaussian_processes_search_one_clip(tmp_path: Path) -> None:
@@ -256,7 +262,7 @@ def test_a_suggestion_of_a_known_point_is_told_at_once(tmp_path: Path) -> None:
     search = Search(tmp_path, space=make_space(layers=(0,), modules=("q",)), sampler="random", n_trials=5).run()
     trials = ended(tmp_path)
     assert len(trials) > len(search.clipped) == 5
-    assert {trial.value for trial in trials} <= {row["accuracy"] for row in search.rows.values()}
+    assert {trial.value for trial in trials} <= {row.accuracy for row in search.rows.values()}
 
 
 def test_rows_of_other_spaces_and_of_the_test_split_do_not_count(tmp_path: Path) -> None:
@@ -296,7 +302,7 @@ def test_rows_of_an_earlier_study_are_told_and_may_run_again(tmp_path: Path) -> 
         storage=Storage(journal=tmp_path / "b" / "optuna.journal"),
         identify=identify,
     )
-    inside = [row for row in earlier.rows.values() if row["clips"] and row["clips"][0]["layer"] < 3]
+    inside = [row for row in earlier.rows.values() if row.clips and row.clips[0]["layer"] < 3]
     told = [trial.user_attrs["source"] for trial in ended(tmp_path / "b")]
     assert told == ["a"] * len(inside)
     assert len(driver.ask(10)) == 1 + 5

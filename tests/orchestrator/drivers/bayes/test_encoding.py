@@ -7,8 +7,10 @@ from hypothesis import strategies as st
 
 from clipsweep.orchestrator.drivers.bayes.encoding import Encoding, Parameter
 from clipsweep.orchestrator.space.choices import draw, enumerate_choices, holds, join, vary
-from clipsweep.orchestrator.space.space import Choice, RateRange, Space
-from clipsweep.trials.spec.trial import Clip, TrialSpec
+from clipsweep.orchestrator.space.proposal import Choice
+from clipsweep.orchestrator.space.space import RateRange, Space
+from clipsweep.trials.spec.clip import Clip
+from clipsweep.trials.spec.trial import TrialSpec
 
 MODULES = ["attn", "mlp", "q", "all"]
 RANDOM = st.integers(0, 10**6).map(random.Random)

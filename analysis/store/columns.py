@@ -1,0 +1,93 @@
+"""Columns of a stored row: the name, the Arrow type and the Python type of each stand in one place."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any, Generic, Protocol, Self, TypeVar, overload
+
+import pyarrow as pa
+
+T = TypeVar("T")
+
+
+class Cells(Protocol):
+    """Where the values of rows lie."""
+
+    def value(self, name: str, number: int) -> Any:
+        """The value of a column in one row, as plain Python."""
+
+
+class ArrowCells:
+    """The cells of an Arrow table. A value becomes Python when it is asked for, and not before."""
+
+    def __init__(self, table: pa.Table) -> None:
+        """Take a table; nothing is converted."""
+        self._table = table
+        self._arrays: dict[str, pa.Array[Any]] = {}
+
+    def value(self, name: str, number: int) -> Any:
+        """One cell; the chunks of its column are joined the first time."""
+        if name not in self._arrays:
+            self._arrays[name] = self._table[name].combine_chunks()
+        return self._arrays[name][number].as_py()
+
+
+class RecordCells:
+    """The cells of one row that is not in a table yet."""
+
+    def __init__(self, record: Mapping[str, Any]) -> None:
+        """Take the row's values by column; a column that is missing is null."""
+        self._record = record
+
+    def value(self, name: str, number: int) -> Any:  # noqa: ARG002 - there is one row
+        """One cell."""
+        return self._record.get(name)
+
+
+class Row(Protocol):
+    """What a column is read from."""
+
+    @property
+    def cells(self) -> Cells:
+        """Where the row's values lie."""
+
+    @property
+    def number(self) -> int:
+        """Which row it is there."""
+
+
+class Column(Generic[T]):
+    """One column, as a field of a row: read from a row it is the row's value there.
+
+    Attributes:
+        name: In the file; the field's own name without a leading underscore.
+        arrow: Its Arrow type.
+    """
+
+    def __init__(self, arrow: pa.DataType, convert: Callable[[Any], T] | None = None) -> None:
+        """Describe a column.
+
+        Args:
+            arrow: Its type in the file.
+            convert: Turns the plain value into the field's; None where they are the same.
+        """
+        self.name = ""
+        self.arrow = arrow
+        self._convert = convert
+
+    def __set_name__(self, owner: type, name: str) -> None:
+        """Take the field's name."""
+        self.name = name.lstrip("_")
+
+    @overload
+    def __get__(self, row: None, owner: type) -> Self: ...
+
+    @overload
+    def __get__(self, row: Row, owner: type) -> T: ...
+
+    def __get__(self, row: Row | None, owner: type) -> Self | T:
+        """The column itself, asked of the class; its value, asked of a row."""
+        if row is None:
+            return self
+        value = row.cells.value(self.name, row.number)
+        return value if self._convert is None else self._convert(value)

@@ -1,0 +1,117 @@
+"""Stored rows together: every attempt in the order they finished, and the latest attempt at each trial."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import overload
+
+import numpy as np
+import pyarrow as pa
+
+from clipsweep.analysis.store.columns import ArrowCells
+from clipsweep.analysis.store.row import SCHEMA, StoredRow
+from clipsweep.trials.spec.result import TrialState
+
+
+class Attempts(Sequence[StoredRow]):
+    """Every stored attempt in the order they finished. The rows stay in an Arrow table until they are asked for.
+
+    Attributes:
+        table: With the columns of ``SCHEMA``.
+    """
+
+    def __init__(self, table: pa.Table) -> None:
+        """Sort a table of rows by the time they finished."""
+        self.table = table.sort_by([(name, "ascending") for name in ("finished_at", "trial_id", "attempt")])
+        self._cells = ArrowCells(self.table)
+
+    @classmethod
+    def none(cls) -> Attempts:
+        """No attempts."""
+        return cls(SCHEMA.empty_table())
+
+    def __len__(self) -> int:
+        """How many attempts."""
+        return int(self.table.num_rows)
+
+    @overload
+    def __getitem__(self, number: int) -> StoredRow: ...
+
+    @overload
+    def __getitem__(self, number: slice) -> list[StoredRow]: ...
+
+    def __getitem__(self, number: int | slice) -> StoredRow | list[StoredRow]:
+        """The attempt of a number, or those of a range."""
+        numbers = range(len(self))[number]
+        if isinstance(numbers, int):
+            return StoredRow(self._cells, numbers)
+        return [StoredRow(self._cells, each) for each in numbers]
+
+    def __iter__(self) -> Iterator[StoredRow]:
+        """Each attempt."""
+        return (StoredRow(self._cells, number) for number in range(len(self)))
+
+    def latest(self) -> LatestRows:
+        """The latest attempt at each trial."""
+        return LatestRows(self)
+
+
+class LatestRows(Mapping[str, StoredRow]):
+    """The latest attempt at each trial by trial identity, in the order of their first attempts.
+
+    A complete attempt always counts as the latest. Rows that are stored later can be added.
+    """
+
+    def __init__(self, attempts: Attempts) -> None:
+        """Find the latest attempts."""
+        self._attempts = attempts
+        self._numbers = _latest_numbers(attempts.table)
+        self._added: dict[str, StoredRow] = {}
+
+    def __getitem__(self, trial_id: str) -> StoredRow:
+        """The latest attempt at a trial."""
+        added = self._added.get(trial_id)
+        return self._attempts[self._numbers[trial_id]] if added is None else added
+
+    def __iter__(self) -> Iterator[str]:
+        """The trials."""
+        yield from self._numbers
+        yield from (trial_id for trial_id in self._added if trial_id not in self._numbers)
+
+    def __len__(self) -> int:
+        """How many trials."""
+        return len(self._numbers.keys() | self._added.keys()) if self._added else len(self._numbers)
+
+    def __contains__(self, trial_id: object) -> bool:
+        """Whether a trial has a row."""
+        return trial_id in self._numbers or trial_id in self._added
+
+    def add(self, rows: Iterable[StoredRow]) -> None:
+        """Take rows that have been stored since."""
+        self._added |= {row.trial_id: row for row in rows}
+
+
+def latest_of(rows: Iterable[StoredRow]) -> dict[str, StoredRow]:
+    """The latest attempt at each trial of some rows; a complete one always counts as the latest."""
+    latest: dict[str, StoredRow] = {}
+    for row in rows:
+        known = latest.get(row.trial_id)
+        if known is None or _order(row) > _order(known):
+            latest[row.trial_id] = row
+    return latest
+
+
+def _order(row: StoredRow) -> tuple[bool, int]:
+    return row.is_complete, row.attempt
+
+
+def _latest_numbers(table: pa.Table) -> dict[str, int]:
+    """By trial the number of its latest attempt, of equal ones the first."""
+    trial_ids = [str(each) for each in table["trial_id"].to_pylist()]
+    complete = table["state"].to_numpy() == TrialState.COMPLETE.value
+    attempt = table["attempt"].to_numpy()
+    position = np.arange(len(trial_ids))
+    ascending = np.lexsort((-position, attempt, complete)).tolist()
+    numbers = dict.fromkeys(trial_ids, 0)  # so that trials keep the order of their first attempts
+    numbers.update((trial_ids[number], number) for number in ascending)
+    return numbers

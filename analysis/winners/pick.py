@@ -1,0 +1,46 @@
+"""Which point wins, by the rule of the study."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Mapping
+
+import numpy as np
+from numpy.typing import NDArray
+
+from clipsweep.analysis.store.row import StoredRow
+from clipsweep.analysis.winners.point import BEST_MEAN, Point
+from clipsweep.analysis.winners.scores import mean_outcomes, mean_score
+
+
+def pick(points: Iterable[Point], rows: Mapping[str, StoredRow]) -> Point | None:
+    """The winner by the points' rule; of equals the first in the study's order, as in the paper's Algorithm 1.
+
+    Returns:
+        None while no point is complete.
+    """
+    scored = _complete(points, rows)
+    if not scored:
+        return None
+    best, _ = max(scored, key=lambda pair: pair[1])  # of equals the first
+    if best.rule == BEST_MEAN:
+        return best
+    outcomes = _outcomes(best, rows)
+    near = [point for point, _ in scored if _is_not_far_behind(_outcomes(point, rows), outcomes)]
+    return min(near, key=lambda point: rows[point.trial_ids[0]].parameters_kept)
+
+
+def _complete(points: Iterable[Point], rows: Mapping[str, StoredRow]) -> list[tuple[Point, float]]:
+    """Points with their scores, as far as they are complete."""
+    scores = ((point, mean_score(point.trial_ids, rows, point.metric)) for point in points)
+    return [(point, score) for point, score in scores if score is not None]
+
+
+def _outcomes(point: Point, rows: Mapping[str, StoredRow]) -> NDArray[np.float64]:
+    return mean_outcomes([rows[trial_id] for trial_id in point.trial_ids])
+
+
+def _is_not_far_behind(outcomes: NDArray[np.float64], best: NDArray[np.float64]) -> bool:
+    """Whether it is within one standard error of the best: that of their paired difference over the same examples."""
+    behind = best - outcomes
+    return bool(behind.mean() <= behind.std(ddof=1) / math.sqrt(len(behind)))

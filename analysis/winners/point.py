@@ -1,0 +1,72 @@
+"""A point of a study's space: what is clipped, and which trials answer for it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from clipsweep.trials.spec.clip import Clip
+
+BEST_MEAN, ONE_STANDARD_ERROR = "best_mean", "one_standard_error"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Point:
+    """One point of a study's space, and the trials that answer it.
+
+    Attributes:
+        clips: What is clipped; nothing for a baseline point.
+        shots: Demonstrations in the prompt.
+        trial_ids: Validation trial of each demonstration seed, in the study's order.
+        baseline_ids: Their baselines.
+        test_ids: The trials on the test split; empty where the task has none.
+        baseline_test_ids: Their baselines.
+        metric: Column of scores that it is judged by, higher being better.
+        rule: How the winner is picked among its like: by ``BEST_MEAN``, or by ``ONE_STANDARD_ERROR`` the one with the
+            fewest parameters that is no more than one standard error behind the best.
+    """
+
+    clips: tuple[Clip, ...]
+    shots: int
+    trial_ids: tuple[str, ...]
+    baseline_ids: tuple[str, ...]
+    test_ids: tuple[str, ...] = ()
+    baseline_test_ids: tuple[str, ...] = ()
+    metric: str = "accuracy"
+    rule: str = BEST_MEAN
+
+    @property
+    def single(self) -> Clip | None:
+        """The clip, where there is one alone."""
+        return self.clips[0] if len(self.clips) == 1 else None
+
+    @property
+    def modules(self) -> str | None:
+        """The clipped module, or several joined by ``+``; None for a baseline point."""
+        return join_modules(self.clips)
+
+
+def join_modules(clips: Iterable[Clip]) -> str | None:
+    """The clipped module, or several joined by ``+``; None for no clips."""
+    return "+".join(sorted({clip.module for clip in clips})) or None
+
+
+def describe_clips(clips: Iterable[Clip]) -> str:
+    """Name what is clipped: ``mlp of layer 4 at clip rate 0.95``, several joined by ``and``; empty for no clips."""
+    return " and ".join(f"{clip.module} of layer {clip.layer} at clip rate {clip.clip_rate:g}" for clip in clips)
+
+
+def describe_point(point: Point) -> str:
+    """Name a point: ``mlp of layer 4 at clip rate 0.95, 10 shots``, or the untouched model."""
+    clips = describe_clips(clip for clip in point.clips if clip.clip_rate)
+    return f"{clips or 'the untouched model'}, {point.shots} shots"
+
+
+def group_points(points: Sequence[Point]) -> dict[tuple[int, str], list[Point]]:
+    """Points by shots and module, in that order; a baseline point competes in each group of its shots."""
+    modules = sorted({point.modules for point in points if point.modules is not None})
+    groups: dict[tuple[int, str], list[Point]] = {}
+    for point in points:
+        for module in modules if point.modules is None else [point.modules]:
+            groups.setdefault((point.shots, module), []).append(point)
+    return dict(sorted(groups.items()))

@@ -1,0 +1,60 @@
+"""What a point scores: means over demonstration seeds of its trials' stored rows."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from clipsweep.analysis.store.row import StoredRow
+from clipsweep.analysis.winners.point import Point
+from clipsweep.analysis.winners.smoothing import gain_so_far, have_margins
+
+
+def mean_score(trial_ids: Sequence[str], rows: Mapping[str, StoredRow], metric: str) -> float | None:
+    """Mean over demonstration seeds of one column of scores; None unless there are some and all are complete."""
+    scores = _seed_scores(trial_ids, rows, metric)
+    return float(np.mean(scores)) if scores else None
+
+
+def seed_spread(trial_ids: Sequence[str], rows: Mapping[str, StoredRow], metric: str) -> float | None:
+    """Sample standard deviation over demonstration seeds; None with fewer than two, or while some is not complete."""
+    scores = _seed_scores(trial_ids, rows, metric)
+    return float(np.std(scores, ddof=1)) if len(scores) > 1 else None
+
+
+def estimated_score(point: Point, rows: Mapping[str, StoredRow]) -> float | None:
+    """Accuracy that a point is expected to have on all rows: its baseline's, and its gain on those that it has seen.
+
+    Returns:
+        A fraction; None unless all its trials have scores and its baselines are complete. Also None for a point that
+        is judged by another metric.
+    """
+    pairs = _beside_baselines(point, rows)
+    if point.metric != "accuracy" or len(pairs) < len(point.trial_ids):
+        return None
+    gains = [gain_so_far(row, untouched, smoothed=have_margins([row, untouched])) for row, untouched in pairs]
+    return float(np.mean([untouched.score("accuracy") for _, untouched in pairs]) + np.mean(gains))
+
+
+def mean_outcomes(rows: Sequence[StoredRow]) -> NDArray[np.float64]:
+    """Outcome of each example, averaged over demonstration seeds: shape ``(n_examples,)``."""
+    return np.asarray(np.mean([row.outcomes for row in rows], axis=0, dtype=float))
+
+
+def _beside_baselines(point: Point, rows: Mapping[str, StoredRow]) -> list[tuple[StoredRow, StoredRow]]:
+    """Rows of a point's trials that have scores, each with its baseline's, where that is complete."""
+    pairs = []
+    for trial_id, baseline_id in zip(point.trial_ids, point.baseline_ids, strict=True):  # one pair for each seed
+        row, untouched = rows.get(trial_id), rows.get(baseline_id)
+        if row is not None and row.has_scores and untouched is not None and untouched.is_complete:
+            pairs.append((row, untouched))
+    return pairs
+
+
+def _seed_scores(trial_ids: Sequence[str], rows: Mapping[str, StoredRow], metric: str) -> list[float]:
+    """The score of each seed; none at all while one of them is not complete."""
+    found = [rows.get(trial_id) for trial_id in trial_ids]
+    complete = [row for row in found if row is not None and row.is_complete]
+    return [row.score(metric) for row in complete] if len(complete) == len(found) else []

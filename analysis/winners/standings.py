@@ -1,0 +1,158 @@
+"""Who won, and by how much: winners on validation, and their gain over the baseline."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from functools import cached_property
+from typing import Any
+
+from clipsweep.analysis.store.row import StoredRow, jsonable
+from clipsweep.analysis.winners.gain import Comparison, Gain
+from clipsweep.analysis.winners.pick import pick
+from clipsweep.analysis.winners.point import Point, group_points
+from clipsweep.analysis.winners.scores import mean_score, seed_spread
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Winner:
+    """The point that won among some, beside its baseline.
+
+    Attributes:
+        point: The winner.
+        score: What it is judged by on validation, averaged over demonstration seeds.
+        spread: Standard deviation of that over the seeds; None with one.
+        baseline_score: The same for its baseline.
+        baseline_spread: The same for its baseline.
+        test_scores: Mean test accuracy of both, once that has run.
+        comparison: What its gain is measured on: test rows where those have been run, else validation rows.
+        rows: Stored rows of the first demonstration seed: ``winner``, ``baseline``, ``winner_test``, ``baseline_test``.
+        considered: Distinct trials that the winner was picked from, those that a race stopped among them.
+    """
+
+    point: Point
+    score: float
+    spread: float | None
+    baseline_score: float
+    baseline_spread: float | None
+    test_scores: tuple[float, float] | None
+    comparison: Comparison
+    rows: Mapping[str, StoredRow | None]
+    considered: int
+
+    @property
+    def gain(self) -> Gain:
+        """On test where that has been run, else on validation; measured when it is first asked for."""
+        return self.comparison.gain
+
+
+class Standings:
+    """A study's points with their rows: who won overall, and of each shots and module.
+
+    What follows from them is found when it is first asked for, once.
+    """
+
+    def __init__(self, points: Sequence[Point], rows: Mapping[str, StoredRow]) -> None:
+        """Take what is known.
+
+        Args:
+            points: Of the study, in its order.
+            rows: Latest attempt at each trial, by trial identity.
+        """
+        self.points = points
+        self.rows = rows
+        self._comparisons: dict[Point, Comparison] = {}  # the winner overall is also that of its group
+
+    @cached_property
+    def winner(self) -> Winner | None:
+        """The winner overall; None while no point, or no baseline, is complete."""
+        return self._winner_of(self.points)
+
+    @cached_property
+    def winners(self) -> dict[tuple[int, str], Winner]:
+        """The winner of each shots and module that has one."""
+        winners = {key: self._winner_of(group) for key, group in group_points(self.points).items()}
+        return {key: winner for key, winner in winners.items() if winner is not None}
+
+    @property
+    def winning_points(self) -> list[Point]:
+        """The points to be run on test rows: the winner overall, and that of each shots and module."""
+        winners = [self.winner, *self.winners.values()]
+        return [winner.point for winner in winners if winner is not None]
+
+    def _winner_of(self, points: Sequence[Point]) -> Winner | None:
+        point = pick(points, self.rows)
+        return None if point is None else self._beside_baseline(point, points)
+
+    def _beside_baseline(self, point: Point, among: Iterable[Point]) -> Winner | None:
+        """A point beside its baseline; None while that is not complete."""
+        rows, metric = self.rows, point.metric
+        baseline_score = mean_score(point.baseline_ids, rows, metric)
+        if baseline_score is None:
+            return None
+        tested = self._test_scores(point)
+        return Winner(
+            point=point,
+            score=mean_score(point.trial_ids, rows, metric) or 0.0,
+            spread=seed_spread(point.trial_ids, rows, metric),
+            baseline_score=baseline_score,
+            baseline_spread=seed_spread(point.baseline_ids, rows, metric),
+            test_scores=tested,
+            comparison=self._comparison(point, on_test=tested is not None),
+            rows={
+                "winner": rows[point.trial_ids[0]],
+                "baseline": rows[point.baseline_ids[0]],
+                "winner_test": rows[point.test_ids[0]] if tested else None,
+                "baseline_test": rows[point.baseline_test_ids[0]] if tested else None,
+            },
+            considered=self._count_scored(among),
+        )
+
+    def _test_scores(self, point: Point) -> tuple[float, float] | None:
+        """Mean test accuracy of a point and of its baseline; None until both have run."""
+        score = mean_score(point.test_ids, self.rows, "accuracy")
+        baseline_score = mean_score(point.baseline_test_ids, self.rows, "accuracy")
+        return None if score is None or baseline_score is None else (score, baseline_score)
+
+    def _comparison(self, point: Point, *, on_test: bool) -> Comparison:
+        if point not in self._comparisons:
+            trial_ids = point.test_ids if on_test else point.trial_ids
+            baseline_ids = point.baseline_test_ids if on_test else point.baseline_ids
+            self._comparisons[point] = Comparison(
+                clipped=tuple(self.rows[trial_id] for trial_id in trial_ids),
+                baseline=tuple(self.rows[trial_id] for trial_id in baseline_ids),
+            )
+        return self._comparisons[point]
+
+    def _count_scored(self, points: Iterable[Point]) -> int:
+        """Distinct trials of these points that have scores."""
+        trial_ids = {trial_id for point in points for trial_id in point.trial_ids}
+        return sum(trial_id in self.rows and self.rows[trial_id].has_scores for trial_id in trial_ids)
+
+
+def winners_document(standings: Standings, winner: Winner) -> dict[str, Any]:
+    """The document that ``clipsweep best --json`` prints: stored rows, the gain, and the winner of each group."""
+    rows = {name: None if row is None else jsonable(row) for name, row in winner.rows.items()}
+    return {
+        **rows,
+        "gain": asdict(winner.gain),
+        "trials_considered": winner.considered,
+        "by_shots_and_module": [
+            {"shots": shots, "module": module, **_describe(each)} for (shots, module), each in standings.winners.items()
+        ],
+    }
+
+
+def _describe(winner: Winner) -> dict[str, Any]:
+    point = winner.point
+    return {
+        "clips": [asdict(clip) for clip in point.clips],
+        "layer": point.single.layer if point.single else None,
+        "clip_rate": point.single.clip_rate if point.single else None,
+        "metric": point.metric,
+        "score": winner.score,
+        "spread": winner.spread,
+        "baseline": winner.baseline_score,
+        "baseline_spread": winner.baseline_spread,
+        "gain": asdict(winner.gain),
+    }

@@ -1,0 +1,37 @@
+"""The note that a study has come to its end."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, dataclass
+
+from clipsweep.orchestrator.folder.study_folder import StudyFolder
+from clipsweep.trials.base.files import write_text
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class End:
+    """How a study ended.
+
+    Attributes:
+        stopped_by: The stopping rule that ended its search, as the study file words it; None if none did.
+    """
+
+    stopped_by: str | None
+
+
+def write_end(folder: StudyFolder, end: End) -> None:
+    """Note that a study has ended."""
+    write_text(folder.end, json.dumps(asdict(end)))
+
+
+def forget_end(folder: StudyFolder) -> None:
+    """Forget that it has ended, as it is run again."""
+    folder.end.unlink(missing_ok=True)
+
+
+def read_end(folder: StudyFolder) -> End | None:
+    """How a study ended; None while it has not."""
+    if not folder.end.is_file():
+        return None
+    return End(**json.loads(folder.end.read_text(encoding="utf-8")))

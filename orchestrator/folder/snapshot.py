@@ -1,0 +1,60 @@
+"""What is stored of a study, read once and handed around."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+
+from clipsweep.analysis.store.row import StoredRow
+from clipsweep.analysis.store.rows import Attempts, LatestRows
+from clipsweep.analysis.winners.standings import Standings
+from clipsweep.orchestrator.folder.open_study import OpenStudy
+from clipsweep.trials.spec.result import TrialState
+
+
+@dataclass(frozen=True, kw_only=True)
+class Snapshot:
+    """A study's stored rows at one moment, and what follows from them: found when it is first asked for, once.
+
+    Attributes:
+        opened: The study.
+        history: Every stored attempt in the order they finished.
+    """
+
+    opened: OpenStudy
+    history: Attempts
+
+    @classmethod
+    def take(cls, opened: OpenStudy) -> Snapshot:
+        """Read what is stored now."""
+        return cls(opened=opened, history=opened.table.read())
+
+    @cached_property
+    def rows(self) -> LatestRows:
+        """The latest attempt at each trial."""
+        return self.history.latest()
+
+    @cached_property
+    def standings(self) -> Standings:
+        """Points that have rows, and who won."""
+        return Standings(self.opened.points(self.rows), self.rows)
+
+    @cached_property
+    def searched(self) -> set[str]:
+        """Validation trials that stored rows call for: all seeds of the points that have rows, and the baselines."""
+        points = self.standings.points
+        called_for = {trial_id for point in points for trial_id in (*point.trial_ids, *point.baseline_ids)}
+        return called_for | self.opened.baselines(self.rows)
+
+    @cached_property
+    def tested(self) -> set[str]:
+        """Test trials that stored rows call for: those of the winners so far, and their baselines."""
+        points = self.standings.winning_points
+        return {trial_id for point in points for trial_id in (*point.test_ids, *point.baseline_test_ids)}
+
+    @cached_property
+    def failed(self) -> list[StoredRow]:
+        """Latest attempts that failed, of the trials that are called for."""
+        called_for = self.searched | self.tested
+        rows = (row for trial_id, row in self.rows.items() if trial_id in called_for)
+        return [row for row in rows if row.state is TrialState.FAILED]

@@ -1,0 +1,84 @@
+"""A study's folder: the name of every file in it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+
+@dataclass(frozen=True, slots=True)
+class StudyFolder:
+    """Where a study lives on disk. No other module knows the names of its files.
+
+    Attributes:
+        path: The folder.
+    """
+
+    path: Path
+
+    def __str__(self) -> str:
+        """The folder, as messages name it."""
+        return str(self.path)
+
+    @property
+    def study(self) -> Path:
+        """The resolved study, as run."""
+        return self.path / "study.yaml"
+
+    @property
+    def subject(self) -> Path:
+        """What the names in the study stand for."""
+        return self.path / "identity.json"
+
+    @property
+    def trials(self) -> Path:
+        """Folder of the stored rows."""
+        return self.path / "trials"
+
+    @property
+    def spectrum(self) -> Path:
+        """Singular values and condition numbers."""
+        return self.path / "spectrum.parquet"
+
+    @property
+    def journal(self) -> Path:
+        """Optuna's journal."""
+        return self.path / "optuna.journal"
+
+    @property
+    def report(self) -> Path:
+        """The HTML report."""
+        return self.path / "report.html"
+
+    @property
+    def status(self) -> Path:
+        """What the running process last said of itself."""
+        return self.path / "status.json"
+
+    @property
+    def end(self) -> Path:
+        """How the study ended; there is none before."""
+        return self.path / "end.json"
+
+    @property
+    def log(self) -> Path:
+        """A line for each warning of any run; there is none before the first."""
+        return self.path / "log.txt"
+
+    @property
+    def lock(self) -> Path:
+        """Locked by the process that runs the study."""
+        return self.path / ".lock"
+
+    @property
+    def holder(self) -> Path:
+        """Which process that is."""
+        return self.path / ".holder.json"
+
+    def traceback(self, trial_id: str, attempt: int) -> Path:
+        """The traceback of a failed attempt."""
+        return self.path / "logs" / f"{trial_id}-{attempt}.txt"
+
+    def leftovers_of_lock(self) -> bool:
+        """Whether there is nothing here but what locking it made."""
+        return {path.name for path in self.path.iterdir()} <= {self.lock.name, self.holder.name}

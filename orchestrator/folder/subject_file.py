@@ -1,0 +1,29 @@
+"""What a study is about, kept beside its study file."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict
+from pathlib import Path
+
+from clipsweep.orchestrator.space.subject import Subject
+from clipsweep.trials.base.files import write_text
+from clipsweep.trials.models.card import ModelCard
+from clipsweep.trials.spec.shape import rows_of_shapes, shapes_of_rows
+
+
+def write_subject(path: Path, subject: Subject) -> None:
+    """Write the file whole."""
+    content = asdict(subject)
+    content["card"]["shapes"] = rows_of_shapes(subject.card.shapes)
+    write_text(path, json.dumps(content, indent=1))
+
+
+def read_subject(path: Path) -> Subject | None:
+    """Read it back; None where there is no file."""
+    if not path.is_file():
+        return None
+    content = json.loads(path.read_text(encoding="utf-8"))
+    shapes = shapes_of_rows(content["card"].pop("shapes"))
+    content.setdefault("dropped", {"validation": content.pop("shared_texts", 0)})  # as the first 0.1.0 wrote it
+    return Subject(card=ModelCard(shapes=shapes, **content.pop("card")), **content)

@@ -1,0 +1,179 @@
+"""Everything that is checked, and everything that is learnt, before a model is loaded."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import astuple, dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from clipsweep.analysis.store.row import StoredRow
+from clipsweep.orchestrator.drivers.bayes.encoding import Encoding, check_sampler
+from clipsweep.orchestrator.drivers.races import LEAST_ROWS
+from clipsweep.orchestrator.folder.open_study import OpenStudy, open_study, read_settings
+from clipsweep.orchestrator.folder.study_folder import StudyFolder
+from clipsweep.orchestrator.folder.warm_start import check_warm_start
+from clipsweep.orchestrator.space.pending import make_space
+from clipsweep.orchestrator.space.subject import Subject
+from clipsweep.orchestrator.study.schema import Study
+from clipsweep.trials.base.errors import StudyError
+from clipsweep.trials.base.files import factors_limit_bytes
+from clipsweep.trials.models.checkpoints import describe_checkpoint, find_checkpoint
+from clipsweep.trials.spec.trial import TrialSpec
+from clipsweep.trials.tasks.load import Task, default_seed, define_task, load_task
+from clipsweep.trials.tasks.settings import PAPER
+
+AUTO_MICROBATCH = 32
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Prepared:
+    """An open study with what only a run needs.
+
+    Attributes:
+        opened: The study.
+        checkpoint: Folder of the model.
+        task: The task with its rows.
+    """
+
+    opened: OpenStudy
+    checkpoint: Path
+    task: Task
+
+
+def default_folder(study: Study) -> Path:
+    """Where a study lives unless ``--dir`` says otherwise."""
+    return Path("studies") / study.name
+
+
+def prepare(study: Study, path: Path, cache: Path) -> Prepared:
+    """Resolve a study's names and check it against what its folder holds; nothing is written to the folder.
+
+    Args:
+        study: As its file says.
+        path: The folder.
+        cache: For factors, converted checkpoints and file hashes.
+
+    Raises:
+        ClipsweepError: Anything in the study that cannot be run, or that contradicts the stored rows.
+    """
+    folder = StudyFolder(path)
+    factors_limit_bytes()
+    checkpoint = find_checkpoint(study.model_settings(), cache)
+    card = describe_checkpoint(checkpoint, study.model.dtype, cache)
+    resolved = _resolve(study, folder)
+    make_space(resolved, card)  # refuses layers and modules before any row is read
+    task = load_task(resolved.task_settings(), cache)
+    _check_race(resolved, len(task.splits["validation"]))
+    subject = Subject(
+        card=card,
+        task_fingerprint=task.fingerprint,
+        split_sizes={split: len(rows) for split, rows in task.splits.items()},
+        dropped=dict(task.dropped),
+    )
+    opened = open_study(resolved, folder, subject)
+    if opened.is_searched:
+        check_sampler(study.search.sampler, Encoding(opened.space).parameters)
+        check_warm_start(resolved, subject)
+    recheck(opened)
+    return Prepared(opened=opened, checkpoint=checkpoint, task=task)
+
+
+def _check_race(study: Study, n_rows: int) -> None:
+    """Refuse a race whose first rung would say nothing."""
+    if study.search.race is not None and n_rows < LEAST_ROWS:
+        raise StudyError(
+            f"search.race is {study.search.race!r}, but validation has {n_rows} rows; expected {LEAST_ROWS} or more. "
+            f"Raise task.validation_size, or remove search.race."
+        )
+
+
+def recheck(opened: OpenStudy) -> None:
+    """Refuse a study whose folder holds the rows of another; again once it is locked, as others may have run there.
+
+    Raises:
+        StudyError: What is different.
+    """
+    history = opened.table.read()
+    if len(history):
+        _check_against(opened, history[-1], len(history))
+
+
+def check_trials(prepared: Prepared, specs: Iterable[TrialSpec]) -> list[str]:
+    """Check the prompts of the trials to come, so that none is found wanting once replicas run.
+
+    Returns:
+        What the user should know: demonstrations that have no room, a line for each shots, seed and split.
+
+    Raises:
+        TaskError: A label word without tokens, too few rows for the shots, a prompt longer than the context.
+    """
+    wanted = {spec.prompt_set for spec in specs}
+    if prepared.opened.subject.tested:
+        wanted |= {replace(prompt_set, split="test") for prompt_set in wanted}
+    if not wanted:
+        return []
+    from clipsweep.trials.models.load import load_tokenizer
+    from clipsweep.trials.tasks.encode import check_prompts
+
+    tokenizer = load_tokenizer(prepared.checkpoint)
+    context = prepared.opened.subject.card.context_length
+    notes = []
+    for each in sorted(wanted, key=astuple):
+        fitting = check_prompts(prepared.task, tokenizer, each, context)
+        if fitting < each.shots:
+            notes.append(
+                f"{each.split}, {each.shots} shots, seed {each.demo_seed}: {fitting} demonstrations are in the prompt; "
+                f"more do not fit in {context} tokens (task.truncate: {prepared.task.truncate})"
+            )
+    return notes
+
+
+def _resolve(study: Study, folder: StudyFolder) -> Study:
+    """Fix what a study leaves open: to the task's and variant's defaults, and the microbatch to what ran before."""
+    settings = study.task_settings()
+    stored = read_settings(folder).get("cluster", {}).get("microbatch", AUTO_MICROBATCH)
+    microbatch = stored if study.cluster.microbatch == "auto" else study.cluster.microbatch
+    seed = default_seed(settings) if settings.seed is None else settings.seed
+    shots = [define_task(settings).shots] if study.space.shots is None else study.space.shots
+    demo_seeds = [0] if study.space.demo_seeds is None and settings.variant == PAPER else study.space.demo_seeds
+    return study.model_copy(
+        update={
+            "task": study.task.model_copy(update={"seed": seed}),
+            "space": study.space.model_copy(update={"shots": shots, "demo_seeds": demo_seeds}),
+            "cluster": study.cluster.model_copy(update={"microbatch": microbatch}),
+        }
+    )
+
+
+def _check_against(opened: OpenStudy, stored: StoredRow, n_rows: int) -> None:
+    """Refuse a study that would mix its rows with those of another model, task or name."""
+    study, context = opened.study, opened.row_context
+    pairs: dict[str, tuple[Any, Any]] = {
+        "study": (stored.study, context.study),
+        "dtype": (stored.dtype, context.dtype),
+        "model_fingerprint": (stored.model_fingerprint, context.model_fingerprint),
+        "task": (stored.task, study.task.name),
+        "variant": (stored.variant, context.variant),
+        "task_fingerprint": (stored.task_fingerprint, context.task_fingerprint),
+    }
+    if all(there == here for there, here in pairs.values()):
+        return
+    different = {key: pair for key, pair in (pairs | _settings_beside(opened)).items() if pair[0] != pair[1]}
+    lines = [f"  {key}: stored {there!r}, asked for {here!r}" for key, (there, here) in different.items()]
+    raise StudyError(
+        f"{opened.folder} holds {n_rows} rows of another study:\n"
+        + "\n".join(lines)
+        + "\nExpected the same model, task and name. Give the new study another name, or another --dir."
+    )
+
+
+def _settings_beside(opened: OpenStudy) -> dict[str, tuple[Any, Any]]:
+    """Keys of the sections model and task: what the folder's study file says, and what is asked for."""
+    before = read_settings(opened.folder)
+    return {
+        f"{section}.{key}": (before[section].get(key), value)
+        for section in ("model", "task")
+        if section in before
+        for key, value in getattr(opened.study, section).model_dump().items()
+    }

@@ -1,0 +1,85 @@
+"""From a study file to its space, at once or when the condition numbers have chosen the layers."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+from itertools import product
+from typing import TypeVar
+
+from clipsweep.orchestrator.space.layer_rule import LayerRule, Site, layer_rule
+from clipsweep.orchestrator.space.space import RateRange, Space
+from clipsweep.orchestrator.study.names import ALGORITHM1
+from clipsweep.orchestrator.study.schema import Study
+from clipsweep.trials.clips.spectrum import Conditions
+from clipsweep.trials.models.card import ModelCard
+from clipsweep.trials.tasks.load import define_task
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PendingSpace:
+    """A space whose layers the condition numbers have yet to choose.
+
+    Attributes:
+        rule: How they choose.
+        stand_in: As many points at middling layers: what is planned with until the layers are known.
+    """
+
+    rule: LayerRule
+    stand_in: Space
+
+    def choose(self, conditions: Conditions) -> Space | None:
+        """The space with the layers that the condition numbers choose; None until all have been measured."""
+        if self.rule.missing(conditions):
+            return None
+        return replace(self.stand_in, sites=self.rule.choose(conditions))
+
+
+def make_space(study: Study, card: ModelCard) -> Space | PendingSpace:
+    """Resolve a study's axes for one model; repeated values count once.
+
+    Raises:
+        SpecError: A layer or module that the model does not have.
+        StudyError: Fewer layers than are to be chosen.
+    """
+    rule = layer_rule(study, card)
+    if rule is None:
+        return _lay_out(study, _listed_sites(study, card))
+    return PendingSpace(rule=rule, stand_in=_lay_out(study, rule.stand_in()))
+
+
+def _listed_sites(study: Study, card: ModelCard) -> tuple[Site, ...]:
+    """Every listed layer with every module."""
+    listed = study.space.layers
+    layers = map(card.layer_index, listed) if isinstance(listed, list) else range(card.n_layers)
+    for module in study.space.modules:
+        card.roles(module)  # refuses one that the model does not have
+    return tuple(product(sorted(set(layers)), _unique(study.space.modules)))
+
+
+def _lay_out(study: Study, sites: tuple[Site, ...]) -> Space:
+    """The space of these sites."""
+    axes = study.space
+    assert axes.shots is not None, "prepare() resolves it"
+    assert study.task.seed is not None, "prepare() resolves it"
+    rates = axes.clip_rates
+    return Space(
+        model=study.model.path,
+        task=study.task.name,
+        shots=_unique(axes.shots),
+        demo_seeds=_unique(axes.demo_seeds or [study.task.seed]),  # the release's seed fixes its demonstrations
+        sites=sites,
+        clip_rates=_unique(map(float, rates)) if isinstance(rates, list) else (),
+        modules=_unique(axes.modules),
+        baseline_competes=study.search.driver != ALGORITHM1,
+        metric=define_task(study.task_settings()).metric,
+        winner=study.search.winner,
+        rate_range=None if isinstance(rates, list) else RateRange(rates.low, rates.high),
+        max_clips=axes.clips.max,
+    )
+
+
+def _unique(values: Iterable[T]) -> tuple[T, ...]:
+    return tuple(dict.fromkeys(values))

@@ -1,0 +1,57 @@
+"""The points of a space as analysis sees them: with the identities of the trials that answer them."""
+
+from __future__ import annotations
+
+from collections.abc import Container, Iterable
+from functools import lru_cache
+
+from clipsweep.analysis.winners.point import Point
+from clipsweep.orchestrator.space.proposal import Choice
+from clipsweep.orchestrator.space.space import Space
+from clipsweep.orchestrator.space.subject import Subject
+from clipsweep.trials.clips.identity import identify
+from clipsweep.trials.clips.resolve import resolve
+from clipsweep.trials.spec.resolved import Fingerprint
+from clipsweep.trials.spec.trial import PromptSet
+
+NEIGHBOURS_KEPT = 64  # neighbours on the axis of rates often leave the same ranks
+
+
+def make_points(
+    space: Space, choices: Iterable[Choice], subject: Subject, stored: Container[str] | None = None
+) -> list[Point]:
+    """Points with the identities of their trials, demonstration seeds taken together.
+
+    Args:
+        space: Of the study.
+        choices: Which points.
+        subject: The model and the task.
+        stored: Trials that have rows: points none of whose validation trials are among them are left out. None to
+            leave out nothing.
+    """
+    card, tested = subject.card, subject.tested
+
+    @lru_cache(maxsize=NEIGHBOURS_KEPT)
+    def ids_of(shots: int, clips: Fingerprint, split: str) -> tuple[str, ...]:
+        sets = (PromptSet(shots=shots, demo_seed=seed, split=split) for seed in space.demo_seeds)
+        ids = (identify(each, clips, card, subject.task_fingerprint) for each in sets)
+        return tuple(dict.fromkeys(ids))  # at 0 shots all seeds are one trial
+
+    found = []
+    for choice in choices:
+        clips = resolve(choice.clips, card).fingerprint
+        trial_ids = ids_of(choice.shots, clips, "validation")
+        if stored is not None and not any(trial_id in stored for trial_id in trial_ids):
+            continue
+        point = Point(
+            clips=choice.clips,
+            shots=choice.shots,
+            trial_ids=trial_ids,
+            baseline_ids=ids_of(choice.shots, (), "validation"),
+            test_ids=ids_of(choice.shots, clips, "test") if tested else (),
+            baseline_test_ids=ids_of(choice.shots, (), "test") if tested else (),
+            metric=space.metric,
+            rule=space.winner,
+        )
+        found.append(point)
+    return found

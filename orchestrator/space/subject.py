@@ -1,0 +1,31 @@
+"""What a study is about: its model and its task, as far as trials and figures depend on them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from clipsweep.trials.models.card import ModelCard
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Subject:
+    """What the names in a study file stand for.
+
+    With it the results can be read where neither the checkpoint nor the data is.
+
+    Attributes:
+        card: The model.
+        task_fingerprint: The task with its rows.
+        split_sizes: Rows of each split.
+        dropped: Rows kept out of demonstrations and of validation because their text is in another split.
+    """
+
+    card: ModelCard
+    task_fingerprint: str
+    split_sizes: dict[str, int]
+    dropped: dict[str, int]
+
+    @property
+    def tested(self) -> bool:
+        """Whether the task has a test split."""
+        return bool(self.split_sizes.get("test"))

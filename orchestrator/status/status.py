@@ -1,0 +1,99 @@
+"""How far a study is: counts from its rows, and what the running process says of itself."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from clipsweep.orchestrator.folder.end import read_end
+from clipsweep.orchestrator.folder.ledger import Ledger
+from clipsweep.orchestrator.folder.lock import is_locked
+from clipsweep.orchestrator.folder.log_file import last_warnings
+from clipsweep.orchestrator.folder.open_study import OpenStudy
+from clipsweep.orchestrator.folder.snapshot import Snapshot
+from clipsweep.orchestrator.plan.ahead import look_ahead
+from clipsweep.orchestrator.words import format_seconds
+from clipsweep.trials.spec.result import TrialState
+
+
+def read_status(snapshot: Snapshot) -> dict[str, Any]:
+    """Counts from the store; rate, time left and replicas from the running process, if there is one.
+
+    Returns:
+        The document of ``clipsweep status --json``. Its ``state`` is ``running``, ``done``, ``failed`` or
+        ``interrupted``; ``partial`` counts trials that wait for the next part of a race, ``pruned`` those that it
+        stopped; ``stopped_by`` is the stopping rule that ended the search, if one did; ``warnings`` are the last lines
+        of the study's log, those of earlier runs too.
+    """
+    opened = snapshot.opened
+    count = _count_states(snapshot)
+    end = read_end(opened.folder)
+    total = sum(count.values()) if end else _count_all(snapshot)  # what a stopping rule left out is not waited for
+    is_running = is_locked(opened.folder)
+    live = _read_live(opened) if is_running else {}
+    ended = "interrupted" if _is_cut_off(snapshot, total - sum(count.values())) else _how_it_ended(count)
+    return {
+        "state": "running" if is_running else ended,
+        "done": count[TrialState.COMPLETE],
+        "running": live.get("running", 0),
+        "partial": count[TrialState.PARTIAL],
+        "pruned": count[TrialState.PRUNED],
+        "failed": count[TrialState.FAILED],
+        "total": total,
+        "stopped_by": end.stopped_by if end else None,
+        "trials_per_second": live.get("trials_per_second"),
+        "seconds_left": live.get("seconds_left"),
+        "replicas": live.get("replicas", []),
+        "warnings": last_warnings(opened.folder),
+    }
+
+
+def _count_states(snapshot: Snapshot) -> dict[TrialState, int]:
+    """How many of the trials that stored rows call for are in each state."""
+    called_for = snapshot.searched | snapshot.tested
+    states = [snapshot.rows[trial_id].state for trial_id in called_for if trial_id in snapshot.rows]
+    return {state: states.count(state) for state in TrialState}
+
+
+def _count_all(snapshot: Snapshot) -> int:
+    """Trials that the study comes to, as far as that is known."""
+    ahead = look_ahead(snapshot.opened, Ledger(snapshot.opened, snapshot.rows))
+    return max(len(snapshot.searched), ahead.total) + len(snapshot.tested)
+
+
+def _is_cut_off(snapshot: Snapshot, n_left: int) -> bool:
+    """Whether the study stopped before its end.
+
+    What a race, or a sampler without a number of trials, has yet to run cannot be told from the rows: such a study is
+    at its end when that was noted.
+    """
+    opened = snapshot.opened
+    open_ended = opened.study.search.race is not None or opened.is_searched
+    return bool(n_left) or (open_ended and read_end(opened.folder) is None)
+
+
+def _how_it_ended(count: dict[TrialState, int]) -> str:
+    return "failed" if count[TrialState.FAILED] else "done"
+
+
+def _read_live(opened: OpenStudy) -> dict[str, Any]:
+    """What the running process last said of itself."""
+    path = opened.folder.status
+    return dict(json.loads(path.read_text(encoding="utf-8"))) if path.is_file() else {}
+
+
+def describe_status(document: dict[str, Any]) -> str:
+    """The document in words."""
+    counts = [f"{document['done']} of {document['total']} trials"]
+    counts += [f"{document['partial']} part of their rows seen"] if document["partial"] else []
+    counts += [f"{document['pruned']} stopped by the race"] if document["pruned"] else []
+    lines = [f"{document['state']}: {', '.join(counts)}, {document['failed']} failed"]
+    if document["stopped_by"]:
+        lines.append(f"stopped by {document['stopped_by']}")
+    if document["trials_per_second"]:
+        left = format_seconds(document["seconds_left"] or 0)
+        lines.append(f"{document['trials_per_second']:.2f} trials/s, {left} left, {document['running']} running")
+    lines += [f"{replica['name']}: {replica['device']} of {replica['node']}" for replica in document["replicas"]]
+    lines += ["last warnings (all are in the study's log.txt):"] if document["warnings"] else []
+    lines += [f"  {warning}" for warning in document["warnings"]]
+    return "\n".join(lines)

@@ -1,0 +1,89 @@
+"""Check a study: its keys and values, and combinations that could not be run or would have no effect."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from pydantic import ValidationError
+
+from clipsweep.orchestrator.study.check_search import check_search
+from clipsweep.orchestrator.study.explain import explain
+from clipsweep.orchestrator.study.names import ALGORITHM1, DRIVERS, EVERY_DRIVER, OF_TEST, TEST
+from clipsweep.orchestrator.study.schema import ClusterSection, SearchSection, Study, TopCondition
+from clipsweep.trials.base.errors import StudyError, unknown_name
+from clipsweep.trials.tasks.settings import PAPER
+
+
+def check_study(content: dict[str, Any]) -> Study:
+    """Check a study's keys and values.
+
+    Raises:
+        StudyError: One line for each key that is wrong.
+    """
+    try:
+        study = Study.model_validate(content)
+    except ValidationError as error:
+        raise StudyError(explain(error)) from error
+    _check_driver(study)
+    _check_effect(study)
+    check_search(study)
+    _check_cluster(study.cluster)
+    _check_seeds(study)
+    study.task_settings()  # refuses a definition that cannot be one
+    return study
+
+
+def _check_seeds(study: Study) -> None:
+    """Refuse demonstration seeds where the variant fixes the demonstrations."""
+    if study.task.variant != PAPER and study.space.demo_seeds is not None:
+        raise StudyError(
+            f"study key 'space.demo_seeds' is {study.space.demo_seeds}, but in variant {study.task.variant!r} "
+            f"task.seed fixes the demonstrations; remove space.demo_seeds, or set task.seed."
+        )
+
+
+def _check_cluster(cluster: ClusterSection) -> None:
+    """Refuse combinations that Ray does not have, or that would have no effect."""
+    share = cluster.gpus_per_replica
+    if share > 1 and share != int(share):
+        raise StudyError(
+            f"study key 'cluster.gpus_per_replica' is {share}; expected a share up to 1, or a whole number of GPUs."
+        )
+    if cluster.replicas == 0 and cluster.address is not None:
+        raise StudyError(
+            f"study key 'cluster.address' is {cluster.address!r}, but replicas: 0 runs in this process, without Ray. "
+            f"Remove one of the two."
+        )
+
+
+def _check_driver(study: Study) -> None:
+    """Refuse an unknown driver, and layers that are ranked twice."""
+    driver = study.search.driver
+    if driver not in DRIVERS:
+        raise StudyError(f"search.driver: {unknown_name('driver', driver, DRIVERS)}")
+    if driver == ALGORITHM1 and isinstance(study.space.layers, TopCondition):
+        raise StudyError(
+            f"study key 'space.layers' is {study.space.layers!r}, but driver {ALGORITHM1!r} ranks the layers itself; "
+            f"expected a list of candidates or 'all'. Say how many it keeps with search.top_k."
+        )
+
+
+def _check_effect(study: Study) -> None:
+    """Refuse search keys that would change nothing because the driver does not use them."""
+    search, used = study.search, _used_keys(study)
+    for key, field in SearchSection.model_fields.items():
+        value, default = getattr(search, key), field.get_default()
+        if key not in used and value != default:
+            race = f" with race {search.race!r}" if search.race else ""
+            raise StudyError(
+                f"study key 'search.{key}' is {value!r}, but driver {search.driver!r}{race} does not use it; "
+                f"expected its default, {default!r}. Remove the key."
+            )
+
+
+def _used_keys(study: Study) -> frozenset[str]:
+    """Keys of the section ``search`` that make a difference."""
+    used = EVERY_DRIVER | DRIVERS[study.search.driver].keys
+    if isinstance(study.space.layers, TopCondition):
+        used |= {"module_condition"}
+    return used | OF_TEST if study.search.race == TEST else used

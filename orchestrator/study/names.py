@@ -1,0 +1,41 @@
+"""Names that a study file may use for what other folders do: drivers with the keys that each uses, races, rules.
+
+A new driver is an entry of ``DRIVERS``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+ALGORITHM1, BAYES, GRID = "algorithm1", "bayes", "grid"
+HALVING, TEST = "halving", "test"
+STOPPING_RULES = ("n_trials", "max_hours", "max_gpu_hours", "patience")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DriverEntry:
+    """A driver that a study can name.
+
+    Attributes:
+        place: Its class, as ``module:attribute``; loaded when it is first used.
+        keys: Keys of the section ``search`` that it uses besides those that all drivers use.
+    """
+
+    place: str
+    keys: frozenset[str] = frozenset()
+
+
+EVERY_DRIVER = frozenset({"driver", "race", "winner", *STOPPING_RULES})
+OF_TEST = frozenset({"indifference", "error_rate"})  # used where the race is a test
+DRIVERS: Mapping[str, DriverEntry] = {
+    GRID: DriverEntry(place="clipsweep.orchestrator.drivers.grid:GridDriver"),
+    ALGORITHM1: DriverEntry(
+        place="clipsweep.orchestrator.drivers.algorithm1:Algorithm1Driver",
+        keys=frozenset({"top_k", "module_condition"}),
+    ),
+    BAYES: DriverEntry(
+        place="clipsweep.orchestrator.drivers.bayes.driver:BayesDriver",
+        keys=frozenset({"sampler", "seed", "objectives", "warm_start", "storage"}),
+    ),
+}

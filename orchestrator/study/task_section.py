@@ -1,0 +1,103 @@
+"""The section ``task``: which task and which of its rows, or a task of the user's own."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from clipsweep.orchestrator.study.section import Count, Positive, Section, one_of
+from clipsweep.trials.base.errors import StudyError
+from clipsweep.trials.tasks.definition import METRICS, Scoring, Source, Splits, TaskDefinition, Wording
+from clipsweep.trials.tasks.settings import PAPER, Variant
+
+
+class DataSection(Section):
+    """Where the rows of a user's own task come from."""
+
+    path: str
+    config: str | None = None
+    revision: str | None = None
+
+
+class SplitsSection(Section):
+    """Which split of the data each of ours is taken from."""
+
+    demonstrations: str = "train"
+    validation: str = "train"
+    test: str | None = "train"
+
+
+Answers = Annotated[list[str], Field(min_length=2)]
+
+
+class DefinitionSection(Section):
+    """A task of the user's own: data, wording, answers, splits, metric."""
+
+    data: DataSection
+    query: str
+    labels: Answers | Annotated[dict[str | int | bool, str], Field(min_length=2)] | None = None
+    candidates: Answers | None = None
+    label_column: str = "label"
+    demonstration: str | None = None
+    alone: str | None = None
+    words: dict[str, dict[str, str]] = {}
+    splits: SplitsSection = SplitsSection()
+    demonstrations: Positive | None = None
+    validation_size: Positive | None = None
+    shots: Count = 10
+    metric: Annotated[str, one_of(METRICS)] = "accuracy"
+    function: str | None = None
+
+    def define(self) -> TaskDefinition:
+        """The definition as the value that replicas take.
+
+        Raises:
+            StudyError: Neither labels nor candidates, or both; all of them the same.
+            TaskError: A template that is malformed.
+        """
+        if (self.labels is None) == (self.candidates is None):
+            raise StudyError(
+                "study key 'task.definition' needs either labels (label words, the same for every row) or candidates "
+                "(texts that name columns); give one of the two."
+            )
+        labels = self.labels if isinstance(self.labels, dict) else dict(enumerate(self.labels or self.candidates or []))
+        answers = tuple(dict.fromkeys(labels.values()))
+        if len(answers) < 2:
+            raise StudyError(
+                f"study key 'task.definition' has no answer but {answers[0]!r}; expected two or more that differ."
+            )
+        wording = Wording(
+            query=self.query,
+            answers=answers if self.candidates is None else tuple(self.candidates),
+            demonstration=self.demonstration,
+            alone=self.alone,
+            words=self.words,
+        )
+        return TaskDefinition(
+            source=Source(**self.data.model_dump()),
+            wording=wording,
+            classes={str(value): answers.index(answer) for value, answer in labels.items()},
+            splits=Splits(**self.splits.model_dump()),
+            demonstrations=self.demonstrations,
+            validation_size=self.validation_size,
+            shots=self.shots,
+            label_column=self.label_column,
+            scoring=Scoring.LOGLIKELIHOOD if self.candidates is None else Scoring.MEAN_LOGLIKELIHOOD,
+            metric=self.metric,
+            function=self.function,
+        )
+
+
+class TaskSection(Section):
+    """Which task, and which of its rows."""
+
+    name: str
+    variant: Variant = PAPER
+    path: str | None = None
+    validation_size: int | None = None
+    test_size: int | None = None
+    demonstrations: Positive | None = None
+    seed: int | None = None
+    truncate: Literal["error", "demonstrations"] = "error"
+    definition: DefinitionSection | None = None

@@ -1,0 +1,141 @@
+"""A kind of clip is one entry of the table: everything else takes it as it takes ``svd``."""
+
+import copy
+import subprocess
+import sys
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import torch
+from torch import Tensor
+from transformers import PreTrainedModel
+
+from clipsweep.cluster.replica import Batch, Replica
+from clipsweep.trials.base.errors import SpecError
+from clipsweep.trials.clips.factor_cache import FactorCache
+from clipsweep.trials.clips.factors import Factors
+from clipsweep.trials.clips.identity import trial_id
+from clipsweep.trials.clips.kind import Kind, load_kind
+from clipsweep.trials.clips.resolve import resolve
+from clipsweep.trials.engine.activation_store import Budget
+from clipsweep.trials.engine.engine import Engine
+from clipsweep.trials.models.matrices import find_layout
+from clipsweep.trials.spec.clip import Clip
+from clipsweep.trials.spec.kinds import KINDS
+from clipsweep.trials.spec.result import TrialState
+from clipsweep.trials.spec.shape import Shape
+from tests.cluster.pool_contract import make_trial, replica_settings
+from tests.trials.architectures import build_model, card_of
+from tests.trials.engine.test_exactness import LENGTHS, ONE_TOKEN, assert_equal, draw_prompts
+from tests.trials.models.test_card import CARD
+from tests.trials.reference import edit_in_place, run_one_by_one
+from tests.trials.spec.test_clip import make_clip
+from tests.trials.spec.test_trial import make_spec
+
+
+class Zero(Kind):
+    """Every matrix becomes zero, whatever the rate; it needs no factors."""
+
+    def leaves_alone(self, clip: Clip, shape: Shape) -> bool:
+        return clip.clip_rate == 0
+
+    def parameters_kept(self, clip: Clip, shape: Shape) -> int:
+        return 0
+
+    def fingerprint(self, clip: Clip, shape: Shape) -> str:
+        return "nothing left"
+
+    def apply(self, clip: Clip, weight: Tensor, factors: Callable[[], Factors]) -> Tensor:
+        return torch.zeros_like(weight)
+
+
+@pytest.fixture(autouse=True)
+def zero(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The second kind, by its entry in the table alone."""
+    monkeypatch.setitem(KINDS, "zero", f"{__name__}:Zero")
+
+
+def zeroed(layer: int = 1, module: str = "mlp") -> Clip:
+    return make_clip(layer=layer, module=module, kind="zero")
+
+
+def zeroed_in_place(model: PreTrainedModel, layer: int, role: str) -> PreTrainedModel:
+    """A copy of the model without the matrices of a role in a layer."""
+    edited = copy.deepcopy(model)
+    for matrix in find_layout(edited).matrices[layer, role]:
+        stored = edited.get_parameter(matrix.parameter)
+        matrix.write(stored, torch.zeros(matrix.rows, matrix.cols))
+    return edited
+
+
+def test_listing_kinds_imports_nothing() -> None:
+    code = "import sys; from clipsweep.trials.spec.kinds import KINDS; print(*sys.modules)"
+    loaded = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True).stdout.split()
+    assert not {place.partition(":")[0] for place in KINDS.values()} & {*loaded}
+
+
+def test_a_kind_that_is_not_in_the_table_is_answered_with_the_nearest() -> None:
+    with pytest.raises(SpecError, match="no kind of clip 'zeros'; known: svd, zero. Did you mean 'zero'?"):
+        load_kind("zeros")
+
+
+def test_another_kind_is_another_trial() -> None:
+    ids = {trial_id(make_spec(clips=(clip,)), CARD, "t") for clip in (zeroed(), make_clip(layer=1))}
+    assert len(ids) == 2
+
+
+def test_clips_with_the_same_fingerprint_are_one_trial() -> None:
+    specs = [make_spec(clips=(replace(zeroed(), clip_rate=rate),)) for rate in (0.5, 0.9)]
+    assert len({trial_id(spec, CARD, "t") for spec in specs}) == 1
+
+
+def test_clips_of_two_kinds_in_any_order_are_one_trial() -> None:
+    clips = (zeroed(module="q"), make_clip(layer=1, module="mlp"))
+    assert resolve(clips, CARD).fingerprint == resolve(clips[::-1], CARD).fingerprint
+
+
+def test_a_kind_says_how_many_parameters_are_kept() -> None:
+    assert resolve([zeroed(module="q")], CARD).parameters_kept == 10_000 - 20 * 40
+
+
+def test_a_kind_says_what_is_left_alone() -> None:
+    assert resolve([replace(zeroed(), clip_rate=0.0)], CARD) == resolve((), CARD)
+
+
+@pytest.mark.parametrize("name", ["gptj", "llama", "gpt_neox", "mixtral"])
+def test_the_engine_gives_what_editing_in_place_gives(name: str, tmp_path: Path) -> None:
+    model = build_model(name)
+    role = "up" if name in ("llama", "mixtral") else "fc_in"
+    engine = Engine(model, card_of(model), FactorCache(tmp_path), Budget(device_bytes=10**9, host_bytes=0))
+    prompts = draw_prompts(0, 12, LENGTHS, ONE_TOKEN)
+    expected = run_one_by_one(zeroed_in_place(model, 1, role), prompts)
+    scored = engine.score(prompts, resolve([zeroed(module=role)], engine.card), 2)
+    assert assert_equal(scored, expected) == 0
+
+
+def test_a_trial_may_have_clips_of_two_kinds(tmp_path: Path) -> None:
+    model = build_model("gptj")
+    engine = Engine(model, card_of(model), FactorCache(tmp_path), Budget(device_bytes=10**9, host_bytes=0))
+    prompts, svd = draw_prompts(0, 12, LENGTHS, ONE_TOKEN), make_clip(layer=0, module="attn")
+    expected = run_one_by_one(zeroed_in_place(edit_in_place(model, [svd]), 1, "q"), prompts)
+    assert assert_equal(engine.score(prompts, resolve([svd, zeroed(module="q")], engine.card), 2), expected) == 0
+
+
+def test_a_replica_evaluates_it(tiny_gptj: Path, cache: Path) -> None:
+    settings, card = replica_settings(tiny_gptj, cache)
+    trial = make_trial(card, 0.5)
+    spec = replace(trial.spec, clips=(zeroed(),))
+    trial = replace(trial, trial_id=trial_id(spec, card, "t"), spec=spec, resolved=resolve(spec.clips, card))
+    (result,) = Replica(settings, "r").evaluate(Batch(trials=(trial,), microbatch=4))
+    assert result.state is TrialState.COMPLETE
+    assert result.trial.resolved.parameters_kept < card.parameters_total
+
+
+def test_it_makes_no_factors_that_it_does_not_use(tiny_gptj: Path, cache: Path) -> None:
+    settings, card = replica_settings(tiny_gptj, cache)
+    trial = make_trial(card, 0.5)
+    trial = replace(trial, resolved=resolve([zeroed()], card))
+    Replica(settings, "r").evaluate(Batch(trials=(trial,), microbatch=4))
+    assert not list((cache / "factors").rglob("*.safetensors"))

@@ -1,0 +1,119 @@
+"""The singular value decomposition of a matrix, and its singular values alone."""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from clipsweep.trials.base.errors import EvaluationError
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Factors:
+    """Thin SVD of a matrix ``(rows, cols)``, float32, contiguous.
+
+    Attributes:
+        u: Shape ``(rows, k)`` with ``k = min(rows, cols)``.
+        s: Shape ``(k,)``, largest first.
+        vh: Shape ``(k, cols)``.
+    """
+
+    u: Tensor
+    s: Tensor
+    vh: Tensor
+
+    @property
+    def n_bytes(self) -> int:
+        """Size in memory."""
+        return self.u.nbytes + self.s.nbytes + self.vh.nbytes
+
+    def low_rank(self, rank: int) -> Tensor:
+        """Nearest matrix of ``rank`` in Frobenius norm (Eckart and Young, 1936): one product, float32."""
+        return (self.u[:, :rank] * self.s[:rank]) @ self.vh[:rank]
+
+
+def compute_factors(weight: Tensor, name: str) -> Factors:
+    """Thin SVD by ``torch.linalg.svd`` in float32, or in float64 if that does not converge; nothing is random.
+
+    Raises:
+        EvaluationError: The weights are not finite, or have no finite SVD.
+    """
+    weight = _finite(weight, name)
+    factors = _svd(weight.float())
+    if factors is None:
+        _warn_of_retry(name)
+        factors = _svd(weight.double(), driver=_slowest_driver(weight))
+    if factors is None:
+        raise _no_svd(weight, name)
+    return factors
+
+
+def compute_singular_values(weight: Tensor, name: str) -> Tensor:
+    """Singular values alone, by ``torch.linalg.svdvals`` in float32, or in float64 if that does not converge.
+
+    Returns:
+        Shape ``(min(rows, cols),)``, float32, largest first, none negative.
+
+    Raises:
+        EvaluationError: The weights are not finite, or have no finite SVD.
+    """
+    weight = _finite(weight, name)
+    values = _svdvals(weight.float())
+    if values is None:
+        _warn_of_retry(name)
+        values = _svdvals(weight.double(), driver=_slowest_driver(weight))
+    if values is None:
+        raise _no_svd(weight, name)
+    return values
+
+
+def _finite(weight: Tensor, name: str) -> Tensor:
+    """The weights without their gradient; refused unless finite."""
+    weight = weight.detach()
+    if n_bad := int((~torch.isfinite(weight)).sum()):
+        raise EvaluationError(
+            f"{name} has {n_bad} weights of {weight.numel()} that are not finite; expected finite numbers only. "
+            f"Set model.dtype: float32, or fetch the checkpoint again."
+        )
+    return weight
+
+
+def _warn_of_retry(name: str) -> None:
+    log.warning("the SVD of %s does not converge in float32; it is computed in float64", name)
+
+
+def _slowest_driver(weight: Tensor) -> str | None:
+    """What torch's documentation calls the slowest and most precise of the CUDA drivers; the CPU has no choice."""
+    return "gesvd" if weight.is_cuda else None
+
+
+def _no_svd(weight: Tensor, name: str) -> EvaluationError:
+    return EvaluationError(
+        f"the SVD of {name} converges neither in float32 nor in float64; expected finite factors. Fetch the "
+        f"checkpoint again if its largest weight ({float(weight.abs().max()):g}) is wrong, or clip other matrices."
+    )
+
+
+def _svdvals(weight: Tensor, driver: str | None = None) -> Tensor | None:
+    """Singular values, rounded to float32; None if they do not converge to finite numbers."""
+    try:
+        values = torch.linalg.svdvals(weight, driver=driver).float()
+    except torch.linalg.LinAlgError:  # type: ignore[attr-defined]
+        return None
+    return values.clamp_min(0) if bool(torch.isfinite(values).all()) else None
+
+
+def _svd(weight: Tensor, driver: str | None = None) -> Factors | None:
+    """Thin SVD, rounded to float32; None if it does not converge to finite numbers."""
+    try:
+        exact = torch.linalg.svd(weight, full_matrices=False, driver=driver)
+    except torch.linalg.LinAlgError:  # type: ignore[attr-defined]
+        return None
+    # Contiguous, as they come from disk: products of another memory layout differ in their last bits.
+    u, s, vh = (tensor.float().contiguous() for tensor in exact)
+    return Factors(u=u, s=s, vh=vh) if all(bool(torch.isfinite(tensor).all()) for tensor in (u, s, vh)) else None

@@ -1,0 +1,77 @@
+"""Resolve clips for one model: which matrices change, where a trial starts, and what is left of the parameters."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+
+from clipsweep.trials.clips.kind import load_kind
+from clipsweep.trials.models.card import ModelCard
+from clipsweep.trials.spec.clip import Clip
+from clipsweep.trials.spec.modules import ATTENTION, ATTENTION_ROLES, MLP
+from clipsweep.trials.spec.resolved import Edit, Fingerprint, ResolvedClips
+from clipsweep.trials.spec.start import Start
+
+
+def resolve(clips: Iterable[Clip], card: ModelCard) -> ResolvedClips:
+    """What clips come to on a model.
+
+    Args:
+        clips: Of one trial: no two of them share a matrix.
+        card: Of the model.
+
+    Raises:
+        SpecError: The model lacks a layer, or has no matrix of the module in it.
+    """
+    edits = tuple(edit for clip in clips for edit in _edits(clip, card))
+    return ResolvedClips(
+        edits=edits,
+        start=_start(edits, card),
+        parameters_kept=card.parameters_total - sum(map(_parameters_saved, edits)),
+        fingerprint=_fingerprint(edits),
+    )
+
+
+def starts_of(clips: Iterable[Clip], card: ModelCard) -> tuple[Start, ...]:
+    """Where trials start that have one of these clips each; every start once."""
+    return tuple(dict.fromkeys(resolve([clip], card).start for clip in clips))
+
+
+def _edits(clip: Clip, card: ModelCard) -> Iterator[Edit]:
+    """Matrices that a clip really changes."""
+    kind = load_kind(clip.kind)
+    for role in card.roles_at(clip.layer, clip.module):
+        for shape in card.shapes[clip.layer, role]:
+            if not kind.leaves_alone(clip, shape):
+                yield Edit(layer=clip.layer, role=role, shape=shape, clip=clip)
+
+
+def _start(edits: Sequence[Edit], card: ModelCard) -> Start:
+    """The first block that changes, with the part of it that does not, if one part does not."""
+    block = min((edit.layer for edit in edits), default=card.n_layers)
+    in_attention = {edit.role in ATTENTION_ROLES for edit in edits if edit.layer == block}
+    if len(in_attention) != 1:
+        return Start(block=block)
+    return Start(block=block, reuse=MLP if in_attention == {True} else ATTENTION)
+
+
+def _parameters_saved(edit: Edit) -> int:
+    """How many parameters fewer the clipped matrices have."""
+    rows, cols, count = edit.shape
+    kept = load_kind(edit.clip.kind).parameters_kept(edit.clip, edit.shape)
+    return count * (rows * cols - kept)
+
+
+def _fingerprint(edits: Sequence[Edit]) -> Fingerprint:
+    """The same for clips in any order. Identities of stored rows depend on this order: it must stay as it is."""
+    found = [
+        (edit.layer, edit.role, load_kind(edit.clip.kind).fingerprint(edit.clip, edit.shape), edit.clip.kind)
+        for edit in edits
+    ]
+    return tuple(sorted(found, key=_order))
+
+
+def _order(entry: tuple[int, str, int | str, str]) -> tuple[int, str, int, str, str]:
+    """By layer, role and fingerprint: numbers by their value, and before texts."""
+    layer, role, fingerprint, kind = entry
+    number, text = (fingerprint, "") if isinstance(fingerprint, int) else (0, fingerprint)
+    return layer, role, number, text, kind

@@ -1,0 +1,8 @@
+"""The kinds of clip by name, and where each is written. A new kind is an entry of ``KINDS`` and its class.
+
+Listing the names imports nothing; ``clips/kind.py`` loads a kind when it is first used.
+"""
+
+from __future__ import annotations
+
+KINDS: dict[str, str] = {"svd": "clipsweep.trials.clips.svd:Svd"}

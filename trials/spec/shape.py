@@ -1,0 +1,36 @@
+"""Shapes of a model's matrices, and how JSON holds them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
+
+
+class Shape(NamedTuple):
+    """Matrices of one shape.
+
+    Attributes:
+        rows: Outputs, as in ``nn.Linear``.
+        cols: Inputs.
+        count: How many; more than one for the experts of a mixture.
+    """
+
+    rows: int
+    cols: int
+    count: int  # type: ignore[assignment]  # hides tuple.count, which nothing here calls
+
+
+Shapes = Mapping[tuple[int, str], tuple[Shape, ...]]
+
+
+def rows_of_shapes(shapes: Shapes) -> list[list[Any]]:
+    """Shapes as JSON holds them: ``[layer, role, rows, cols, count]``."""
+    return [[layer, role, *shape] for (layer, role), held in shapes.items() for shape in held]
+
+
+def shapes_of_rows(rows: Sequence[Sequence[Any]]) -> dict[tuple[int, str], tuple[Shape, ...]]:
+    """Shapes out of JSON; rows without a count, as older files hold them, are of one matrix."""
+    shapes: dict[tuple[int, str], tuple[Shape, ...]] = {}
+    for layer, role, n_rows, n_cols, *count in rows:
+        shapes[layer, role] = (*shapes.get((layer, role), ()), Shape(n_rows, n_cols, *(count or [1])))
+    return shapes

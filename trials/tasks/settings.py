@@ -1,0 +1,40 @@
+"""Which task a study names, which of its rows, and in what order."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+from clipsweep.trials.tasks.definition import TaskDefinition
+
+Variant = Literal["paper", "release"]
+PAPER: Variant = "paper"
+RELEASE: Variant = "release"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TaskSettings:
+    """Which task, which of its rows, and in what order.
+
+    Attributes:
+        name: Key of a table of tasks, or the user's own name for ``definition``.
+        variant: ``"paper"``: in the words of the paper; ``"release"``: as its released code runs it.
+        path: Folder of jsonl, csv or parquet files, or a hub name; None for the task's own source.
+        validation_size: Rows of the validation split; None for the task's default.
+        test_size: Rows of the test split; None for all there are (or the task's default), 0 for no test.
+        demonstrations: Rows set aside for demonstrations; None for the task's default.
+        seed: Seed of the splits; None for the variant's default.
+        truncate: ``"error"``: a prompt longer than the context is refused; ``"demonstrations"``: the last of them are
+            left out until every prompt of the split fits.
+        definition: A task of the user's own.
+    """
+
+    name: str
+    variant: str = PAPER
+    path: str | None = None
+    validation_size: int | None = None
+    test_size: int | None = None
+    demonstrations: int | None = None
+    seed: int | None = None
+    truncate: str = "error"
+    definition: TaskDefinition | None = None
