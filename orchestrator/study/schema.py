@@ -14,6 +14,7 @@ from clipsweep.orchestrator.study.section import Count, Positive, Section, one_o
 from clipsweep.orchestrator.study.task_section import TaskSection
 from clipsweep.trials.clips.spectrum import COMBINATIONS
 from clipsweep.trials.models.settings import Dtype, ModelSettings
+from clipsweep.trials.spec.kinds import DEFAULT_KIND, KINDS
 from clipsweep.trials.spec.modules import MODULES
 from clipsweep.trials.tasks.settings import TaskSettings
 
@@ -21,6 +22,7 @@ PUBLISHED_RATES = [0, 0.1, 0.5, 0.75, 0.9, 0.95, 0.99, 0.995]
 
 Rate = Annotated[float, Field(ge=0, lt=1)]
 ModuleName = Annotated[str, one_of(MODULES)]
+KindName = Annotated[str, one_of(KINDS)]
 UNITS = {"KB": 10**3, "MB": 10**6, "GB": 10**9, "KiB": 2**10, "MiB": 2**20, "GiB": 2**30}
 
 
@@ -80,6 +82,7 @@ class SpaceSection(Section):
     modules: Annotated[list[ModuleName], Field(min_length=1)] = ["attn", "mlp"]
     shots: Annotated[list[Count], Field(min_length=1)] | None = None
     demo_seeds: Annotated[list[Count], Field(min_length=1)] | None = None
+    kinds: Annotated[list[KindName], Field(min_length=1)] = [DEFAULT_KIND]
     clip_rates: Annotated[list[Rate], Field(min_length=1)] | RatesSection = PUBLISHED_RATES
     clips: ClipsSection = ClipsSection()
 
