@@ -6,6 +6,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from clipsweep.trials.spec.clip import Clip
+from clipsweep.trials.spec.kinds import DEFAULT_KIND
 
 BEST_MEAN, ONE_STANDARD_ERROR = "best_mean", "one_standard_error"
 
@@ -52,8 +53,16 @@ def join_modules(clips: Iterable[Clip]) -> str | None:
 
 
 def describe_clips(clips: Iterable[Clip]) -> str:
-    """Name what is clipped: ``mlp of layer 4 at clip rate 0.95``, several joined by ``and``; empty for no clips."""
-    return " and ".join(f"{clip.module} of layer {clip.layer} at clip rate {clip.clip_rate:g}" for clip in clips)
+    """Name what is clipped: ``mlp of layer 4 at clip rate 0.95``, several joined by ``and``; empty for no clips.
+
+    A kind is named where it is not the usual one.
+    """
+    return " and ".join(map(_describe_clip, clips))
+
+
+def _describe_clip(clip: Clip) -> str:
+    kind = "" if clip.kind == DEFAULT_KIND else f" ({clip.kind})"
+    return f"{clip.module} of layer {clip.layer} at clip rate {clip.clip_rate:g}{kind}"
 
 
 def describe_point(point: Point) -> str:

@@ -47,7 +47,7 @@ def draw(space: Space, rng: random.Random) -> Choice:
     sites = space.sites
     chosen = rng.sample(sites, rng.randint(1, min(space.max_clips, len(sites))))
     clips = [
-        Clip(layer=layer, module=module, clip_rate=_draw_rate(space, rng), kind=rng.choice(space.kinds))
+        Clip(layer=layer, module=module, clip_rate=_draw_rate(space, rng), kind=_draw_kind(space, rng))
         for layer, module in chosen
     ]
     return Choice(rng.choice(space.shots), join(clips, space.max_clips))
@@ -57,6 +57,11 @@ def _draw_rate(space: Space, rng: random.Random) -> float:
     if space.rate_range is None:
         return rng.choice(rates_to_search(space))
     return round(rng.uniform(*space.rate_range), RATE_DIGITS)
+
+
+def _draw_kind(space: Space, rng: random.Random) -> str:
+    """A kind of clip; where there is one, nothing is drawn, so that other draws stay what they were."""
+    return rng.choice(space.kinds) if len(space.kinds) > 1 else space.kinds[0]
 
 
 def vary(space: Space, choice: Choice, rng: random.Random) -> Choice:

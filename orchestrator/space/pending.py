@@ -71,6 +71,7 @@ def _lay_out(study: Study, sites: tuple[Site, ...]) -> Space:
         shots=_unique(axes.shots),
         demo_seeds=_unique(axes.demo_seeds or [study.task.seed]),  # the release's seed fixes its demonstrations
         sites=sites,
+        kinds=_unique(axes.kinds),
         clip_rates=_unique(map(float, rates)) if isinstance(rates, list) else (),
         modules=_unique(axes.modules),
         baseline_competes=study.search.driver != ALGORITHM1,

@@ -12,6 +12,7 @@ from clipsweep.analysis.winners.point import BEST_MEAN
 from clipsweep.orchestrator.space.layer_rule import Site
 from clipsweep.orchestrator.space.proposal import Choice, Proposal
 from clipsweep.trials.spec.clip import Clip
+from clipsweep.trials.spec.kinds import DEFAULT_KIND
 from clipsweep.trials.spec.modules import ATTENTION_ROLES, MLP_ROLES, MODULES
 from clipsweep.trials.spec.trial import TrialSpec
 
@@ -49,7 +50,7 @@ class Space:
     shots: tuple[int, ...]
     demo_seeds: tuple[int, ...]
     sites: tuple[Site, ...]
-    kinds: tuple[str, ...] = ("svd",)
+    kinds: tuple[str, ...] = (DEFAULT_KIND,)
     clip_rates: tuple[float, ...]
     modules: tuple[str, ...]
     baseline_competes: bool = True

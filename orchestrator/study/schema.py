@@ -13,6 +13,7 @@ from clipsweep.orchestrator.study.section import Count, Positive, Section, one_o
 from clipsweep.orchestrator.study.task_section import TaskSection
 from clipsweep.trials.clips.spectrum import COMBINATIONS
 from clipsweep.trials.models.settings import Dtype, ModelSettings
+from clipsweep.trials.spec.kinds import DEFAULT_KIND, KINDS
 from clipsweep.trials.spec.modules import MODULES
 from clipsweep.trials.tasks.settings import TaskSettings
 
@@ -21,6 +22,7 @@ SIZE = "auto, or a number with a unit, as in 256MB or 1.5GiB"
 
 Rate = Annotated[float, Field(ge=0, lt=1)]
 ModuleName = Annotated[str, one_of(MODULES)]
+KindName = Annotated[str, one_of(KINDS)]
 
 
 def _demand_unit(size: Any) -> Any:
@@ -68,6 +70,7 @@ class SpaceSection(Section):
     modules: Annotated[list[ModuleName], Field(min_length=1)] = ["attn", "mlp"]
     shots: Annotated[list[Count], Field(min_length=1)] | None = None
     demo_seeds: Annotated[list[Count], Field(min_length=1)] | None = None
+    kinds: Annotated[list[KindName], Field(min_length=1)] = [DEFAULT_KIND]
     clip_rates: Annotated[list[Rate], Field(min_length=1)] | RatesSection = PUBLISHED_RATES
     clips: ClipsSection = ClipsSection()
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection
 from typing import Annotated
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
@@ -17,13 +17,13 @@ class Section(BaseModel):
     model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
 
 
-def one_of(names: Iterable[str]) -> AfterValidator:
-    """Accept these names alone."""
-    known = tuple(names)
+def one_of(names: Collection[str]) -> AfterValidator:
+    """Accept the names of a table alone, those too that are added to it later."""
 
     def check(name: str) -> str:
-        if name not in known:
-            raise ValueError(f"{', '.join(map(repr, known[:-1]))} or {known[-1]!r}")
+        if name not in names:
+            *others, last = map(repr, names)
+            raise ValueError(f"{', '.join(others)} or {last}" if others else last)
         return name
 
     return AfterValidator(check)

@@ -7,7 +7,7 @@ from decimal import ROUND_HALF_UP, Decimal
 from functools import lru_cache
 
 from clipsweep.trials.base.errors import SpecError, unknown_name
-from clipsweep.trials.spec.kinds import KINDS
+from clipsweep.trials.spec.kinds import DEFAULT_KIND, KINDS
 from clipsweep.trials.spec.modules import MODULES
 
 
@@ -25,7 +25,7 @@ class Clip:
     layer: int
     module: str
     clip_rate: float
-    kind: str = "svd"
+    kind: str = DEFAULT_KIND
 
     def __post_init__(self) -> None:
         """Refuse impossible values before any GPU time is spent."""

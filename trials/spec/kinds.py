@@ -5,4 +5,5 @@ Listing the names imports nothing; ``clips/kind.py`` loads a kind when it is fir
 
 from __future__ import annotations
 
+DEFAULT_KIND = "svd"
 KINDS: dict[str, str] = {"svd": "clipsweep.trials.clips.svd:Svd"}
