@@ -1,18 +1,18 @@
-"""What a study has before it: its enumeration, or random points in the place of those that a search will choose."""
+"""What a study has before it: the points of its grid, or random points in the place of those that a search chooses."""
 
 from __future__ import annotations
 
 import random
 from collections import Counter
-from collections.abc import Container, Iterator
+from collections.abc import Container
 from dataclasses import dataclass, field, replace
-from itertools import groupby
+from itertools import groupby, product
 
 from clipsweep.orchestrator.drivers.races import halving_share, make_rungs
 from clipsweep.orchestrator.folder.ledger import Ledger
 from clipsweep.orchestrator.folder.open_study import OpenStudy
 from clipsweep.orchestrator.space.choices import choice_of_row, choices_of_rows, draw
-from clipsweep.orchestrator.space.proposal import Choice, Proposal
+from clipsweep.orchestrator.space.proposal import Choice
 from clipsweep.orchestrator.space.space import Space
 from clipsweep.orchestrator.study.names import HALVING
 from clipsweep.trials.clips.resolve import resolve
@@ -30,8 +30,8 @@ class Ahead:
     """What a study has before it, winners on the test split aside.
 
     Attributes:
-        missing: One spec for each kind of trial that must run, those of the same prompts that start in the same place,
-            and how many there are: as few for a million points as for a hundred.
+        missing: How many trials must run, counted by kind: those of the same prompts that start in the same place cost
+            the same, and the first spec stands for them. A million points have as few kinds as a hundred.
         total: Distinct trials, known ones included.
     """
 
@@ -45,13 +45,16 @@ class Ahead:
 
 
 def look_ahead(opened: OpenStudy, ledger: Ledger) -> Ahead:
-    """Count the trials to come; while layers have yet to be chosen those of middling ones, none of which is known."""
-    rows = first_rows(opened)
-    return _draw(opened, ledger, rows) if opened.is_searched else _enumerate(opened, ledger, rows)
+    """Count the trials to come. While layers have yet to be chosen, those of middling layers stand for them."""
+    count = _count_search if opened.is_searched else _count_enumeration
+    return count(opened, ledger, first_rows(opened))
 
 
 def first_rows(opened: OpenStudy) -> int | None:
-    """How many rows a race evaluates each trial on at first; what goes on is counted as it does. None for all."""
+    """Rows of a race's first rung, on which every trial is evaluated; None without a race, for all rows.
+
+    Later rungs are counted when trials reach them, for which will cannot be known.
+    """
     return make_rungs(opened.subject.split_sizes["validation"])[0] if opened.study.search.race else None
 
 
@@ -61,110 +64,137 @@ def expected_start(clips: ResolvedClips) -> Start:
 
 
 @dataclass(slots=True)
-class _Kind:
-    """Distinct clips that start at the same place.
+class _Group:
+    """Clips that come to different things and start at the same place, so that their trials cost the same.
 
     Attributes:
-        clips: The first of them.
-        count: How many.
-        stored: What those come to that some prompt set has a row of.
+        clips: Those of the first trial, which stands for all.
+        count: How many trials a prompt set has of them.
+        stored: Fingerprints of those that have a stored row for some prompt set: only these need a second look.
     """
 
     clips: tuple[Clip, ...]
     count: int = 0
     stored: list[Fingerprint] = field(default_factory=list)
 
+    def add(self, fingerprint: Fingerprint, known: Container[Fingerprint]) -> None:
+        """Count clips that no group has counted yet."""
+        self.count += 1
+        if fingerprint in known:
+            self.stored.append(fingerprint)
 
-def _enumerate(opened: OpenStudy, ledger: Ledger, rows: int | None) -> Ahead:
-    """Count an enumeration: clips once for all prompt sets, and no more held than what one layer's come to."""
-    space, limit = opened.space, opened.study.search.n_trials
-    known = _known_ranks(opened, ledger, rows)
-    kinds: dict[int, list[_Kind]] = {}
+
+def _count_enumeration(opened: OpenStudy, ledger: Ledger, rows: int | None) -> Ahead:
+    """Count the trials of a study whose points can be listed.
+
+    All prompt sets have the same clips, but for the last that ``search.n_trials`` has room for. So the clips are
+    grouped once, and the groups are counted for each prompt set: a grid of any size is counted in little memory.
+    """
+    space, card = opened.space, opened.subject.card
+    known = _known_demonstrations(opened, ledger, rows)
+    groups_of: dict[int, list[_Group]] = {}
     total = 0
     missing: dict[TrialSpec, int] = {}
-    for number, shots in enumerate(space.shots):
-        count = space.n_clips if limit is None else min(space.n_clips, max(0, limit - number * space.n_clips))
-        if count not in kinds:
-            kinds[count] = _kinds_of(space, opened.subject.card, count, known)
-        for seed in space.demo_seeds if shots else space.demo_seeds[:1]:  # without demonstrations all are one
-            for kind in kinds[count]:
-                total += kind.count
-                stored = sum(_drawn_by(shots, seed) in known[clips] for clips in kind.stored)
-                if stored < kind.count:
-                    missing[space.propose(shots, seed, kind.clips).spec] = kind.count - stored
+    for shots, n_clips in zip(space.shots, _clips_by_shots(space, opened.study.search.n_trials), strict=True):
+        if n_clips not in groups_of:
+            groups_of[n_clips] = _group_clips(space, card, n_clips, known)
+        seeds = space.demo_seeds if shots else space.demo_seeds[:1]  # without demonstrations all seeds are one
+        for seed, group in product(seeds, groups_of[n_clips]):
+            total += group.count
+            stored = sum(_demonstrations(shots, seed) in known[fingerprint] for fingerprint in group.stored)
+            if stored < group.count:
+                missing[space.propose(shots, seed, group.clips).spec] = group.count - stored
     return Ahead(missing=missing, total=total)
 
 
-def _known_ranks(opened: OpenStudy, ledger: Ledger, rows: int | None) -> dict[Fingerprint, set[tuple[int, int | None]]]:
-    """By what clips come to: the shots and seeds whose trial need not run."""
+def _clips_by_shots(space: Space, limit: int | None) -> list[int]:
+    """How many clips are run at each number of shots, if at most ``limit`` are run in all."""
+    if limit is None:
+        return [space.n_clips] * len(space.shots)
+    left = (limit - number * space.n_clips for number in range(len(space.shots)))
+    return [min(space.n_clips, max(0, count)) for count in left]
+
+
+def _known_demonstrations(
+    opened: OpenStudy, ledger: Ledger, rows: int | None
+) -> dict[Fingerprint, set[tuple[int, int | None]]]:
+    """For clips that have stored rows: with which demonstrations their validation trial need not run."""
     known: dict[Fingerprint, set[tuple[int, int | None]]] = {}
     for row in ledger.rows.values():
+        if row.split != "validation":
+            continue
         choice = choice_of_row(row)
         proposal = opened.space.propose(choice.shots, row.demo_seed, choice.clips)
         trial = ledger.trial(replace(proposal, rows=rows))
-        clips = trial.resolved.fingerprint
-        if row.split != "validation" or (clips and opened.pending is not None):
+        fingerprint = trial.resolved.fingerprint
+        if fingerprint and opened.pending is not None:  # layers are chosen anew, so only the untouched model is known
             continue
         if ledger.known(trial) is not None:
-            known.setdefault(clips, set()).add(_drawn_by(choice.shots, row.demo_seed))
+            known.setdefault(fingerprint, set()).add(_demonstrations(choice.shots, row.demo_seed))
     return known
 
 
-def _drawn_by(shots: int, seed: int) -> tuple[int, int | None]:
-    """What the demonstrations depend on."""
+def _demonstrations(shots: int, seed: int) -> tuple[int, int | None]:
+    """What tells the demonstrations of two prompts apart: without shots the seed draws none."""
     return shots, seed if shots else None
 
 
-def _kinds_of(space: Space, card: ModelCard, count: int, known: Container[Fingerprint]) -> list[_Kind]:
-    """The untouched model and the first ``count`` clips, those that come to the same counted once."""
-    kinds = {expected_start(resolve((), card)): _Kind((), 1, [()] if () in known else [])}
-    for _, visited in groupby(map(space.visited_clip, range(count)), key=lambda clip: clip.layer):
-        seen: set[Fingerprint] = {()}  # clips of different layers come to different things
-        for clip in visited:
+def _group_clips(space: Space, card: ModelCard, n_clips: int, known: Container[Fingerprint]) -> list[_Group]:
+    """The untouched model and the first ``n_clips`` clips by where they start; those that come to the same count once.
+
+    Args:
+        space: Whose clips are visited in its order, which is layer by layer.
+        card: The model.
+        n_clips: How many to visit.
+        known: Fingerprints of clips that have stored rows.
+    """
+    untouched = resolve((), card)
+    groups = {expected_start(untouched): _Group(())}
+    groups[expected_start(untouched)].add(untouched.fingerprint, known)
+    visited = (space.visited_clip(number) for number in range(n_clips))
+    for _, of_layer in groupby(visited, key=lambda clip: clip.layer):
+        seen = {untouched.fingerprint}  # started anew: clips of two layers never come to the same
+        for clip in of_layer:
             resolved = resolve([clip], card)
-            if resolved.fingerprint in seen:
-                continue
-            seen.add(resolved.fingerprint)
-            kind = kinds.setdefault(expected_start(resolved), _Kind((clip,)))
-            kind.count += 1
-            kind.stored += [resolved.fingerprint] if resolved.fingerprint in known else []
-    return list(kinds.values())
+            if resolved.fingerprint not in seen:
+                seen.add(resolved.fingerprint)
+                groups.setdefault(expected_start(resolved), _Group((clip,))).add(resolved.fingerprint, known)
+    return list(groups.values())
 
 
-def _draw(opened: OpenStudy, ledger: Ledger, rows: int | None) -> Ahead:
-    """Count a search's stored trials, and random ones for what it has left to choose."""
+def _count_search(opened: OpenStudy, ledger: Ledger, rows: int | None) -> Ahead:
+    """Count the trials of a study whose points a sampler chooses: stored ones, and random ones for what is left."""
     seen: set[str] = set()
-    kinds: dict[tuple[PromptSet, Start], TrialSpec] = {}
+    first_of: dict[tuple[PromptSet, Start], TrialSpec] = {}
     missing: Counter[TrialSpec] = Counter()
-    for proposal in _proposals_ahead(opened, ledger):
-        spec, trial = proposal.spec, ledger.trial(replace(proposal, rows=rows))
-        if trial.trial_id not in seen and ledger.known(trial) is None:
-            missing[kinds.setdefault((spec.prompt_set, expected_start(trial.resolved)), spec)] += 1
-        seen.add(trial.trial_id)
+    for choice in [*opened.space.untouched(), *_choices_ahead(opened, ledger)]:
+        for proposal in opened.space.proposals_of(choice):
+            trial = ledger.trial(replace(proposal, rows=rows))
+            if trial.trial_id not in seen and ledger.known(trial) is None:
+                kind = trial.spec.prompt_set, expected_start(trial.resolved)
+                missing[first_of.setdefault(kind, trial.spec)] += 1
+            seen.add(trial.trial_id)
     return Ahead(missing=dict(missing), total=len(seen))
 
 
-def _proposals_ahead(opened: OpenStudy, ledger: Ledger) -> Iterator[Proposal]:
-    """A search's points that are stored, and random ones up to ``search.n_trials``, one for each shots without it."""
-    space, search = opened.space, opened.study.search
-    begun = [choice for choice in choices_of_rows(space, ledger.rows.values()) if choice.clips]
-    left = len(space.shots) if search.n_trials is None else max(0, search.n_trials - len(begun))
+def _choices_ahead(opened: OpenStudy, ledger: Ledger) -> list[Choice]:
+    """A search's stored points, and random ones up to ``search.n_trials``; one for each shots where that is not set."""
+    space, n_trials = opened.space, opened.study.search.n_trials
 
     def identity(choice: Choice) -> str:
         return ledger.trial(space.propose(choice.shots, space.demo_seeds[0], choice.clips)).trial_id
 
+    begun = [choice for choice in choices_of_rows(space, ledger.rows.values()) if choice.clips]
+    left = len(space.shots) if n_trials is None else max(0, n_trials - len(begun))
     chosen = {identity(choice): choice for choice in begun}
-    rng, most = random.Random(0), len(chosen) + left
-    for _ in range(DRAWS_PER_POINT * left):
-        if len(chosen) < most:
-            choice = draw(space, rng)
-            chosen.setdefault(identity(choice), choice)
-    untouched = [Choice(shots, ()) for shots in space.shots]
-    return (
-        space.propose(shots, seed, clips)
-        for shots, clips in (*untouched, *chosen.values())
-        for seed in space.demo_seeds
-    )
+    wanted = len(chosen) + left
+    rng = random.Random(0)
+    for _ in range(DRAWS_PER_POINT * left):  # a small space may not have so many
+        if len(chosen) == wanted:
+            break
+        drawn = draw(space, rng)
+        chosen.setdefault(identity(drawn), drawn)
+    return list(chosen.values())
 
 
 def search_notes(opened: OpenStudy) -> list[str]:

@@ -2,12 +2,8 @@
 
 from __future__ import annotations
 
-import os
-import statistics
-import subprocess
-import time
 from collections.abc import Iterable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -15,89 +11,19 @@ from rich.filesize import decimal
 
 from clipsweep.orchestrator.folder.ledger import Ledger
 from clipsweep.orchestrator.folder.open_study import OpenStudy
-from clipsweep.orchestrator.plan.ahead import Ahead, expected_start, first_rows, look_ahead, search_notes
+from clipsweep.orchestrator.plan.ahead import expected_start, look_ahead, search_notes
 from clipsweep.orchestrator.plan.prepare import Prepared, check_trials, default_folder, prepare
+from clipsweep.orchestrator.plan.speed import expect_speed
 from clipsweep.orchestrator.study.schema import Study
 from clipsweep.orchestrator.words import format_seconds
 from clipsweep.trials.clips.resolve import resolve
-from clipsweep.trials.engine.cost import CostModel, Extent, measure_extents
+from clipsweep.trials.engine.cost import CostModel, measure_extents
 from clipsweep.trials.spec.clip import Clip
-from clipsweep.trials.spec.resolved import ResolvedClips
+from clipsweep.trials.spec.shape import Shape
 from clipsweep.trials.spec.start import Start
 from clipsweep.trials.spec.trial import PromptSet, TrialSpec
 
-ENGINE_SHARE = 0.4
-MEASURED_SECONDS = 0.5
 SAMPLED_ROWS = 1000
-ROWS_TO_TRUST = 8
-# Dense rates in TFLOP/s for half precision and float32 (without TF32), from NVIDIA's data sheets; the first name that a
-# card's name contains counts.
-GPU_TERAFLOPS = {
-    "B200": (2250, 80),
-    "GH200": (989, 67),
-    "H200": (989, 67),
-    "H100": (989, 67),
-    "L40S": (362, 91.6),
-    "A100": (312, 19.5),
-    "4090": (165, 82.6),
-    "A10": (125, 31.2),
-    "V100": (125, 15.7),
-    "L4": (121, 30.3),
-    "3090": (71, 35.6),
-    "T4": (65, 8.1),
-}
-TYPICAL_QUERY, TYPICAL_DEMONSTRATION = 40, 30  # tokens, where none have been counted
-LEAST_SHARE = 0.005  # of a whole pass: what a trial costs however little it runs
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Speed:
-    """How fast a replica is expected to be.
-
-    Attributes:
-        operations_per_second: Floating-point operations, as the cost model counts them.
-        source: Where the figure comes from.
-        replicas: How many replicas are expected.
-    """
-
-    operations_per_second: float
-    source: str
-    replicas: int
-
-
-def work_ahead(opened: OpenStudy, ahead: Ahead) -> float:
-    """What the missing trials cost, as ``RelativeWork`` tells it."""
-    cost_of, n_rows = RelativeWork(opened), opened.subject.split_sizes["validation"]
-    begun, card = first_rows(opened) or n_rows, opened.subject.card
-    costs = (count * cost_of(spec, resolve(spec.clips, card)) for spec, count in ahead.missing.items())
-    return sum(costs) * begun / n_rows
-
-
-class RelativeWork:
-    """What a trial costs next to others of its study, by the cost model on prompts of typical length.
-
-    The untouched model counts as a whole pass, in which the activations for the others are captured.
-    """
-
-    def __init__(self, opened: OpenStudy) -> None:
-        self._card = opened.subject.card
-        self._cost = CostModel(self._card)
-        self._sizes = opened.subject.split_sizes
-        self._shares: dict[tuple[int, Start], float] = {}
-
-    def __call__(self, spec: TrialSpec, clips: ResolvedClips) -> float:
-        """Examples, times the share of a whole pass that the trial of these clips runs."""
-        key = (spec.shots, expected_start(clips))
-        if key not in self._shares:
-            self._shares[key] = self._share(*key)
-        return self._shares[key] * self._sizes[spec.split]
-
-    def _share(self, shots: int, start: Start) -> float:
-        if start.block == self._card.n_layers:
-            return 1.0
-        before = TYPICAL_DEMONSTRATION * shots
-        query = Extent(sequences=1, tokens=TYPICAL_QUERY, before=before, answers=1, logits=2)
-        return max(LEAST_SHARE, self._cost.trial([query], start) / self._cost.trial([query], Start(block=0)))
 
 
 def plan_study(study: Study, folder: Path | None, cache: Path) -> dict[str, Any]:
@@ -195,16 +121,27 @@ class _Counts:
         )
 
     def activation_bytes(self) -> int:
-        """Bytes of all that is captured of the largest prompt set, the prefix's keys included."""
-        card, space = self._card, self._prepared.opened.space
-        parts = sum(resolve([clip], card).start.reuse is not None for clip in space.starts())
-        width = (len({layer for layer, _ in space.sites}) + parts) * card.hidden_size
-        keys = 2 * sum(shape.rows for (_, role), held in card.shapes.items() if role == "k" for shape in held)
-        held = [0.0]
+        """Bytes of all that is captured of the largest prompt set, the prefix's keys and values included."""
+        card = self._card
+        per_token = self._captured_per_token()
+        held = [0.0]  # numbers, of each prompt set
         for prompts, scale in self._prompts.values():
-            tokens = scale * sum(len(tokens) for query in prompts.queries for tokens in prompts.sequences(query))
-            held.append(tokens * width + len(prompts.prefix) * (keys + width))
+            tokens = sum(len(tokens) for query in prompts.queries for tokens in prompts.sequences(query))
+            prefix = len(prompts.prefix) * (self._kept_per_prefix_token() + per_token)
+            held.append(scale * tokens * per_token + prefix)
         return round(max(held) * card.weight_bytes / max(card.parameters_total, 1))
+
+    def _captured_per_token(self) -> int:
+        """Numbers captured of a token: a hidden state for each layer, and for each part of it that trials reuse."""
+        space = self._prepared.opened.space
+        layers = {layer for layer, _ in space.sites}
+        reused = sum(resolve([clip], self._card).start.reuse is not None for clip in space.starts())
+        return (len(layers) + reused) * self._card.hidden_size
+
+    def _kept_per_prefix_token(self) -> int:
+        """Numbers kept of a token of the prefix: its key and its value in every layer."""
+        keys = (shape.rows for (_, role), held in self._card.shapes.items() if role == "k" for shape in held)
+        return 2 * sum(keys)
 
     def _read(self, wanted: PromptSet) -> tuple[Any, float]:
         """Prompts, and by how much they stand for more."""
@@ -220,72 +157,17 @@ class _Counts:
         return self._prompts[wanted]
 
 
-def expect_speed(opened: OpenStudy, ledger: Ledger) -> Speed:
-    """How fast each replica is expected to be: as this study's trials were, else guessed from the machine."""
-    cluster = opened.study.cluster
-    gpus = [] if cluster.address else _gpu_names()
-    if cluster.replicas == "auto":
-        available = len(gpus) / cluster.gpus_per_replica if gpus else (os.cpu_count() or 1) / cluster.cpus_per_replica
-        replicas = max(1, int(available))
-    else:
-        replicas = max(1, cluster.replicas)
-    rows = [row for row in ledger.rows.values() if row.operations and row.seconds]
-    heaviest = max((row.operations for row in rows), default=0)
-    speeds = [row.operations / row.seconds for row in rows if 2 * row.operations >= heaviest]
-    if len(speeds) >= ROWS_TO_TRUST:  # of light trials the SVD and what all share would be most of the time
-        source = f"{len(speeds)} stored trials"
-        return Speed(operations_per_second=statistics.median(speeds), source=source, replicas=replicas)
-    if gpus:
-        sheet = next((rates for name, rates in GPU_TERAFLOPS.items() if name in gpus[0]), None)
-        if sheet is not None:
-            teraflops = sheet[opened.study.model.dtype == "float32"]
-            source = f"{100 * ENGINE_SHARE:.0f} % of the data sheet of {gpus[0]}"
-            return Speed(operations_per_second=ENGINE_SHARE * teraflops * 1e12, source=source, replicas=replicas)
-    rate = _matrix_speed(opened) * ENGINE_SHARE
-    source = f"{100 * ENGINE_SHARE:.0f} % of this machine's matrix products on {cluster.cpus_per_replica} cores"
-    return Speed(operations_per_second=rate, source=source, replicas=replicas)
-
-
-def _gpu_names() -> list[str]:
-    """Names of this machine's GPUs, asked without touching one."""
-    try:
-        command = ["nvidia-smi", "--query-gpu=name", "--format=csv,noheader"]
-        listed = subprocess.run(command, capture_output=True, text=True, timeout=30, check=True).stdout
-    except (OSError, subprocess.SubprocessError):  # no driver, no GPU
-        return []
-    return [line.strip() for line in listed.splitlines() if line.strip()]
-
-
-def _matrix_speed(opened: OpenStudy) -> float:
-    """Operations per second of this machine's cores at the model's largest matrix."""
-    import torch
-
-    card, cluster = opened.subject.card, opened.study.cluster
-    rows, cols, _ = max(
-        (shape for held in card.shapes.values() for shape in held), key=lambda shape: shape[0] * shape[1]
-    )
-    before = torch.get_num_threads()
-    torch.set_num_threads(cluster.cpus_per_replica)
-    try:
-        weight = torch.zeros(rows, cols, dtype=getattr(torch, card.dtype))
-        tokens = torch.zeros(256, cols, dtype=weight.dtype)
-        torch.nn.functional.linear(tokens, weight)
-        began, count = time.perf_counter(), 0
-        while time.perf_counter() - began < MEASURED_SECONDS:
-            torch.nn.functional.linear(tokens, weight)
-            count += 1
-        return 2 * 256 * rows * cols * count / (time.perf_counter() - began)
-    finally:
-        torch.set_num_threads(before)
-
-
 def _expected_tests(opened: OpenStudy, missing: Iterable[TrialSpec]) -> list[TrialSpec]:
-    """Trials on test if each shots and module had a winner of its own, at a middling layer, and their baselines."""
-    starts: dict[str, list[Clip]] = {}
+    """Trials on the test split, if each number of shots and module had a winner of its own, and their baselines.
+
+    Winners are taken to clip the layer in the middle of their module's.
+    """
+    by_module: dict[str, list[Clip]] = {}
     for clip in opened.space.starts():
-        starts.setdefault(clip.module, []).append(clip)
-    middle = [(), *((each[len(each) // 2],) for each in starts.values())]
-    return list(dict.fromkeys(replace(spec, split="test", clips=clips) for spec in missing for clips in middle))
+        by_module.setdefault(clip.module, []).append(clip)
+    winners = [(clips[len(clips) // 2],) for clips in by_module.values()]
+    tests = (replace(spec, split="test", clips=clips) for spec in missing for clips in ((), *winners))
+    return list(dict.fromkeys(tests))
 
 
 def _matrices_to_measure(opened: OpenStudy) -> int:
@@ -297,9 +179,14 @@ def _matrices_to_measure(opened: OpenStudy) -> int:
 
 
 def _factors(opened: OpenStudy) -> tuple[int, int]:
-    """How many matrices the study clips, and the bytes of their float32 factors."""
+    """How many matrices the study clips, and the bytes of their factors."""
     card = opened.subject.card
     edits = [edit for clip in opened.space.starts() for edit in resolve([clip], card).edits]
-    shapes = {(edit.layer, edit.role, edit.shape): edit.shape for edit in edits}.values()
-    count = sum(shape.count for shape in shapes)
-    return count, sum(4 * shape.count * min(shape[:2]) * (shape.rows + shape.cols + 1) for shape in shapes)
+    shapes = {(edit.layer, edit.role, edit.shape): edit.shape for edit in edits}.values()  # each matrix once
+    return sum(shape.count for shape in shapes), sum(map(_factor_bytes, shapes))
+
+
+def _factor_bytes(shape: Shape) -> int:
+    """Bytes of ``u``, ``s`` and ``vh`` in float32, of all matrices of a shape."""
+    rank = min(shape.rows, shape.cols)
+    return 4 * shape.count * rank * (shape.rows + 1 + shape.cols)

@@ -16,8 +16,8 @@ from clipsweep.orchestrator.folder.lock import study_lock
 from clipsweep.orchestrator.folder.open_study import OpenStudy, write_study
 from clipsweep.orchestrator.folder.snapshot import Snapshot
 from clipsweep.orchestrator.plan.ahead import look_ahead
-from clipsweep.orchestrator.plan.estimate import work_ahead
 from clipsweep.orchestrator.plan.prepare import Prepared, check_trials, default_folder, prepare, recheck
+from clipsweep.orchestrator.plan.work import work_ahead
 from clipsweep.orchestrator.run.interrupt import Interrupt
 from clipsweep.orchestrator.run.loop import RunLoop
 from clipsweep.orchestrator.run.progress import Progress

@@ -6,9 +6,10 @@ import pytest
 from rich.console import Console
 
 from clipsweep.analysis.store.table import ResultsTable
-from clipsweep.orchestrator.plan import estimate
-from clipsweep.orchestrator.plan.estimate import RelativeWork, describe_plan, plan_study
+from clipsweep.orchestrator.plan import speed
+from clipsweep.orchestrator.plan.estimate import describe_plan, plan_study
 from clipsweep.orchestrator.plan.prepare import prepare
+from clipsweep.orchestrator.plan.work import RelativeWork
 from clipsweep.orchestrator.run.session import run_study
 from clipsweep.orchestrator.study.check import check_study
 from clipsweep.trials.spec.clip import Clip
@@ -61,7 +62,7 @@ def test_factors_on_disk_are_counted(make_study: MakeStudy, tmp_path: Path, cach
 def test_the_rate_is_that_of_stored_trials_once_there_are_some(
     make_study: MakeStudy, tmp_path: Path, cache: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(estimate, "ROWS_TO_TRUST", 2)
+    monkeypatch.setattr(speed, "ROWS_TO_TRUST", 2)
     study = check_study(make_study())
     assert "matrix products" in plan_study(study, tmp_path / "s", cache)["speed"]
     run_study(study, tmp_path / "s", cache, Console(quiet=True))
@@ -72,7 +73,7 @@ def test_the_rate_is_that_of_stored_trials_once_there_are_some(
 def test_a_known_gpu_gives_its_speed(
     make_study: MakeStudy, tmp_path: Path, cache: Path, monkeypatch: pytest.MonkeyPatch, dtype: str, teraflops: float
 ) -> None:
-    monkeypatch.setattr(estimate, "_gpu_names", lambda: ["NVIDIA H100 80GB HBM3"] * 8)
+    monkeypatch.setattr(speed, "_gpu_names", lambda: ["NVIDIA H100 80GB HBM3"] * 8)
     study = check_study(make_study(cluster={"replicas": "auto"}, model={"dtype": dtype}))
     plan = plan_study(study, tmp_path / "s", cache)
     assert (plan["replicas"], plan["operations_per_second_of_each"]) == (8, pytest.approx(0.4 * teraflops * 1e12))

@@ -1,0 +1,51 @@
+"""What a trial costs next to the others of its study."""
+
+from __future__ import annotations
+
+from clipsweep.orchestrator.folder.open_study import OpenStudy
+from clipsweep.orchestrator.plan.ahead import Ahead, expected_start, first_rows
+from clipsweep.trials.clips.resolve import resolve
+from clipsweep.trials.engine.cost import CostModel, Extent
+from clipsweep.trials.spec.resolved import ResolvedClips
+from clipsweep.trials.spec.start import Start
+from clipsweep.trials.spec.trial import TrialSpec
+
+TYPICAL_QUERY, TYPICAL_DEMONSTRATION = 40, 30  # tokens, where none have been counted
+LEAST_SHARE = 0.005  # of a whole pass: what a trial costs however little it runs
+
+
+class RelativeWork:
+    """What a trial costs next to others of its study, by the cost model on prompts of typical length.
+
+    The untouched model counts as a whole pass, in which the activations for the others are captured.
+    """
+
+    def __init__(self, opened: OpenStudy) -> None:
+        """Count nothing yet."""
+        self._card = opened.subject.card
+        self._cost = CostModel(self._card)
+        self._sizes = opened.subject.split_sizes
+        self._shares: dict[tuple[int, Start], float] = {}
+
+    def __call__(self, spec: TrialSpec, clips: ResolvedClips) -> float:
+        """Examples, times the share of a whole pass that the trial of these clips runs."""
+        key = (spec.shots, expected_start(clips))
+        if key not in self._shares:
+            self._shares[key] = self._share(*key)
+        return self._shares[key] * self._sizes[spec.split]
+
+    def _share(self, shots: int, start: Start) -> float:
+        """What a trial runs of a whole pass, from above 0 to 1."""
+        if start.block == self._card.n_layers:
+            return 1.0
+        before = TYPICAL_DEMONSTRATION * shots
+        query = Extent(sequences=1, tokens=TYPICAL_QUERY, before=before, answers=1, logits=2)
+        return max(LEAST_SHARE, self._cost.trial([query], start) / self._cost.trial([query], Start(block=0)))
+
+
+def work_ahead(opened: OpenStudy, ahead: Ahead) -> float:
+    """What the missing trials cost, as ``RelativeWork`` tells it; of a race only the first rung of each."""
+    work_of, card = RelativeWork(opened), opened.subject.card
+    whole = sum(count * work_of(spec, resolve(spec.clips, card)) for spec, count in ahead.missing.items())
+    n_rows = opened.subject.split_sizes["validation"]
+    return whole * (first_rows(opened) or n_rows) / n_rows
