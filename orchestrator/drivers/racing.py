@@ -1,13 +1,14 @@
-"""The racing driver: another driver's trials, each in parts, of which a race says whether the next is run.
+"""The racing driver: it evaluates another driver's trials part by part, and a race says whether the next part is run.
 
-A part is a trial like any other to the run loop: asked for, stored (as ``pruned`` while rows are left) and told. So
-a race is resumed from the stored rows alone, and a trial that was stopped can be continued.
+To the run loop a part is a trial like any other: asked for, stored and told. Its row is stored as ``partial`` or
+``pruned`` while examples are left. So a race is resumed from the stored rows alone, and a trial that was stopped can be
+continued.
 """
 
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from statistics import fmean
 
@@ -26,7 +27,13 @@ from clipsweep.trials.spec.result import TrialState
 
 @dataclass(slots=True, kw_only=True)
 class _Runner:
-    """A point in the race: its trials, one for each demonstration seed, and their rows at the rung it runs for."""
+    """A point in the race.
+
+    Attributes:
+        entry: The point, as the race knows it.
+        proposals: Its trial for each demonstration seed.
+        rows: Rows of the trials that have reached the rung it runs for, by demonstration seed.
+    """
 
     entry: Entry
     proposals: dict[int, Proposal] = field(default_factory=dict)
@@ -63,8 +70,8 @@ class RacingDriver(Driver):
         self._n_seeds = n_seeds
         self._smoothed = smoothed
         self._runners: dict[Choice, _Runner] = {}
-        self._of: dict[Entry, _Runner] = {}
-        self._first: dict[frozenset[str], Entry] = {}  # by the identities of its trials
+        self._runner_of: dict[Entry, _Runner] = {}
+        self._first_with: dict[frozenset[str], Entry] = {}  # by the identities of an entry's trials
         self._ready = deque(map(self._enter, begun))
         self._running = 0
         self._ended = False
@@ -107,6 +114,7 @@ class RacingDriver(Driver):
         if len(asked) < count and not self._driver.done:
             asked += [self._enter(proposal) for proposal in self._driver.ask(count - len(asked))]
         if not asked and not self._running and self._driver.done:
+            # Nobody else can arrive any more, so the race decides at last about those that it still held back.
             self._ended = not self._advance(last_call=True)
             asked = self._take_ready(count)
         self._running += len(asked)
@@ -115,16 +123,18 @@ class RacingDriver(Driver):
     def tell(self, proposal: Proposal, row: StoredRow) -> None:
         """Hear of a part; a failed trial leaves the race."""
         self._running -= 1
-        assert proposal.rows is not None
-        runner = self._runners[proposal.choice]
+        assert proposal.rows is not None, "only parts are asked for"
         if row.state is TrialState.FAILED:
             self._driver.tell(replace(proposal, rows=None), row)
-        elif row.n_examples < proposal.rows:  # it flew for another proposal that wanted fewer rows
+            return
+        if row.n_examples < proposal.rows:
+            # The run loop joins proposals of one trial, and ran it for another that asked for fewer examples.
             self._ready.append(proposal)
-        else:
-            runner.rows[proposal.spec.demo_seed] = row
-            if len(runner.rows) == self._n_seeds:
-                self._reach(runner, proposal.rows)
+            return
+        runner = self._runners[proposal.choice]
+        runner.rows[proposal.spec.demo_seed] = row
+        if len(runner.rows) == self._n_seeds:
+            self._reach(runner, proposal.rows)
 
     @property
     def done(self) -> bool:
@@ -135,6 +145,7 @@ class RacingDriver(Driver):
         return [self._ready.popleft() for _ in range(min(count, len(self._ready)))]
 
     def _enter(self, proposal: Proposal) -> Proposal:
+        """Let a trial's point into the race; gives the trial's first part."""
         key = proposal.choice
         if key not in self._runners:
             entry = Entry(
@@ -143,43 +154,62 @@ class RacingDriver(Driver):
                 modules=join_modules(proposal.spec.clips),
                 untouched=not proposal.spec.clips,
             )
-            self._runners[key] = self._of[entry] = _Runner(entry=entry)
+            self._runners[key] = self._runner_of[entry] = _Runner(entry=entry)
         self._runners[key].proposals[proposal.spec.demo_seed] = proposal
         return replace(proposal, rows=self._rungs[0])
 
     def _reach(self, runner: _Runner, n_rows: int) -> None:
-        """All of a point's trials have reached a rung: the driver is told unless it goes on at once."""
+        """All trials of a point have reached a rung. The driver is told of it, unless it goes on at once.
+
+        The untouched model always goes on, as the others are compared with it on the rows that they have seen.
+        """
         entry = runner.entry
-        told, runner.rows = runner.rows, {}
-        trials = frozenset(row.trial_id for row in told.values())
-        if self._first.setdefault(trials, entry) is not entry and not entry.untouched:  # its ranks are another's
-            self._tell_driver(runner, told)
+        rows, runner.rows = runner.rows, {}
+        if self._repeats_another(entry, rows):
+            self._tell_driver(runner, rows)
             return
-        outcomes = np.mean([row.outcomes[:n_rows] for row in told.values()], axis=0)
-        entry.reach(outcomes, fmean(accuracy_so_far(row, n_rows, smoothed=self._smoothed) for row in told.values()))
-        if n_rows == self._rungs[-1]:
-            self._race.finished(entry)
-        elif entry.untouched:
+        self._score(entry, rows, n_rows)
+        at_end = n_rows == self._rungs[-1]
+        if entry.untouched and not at_end:
             self._ready.extend(self._next_parts(entry))
             return
+        if at_end:
+            self._race.finished(entry)
         else:
             self._race.arrived(entry)
         if entry not in self._advance(last_call=False):
-            self._tell_driver(runner, told)
+            self._tell_driver(runner, rows)
 
-    def _tell_driver(self, runner: _Runner, told: dict[int, StoredRow]) -> None:
+    def _repeats_another(self, entry: Entry, rows: Mapping[int, StoredRow]) -> bool:
+        """Whether another point has the same trials, as its clips leave the same ranks: that one races for both."""
+        trials = frozenset(row.trial_id for row in rows.values())
+        first = self._first_with.setdefault(trials, entry)
+        return first is not entry and not entry.untouched
+
+    def _score(self, entry: Entry, rows: Mapping[int, StoredRow], n_rows: int) -> None:
+        """Note what a point's trials came to on the first rows, as means over their demonstration seeds."""
+        outcomes = np.mean([row.outcomes[:n_rows] for row in rows.values()], axis=0)
+        score = fmean(accuracy_so_far(row, n_rows, smoothed=self._smoothed) for row in rows.values())
+        entry.reach(outcomes, score)
+
+    def _tell_driver(self, runner: _Runner, rows: Mapping[int, StoredRow]) -> None:
+        """Tell the driver of each trial, as of the whole trial that it asked for."""
         for seed, proposal in runner.proposals.items():
-            self._driver.tell(proposal, told[seed])
+            self._driver.tell(proposal, rows[seed])
 
     def _advance(self, *, last_call: bool) -> list[Entry]:
-        """Ready the next parts of those that go on: what shares prompts together, else in the driver's order."""
+        """Ready the next parts of the entries that go on now; gives these entries.
+
+        Parts that share prompts follow each other, so that the engine reads those once; among them the driver's order
+        holds.
+        """
         chosen = self._race.going_on(last_call=last_call)
         parts = [(entry.number, part) for entry in chosen for part in self._next_parts(entry)]
-        parts.sort(key=lambda each: (each[1].spec.shots, each[1].spec.demo_seed, each[0]))
+        parts.sort(key=lambda numbered: (numbered[1].spec.shots, numbered[1].spec.demo_seed, numbered[0]))
         self._ready.extend(part for _, part in parts)
         return chosen
 
     def _next_parts(self, entry: Entry) -> list[Proposal]:
-        """What an entry runs to reach its next rung: a trial for each demonstration seed."""
+        """What an entry runs to reach its next rung: a part of each of its trials."""
         rows = self._rungs[entry.rung + 1]
-        return [replace(proposal, rows=rows) for proposal in self._of[entry].proposals.values()]
+        return [replace(proposal, rows=rows) for proposal in self._runner_of[entry].proposals.values()]
