@@ -21,8 +21,8 @@ from clipsweep.analysis.figures.figures import (
     search_panels,
 )
 from clipsweep.analysis.store.table import Row
-from clipsweep.analysis.winners.pareto import Rated, pareto_front, rate_points
-from clipsweep.analysis.winners.winner import Point, Winner, describe_clips, find_winner, find_winners
+from clipsweep.analysis.winners.pareto import pareto_front, rate_points
+from clipsweep.analysis.winners.winner import Point, describe_point, find_winner, find_winners
 from clipsweep.trials.base.files import write_text
 from clipsweep.trials.spec.trial import TrialState
 
@@ -46,13 +46,6 @@ class ReportFacts:
     history: Sequence[Row] = ()
     two_objectives: bool = False
     points_total: int | None = None
-
-
-def describe_point(winner: Winner | Rated) -> str:
-    """Name a winner: ``mlp of layer 4 at clip rate 0.95, 10 shots``, or the untouched model."""
-    shots = f"{winner.point.shots} shots"
-    clips = describe_clips(clip for clip in winner.point.clips if clip.clip_rate)
-    return f"{clips or 'the untouched model'}, {shots}"
 
 
 def write_report(path: Path, facts: ReportFacts, points: Sequence[Point], rows: Mapping[str, Row]) -> None:

@@ -12,7 +12,7 @@ import os
 import uuid
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -30,6 +30,7 @@ _MARGIN_DTYPE = np.dtype("<f2")
 
 _CLIP = pa.struct([("layer", pa.int32()), ("module", pa.string()), ("clip_rate", pa.float64()), ("kind", pa.string())])
 _TIME = pa.timestamp("us", tz="UTC")
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _FIELDS: list[tuple[str, pa.DataType]] = [
     ("trial_id", pa.string()),
     ("study", pa.string()),
@@ -237,8 +238,18 @@ def _rank(row: Row) -> tuple[bool, int]:
 
 
 def _read_file(path: Path) -> list[Row]:
-    rows = read_whole(path, SCHEMA_VERSION).to_pylist()
-    return [{**dict.fromkeys(SCHEMA.names), **row} for row in rows]  # older files lack columns
+    table = read_whole(path, SCHEMA_VERSION)
+    columns = {name: [None] * len(table) for name in SCHEMA.names}  # older files lack some
+    columns |= {name: _values(table[name]) for name in table.column_names}
+    return [dict(zip(columns, row, strict=True)) for row in zip(*columns.values(), strict=True)]
+
+
+def _values(column: pa.ChunkedArray[Any]) -> list[Any]:
+    """The values of a column. Times are made here, as pyarrow loads pandas for them, which takes longer than a read."""
+    if column.type != _TIME:
+        return column.to_pylist()
+    counts = (count for chunk in column.chunks for count in chunk.view(pa.int64()).to_pylist())
+    return [None if count is None else _EPOCH + timedelta(microseconds=count) for count in counts]
 
 
 def read_whole(path: Path, version: int, columns: Sequence[str] | None = None) -> pa.Table:
@@ -253,7 +264,9 @@ def read_whole(path: Path, version: int, columns: Sequence[str] | None = None) -
         StoreError: It is damaged, or was written by a newer clipsweep.
     """
     try:
-        table = pq.read_table(path, columns=None if columns is None else [*columns, "schema_version"])
+        with pq.ParquetFile(path) as file:  # read_table would load pandas
+            wanted = None if columns is None else [*columns, "schema_version"]
+            table = file.read(columns=wanted, use_threads=False)  # for files as small as ours threads cost more
     except (pa.ArrowInvalid, OSError) as error:
         raise StoreError(
             f"{path} is not a whole Parquet file ({error}). Move it away and run the study again."

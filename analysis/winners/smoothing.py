@@ -15,7 +15,6 @@ from collections.abc import Iterable
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.special import ndtr
 
 from clipsweep.analysis.store.table import Row, unpack_margins, unpack_outcomes
 
@@ -68,4 +67,6 @@ def estimated_accuracy(row: Row, untouched: Row | None, *, smoothed: bool) -> fl
 
 def smooth(margins: NDArray[np.float64], noise: float) -> NDArray[np.float64]:
     """Chance that each margin is above 0 after normal noise of this standard deviation has been added."""
+    from scipy.special import ndtr  # takes longer to import than a study's status takes to tell
+
     return np.asarray(ndtr(margins / noise), dtype=np.float64)

@@ -9,7 +9,6 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import stats
 
 from clipsweep.analysis.store.table import Row, unpack_outcomes
 from clipsweep.analysis.winners.smoothing import gain_so_far, have_margins
@@ -110,6 +109,12 @@ def join_modules(clips: Iterable[Clip]) -> str | None:
 def describe_clips(clips: Iterable[Clip]) -> str:
     """Name what is clipped: ``mlp of layer 4 at clip rate 0.95``, several joined by ``and``; empty for no clips."""
     return " and ".join(f"{clip.module} of layer {clip.layer} at clip rate {clip.clip_rate:g}" for clip in clips)
+
+
+def describe_point(point: Point) -> str:
+    """Name a point: ``mlp of layer 4 at clip rate 0.95, 10 shots``, or the untouched model."""
+    clips = describe_clips(clip for clip in point.clips if clip.clip_rate)
+    return f"{clips or 'the untouched model'}, {point.shots} shots"
 
 
 def mean_score(trial_ids: Sequence[str], rows: Mapping[str, Row], metric: str) -> float | None:
@@ -229,9 +234,16 @@ def find_winners(points: Sequence[Point], rows: Mapping[str, Row]) -> dict[tuple
 
 
 def winning_points(points: Sequence[Point], rows: Mapping[str, Row]) -> list[Point]:
-    """The points to be run on test rows: the winner overall, and that of each shots and module."""
-    winners = [find_winner(points, rows), *find_winners(points, rows).values()]
-    return [winner.point for winner in winners if winner is not None]
+    """The points to be run on test rows: the winner overall, and that of each shots and module.
+
+    A point whose baseline is not complete has no gain to measure, and is left out.
+    """
+    picked = [pick(group, rows) for group in (points, *group_points(points).values())]
+    return [
+        point
+        for point in picked
+        if point is not None and mean_score(point.baseline_ids, rows, point.metric) is not None
+    ]
 
 
 def measure_gain(clipped: Sequence[Row], baseline: Sequence[Row]) -> Gain:
@@ -243,6 +255,8 @@ def measure_gain(clipped: Sequence[Row], baseline: Sequence[Row]) -> Gain:
         clipped: A row for each demonstration seed, over the same examples.
         baseline: The baseline's row of each seed.
     """
+    from scipy import stats  # takes longer to import than a study's status takes to tell
+
     differences = _mean_outcomes(clipped) - _mean_outcomes(baseline)
     low = high = float(differences.mean())
     if differences.any():

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from typing import Any
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
-from clipsweep.analysis.figures.figures import ConditionLine
-from clipsweep.analysis.report.page import ReportFacts, describe_point
-from clipsweep.analysis.store.table import Row
+from clipsweep.analysis.store.table import Row, latest_of
 from clipsweep.analysis.winners.pareto import pareto_front, rate_points
-from clipsweep.analysis.winners.winner import BEST_MEAN, Winner, find_winner, winning_points
+from clipsweep.analysis.winners.winner import BEST_MEAN, Winner, describe_point, find_winner, winning_points
 from clipsweep.orchestrator.folder.ledger import Ledger
 from clipsweep.orchestrator.folder.lock import is_locked
 from clipsweep.orchestrator.folder.open_study import OpenStudy, read_end
@@ -18,7 +17,12 @@ from clipsweep.orchestrator.plan.ahead import is_searched, look_ahead
 from clipsweep.orchestrator.space.layer_rule import measured_values, module_places
 from clipsweep.trials.spec.trial import TrialState
 
+if TYPE_CHECKING:
+    from clipsweep.analysis.figures.figures import ConditionLine
+    from clipsweep.analysis.report.page import ReportFacts
+
 NO_WINNER = "no winner yet: it needs a complete baseline and one more complete trial"
+REPORT = "report.html"
 SUMMARY_COLUMNS = (
     "split",
     "shots",
@@ -44,7 +48,7 @@ def describe_winner(opened: OpenStudy, rows: dict[str, Row]) -> str:
     picked = "best of" if winner.point.rule == BEST_MEAN else "fewest parameters near the best of"
     return "\n".join(
         [
-            f"winner    {describe_point(winner)}: {_score(winner.score, winner.spread)} {judged}, {picked} "
+            f"winner    {describe_point(winner.point)}: {_score(winner.score, winner.spread)} {judged}, {picked} "
             f"{winner.considered} trials",
             f"baseline  the untouched model, same shots: "
             f"{_score(winner.baseline_score, winner.baseline_spread)} {judged}",
@@ -57,7 +61,7 @@ def describe_winner(opened: OpenStudy, rows: dict[str, Row]) -> str:
 def describe_front(opened: OpenStudy, rows: dict[str, Row]) -> str:
     """The Pareto front, a line for each of its points."""
     front = pareto_front(rate_points(opened.points(rows), rows))
-    lines = [f"  {each.score:.4f}  {each.parameters:>13,}  {describe_point(each)}" for each in front]
+    lines = [f"  {each.score:.4f}  {each.parameters:>13,}  {describe_point(each.point)}" for each in front]
     return "\n".join(["front     score, parameters kept, point (on validation)", *lines])
 
 
@@ -81,12 +85,6 @@ def needed_trials(opened: OpenStudy, rows: dict[str, Row]) -> tuple[set[str], se
         {trial_id for point in points for trial_id in (*point.trial_ids, *point.baseline_ids)} | opened.baselines(rows),
         {trial_id for point in chosen for trial_id in (*point.test_ids, *point.baseline_test_ids)},
     )
-
-
-def failed_trials(opened: OpenStudy, rows: dict[str, Row]) -> list[Row]:
-    """Latest attempts that failed, of the trials that the study needs."""
-    needed = set.union(*needed_trials(opened, rows))
-    return [row for key, row in rows.items() if key in needed and row["state"] == TrialState.FAILED.value]
 
 
 def read_status(opened: OpenStudy) -> dict[str, Any]:
@@ -126,6 +124,17 @@ def read_status(opened: OpenStudy) -> dict[str, Any]:
     }
 
 
+def write_study_report(opened: OpenStudy, out: Path | None = None) -> Path:
+    """Write a study's report from what is stored."""
+    from clipsweep.analysis.report.page import write_report  # with jinja2 and plotly, which only the report needs
+
+    path = out or opened.folder / REPORT
+    history = opened.table.read()
+    rows = latest_of(history)
+    write_report(path, report_facts(opened, history), opened.points(rows), rows)
+    return path
+
+
 def report_facts(opened: OpenStudy, history: Sequence[Row]) -> ReportFacts:
     """What the report says about the study besides its results.
 
@@ -133,6 +142,8 @@ def report_facts(opened: OpenStudy, history: Sequence[Row]) -> ReportFacts:
         opened: The study.
         history: Every stored attempt in the order they finished.
     """
+    from clipsweep.analysis.report.page import ReportFacts
+
     study, card = opened.study, opened.identity.card
     sizes = ", ".join(f"{count} {split}" for split, count in opened.identity.split_sizes.items())
     facts = {
@@ -181,6 +192,8 @@ def describe_layers(opened: OpenStudy) -> str:
 
 def condition_lines(opened: OpenStudy) -> list[ConditionLine]:
     """Condition number of each module by layer, as far as ``spectrum.parquet`` has it, and what was chosen by it."""
+    from clipsweep.analysis.figures.figures import ConditionLine
+
     space, card, conditions = opened.space, opened.identity.card, opened.spectrum.conditions()
     sites = space.sites() if space.rule is not None and space.settled else []
     return [
