@@ -13,7 +13,7 @@ from pydantic.fields import FieldInfo
 from clipsweep.orchestrator.drivers.races import TEST
 from clipsweep.orchestrator.study.check_search import check_search
 from clipsweep.trials.base.errors import StudyError, unknown_name
-from clipsweep.trials.spec.trial import MODULES, PAPER, ModelSettings, TaskSettings
+from clipsweep.trials.spec.trial import MODULES, PAPER, Dtype, ModelSettings, TaskSettings
 from clipsweep.trials.tasks.definition import Scoring, Source, Splits, TaskDefinition, Wording
 
 ALGORITHM1 = "algorithm1"
@@ -69,7 +69,7 @@ class ModelSection(_Section):
     """Which checkpoint, and how it is loaded."""
 
     path: str
-    dtype: Literal["float32", "bfloat16", "float16"] = "float32"
+    dtype: Dtype = "float32"
     revision: str | None = None
     allow_bin: bool = False
 

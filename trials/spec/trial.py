@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from decimal import ROUND_HALF_UP, Decimal
 from enum import Enum
+from typing import Literal
 
 from clipsweep.trials.base.errors import SpecError, unknown_name
 from clipsweep.trials.scores.tally import Scores, Tally
@@ -26,6 +27,7 @@ MODULES: dict[str, tuple[str, ...]] = {
 CLIP_KINDS = ("svd",)
 SPLITS = ("validation", "test")
 PAPER, RELEASE = "paper", "release"
+Dtype = Literal["float32", "bfloat16", "float16"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -201,13 +203,13 @@ class ModelSettings:
 
     Attributes:
         path: A folder, a hub name ``namespace/name``, or ``"embedded"``.
-        dtype: ``"float32"``, ``"bfloat16"`` or ``"float16"``.
+        dtype: What weights are converted to when loaded.
         revision: Branch, tag or commit of a hub name; None for its default branch.
         allow_bin: Whether pickled weights may be read (by torch's weights-only loader).
     """
 
     path: str
-    dtype: str
+    dtype: Dtype
     revision: str | None = None
     allow_bin: bool = False
 
