@@ -2,15 +2,11 @@
 
 from __future__ import annotations
 
-import shlex
-import sys
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from rich.console import Console
 
-from clipsweep.analysis.report.page import write_report
-from clipsweep.analysis.store.table import latest_of
 from clipsweep.cluster.local_pool import LocalPool
 from clipsweep.cluster.pool import Pool
 from clipsweep.cluster.replica import ReplicaSettings
@@ -32,7 +28,7 @@ from clipsweep.orchestrator.plan.ahead import look_ahead
 from clipsweep.orchestrator.plan.estimate import work_ahead
 from clipsweep.orchestrator.run.loop import Interrupt, RunLoop
 from clipsweep.orchestrator.run.progress import Progress
-from clipsweep.orchestrator.status.answer import failed_trials, report_facts
+from clipsweep.orchestrator.status.answer import write_study_report
 from clipsweep.orchestrator.study.schema import Study
 from clipsweep.trials.spec.trial import TaskSettings
 
@@ -45,17 +41,11 @@ class Outcome:
 
     Attributes:
         opened: The study as run.
-        report: The HTML file.
         interrupted: Whether it was asked to stop before its end.
-        failed: Trials whose latest attempt failed.
-        command: What resumes it.
     """
 
     opened: OpenStudy
-    report: Path
     interrupted: bool
-    failed: int
-    command: str
 
 
 def check_run(study: Study, folder: Path, cache: Path) -> tuple[Prepared, list[str]]:
@@ -101,14 +91,8 @@ def run_study(study: Study, folder: Path | None, cache: Path, console: Console) 
             finally:
                 progress.close()
         opened = settle(opened)
-        report = write_study_report(opened)
-    return Outcome(
-        opened=opened,
-        report=report,
-        interrupted=interrupt.requested,
-        failed=len(failed_trials(opened, ledger.rows)),
-        command=shlex.join(["clipsweep", *sys.argv[1:]]),
-    )
+        write_study_report(opened)
+    return Outcome(opened=opened, interrupted=interrupt.requested)
 
 
 def _start(prepared: Prepared, cache: Path) -> Pool:
@@ -164,15 +148,6 @@ def _absolute_task(task: TaskSettings) -> TaskSettings:
         source = replace(definition.source, path=_absolute(definition.source.path))
         definition = replace(definition, source=source, function=function or definition.function)
     return replace(task, path=task.path and _absolute(task.path), definition=definition)
-
-
-def write_study_report(opened: OpenStudy, out: Path | None = None) -> Path:
-    """Write a study's report from what is stored."""
-    path = out or opened.folder / "report.html"
-    history = opened.table.read()
-    rows = latest_of(history)
-    write_report(path, report_facts(opened, history), opened.points(rows), rows)
-    return path
 
 
 def _open_progress(opened: OpenStudy, ledger: Ledger, console: Console) -> Progress:

@@ -21,7 +21,7 @@ from clipsweep.orchestrator.folder.open_study import OpenStudy, prepare, reopen,
 from clipsweep.orchestrator.plan.estimate import describe_plan, plan_study
 from clipsweep.orchestrator.run.measure_layers import measure_layers
 from clipsweep.orchestrator.run.session import run_study, start_pool
-from clipsweep.orchestrator.status.answer import describe_layers, failed_trials, read_status, report_facts
+from clipsweep.orchestrator.status.answer import describe_layers, needed_trials, read_status, report_facts
 from clipsweep.orchestrator.study.schema import Study, check_study
 from clipsweep.trials.base.errors import EvaluationError
 from clipsweep.trials.clips.spectrum import MatrixSpectrum, Place
@@ -212,8 +212,8 @@ def test_an_untouched_model_that_failed_counts_although_it_cannot_win(
 ) -> None:
     rows = run()
     key, untouched = next((key, row) for key, row in rows.items() if not row["clips"] and row["split"] == "validation")
-    failed = {key: untouched | {"state": "failed"}}
-    assert [row["trial_id"] for row in failed_trials(reopen(tmp_path / "s"), failed)] == [key]
+    searched, _ = needed_trials(reopen(tmp_path / "s"), {key: untouched | {"state": "failed"}})
+    assert searched == {key}
 
 
 def test_before_anything_is_measured_the_totals_are_known_and_there_is_no_winner(
