@@ -1,4 +1,4 @@
-"""Train the embedded model from scratch: ``python -m trials.embedded.train --out FOLDER``.
+"""Train the embedded model from scratch: ``python -m clipsweep.trials.embedded.train --out FOLDER``.
 
 A small GPT-J and its byte-level BPE tokenizer, both made from the synthetic episodes of ``trials.episodes`` alone. Each
 step sees fresh episodes of two to six classes; the loss is next-token cross-entropy, mostly at the label words.
