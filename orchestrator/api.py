@@ -41,7 +41,7 @@ def load_studies(study: StudySource, **overrides: Any) -> list[Study]:
         StudyError: No such study, an unknown key, a wrong value.
     """
     if isinstance(study, Study):
-        study = study.model_dump()
+        return read_studies(study.model_dump(), _dotted(overrides)) if overrides else [study]
     return read_studies(study, _dotted(overrides))
 
 

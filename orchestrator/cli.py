@@ -9,7 +9,7 @@ import json
 import platform
 import shlex
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from functools import wraps
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal, NoReturn, ParamSpec
@@ -25,6 +25,7 @@ from clipsweep.trials.spec.trial import Dtype, ModelSettings
 # 'clipsweep status' needs none of them.
 if TYPE_CHECKING:
     from clipsweep.orchestrator.api import StudyHandle
+    from clipsweep.orchestrator.study.schema import Study
 
 P = ParamSpec("P")
 FAILED, BAD_INPUT, INTERRUPTED = 1, 2, 130
@@ -106,41 +107,50 @@ def run(
 ) -> None:
     """Run a study, or resume it: what is known is not run again."""
     from clipsweep.orchestrator import api
-    from clipsweep.orchestrator.folder.open_study import default_folder
     from clipsweep.orchestrator.plan.estimate import describe_plan
-    from clipsweep.orchestrator.status.answer import NO_WINNER
     from clipsweep.orchestrator.study.files import parse_override, read_studies
 
     options = [parse_override(each) for each in overrides or []]
     options += [] if replicas is None else [("cluster.replicas", replicas)]
     options += [] if address is None else [("cluster.address", address)]
-    loaded = read_studies(study, options)
-    several = len(loaded) > 1
-    studies = {
-        default_folder(each) if folder is None else folder / each.task.name if several else folder: each
-        for each in loaded
-    }
+    studies = _by_folder(read_studies(study, options), folder)
     if dry_run:
         _print_each([api.plan(each, dir=path) for path, each in studies.items()], describe_plan, as_json)
         return
-    if several:  # what is wrong with the last is said before the first runs
+    if len(studies) > 1:  # what is wrong with the last is said before the first runs
         for path, each in studies.items():
             api.check(each, dir=path)
-    documents: list[Any] = []
-    codes = [0]
+    raise typer.Exit(_run_each(studies, as_json))
+
+
+def _by_folder(studies: Sequence[Study], folder: Path | None) -> dict[Path, Study]:
+    """Studies by where they live; several share the folder that was asked for."""
+    from clipsweep.orchestrator.folder.open_study import default_folder
+
+    if folder is None:
+        return {default_folder(each): each for each in studies}
+    return {folder / each.task.name if len(studies) > 1 else folder: each for each in studies}
+
+
+def _run_each(studies: Mapping[Path, Study], as_json: bool) -> int:
+    """Run studies one after the other, unless interrupted; the worst of their exit codes."""
+    from clipsweep.orchestrator.api import run as run_one
+    from clipsweep.orchestrator.status.answer import NO_WINNER
+
+    documents, codes = [], []
     for path, each in studies.items():
-        ended = api.run(each, dir=path)
-        document = ended.status()
-        documents.append(document | {"dir": str(path), "report": str(ended.report_file)})
+        ended = run_one(each, dir=path)
+        status = ended.status()
+        documents.append(status | {"dir": str(path), "report": str(ended.report_file)})
         if not as_json:
             typer.echo(ended.describe() or NO_WINNER)
             typer.echo(f"report    {ended.report_file}")
-        codes.append(_tell_end(ended, document["failed"]))
+        codes.append(_tell_end(ended, status["failed"]))
         if ended.interrupted:
             break
     if as_json:
-        _print_json(documents if several else documents[0])
-    raise typer.Exit(max(codes))
+        _print_json(documents if len(studies) > 1 else documents[0])
+    return max(codes)
 
 
 def _tell_end(ended: StudyHandle, failed: int) -> int:
