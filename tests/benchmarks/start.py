@@ -107,12 +107,12 @@ def measure() -> Sequence[Line]:
     seconds = {key: median(each[key] for each in taken) for key in commands}
     return tell(
         [
-            Line(name="processor time of importing pyarrow and pydantic", value=seconds["imports"], unit="s"),
-            Line(name="… of clipsweep --help", value=seconds["help"], unit="s"),
-            Line(name=f"… of clipsweep status, {TRIALS:,} trials", value=seconds["status"], unit="s"),
+            Line(name="importing pyarrow and pydantic, processor time", value=seconds["imports"], unit="s"),
+            Line(name="clipsweep --help, processor time", value=seconds["help"], unit="s"),
+            Line(name=f"clipsweep status of {TRIALS:,} trials, processor time", value=seconds["status"], unit="s"),
             at_most("clipsweep --help ÷ the imports", seconds["help"] / seconds["imports"], "", 2),
             at_most(
-                f"clipsweep status, {TRIALS:,} trials ÷ the imports", seconds["status"] / seconds["imports"], "", 4
+                f"clipsweep status of {TRIALS:,} trials ÷ the imports", seconds["status"] / seconds["imports"], "", 4
             ),
         ]
     )
