@@ -1,1 +1,63 @@
-"""clipsweep."""
+"""Find which singular values of a language model to throw away.
+
+    import clipsweep
+
+    study = clipsweep.run("quickstart", cluster={"replicas": 0})
+    print(study.describe())
+    study.rows().pivot_table("accuracy", ["module", "layer"], "clip_rate")
+
+Everything here is loaded when it is first used: ``import clipsweep`` itself loads neither torch nor Ray.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from clipsweep.orchestrator.api import StudyHandle, load_studies, load_study, open_study, plan, run
+    from clipsweep.orchestrator.study.schema import Study
+    from clipsweep.trials.base.errors import ClipsweepError
+    from clipsweep.trials.base.versions import __version__
+    from clipsweep.trials.spec.clip import Clip
+    from clipsweep.trials.spec.trial import TrialSpec
+
+__all__ = [
+    "Clip",
+    "ClipsweepError",
+    "Study",
+    "StudyHandle",
+    "TrialSpec",
+    "__version__",
+    "load_studies",
+    "load_study",
+    "open_study",
+    "plan",
+    "run",
+]
+
+_HOMES = {
+    "Clip": "clipsweep.trials.spec.clip",
+    "ClipsweepError": "clipsweep.trials.base.errors",
+    "Study": "clipsweep.orchestrator.study.schema",
+    "StudyHandle": "clipsweep.orchestrator.api",
+    "TrialSpec": "clipsweep.trials.spec.trial",
+    "__version__": "clipsweep.trials.base.versions",
+    "load_studies": "clipsweep.orchestrator.api",
+    "load_study": "clipsweep.orchestrator.api",
+    "open_study": "clipsweep.orchestrator.api",
+    "plan": "clipsweep.orchestrator.api",
+    "run": "clipsweep.orchestrator.api",
+}
+
+
+def __getattr__(name: str) -> Any:
+    """Load a public name the first time that it is asked for."""
+    if name not in _HOMES:
+        raise AttributeError(f"module 'clipsweep' has no attribute {name!r}")
+    value = globals()[name] = getattr(import_module(_HOMES[name]), name)
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

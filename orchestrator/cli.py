@@ -1,4 +1,4 @@
-"""The command line. Each command is a few lines over the modules that do the work.
+"""The command line. Each command is a few lines over the Python API and the modules that do the work.
 
 Exit codes: 0 done, 1 the study failed or has failed trials, 2 bad input, 130 interrupted and resumable.
 """
@@ -6,42 +6,26 @@ Exit codes: 0 done, 1 the study failed or has failed trials, 2 bad input, 130 in
 from __future__ import annotations
 
 import json
+import platform
+import shlex
 import sys
-from collections.abc import Callable
-from enum import StrEnum
+from collections.abc import Callable, Mapping, Sequence
 from functools import wraps
 from pathlib import Path
-from typing import Annotated, Any, NoReturn, ParamSpec
+from typing import TYPE_CHECKING, Annotated, Any, Literal, NoReturn, ParamSpec
 
 import typer
 from rich.console import Console
-from rich.table import Table
 
-from clipsweep.analysis.store.row import Record, StoredRow, jsonable
-from clipsweep.analysis.winners.pareto import front_document, pareto_front, rate_points
-from clipsweep.analysis.winners.standings import winners_document
-from clipsweep.orchestrator.folder.open_study import reopen
-from clipsweep.orchestrator.folder.snapshot import Snapshot
-from clipsweep.orchestrator.plan.estimate import describe_plan, plan_study
-from clipsweep.orchestrator.plan.prepare import default_folder
-from clipsweep.orchestrator.run.session import Outcome, check_run, run_study
-from clipsweep.orchestrator.status.answer import NO_WINNER, describe_front, describe_winner
-from clipsweep.orchestrator.status.report_facts import write_study_report
-from clipsweep.orchestrator.status.status import describe_status, read_status
-from clipsweep.orchestrator.study.files import NO_MODEL, load_studies, study_of_task
-from clipsweep.orchestrator.views.checkpoint_spectrum import (
-    CheckpointSpectrum,
-    measure_checkpoint,
-    parse_layers,
-    parse_modules,
-)
-from clipsweep.orchestrator.views.doctor import examine
-from clipsweep.orchestrator.views.model_map import describe_map, map_document, read_map
-from clipsweep.orchestrator.views.task_view import describe_task, view_task
 from clipsweep.trials.base.errors import ClipsweepError, PoolError, StoreError
-from clipsweep.trials.base.files import default_cache
-from clipsweep.trials.models.checkpoints import find_config
-from clipsweep.trials.models.settings import ModelSettings
+from clipsweep.trials.base.versions import RECORDED, __version__, package_version
+from clipsweep.trials.models.settings import Dtype, ModelSettings
+
+# Commands import what they use when they are called: torch, transformers, Ray and the rest take seconds to load, and
+# 'clipsweep status' needs none of them.
+if TYPE_CHECKING:
+    from clipsweep.orchestrator.api import StudyHandle
+    from clipsweep.orchestrator.study.schema import Study
 
 P = ParamSpec("P")
 FAILED, BAD_INPUT, INTERRUPTED = 1, 2, 130
@@ -59,38 +43,9 @@ task_app = typer.Typer(help="Look at a task.", no_args_is_help=True)
 app.add_typer(task_app, name="task")
 errors = Console(stderr=True)
 
+RowFormat = Literal["table", "csv"]
 Folder = Annotated[Path, typer.Argument(metavar="DIR", help="Folder of a study, as 'clipsweep run' named it.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON document on standard output.")]
-
-
-class Dtype(StrEnum):
-    """What weights are converted to when loaded."""
-
-    FLOAT32 = "float32"
-    BFLOAT16 = "bfloat16"
-    FLOAT16 = "float16"
-
-
-SUMMARY_COLUMNS = (
-    "split",
-    "shots",
-    "demo_seed",
-    "module",
-    "layer",
-    "clip_rate",
-    "state",
-    "n_examples",
-    "accuracy",
-    "seconds",
-    "error",
-)
-
-
-class Layout(StrEnum):
-    """How ``results`` prints rows."""
-
-    TABLE = "table"
-    CSV = "csv"
 
 
 def _refusing(command: Callable[P, None]) -> Callable[P, None]:
@@ -122,6 +77,23 @@ def _print_json(document: Any) -> None:
     sys.stdout.write(json.dumps(document, indent=1) + "\n")
 
 
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"clipsweep {__version__} from {Path(__file__).parent.parent}")
+        found = {"python": platform.python_version(), **{name: package_version(name) for name in RECORDED}}
+        typer.echo(", ".join(f"{name} {number or 'is not installed'}" for name, number in found.items()))
+        raise typer.Exit
+
+
+@app.callback()
+def main(
+    _version: Annotated[
+        bool, typer.Option("--version", is_eager=True, callback=_print_version, help="Print versions and exit.")
+    ] = False,
+) -> None:
+    """Take the options that stand before a command."""
+
+
 @app.command()
 @_refusing
 def run(
@@ -134,48 +106,61 @@ def run(
     as_json: AsJson = False,
 ) -> None:
     """Run a study, or resume it: what is known is not run again."""
-    options = [*(overrides or [])]
-    options += [] if replicas is None else [f"cluster.replicas={replicas}"]
-    options += [] if address is None else [f"cluster.address={json.dumps(address)}"]
-    loaded = load_studies(study, options)
-    several = len(loaded) > 1
-    studies = {
-        default_folder(each) if folder is None else folder / each.task.name if several else folder: each
-        for each in loaded
-    }
-    cache = default_cache()
+    from clipsweep.orchestrator import api
+    from clipsweep.orchestrator.plan.estimate import describe_plan
+    from clipsweep.orchestrator.study.files import parse_override, read_studies
+
+    options = [parse_override(each) for each in overrides or []]
+    options += [] if replicas is None else [("cluster.replicas", replicas)]
+    options += [] if address is None else [("cluster.address", address)]
+    studies = _by_folder(read_studies(study, options), folder)
     if dry_run:
-        plans = [plan_study(each, path, cache) for path, each in studies.items()]
-        _print_each(plans, describe_plan, as_json)
+        _print_each([api.plan(each, dir=path) for path, each in studies.items()], describe_plan, as_json)
         return
-    if several:  # what is wrong with the last is said before the first runs
+    if len(studies) > 1:  # what is wrong with the last is said before the first runs
         for path, each in studies.items():
-            check_run(each, path, cache)
-    documents: list[Any] = []
-    codes = [0]
+            api.check(each, dir=path)
+    raise typer.Exit(_run_each(studies, as_json))
+
+
+def _by_folder(studies: Sequence[Study], folder: Path | None) -> dict[Path, Study]:
+    """Studies by where they live; several share the folder that was asked for."""
+    from clipsweep.orchestrator.folder.open_study import default_folder
+
+    if folder is None:
+        return {default_folder(each): each for each in studies}
+    return {folder / each.task.name if len(studies) > 1 else folder: each for each in studies}
+
+
+def _run_each(studies: Mapping[Path, Study], as_json: bool) -> int:
+    """Run studies one after the other, unless interrupted; the worst of their exit codes."""
+    from clipsweep.orchestrator.api import run as run_one
+    from clipsweep.orchestrator.status.answer import NO_WINNER
+
+    documents, codes = [], []
     for path, each in studies.items():
-        outcome = run_study(each, path, cache, errors)
-        documents.append(read_status(outcome.snapshot) | {"dir": str(path), "report": str(outcome.report)})
-        codes.append(_tell_outcome(outcome, as_json))
-        if outcome.interrupted:
+        ended = run_one(each, dir=path)
+        status = ended.status()
+        documents.append(status | {"dir": str(path), "report": str(ended.report_file)})
+        if not as_json:
+            typer.echo(ended.describe() or NO_WINNER)
+            typer.echo(f"report    {ended.report_file}")
+        codes.append(_tell_end(ended, status["failed"]))
+        if ended.interrupted:
             break
     if as_json:
-        _print_json(documents if several else documents[0])
-    raise typer.Exit(max(codes))
+        _print_json(documents if len(studies) > 1 else documents[0])
+    return max(codes)
 
 
-def _tell_outcome(outcome: Outcome, as_json: bool) -> int:
-    """Say how a study ended; its exit code."""
-    snapshot = outcome.snapshot
-    if not as_json:
-        typer.echo(describe_winner(snapshot.standings))
-        typer.echo(f"report    {outcome.report}")
-    if outcome.interrupted:
-        _tell(f"interrupted; everything finished is stored. Resume with: {outcome.command}")
+def _tell_end(ended: StudyHandle, failed: int) -> int:
+    """Say what is left to do, on standard error; the exit code of a study that ended."""
+    if ended.interrupted:
+        command = shlex.join(["clipsweep", *sys.argv[1:]])
+        _tell(f"interrupted; everything finished is stored. Resume with: {command}")
         return INTERRUPTED
-    if failed := len(snapshot.failed):
-        folder = snapshot.opened.folder
-        _tell(f"{failed} trials failed; see 'clipsweep results {folder}'. Running again retries them.")
+    if failed:
+        _tell(f"{failed} trials failed; see 'clipsweep results {ended.folder}'. Running again retries them.")
         return FAILED
     return 0
 
@@ -192,7 +177,10 @@ def _print_each(documents: list[dict[str, Any]], describe: Callable[[dict[str, A
 @_refusing
 def status(folder: Folder, as_json: AsJson = False) -> None:
     """Progress, rate, time left and failures."""
-    document = read_status(Snapshot.take(reopen(folder)))
+    from clipsweep.orchestrator.api import open_study
+    from clipsweep.orchestrator.status.status import describe_status
+
+    document = open_study(folder).status()
     if as_json:
         _print_json(document)
     else:
@@ -203,37 +191,41 @@ def status(folder: Folder, as_json: AsJson = False) -> None:
 @_refusing
 def best(folder: Folder, as_json: AsJson = False) -> None:
     """The winner, its baseline and its gain."""
-    snapshot = Snapshot.take(reopen(folder))
-    opened, standings = snapshot.opened, snapshot.standings
-    if standings.winner is None:
+    from clipsweep.orchestrator.api import open_study
+    from clipsweep.orchestrator.status.answer import NO_WINNER
+
+    study = open_study(folder)
+    answer = study.best() if as_json else study.describe()
+    if answer is None:
         _tell(NO_WINNER)
         raise typer.Exit(FAILED)
-    if not as_json:
-        typer.echo(describe_winner(standings))
-        if opened.two_objectives:
-            typer.echo(describe_front(standings))
+    if as_json:
+        _print_json(answer)
         return
-    document = winners_document(standings, standings.winner)
-    if opened.two_objectives:
-        document["front"] = front_document(pareto_front(rate_points(standings.points, standings.rows)))
-    _print_json(document)
+    typer.echo(answer)
+    if (front := study.describe_front()) is not None:
+        typer.echo(front)
 
 
 @app.command()
 @_refusing
 def results(
     folder: Folder,
-    layout: Annotated[Layout, typer.Option("--format", help="How to print the rows.")] = Layout.TABLE,
+    row_format: Annotated[RowFormat, typer.Option("--format", help="How to print the rows.")] = "table",
     as_json: AsJson = False,
 ) -> None:
     """The latest attempt of each trial."""
-    rows = sorted(reopen(folder).table.latest().values(), key=lambda row: (row.finished_at, row.trial_id))
+    from clipsweep.analysis.store.row import jsonable
+    from clipsweep.orchestrator.api import open_study
+    from clipsweep.orchestrator.printing import print_rows_csv, print_rows_table
+
+    rows = open_study(folder).stored_rows()
     if as_json:
         _print_json([jsonable(row) for row in rows])
-    elif layout is Layout.CSV:
-        _print_csv(rows)
+    elif row_format == "csv":
+        print_rows_csv(rows)
     else:
-        _print_table(rows)
+        print_rows_table(rows)
 
 
 @app.command()
@@ -244,7 +236,9 @@ def report(
     as_json: AsJson = False,
 ) -> None:
     """Write the HTML report: one file that opens offline."""
-    path = write_study_report(Snapshot.take(reopen(folder)), out)
+    from clipsweep.orchestrator.api import open_study
+
+    path = open_study(folder).report(out)
     if as_json:
         _print_json({"report": str(path)})
     else:
@@ -257,25 +251,32 @@ def spectrum(
     model: Annotated[str, typer.Argument(metavar="MODEL", help="A folder, a hub name, or 'embedded'.")],
     modules: Annotated[str, typer.Option(help="Comma-separated: attn, mlp, all or single matrices.")] = "attn,mlp",
     layers: Annotated[str, typer.Option(help="Comma-separated; negative ones count from the end.")] = "all",
-    dtype: Annotated[Dtype, typer.Option(help="What weights are converted to when loaded.")] = Dtype.FLOAT32,
+    dtype: Annotated[Dtype, typer.Option(help="What weights are converted to when loaded.")] = "float32",
     out: Annotated[Path | None, typer.Option(help="Also keep all singular values in this Parquet file.")] = None,
     as_json: AsJson = False,
 ) -> None:
     """Condition number of each module by layer; --json and --out give the singular values too."""
-    settings = ModelSettings(path=model, dtype=dtype.value)
+    from clipsweep.orchestrator.printing import print_conditions
+    from clipsweep.orchestrator.views.checkpoint_spectrum import measure_checkpoint, parse_layers, parse_modules
+    from clipsweep.trials.base.files import default_cache
+
+    settings = ModelSettings(path=model, dtype=dtype)
     measured = measure_checkpoint(settings, parse_modules(modules), parse_layers(layers), default_cache(), _tell)
     if out is not None:
         measured.write(out)
     if as_json:
         _print_json(measured.document())
     else:
-        _print_conditions(measured)
+        print_conditions(measured)
 
 
 @app.command()
 @_refusing
 def doctor(as_json: AsJson = False) -> None:
     """What this machine has for clipsweep, and what it lacks."""
+    from clipsweep.orchestrator.views.doctor import examine
+    from clipsweep.trials.base.files import default_cache
+
     checks = examine(default_cache())
     if as_json:
         _print_json([{"check": check.name, "ok": check.ok, "found": check.found} for check in checks])
@@ -294,6 +295,9 @@ def show_model(
     as_json: AsJson = False,
 ) -> None:
     """Where a model keeps the matrices that can be clipped, by layer and role; loads no weights."""
+    from clipsweep.orchestrator.views.model_map import describe_map, map_document, read_map
+    from clipsweep.trials.models.checkpoints import find_config
+
     found = read_map(find_config(ModelSettings(path=path, dtype="float32", revision=revision)))
     if as_json:
         _print_json(map_document(found))
@@ -313,7 +317,11 @@ def show_task(
     as_json: AsJson = False,
 ) -> None:
     """One prompt as the model will see it, the tokens of its answers, split sizes and prompt lengths."""
-    study = study_of_task(name, model, overrides or [])
+    from clipsweep.orchestrator.study.files import NO_MODEL, parse_override, study_of_task
+    from clipsweep.orchestrator.views.task_view import describe_task, view_task
+    from clipsweep.trials.base.files import default_cache
+
+    study = study_of_task(name, model, [parse_override(each) for each in overrides or []])
     view = view_task(
         study, default_cache(), shots=shots, demo_seed=demo_seed, row=row, tokens=study.model.path != NO_MODEL
     )
@@ -321,41 +329,3 @@ def show_task(
         _print_json(view)
     else:
         typer.echo(describe_task(view))
-
-
-def _print_csv(rows: list[StoredRow]) -> None:
-    import csv
-
-    plain = [jsonable(row) for row in rows]
-    writer = csv.DictWriter(sys.stdout, fieldnames=list(plain[0]) if plain else SUMMARY_COLUMNS)
-    writer.writeheader()
-    nested = {"clips", "versions"}
-    writer.writerows({key: json.dumps(row[key]) if key in nested else row[key] for key in row} for row in plain)
-
-
-def _print_table(rows: list[StoredRow]) -> None:
-    table = Table(*SUMMARY_COLUMNS)
-    for row in rows:
-        record = row.record()
-        shown = record if len(record["clips"]) < 2 else record | _listed(record["clips"])
-        table.add_row(*(_cell(shown[column]) for column in SUMMARY_COLUMNS))
-    Console(width=None if sys.stdout.isatty() else 140).print(table)
-
-
-def _listed(clips: list[Record]) -> dict[str, str]:
-    """Module, layer and clip rate of several clips, as one cell each."""
-    return {key: "\n".join(_cell(clip[key]) for clip in clips) for key in ("module", "layer", "clip_rate")}
-
-
-def _print_conditions(measured: CheckpointSpectrum) -> None:
-    table = Table("layer", *measured.modules)
-    values = measured.condition_numbers()
-    for layer in sorted({layer for by_layer in values.values() for layer in by_layer}):
-        table.add_row(str(layer), *(_cell(values[module].get(layer)) for module in measured.modules))
-    Console(width=None if sys.stdout.isatty() else 140).print(table)
-
-
-def _cell(value: Any) -> str:
-    if value is None:
-        return "–"
-    return f"{value:.4g}" if isinstance(value, float) else str(value)

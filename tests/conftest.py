@@ -6,11 +6,13 @@ import json
 import os
 import tempfile
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
+from rich.console import Console
 
 os.environ.setdefault("HF_HUB_OFFLINE", "1")
 os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
@@ -18,6 +20,8 @@ os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
 from transformers import AutoModelForCausalLM as AutoModel
 from transformers import GPTJConfig, LlamaConfig, PreTrainedModel
 
+from clipsweep.orchestrator.run.session import run_study
+from clipsweep.orchestrator.study.check import check_study
 from clipsweep.trials.embedded.train import build_tokenizer
 
 SHARED = Path(os.environ.get("CLIPSWEEP_SHARED", "../shared"))
@@ -75,23 +79,32 @@ def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path / "cache"
 
 
+def tiny_study(model_folder: Path, /, **sections: dict[str, Any]) -> dict[str, Any]:
+    """A small study of a model as a mapping; keyword arguments replace keys of its sections."""
+    content: dict[str, Any] = {
+        "name": "tiny",
+        "model": {"path": str(model_folder)},
+        "task": {"name": "episodes", "validation_size": 20, "test_size": 20, "seed": 0},
+        "space": {"layers": [0, 1], "modules": ["mlp"], "shots": [2], "clip_rates": [0, 0.5, 0.9]},
+        "cluster": {"replicas": 0},
+    }
+    for section, values in sections.items():
+        content[section] = content.get(section, {}) | values
+    return content
+
+
 @pytest.fixture
 def make_study(tiny_gptj: Path, tmp_path: Path, cache: Path) -> Callable[..., dict[str, Any]]:
     """A small study as a mapping; keyword arguments replace keys of its sections."""
+    return partial(tiny_study, tiny_gptj)
 
-    def make(**sections: dict[str, Any]) -> dict[str, Any]:
-        content: dict[str, Any] = {
-            "name": "tiny",
-            "model": {"path": str(tiny_gptj)},
-            "task": {"name": "episodes", "validation_size": 20, "test_size": 20, "seed": 0},
-            "space": {"layers": [0, 1], "modules": ["mlp"], "shots": [2], "clip_rates": [0, 0.5, 0.9]},
-            "cluster": {"replicas": 0},
-        }
-        for section, values in sections.items():
-            content[section] = content.get(section, {}) | values
-        return content
 
-    return make
+@pytest.fixture(scope="session")
+def finished_study(tiny_gptj: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of the small study, run to its end; for reading."""
+    folder = tmp_path_factory.mktemp("finished")
+    run_study(check_study(tiny_study(tiny_gptj)), folder / "s", folder / "cache", Console(quiet=True))
+    return folder / "s"
 
 
 @pytest.fixture(scope="session")

@@ -83,7 +83,9 @@ def read_whole(path: Path, version: int, columns: Sequence[str] | None = None) -
         StoreError: It is damaged, or was written by a newer clipsweep.
     """
     try:
-        table = pq.read_table(path, columns=None if columns is None else [*columns, "schema_version"])
+        with pq.ParquetFile(path) as file:  # read_table would load pandas
+            wanted = None if columns is None else [*columns, "schema_version"]
+            table = file.read(columns=wanted, use_threads=False)  # for files as small as ours threads cost more
     except (pa.ArrowInvalid, OSError) as error:
         raise StoreError(
             f"{path} is not a whole Parquet file ({error}). Move it away and run the study again."

@@ -119,6 +119,11 @@ class OpenStudy:
         return [*untouched, *(choice for choice in choices_of_rows(self.space, rows.values()) if choice.clips)]
 
 
+def default_folder(study: Study) -> Path:
+    """Where a study lives unless ``--dir`` says otherwise."""
+    return Path("studies") / study.name
+
+
 def open_study(study: Study, folder: StudyFolder, subject: Subject) -> OpenStudy:
     """Put a resolved study together with what its names stand for.
 

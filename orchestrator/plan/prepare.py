@@ -41,11 +41,6 @@ class Prepared:
     task: Task
 
 
-def default_folder(study: Study) -> Path:
-    """Where a study lives unless ``--dir`` says otherwise."""
-    return Path("studies") / study.name
-
-
 def prepare(study: Study, path: Path, cache: Path) -> Prepared:
     """Resolve a study's names and check it against what its folder holds; nothing is written to the folder.
 

@@ -1,4 +1,4 @@
-"""What a run shows while it runs: a bar with rate and time left on a terminal, plain lines elsewhere.
+"""What a run shows while it runs: a bar with rate and time left on a terminal and in a notebook, plain lines elsewhere.
 
 The same numbers are kept in ``<dir>/status.json`` for ``clipsweep status``.
 """
@@ -9,6 +9,7 @@ import json
 import time
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
+from importlib.util import find_spec
 from pathlib import Path
 
 from rich.console import Console
@@ -74,7 +75,7 @@ class Progress:
         self._began = time.monotonic()
         devices = ", ".join(f"{replica['name']} on {replica['device']}" for replica in replicas)
         self.say(f"{len(replicas)} replicas: {devices}")
-        if self._console.is_terminal:
+        if _can_draw(self._console):
             columns = (BarColumn(), MofNCompleteColumn(), TextColumn("{task.description}"))
             self._bar = RichProgress(*columns, console=self._console)
             self._bar.add_task("", total=self._status.total, completed=self._status.done)
@@ -93,7 +94,7 @@ class Progress:
         self._work_left += work
 
     def finished(self, results: Sequence[TrialResult], running: int, work: float) -> None:
-        """Count results and what they cost; prints a line every few seconds where there is no terminal."""
+        """Count results and what they cost; prints a line every few seconds where there is no bar."""
         status, now = self._status, time.monotonic()
         status.running = running
         self._work_left -= work
@@ -124,6 +125,7 @@ class Progress:
     def close(self) -> None:
         """Take the bar down and leave the last numbers in the folder."""
         if self._bar is not None:
+            self._bar.refresh()  # rich draws the last numbers by itself on a terminal alone
             self._bar.stop()
         self._status.running, self._status.seconds_left = 0, None
         if self._status.replicas:
@@ -140,3 +142,8 @@ class Progress:
 
     def _write(self) -> None:
         write_text(self._path, json.dumps(asdict(self._status)))
+
+
+def _can_draw(console: Console) -> bool:
+    """Whether a bar can be drawn over and over in its place; in a notebook rich does that with ipywidgets."""
+    return console.is_terminal or (console.is_jupyter and find_spec("ipywidgets") is not None)

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import shlex
-import sys
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -13,10 +11,10 @@ from clipsweep.cluster.pool import Pool
 from clipsweep.orchestrator.folder.end import End, forget_end, write_end
 from clipsweep.orchestrator.folder.ledger import Ledger
 from clipsweep.orchestrator.folder.lock import study_lock
-from clipsweep.orchestrator.folder.open_study import OpenStudy, write_study
+from clipsweep.orchestrator.folder.open_study import OpenStudy, default_folder, write_study
 from clipsweep.orchestrator.folder.snapshot import Snapshot
 from clipsweep.orchestrator.plan.ahead import look_ahead
-from clipsweep.orchestrator.plan.prepare import Prepared, check_trials, default_folder, prepare, recheck
+from clipsweep.orchestrator.plan.prepare import Prepared, check_trials, prepare, recheck
 from clipsweep.orchestrator.plan.work import work_ahead
 from clipsweep.orchestrator.run.interrupt import Interrupt
 from clipsweep.orchestrator.run.loop import RunLoop
@@ -33,15 +31,11 @@ class Outcome:
 
     Attributes:
         snapshot: The study as run, with what is stored of it.
-        report: The HTML file.
         interrupted: Whether it was asked to stop before its end.
-        command: What resumes it.
     """
 
     snapshot: Snapshot
-    report: Path
     interrupted: bool
-    command: str
 
 
 def check_run(study: Study, folder: Path, cache: Path) -> tuple[Prepared, list[str]]:
@@ -87,13 +81,8 @@ def run_study(study: Study, folder: Path | None, cache: Path, console: Console) 
             finally:
                 progress.close()
         snapshot = Snapshot.take(opened.choose_layers())
-        report = write_study_report(snapshot)
-    return Outcome(
-        snapshot=snapshot,
-        report=report,
-        interrupted=interrupt.requested,
-        command=shlex.join(["clipsweep", *sys.argv[1:]]),
-    )
+        write_study_report(snapshot)
+    return Outcome(snapshot=snapshot, interrupted=interrupt.requested)
 
 
 def _start(prepared: Prepared, cache: Path) -> Pool:

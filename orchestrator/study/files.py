@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -17,28 +18,43 @@ from clipsweep.trials.tasks.settings import PAPER
 NO_MODEL = "-"
 SHIPPED = Path(__file__).parent.parent / "studies"
 
+Override = tuple[str, Any]  # a dotted key of a study, and the value that it takes
 
-def load_studies(name: str, overrides: Sequence[str] = ()) -> list[Study]:
-    """Read a study from a YAML file or by its shipped name; one with a list of ``tasks`` is a study for each of them.
+
+def parse_override(text: str) -> Override:
+    """Read what ``--set`` takes: ``key=value``, the key dotted (``space.shots=[0,4]``), the value YAML.
+
+    Raises:
+        StudyError: No ``=``, or no YAML behind it.
+    """
+    key, separator, value = text.partition("=")
+    if not separator:
+        raise StudyError(f"--set {text!r} has no '='; expected key=value, as in space.shots=[0,4].")
+    try:
+        return key.strip(), yaml.safe_load(value)
+    except yaml.YAMLError as error:
+        raise StudyError(f"--set {text!r}: {value!r} is not a YAML value ({error}).") from error
+
+
+def read_studies(source: str | Path | Mapping[str, Any], overrides: Sequence[Override] = ()) -> list[Study]:
+    """Read a study; one with a list of ``tasks`` is a study for each of them.
 
     A shipped study that states no name is named by what it runs: ``figure1-gpt-j-6b-sst2``. Where ``task.path`` is a
     folder that holds a folder for each of ``tasks``, each reads its own.
 
     Args:
-        name: Path of a file, or a name under ``orchestrator/studies``.
-        overrides: ``key=value`` each, the key dotted (``space.shots=[0,4]``), the value YAML; ``task.name`` picks one
-            of several tasks.
+        source: Path of a YAML file, a name under ``orchestrator/studies``, or what such a file holds. Not modified.
+        overrides: Later ones win; ``task.name`` picks one of several tasks.
 
     Raises:
         StudyError: No such study, not YAML, an unknown key, a wrong value.
     """
-    path = Path(name).expanduser()
-    if not path.is_file():
-        path = SHIPPED / f"{name}.yaml"
-    if not path.is_file():
-        raise StudyError(f"{unknown_name('study', name, shipped_studies())} Or give the path of a YAML file.")
-    content = _read_yaml(path)
-    _apply(content, overrides, path.parent)
+    if isinstance(source, Mapping):
+        path, content = None, copy.deepcopy(dict(source))
+    else:
+        path = _find_file(source)
+        content = _read_yaml(path)
+    _apply(content, overrides, path.parent if path else Path())
     tasks = content.pop("tasks", None)
     if tasks is None:
         return [check_study(_named(content, path))]
@@ -48,7 +64,17 @@ def load_studies(name: str, overrides: Sequence[str] = ()) -> list[Study]:
     return [check_study(_of_task(content, path, each)) for each in ([asked] if asked else tasks)]
 
 
-def _of_task(content: Mapping[str, Any], path: Path, task: str) -> dict[str, Any]:
+def _find_file(name: str | Path) -> Path:
+    """The file of a path, or of a shipped study's name."""
+    path = Path(name).expanduser()
+    if not path.is_file():
+        path = SHIPPED / f"{name}.yaml"
+    if not path.is_file():
+        raise StudyError(f"{unknown_name('study', str(name), shipped_studies())} Or give the path of a YAML file.")
+    return path
+
+
+def _of_task(content: Mapping[str, Any], path: Path | None, task: str) -> dict[str, Any]:
     """One of the studies of a file with several tasks."""
     section = {**content["task"], "name": task}
     if isinstance(section.get("path"), str) and (Path(section["path"]).expanduser() / task).is_dir():
@@ -57,24 +83,24 @@ def _of_task(content: Mapping[str, Any], path: Path, task: str) -> dict[str, Any
     return {**one, "name": f"{content['name']}-{task}"} if "name" in content else _named(one, path)
 
 
-def _named(content: dict[str, Any], path: Path) -> dict[str, Any]:
+def _named(content: dict[str, Any], path: Path | None) -> dict[str, Any]:
     """A shipped study that states no name, named by what it runs."""
     model, task = content.get("model", {}), content.get("task", {})
     known = isinstance(model, dict) and isinstance(task, dict) and "path" in model and "name" in task
-    if "name" in content or path.parent != SHIPPED or not known:
+    if "name" in content or path is None or path.parent != SHIPPED or not known:
         return content
     variant = "" if task.get("variant", PAPER) == PAPER else f"-{task['variant']}"
     words = f"{path.stem}-{Path(str(model['path'])).name}-{task['name']}{variant}"
     return {"name": re.sub(r"[^A-Za-z0-9._-]+", "-", words), **content}
 
 
-def study_of_task(name: str, model: str | None, overrides: Sequence[str] = ()) -> Study:
+def study_of_task(name: str, model: str | None, overrides: Sequence[Override] = ()) -> Study:
     """A study to look at a task with: one from a file, or one made for a task's name or a file that defines it.
 
     Args:
         name: Name of a task, or path of a YAML file.
         model: Checkpoint whose tokenizer is used; None for the study's, or ``NO_MODEL``.
-        overrides: As in ``load_studies``.
+        overrides: As in ``read_studies``.
     """
     path = SHIPPED / f"{name}.yaml" if name in shipped_studies() else Path(name).expanduser()
     content: dict[str, Any] = {"name": "look", "model": {"path": NO_MODEL}, "task": {"name": name}}
@@ -92,11 +118,11 @@ def study_of_task(name: str, model: str | None, overrides: Sequence[str] = ()) -
     return check_study(content)
 
 
-def _apply(content: dict[str, Any], overrides: Sequence[str], folder: Path) -> None:
+def _apply(content: dict[str, Any], overrides: Sequence[Override], folder: Path) -> None:
     """Read a definition that lies in a file, so that overrides reach its keys, then apply them."""
     _read_definition(content, folder)
-    for override in overrides:
-        _override(content, override)
+    for key, value in overrides:
+        _override(content, key, value)
     _read_definition(content, folder)
 
 
@@ -151,16 +177,10 @@ def shipped_studies() -> list[str]:
     return sorted(path.stem for path in SHIPPED.glob("*.yaml"))
 
 
-def _override(content: dict[str, Any], override: str) -> None:
-    key, separator, text = override.partition("=")
-    if not separator:
-        raise StudyError(f"--set {override!r} has no '='; expected key=value, as in space.shots=[0,4].")
-    *sections, last = key.strip().split(".")
+def _override(content: dict[str, Any], key: str, value: Any) -> None:
+    *sections, last = key.split(".")
     for section in sections:
         content = content.setdefault(section, {})
         if not isinstance(content, dict):
-            raise StudyError(f"--set {override!r}: {section!r} is not a section of the study.")
-    try:
-        content[last] = yaml.safe_load(text)
-    except yaml.YAMLError as error:
-        raise StudyError(f"--set {override!r}: {text!r} is not a YAML value ({error}).") from error
+            raise StudyError(f"no study key {key!r}: {section!r} is not a section of the study.")
+    content[last] = value

@@ -8,7 +8,7 @@ import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 import pyarrow as pa
@@ -42,7 +42,7 @@ FINE_RATES = (0.75, 0.9, 0.95, 0.975, 0.99)
 PUBLISHED_RATES = (0.0, 0.1, 0.5, 0.75, 0.9, 0.95, 0.99, 0.995)
 JOINT_RATES = (0.0, 0.75, 0.9, 0.95)
 SINGLE_AND_GROUPED = ("attn", "mlp", "o", "fc_in", "fc_out")
-DTYPE = "float32"
+DTYPE: Final = "float32"
 
 _CLIP = pa.struct([("layer", pa.int32()), ("module", pa.string()), ("clip_rate", pa.float64())])
 _SCHEMA = pa.schema(

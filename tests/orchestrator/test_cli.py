@@ -9,6 +9,7 @@ import pytest
 import yaml
 from typer.testing import CliRunner
 
+import clipsweep
 from clipsweep.analysis.store.row import SCHEMA
 from clipsweep.orchestrator.cli import app
 
@@ -66,7 +67,7 @@ def test_results_are_the_stored_rows(folder: Path) -> None:
     assert len(rows) >= 5
     assert all(list(row) == SCHEMA.names for row in rows)
     table = csv.DictReader(io.StringIO(runner.invoke(app, ["results", str(folder), "--format", "csv"]).stdout))
-    assert [row.trial_id for row in table] == [row.trial_id for row in rows]
+    assert [row["trial_id"] for row in table] == [row["trial_id"] for row in rows]
     assert "complete" in runner.invoke(app, ["results", str(folder)]).stdout
 
 
@@ -74,7 +75,7 @@ def test_status_has_the_documented_keys(folder: Path) -> None:
     document = json_of("status", str(folder))
     assert list(document) == [
         "state", "done", "running", "pruned", "failed", "total", "stopped_by", "trials_per_second", "seconds_left",
-        "replicas", "warnings",
+        "replicas",
     ]  # fmt: skip
     assert runner.invoke(app, ["status", str(folder)]).stdout.startswith("done: ")
 
@@ -82,6 +83,20 @@ def test_status_has_the_documented_keys(folder: Path) -> None:
 def test_report_is_written_where_it_is_asked_for(folder: Path, tmp_path: Path) -> None:
     document = json_of("report", str(folder), "--out", str(tmp_path / "r.html"))
     assert Path(document["report"]).read_text().startswith("<!doctype html>")
+
+
+def test_version_names_ours_where_it_lies_and_what_it_runs_on() -> None:
+    result = runner.invoke(app, ["--version"])
+    first, second = result.stdout.splitlines()
+    assert first == f"clipsweep {clipsweep.__version__} from {Path(clipsweep.__file__).parent}"
+    assert all(name in second for name in ("python 3.", "torch ", "transformers ", "ray "))
+    assert result.exit_code == 0
+
+
+def test_the_formats_of_rows_are_named_when_another_is_asked_for(folder: Path) -> None:
+    result = runner.invoke(app, ["results", str(folder), "--format", "html"])
+    assert result.exit_code == 2
+    assert all(name in result.stderr for name in ("table", "csv"))
 
 
 def test_doctor_looks_at_every_package(cache: Path) -> None:

@@ -1,16 +1,17 @@
-"""Versions that a stored row names."""
+"""Versions that a stored row names, and our own."""
 
 from __future__ import annotations
 
 from functools import cache
 from importlib.metadata import PackageNotFoundError, version
 
-RECORDED = ("clipsweep", "torch", "transformers", "ray")
+__version__ = "0.1.0"  # here, not in pyproject.toml, so that a checkout that nobody has installed knows it
+RECORDED = ("torch", "transformers", "ray")
 
 
 def recorded_versions() -> dict[str, str | None]:
     """What a stored row says of versions."""
-    return {name: package_version(name) for name in RECORDED}
+    return {"clipsweep": __version__, **{name: package_version(name) for name in RECORDED}}
 
 
 @cache

@@ -6,13 +6,15 @@ from bisect import bisect_left
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from itertools import permutations
-
-from transformers import PreTrainedTokenizerBase
+from typing import TYPE_CHECKING
 
 from clipsweep.trials.base.errors import TaskError
 from clipsweep.trials.spec.trial import PromptSet
 from clipsweep.trials.tasks.definition import Example, Scoring
 from clipsweep.trials.tasks.load import Task
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedTokenizerBase
 
 Tokens = tuple[int, ...]
 SAMPLED_ROWS = 8

@@ -11,7 +11,7 @@ from rich.console import Console
 from clipsweep.analysis.store.table import ResultsTable
 from clipsweep.orchestrator.run.session import run_study
 from clipsweep.orchestrator.study.check import check_study
-from clipsweep.orchestrator.study.files import load_studies
+from clipsweep.orchestrator.study.files import read_studies
 from clipsweep.orchestrator.study.schema import Study
 from clipsweep.trials.base.errors import StudyError, TaskError
 from clipsweep.trials.tasks.definition import Scoring
@@ -115,7 +115,7 @@ def by_file(make_study: MakeStudy, folder: Path) -> Callable[..., Study]:
 
     def load(named: str = "../tasks/mine.yaml", **changes: Any) -> Study:
         (folder / "tasks" / "mine.yaml").write_text(yaml.safe_dump({**DEFINITION, **changes}))
-        [study] = load_studies(write_study(folder, make_study(task=mine(named))))
+        [study] = read_studies(write_study(folder, make_study(task=mine(named))))
         return study
 
     return load
@@ -138,7 +138,8 @@ def test_overrides_reach_the_keys_of_a_definition_in_a_file(
 ) -> None:
     by_file()
     path = write_study(folder, make_study(task=mine("../tasks/mine.yaml")))
-    [study] = load_studies(path, ["task.definition.validation_size=7", "task.definition.labels.bad=' nay'"])
+    overrides = [("task.definition.validation_size", 7), ("task.definition.labels.bad", " nay")]
+    [study] = read_studies(path, overrides)
     definition = study.task_settings().definition
     assert definition is not None
     assert (definition.validation_size, definition.wording.answers[definition.classes["bad"]]) == (7, " nay")
@@ -146,7 +147,7 @@ def test_overrides_reach_the_keys_of_a_definition_in_a_file(
 
 def test_the_folder_of_an_inline_definition_is_from_the_study_s_file(make_study: MakeStudy, folder: Path) -> None:
     inline = {**DEFINITION, "data": {"path": "../tasks/reviews"}, "function": "../tasks/change.py:change"}
-    [study] = load_studies(write_study(folder, make_study(task=mine(inline))))
+    [study] = read_studies(write_study(folder, make_study(task=mine(inline))))
     definition = study.task_settings().definition
     assert definition is not None
     assert definition.source.path == str(folder / "tasks" / "reviews")
@@ -157,8 +158,12 @@ def test_the_list_of_tasks_can_be_overridden(make_study: MakeStudy, folder: Path
     content = make_study()
     content["task"].pop("name")
     path = write_study(folder, content | {"tasks": ["sst2", "rte"]})
-    assert [study.task.name for study in load_studies(path)] == ["sst2", "rte"]
-    assert [study.task.name for study in load_studies(path, ["tasks=[copa, cb, mrpc]"])] == ["copa", "cb", "mrpc"]
+    assert [study.task.name for study in read_studies(path)] == ["sst2", "rte"]
+    assert [study.task.name for study in read_studies(path, [("tasks", ["copa", "cb", "mrpc"])])] == [
+        "copa",
+        "cb",
+        "mrpc",
+    ]
 
 
 def test_a_definition_s_file_that_is_not_there_is_refused(by_file: Callable[..., Study]) -> None:

@@ -9,7 +9,7 @@ import yaml
 from clipsweep.orchestrator.drivers.driver import StudyDriver
 from clipsweep.orchestrator.plan.prepare import prepare
 from clipsweep.orchestrator.study.check import check_study
-from clipsweep.orchestrator.study.files import load_studies, shipped_studies
+from clipsweep.orchestrator.study.files import parse_override, read_studies, shipped_studies
 from clipsweep.orchestrator.study.names import DRIVERS, EVERY_DRIVER, OF_TEST
 from clipsweep.orchestrator.study.schema import SearchSection
 from clipsweep.trials.base.errors import ClipsweepError, SpecError, StudyError
@@ -139,7 +139,7 @@ def test_a_key_that_stands_twice_is_refused(tmp_path: Path, make_study: MakeStud
     path = tmp_path / "s.yaml"
     path.write_text(yaml.safe_dump(make_study()) + "space: {shots: [1]}\n")
     with pytest.raises(StudyError, match="key 'space' stands twice"):
-        load_studies(str(path), [])
+        read_studies(str(path), [])
 
 
 def test_an_unknown_driver_is_refused_before_the_keys_that_another_would_use(make_study: MakeStudy) -> None:
@@ -163,7 +163,8 @@ def test_every_search_key_is_used_by_some_driver() -> None:
 def test_overrides_reach_any_key(tmp_path: Path, make_study: MakeStudy) -> None:
     path = tmp_path / "s.yaml"
     path.write_text(yaml.safe_dump(make_study()))
-    [study] = load_studies(str(path), ["space.shots=[0, 4]", "model.dtype=bfloat16", "cluster.microbatch=3"])
+    texts = ["space.shots=[0, 4]", "model.dtype=bfloat16", "cluster.microbatch=3"]
+    [study] = read_studies(str(path), list(map(parse_override, texts)))
     assert (study.space.shots, study.model.dtype, study.cluster.microbatch) == ([0, 4], "bfloat16", 3)
 
 
@@ -182,12 +183,12 @@ def test_an_override_that_makes_no_sense_is_refused(
     path = tmp_path / "s.yaml"
     path.write_text(yaml.safe_dump(make_study()))
     with pytest.raises(StudyError, match=words):
-        load_studies(str(path), [override])
+        read_studies(str(path), [parse_override(override)])
 
 
 def test_an_unknown_study_is_answered_with_the_shipped_ones() -> None:
     with pytest.raises(StudyError, match="no study 'quikstart'; known: .*quickstart.*Did you mean 'quickstart'"):
-        load_studies("quikstart")
+        read_studies("quikstart")
 
 
 @pytest.mark.parametrize("text", ["- a\n- b\n", "a: [", ""])
@@ -195,19 +196,20 @@ def test_a_file_that_is_no_mapping_is_refused(tmp_path: Path, text: str) -> None
     path = tmp_path / "s.yaml"
     path.write_text(text)
     with pytest.raises(StudyError, match=r"s.yaml (holds|is not YAML)"):
-        load_studies(str(path))
+        read_studies(str(path))
 
 
 @pytest.mark.parametrize("name", sorted({*shipped_studies()} - {"quickstart"}))
 def test_shipped_studies_take_any_model_and_task_and_are_named_by_what_they_run(name: str) -> None:
-    [study] = load_studies(name, ["model.path=EleutherAI/gpt-j-6b", "task.name=rte", "task.variant=release"])
+    overrides = [("model.path", "EleutherAI/gpt-j-6b"), ("task.name", "rte"), ("task.variant", "release")]
+    [study] = read_studies(name, overrides)
     assert study.name == f"{name}-gpt-j-6b-rte-release"
     assert study.model.path == "EleutherAI/gpt-j-6b"
 
 
 def test_a_shipped_study_without_a_model_says_what_is_missing() -> None:
     with pytest.raises(StudyError, match=r"study key 'model.path' is missing"):
-        load_studies("figure1")
+        read_studies("figure1")
 
 
 def test_several_tasks_are_a_study_each_with_rows_of_their_own(tmp_path: Path, make_study: MakeStudy) -> None:
@@ -216,17 +218,17 @@ def test_several_tasks_are_a_study_each_with_rows_of_their_own(tmp_path: Path, m
     (tmp_path / "rte").mkdir()
     path = tmp_path / "s.yaml"
     path.write_text(yaml.safe_dump(content))
-    first, second = load_studies(str(path))
+    first, second = read_studies(str(path))
     assert (first.name, first.task.name, first.task.path) == ("tiny-sst2", "sst2", str(tmp_path))
     assert (second.name, second.task.name, second.task.path) == ("tiny-rte", "rte", str(tmp_path / "rte"))
-    assert [study.task.name for study in load_studies(str(path), ["task.name=rte"])] == ["rte"]
+    assert [study.task.name for study in read_studies(str(path), [("task.name", "rte")])] == ["rte"]
 
 
 def test_tasks_that_are_no_list_of_names_are_refused(tmp_path: Path, make_study: MakeStudy) -> None:
     path = tmp_path / "s.yaml"
     path.write_text(yaml.safe_dump(make_study() | {"tasks": "sst2"}))
     with pytest.raises(StudyError, match="study key 'tasks' is 'sst2'; expected names of tasks"):
-        load_studies(str(path))
+        read_studies(str(path))
 
 
 def test_a_study_written_out_reads_back_the_same(make_study: MakeStudy) -> None:

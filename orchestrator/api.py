@@ -1,0 +1,252 @@
+"""clipsweep from Python: what ``import clipsweep`` offers, and what the command line calls."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from clipsweep.analysis.store.row import SCHEMA, StoredRow
+from clipsweep.analysis.winners.pareto import front_document, pareto_front, rate_points
+from clipsweep.analysis.winners.standings import winners_document
+from clipsweep.orchestrator.folder.open_study import default_folder, reopen
+from clipsweep.orchestrator.folder.snapshot import Snapshot
+from clipsweep.orchestrator.status.answer import describe_front, describe_winner
+from clipsweep.orchestrator.status.status import read_status
+from clipsweep.orchestrator.study.files import Override, read_studies
+from clipsweep.orchestrator.study.schema import Study
+from clipsweep.trials.base.errors import StudyError
+from clipsweep.trials.base.files import default_cache
+
+if TYPE_CHECKING:
+    import pandas
+
+StudySource = str | Path | Mapping[str, Any] | Study
+
+
+def load_studies(study: StudySource, **overrides: Any) -> list[Study]:
+    """Read and check a study; a file with a list of ``tasks`` is a study for each of them.
+
+    Args:
+        study: Path of a YAML file, a shipped name such as ``"quickstart"``, what such a file holds, or a checked study.
+        overrides: Keys of the study. A mapping replaces single keys of a section and leaves the others:
+            ``space={"shots": [4]}`` is ``--set space.shots=[4]``.
+
+    Raises:
+        StudyError: No such study, an unknown key, a wrong value.
+    """
+    if isinstance(study, Study):
+        return read_studies(study.model_dump(), _dotted(overrides)) if overrides else [study]
+    return read_studies(study, _dotted(overrides))
+
+
+def load_study(study: StudySource, **overrides: Any) -> Study:
+    """Read and check a study that has one task; nothing is loaded.
+
+    Args:
+        study: As in ``load_studies``.
+        overrides: As in ``load_studies``; ``task={"name": ...}`` picks one of several tasks.
+
+    Raises:
+        StudyError: No such study, an unknown key, a wrong value, or several tasks.
+    """
+    studies = load_studies(study, **overrides)
+    if len(studies) > 1:
+        names = ", ".join(each.task.name for each in studies)
+        raise StudyError(
+            f"the study has {len(studies)} tasks: {names}; expected one. Pick it with task={{'name': ...}}, or take "
+            f"load_studies, which gives a study for each."
+        )
+    return studies[0]
+
+
+def run(study: StudySource, *, dir: str | Path | None = None, **overrides: Any) -> StudyHandle:
+    """Run a study, or resume it: what is known is not run again. Shows progress on standard error, or in the notebook.
+
+    Ctrl-C finishes and stores what is in flight; a second one ends it at once. Either way the study is returned, with
+    ``interrupted`` set, and can be run again. In another thread than the main one no signal is watched.
+
+    Args:
+        study: As in ``load_studies``; it must have one task.
+        dir: Where the study lives; default ``studies/NAME``.
+        overrides: As in ``load_studies``, for example ``cluster={"replicas": 0}`` to run in this process, without Ray.
+
+    Returns:
+        The study. A trial that fails is no error: ``status()`` counts them, and running again tries them again.
+
+    Raises:
+        ClipsweepError: Bad input, a busy study, or replicas that cannot be had.
+    """
+    from rich.console import Console
+
+    from clipsweep.orchestrator.run.session import run_study
+
+    checked = load_study(study, **overrides)
+    outcome = run_study(checked, _folder(checked, dir), default_cache(), Console(stderr=True))
+    return StudyHandle(outcome.snapshot, interrupted=outcome.interrupted)
+
+
+def plan(study: StudySource, *, dir: str | Path | None = None, **overrides: Any) -> dict[str, Any]:
+    """What ``run`` would run: trials, operations, hours and memory expected. No model is loaded, nothing is written.
+
+    Args:
+        study: As in ``run``.
+        dir: As in ``run``.
+        overrides: As in ``load_studies``.
+
+    Returns:
+        The document of ``clipsweep run --dry-run --json``.
+
+    Raises:
+        ClipsweepError: Anything that cannot be run.
+    """
+    from clipsweep.orchestrator.plan.estimate import plan_study
+
+    checked = load_study(study, **overrides)
+    return plan_study(checked, _folder(checked, dir), default_cache())
+
+
+def check(study: StudySource, *, dir: str | Path | None = None, **overrides: Any) -> None:
+    """Check all that can be checked before a run: names, rows, and the prompts of the trials to come.
+
+    Args:
+        study: As in ``run``.
+        dir: As in ``run``.
+        overrides: As in ``load_studies``.
+
+    Raises:
+        ClipsweepError: Anything that cannot be run.
+    """
+    from clipsweep.orchestrator.run.session import check_run
+
+    checked = load_study(study, **overrides)
+    check_run(checked, _folder(checked, dir), default_cache())
+
+
+def open_study(dir: str | Path) -> StudyHandle:
+    """Open a study that has been run, or is running: for reading, without its checkpoint or data.
+
+    Raises:
+        StudyError: No study there.
+    """
+    return StudyHandle(Snapshot.take(reopen(Path(dir))))
+
+
+class StudyHandle:
+    """A study on disk, to ask. Each question is answered from what is stored by then, also while the study runs.
+
+    Attributes:
+        interrupted: Whether the run that gave it was stopped before its end; False where it was only opened.
+    """
+
+    def __init__(self, snapshot: Snapshot, *, interrupted: bool = False) -> None:
+        """Take what is stored of a study; ``run`` and ``open_study`` make these."""
+        self._snapshot = snapshot
+        self.interrupted = interrupted
+
+    @property
+    def study(self) -> Study:
+        """The study as run: what was left open is filled in."""
+        return self._snapshot.opened.study
+
+    @property
+    def folder(self) -> Path:
+        """Where it lives."""
+        return self._snapshot.opened.folder.path
+
+    @property
+    def report_file(self) -> Path:
+        """Where ``run``, and ``report`` unless it is told otherwise, write the report."""
+        return self._snapshot.opened.folder.report
+
+    def status(self) -> dict[str, Any]:
+        """Progress, rate, time left and failures.
+
+        Returns:
+            The document of ``clipsweep status --json``: ``state`` (``running``, ``done``, ``failed``, ``interrupted``),
+            ``done``, ``running``, ``partial``, ``pruned``, ``failed`` and ``total`` (trials), ``stopped_by``,
+            ``trials_per_second``, ``seconds_left``, ``replicas`` and ``warnings``.
+        """
+        return read_status(self._now())
+
+    def best(self) -> dict[str, Any] | None:
+        """The winner, its baseline and its gain.
+
+        Returns:
+            The document of ``clipsweep best --json``: stored rows ``winner``, ``baseline``, ``winner_test`` and
+            ``baseline_test``, the ``gain`` (fractions of accuracy), ``trials_considered``, ``by_shots_and_module``,
+            and ``front`` where there are two objectives. None while there is no winner.
+        """
+        snapshot = self._now()
+        standings = snapshot.standings
+        if standings.winner is None:
+            return None
+        document = winners_document(standings, standings.winner)
+        if snapshot.opened.two_objectives:
+            document["front"] = front_document(pareto_front(rate_points(standings.points, standings.rows)))
+        return document
+
+    def describe(self) -> str | None:
+        """The winner, its baseline and its gain in three lines of text; None while there is no winner."""
+        standings = self._now().standings
+        return None if standings.winner is None else describe_winner(standings)
+
+    def describe_front(self) -> str | None:
+        """The Pareto front, a line of text for each of its points; None where there is one objective."""
+        snapshot = self._now()
+        return describe_front(snapshot.standings) if snapshot.opened.two_objectives else None
+
+    def stored_rows(self) -> list[StoredRow]:
+        """The latest attempt of each trial as it is stored, in the order they finished."""
+        return sorted(self._now().rows.values(), key=lambda row: (row.finished_at, row.trial_id))
+
+    def rows(self) -> pandas.DataFrame:
+        """The latest attempt of each trial as a pandas frame, a row each, in the order they finished.
+
+        Returns:
+            The stored columns. ``outcomes`` holds an array of booleans, one for each example in the split's order,
+            ``margins`` one of float64, or None where a row has none. Times are in UTC.
+        """
+        import pandas
+
+        unpacked = [row.record() | {"outcomes": row.outcomes, "margins": row.margins} for row in self.stored_rows()]
+        return pandas.DataFrame(unpacked, columns=SCHEMA.names)
+
+    def report(self, out: str | Path | None = None) -> Path:
+        """Write the HTML report, one file that opens offline.
+
+        Args:
+            out: Where to write it; default ``report.html`` in the study's folder.
+
+        Returns:
+            Where it lies.
+        """
+        from clipsweep.orchestrator.status.report_facts import write_study_report  # loads plotly
+
+        return write_study_report(self._now(), None if out is None else Path(out))
+
+    def __repr__(self) -> str:
+        return f"<study {self.study.name!r} in {self.folder}>"
+
+    def _now(self) -> Snapshot:
+        """What is stored by now; the same snapshot as before where nothing has been added."""
+        opened = self._snapshot.opened.choose_layers()
+        history = opened.table.read()
+        if opened is not self._snapshot.opened or history is not self._snapshot.history:
+            self._snapshot = Snapshot(opened=opened, history=history)
+        return self._snapshot
+
+
+def _folder(study: Study, named: str | Path | None) -> Path:
+    return default_folder(study) if named is None else Path(named)
+
+
+def _dotted(overrides: Mapping[str, Any]) -> list[Override]:
+    """Overrides with dotted keys, as ``--set`` takes them."""
+    pairs: list[Override] = []
+    for key, value in overrides.items():
+        if isinstance(value, Mapping):
+            pairs += [(f"{key}.{inner}", each) for inner, each in value.items()]
+        else:
+            pairs.append((key, value))
+    return pairs

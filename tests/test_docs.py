@@ -1,0 +1,24 @@
+"""What the documentation shows runs as it stands."""
+
+import re
+from pathlib import Path
+
+import pytest
+
+HOWTO = Path(__file__).parent.parent / "docs" / "howto.md"
+
+
+def code_of(section: str) -> str:
+    """The Python of a section, its blocks one after the other."""
+    text = HOWTO.read_text(encoding="utf-8").partition(f"\n## {section}\n")[2].partition("\n## ")[0]
+    return "\n".join(re.findall(r"```python\n(.*?)```", text, re.DOTALL))
+
+
+@pytest.mark.slow
+def test_the_section_on_python_runs(
+    tmp_path: Path, cache: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    exec(compile(code_of("From Python"), str(HOWTO), "exec"), {})
+    assert (tmp_path / "small.html").is_file()
+    assert capsys.readouterr().out.startswith("winner ")
