@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from datetime import UTC, datetime, timedelta
 from typing import Any, Generic, Protocol, Self, TypeVar, overload
 
 import pyarrow as pa
 
 T = TypeVar("T")
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 class Cells(Protocol):
@@ -28,8 +30,16 @@ class ArrowCells:
     def value(self, name: str, number: int) -> Any:
         """One cell; the chunks of its column are joined the first time."""
         if name not in self._arrays:
-            self._arrays[name] = self._table[name].combine_chunks()
-        return self._arrays[name][number].as_py()
+            self._arrays[name] = _joined(self._table[name])
+        value = self._arrays[name][number].as_py()
+        is_time = pa.types.is_timestamp(self._table.schema.field(name).type)
+        return EPOCH + timedelta(microseconds=value) if is_time and value is not None else value
+
+
+def _joined(column: pa.ChunkedArray[Any]) -> pa.Array[Any]:
+    """A column in one piece. Times become counts of microseconds: pyarrow would load pandas to make them."""
+    array = column.combine_chunks()
+    return array.view(pa.int64()) if pa.types.is_timestamp(array.type) else array
 
 
 class RecordCells:

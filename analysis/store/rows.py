@@ -28,7 +28,8 @@ class Attempts(Sequence[StoredRow]):
     @classmethod
     def none(cls) -> Attempts:
         """No attempts."""
-        return cls(SCHEMA.empty_table())
+        columns = [pa.nulls(0, field.type) for field in SCHEMA]  # Schema.empty_table would load pandas
+        return cls(pa.Table.from_arrays(columns, schema=SCHEMA))
 
     def __len__(self) -> int:
         """How many attempts."""
@@ -108,8 +109,8 @@ def _order(row: StoredRow) -> tuple[bool, int]:
 def _latest_numbers(table: pa.Table) -> dict[str, int]:
     """By trial the number of its latest attempt, of equal ones the first."""
     trial_ids = [str(each) for each in table["trial_id"].to_pylist()]
-    complete = table["state"].to_numpy() == TrialState.COMPLETE.value
-    attempt = table["attempt"].to_numpy()
+    complete = np.array([state == TrialState.COMPLETE.value for state in table["state"].to_pylist()])
+    attempt = np.array(table["attempt"].to_pylist())  # to_numpy would load pandas
     position = np.arange(len(trial_ids))
     ascending = np.lexsort((-position, attempt, complete)).tolist()
     numbers = dict.fromkeys(trial_ids, 0)  # so that trials keep the order of their first attempts

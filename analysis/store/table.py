@@ -52,7 +52,7 @@ class ResultsTable:
         names = sorted(path.name for path in self._folder.glob("part-*.parquet"))
         if self._gathered != set(names):
             self._parts = {name: self._parts[name] if name in self._parts else self._read_part(name) for name in names}
-            self._attempts = Attempts(pa.concat_tables([SCHEMA.empty_table(), *self._parts.values()]))
+            self._attempts = Attempts(pa.concat_tables(self._parts.values())) if names else Attempts.none()
             self._gathered = set(names)
         return self._attempts
 
