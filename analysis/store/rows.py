@@ -91,20 +91,6 @@ class LatestRows(Mapping[str, StoredRow]):
         self._added |= {row.trial_id: row for row in rows}
 
 
-def latest_of(rows: Iterable[StoredRow]) -> dict[str, StoredRow]:
-    """The latest attempt at each trial of some rows; a complete one always counts as the latest."""
-    latest: dict[str, StoredRow] = {}
-    for row in rows:
-        known = latest.get(row.trial_id)
-        if known is None or _order(row) > _order(known):
-            latest[row.trial_id] = row
-    return latest
-
-
-def _order(row: StoredRow) -> tuple[bool, int]:
-    return row.is_complete, row.attempt
-
-
 def _latest_numbers(table: pa.Table) -> dict[str, int]:
     """By trial the number of its latest attempt, of equal ones the first."""
     trial_ids = [str(each) for each in table["trial_id"].to_pylist()]
