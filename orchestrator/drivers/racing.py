@@ -1,6 +1,6 @@
 """The racing driver: another driver's trials, each in parts, of which a race says whether the next is run.
 
-A part is a trial like any other to the run loop: asked for, stored (as ``pruned`` while rows are left) and told. So
+A part is a trial like any other to the run loop: asked for, stored (as ``partial`` while rows are left) and told. So
 a race is resumed from the stored rows alone, and a trial that was stopped can be continued.
 """
 
