@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from clipsweep.analysis.winners.point import ONE_STANDARD_ERROR
 from clipsweep.orchestrator.drivers.races import HALVING
 from clipsweep.trials.base.errors import StudyError
+from clipsweep.trials.tasks.load import define_task
 
 if TYPE_CHECKING:
     from clipsweep.orchestrator.study.schema import Study
@@ -19,6 +20,7 @@ def check_search(study: Study) -> None:
 
     Raises:
         StudyError: The key, its value, and the mend.
+        TaskError: The winner's rule asks for the task's metric, but there is no such task.
     """
     _check_rates(study)
     _check_winner(study)
@@ -39,11 +41,14 @@ def _check_rates(study: Study) -> None:
 
 
 def _check_winner(study: Study) -> None:
-    rule, definition = study.search.winner, study.task.definition
-    if rule == ONE_STANDARD_ERROR and definition is not None and definition.metric != "accuracy":
+    rule = study.search.winner
+    if rule != ONE_STANDARD_ERROR:
+        return
+    metric = define_task(study.task_settings()).metric
+    if metric != "accuracy":
         raise StudyError(
             f"study key 'search.winner' is {rule!r}, a rule of standard errors of accuracies, but the task's metric is "
-            f"{definition.metric!r}; expected 'best_mean'."
+            f"{metric!r}; expected 'best_mean'."
         )
 
 
