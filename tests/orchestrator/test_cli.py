@@ -66,15 +66,15 @@ def test_results_are_the_stored_rows(folder: Path) -> None:
     assert len(rows) >= 5
     assert all(list(row) == SCHEMA.names for row in rows)
     table = csv.DictReader(io.StringIO(runner.invoke(app, ["results", str(folder), "--format", "csv"]).stdout))
-    assert [row.trial_id for row in table] == [row.trial_id for row in rows]
+    assert [row["trial_id"] for row in table] == [row["trial_id"] for row in rows]
     assert "complete" in runner.invoke(app, ["results", str(folder)]).stdout
 
 
 def test_status_has_the_documented_keys(folder: Path) -> None:
     document = json_of("status", str(folder))
     assert list(document) == [
-        "state", "done", "running", "pruned", "failed", "total", "stopped_by", "trials_per_second", "seconds_left",
-        "replicas",
+        "state", "done", "running", "partial", "pruned", "failed", "total", "stopped_by", "trials_per_second",
+        "seconds_left", "replicas",
     ]  # fmt: skip
     assert runner.invoke(app, ["status", str(folder)]).stdout.startswith("done: ")
 

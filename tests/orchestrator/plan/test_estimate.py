@@ -5,13 +5,13 @@ from typing import Any
 import pytest
 from rich.console import Console
 
-from clipsweep.analysis.store.table import ResultsTable
 from clipsweep.orchestrator.plan import estimate
 from clipsweep.orchestrator.plan.estimate import RelativeWork, describe_plan, plan_study
 from clipsweep.orchestrator.plan.prepare import prepare
 from clipsweep.orchestrator.run.session import run_study
 from clipsweep.orchestrator.study.schema import check_study
 from clipsweep.trials.spec.trial import Clip, TrialSpec
+from tests.orchestrator.stored import latest_rows
 
 MakeStudy = Callable[..., dict[str, Any]]
 
@@ -32,7 +32,7 @@ def test_the_plan_counts_the_operations_that_rows_then_hold(make_study: MakeStud
     study = check_study(make_study(task={"test_size": 0}))
     plan = plan_study(study, tmp_path / "s", cache)
     run_study(study, tmp_path / "s", cache, Console(quiet=True))
-    stored = sum(row.operations for row in ResultsTable(tmp_path / "s").latest().values() / "trials")
+    stored = sum(row.operations for row in latest_rows(tmp_path / "s").values())
     again = plan_study(study, tmp_path / "s", cache)
     assert stored < plan["operations"] < 2.5 * stored  # besides, the pass that all trials share
     assert (again["trials_to_run"], again["operations"]) == (0, 0)

@@ -11,12 +11,11 @@ from typing import Any
 import pytest
 from rich.console import Console
 
-from clipsweep.analysis.store.table import ResultsTable
-from clipsweep.orchestrator.folder.open_study import reopen
 from clipsweep.orchestrator.run.session import run_study
-from clipsweep.orchestrator.status.status import read_status
 from clipsweep.orchestrator.study.schema import check_study
+from clipsweep.trials.spec.trial import TrialState
 from tests.orchestrator.run.test_session import stable
+from tests.orchestrator.stored import all_rows, latest_rows, status_of
 
 pytestmark = pytest.mark.ray
 MakeStudy = Callable[..., dict[str, Any]]
@@ -31,7 +30,7 @@ def test_the_rows_do_not_depend_on_the_number_of_replicas(
 ) -> None:
     for replicas in (0, 1, 4):
         run(make_study(cluster={"replicas": replicas}), tmp_path / str(replicas), cache)
-    alone, one, four = (stable(ResultsTable(tmp_path / name).latest() / "trials") for name in ("0", "1", "4"))
+    alone, one, four = (stable(latest_rows(tmp_path / name)) for name in ("0", "1", "4"))
     assert alone == one == four
 
 
@@ -47,8 +46,8 @@ def test_a_replica_killed_in_mid_study_costs_no_trial(
     thread.start()
     run(content, tmp_path / "s", cache)
     thread.join()
-    rows = ResultsTable(tmp_path / "s" / "trials").read()
-    assert {row.state.value for row in rows} == {"complete"}
+    rows = all_rows(tmp_path / "s")
+    assert {row.state for row in rows} == {TrialState.COMPLETE}
     assert len({row.trial_id for row in rows}) == len(rows)
 
 
@@ -56,7 +55,7 @@ def kill_first_replica(folder: Path) -> None:
     """Wait until rows are stored, then kill a replica as the status names it."""
     for _ in range(1200):
         time.sleep(0.05)
-        if (folder / "identity.json").exists() and ResultsTable(folder / "trials").read():
-            status = read_status(reopen(folder))
+        if (folder / "identity.json").exists() and all_rows(folder):
+            status = status_of(folder)
             os.kill(int(status["replicas"][0]["pid"]), signal.SIGKILL)
             return
