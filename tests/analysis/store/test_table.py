@@ -1,8 +1,6 @@
 import threading
-from collections.abc import Callable
 from datetime import timedelta
 from pathlib import Path
-from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -12,20 +10,13 @@ from clipsweep.analysis.store.row import SCHEMA, SCHEMA_VERSION, Record
 from clipsweep.analysis.store.table import ResultsTable
 from clipsweep.trials.base.errors import StoreError
 from tests.analysis.store.rows import NOON, failed_record, stored_record
+from tests.analysis.watch import watch_files
 
 
 @pytest.fixture
 def files_read(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """Name of every Parquet file that is read from now on."""
-    names: list[str] = []
-    read_table: Callable[..., pa.Table] = pq.read_table
-
-    def watch(path: Path, **options: Any) -> pa.Table:
-        names.append(path.name)
-        return read_table(path, **options)
-
-    monkeypatch.setattr(pq, "read_table", watch)
-    return names
+    return watch_files(monkeypatch)
 
 
 def write_older(folder: Path, record: Record, version: int, *, without: tuple[str, ...] = (), **more: str) -> None:

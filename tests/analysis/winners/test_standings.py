@@ -1,17 +1,14 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from typing import Any
 
-import numpy as np
 import pytest
-from numpy.typing import NDArray
-from scipy import stats
 
 from clipsweep.analysis.store.row import StoredRow
 from clipsweep.analysis.winners.point import Point
 from clipsweep.analysis.winners.standings import Standings, Winner, winners_document
 from clipsweep.trials.spec.trial import TrialState
 from tests.analysis.store.rows import changed
+from tests.analysis.watch import watch_bootstraps
 from tests.analysis.winners.points import BASE, EQUAL, GOOD, make_point, rows_of
 
 
@@ -23,16 +20,8 @@ def winner_of(points: Sequence[Point], rows: Mapping[str, StoredRow]) -> Winner:
 
 @pytest.fixture
 def bootstraps(monkeypatch: pytest.MonkeyPatch) -> list[int]:
-    """Examples of every bootstrap that is computed from now on."""
-    counts: list[int] = []
-    bootstrap = stats.bootstrap
-
-    def watch(data: tuple[NDArray[np.float64]], *arguments: Any, **options: Any) -> Any:
-        counts.append(len(data[0]))
-        return bootstrap(data, *arguments, **options)
-
-    monkeypatch.setattr(stats, "bootstrap", watch)
-    return counts
+    """How many examples each bootstrap has that is computed from now on."""
+    return watch_bootstraps(monkeypatch)
 
 
 def test_the_baseline_may_win() -> None:

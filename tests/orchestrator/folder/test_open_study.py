@@ -5,15 +5,11 @@ from typing import Any
 import pytest
 
 from clipsweep.analysis.store.row import StoredRow
-from clipsweep.orchestrator.folder.open_study import OpenStudy, open_study, reopen, write_study
-from clipsweep.orchestrator.folder.study_folder import StudyFolder
-from clipsweep.orchestrator.study.schema import check_study
+from clipsweep.orchestrator.folder.open_study import OpenStudy, reopen, write_study
 from clipsweep.trials.base.errors import StudyError
-from clipsweep.trials.models.card import trial_id
 from tests.analysis.store.rows import stored_row
-from tests.orchestrator.space.spaces import make_subject
+from tests.orchestrator.folder.made_up import open_made_up, trial_ids
 from tests.trials.clips.test_spectrum import make_spectrum
-from tests.trials.models.test_card import CARD
 
 MakeStudy = Callable[..., dict[str, Any]]
 CHOSEN = {"modules": ["q"], "layers": {"top_condition": 2}}
@@ -22,7 +18,7 @@ CHOSEN = {"modules": ["q"], "layers": {"top_condition": 2}}
 @pytest.fixture
 def opened(make_study: MakeStudy, tmp_path: Path) -> OpenStudy:
     """A study whose layers are not chosen yet, of a model that is made up."""
-    return open_study(check_study(make_study(space=CHOSEN)), StudyFolder(tmp_path), make_subject())
+    return open_made_up(make_study(space=CHOSEN), tmp_path)
 
 
 def measure(opened: OpenStudy, *values: float, first: int = 0) -> None:
@@ -32,8 +28,7 @@ def measure(opened: OpenStudy, *values: float, first: int = 0) -> None:
 
 def rows_of_all_points(opened: OpenStudy) -> dict[str, StoredRow]:
     """A row of every trial that the study plans with."""
-    specs = [opened.space.proposal(index).spec for index in range(len(opened.space))]
-    return {key: stored_row(key) for key in (trial_id(spec, CARD, "t") for spec in specs)}
+    return {key: stored_row(key) for key in trial_ids(opened)}
 
 
 def test_while_layers_are_pending_no_clip_can_win(opened: OpenStudy) -> None:

@@ -13,10 +13,12 @@ from clipsweep.orchestrator.folder.study_folder import StudyFolder
 from clipsweep.orchestrator.plan.prepare import AUTO_MICROBATCH, prepare
 from clipsweep.orchestrator.run.session import run_study
 from clipsweep.orchestrator.status.answer import describe_winner
+from clipsweep.orchestrator.status.status import read_status
 from clipsweep.orchestrator.study.schema import check_study
 from clipsweep.trials.base.errors import ClipsweepError, SpecError, StudyBusyError, StudyError
 from clipsweep.trials.engine.engine import Engine
 from clipsweep.trials.spec.trial import Clip, TrialState
+from tests.analysis.watch import watch_bootstraps, watch_files
 from tests.orchestrator.stored import latest_rows, status_of, take_snapshot
 
 MakeStudy = Callable[..., dict[str, Any]]
@@ -111,6 +113,37 @@ def test_winners_are_measured_on_test_rows_and_nothing_else_is(run: Callable[...
 
 def test_a_task_without_test_rows_has_none_stored(run: Callable[..., Mapping[str, StoredRow]]) -> None:
     assert {row.split for row in run(task={"test_size": 0}).values()} == {"validation"}
+
+
+def test_a_run_reads_no_rows_back(
+    make_study: MakeStudy, tmp_path: Path, cache: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    read = watch_files(monkeypatch)
+    run_study(check_study(make_study()), tmp_path / "s", cache, Console(quiet=True))
+    assert read == []
+
+
+def test_a_second_run_reads_each_file_once(
+    run: Callable[..., Mapping[str, StoredRow]],
+    make_study: MakeStudy,
+    tmp_path: Path,
+    cache: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    run()
+    read = watch_files(monkeypatch)
+    run_study(check_study(make_study()), tmp_path / "s", cache, Console(quiet=True))
+    assert sorted(read) == sorted(path.name for path in (tmp_path / "s" / "trials").iterdir())
+
+
+def test_a_run_with_its_report_and_its_answer_measures_the_gain_of_a_winner_once(
+    make_study: MakeStudy, tmp_path: Path, cache: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bootstraps = watch_bootstraps(monkeypatch)
+    outcome = run_study(check_study(make_study()), tmp_path / "s", cache, Console(quiet=True))
+    describe_winner(outcome.snapshot.standings)
+    read_status(outcome.snapshot)
+    assert bootstraps == [20]
 
 
 def test_another_folder_gives_the_same_rows(run: Callable[..., Mapping[str, StoredRow]]) -> None:
