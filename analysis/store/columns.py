@@ -21,15 +21,12 @@ class ArrowCells:
     """The cells of an Arrow table. A value becomes Python when it is asked for, and not before."""
 
     def __init__(self, table: pa.Table) -> None:
-        """Take a table; nothing is converted."""
-        self._table = table
-        self._arrays: dict[str, pa.Array[Any]] = {}
+        """Take a table; nothing is converted or copied."""
+        self._columns = dict(zip(table.column_names, table.columns, strict=True))
 
     def value(self, name: str, number: int) -> Any:
-        """One cell; the chunks of its column are joined the first time."""
-        if name not in self._arrays:
-            self._arrays[name] = self._table[name].combine_chunks()
-        return self._arrays[name][number].as_py()
+        """One cell."""
+        return self._columns[name][number].as_py()
 
 
 class RecordCells:

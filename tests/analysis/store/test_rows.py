@@ -61,6 +61,19 @@ def test_a_value_leaves_arrow_when_it_is_asked_for_and_not_before(values_read: l
     assert values_read == ["shots"]
 
 
+def test_putting_attempts_in_order_copies_none_of_their_margins() -> None:
+    table = pa.Table.from_pylist([stored_record(str(n), margins=(1.0,) * 10**6) for n in range(3)], schema=SCHEMA)
+    before = pa.total_allocated_bytes()
+    attempts = Attempts(pa.concat_tables([table, table]))
+    assert attempts.latest()["2"].has_margins
+    assert pa.total_allocated_bytes() - before < 10**6
+
+
+def test_some_columns_of_all_attempts_are_in_their_order() -> None:
+    table = attempts_of(finished("a", 3), finished("c", 1)).columns(["trial_id", "attempt"])
+    assert table.to_pylist() == [{"trial_id": "c", "attempt": 1}, {"trial_id": "a", "attempt": 1}]
+
+
 def test_without_attempts_there_are_no_rows() -> None:
     assert (list(Attempts.none()), dict(Attempts.none().latest())) == ([], {})
 
