@@ -238,6 +238,15 @@ def test_a_raced_search_that_grows_lets_its_earlier_points_race_on(run: Run, eva
     assert seen_in(evaluated) == rows_seen(after) - rows_seen(before)
 
 
+def test_a_study_that_was_stopped_while_it_went_on_without_its_race_is_not_done(
+    run: Run, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    run(race="halving")
+    interrupt_at(monkeypatch, 0)
+    run()
+    assert status_of(tmp_path / "s")["state"] == "interrupted"
+
+
 def test_a_search_without_a_number_of_trials_is_done_only_at_its_end(run: Run, tmp_path: Path) -> None:
     run(driver="bayes", patience=2)
     status = status_of(tmp_path / "s")
