@@ -22,7 +22,7 @@ from clipsweep.analysis.store.row import SCHEMA
 from clipsweep.cluster.replica import Replica
 from clipsweep.orchestrator.api import StudyHandle
 from clipsweep.orchestrator.cli import app
-from clipsweep.orchestrator.run.loop import SIGNALS
+from clipsweep.orchestrator.run.interrupt import SIGNALS
 from clipsweep.orchestrator.study.check import check_study
 from clipsweep.orchestrator.study.files import parse_override, read_studies
 from clipsweep.trials.base.errors import ClipsweepError, StudyError
