@@ -143,7 +143,7 @@ def test_two_replicas_run_a_study_beside_modules_that_bear_our_folders_names(
         variables = {"HOME": home, "RAY_TMPDIR": home, "RAY_AUTH_MODE": "disabled"}
         document = json.loads(run_python(*command, cwd=hostile, **variables))
     assert (document["state"], document["failed"]) == ("done", 0)
-    assert {row["replica"] for row in ResultsTable(hostile / "done").read()} <= {"replica-0", "replica-1"}
+    assert {row.replica for row in ResultsTable(hostile / "done" / "trials").read()} <= {"replica-0", "replica-1"}
 
 
 def test_lint_refuses_an_import_by_an_old_name() -> None:

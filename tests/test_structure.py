@@ -86,8 +86,8 @@ def ours(imported: str) -> str | None:
 
 def arrows() -> Iterator[tuple[str, str]]:
     for module, path in MODULES.items():
-        targets = {ours(name) for name in imports_of(path) if name.startswith("clipsweep")}
-        yield from ((module, target) for target in sorted(targets - {None}) if target is not None)
+        targets = {target for name in imports_of(path) if (target := ours(name)) is not None}
+        yield from ((module, target) for target in sorted(targets))
 
 
 def floor(module: str) -> int:

@@ -23,23 +23,17 @@ class ArrowCells:
     """The cells of an Arrow table. A value becomes Python when it is asked for, and not before."""
 
     def __init__(self, table: pa.Table) -> None:
-        """Take a table; nothing is converted."""
-        self._table = table
-        self._arrays: dict[str, pa.Array[Any]] = {}
+        """Take a table; nothing but times is copied, of which pyarrow would load pandas to make Python's."""
+        self._times = {field.name for field in table.schema if pa.types.is_timestamp(field.type)}
+        self._columns = {
+            name: column.cast(pa.int64()) if name in self._times else column
+            for name, column in zip(table.column_names, table.columns, strict=True)
+        }
 
     def value(self, name: str, number: int) -> Any:
-        """One cell; the chunks of its column are joined the first time."""
-        if name not in self._arrays:
-            self._arrays[name] = _joined(self._table[name])
-        value = self._arrays[name][number].as_py()
-        is_time = pa.types.is_timestamp(self._table.schema.field(name).type)
-        return EPOCH + timedelta(microseconds=value) if is_time and value is not None else value
-
-
-def _joined(column: pa.ChunkedArray[Any]) -> pa.Array[Any]:
-    """A column in one piece. Times become counts of microseconds: pyarrow would load pandas to make them."""
-    array = column.combine_chunks()
-    return array.view(pa.int64()) if pa.types.is_timestamp(array.type) else array
+        """One cell."""
+        value = self._columns[name][number].as_py()
+        return EPOCH + timedelta(microseconds=value) if name in self._times and value is not None else value
 
 
 class RecordCells:

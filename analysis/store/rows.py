@@ -3,27 +3,36 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from typing import overload
+from typing import Literal, overload
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from clipsweep.analysis.store.columns import ArrowCells
 from clipsweep.analysis.store.row import SCHEMA, StoredRow
 from clipsweep.trials.spec.result import TrialState
 
+_ORDER: list[tuple[str, Literal["ascending", "descending"]]] = [
+    ("finished_at", "ascending"),
+    ("trial_id", "ascending"),
+    ("attempt", "ascending"),
+]
+
 
 class Attempts(Sequence[StoredRow]):
-    """Every stored attempt in the order they finished. The rows stay in an Arrow table until they are asked for.
-
-    Attributes:
-        table: With the columns of ``SCHEMA``.
-    """
+    """Every stored attempt in the order they finished. The rows stay in an Arrow table until they are asked for."""
 
     def __init__(self, table: pa.Table) -> None:
-        """Sort a table of rows by the time they finished."""
-        self.table = table.sort_by([(name, "ascending") for name in ("finished_at", "trial_id", "attempt")])
-        self._cells = ArrowCells(self.table)
+        """Put rows into the order in which they finished. The table is not copied.
+
+        Args:
+            table: With the columns of ``SCHEMA``.
+        """
+        self._table = table
+        # numbers are sorted, not rows: Arrow cannot join a column of more than 2 GiB, which margins come to
+        self._order = pc.sort_indices(table.select([name for name, _ in _ORDER]), sort_keys=_ORDER)
+        self._cells = ArrowCells(table)
 
     @classmethod
     def none(cls) -> Attempts:
@@ -33,7 +42,7 @@ class Attempts(Sequence[StoredRow]):
 
     def __len__(self) -> int:
         """How many attempts."""
-        return int(self.table.num_rows)
+        return len(self._order)
 
     @overload
     def __getitem__(self, number: int) -> StoredRow: ...
@@ -45,12 +54,19 @@ class Attempts(Sequence[StoredRow]):
         """The attempt of a number, or those of a range."""
         numbers = range(len(self))[number]
         if isinstance(numbers, int):
-            return StoredRow(self._cells, numbers)
-        return [StoredRow(self._cells, each) for each in numbers]
+            return self._row(numbers)
+        return [self._row(each) for each in numbers]
 
     def __iter__(self) -> Iterator[StoredRow]:
         """Each attempt."""
-        return (StoredRow(self._cells, number) for number in range(len(self)))
+        return map(self._row, range(len(self)))
+
+    def _row(self, number: int) -> StoredRow:
+        return StoredRow(self._cells, self._order[number].as_py())
+
+    def columns(self, names: Sequence[str]) -> pa.Table:
+        """Some columns of all attempts, in their order."""
+        return self._table.select(list(names)).take(self._order)
 
     def latest(self) -> LatestRows:
         """The latest attempt at each trial."""
@@ -66,7 +82,7 @@ class LatestRows(Mapping[str, StoredRow]):
     def __init__(self, attempts: Attempts) -> None:
         """Find the latest attempts."""
         self._attempts = attempts
-        self._numbers = _latest_numbers(attempts.table)
+        self._numbers = _latest_numbers(attempts)
         self._added: dict[str, StoredRow] = {}
 
     def __getitem__(self, trial_id: str) -> StoredRow:
@@ -92,22 +108,9 @@ class LatestRows(Mapping[str, StoredRow]):
         self._added |= {row.trial_id: row for row in rows}
 
 
-def latest_of(rows: Iterable[StoredRow]) -> dict[str, StoredRow]:
-    """The latest attempt at each trial of some rows; a complete one always counts as the latest."""
-    latest: dict[str, StoredRow] = {}
-    for row in rows:
-        known = latest.get(row.trial_id)
-        if known is None or _order(row) > _order(known):
-            latest[row.trial_id] = row
-    return latest
-
-
-def _order(row: StoredRow) -> tuple[bool, int]:
-    return row.is_complete, row.attempt
-
-
-def _latest_numbers(table: pa.Table) -> dict[str, int]:
+def _latest_numbers(attempts: Attempts) -> dict[str, int]:
     """By trial the number of its latest attempt, of equal ones the first."""
+    table = attempts.columns(("trial_id", "state", "attempt"))
     trial_ids = [str(each) for each in table["trial_id"].to_pylist()]
     complete = np.array([state == TrialState.COMPLETE.value for state in table["state"].to_pylist()])
     attempt = np.array(table["attempt"].to_pylist())  # to_numpy would load pandas

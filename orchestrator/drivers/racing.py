@@ -1,7 +1,7 @@
 """The racing driver: it evaluates another driver's trials part by part, and a race says whether the next part is run.
 
-To the run loop a part is a trial like any other: asked for, stored and told. Its row is stored as ``partial`` or
-``pruned`` while examples are left. So a race is resumed from the stored rows alone, and a trial that was stopped can be
+To the run loop a part is a trial like any other: asked for, stored and told. Its row is stored as ``partial`` while
+examples are left. So a race is resumed from the stored rows alone, and a trial that was stopped can be
 continued.
 """
 

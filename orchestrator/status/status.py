@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from typing import Any
 
 from clipsweep.orchestrator.folder.end import read_end
@@ -31,7 +32,7 @@ def read_status(snapshot: Snapshot) -> dict[str, Any]:
     total = sum(count.values()) if end else _count_all(snapshot)  # what a stopping rule left out is not waited for
     is_running = is_locked(opened.folder)
     live = _read_live(opened) if is_running else {}
-    ended = "interrupted" if _is_cut_off(snapshot, total - sum(count.values())) else _how_it_ended(count)
+    ended = "interrupted" if _is_cut_off(snapshot, count, total) else _how_it_ended(count)
     return {
         "state": "running" if is_running else ended,
         "done": count[TrialState.COMPLETE],
@@ -61,15 +62,17 @@ def _count_all(snapshot: Snapshot) -> int:
     return max(len(snapshot.searched), ahead.total) + len(snapshot.tested)
 
 
-def _is_cut_off(snapshot: Snapshot, n_left: int) -> bool:
+def _is_cut_off(snapshot: Snapshot, count: Mapping[TrialState, int], total: int) -> bool:
     """Whether the study stopped before its end.
 
-    What a race, or a sampler without a number of trials, has yet to run cannot be told from the rows: such a study is
-    at its end when that was noted.
+    What a race, or a sampler without a number of trials, has yet to run cannot be told from the rows. Nor can it be
+    told of trials that have seen some rows, as a study that was raced may go on without its race. Such a study is at
+    its end when that was noted.
     """
     opened = snapshot.opened
-    open_ended = opened.study.search.race is not None or opened.is_searched
-    return bool(n_left) or (open_ended and read_end(opened.folder) is None)
+    some_cut_short = count[TrialState.PARTIAL] + count[TrialState.PRUNED] > 0
+    open_ended = opened.study.search.race is not None or opened.is_searched or some_cut_short
+    return total > sum(count.values()) or (open_ended and read_end(opened.folder) is None)
 
 
 def _how_it_ended(count: dict[TrialState, int]) -> str:

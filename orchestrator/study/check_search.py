@@ -16,6 +16,7 @@ def check_search(study: Study) -> None:
 
     Raises:
         StudyError: The key, its value, and the mend.
+        TaskError: The winner's rule asks for the task's metric, but there is no such task.
     """
     _check_rates(study)
     _check_winner(study)

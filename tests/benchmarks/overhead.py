@@ -14,7 +14,8 @@ from typing import Any
 
 import numpy as np
 
-from clipsweep.orchestrator.drivers.driver import make_driver
+from clipsweep.analysis.store.row import Record, StoredRow
+from clipsweep.orchestrator.drivers.table import make_driver
 from clipsweep.orchestrator.folder.ledger import Ledger
 from clipsweep.orchestrator.plan.ahead import look_ahead
 from clipsweep.orchestrator.plan.prepare import prepare
@@ -62,7 +63,7 @@ def plan(folder: Path) -> dict[str, float]:
     driver = make_driver(opened, {})
     while not driver.done:
         for proposal in driver.ask(8):
-            driver.tell(proposal, {"trial_id": ledger.trial(proposal).trial_id, "state": "complete", "accuracy": 0.5})
+            driver.tell(proposal, _complete(ledger.trial(proposal).trial_id, 0.5))
     opened.points({})
     return {"points": len(opened.space), "seconds": time.perf_counter() - began, "megabytes": _peak_bytes() / 1e6}
 
@@ -74,6 +75,12 @@ def look(folder: Path, n_rates: int) -> dict[str, float]:
     began = time.perf_counter()
     look_ahead(opened, Ledger(opened))
     return {"points": len(opened.space), "seconds": time.perf_counter() - began, "megabytes": _peak_bytes() / 1e6}
+
+
+def _complete(trial_id: str, accuracy: float) -> StoredRow:
+    """The row of a trial that has seen all examples, as far as drivers look at it."""
+    record: Record = {"trial_id": trial_id, "state": "complete", "accuracy": accuracy}
+    return StoredRow.of(record | {"parameters_kept": 1, "n_examples": 100})
 
 
 def _peak_bytes() -> int:
@@ -100,16 +107,7 @@ def ask(folder: Path) -> dict[str, float]:
     marks = []
     while not driver.done:
         for proposal in driver.ask(1):
-            driver.tell(
-                proposal,
-                {
-                    "trial_id": repr(proposal.spec),
-                    "state": "complete",
-                    "accuracy": float(rng.random()),
-                    "parameters_kept": 1,
-                    "n_examples": 100,
-                },
-            )
+            driver.tell(proposal, _complete(repr(proposal.spec), float(rng.random())))
         marks.append(time.perf_counter())
     return {"trials": len(marks), "milliseconds": 1000 * (marks[-1] - marks[-101]) / 100}
 

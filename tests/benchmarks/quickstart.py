@@ -10,8 +10,8 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
-from clipsweep.analysis.store.table import ResultsTable
 from tests.benchmarks.document import Line, at_most, print_document
+from tests.orchestrator.stored import latest_rows
 
 
 def run_once(home: Path) -> float:
@@ -31,7 +31,7 @@ def measure() -> Sequence[Line]:
     with tempfile.TemporaryDirectory() as folder:
         home = Path(folder)
         first = run_once(home)
-        rows = ResultsTable(home / "study").latest()
+        rows = latest_rows(home / "study")
         second = run_once(home)
     return [
         at_most("quickstart, whole command", first, "s", 120),

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
+from itertools import product
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from clipsweep.analysis.store.packing import pack_outcomes
-from clipsweep.analysis.store.row import StoredRow
+from clipsweep.analysis.store.row import Record, StoredRow
 from clipsweep.analysis.winners.gain import Gain, measure_gain
 from clipsweep.orchestrator.drivers.bayes.driver import BayesDriver
 from clipsweep.orchestrator.drivers.driver import Driver
@@ -81,7 +82,7 @@ def visiting_order(surface: Surface) -> list[int]:
 def propose(surface: Surface | PublishedSurface, clips: Clips) -> Proposal:
     """The proposal of a point."""
     spec = TrialSpec(model="m", task="t", shots=surface.axes.shots, demo_seed=0, split="validation", clips=clips)
-    return Proposal(spec=spec, params={})
+    return Proposal(spec=spec)
 
 
 def space_of(surface: Surface | PublishedSurface) -> Space:
@@ -92,7 +93,7 @@ def space_of(surface: Surface | PublishedSurface) -> Space:
         task="t",
         shots=(axes.shots,),
         demo_seeds=(0,),
-        layers=axes.layers,
+        sites=tuple(product(axes.layers, axes.modules)),
         modules=axes.modules,
         clip_rates=tuple(rate for rate in axes.clip_rates if rate),
         max_clips=axes.max_clips,
@@ -114,9 +115,9 @@ class Answers:
         """The row of a point that has seen so many rows; None for all."""
         outcomes = self._outcomes[point, :n_rows]
         whole = len(outcomes) == self._outcomes.shape[1]
-        return {
+        told: Record = {
             "trial_id": str(point),
-            "state": (TrialState.COMPLETE if whole else TrialState.PRUNED).value,
+            "state": (TrialState.COMPLETE if whole else TrialState.PARTIAL).value,
             "n_examples": len(outcomes),
             "outcomes": pack_outcomes(outcomes.tolist()),
             "margins": None if self._plain else self._margins[point, :n_rows].tobytes(),
@@ -124,6 +125,7 @@ class Answers:
             "parameters_kept": int(self._surface.parameters_kept[point]),
             "seconds": 0.0,
         }
+        return StoredRow.of(told)
 
 
 MakeDriver = Callable[[SearchSection], Driver]
@@ -169,8 +171,12 @@ def replay_scores(surface: PublishedSurface, search: SearchSection) -> int:
         for proposal in driver.ask(1):
             point = numbers[proposal.spec.clips]
             told.append(point)
-            row = {"trial_id": str(point), "state": TrialState.COMPLETE.value, "accuracy": surface.scores[point]}
-            driver.tell(proposal, {**row, "parameters_kept": 1, "n_examples": 1, "seconds": 0.0})
+            row: Record = {
+                "trial_id": str(point),
+                "state": TrialState.COMPLETE.value,
+                "accuracy": surface.scores[point],
+            }
+            driver.tell(proposal, StoredRow.of(row | {"parameters_kept": 1, "n_examples": 1, "seconds": 0.0}))
     return pick(surface.scores, told)
 
 
@@ -203,4 +209,4 @@ def measure_paired(surface: Surface, point: int, other: int) -> Gain:
 
 def _held_out_row(surface: Surface, point: int) -> StoredRow:
     outcomes = surface.held_out[point]
-    return {"split": "test", "n_examples": len(outcomes), "outcomes": pack_outcomes(outcomes.tolist())}
+    return StoredRow.of({"split": "test", "n_examples": len(outcomes), "outcomes": pack_outcomes(outcomes.tolist())})

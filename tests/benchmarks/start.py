@@ -15,12 +15,12 @@ from typing import Any
 
 import numpy as np
 
-from clipsweep.analysis.winners.winner import winning_points
-from clipsweep.orchestrator.folder.end import write_end
+from clipsweep.analysis.winners.standings import Standings
+from clipsweep.orchestrator.folder.end import End, write_end
 from clipsweep.orchestrator.folder.ledger import FLUSH_ROWS, Ledger
 from clipsweep.orchestrator.folder.open_study import OpenStudy, write_study
 from clipsweep.orchestrator.plan.prepare import prepare
-from clipsweep.orchestrator.space.proposal import Proposal
+from clipsweep.orchestrator.space.proposal import Choice, Proposal
 from clipsweep.orchestrator.study.check import check_study
 from clipsweep.trials.base.versions import recorded_versions
 from clipsweep.trials.scores.judge import measure_margins, score_labels
@@ -44,9 +44,10 @@ def write_finished_study(folder: Path) -> None:
     ledger, rng = Ledger(opened), np.random.default_rng(0)
     write_study(opened)
     _store(opened, ledger, rng, [opened.space.proposal(index) for index in range(len(opened.space))])
-    chosen = winning_points(opened.points(ledger.rows), ledger.rows)
-    _store(opened, ledger, rng, [each for point in chosen for each in opened.space.test_proposals(point)])
-    write_end(folder, None)
+    points = Standings(opened.points(ledger.rows), ledger.rows).winning_points
+    choices = [Choice(point.shots, point.clips) for point in points]
+    _store(opened, ledger, rng, [each for choice in choices for each in opened.space.test_proposals(choice)])
+    write_end(opened.folder, End(stopped_by=None))
     assert len(ledger.rows) == TRIALS, f"the study has {len(ledger.rows)} trials"
 
 
@@ -54,14 +55,14 @@ def _store(opened: OpenStudy, ledger: Ledger, rng: np.random.Generator, proposal
     """Store a drawn result for each trial that is missing, as many in a file as a fast run flushes."""
     missing = list(ledger.missing(proposals).values())
     for number, proposal in enumerate(missing, start=1):
-        ledger.add(_draw_result(opened, ledger, rng, proposal), proposal)
+        ledger.add(_draw_result(opened, ledger, rng, proposal))
         if number % FLUSH_ROWS == 0 or number == len(missing):
             ledger.flush()
 
 
 def _draw_result(opened: OpenStudy, ledger: Ledger, rng: np.random.Generator, proposal: Proposal) -> TrialResult:
     """A complete trial with two labels and drawn log-likelihoods."""
-    size, now = opened.identity.split_sizes[proposal.spec.split], datetime.now(UTC)
+    size, now = opened.subject.split_sizes[proposal.spec.split], datetime.now(UTC)
     scores = rng.normal(size=(size, 2)).astype(np.float32)
     gold = rng.integers(2, size=size).tolist()
     outcomes, tally = score_labels(scores, gold)

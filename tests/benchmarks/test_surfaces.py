@@ -3,11 +3,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from clipsweep.orchestrator.space.space import Space
 from clipsweep.trials.clips.resolve import resolve
 from clipsweep.trials.spec.clip import Clip
 from tests.benchmarks.surfaces import Axes, Surface, load_published, load_surface, stored_names
 from tests.conftest import SHARED, needs_shared
+from tests.orchestrator.space.spaces import space_over
 
 
 @pytest.fixture(scope="module", params=stored_names())
@@ -49,15 +49,7 @@ def test_a_later_layer_costs_fewer_operations(surface: Surface) -> None:
 
 def test_a_space_of_the_axes_proposes_the_points_of_at_most_one_clip(surface: Surface) -> None:
     axes = surface.axes
-    space = Space(
-        model=surface.model,
-        task=surface.task,
-        shots=(axes.shots,),
-        demo_seeds=(axes.demo_seed,),
-        layers=axes.layers,
-        modules=axes.modules,
-        clip_rates=axes.clip_rates,
-    )
+    space = space_over(axes.layers, axes.modules, shots=(axes.shots,), clip_rates=axes.clip_rates)
     proposed = {surface.index_of(proposal.spec.clips) for proposal in map(space.proposal, range(len(space)))}
     assert proposed == {number for number, clips in enumerate(surface.points) if len(clips) <= 1}
 

@@ -74,8 +74,8 @@ def test_results_are_the_stored_rows(folder: Path) -> None:
 def test_status_has_the_documented_keys(folder: Path) -> None:
     document = json_of("status", str(folder))
     assert list(document) == [
-        "state", "done", "running", "pruned", "failed", "total", "stopped_by", "trials_per_second", "seconds_left",
-        "replicas",
+        "state", "done", "running", "partial", "pruned", "failed", "total", "stopped_by", "trials_per_second",
+        "seconds_left", "replicas",
     ]  # fmt: skip
     assert runner.invoke(app, ["status", str(folder)]).stdout.startswith("done: ")
 

@@ -1,130 +1,123 @@
-import base64
-import json
 import threading
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from pathlib import Path
-from typing import Any
 
-import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
-from clipsweep.analysis.store.packing import pack_margins, pack_outcomes, unpack_margins, unpack_outcomes
-from clipsweep.analysis.store.record import RowContext
-from clipsweep.analysis.store.record import make_record as make_row
-from clipsweep.analysis.store.row import SCHEMA, SCHEMA_VERSION, jsonable
+from clipsweep.analysis.store.row import SCHEMA, SCHEMA_VERSION, Record
 from clipsweep.analysis.store.table import ResultsTable
 from clipsweep.trials.base.errors import StoreError
-from clipsweep.trials.clips.resolve import resolve
-from clipsweep.trials.scores.tally import LabelTally, Tally
-from clipsweep.trials.spec.result import TrialResult, TrialState
-from clipsweep.trials.spec.trial import Trial
-from tests.trials.models.test_card import CARD
-from tests.trials.spec.test_clip import make_clip
-from tests.trials.spec.test_trial import make_spec
-
-CONTEXT = RowContext(
-    study="s", model_fingerprint="m", dtype="float32", variant="paper", task_fingerprint="t", parameters_total=10
-)
-NOON = datetime(2026, 1, 1, 12, tzinfo=UTC)
+from tests.analysis.store.rows import NOON, failed_record, stored_record
+from tests.analysis.watch import watch_files
 
 
-def make_result(trial_id: str = "a", outcomes: tuple[bool, ...] = (True, False), **changes: Any) -> TrialResult:
-    spec = make_spec(clips=(make_clip(),))
-    fields: dict[str, Any] = {
-        "trial": Trial(trial_id=trial_id, spec=spec, resolved=resolve(spec.clips, CARD)),
-        "state": TrialState.COMPLETE,
-        "outcomes": outcomes,
-        "tally": Tally(
-            examples=len(outcomes),
-            right=sum(outcomes),
-            gold_logprob=-0.7 * len(outcomes),
-            labels=(LabelTally(hits=1, predicted=3, gold=1),),
-            gaps=(0.1 * len(outcomes),),
-        ),
-        "margins": tuple(1.5 if right else -0.25 for right in outcomes),
-        "operations": 7,
-        "engine_path": "e",
-        "microbatch": 4,
-        "seconds": 0.5,
-        "replica": "r",
-        "node": "n",
-        "device": "cpu",
-        "started_at": NOON,
-        "finished_at": NOON,
-        "versions": {"clipsweep": "0", "torch": "0", "transformers": "0", "ray": None},
-    }
-    return TrialResult(**(fields | changes))
+@pytest.fixture
+def files_read(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """Name of every Parquet file that is read from now on."""
+    return watch_files(monkeypatch)
 
 
-def stored_row(trial_id: str = "a", attempt: int = 1, **changes: Any) -> dict[str, Any]:
-    result = make_result(trial_id, **changes)
-    return make_row(result, CONTEXT, attempt=attempt, params={"layer": 0}, parameters_kept=5, log_path=None)
-
-
-def failed(**changes: Any) -> dict[str, Any]:
-    fields = {"state": TrialState.FAILED, "tally": None, "outcomes": (), "margins": (), "error": "boom"}
-    return stored_row(**(fields | changes))
+def write_older(folder: Path, record: Record, version: int, *, without: tuple[str, ...] = (), **more: str) -> None:
+    """Write a file as an older version did: without some of today's columns, and with some that are gone."""
+    table = pa.Table.from_pylist([record | {"schema_version": version}], schema=SCHEMA).drop_columns(list(without))
+    for name, value in more.items():
+        table = table.append_column(name, pa.array([value]))
+    folder.mkdir(exist_ok=True)
+    pq.write_table(table, folder / "part-old-0.parquet")
 
 
 def test_a_row_comes_back_as_it_was_stored(tmp_path: Path) -> None:
-    row = stored_row()
-    ResultsTable(tmp_path).append([row])
-    assert ResultsTable(tmp_path).read() == [row]
-    assert list(row) == SCHEMA.names
+    record = stored_record()
+    ResultsTable(tmp_path).append([record])
+    assert [row.record() for row in ResultsTable(tmp_path).read()] == [record]
+    assert record.keys() == {*SCHEMA.names}
 
 
-@given(st.lists(st.booleans(), max_size=70))
-def test_outcomes_come_back_bit_by_bit(outcomes: list[bool]) -> None:
-    row = {"outcomes": pack_outcomes(outcomes), "n_examples": len(outcomes)}
-    assert unpack_outcomes(row).tolist() == outcomes
+def test_what_is_appended_is_given_back_as_rows(tmp_path: Path) -> None:
+    rows = ResultsTable(tmp_path).append([stored_record("a"), failed_record(trial_id="b")])
+    assert rows == list(ResultsTable(tmp_path).read())
+    assert [row.trial_id for row in rows] == ["a", "b"]
 
 
-@given(st.lists(st.floats(-6e4, 6e4, width=16)))
-def test_margins_come_back_in_half_precision(margins: list[float]) -> None:
-    found = unpack_margins({"margins": pack_margins(margins)})
-    assert found is not None
-    assert found.tolist() == margins
-
-
-def test_margins_beyond_half_precision_stay_finite() -> None:
-    found = unpack_margins({"margins": pack_margins([1e6, -1e6])})
-    assert found is not None
-    assert found.tolist() == [65504, -65504]
-
-
-def test_rows_of_older_files_have_no_margins(tmp_path: Path) -> None:
-    old = pa.Table.from_pylist([stored_row() | {"schema_version": 3}], schema=SCHEMA).drop_columns(["margins"])
-    (tmp_path / "trials").mkdir()
-    pq.write_table(old, tmp_path / "trials" / "part-old-0.parquet")
+def test_rows_of_older_files_have_null_where_a_column_is_missing(tmp_path: Path) -> None:
+    missing = ("demonstrations", "tally", "margins")
+    write_older(tmp_path, stored_record(demonstrations=3), 1, without=missing)
     [row] = ResultsTable(tmp_path).read()
-    assert row.margins is None
-    assert unpack_margins(row) is None
-    assert jsonable(row)["margins"] is None
+    assert (row.demonstrations, row.tally, row.margins, row.has_margins) == (None, None, None, False)
+    assert {key: row.record()[key] for key in missing} == dict.fromkeys(missing)
+
+
+def test_columns_that_are_gone_are_not_in_the_rows_of_older_files(tmp_path: Path) -> None:
+    write_older(tmp_path, stored_record(), 4, params='{"layer": 0}')
+    [row] = ResultsTable(tmp_path).read()
+    assert row.record() == stored_record() | {"schema_version": 4}
+
+
+def test_rows_of_older_files_and_of_new_ones_are_read_together(tmp_path: Path) -> None:
+    write_older(tmp_path, stored_record("old"), 3, without=("margins",), params="null")
+    ResultsTable(tmp_path).append([stored_record("new")])
+    assert {row.trial_id: row.has_margins for row in ResultsTable(tmp_path).read()} == {"old": False, "new": True}
 
 
 def test_each_append_is_one_new_file_and_edits_none(tmp_path: Path) -> None:
-    table = ResultsTable(tmp_path)
-    table.append([stored_row("a"), stored_row("b")])
+    table = ResultsTable(tmp_path / "trials")
+    table.append([stored_record("a"), stored_record("b")])
     first = {path: path.read_bytes() for path in (tmp_path / "trials").iterdir()}
-    assert len(first) == 1
-    table.append([stored_row("c")])
+    table.append([stored_record("c")])
     assert len(list((tmp_path / "trials").iterdir())) == 2
     assert all(path.read_bytes() == content for path, content in first.items())
 
 
+def test_a_file_is_read_once_however_often_the_rows_are_asked_for(tmp_path: Path, files_read: list[str]) -> None:
+    for name in ("a", "b"):
+        ResultsTable(tmp_path).append([stored_record(name)])
+    table = ResultsTable(tmp_path)
+    for _ in range(3):
+        assert (len(table.read()), len(table.latest())) == (2, 2)
+    assert sorted(files_read) == sorted(path.name for path in tmp_path.iterdir())
+
+
+def test_of_files_that_others_add_only_the_new_ones_are_read(tmp_path: Path, files_read: list[str]) -> None:
+    table, other = ResultsTable(tmp_path), ResultsTable(tmp_path)
+    other.append([stored_record("a")])
+    assert len(table.read()) == 1
+    del files_read[:]
+    other.append([stored_record("b")])
+    assert [row.trial_id for row in table.read()] == ["a", "b"]
+    assert len(files_read) == 1
+
+
+def test_files_that_this_table_appended_are_not_read_back(tmp_path: Path, files_read: list[str]) -> None:
+    table = ResultsTable(tmp_path)
+    for name in ("a", "b"):
+        table.append([stored_record(name)])
+        assert name in table.latest()
+    assert files_read == []
+
+
+def test_opening_a_table_reads_nothing(tmp_path: Path, files_read: list[str]) -> None:
+    ResultsTable(tmp_path).append([stored_record()])
+    ResultsTable(tmp_path)
+    assert files_read == []
+
+
+def test_a_table_without_files_has_no_rows(tmp_path: Path) -> None:
+    table = ResultsTable(tmp_path / "trials")
+    assert (list(table.read()), dict(table.latest())) == ([], {})
+    assert not (tmp_path / "trials").exists()
+
+
 def test_a_draft_left_by_a_killed_writer_is_not_read(tmp_path: Path) -> None:
-    ResultsTable(tmp_path).append([stored_row()])
-    (tmp_path / "trials" / ".draft-1-part-x.parquet").write_bytes(b"torn")
+    ResultsTable(tmp_path).append([stored_record()])
+    (tmp_path / ".draft-1-part-x.parquet").write_bytes(b"torn")
     assert len(ResultsTable(tmp_path).read()) == 1
 
 
 def test_two_writers_never_take_each_others_file(tmp_path: Path) -> None:
     tables = [ResultsTable(tmp_path) for _ in range(4)]
-    threads = [threading.Thread(target=table.append, args=([stored_row(str(n))],)) for n, table in enumerate(tables)]
+    threads = [threading.Thread(target=table.append, args=([stored_record(str(n))],)) for n, table in enumerate(tables)]
     for thread in threads:
         thread.start()
     for thread in threads:
@@ -135,34 +128,28 @@ def test_two_writers_never_take_each_others_file(tmp_path: Path) -> None:
 def test_the_latest_attempt_counts_and_a_complete_one_always_wins(tmp_path: Path) -> None:
     later = NOON + timedelta(hours=1)
     table = ResultsTable(tmp_path)
-    table.append([failed(trial_id="a", attempt=1), stored_row("a", attempt=2), failed(trial_id="b", attempt=1)])
-    table.append([failed(trial_id="a", attempt=3, finished_at=later), failed(trial_id="b", attempt=2)])
+    first, second = failed_record(trial_id="a", attempt=1), stored_record("a", attempt=2)
+    table.append([first, second, failed_record(trial_id="b", attempt=1)])
+    table.append([failed_record(trial_id="a", attempt=3, finished_at=later), failed_record(trial_id="b", attempt=2)])
     latest = table.latest()
     assert (latest["a"].attempt, latest["b"].attempt) == (2, 2)
 
 
 def test_a_damaged_file_is_named_with_the_mend(tmp_path: Path) -> None:
-    ResultsTable(tmp_path).append([stored_row()])
-    path = next((tmp_path / "trials").glob("*.parquet"))
+    ResultsTable(tmp_path).append([stored_record()])
+    path = next(tmp_path.glob("*.parquet"))
     path.write_bytes(path.read_bytes()[:-9])
     with pytest.raises(StoreError, match=f"{path.name} is not a whole Parquet file.*Move it away"):
         ResultsTable(tmp_path).read()
 
 
 def test_rows_of_a_newer_schema_are_refused(tmp_path: Path) -> None:
-    ResultsTable(tmp_path).append([stored_row() | {"schema_version": SCHEMA_VERSION + 1}])
+    ResultsTable(tmp_path).append([stored_record() | {"schema_version": SCHEMA_VERSION + 1}])
     with pytest.raises(StoreError, match=f"schema version {SCHEMA_VERSION + 1}; this clipsweep reads up to"):
         ResultsTable(tmp_path).read()
 
 
 def test_a_row_can_be_read_by_any_parquet_reader(tmp_path: Path) -> None:
-    ResultsTable(tmp_path).append([stored_row()])
-    frame = pq.read_table(tmp_path / "trials").to_pandas()
+    ResultsTable(tmp_path).append([stored_record()])
+    frame = pq.read_table(tmp_path).to_pandas()
     assert frame.loc[0, ["layer", "module", "clip_rate", "accuracy"]].tolist() == [0, "mlp", 0.5, 0.5]
-
-
-def test_a_row_becomes_plain_json() -> None:
-    plain = json.loads(json.dumps(jsonable(stored_row())))
-    assert plain["outcomes"] == "10"
-    assert np.frombuffer(base64.b64decode(plain["margins"]), "<f2").tolist() == [1.5, -0.25]
-    assert plain["finished_at"] == "2026-01-01T12:00:00+00:00"

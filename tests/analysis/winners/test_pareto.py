@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from clipsweep.analysis.winners.pareto import Rated, front_document, hypervolume, pareto_front, rate_points
-from tests.analysis.winners.test_winner import make_point, rows_of
+from tests.analysis.winners.points import make_point, rows_of
 
 VALUES = st.lists(st.tuples(st.sampled_from([n / 10 for n in range(11)]), st.integers(0, 20)), max_size=20)
 REFERENCE = (0.0, 20)

@@ -1,21 +1,19 @@
 from datetime import timedelta
-from typing import Any
 
-from clipsweep.analysis.figures.search import search_panels
 from clipsweep.analysis.store.row import StoredRow
 from clipsweep.analysis.winners.search_trace import trace_search
 from clipsweep.trials.spec.result import TrialState
-from tests.analysis.store.test_table import NOON, failed, stored_row
-from tests.analysis.winners.test_winner import make_point
+from tests.analysis.store.rows import NOON, changed, failed_row, stored_row
+from tests.analysis.winners.points import make_point
 
 POINTS = [make_point(None), make_point(0), make_point(1), make_point(2)]
 
 
-def seen(trial_id: str, right: int, rows: int, minute: int, **changes: Any) -> StoredRow:
-    """A row that has seen so many of twenty rows."""
-    state = TrialState.COMPLETE if rows == 20 else TrialState.PRUNED
+def seen(trial_id: str, right: int, rows: int, minute: int) -> StoredRow:
+    """A row that has seen so many of twenty rows; of a trial that waits for the rest."""
+    state = TrialState.COMPLETE if rows == 20 else TrialState.PARTIAL
     outcomes = tuple(number < right for number in range(rows))
-    return stored_row(trial_id, outcomes=outcomes, state=state, finished_at=NOON + timedelta(minutes=minute), **changes)
+    return stored_row(trial_id, outcomes=outcomes, state=state, finished_at=NOON + timedelta(minutes=minute))
 
 
 HISTORY = [
@@ -46,18 +44,12 @@ def test_it_is_told_how_far_each_trial_came() -> None:
 
 
 def test_failed_trials_and_those_of_other_studies_are_left_out() -> None:
-    others = [failed(trial_id="mlp-0-0.5-0"), seen("another", 20, 20, 0)]
+    others = [failed_row(trial_id="mlp-0-0.5-0"), seen("another", 20, 20, 0)]
     assert trace_search(others, POINTS) == ([], [])
 
 
-def test_stops_are_drawn_where_there_are_some() -> None:
-    assert [title for title, _ in search_panels(HISTORY, POINTS)][2:] == ["Rows that each trial has seen"]
-    assert len(search_panels([row for row in HISTORY if row.n_examples == 20], POINTS)) == 2
-    assert search_panels([], POINTS) == []
-
-
-def test_the_curve_of_a_race_is_drawn_over_rows() -> None:
-    (_, by_trials), (_, by_rows), (_, stops) = search_panels(HISTORY, POINTS)
-    assert list(by_rows.data[0].x)[-1] == 65
-    assert list(by_trials.data[0].x)[-1] == 4
-    assert {trace.name: list(trace.y) for trace in stops.data} == {"stopped": [5], "complete": [20, 20, 20]}
+def test_that_the_race_stopped_a_trial_is_no_step_of_its_own() -> None:
+    waiting = HISTORY[2]
+    ended = [*HISTORY, changed(waiting, state=TrialState.PRUNED.value, attempt=2)]
+    assert trace_search(ended, POINTS)[0] == trace_search(HISTORY, POINTS)[0]
+    assert [each.row.state for each in trace_search(ended, POINTS)[1]][2] is TrialState.PRUNED

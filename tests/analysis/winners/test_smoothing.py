@@ -6,7 +6,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats
 
-from clipsweep.analysis.store.packing import pack_margins, pack_outcomes
+from clipsweep.analysis.store.packing import pack_margins
+from clipsweep.analysis.store.row import StoredRow
 from clipsweep.analysis.winners.smoothing import (
     BANDWIDTH,
     accuracy_so_far,
@@ -14,17 +15,17 @@ from clipsweep.analysis.winners.smoothing import (
     gain_so_far,
     have_margins,
 )
+from tests.analysis.store.rows import changed, columns_of
 
 SPREAD = st.lists(st.integers(-50, 50).map(float), min_size=2, max_size=40).filter(lambda each: len({*each}) > 1)
 
 
-def row_of(margins: list[float]) -> dict[str, Any]:
-    right = [margin > 0 for margin in margins]
-    row = {"n_examples": len(right), "outcomes": pack_outcomes(right), "accuracy": float(np.mean(right))}
-    return row | {"margins": pack_margins(margins)}
+def row_of(margins: list[float]) -> StoredRow:
+    """A row of examples that are right where their margin is above 0."""
+    return StoredRow.of(columns_of([margin > 0 for margin in margins], margins))
 
 
-def smoothed(row: dict[str, Any], n_rows: int | None = None) -> float:
+def smoothed(row: StoredRow, n_rows: int | None = None) -> float:
     return accuracy_so_far(row, n_rows, smoothed=True)
 
 
@@ -52,7 +53,7 @@ def test_only_the_first_examples_count_where_so_many_are_asked_for() -> None:
 
 @pytest.mark.parametrize("without", [{"margins": None}, {"margins": pack_margins([2.0, 2.0, 2.0])}])
 def test_without_margins_that_differ_it_is_the_accuracy(without: dict[str, Any]) -> None:
-    row = row_of([2.0, 2.0, -1.0]) | without
+    row = changed(row_of([2.0, 2.0, -1.0]), **without)
     assert smoothed(row) == pytest.approx(2 / 3)
     assert smoothed(row, 2) == 1.0
 
@@ -72,7 +73,9 @@ def test_what_the_untouched_model_gains_on_all_rows_is_added(smooth: bool) -> No
 
 
 @pytest.mark.parametrize("untouched", [None, row_of([1.0, -2.0])])
-def test_without_more_rows_of_the_untouched_model_the_estimate_is_the_accuracy(untouched: dict[str, Any]) -> None:
+def test_without_more_rows_of_the_untouched_model_the_estimate_is_the_accuracy(
+    untouched: StoredRow | None,
+) -> None:
     row = row_of([3.0, -1.0])
     assert estimated_accuracy(row, untouched, smoothed=True) == smoothed(row)
 
@@ -80,7 +83,7 @@ def test_without_more_rows_of_the_untouched_model_the_estimate_is_the_accuracy(u
 def test_margins_must_be_in_every_row() -> None:
     whole = row_of([1.0, -1.0])
     assert have_margins([whole, whole])
-    assert not have_margins([whole, whole | {"margins": None}])
+    assert not have_margins([whole, changed(whole, margins=None)])
 
 
 def test_it_tells_two_trials_apart_with_fewer_examples_than_accuracy_does() -> None:
@@ -91,6 +94,6 @@ def test_it_tells_two_trials_apart_with_fewer_examples_than_accuracy_does() -> N
         second = first + 0.1 + rng.normal(0, 0.2, 60)
         rows = [row_of(margins.tolist()) for margins in (first, second)]
         better["smoothed"] += smoothed(rows[0]) < smoothed(rows[1])
-        better["plain"] += rows[0]["accuracy"] < rows[1]["accuracy"]
+        better["plain"] += rows[0].score("accuracy") < rows[1].score("accuracy")
     assert better["smoothed"] > 290
     assert better["plain"] < 270

@@ -15,25 +15,23 @@ from safetensors.numpy import load_file
 from transformers import AutoModelForCausalLM as AutoModel
 
 from clipsweep.analysis.store.row import StoredRow
-from clipsweep.analysis.store.table import ResultsTable
-from clipsweep.analysis.winners.winner import find_winner
 from clipsweep.cluster.replica import Replica
-from clipsweep.orchestrator.folder.open_study import OpenStudy, reopen, settle, write_study
+from clipsweep.orchestrator.folder.open_study import OpenStudy, write_study
+from clipsweep.orchestrator.folder.snapshot import Snapshot
 from clipsweep.orchestrator.plan.estimate import describe_plan, plan_study
 from clipsweep.orchestrator.plan.prepare import prepare
 from clipsweep.orchestrator.run.measure_layers import measure_layers
 from clipsweep.orchestrator.run.session import run_study
 from clipsweep.orchestrator.run.start_pool import start_pool
-from clipsweep.orchestrator.status.answer import failed_trials
 from clipsweep.orchestrator.status.report_facts import describe_layers, report_facts
-from clipsweep.orchestrator.status.status import read_status
 from clipsweep.orchestrator.study.check import check_study
 from clipsweep.orchestrator.study.schema import Study
 from clipsweep.trials.base.errors import EvaluationError
 from clipsweep.trials.clips.spectrum import MatrixSpectrum, Place
 from clipsweep.trials.embedded.train import build_tokenizer
 from tests.conftest import tiny_config
-from tests.orchestrator.run.test_session import stable
+from tests.orchestrator.run.test_session import fail_on, stable
+from tests.orchestrator.stored import latest_rows, status_of, take_snapshot
 
 MakeStudy = Callable[..., dict[str, Any]]
 ROLES = {"attn": ("attn.q_proj", "attn.k_proj", "attn.v_proj", "attn.out_proj"), "mlp": ("mlp.fc_in", "mlp.fc_out")}
@@ -73,7 +71,7 @@ def make(make_study: MakeStudy, deep_gptj: Path) -> Callable[..., Study]:
 def run(make: Callable[..., Study], tmp_path: Path, cache: Path) -> Callable[..., Mapping[str, StoredRow]]:
     def run_it(folder: str = "s", **changes: dict[str, Any]) -> Mapping[str, StoredRow]:
         run_study(make(**changes), tmp_path / folder, cache, Console(quiet=True))
-        return ResultsTable(tmp_path / folder / "trials").latest()
+        return latest_rows(tmp_path / folder)
 
     return run_it
 
@@ -105,7 +103,7 @@ def by_brute_force(folder: Path, module: str) -> list[float]:
 
 
 def clipped(rows: Mapping[str, StoredRow]) -> set[tuple[str, int]]:
-    return {(row.module, row.layer) for row in rows.values() if row.clips}
+    return {(clip.module, clip.layer) for row in rows.values() for clip in row.clips}
 
 
 def test_the_layer_that_brute_force_picks_is_clipped_and_no_other(
@@ -161,10 +159,10 @@ def test_an_interrupted_measurement_goes_on_where_it_stopped(
     pool = start_pool(prepared, cache)
     answers: Iterator[bool] = iter([False, False, True])
     stopped = measure_layers(prepared.opened, pool, lambda line: None, lambda: next(answers))
-    assert not stopped.space.settled
+    assert stopped.pending is not None
     first = list(calls)
     assert len(first) == 3
-    assert measure_layers(stopped, pool, lambda line: None, lambda: False).space.settled
+    assert measure_layers(stopped, pool, lambda line: None, lambda: False).pending is None
     assert sorted(calls) == sorted(set(calls))
     assert len(calls) == 24
 
@@ -181,17 +179,21 @@ def test_an_interrupt_while_measuring_keeps_what_is_there_and_can_be_resumed(
     with monkeypatch.context() as patch:
         patch.setattr(Replica, "spectrum", interrupted)
         outcome = run_study(make(), tmp_path / "s", cache, Console(quiet=True))
-    assert (outcome.interrupted, outcome.opened.space.settled, len(calls)) == (True, False, 1)
-    assert len(outcome.opened.spectrum.conditions()) == 1
+    opened = outcome.snapshot.opened
+    assert (outcome.interrupted, opened.pending is None, len(calls)) == (True, False, 1)
+    assert len(opened.spectrum.conditions()) == 1
     assert not run_study(make(), tmp_path / "s", cache, Console(quiet=True)).interrupted
     assert len([place for place in calls if isinstance(place, tuple)]) == 24
 
 
-def test_a_measured_study_starts_no_pool_to_be_settled(make: Callable[..., Study], tmp_path: Path, cache: Path) -> None:
+def test_a_measured_study_starts_no_pool_to_choose_its_layers(
+    make: Callable[..., Study], tmp_path: Path, cache: Path
+) -> None:
     prepared = prepare(make(), tmp_path / "s", cache)
     measure_layers(prepared.opened, start_pool(prepared, cache), lambda line: None, lambda: False)
-    assert prepare(make(), tmp_path / "s", cache).opened.space.settled
-    assert settle(prepared.opened).space.chosen == prepare(make(), tmp_path / "s", cache).opened.space.chosen
+    again = prepare(make(), tmp_path / "s", cache).opened
+    assert again.pending is None
+    assert prepared.opened.choose_layers().space.sites == again.space.sites
 
 
 def test_condition_numbers_of_another_dtype_are_measured_again(
@@ -199,7 +201,7 @@ def test_condition_numbers_of_another_dtype_are_measured_again(
 ) -> None:
     prepared = prepare(make(), tmp_path / "s", cache)
     measure_layers(prepared.opened, start_pool(prepared, cache), lambda line: None, lambda: False)
-    assert not prepare(make(model={"dtype": "bfloat16"}), tmp_path / "s", cache).opened.space.settled
+    assert prepare(make(model={"dtype": "bfloat16"}), tmp_path / "s", cache).opened.pending is not None
 
 
 def test_a_finished_study_is_read_without_its_model(
@@ -208,21 +210,20 @@ def test_a_finished_study_is_read_without_its_model(
     model = shutil.copytree(deep_gptj, tmp_path / "model")
     rows = run(model={"path": str(model)})
     shutil.rmtree(model)
-    opened = reopen(tmp_path / "s")
-    status = read_status(opened)
+    status = status_of(tmp_path / "s")
     assert (status["state"], status["done"], status["total"]) == ("done", len(rows), len(rows))
-    assert {
-        (clip.module, clip.layer) for point in opened.points(opened.table.latest()) for clip in point.clips
-    } == clipped(rows)
+    points = take_snapshot(tmp_path / "s").standings.points
+    assert {(clip.module, clip.layer) for point in points for clip in point.clips} == clipped(rows)
 
 
 def test_an_untouched_model_that_failed_counts_although_it_cannot_win(
-    run: Callable[..., Mapping[str, StoredRow]], tmp_path: Path
+    run: Callable[..., Mapping[str, StoredRow]], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    fail_on(monkeypatch, lambda clips: not clips)
     rows = run()
-    key, untouched = next((key, row) for key, row in rows.items() if not row.clips and row.split == "validation")
-    failed = {key: untouched | {"state": "failed"}}
-    assert [row.trial_id for row in failed_trials(reopen(tmp_path / "s"), failed)] == [key]
+    untouched = [row for row in rows.values() if not row.clips]
+    assert len(untouched) == 1
+    assert take_snapshot(tmp_path / "s").failed == untouched
 
 
 def test_before_anything_is_measured_the_totals_are_known_and_there_is_no_winner(
@@ -230,9 +231,9 @@ def test_before_anything_is_measured_the_totals_are_known_and_there_is_no_winner
 ) -> None:
     opened: OpenStudy = prepare(make(), tmp_path / "s", cache).opened
     write_study(opened)
-    status = read_status(reopen(tmp_path / "s"))
+    status = status_of(tmp_path / "s")
     assert (status["state"], status["done"], status["total"]) == ("interrupted", 0, 3)
-    assert opened.points(opened.table.latest()) == []
+    assert take_snapshot(tmp_path / "s").standings.points == []
     assert describe_layers(opened).startswith("not chosen yet: of each module the deepest of the 2 layers")
 
 
@@ -252,7 +253,7 @@ def test_rows_of_an_earlier_grid_do_not_pass_for_those_of_layers_yet_to_be_chose
     run(space={"layers": [0, 1, 2, 3]}, search={"driver": "grid", "top_k": 5})
     assert plan_study(make(), tmp_path / "s", cache)["trials_to_run"] == 2
     opened = prepare(make(), tmp_path / "s", cache).opened
-    assert find_winner(opened.points(opened.table.latest()), opened.table.latest()) is None
+    assert Snapshot.take(opened).standings.winner is None
 
 
 def test_trials_of_an_earlier_grid_are_not_run_again(
@@ -269,10 +270,10 @@ def test_the_winner_is_the_first_of_the_best_rates_and_is_measured_on_test(
     run: Callable[..., Mapping[str, StoredRow]], tmp_path: Path
 ) -> None:
     rows = run(space={"clip_rates": [0.9, 0.5], "modules": ["mlp"]})
-    opened = reopen(tmp_path / "s")
-    winner = find_winner(opened.points(opened.table.latest()), rows)
+    winner = take_snapshot(tmp_path / "s").standings.winner
     assert winner is not None
-    scores = {row.clip_rate: row.accuracy for row in rows.values() if row.split == "validation" and row.clips}
+    clips = [row for row in rows.values() if row.split == "validation" and row.clips]
+    scores = {row.clip_rate: row.score("accuracy") for row in clips}
     assert winner.point.clips[0].clip_rate == max(scores, key=lambda rate: (scores[rate], rate == 0.9))
     tested = [row.clip_rate for row in rows.values() if row.split == "test"]
     assert sorted(tested, key=str) == [winner.point.clips[0].clip_rate, None]
@@ -282,8 +283,7 @@ def test_the_report_shows_condition_numbers_and_the_layers_they_chose(
     run: Callable[..., Mapping[str, StoredRow]], tmp_path: Path
 ) -> None:
     rows = run()
-    opened = reopen(tmp_path / "s")
-    facts = report_facts(opened, opened.table.read())
+    facts = report_facts(take_snapshot(tmp_path / "s"))
     assert {(line.module, layer) for line in facts.conditions for layer in line.chosen} == clipped(rows)
     assert [list(line.values) for line in facts.conditions] == [[0, 1, 2, 3]] * len(ROLES)
     assert "deepest of the 2 layers with the largest condition number" in facts.facts["layers"]

@@ -1,7 +1,7 @@
 """Studies that race, stop early, or pick their winner by another rule: real models, real rows."""
 
-from collections.abc import Callable, Mapping
-from itertools import pairwise
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from itertools import count, pairwise
 from pathlib import Path
 from typing import Any
 
@@ -9,20 +9,21 @@ import numpy as np
 import pytest
 from rich.console import Console
 
-from clipsweep.analysis.store.packing import unpack_margins, unpack_outcomes
 from clipsweep.analysis.store.row import StoredRow
-from clipsweep.analysis.store.table import ResultsTable
 from clipsweep.cluster.replica import Replica
 from clipsweep.cluster.work import Batch
 from clipsweep.orchestrator.drivers.races import make_rungs
 from clipsweep.orchestrator.folder.end import forget_end
-from clipsweep.orchestrator.folder.open_study import reopen
+from clipsweep.orchestrator.folder.study_folder import StudyFolder
 from clipsweep.orchestrator.plan.estimate import plan_study
 from clipsweep.orchestrator.plan.prepare import prepare
 from clipsweep.orchestrator.run.session import run_study
-from clipsweep.orchestrator.status.status import read_status
+from clipsweep.orchestrator.status.status import describe_status
 from clipsweep.orchestrator.study.check import check_study
 from clipsweep.trials.base.errors import StudyError
+from clipsweep.trials.spec.result import TrialState
+from tests.analysis.store.rows import changed
+from tests.orchestrator.stored import all_rows, status_of
 
 MakeStudy = Callable[..., dict[str, Any]]
 Run = Callable[..., list[StoredRow]]
@@ -38,7 +39,7 @@ def run(make_study: MakeStudy, tmp_path: Path, cache: Path) -> Run:
     def run_it(folder: str = "s", space: dict[str, Any] | None = None, **search: Any) -> list[StoredRow]:
         content = make_study(task={"validation_size": N_ROWS}, space={**SPACE, **(space or {})}, search=search)
         run_study(check_study(content), tmp_path / folder, cache, Console(quiet=True))
-        return ResultsTable(tmp_path / folder / "trials").read()
+        return list(all_rows(tmp_path / folder))
 
     return run_it
 
@@ -57,12 +58,38 @@ def evaluated(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, tuple[int, int
     return seen
 
 
-def latest(rows: list[StoredRow], split: str = "validation") -> Mapping[str, StoredRow]:
+def interrupt_at(patch: pytest.MonkeyPatch, number: int) -> None:
+    """End the run at once when so many calls of the replica have been answered."""
+    evaluate, calls = Replica.evaluate, count()
+
+    def cut_off(self: Replica, batch: Batch) -> Any:
+        if next(calls) == number:
+            raise KeyboardInterrupt
+        return evaluate(self, batch)
+
+    patch.setattr(Replica, "evaluate", cut_off)
+
+
+def latest(rows: list[StoredRow], split: str = "validation") -> dict[str, StoredRow]:
     return {row.trial_id: row for row in rows if row.split == split}
+
+
+def states(rows: Iterable[StoredRow]) -> set[TrialState]:
+    return {row.state for row in rows}
 
 
 def of_point(rows: list[StoredRow]) -> dict[tuple[Any, ...], StoredRow]:
     return {(row.layer, row.module, row.clip_rate): row for row in latest(rows).values()}
+
+
+def rows_seen(rows: Mapping[str, StoredRow]) -> int:
+    return sum(row.n_examples for row in rows.values())
+
+
+def seen_in(evaluated: Sequence[tuple[str, tuple[int, int] | None]]) -> int:
+    """Validation rows of the trials that were evaluated."""
+    spans = [span or (0, N_ROWS) for split, span in evaluated if split == "validation"]
+    return sum(last - first for first, last in spans)
 
 
 DRIVERS: dict[str, dict[str, Any]] = {"grid": {}, "algorithm1": {"top_k": 2}, "bayes": {"n_trials": 12}}
@@ -74,14 +101,14 @@ RACES: dict[str, dict[str, Any]] = {"halving": {}, "test": {"indifference": 0.15
 def test_a_race_sees_fewer_rows_and_has_a_winner(run: Run, driver: str, race: str, tmp_path: Path) -> None:
     rows = run(driver=driver, race=race, **RACES[race], **DRIVERS[driver])
     points = latest(rows).values()
-    complete = [row for row in points if row.state.value == "complete"]
-    assert {row.state.value for row in points} == {"complete", "pruned"}
+    complete = [row for row in points if row.is_complete]
+    assert states(points) <= {TrialState.COMPLETE, TrialState.PRUNED}
     assert len(complete) >= 2
-    assert {row.state.value for row in latest(rows, "test").values()} == {"complete"}
+    assert states(latest(rows, "test").values()) == {TrialState.COMPLETE}
     if race == "halving":
         others = [row for row in points if row.clips]  # of which the best of each module sees all rows
         assert sum(row.n_examples for row in others) < 0.5 * N_ROWS * len(others)
-    assert read_status(reopen(tmp_path / "s"))["state"] == "done"
+    assert status_of(tmp_path / "s")["state"] == "done"
 
 
 def test_rows_of_a_race_are_the_first_rows_of_a_whole_evaluation(run: Run) -> None:
@@ -90,26 +117,23 @@ def test_rows_of_a_race_are_the_first_rows_of_a_whole_evaluation(run: Run) -> No
     rungs = make_rungs(N_ROWS)
     for point, row in raced.items():
         assert row.n_examples in rungs
-        assert np.array_equal(unpack_outcomes(row), unpack_outcomes(whole[point])[: row.n_examples])
+        assert np.array_equal(row.outcomes, whole[point].outcomes[: row.n_examples])
         assert margins_of(row) == pytest.approx(margins_of(whole[point])[: row.n_examples], rel=1e-2, abs=1e-3)
-    complete = [point for point, row in raced.items() if row.state.value == "complete"]
-    assert len(complete) >= 2
-    for metric in ("accuracy", "macro_f1", "gold_logprob", "calibration_error", "operations"):
-        ours, theirs = ([rows[point][metric] for point in complete] for rows in (raced, whole))
-        assert ours == pytest.approx(theirs, rel=0.2 if metric == "operations" else 1e-4)
+    complete = [point for point, row in raced.items() if row.is_complete]
+    for column in ("accuracy", "macro_f1", "gold_logprob", "calibration_error", "operations"):
+        ours, theirs = ([rows[point].record()[column] for point in complete] for rows in (raced, whole))
+        assert ours == pytest.approx(theirs, rel=0.2 if column == "operations" else 1e-4)
 
 
 def margins_of(row: StoredRow) -> list[float]:
-    margins = unpack_margins(row)
-    assert margins is not None
-    assert len(margins) == row.n_examples
-    return margins.tolist()
+    assert row.margins is not None
+    assert len(row.margins) == row.n_examples
+    return list(row.margins)
 
 
-def test_no_row_is_evaluated_twice(run: Run, evaluated: list[tuple[str, tuple[int, int]]]) -> None:
+def test_no_row_is_evaluated_twice(run: Run, evaluated: list[tuple[str, tuple[int, int] | None]]) -> None:
     rows = run(race="halving")
-    spans = [span for split, span in evaluated if split == "validation"]
-    assert sum(last - first for first, last in spans) == sum(row.n_examples for row in latest(rows).values())
+    assert seen_in(evaluated) == rows_seen(latest(rows))
 
 
 def test_running_a_finished_race_again_evaluates_nothing(run: Run, evaluated: list[Any]) -> None:
@@ -137,58 +161,101 @@ def test_stopped_trials_are_continued_where_they_stopped(
     run: Run, evaluated: list[tuple[str, Any]], driver: str
 ) -> None:
     before = latest(run(driver=driver, race="halving", **DRIVERS[driver]))
-    stopped = [row.n_examples for row in before.values() if row.state.value == "pruned"]
-    assert stopped
+    stopped = {key: row for key, row in before.items() if row.state is TrialState.PRUNED}
     del evaluated[:]
     after = latest(run(driver=driver, **DRIVERS[driver]))
     assert after.keys() == before.keys()
-    assert {row.state.value for row in after.values()} == {"complete"}
-    assert sorted(span[0] for split, span in evaluated if split == "validation") == sorted(stopped)
-    assert all(after[key]["attempt"] > row.attempt for key, row in before.items() if row.state.value == "pruned")
+    assert states(after.values()) == {TrialState.COMPLETE}
+    begun = [row.n_examples for row in stopped.values()]
+    assert sorted(span[0] for split, span in evaluated if split == "validation") == sorted(begun)
+    assert all(after[key].attempt > row.attempt for key, row in stopped.items())
 
 
 def test_a_race_that_was_cut_off_goes_on_from_its_rows(
-    run: Run, evaluated: list[tuple[str, Any]], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+    run: Run, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     whole = of_point(run("whole", race="halving"))
-    assert len(whole) == N_POINTS
-    evaluate = Replica.evaluate
-    calls = iter(range(100))
-
-    def cut_off(self: Replica, batch: Batch) -> Any:
-        if next(calls) == 20:
-            raise KeyboardInterrupt
-        return evaluate(self, batch)
-
     with monkeypatch.context() as patch:
-        patch.setattr(Replica, "evaluate", cut_off)
+        interrupt_at(patch, 20)
         partly = run("cut", race="halving")
-    assert read_status(reopen(tmp_path / "cut"))["state"] == "interrupted"
+    assert status_of(tmp_path / "cut")["state"] == "interrupted"
     resumed = of_point(run("cut", race="halving"))
     assert {point: row.n_examples for point, row in resumed.items()} == {
         point: row.n_examples for point, row in whole.items()
     }
-    assert all(np.array_equal(unpack_outcomes(resumed[point]), unpack_outcomes(row)) for point, row in whole.items())
+    assert all(np.array_equal(resumed[point].outcomes, row.outcomes) for point, row in whole.items())
     assert 0 < len(partly) < 35
+
+
+def test_an_interrupted_race_leaves_trials_that_wait_and_status_counts_them(
+    run: Run, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    interrupt_at(monkeypatch, 20)
+    rows = latest(run(race="halving")).values()
+    waiting = [row for row in rows if row.state is TrialState.PARTIAL]
+    assert states(rows) <= {TrialState.COMPLETE, TrialState.PARTIAL}
+    status = status_of(tmp_path / "s")
+    assert (status["partial"], status["pruned"]) == (len(waiting), 0)
+    assert f", {len(waiting)} part of their rows seen, 0 failed" in describe_status(status)
+
+
+def test_an_ended_race_leaves_no_trial_that_waits_and_status_counts_those_it_stopped(run: Run, tmp_path: Path) -> None:
+    stopped = [row for row in latest(run(race="halving")).values() if row.state is TrialState.PRUNED]
+    status = status_of(tmp_path / "s")
+    assert (status["partial"], status["pruned"]) == (0, len(stopped))
+    assert len(stopped) > 0
+    assert f", {len(stopped)} stopped by the race, 0 failed" in describe_status(status)
+
+
+def test_that_a_trial_was_stopped_is_an_attempt_of_its_own_with_the_values_of_its_last_part(run: Run) -> None:
+    history: dict[str, list[StoredRow]] = {}
+    for row in run(race="halving"):
+        history.setdefault(row.trial_id, []).append(row)
+    stopped = [rows for rows in history.values() if rows[-1].state is TrialState.PRUNED]
+    assert len(stopped) > 0
+    for *parts, part, end in stopped:
+        assert states([*parts, part]) == {TrialState.PARTIAL}
+        assert end == changed(part, state="pruned", attempt=part.attempt + 1)
+
+
+@pytest.mark.parametrize("race", ["halving", None])
+def test_trials_that_wait_go_on_in_the_next_run_from_where_they_are(
+    run: Run, evaluated: list[tuple[str, Any]], monkeypatch: pytest.MonkeyPatch, race: str | None
+) -> None:
+    with monkeypatch.context() as patch:
+        interrupt_at(patch, 20)
+        before = latest(run(race="halving"))
+    assert TrialState.PARTIAL in states(before.values())
+    del evaluated[:]
+    after = latest(run(race=race))
+    assert TrialState.PARTIAL not in states(after.values())
+    assert seen_in(evaluated) == rows_seen(after) - rows_seen(before)
 
 
 def test_a_raced_search_that_grows_lets_its_earlier_points_race_on(run: Run, evaluated: list[tuple[str, Any]]) -> None:
     before = latest(run(driver="bayes", race="halving", n_trials=6))
     del evaluated[:]
     after = latest(run(driver="bayes", race="halving", n_trials=14))
-    assert len(after) > len(before) == 1 + 6
-    assert all(after[key]["n_examples"] >= row.n_examples for key, row in before.items())
-    spans = [span for split, span in evaluated if split == "validation"]
-    seen = sum(row.n_examples for row in after.values()) - sum(row.n_examples for row in before.values())
-    assert sum(last - first for first, last in spans) == seen
+    assert len(after) > len(before)
+    assert all(after[key].n_examples >= row.n_examples for key, row in before.items())
+    assert seen_in(evaluated) == rows_seen(after) - rows_seen(before)
+
+
+def test_a_study_that_was_stopped_while_it_went_on_without_its_race_is_not_done(
+    run: Run, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    run(race="halving")
+    interrupt_at(monkeypatch, 0)
+    run()
+    assert status_of(tmp_path / "s")["state"] == "interrupted"
 
 
 def test_a_search_without_a_number_of_trials_is_done_only_at_its_end(run: Run, tmp_path: Path) -> None:
     run(driver="bayes", patience=2)
-    status = read_status(reopen(tmp_path / "s"))
+    status = status_of(tmp_path / "s")
     assert (status["state"], status["stopped_by"]) == ("done", "search.patience: 2")
-    forget_end(tmp_path / "s")  # as the next run does before anything runs
-    assert read_status(reopen(tmp_path / "s"))["state"] == "interrupted"
+    forget_end(StudyFolder(tmp_path / "s"))  # as the next run does before anything runs
+    assert status_of(tmp_path / "s")["state"] == "interrupted"
 
 
 def test_the_untouched_model_and_its_rivals_are_never_run_on_test_before_the_winner_is_picked(
@@ -203,7 +270,7 @@ def test_the_untouched_model_and_its_rivals_are_never_run_on_test_before_the_win
 def test_a_search_stops_after_n_trials_and_says_so(run: Run, tmp_path: Path) -> None:
     rows = run(n_trials=3, space={"clip_rates": [0.5, 0.9]})
     assert len([row for row in latest(rows).values() if row.clips]) == 3
-    status = read_status(reopen(tmp_path / "s"))
+    status = status_of(tmp_path / "s")
     assert (status["state"], status["stopped_by"], status["done"]) == ("done", "search.n_trials: 3", status["total"])
 
 
@@ -217,7 +284,7 @@ def test_a_larger_limit_goes_on(run: Run, tmp_path: Path) -> None:
     run(n_trials=3, space={"clip_rates": [0.5, 0.9]})
     rows = run(space={"clip_rates": [0.5, 0.9]})
     assert len([row for row in latest(rows).values() if row.clips]) == 8
-    assert read_status(reopen(tmp_path / "s"))["stopped_by"] is None
+    assert status_of(tmp_path / "s")["stopped_by"] is None
 
 
 def test_a_race_on_few_rows_is_refused(make_study: MakeStudy, tmp_path: Path, cache: Path) -> None:

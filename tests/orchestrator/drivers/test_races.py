@@ -9,8 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from clipsweep.analysis.store.packing import pack_margins, pack_outcomes
-from clipsweep.analysis.store.row import StoredRow
+from clipsweep.analysis.store.row import Record, StoredRow
 from clipsweep.orchestrator.drivers.driver import Driver
 from clipsweep.orchestrator.drivers.fixed import FixedDriver
 from clipsweep.orchestrator.drivers.races import Entry, SequentialTest, halving_share, make_rungs
@@ -20,6 +19,7 @@ from clipsweep.orchestrator.space.proposal import Choice, Proposal
 from clipsweep.orchestrator.study.schema import SearchSection
 from clipsweep.trials.spec.clip import Clip
 from clipsweep.trials.spec.trial import TrialSpec
+from tests.analysis.store.rows import columns_of
 
 N_ROWS = 640  # rungs 20, 40, 80, 160, 320, 640
 
@@ -28,21 +28,25 @@ def propose(number: int | None, seed: int = 0, shots: int = 2) -> Proposal:
     """A point by its number; None for the untouched model."""
     clips = () if number is None else (Clip(layer=number, module="mlp", clip_rate=0.5),)
     spec = TrialSpec(model="m", task="t", shots=shots, demo_seed=seed, split="validation", clips=clips)
-    return Proposal(spec=spec, params={})
+    return Proposal(spec=spec)
 
 
-def answer(proposal: Proposal, outcomes: Sequence[bool], state: str | None = None) -> StoredRow:
+def answer(
+    proposal: Proposal,
+    outcomes: Sequence[bool],
+    *,
+    state: str | None = None,
+    margins: Sequence[float] | None = None,
+    trial_id: str | None = None,
+) -> StoredRow:
     """The row of a proposal's first rows."""
     seen = outcomes[: proposal.rows]
-    state = state or ("complete" if len(seen) == len(outcomes) else "pruned")
-    return {
-        "trial_id": repr(proposal.spec),
-        "state": state,
-        "n_examples": len(seen),
-        "outcomes": pack_outcomes(seen),
-        "accuracy": float(np.mean(seen)),
+    told: Record = {
+        "trial_id": trial_id or repr(proposal.spec),
+        "state": state or ("complete" if len(seen) == len(outcomes) else "partial"),
         "seconds": 36.0,
     }
+    return StoredRow.of(told | columns_of(seen, margins))
 
 
 def drive(driver: Driver, outcomes: Mapping[Any, Sequence[bool]], calls: int = 4) -> dict[int | None, int]:
@@ -91,7 +95,7 @@ class Learner(FixedDriver):
 
 
 def raced(driver: Driver, race: str = "halving", limit: int | None = None, n_seeds: int = 1, **search: Any) -> Driver:
-    section = SearchSection(race=race, **search)  # type: ignore[arg-type]
+    section = SearchSection(race=race, **search)
     return RacingDriver.over(driver, section, n_rows=N_ROWS, n_seeds=n_seeds, limit=limit)
 
 
@@ -130,10 +134,10 @@ def test_those_that_are_right_by_the_larger_margins_go_on() -> None:
     while not driver.done:
         for proposal in driver.ask(9):
             number = proposal.spec.clips[0].layer if proposal.spec.clips else None
-            row = answer(proposal, right * (N_ROWS // 4))
-            ahead = [margins[number] if each else -1.0 for each in right] * (row.n_examples // 4)
+            ahead = [margins[number] if each else -1.0 for each in right] * (N_ROWS // 4)
+            row = answer(proposal, right * (N_ROWS // 4), margins=ahead[: proposal.rows])
             seen[number] = row.n_examples
-            driver.tell(proposal, row | {"margins": pack_margins(ahead)})
+            driver.tell(proposal, row)
     assert [seen[number] for number in (0, 1, 2, 3)] == [20, 20, N_ROWS, 40]
 
 
@@ -217,7 +221,7 @@ def test_points_that_are_the_same_trial_run_once() -> None:
     while not driver.done:
         for proposal in driver.ask(9):
             number = proposal.spec.clips[0].layer if proposal.spec.clips else None
-            row = answer(proposal, outcomes[number, 0]) | ({"trial_id": "untouched"} if number in (None, 0) else {})
+            row = answer(proposal, outcomes[number, 0], trial_id="untouched" if number in (None, 0) else None)
             seen.add((number, row.n_examples))
             driver.tell(proposal, row)
     assert max(rows for number, rows in seen if number == 0) == 20
@@ -231,7 +235,7 @@ def test_a_failed_trial_leaves_the_race() -> None:
     while not driver.done:
         for proposal in driver.ask(9):
             number = proposal.spec.clips[0].layer if proposal.spec.clips else None
-            row = answer(proposal, outcomes[number, 0], "failed" if number == 0 else None)
+            row = answer(proposal, outcomes[number, 0], state="failed" if number == 0 else None)
             finished |= {number} if row.n_examples == N_ROWS else set()
             driver.tell(proposal, row)
     assert finished == {None, 1}
@@ -343,7 +347,7 @@ def test_patience_counts_a_point_once_however_often_a_race_tells_it_and_the_unto
 
 
 def test_hours_of_stored_rows_count_towards_gpu_hours() -> None:
-    rows = {"old": {"seconds": 3500.0}}
+    rows = {"old": StoredRow.of({"seconds": 3500.0})}
     driver = StoppingDriver(FixedDriver(points(30)), SearchSection(max_gpu_hours=1), rows=rows)
     assert set(drive(driver, rates(*[0.5] * 31), calls=1)) == {None, 0, 1}  # 36 s each
     assert driver.reason == "search.max_gpu_hours: 1"

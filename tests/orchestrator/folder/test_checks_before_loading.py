@@ -8,7 +8,6 @@ import pytest
 from rich.console import Console
 
 from clipsweep.analysis.store.row import StoredRow
-from clipsweep.analysis.store.table import ResultsTable
 from clipsweep.cluster import replica
 from clipsweep.orchestrator.plan.prepare import check_trials, prepare
 from clipsweep.orchestrator.run.session import run_study
@@ -16,6 +15,7 @@ from clipsweep.orchestrator.study.check import check_study
 from clipsweep.trials.base.errors import TaskError
 from clipsweep.trials.spec.trial import PromptSet, TrialSpec
 from tests.conftest import write_rows
+from tests.orchestrator.stored import latest_rows
 from tests.trials.written_rows import write_task
 
 MakeStudy = Callable[..., dict[str, Any]]
@@ -60,7 +60,7 @@ def test_a_prompt_too_long_for_the_model(refused: Callable[..., None], sst2_fold
 def run_crowded(make_study: MakeStudy, folder: Path, cache: Path, console: Console) -> list[StoredRow]:
     content = make_study(task={"truncate": "demonstrations"}, space={"shots": [4, 40], "clip_rates": [0]})
     run_study(check_study(content), folder, cache, console)
-    return list(ResultsTable(folder / "trials").latest().values())
+    return list(latest_rows(folder).values())
 
 
 def test_demonstrations_without_room_are_counted_in_rows_and_notes(
@@ -71,7 +71,7 @@ def test_demonstrations_without_room_are_counted_in_rows_and_notes(
         (row.split, row.shots): row.demonstrations for row in run_crowded(make_study, tmp_path / "s", cache, console)
     }
     assert shown["validation", 4] == 4
-    assert 4 < shown["validation", 40] < 40
+    assert shown["validation", 40] in range(5, 40)
     note = f"validation, 40 shots, seed 0: {shown['validation', 40]} demonstrations are in the prompt"
     assert note in console.export_text()
 

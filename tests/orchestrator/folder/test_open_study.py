@@ -1,28 +1,66 @@
-import json
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
-from clipsweep.orchestrator.space.subject import Subject as Identity
-from clipsweep.trials.models.card import ModelCard
-from tests.trials.models.test_card import CARD, MIXTURE
+import pytest
 
+from clipsweep.analysis.store.row import StoredRow
+from clipsweep.orchestrator.folder.open_study import OpenStudy, reopen, write_study
+from clipsweep.trials.base.errors import StudyError
+from tests.analysis.store.rows import stored_row
+from tests.orchestrator.folder.made_up import open_made_up, trial_ids
+from tests.trials.clips.test_spectrum import make_spectrum
 
-def identity_of(card: ModelCard) -> Identity:
-    return Identity(card=card, task_fingerprint="t", split_sizes={"validation": 20}, dropped={})
-
-
-def test_an_identity_is_the_same_when_read_back(tmp_path: Path) -> None:
-    identity_of(MIXTURE).write(tmp_path)
-    assert Identity.read(tmp_path) == identity_of(MIXTURE)
-
-
-def test_an_identity_written_before_mixtures_is_read(tmp_path: Path) -> None:
-    identity_of(CARD).write(tmp_path)
-    content = json.loads((tmp_path / "identity.json").read_text())
-    content["card"].pop("experts_per_token")
-    content["card"]["shapes"] = [row[:4] for row in content["card"]["shapes"]]
-    (tmp_path / "identity.json").write_text(json.dumps(content))
-    assert Identity.read(tmp_path) == identity_of(CARD)
+MakeStudy = Callable[..., dict[str, Any]]
+CHOSEN = {"modules": ["q"], "layers": {"top_condition": 2}}
 
 
-def test_a_folder_without_an_identity_has_none(tmp_path: Path) -> None:
-    assert Identity.read(tmp_path) is None
+@pytest.fixture
+def opened(make_study: MakeStudy, tmp_path: Path) -> OpenStudy:
+    """A study whose layers are not chosen yet, of a model that is made up."""
+    return open_made_up(make_study(space=CHOSEN), tmp_path)
+
+
+def measure(opened: OpenStudy, *values: float, first: int = 0) -> None:
+    """Keep condition numbers of layers that follow each other."""
+    opened.spectrum.add(make_spectrum(value, 1.0, layer=layer) for layer, value in enumerate(values, start=first))
+
+
+def rows_of_all_points(opened: OpenStudy) -> dict[str, StoredRow]:
+    """A row of every trial that the study plans with."""
+    return {key: stored_row(key) for key in trial_ids(opened)}
+
+
+def test_while_layers_are_pending_no_clip_can_win(opened: OpenStudy) -> None:
+    assert opened.pending is not None
+    assert [point.clips for point in opened.points(rows_of_all_points(opened))] == [()]
+
+
+def test_layers_are_chosen_when_the_last_condition_number_is_there(opened: OpenStudy) -> None:
+    measure(opened, 5.0, 9.0, 1.0)
+    assert opened.choose_layers().pending is not None
+    measure(opened, 7.0, first=3)
+    chosen = opened.choose_layers()
+    assert (chosen.pending, chosen.space.sites) == (None, ((1, "q"), (3, "q")))
+    assert chosen.choose_layers() is chosen
+
+
+def test_a_study_is_the_same_when_reopened(opened: OpenStudy) -> None:
+    measure(opened, 5.0, 9.0, 1.0, 7.0)
+    write_study(opened)
+    again = reopen(opened.folder.path)
+    assert (again.study, again.subject) == (opened.study, opened.subject)
+    assert again.space == opened.choose_layers().space
+
+
+def test_points_without_a_row_are_left_out(opened: OpenStudy) -> None:
+    measure(opened, 5.0, 9.0, 1.0, 7.0)
+    chosen = opened.choose_layers()
+    [*_, last] = rows_of_all_points(chosen)
+    found = chosen.points({last: stored_row(last)})
+    assert [point.trial_ids for point in found] == [(last,)]
+
+
+def test_a_folder_without_a_study_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(StudyError, match=r"holds no study; expected the folder that 'clipsweep run' named"):
+        reopen(tmp_path)

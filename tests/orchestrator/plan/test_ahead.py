@@ -13,7 +13,7 @@ from clipsweep.orchestrator.plan.ahead import Ahead, look_ahead
 from clipsweep.orchestrator.plan.prepare import prepare
 from clipsweep.orchestrator.run.session import run_study
 from clipsweep.orchestrator.study.check import check_study
-from clipsweep.trials.engine.cost import starts_at
+from clipsweep.trials.clips.resolve import resolve
 from clipsweep.trials.spec.trial import TrialSpec
 
 MakeStudy = Callable[..., dict[str, Any]]
@@ -46,8 +46,8 @@ def counted(opened: OpenStudy, ahead: Ahead) -> tuple[int, Counter[Any]]:
 
 def kind_of(opened: OpenStudy, spec: TrialSpec) -> tuple[int, int, int, bool]:
     """Shots, seed (which without shots is any), first block, and whether its attention stands."""
-    start, left = starts_at(opened.subject.card, spec.clips)
-    return spec.shots, spec.demo_seed if spec.shots else 0, start, left == "attention"
+    start = resolve(spec.clips, opened.subject.card).start
+    return spec.shots, spec.demo_seed if spec.shots else 0, start.block, start.reuse == "attention"
 
 
 def test_looking_ahead_counts_what_visiting_every_point_counts(
@@ -65,7 +65,7 @@ def test_stored_trials_are_not_ahead_whatever_point_they_were_run_for(
     few = make_study(space=MIXED | {"shots": [2], "modules": ["mlp"], "clip_rates": [0.5]})
     run_study(check_study(few), tmp_path / "s", cache, Console(quiet=True))
     opened = open_study(make_study(space=MIXED | {"clip_rates": [0, 0.51, 0.9]}), tmp_path, cache)
-    assert opened.subject.card.kept_ranks([opened.space.visited_clip(2)])
+    assert resolve([opened.space.visited_clip(2)], opened.subject.card).edits
     ahead = look_ahead(opened, Ledger(opened))
     assert counted(opened, ahead) == one_by_one(opened)
     assert ahead.known == 6  # two seeds of the untouched model and of a clip in each of two layers

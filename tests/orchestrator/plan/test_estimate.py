@@ -5,15 +5,16 @@ from typing import Any
 import pytest
 from rich.console import Console
 
-from clipsweep.analysis.store.table import ResultsTable
 from clipsweep.orchestrator.plan import speed
 from clipsweep.orchestrator.plan.estimate import describe_plan, plan_study
 from clipsweep.orchestrator.plan.prepare import prepare
 from clipsweep.orchestrator.plan.work import RelativeWork
 from clipsweep.orchestrator.run.session import run_study
 from clipsweep.orchestrator.study.check import check_study
+from clipsweep.trials.clips.resolve import resolve
 from clipsweep.trials.spec.clip import Clip
 from clipsweep.trials.spec.trial import TrialSpec
+from tests.orchestrator.stored import latest_rows
 
 MakeStudy = Callable[..., dict[str, Any]]
 
@@ -34,7 +35,7 @@ def test_the_plan_counts_the_operations_that_rows_then_hold(make_study: MakeStud
     study = check_study(make_study(task={"test_size": 0}))
     plan = plan_study(study, tmp_path / "s", cache)
     run_study(study, tmp_path / "s", cache, Console(quiet=True))
-    stored = sum(row.operations for row in ResultsTable(tmp_path / "s").latest().values() / "trials")
+    stored = sum(row.operations for row in latest_rows(tmp_path / "s").values())
     again = plan_study(study, tmp_path / "s", cache)
     assert stored < plan["operations"] < 2.5 * stored  # besides, the pass that all trials share
     assert (again["trials_to_run"], again["operations"]) == (0, 0)
@@ -94,8 +95,10 @@ def test_the_plan_in_words_has_time_memory_and_disk(make_study: MakeStudy, tmp_p
 def test_deeper_clips_are_less_work_and_the_untouched_model_is_a_whole_pass(
     make_study: MakeStudy, tmp_path: Path, cache: Path
 ) -> None:
-    work = RelativeWork(prepare(check_study(make_study()), tmp_path / "s", cache).opened)
+    opened = prepare(check_study(make_study()), tmp_path / "s", cache).opened
+    work = RelativeWork(opened)
     first, second = (spec(Clip(layer=layer, module="mlp", clip_rate=0.5)) for layer in (0, 1))
-    whole, at_first, at_second, on_test = (work(each) for each in (spec(), first, second, spec(split="test")))
+    specs = (spec(), first, second, spec(split="test"))
+    whole, at_first, at_second, on_test = (work(each, resolve(each.clips, opened.subject.card)) for each in specs)
     assert whole == on_test == 20  # examples
     assert 20 > at_first > 10 * at_second

@@ -13,7 +13,8 @@ from typing import Any
 import pytest
 import yaml
 
-from clipsweep.analysis.store.table import ResultsTable
+from clipsweep.trials.spec.result import TrialState
+from tests.orchestrator.stored import all_rows
 
 pytestmark = pytest.mark.slow
 MakeStudy = Callable[..., dict[str, Any]]
@@ -48,7 +49,7 @@ def start(command: list[str]) -> Iterator[Callable[[], subprocess.Popen[str]]]:
 
 def wait_for_rows(folder: Path, count: int) -> None:
     for _ in range(1200):
-        if sum(1 for _ in ResultsTable(folder / "trials").read()) >= count:
+        if len(all_rows(folder)) >= count:
             return
         time.sleep(0.05)
     raise AssertionError(f"no {count} rows in time")
@@ -56,7 +57,7 @@ def wait_for_rows(folder: Path, count: int) -> None:
 
 def rows_by_attempt(folder: Path) -> dict[str, list[int]]:
     attempts: dict[str, list[int]] = {}
-    for row in ResultsTable(folder / "trials").read():
+    for row in all_rows(folder):
         attempts.setdefault(row.trial_id, []).append(row.attempt)
     return attempts
 
@@ -106,10 +107,10 @@ def test_an_interrupt_from_the_terminal_ends_a_ray_run_in_order(command: list[st
         _, errors = process.communicate(timeout=120)
     finally:
         process.kill()
-    rows = ResultsTable(tmp_path / "s" / "trials").read()
+    rows = all_rows(tmp_path / "s")
     assert process.returncode == 130
     assert "Resume with: clipsweep run" in errors
-    assert {row.state.value for row in rows} == {"complete"}
+    assert {row.state for row in rows} == {TrialState.COMPLETE}
 
 
 def test_a_running_study_says_so_and_refuses_a_second_process(

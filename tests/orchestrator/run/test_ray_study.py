@@ -10,16 +10,13 @@ from typing import Any
 import pytest
 from rich.console import Console
 
-from clipsweep.analysis.store.table import ResultsTable
 from clipsweep.cluster.ray_pool import RayPool
-from clipsweep.orchestrator.folder.open_study import reopen
-from clipsweep.orchestrator.folder.snapshot import Snapshot
 from clipsweep.orchestrator.run.session import run_study
-from clipsweep.orchestrator.status.status import read_status
 from clipsweep.orchestrator.study.check import check_study
 from clipsweep.trials.spec.result import TrialResult
 from tests.cluster.pool_contract import damage_factors
 from tests.orchestrator.run.test_session import stable
+from tests.orchestrator.stored import all_rows, latest_rows, status_of
 
 pytestmark = pytest.mark.ray
 MakeStudy = Callable[..., dict[str, Any]]
@@ -34,7 +31,7 @@ def test_the_rows_do_not_depend_on_the_number_of_replicas(
 ) -> None:
     for replicas in (0, 1, 4):
         run(make_study(cluster={"replicas": replicas}), tmp_path / str(replicas), cache)
-    alone, one, four = (stable(ResultsTable(tmp_path / name).latest() / "trials") for name in ("0", "1", "4"))
+    alone, one, four = (stable(latest_rows(tmp_path / name)) for name in ("0", "1", "4"))
     assert alone == one == four
 
 
@@ -55,10 +52,10 @@ def test_a_replica_killed_in_mid_study_costs_no_trial(
     monkeypatch.setattr(RayPool, "collect", collect_and_kill)
     rates = [round(0.03 * step, 2) for step in range(30)]
     run(make_study(space={"clip_rates": rates}, cluster={"replicas": 2}), tmp_path / "s", cache)
-    rows = ResultsTable(tmp_path / "s" / "trials").read()
+    rows = all_rows(tmp_path / "s")
     assert {row.state.value for row in rows} == {"complete"}
     assert len({row.trial_id for row in rows}) == len(rows)
-    (death,) = read_status(Snapshot.take(reopen(tmp_path / "s")))["warnings"]
+    (death,) = status_of(tmp_path / "s")["warnings"]
     assert f"{killed[0]['name']} died (" in death
 
 
@@ -70,6 +67,6 @@ def test_a_warning_of_a_replica_in_another_process_is_shown_logged_and_in_the_st
     run_study(check_study(content), tmp_path / "s", cache, console)
     found = r"replica-[01]: the factors of layer 0 fc_in \(transformer.h.0.mlp.fc_in.weight\) in .* computed again"
     assert len(re.findall(f"warning: {found}", console.export_text())) == 1
-    warnings = read_status(Snapshot.take(reopen(tmp_path / "s")))["warnings"]
+    warnings = status_of(tmp_path / "s")["warnings"]
     assert warnings == (tmp_path / "s" / "log.txt").read_text().splitlines()
     assert re.search(found, warnings[0])

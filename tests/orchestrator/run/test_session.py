@@ -6,11 +6,10 @@ from typing import Any
 import pytest
 from rich.console import Console
 
-from clipsweep.analysis.store.row import StoredRow
-from clipsweep.analysis.store.table import ResultsTable
+from clipsweep.analysis.store.row import Record, StoredRow
 from clipsweep.cluster.replica import Replica
 from clipsweep.orchestrator.folder.lock import study_lock
-from clipsweep.orchestrator.folder.open_study import reopen
+from clipsweep.orchestrator.folder.study_folder import StudyFolder
 from clipsweep.orchestrator.plan.prepare import AUTO_MICROBATCH, prepare
 from clipsweep.orchestrator.run.session import run_study
 from clipsweep.orchestrator.status.answer import describe_winner
@@ -20,6 +19,9 @@ from clipsweep.trials.base.errors import ClipsweepError, SpecError, StudyBusyErr
 from clipsweep.trials.engine.engine import Engine
 from clipsweep.trials.spec.clip import Clip
 from clipsweep.trials.spec.resolved import ResolvedClips
+from clipsweep.trials.spec.result import TrialState
+from tests.analysis.watch import watch_bootstraps, watch_files
+from tests.orchestrator.stored import latest_rows, status_of, take_snapshot
 
 MakeStudy = Callable[..., dict[str, Any]]
 VOLATILE = {"seconds", "started_at", "finished_at", "replica", "node", "versions"}
@@ -32,7 +34,7 @@ def run(make_study: MakeStudy, tmp_path: Path, cache: Path) -> Callable[..., Map
     def run_it(folder: str = "s", **changes: dict[str, Any]) -> Mapping[str, StoredRow]:
         study = check_study(make_study(**changes))
         run_study(study, tmp_path / folder, cache, Console(quiet=True))
-        return ResultsTable(tmp_path / folder / "trials").latest()
+        return latest_rows(tmp_path / folder)
 
     return run_it
 
@@ -63,8 +65,10 @@ def fail_on(patch: pytest.MonkeyPatch, doomed: Callable[[Sequence[Clip]], bool])
     patch.setattr(Engine, "score_all", fail)
 
 
-def stable(rows: Mapping[str, StoredRow]) -> Mapping[str, StoredRow]:
-    return {key: {name: row[name] for name in row if name not in VOLATILE} for key, row in rows.items()}
+def stable(rows: Mapping[str, StoredRow]) -> dict[str, Record]:
+    """What must be the same in every run of a study."""
+    records = {key: row.record() for key, row in rows.items()}
+    return {key: {name: record[name] for name in record.keys() - VOLATILE} for key, record in records.items()}
 
 
 def test_every_point_runs_once_and_rate_zero_is_the_baseline(
@@ -74,7 +78,7 @@ def test_every_point_runs_once_and_rate_zero_is_the_baseline(
     validation = [row for row in rows.values() if row.split == "validation"]
     assert len(validation) == 1 + 2 * 2  # the baseline, and two layers at two rates
     assert sorted(evaluated) == sorted(rows)
-    assert [row.clips for row in validation].count([]) == 1
+    assert [row.clips for row in validation].count(()) == 1
 
 
 def test_a_second_run_evaluates_nothing(run: Callable[..., Mapping[str, StoredRow]], evaluated: list[str]) -> None:
@@ -113,6 +117,37 @@ def test_a_task_without_test_rows_has_none_stored(run: Callable[..., Mapping[str
     assert {row.split for row in run(task={"test_size": 0}).values()} == {"validation"}
 
 
+def test_a_run_reads_no_rows_back(
+    make_study: MakeStudy, tmp_path: Path, cache: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    read = watch_files(monkeypatch)
+    run_study(check_study(make_study()), tmp_path / "s", cache, Console(quiet=True))
+    assert read == []
+
+
+def test_a_second_run_reads_each_file_once(
+    run: Callable[..., Mapping[str, StoredRow]],
+    make_study: MakeStudy,
+    tmp_path: Path,
+    cache: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    run()
+    read = watch_files(monkeypatch)
+    run_study(check_study(make_study()), tmp_path / "s", cache, Console(quiet=True))
+    assert sorted(read) == sorted(path.name for path in (tmp_path / "s" / "trials").iterdir())
+
+
+def test_a_run_with_its_report_and_its_answer_measures_the_gain_of_a_winner_once(
+    make_study: MakeStudy, tmp_path: Path, cache: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bootstraps = watch_bootstraps(monkeypatch)
+    outcome = run_study(check_study(make_study()), tmp_path / "s", cache, Console(quiet=True))
+    describe_winner(outcome.snapshot.standings)
+    read_status(outcome.snapshot)
+    assert bootstraps == [20]
+
+
 def test_another_folder_gives_the_same_rows(run: Callable[..., Mapping[str, StoredRow]]) -> None:
     assert stable(run("a")) == stable(run("b"))
 
@@ -136,7 +171,10 @@ def test_a_study_that_contradicts_its_rows_is_refused_with_the_difference(
 
 
 def test_a_second_process_on_a_study_is_refused(run: Callable[..., Mapping[str, StoredRow]], tmp_path: Path) -> None:
-    with study_lock(tmp_path / "s"), pytest.raises(StudyBusyError, match=r"is being run by process \d+ on"):
+    with (
+        study_lock(StudyFolder(tmp_path / "s")),
+        pytest.raises(StudyBusyError, match=r"is being run by process \d+ on"),
+    ):
         run()
 
 
@@ -145,22 +183,22 @@ def test_a_failed_trial_is_a_row_with_its_log_and_runs_again_next_time(
 ) -> None:
     with monkeypatch.context() as patch:
         fail_on(patch, lambda clips: any(clip.layer == 1 for clip in clips))
-        failed = [row for row in run().values() if row.state.value == "failed"]
+        failed = [row for row in run().values() if row.state is TrialState.FAILED]
     assert len(failed) == 2
-    assert failed[0]["error"] == "ArithmeticError: went wrong"
-    assert "Traceback" in (tmp_path / "s" / failed[0]["log_path"]).read_text()
+    assert failed[0].error == "ArithmeticError: went wrong"
+    assert "Traceback" in (tmp_path / "s" / str(failed[0].log_path)).read_text()
     again = run()
-    assert {again[row.trial_id]["state"] for row in failed} == {"complete"}
-    assert {again[row.trial_id]["attempt"] for row in failed} == {2}
+    assert {again[row.trial_id].state for row in failed} == {TrialState.COMPLETE}
+    assert {again[row.trial_id].attempt for row in failed} == {2}
 
 
 def test_a_failed_baseline_leaves_a_study_without_a_winner_and_without_a_crash(
     run: Callable[..., Mapping[str, StoredRow]], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     fail_on(monkeypatch, lambda clips: not clips)
-    rows = run()
-    assert describe_winner(reopen(tmp_path / "s"), rows).startswith("no winner yet")
-    assert read_status(reopen(tmp_path / "s"))["state"] == "failed"
+    run()
+    assert describe_winner(take_snapshot(tmp_path / "s").standings).startswith("no winner yet")
+    assert status_of(tmp_path / "s")["state"] == "failed"
 
 
 def test_a_failure_outside_the_space_does_not_count(
@@ -169,7 +207,7 @@ def test_a_failure_outside_the_space_does_not_count(
     fail_on(monkeypatch, lambda clips: any(clip.layer == 1 for clip in clips))
     run()
     run(space={"layers": [0]})
-    assert read_status(reopen(tmp_path / "s"))["state"] == "done"
+    assert status_of(tmp_path / "s")["state"] == "done"
 
 
 def test_auto_microbatch_is_resolved_once_and_written(
@@ -205,7 +243,7 @@ def test_a_bad_limit_of_the_factor_cache_is_refused_at_the_start(
 
 def test_status_of_a_finished_study(run: Callable[..., Mapping[str, StoredRow]], tmp_path: Path) -> None:
     rows = run()
-    status = read_status(reopen(tmp_path / "s"))
+    status = status_of(tmp_path / "s")
     assert (status["state"], status["done"], status["failed"]) == ("done", len(rows), 0)
     assert json.loads((tmp_path / "s" / "status.json").read_text())["done"] == len(rows)
 
@@ -214,9 +252,9 @@ def test_a_study_can_be_read_where_model_and_data_are_not(
     run: Callable[..., Mapping[str, StoredRow]], tmp_path: Path, cache: Path, sst2_folder: Path
 ) -> None:
     task = {"name": "sst2", "path": str(sst2_folder), "validation_size": 20, "test_size": 10, "seed": 0}
-    rows = run(task=task)
+    run(task=task)
     (sst2_folder / "train.jsonl").unlink()
-    opened = reopen(tmp_path / "s")
+    snapshot = take_snapshot(tmp_path / "s")
     with pytest.raises(ClipsweepError):
-        prepare(opened.study, tmp_path / "s", cache)
-    assert describe_winner(opened, rows).startswith("winner")
+        prepare(snapshot.opened.study, tmp_path / "s", cache)
+    assert describe_winner(snapshot.standings).startswith("winner")

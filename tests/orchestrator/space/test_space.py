@@ -5,17 +5,17 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from clipsweep.orchestrator.drivers.grid import GridDriver
+from clipsweep.orchestrator.space.points import make_points
 from clipsweep.orchestrator.space.space import Space, coarse_to_fine
 from clipsweep.trials.clips.identity import trial_id
 from clipsweep.trials.clips.resolve import resolve
 from clipsweep.trials.engine.cost import CostModel, Extent
 from clipsweep.trials.spec.clip import Clip
+from tests.orchestrator.space.spaces import make_subject, space_over
 from tests.trials.models.test_card import CARD
 
 AXES = st.builds(
-    Space,
-    model=st.just("m"),
-    task=st.just("t"),
+    space_over,
     shots=st.lists(st.integers(0, 5), min_size=1, max_size=3, unique=True).map(tuple),
     demo_seeds=st.lists(st.integers(0, 5), min_size=1, max_size=2, unique=True).map(tuple),
     layers=st.lists(st.integers(0, 3), min_size=1, max_size=4, unique=True).map(tuple),
@@ -43,7 +43,7 @@ def test_the_grid_driver_asks_for_every_point_once(space: Space, count: int) -> 
 @given(AXES)
 def test_every_point_of_the_figures_is_answered_by_a_trial_of_the_grid(space: Space) -> None:
     run = {trial_id(space.proposal(index).spec, CARD, "t") for index in range(len(space))}
-    points = space.points(CARD, "t", tested=True)
+    points = make_points(space, space.choices(), make_subject())
     assert {trial for point in points for trial in (*point.trial_ids, *point.baseline_ids)} == run
     tests = {trial for point in points for trial in point.test_ids}
     assert tests
@@ -51,7 +51,7 @@ def test_every_point_of_the_figures_is_answered_by_a_trial_of_the_grid(space: Sp
 
 
 def clips_in_order(**axes: Any) -> list[Clip]:
-    space = Space(**{"model": "m", "task": "t", "shots": (0,), "demo_seeds": (0,), **axes})
+    space = space_over(shots=(0,), **axes)
     return [space.proposal(index).spec.clips[0] for index in range(1, len(space))]
 
 
@@ -64,9 +64,7 @@ def test_trials_that_share_prompts_follow_each_other_after_their_baseline(space:
 
 
 def test_the_seeds_of_one_number_of_shots_come_before_the_next_number() -> None:
-    space = Space(
-        model="m", task="t", shots=(4, 0), demo_seeds=(0, 1), layers=(0,), modules=("mlp",), clip_rates=(0.5,)
-    )
+    space = space_over((0,), ("mlp",), shots=(4, 0), demo_seeds=(0, 1))
     specs = [space.proposal(index).spec for index in range(len(space))]
     assert [(spec.shots, spec.demo_seed) for spec in specs[::2]] == [(4, 0), (4, 1), (0, 0), (0, 1)]
 

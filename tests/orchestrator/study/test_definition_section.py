@@ -8,15 +8,16 @@ import pytest
 import yaml
 from rich.console import Console
 
-from clipsweep.analysis.store.table import ResultsTable
 from clipsweep.orchestrator.run.session import run_study
 from clipsweep.orchestrator.study.check import check_study
 from clipsweep.orchestrator.study.files import read_studies
 from clipsweep.orchestrator.study.schema import Study
 from clipsweep.trials.base.errors import StudyError, TaskError
+from clipsweep.trials.spec.result import TrialState
 from clipsweep.trials.tasks.definition import Scoring
 from clipsweep.trials.tasks.load import load_task
 from tests.conftest import write_rows
+from tests.orchestrator.stored import latest_rows
 
 MakeStudy = Callable[..., dict[str, Any]]
 DEFINITION: dict[str, Any] = {
@@ -182,8 +183,8 @@ def test_a_study_of_ones_own_task_runs(
 ) -> None:
     study = by_file(function=function)
     run_study(study, tmp_path / "out", cache, Console(quiet=True))
-    rows = ResultsTable(tmp_path / "out" / "trials").latest().values()
-    assert {(row.task, row.state.value, row.shots) for row in rows} == {("mine", "complete", 2)}
+    rows = latest_rows(tmp_path / "out").values()
+    assert {(row.task, row.state, row.shots) for row in rows} == {("mine", TrialState.COMPLETE, 2)}
     assert {(row.split, row.n_examples) for row in rows} == {("validation", 12), ("test", 6)}
 
 

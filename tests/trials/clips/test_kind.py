@@ -12,7 +12,8 @@ import torch
 from torch import Tensor
 from transformers import PreTrainedModel
 
-from clipsweep.cluster.replica import Batch, Replica
+from clipsweep.cluster.replica import Replica
+from clipsweep.cluster.work import Batch
 from clipsweep.trials.base.errors import SpecError
 from clipsweep.trials.clips.factor_cache import FactorCache
 from clipsweep.trials.clips.factors import Factors

@@ -8,7 +8,7 @@ from typing import Any
 import optuna
 import pytest
 
-from clipsweep.analysis.store.row import StoredRow
+from clipsweep.analysis.store.row import Record, StoredRow, clip_record
 from clipsweep.orchestrator.drivers.bayes.driver import BayesDriver
 from clipsweep.orchestrator.drivers.bayes.optuna_study import Storage
 from clipsweep.orchestrator.space.proposal import Proposal
@@ -18,6 +18,7 @@ from clipsweep.trials.clips.identity import trial_id
 from clipsweep.trials.clips.resolve import resolve
 from clipsweep.trials.spec.clip import Clip
 from clipsweep.trials.spec.trial import TrialSpec
+from tests.orchestrator.space.spaces import space_over
 from tests.trials.models.test_card import CARD
 
 SAMPLERS = ["tpe", pytest.param("gp", marks=pytest.mark.slow), "nsga2", "cmaes", "qmc", "random"]
@@ -26,16 +27,9 @@ STARTED = (datetime(2026, 1, 1, tzinfo=UTC) + timedelta(seconds=n) for n in rang
 
 
 def make_space(**changes: Any) -> Space:
-    axes: dict[str, Any] = {
-        "model": "m",
-        "task": "t",
-        "shots": (4,),
-        "demo_seeds": (0,),
-        "layers": (0, 1, 2, 3),
-        "modules": ("attn", "mlp"),
-        "clip_rates": RATES,
-    }
-    return Space(**(axes | changes))
+    """Four layers of both modules at a few rates, with some axes changed."""
+    axes: dict[str, Any] = {"layers": (0, 1, 2, 3), "modules": ("attn", "mlp"), "clip_rates": RATES}
+    return space_over(**(axes | changes))
 
 
 def identify(spec: TrialSpec) -> str:
@@ -51,22 +45,20 @@ def score(spec: TrialSpec) -> float:
 
 
 def row_of(spec: TrialSpec, state: str = "complete", **changes: Any) -> StoredRow:
-    return {
+    """The row of a trial, which scores what the formula says."""
+    record: Record = {
         "trial_id": identify(spec),
         "split": spec.split,
         "state": state,
         "shots": spec.shots,
         "demo_seed": spec.demo_seed,
-        "clips": [
-            {"layer": clip.layer, "module": clip.module, "clip_rate": clip.clip_rate, "kind": clip.kind}
-            for clip in spec.clips
-        ],
+        "clips": [clip_record(clip) for clip in spec.clips],
         "accuracy": score(spec),
         "parameters_kept": resolve(spec.clips, CARD).parameters_kept,
         "n_examples": 100,
         "started_at": next(STARTED),
-        **changes,
     }
+    return StoredRow.of(record | changes)
 
 
 class Search:
@@ -140,7 +132,7 @@ def test_every_sampler_searches_every_space(tmp_path: Path, sampler: str, space:
 def test_a_sampler_that_learns_finds_the_best_of_a_smooth_space(tmp_path: Path, sampler: str) -> None:
     space = make_space(clip_rates=(), rate_range=RateRange(0.0, 0.995))
     search = Search(tmp_path, space=space, sampler=sampler, n_trials=40).run()
-    assert max(row.accuracy for row in search.rows.values()) > 0.5 + 0.1
+    assert max(row.score("accuracy") for row in search.rows.values()) > 0.5 + 0.1
 
 
 def test_gaussian_processes_search_one_clip(tmp_path: Path) -> None:
@@ -302,7 +294,7 @@ def test_rows_of_an_earlier_study_are_told_and_may_run_again(tmp_path: Path) -> 
         storage=Storage(journal=tmp_path / "b" / "optuna.journal"),
         identify=identify,
     )
-    inside = [row for row in earlier.rows.values() if row.clips and row.clips[0]["layer"] < 3]
+    inside = [row for row in earlier.rows.values() if row.clips and row.clips[0].layer < 3]
     told = [trial.user_attrs["source"] for trial in ended(tmp_path / "b")]
     assert told == ["a"] * len(inside)
     assert len(driver.ask(10)) == 1 + 5

@@ -1,4 +1,5 @@
 import random
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -12,16 +13,17 @@ from clipsweep.orchestrator.space.space import RateRange, Space
 from clipsweep.trials.spec.clip import Clip
 from clipsweep.trials.spec.kinds import KINDS
 from clipsweep.trials.spec.trial import TrialSpec
+from tests.orchestrator.space.spaces import space_over
 
 MODULES = ["attn", "mlp", "q", "all"]
 RANDOM = st.integers(0, 10**6).map(random.Random)
 
 
 def make_space(rates: tuple[float, ...] | RateRange, **axes: Any) -> Space:
-    listed: dict[str, Any] = (
-        {"clip_rates": (), "rate_range": rates} if isinstance(rates, RateRange) else {"clip_rates": rates}
-    )
-    return Space(model="m", task="t", demo_seeds=(0,), **listed, **axes)
+    """A space whose rates are listed or a range."""
+    if isinstance(rates, RateRange):
+        return space_over(clip_rates=(), rate_range=rates, **axes)
+    return space_over(clip_rates=rates, **axes)
 
 
 SPACES = st.builds(
@@ -87,7 +89,7 @@ def test_axes_are_named_by_what_they_hold() -> None:
 
 def test_layers_that_a_rule_chose_differ_from_module_to_module() -> None:
     chosen = ((0, "mlp"), (1, "attn"), (3, "attn"), (5, "mlp"))
-    space = make_space((0.5, 0.9), shots=(4,), layers=tuple(range(6)), modules=("attn", "mlp"), chosen=chosen)
+    space = replace(make_space((0.5, 0.9), layers=range(6), modules=("attn", "mlp")), sites=chosen)
     encoding = Encoding(space)
     found = {encoding.decode(sample(encoding.parameters, random.Random(seed))).clips[0] for seed in range(99)}
     assert {(clip.layer, clip.module) for clip in found} == {*chosen}

@@ -1,24 +1,21 @@
 """What the Bayesian driver makes of trials that a race stopped: real Optuna, outcomes that are made up."""
 
 from pathlib import Path
-from statistics import fmean
 
 import pytest
 
-from clipsweep.analysis.store.packing import pack_margins, pack_outcomes
 from clipsweep.analysis.store.row import StoredRow
 from clipsweep.analysis.winners.smoothing import accuracy_so_far
 from clipsweep.trials.spec.trial import TrialSpec
+from tests.analysis.store.rows import changed, columns_of
 from tests.orchestrator.drivers.bayes.test_driver import Search, ended, identify, make_space, row_of
 
 
 def row_seen(spec: TrialSpec, outcomes: list[bool], *, n_rows: int | None = None) -> StoredRow:
     """A row that has seen so many examples, all answers as far from turning as each other."""
     seen = outcomes[:n_rows]
-    state = "complete" if len(seen) == len(outcomes) else "pruned"
-    margins = pack_margins([1.0 if right else -1.0 for right in seen])
-    changes = {"n_examples": len(seen), "outcomes": pack_outcomes(seen), "margins": margins, "accuracy": fmean(seen)}
-    return row_of(spec, state, **changes)
+    state = "complete" if len(seen) == len(outcomes) else "partial"
+    return row_of(spec, state, **columns_of(seen, [1.0 if right else -1.0 for right in seen]))
 
 
 def test_a_stopped_trial_is_told_as_what_it_would_score_on_all_examples(tmp_path: Path) -> None:
@@ -60,10 +57,12 @@ def test_a_seed_that_fails_ends_its_point_and_keeps_no_other_waiting(tmp_path: P
     assert len(ended(tmp_path)) == 2
 
 
-def test_a_stopped_trial_waits_for_the_untouched_model_after_resuming_too(tmp_path: Path) -> None:
+@pytest.mark.parametrize("state", ["partial", "pruned"])
+def test_a_stopped_trial_waits_for_the_untouched_model_after_resuming_too(tmp_path: Path, state: str) -> None:
     first = Search(tmp_path / "first", n_trials=1)
     untouched, stopped = first.ask(2)
-    rows = {identify(each.spec): row_seen(each.spec, [True, False] * 3, n_rows=2) for each in (untouched, stopped)}
+    seen = (row_seen(each.spec, [True, False] * 3, n_rows=2) for each in (untouched, stopped))
+    rows = {row.trial_id: changed(row, state=state) for row in seen}
     again = Search(tmp_path, rows, n_trials=1, race="halving")
     assert not ended(tmp_path)
     assert [each.spec for each in again.ask(9)] == [untouched.spec]
@@ -75,7 +74,7 @@ def test_a_stopped_trial_waits_for_the_untouched_model_after_resuming_too(tmp_pa
 def test_with_rows_that_have_no_margins_all_are_told_by_plain_accuracy(tmp_path: Path) -> None:
     untouched, old = Search(tmp_path / "other", n_trials=2).ask(2)
     rows = {identify(each.spec): row_seen(each.spec, [True, True, False]) for each in (untouched, old)}
-    rows[identify(old.spec)].margins = None
+    rows[identify(old.spec)] = changed(rows[identify(old.spec)], margins=None)
     search = Search(tmp_path, rows, n_trials=2)
     [*_, new] = search.ask(2)
     search.driver.tell(new, row_seen(new.spec, [True, True, False]))
@@ -85,16 +84,17 @@ def test_with_rows_that_have_no_margins_all_are_told_by_plain_accuracy(tmp_path:
 def test_a_race_leads_the_sampler_by_accuracy_whatever_the_metric(tmp_path: Path) -> None:
     search = Search(tmp_path, space=make_space(metric="macro_f1"), n_trials=1, race="halving")
     for proposal in search.ask(2):
-        search.driver.tell(proposal, row_seen(proposal.spec, [True, False]) | {"macro_f1": 1.0})
+        search.driver.tell(proposal, changed(row_seen(proposal.spec, [True, False]), macro_f1=1.0))
     assert [trial.value for trial in ended(tmp_path)] == [pytest.approx(0.5)]
 
 
 def test_what_a_resumed_search_knows_of_a_stopped_trial_is_what_it_was_told(tmp_path: Path) -> None:
     search = Search(tmp_path, n_trials=1)
-    rows = {}
-    for proposal, n_rows in zip(search.ask(2), (6, 3), strict=True):
-        rows[identify(proposal.spec)] = row = row_seen(proposal.spec, [True, False] * 3, n_rows=n_rows)
-        search.driver.tell(proposal, row)
+    untouched, stopped = search.ask(2)
+    whole, part = (row_seen(each.spec, [True, False] * 3, n_rows=n) for each, n in ((untouched, 6), (stopped, 3)))
+    search.driver.tell(untouched, whole)
+    search.driver.tell(stopped, part)
+    rows = {whole.trial_id: whole, part.trial_id: changed(part, state="pruned", attempt=2)}
     (tmp_path / "again").mkdir()
     Search(tmp_path / "again", rows, n_trials=1, race="halving")
     assert [trial.value for trial in ended(tmp_path)] == [trial.value for trial in ended(tmp_path / "again")]

@@ -11,19 +11,17 @@ import yaml
 from rich.console import Console
 
 from clipsweep.analysis.store.row import StoredRow
-from clipsweep.analysis.store.table import ResultsTable
 from clipsweep.cluster import replica
 from clipsweep.orchestrator.cli import best
 from clipsweep.orchestrator.drivers.bayes.driver import BayesDriver
-from clipsweep.orchestrator.drivers.driver import make_driver
-from clipsweep.orchestrator.folder.open_study import reopen
+from clipsweep.orchestrator.drivers.table import make_driver
 from clipsweep.orchestrator.plan.estimate import plan_study
 from clipsweep.orchestrator.plan.prepare import prepare
 from clipsweep.orchestrator.run.session import run_study
 from clipsweep.orchestrator.status.answer import describe_winner
-from clipsweep.orchestrator.status.status import read_status
 from clipsweep.orchestrator.study.check import check_study
 from clipsweep.trials.base.errors import StudyError
+from tests.orchestrator.stored import latest_rows, status_of, take_snapshot
 
 MakeStudy = Callable[..., dict[str, Any]]
 BAYES = {"driver": "bayes", "n_trials": 4, "sampler": "random"}
@@ -38,7 +36,7 @@ def run(make_study: MakeStudy, tmp_path: Path, cache: Path) -> Callable[..., Map
     def run_it(folder: str = "s", **changes: dict[str, Any]) -> Mapping[str, StoredRow]:
         content = make_study(**({"task": {"test_size": 0}} | changes | {"search": BAYES | changes.get("search", {})}))
         run_study(check_study(content), tmp_path / folder, cache, Console(quiet=True))
-        return ResultsTable(tmp_path / folder / "trials").latest()
+        return latest_rows(tmp_path / folder)
 
     return run_it
 
@@ -142,11 +140,12 @@ def test_a_search_runs_from_end_to_end_and_goes_on_where_it_stopped(
     assert len(grown) == 1 + 7
     assert {key: grown[key] for key in first} == first
     assert {len(row.clips) for row in grown.values()} <= {0, 1, 2}
-    opened = reopen(tmp_path / "s")
-    assert (read_status(opened)["state"], read_status(opened)["total"]) == ("done", 8)
-    assert describe_winner(opened, grown).startswith("winner")
+    status = status_of(tmp_path / "s")
+    assert (status["state"], status["total"]) == ("done", 8)
+    snapshot = take_snapshot(tmp_path / "s")
+    assert describe_winner(snapshot.standings).startswith("winner")
     assert (tmp_path / "s" / "report.html").is_file()
-    assert check_study(yaml.safe_load(opened.study.to_yaml())) == opened.study
+    assert check_study(yaml.safe_load(snapshot.opened.study.to_yaml())) == snapshot.opened.study
 
 
 def test_winners_of_a_search_are_measured_on_test_rows(
@@ -154,7 +153,7 @@ def test_winners_of_a_search_are_measured_on_test_rows(
 ) -> None:
     rows = run(task={"test_size": 20})
     assert 1 <= sum(row.split == "test" for row in rows.values()) <= 2
-    assert read_status(reopen(tmp_path / "s"))["state"] == "done"
+    assert status_of(tmp_path / "s")["state"] == "done"
 
 
 def test_layers_chosen_by_condition_number_are_searched(run: Callable[..., Mapping[str, StoredRow]]) -> None:

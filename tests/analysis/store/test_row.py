@@ -1,0 +1,100 @@
+import base64
+import json
+import re
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from clipsweep.analysis.store.row import SCHEMA, StoredRow, jsonable
+from clipsweep.trials.scores.tally import Tally
+from clipsweep.trials.spec.result import TrialState
+from tests.analysis.store.rows import NOON, changed, columns_of, failed_row, make_result, stored_record, stored_row
+from tests.trials.spec.test_clip import make_clip
+
+HOWTO = Path(__file__).parents[3] / "docs" / "howto.md"
+
+
+def documented_columns() -> list[str]:
+    """Names in the first column of the table under the heading "Columns of a row"."""
+    section = HOWTO.read_text(encoding="utf-8").partition("\n### Columns of a row\n")[2].partition("\n#")[0]
+    first = [line.split("|")[1] for line in section.splitlines() if line.startswith("|")]
+    return [name for cell in first for name in re.findall(r"`(\w+)`", cell)]
+
+
+def test_the_columns_are_those_that_are_documented() -> None:
+    assert sorted(documented_columns()) == sorted(SCHEMA.names)
+
+
+def test_a_row_has_its_plain_values_in_the_order_of_the_columns() -> None:
+    record = stored_record()
+    assert stored_row().record() == record
+    assert list(stored_row().record()) == SCHEMA.names
+
+
+def test_values_have_the_types_of_trials() -> None:
+    row = stored_row(state=TrialState.PARTIAL)
+    assert row.state is TrialState.PARTIAL
+    assert row.clips == (make_clip(),)
+    assert row.outcomes.tolist() == [True, False]
+    assert row.margins is not None
+    assert row.margins.tolist() == [1.5, -0.25]
+    assert row.tally == make_result().tally
+    assert (row.started_at, row.finished_at) == (NOON, NOON)
+
+
+def test_columns_that_are_missing_are_null() -> None:
+    row = StoredRow.of({"trial_id": "a"})
+    assert (row.layer, row.accuracy, row.tally, row.margins, row.has_margins) == (None, None, None, None, False)
+
+
+@pytest.mark.parametrize(
+    ("state", "complete", "scores", "cut_short"),
+    [
+        (TrialState.COMPLETE, True, True, False),
+        (TrialState.PARTIAL, False, True, True),
+        (TrialState.PRUNED, False, True, True),
+        (TrialState.FAILED, False, False, False),
+    ],
+)
+def test_the_state_tells_what_was_seen(state: TrialState, complete: bool, scores: bool, cut_short: bool) -> None:
+    row = stored_row(state=state)
+    assert (row.is_complete, row.has_scores, row.is_cut_short) == (complete, scores, cut_short)
+
+
+@pytest.mark.parametrize(("state", "kept"), [(state, state is TrialState.PARTIAL) for state in TrialState])
+def test_the_tally_is_kept_of_trials_that_wait_for_their_next_part(state: TrialState, kept: bool) -> None:
+    assert isinstance(stored_row(state=state).tally, Tally) is kept
+
+
+def test_a_score_is_that_of_the_metric_asked_for() -> None:
+    row = changed(stored_row(), accuracy=0.25, macro_f1=0.75)
+    assert (row.score("accuracy"), row.score("macro_f1")) == (0.25, 0.75)
+
+
+def test_a_row_without_scores_is_not_asked_for_one() -> None:
+    with pytest.raises(AssertionError, match="only rows with scores are asked for one; a has no accuracy"):
+        failed_row().score("accuracy")
+
+
+@pytest.mark.parametrize("change", [{"attempt": 2}, {"accuracy": 0.1}, columns_of([True, True]), {"log_path": "l"}])
+def test_rows_are_equal_when_all_values_are(change: dict[str, Any]) -> None:
+    assert stored_row() == stored_row()
+    assert stored_row() != changed(stored_row(), **change)
+
+
+def test_a_row_says_which_it_is() -> None:
+    assert repr(stored_row("a", 2)) == "StoredRow(trial_id='a', attempt=2, state='complete')"
+
+
+def test_a_row_becomes_plain_json() -> None:
+    plain = json.loads(json.dumps(jsonable(stored_row())))
+    assert plain["outcomes"] == "10"
+    assert np.frombuffer(base64.b64decode(plain["margins"]), "<f2").tolist() == [1.5, -0.25]
+    assert plain["finished_at"] == "2026-01-01T12:00:00+00:00"
+    assert list(plain) == SCHEMA.names
+
+
+def test_a_row_without_margins_has_none_in_json() -> None:
+    assert jsonable(failed_row())["margins"] is None

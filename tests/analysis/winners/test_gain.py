@@ -1,0 +1,25 @@
+import numpy as np
+import pytest
+
+from clipsweep.analysis.winners.gain import measure_gain
+from tests.analysis.store.rows import stored_row
+
+
+def test_the_gain_of_a_worked_example() -> None:
+    # 20 examples: 6 gained, 1 lost; the exact McNemar p is 2 * (C(7,0) + C(7,1)) / 2**7 = 0.125
+    ours = (True,) * 6 + (False,) + (True,) * 13
+    theirs = (False,) * 6 + (True,) + (True,) * 13
+    gain = measure_gain([stored_row(outcomes=ours)], [stored_row(outcomes=theirs)])
+    assert gain.estimate == pytest.approx(0.25)
+    assert gain.p_value == pytest.approx(0.125)
+    assert -0.05 <= gain.low < 0.25 < gain.high <= 0.55
+
+
+def test_the_interval_covers_the_truth_about_as_often_as_it_says() -> None:
+    rng, covered = np.random.default_rng(1), 0
+    for _ in range(60):
+        theirs = rng.random(200) < 0.7
+        ours = np.where(rng.random(200) < 0.1, True, theirs)  # the true gain is 0.1 * 0.3
+        gain = measure_gain([stored_row(outcomes=tuple(ours))], [stored_row(outcomes=tuple(theirs))])
+        covered += gain.low <= 0.03 <= gain.high
+    assert covered >= 51  # 57 expected; 51 or fewer has probability 0.02 at 95 %

@@ -1,0 +1,60 @@
+from dataclasses import replace
+
+from clipsweep.analysis.store.row import StoredRow
+from clipsweep.analysis.winners.pick import pick
+from clipsweep.analysis.winners.point import ONE_STANDARD_ERROR, Point
+from tests.analysis.store.rows import changed, stored_row
+from tests.analysis.winners.points import BASE, EQUAL, GOOD, make_point, rows_of, stopped
+
+
+def test_the_best_mean_over_demonstration_seeds_wins() -> None:
+    points = [make_point(None, seeds=2), make_point(1, seeds=2), make_point(2, seeds=2)]
+    rows = rows_of(base=[5, 5], mlp_1_0__5=[9, 3], mlp_2_0__5=[7, 7])
+    assert pick(points, rows) == points[2]
+
+
+def test_of_equals_the_first_wins() -> None:
+    rows = rows_of(base=[5], mlp_1_0__5=[8], mlp_2_0__5=[8])
+    assert pick([BASE, GOOD, EQUAL], rows) == GOOD
+
+
+def test_a_stopped_point_does_not_compete() -> None:
+    rows = rows_of(base=[6]) | stopped("mlp-1-0.5-0", (True, True, True, True))
+    assert pick([BASE, GOOD], rows) == BASE
+
+
+def test_a_point_with_a_missing_seed_does_not_compete() -> None:
+    points = [make_point(None, seeds=2), make_point(1, seeds=2)]
+    assert pick(points, rows_of(base=[5, 5], mlp_1_0__5=[10])) == points[0]
+
+
+def sized(**kept: int) -> dict[str, StoredRow]:
+    """Rows of the untouched model and three points with these parameters; the second is right where others are not."""
+    right = {"base": range(10), "mlp_1": range(15), "mlp_2": [*range(13), 19], "mlp_3": range(5)}
+    keys = {name: "base-0" if name == "base" else f"{name.replace('_', '-')}-0.5-0" for name in right}
+    return {
+        keys[name]: changed(
+            stored_row(keys[name], outcomes=tuple(n in rows for n in range(20))), parameters_kept=kept.get(name, 100)
+        )
+        for name, rows in right.items()
+    }
+
+
+def by_one_error(*layers: int | None) -> list[Point]:
+    return [replace(make_point(layer), rule=ONE_STANDARD_ERROR) for layer in layers]
+
+
+def test_one_standard_error_takes_the_fewest_parameters_near_the_best() -> None:
+    points = by_one_error(None, 1, 2, 3)
+    winner = pick(points, sized(mlp_1=90, mlp_2=50, mlp_3=10))  # one of twenty behind
+    assert winner == points[2]
+
+
+def test_one_standard_error_leaves_out_what_is_further_behind() -> None:
+    points = by_one_error(None, 1, 3)
+    assert pick(points, sized(mlp_1=90, mlp_3=10)) == points[1]
+
+
+def test_of_as_many_parameters_the_first_near_the_best_wins() -> None:
+    points = by_one_error(2, 1)
+    assert pick(points, sized(mlp_1=50, mlp_2=50)) == points[0]
