@@ -1,23 +1,27 @@
 """A choice as the parameters of a sampler, and back.
 
-A trial of up to k clips has k slots, each with a layer, a module and a clip rate; a slot may be left empty. Where all
-layers and modules may be clipped at once, each has a slot of its own and the rate alone is drawn. Layers, shots and
-listed rates are ordered numbers, so that neighbours are neighbours to a sampler; modules are categories.
+A trial of up to k clips has k slots. Each slot has a layer, a module and a clip rate, and in a joint search it may be
+left empty. Where all layers and modules may be clipped at once, each of them has a slot of its own, and only rates are
+drawn. Layers, shots and listed rates are ordered numbers: what lies side by side in the model is side by side for the
+sampler too. Modules and kinds of clip are categories, as they have no order.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import chain, pairwise
 
 from clipsweep.orchestrator.space.choices import RATE_DIGITS, join, rates_to_search
+from clipsweep.orchestrator.space.layer_rule import Site
 from clipsweep.orchestrator.space.proposal import Choice
 from clipsweep.orchestrator.space.space import Space
 from clipsweep.trials.base.errors import StudyError
 from clipsweep.trials.spec.clip import Clip
 
 Params = Mapping[str, int | float | str]
-EMPTY_SHARE = 0.25  # of a slot's rates, in a joint search, that leave it empty
+Filled = dict[str, int | float | str]  # parameters that are being put together
+EMPTY_SHARE = 0.25  # of what a slot's rate is drawn from, in a joint search: it leaves the slot empty
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -41,15 +45,21 @@ class Parameter:
 
 @dataclass(frozen=True, slots=True)
 class _Ordered:
-    """Values in order: themselves where they are evenly spaced whole numbers, else counted from 0."""
+    """An axis of values in ascending order.
+
+    Evenly spaced whole numbers are drawn themselves, so that the dashboard shows them. Of other values the place in
+    the order is drawn, counted from 0. A single value is not drawn at all.
+    """
 
     name: str
     values: tuple[float, ...]
 
     @property
     def _step(self) -> int | None:
-        steps = {after - before for before, after in zip(self.values, self.values[1:], strict=False)}
-        return int(steps.pop()) if len(steps) == 1 and all(value == int(value) for value in self.values) else None
+        """The distance of evenly spaced whole numbers; None of other values."""
+        steps = {after - before for before, after in pairwise(self.values)}
+        is_even = len(steps) == 1 and all(value == int(value) for value in self.values)
+        return int(steps.pop()) if is_even else None
 
     @property
     def key(self) -> str:
@@ -68,69 +78,91 @@ class _Ordered:
         number = params[self.key]
         return float(number) if self._step else self.values[int(number)]
 
-    def encode(self, value: float) -> dict[str, int | float | str]:
+    def encode(self, value: float) -> Filled:
         if len(self.values) == 1:
             return {}
         return {self.key: int(value) if self._step else self.values.index(value)}
 
 
+@dataclass(frozen=True, slots=True)
+class _Named:
+    """An axis of names without an order. A single name is not drawn at all."""
+
+    name: str
+    values: tuple[str, ...]
+
+    def parameters(self) -> list[Parameter]:
+        return [Parameter(name=self.name, categories=self.values)] if len(self.values) > 1 else []
+
+    def decode(self, params: Params) -> str:
+        return str(params[self.name]) if len(self.values) > 1 else self.values[0]
+
+    def encode(self, value: str) -> Filled:
+        return {self.name: value} if len(self.values) > 1 else {}
+
+
 class Encoding:
-    """Parameters of one space, whose layers are settled."""
+    """Parameters of one space, and the way from them to a choice and back."""
 
     def __init__(self, space: Space) -> None:
         """Lay out the axes."""
+        self._space = space
         self._range = space.rate_range
         self._joint = space.max_clips > 1
         self._slots = min(space.max_clips, len(space.sites))
-        self._sites = space.sites if self._joint and space.max_clips >= len(space.sites) else None
-        self._modules = space.modules
-        self._layers = {
-            module: tuple(sorted(layer for layer, each in space.sites if each == module)) for module in space.modules
-        }
+        all_at_once = self._joint and space.max_clips >= len(space.sites)
+        self._sites = space.sites if all_at_once else None
+        self._layers = {module: _layers_of(space, module) for module in space.modules}
+        self._same_layers = len({*self._layers.values()}) == 1
+        self._rates = self._listed_rates()
         self._shots = _Ordered("shots", tuple(sorted(space.shots)))
-        rates = rates_to_search(space)
-        empty = (0.0,) * max(1, round(EMPTY_SHARE * len(rates) / (1 - EMPTY_SHARE))) if self._joint else ()
-        self._rates = (*empty, *rates)
-        self.parameters: tuple[Parameter, ...] = (
-            *self._shots.parameters(),
-            *(each for slot in range(self._slots) for each in self._slot(slot)),
-        )
+        of_slots = chain.from_iterable(map(self._parameters_of, range(self._slots)))
+        self.parameters: tuple[Parameter, ...] = (*self._shots.parameters(), *of_slots)
 
     def decode(self, params: Params) -> Choice:
         """The choice that parameters stand for; several sets may stand for one."""
-        clips = [self._clip(slot, params) for slot in range(self._slots)]
+        clips = [self._clip_in(slot, params) for slot in range(self._slots)]
         return Choice(int(self._shots.decode(params)), join(clips, self._slots))
 
-    def encode(self, choice: Choice) -> dict[str, int | float | str] | None:
-        """Parameters that stand for a choice of the space; None where no slot may be left as empty."""
+    def encode(self, choice: Choice) -> Filled | None:
+        """Parameters that stand for a choice of the space; None for the untouched model where no slot may be empty."""
         if not choice.clips and not self._joint:
             return None
         params = self._shots.encode(choice.shots)
         for slot in range(self._slots):
-            params |= self._fill(slot, self._in_slot(choice, slot))
+            params |= self._fill(slot, self._pick_clip(choice, slot))
         return params
 
-    def _in_slot(self, choice: Choice, slot: int) -> Clip | None:
-        """Which clip of a choice a slot holds: that of its own site, where each has one, else the next in order."""
+    def _pick_clip(self, choice: Choice, slot: int) -> Clip | None:
+        """Which clip of a choice goes into a slot: the one at the slot's own site, or else the next in order."""
         if self._sites is None:
             return choice.clips[slot] if slot < len(choice.clips) else None
         return next((clip for clip in choice.clips if (clip.layer, clip.module) == self._sites[slot]), None)
 
-    def _slot(self, slot: int) -> list[Parameter]:
-        if self._sites is not None:
-            return self._rate_parameters(slot)
-        modules = Parameter(name=self._name("module", slot), categories=self._modules)
-        return [
-            *self._layer(slot, self._modules[0]).parameters(),
-            *([modules] if len(self._modules) > 1 else []),
-            *self._rate_parameters(slot),
-        ]
+    def _parameters_of(self, slot: int) -> list[Parameter]:
+        """The axes of a slot."""
+        site: list[Parameter] = []
+        if self._sites is None:
+            first_module = self._space.modules[0]  # the layers of all modules are drawn from the same numbers
+            site = [*self._layer(slot, first_module).parameters(), *self._module(slot).parameters()]
+        return [*site, *self._kind(slot).parameters(), *self._rate_parameters(slot)]
 
     def _rate_parameters(self, slot: int) -> list[Parameter]:
+        """The axis of a slot's rate; none where there is one rate."""
         name = self._name("clip_rate", slot)
-        if self._range is None:
-            return [Parameter(name=f"{name}_index", high=len(self._rates) - 1, step=1)] if len(self._rates) > 1 else []
-        return [Parameter(name=name, low=self._range.low - self._margin, high=self._range.high)]
+        if self._range is not None:
+            return [Parameter(name=name, low=self._range.low - self._margin, high=self._range.high)]
+        if len(self._rates) == 1:
+            return []
+        return [Parameter(name=f"{name}_index", high=len(self._rates) - 1, step=1)]
+
+    def _listed_rates(self) -> tuple[float, ...]:
+        """Rates that are drawn by their place: in a joint search after as many zeros as leave a slot empty."""
+        rates = rates_to_search(self._space)
+        if not self._joint:
+            return rates
+        n_empty = max(1, round(EMPTY_SHARE * len(rates) / (1 - EMPTY_SHARE)))
+        return (0.0,) * n_empty + rates
 
     @property
     def _margin(self) -> float:
@@ -139,55 +171,71 @@ class Encoding:
         return (self._range.high - self._range.low) * EMPTY_SHARE / (1 - EMPTY_SHARE) if self._joint else 0.0
 
     def _layer(self, slot: int, module: str) -> _Ordered:
-        """The layers of a module; where a rule chose, those of each module differ, and are counted instead."""
-        alike = len({*self._layers.values()}) == 1
-        layers: Sequence[float] = self._layers[module]
-        return _Ordered(
-            self._name("layer" if alike else "rank_of_layer", slot), tuple(layers if alike else range(len(layers)))
-        )
+        """The axis of a slot's layer.
 
-    def _name(self, kind: str, slot: int) -> str:
+        Where a rule chose the layers, each module has as many, but not the same ones: then the place among a module's
+        own layers is drawn.
+        """
+        if self._same_layers:
+            return _Ordered(self._name("layer", slot), self._layers[module])
+        return _Ordered(self._name("rank_of_layer", slot), tuple(range(len(self._layers[module]))))
+
+    def _module(self, slot: int) -> _Named:
+        return _Named(self._name("module", slot), self._space.modules)
+
+    def _kind(self, slot: int) -> _Named:
+        return _Named(self._name("kind", slot), self._space.kinds)
+
+    def _name(self, axis: str, slot: int) -> str:
+        """What an axis is called: by the slot's site, by the slot's number, or alone if there is one slot."""
         if self._sites is not None:
             layer, module = self._sites[slot]
-            return f"{kind}_of_{module}_{layer}"
-        return f"{kind}_{slot + 1}" if self._joint else kind
+            return f"{axis}_of_{module}_{layer}"
+        return f"{axis}_{slot + 1}" if self._joint else axis
 
-    def _clip(self, slot: int, params: Params) -> Clip:
+    def _clip_in(self, slot: int, params: Params) -> Clip:
+        """The clip that parameters put into a slot; its rate is 0 where they leave the slot empty."""
+        layer, module = self._site_in(slot, params)
+        kind, rate = self._kind(slot).decode(params), self._rate_in(slot, params)
+        return Clip(layer=layer, module=module, clip_rate=rate, kind=kind)
+
+    def _site_in(self, slot: int, params: Params) -> Site:
         if self._sites is not None:
-            layer, module = self._sites[slot]
-            return Clip(layer=layer, module=module, clip_rate=self._rate(slot, params))
-        module = str(params.get(self._name("module", slot), self._modules[0]))
-        number = int(self._layer(slot, module).decode(params))
-        layers = self._layers[module]
-        layer = number if len({*self._layers.values()}) == 1 else layers[number]
-        return Clip(layer=layer, module=module, clip_rate=self._rate(slot, params))
+            return self._sites[slot]
+        module = self._module(slot).decode(params)
+        drawn = int(self._layer(slot, module).decode(params))
+        return drawn if self._same_layers else self._layers[module][drawn], module
 
-    def _rate(self, slot: int, params: Params) -> float:
+    def _rate_in(self, slot: int, params: Params) -> float:
         name = self._name("clip_rate", slot)
         if self._range is None:
             return self._rates[int(params.get(f"{name}_index", 0))]
         rate = float(params[name])
         return round(rate, RATE_DIGITS) if rate >= self._range.low else 0.0
 
-    def _fill(self, slot: int, clip: Clip | None) -> dict[str, int | float | str]:
-        rate = clip.clip_rate if clip else 0.0
-        filled = self._place(slot, clip) if self._sites is None else {}
+    def _fill(self, slot: int, clip: Clip | None) -> Filled:
+        """Parameters of a slot that holds this clip, or none."""
+        filled = self._fill_site(slot, clip) if self._sites is None else {}
+        filled |= self._kind(slot).encode(clip.kind if clip else self._space.kinds[0])
         name = self._name("clip_rate", slot)
         if self._range is not None:
-            filled[name] = rate if clip else self._range.low - self._margin / 2
+            filled[name] = clip.clip_rate if clip else self._range.low - self._margin / 2
         elif len(self._rates) > 1:
-            filled[f"{name}_index"] = self._rates.index(rate)
+            filled[f"{name}_index"] = self._rates.index(clip.clip_rate if clip else 0.0)
         return filled
 
-    def _place(self, slot: int, clip: Clip | None) -> dict[str, int | float | str]:
-        """Layer and module of a slot's clip; of an empty one any."""
-        module = clip.module if clip else self._modules[0]
-        layer = clip.layer if clip else self._layers[module][0]
-        alike = len({*self._layers.values()}) == 1
-        filled = self._layer(slot, module).encode(layer if alike else self._layers[module].index(layer))
-        if len(self._modules) > 1:
-            filled[self._name("module", slot)] = module
-        return filled
+    def _fill_site(self, slot: int, clip: Clip | None) -> Filled:
+        """Layer and module of a slot's clip; of an empty slot the first of each, since any would do."""
+        module = clip.module if clip else self._space.modules[0]
+        layers = self._layers[module]
+        layer = clip.layer if clip else layers[0]
+        drawn = layer if self._same_layers else layers.index(layer)
+        return self._layer(slot, module).encode(drawn) | self._module(slot).encode(module)
+
+
+def _layers_of(space: Space, module: str) -> tuple[int, ...]:
+    """The layers in which a module may be clipped, ascending."""
+    return tuple(sorted(layer for layer, each in space.sites if each == module))
 
 
 def check_sampler(sampler: str, parameters: Sequence[Parameter]) -> None:

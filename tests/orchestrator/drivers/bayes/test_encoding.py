@@ -11,6 +11,7 @@ from clipsweep.orchestrator.space.choices import draw, enumerate_choices, holds,
 from clipsweep.orchestrator.space.proposal import Choice
 from clipsweep.orchestrator.space.space import RateRange, Space
 from clipsweep.trials.spec.clip import Clip
+from clipsweep.trials.spec.kinds import KINDS
 from clipsweep.trials.spec.trial import TrialSpec
 from tests.orchestrator.space.spaces import space_over
 
@@ -115,3 +116,25 @@ def test_where_all_may_be_clipped_each_layer_and_module_has_a_rate_and_nothing_e
     assert [each.name for each in encoding.parameters] == ["clip_rate_of_mlp_0_index", "clip_rate_of_mlp_3_index"]
     one = Choice(4, (Clip(layer=3, module="mlp", clip_rate=0.9),))
     assert encoding.decode(encoding.encode(one) or {}) == one
+
+
+@pytest.mark.parametrize("most", [1, 2, 3])
+def test_kinds_of_clip_are_an_axis_and_no_clip_loses_its_kind(most: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(KINDS, "other", KINDS["svd"])
+    space = Space(
+        model="m",
+        task="t",
+        shots=(4,),
+        demo_seeds=(0,),
+        sites=((0, "mlp"), (1, "mlp"), (2, "mlp")),
+        modules=("mlp",),
+        kinds=("svd", "other"),
+        clip_rates=(0.5, 0.9),
+        max_clips=most,
+    )
+    encoding, rng = Encoding(space), random.Random(0)
+    axes = [each for each in encoding.parameters if each.categories]
+    assert [each.categories for each in axes] == [("svd", "other")] * most
+    drawn = [draw(space, rng) for _ in range(50)]
+    assert {clip.kind for choice in drawn for clip in choice.clips} == {"svd", "other"}
+    assert [encoding.decode(encoding.encode(choice) or {}) for choice in drawn] == drawn
