@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import random
 from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
 from itertools import combinations, product
 from typing import TypeVar
 
@@ -68,7 +69,7 @@ def vary(space: Space, choice: Choice, rng: random.Random) -> Choice:
     else:
         low, high = space.rate_range
         rate = round(min(high, max(low, rng.gauss(rate, NEAR * (high - low)))), RATE_DIGITS)
-    clips[number] = Clip(layer=layer, module=module, clip_rate=rate)
+    clips[number] = replace(clips[number], layer=layer, clip_rate=rate)
     return Choice(choice.shots, join(clips, space.max_clips))
 
 
