@@ -39,6 +39,7 @@ LIGHT = (  # of trials: what reading a study needs
     "scores.tally",
     "spec.clip",
     "spec.kinds",
+    "spec.ladder",
     "spec.modules",
     "spec.resolved",
     "spec.result",

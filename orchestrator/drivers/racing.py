@@ -17,9 +17,10 @@ from clipsweep.analysis.store.table import Row, unpack_outcomes
 from clipsweep.analysis.winners.smoothing import accuracy_so_far
 from clipsweep.analysis.winners.winner import join_modules
 from clipsweep.orchestrator.drivers.driver import Driver
-from clipsweep.orchestrator.drivers.races import HALVING, Entry, Halving, Race, SequentialTest, make_rungs
+from clipsweep.orchestrator.drivers.races import HALVING, Entry, Halving, Race, SequentialTest
 from clipsweep.orchestrator.space.space import Choice, Proposal
 from clipsweep.orchestrator.study.schema import SearchSection
+from clipsweep.trials.spec.ladder import make_rungs
 from clipsweep.trials.spec.result import TrialState
 
 

@@ -22,13 +22,15 @@ from clipsweep.trials.tasks.load import load_task
 from clipsweep.trials.tasks.settings import TaskSettings
 
 RATES = (0.3, 0.6, 0.9)
+EPISODES = TaskSettings(name="episodes", validation_size=12, test_size=0, seed=0)
 
 
-def replica_settings(model: Path, cache: Path) -> tuple[ReplicaSettings, ModelCard]:
-    task = TaskSettings(name="episodes", validation_size=12, test_size=0, seed=0)
-    card = describe_checkpoint(model, "float32", cache)
+def replica_settings(
+    model: Path, cache: Path, dtype: str = "float32", task: TaskSettings = EPISODES
+) -> tuple[ReplicaSettings, ModelCard]:
+    card = describe_checkpoint(model, dtype, cache)
     settings = ReplicaSettings(
-        model=ModelSettings(path=str(model), dtype="float32"),
+        model=ModelSettings(path=str(model), dtype=dtype),
         task=task,
         model_fingerprint=card.fingerprint,
         task_fingerprint=load_task(task, cache).fingerprint,

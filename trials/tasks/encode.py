@@ -10,6 +10,7 @@ from itertools import permutations
 from transformers import PreTrainedTokenizerBase
 
 from clipsweep.trials.base.errors import TaskError
+from clipsweep.trials.spec.ladder import make_rungs
 from clipsweep.trials.spec.trial import PromptSet
 from clipsweep.trials.tasks.definition import Example, Scoring
 from clipsweep.trials.tasks.load import Task
@@ -43,12 +44,14 @@ class Prompts:
         queries: One for each row, in the split's order.
         scoring: How labels are scored.
         demonstrations: How many are in the prompt, which may be fewer than asked for.
+        cuts: Numbers of queries, ascending, after which a microbatch ends: where the split's ladder cuts it.
     """
 
     prefix: Tokens
     queries: tuple[Query, ...]
     scoring: Scoring = Scoring.LOGLIKELIHOOD
     demonstrations: int = 0
+    cuts: tuple[int, ...] = ()
 
     def sequences(self, query: Query) -> tuple[Tokens, ...]:
         """What the model must read to score every label: the prompt alone where all labels are single tokens."""
@@ -59,8 +62,9 @@ class Prompts:
         return tuple(query.tokens + label[:-1] for label in query.labels)
 
     def part(self, start: int, stop: int) -> Prompts:
-        """The prompts of rows ``start`` to ``stop`` alone, after the same prefix."""
-        return replace(self, queries=self.queries[start:stop])
+        """The prompts of rows ``start`` to ``stop`` alone, after the same prefix and cut at the same rows."""
+        cuts = tuple(cut - start for cut in self.cuts if start < cut < stop)
+        return replace(self, queries=self.queries[start:stop], cuts=cuts)
 
     def length(self, query: Query) -> int:
         """Tokens of the longest sequence that the model reads for a query."""
@@ -85,7 +89,7 @@ def encode_prompts(
         tokenizer: The model's.
         wanted: Which demonstrations and which split.
         context_length: Longest sequence that the model takes.
-        numbers: Rows of the split; None for all.
+        numbers: Rows of the split, ascending; None for all.
 
     Raises:
         TaskError: A label adds no token, two labels are the same tokens, or a prompt with its label is longer than
@@ -162,7 +166,8 @@ def _encode(
         Query(tokens=tokens[len(prefix) :], labels=candidates, gold=row.gold)
         for tokens, candidates, row in zip(heads, labels, chosen, strict=True)
     )
-    prompts = Prompts(prefix=prefix, queries=queries, scoring=scoring, demonstrations=wanted.shots)
+    cuts = tuple(bisect_left(numbers, rung) for rung in make_rungs(len(rows)) if numbers[0] < rung <= numbers[-1])
+    prompts = Prompts(prefix=prefix, queries=queries, scoring=scoring, demonstrations=wanted.shots, cuts=cuts)
     for number, row, query in zip(numbers, chosen, queries, strict=True):
         length = prompts.length(query)
         if length > context_length:

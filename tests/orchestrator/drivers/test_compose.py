@@ -11,13 +11,13 @@ from rich.console import Console
 
 from clipsweep.analysis.store.table import ResultsTable, Row, unpack_margins, unpack_outcomes
 from clipsweep.cluster.replica import Batch, Replica
-from clipsweep.orchestrator.drivers.races import make_rungs
 from clipsweep.orchestrator.folder.open_study import forget_end, prepare, reopen
 from clipsweep.orchestrator.plan.estimate import plan_study
 from clipsweep.orchestrator.run.session import run_study
 from clipsweep.orchestrator.status.answer import read_status
 from clipsweep.orchestrator.study.schema import check_study
 from clipsweep.trials.base.errors import StudyError
+from clipsweep.trials.spec.ladder import make_rungs
 
 MakeStudy = Callable[..., dict[str, Any]]
 Run = Callable[..., list[Row]]
