@@ -43,7 +43,7 @@ from clipsweep.orchestrator.views.model_map import describe_map, map_document, r
 from clipsweep.orchestrator.views.task_view import describe_task, view_task
 from clipsweep.trials.base.errors import ClipsweepError, PoolError, StoreError
 from clipsweep.trials.base.files import default_cache
-from clipsweep.trials.models.checkpoints import find_config
+from clipsweep.trials.models.find import find_config
 from clipsweep.trials.models.settings import ModelSettings
 
 P = ParamSpec("P")

@@ -13,7 +13,7 @@ from clipsweep.trials.base.errors import PoolError
 from clipsweep.trials.clips.identity import trial_id
 from clipsweep.trials.clips.resolve import resolve
 from clipsweep.trials.models.card import ModelCard
-from clipsweep.trials.models.checkpoints import describe_checkpoint
+from clipsweep.trials.models.describe import describe_checkpoint
 from clipsweep.trials.models.settings import ModelSettings
 from clipsweep.trials.spec.clip import Clip
 from clipsweep.trials.spec.result import TrialResult, TrialState

@@ -9,7 +9,7 @@ from functools import cached_property
 from itertools import pairwise
 
 from clipsweep.trials.tasks.definition import Scoring
-from clipsweep.trials.tasks.encode import Prompts, Query, Tokens
+from clipsweep.trials.tasks.prompts import Prompts, Query, Tokens
 
 MICROBATCHES_PER_CHUNK = 8
 
