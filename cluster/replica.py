@@ -20,17 +20,19 @@ from clipsweep.trials.base.versions import recorded_versions
 from clipsweep.trials.clips.factor_cache import FactorCache
 from clipsweep.trials.clips.measure_spectrum import measure_spectrum
 from clipsweep.trials.clips.spectrum import MatrixSpectrum, Place
-from clipsweep.trials.engine.activation_store import Budget
+from clipsweep.trials.engine.budget import Budget
 from clipsweep.trials.engine.engine import Engine, LabelScores
-from clipsweep.trials.models.checkpoints import describe_checkpoint, find_checkpoint
+from clipsweep.trials.models.describe import describe_checkpoint
+from clipsweep.trials.models.find import find_checkpoint
 from clipsweep.trials.models.load import load_model, load_tokenizer
 from clipsweep.trials.models.placement import devices_of
 from clipsweep.trials.scores.judge import measure_margins, score_labels
 from clipsweep.trials.spec.result import TrialResult, TrialState
 from clipsweep.trials.spec.start import Start
 from clipsweep.trials.spec.trial import PromptSet, Trial
-from clipsweep.trials.tasks.encode import Prompts, encode_prompts
+from clipsweep.trials.tasks.encode import encode_prompts
 from clipsweep.trials.tasks.load import load_task
+from clipsweep.trials.tasks.prompts import Prompts
 
 PROMPT_SETS_KEPT, PARTS_KEPT = 16, 64
 

@@ -296,7 +296,7 @@ def show_model(
 ) -> None:
     """Where a model keeps the matrices that can be clipped, by layer and role; loads no weights."""
     from clipsweep.orchestrator.views.model_map import describe_map, map_document, read_map
-    from clipsweep.trials.models.checkpoints import find_config
+    from clipsweep.trials.models.find import find_config
 
     found = read_map(find_config(ModelSettings(path=path, dtype="float32", revision=revision)))
     if as_json:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import ast
 import re
+import subprocess
+import sys
 from collections.abc import Iterator
 from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
@@ -68,6 +70,43 @@ def module_of(path: Path) -> str:
 
 
 MODULES = {module_of(path): path for folder in FOLDERS for path in files_below(folder)}
+LIGHT = (  # of trials: what reading a study needs
+    "base.errors",
+    "base.files",
+    "base.hub",
+    "base.versions",
+    "scores.judge",
+    "scores.tally",
+    "spec.clip",
+    "spec.kinds",
+    "spec.ladder",
+    "spec.modules",
+    "spec.resolved",
+    "spec.result",
+    "spec.shape",
+    "spec.start",
+    "spec.trial",
+    "models.card",
+    "models.describe",
+    "models.facts",
+    "models.find",
+    "models.settings",
+    "clips.identity",
+    "clips.kind",
+    "clips.resolve",
+    "clips.spectrum",
+    "clips.svd",
+    "engine.cost",
+    "engine.microbatches",
+    "tasks.definition",
+    "tasks.encode",
+    "tasks.load",
+    "tasks.prompts",
+    "tasks.release",
+    "tasks.settings",
+    "tasks.table",
+)
+HEAVY = {"torch", "transformers", "datasets", "ray"}
 
 
 def imports_of(path: Path) -> Iterator[str]:
@@ -177,3 +216,16 @@ def test_a_package_of_ours_holds_a_docstring_and_nothing_else(package: Path) -> 
     tree = ast.parse((package / "__init__.py").read_text(encoding="utf-8"))
     assert len(tree.body) == 1
     assert ast.get_docstring(tree)
+
+
+def test_what_reading_a_study_needs_loads_no_heavy_library() -> None:
+    modules = [f"clipsweep.trials.{name}" for name in LIGHT]
+    code = (
+        "import sys; from importlib import import_module\n"
+        f"for name in {modules!r}:\n"
+        "    import_module(name)\n"
+        f"    found = {HEAVY!r} & sys.modules.keys()\n"
+        "    assert not found, (name, found)\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr

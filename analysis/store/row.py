@@ -24,7 +24,7 @@ SCHEMA_VERSION = 5  # 2: demonstrations; 3: tally; 4: margins; 5: state "partial
 
 _CLIP = pa.struct([("layer", pa.int32()), ("module", pa.string()), ("clip_rate", pa.float64()), ("kind", pa.string())])
 _TIME = pa.timestamp("us", tz="UTC")
-_VERSIONS = pa.struct([(name, pa.string()) for name in RECORDED])
+_VERSIONS = pa.struct([(name, pa.string()) for name in ("clipsweep", *RECORDED)])
 
 Record = dict[str, Any]  # a row's plain values by column, as pyarrow takes them
 

@@ -15,20 +15,13 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
+from clipsweep.trials.spec.ladder import FACTOR, make_rungs
+
 LEAST_ROWS = 100
-FIRST_SHARE, FIRST_ROWS = 32, 16  # the first rung is one row in so many, but no fewer than these
-FACTOR = 2  # each rung has so many times the rows of the last, and in halving one entry in so many goes on
 REFERENCES = 8  # entries that another is compared with at each rung: the best so far
 STAKES = 0.95 * 0.5 ** np.arange(8)
 
 Outcomes = NDArray[np.float64]
-
-
-def make_rungs(n_rows: int) -> tuple[int, ...]:
-    """Rows of each rung, ascending to all of them."""
-    first = max(FIRST_ROWS, math.ceil(n_rows / FIRST_SHARE))
-    counts = (first * FACTOR**number for number in range(n_rows.bit_length()))
-    return (*(count for count in counts if count < n_rows), n_rows)
 
 
 def halving_share(n_rows: int) -> float:

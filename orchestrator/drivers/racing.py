@@ -18,10 +18,11 @@ from clipsweep.analysis.store.row import StoredRow
 from clipsweep.analysis.winners.point import join_modules
 from clipsweep.analysis.winners.smoothing import accuracy_so_far
 from clipsweep.orchestrator.drivers.driver import Driver
-from clipsweep.orchestrator.drivers.races import Entry, Halving, Race, SequentialTest, make_rungs
+from clipsweep.orchestrator.drivers.races import Entry, Halving, Race, SequentialTest
 from clipsweep.orchestrator.space.proposal import Choice, Proposal
 from clipsweep.orchestrator.study.names import HALVING
 from clipsweep.orchestrator.study.schema import SearchSection
+from clipsweep.trials.spec.ladder import make_rungs
 from clipsweep.trials.spec.result import TrialState
 
 

@@ -8,7 +8,7 @@ from collections.abc import Container
 from dataclasses import dataclass, field, replace
 from itertools import groupby, product
 
-from clipsweep.orchestrator.drivers.races import halving_share, make_rungs
+from clipsweep.orchestrator.drivers.races import halving_share
 from clipsweep.orchestrator.folder.ledger import Ledger
 from clipsweep.orchestrator.folder.open_study import OpenStudy
 from clipsweep.orchestrator.space.choices import choice_of_row, choices_of_rows, draw
@@ -18,6 +18,7 @@ from clipsweep.orchestrator.study.names import HALVING
 from clipsweep.trials.clips.resolve import resolve
 from clipsweep.trials.models.card import ModelCard
 from clipsweep.trials.spec.clip import Clip
+from clipsweep.trials.spec.ladder import make_rungs
 from clipsweep.trials.spec.resolved import Fingerprint, ResolvedClips
 from clipsweep.trials.spec.start import USUALLY_REUSED, Start
 from clipsweep.trials.spec.trial import PromptSet, TrialSpec

@@ -18,10 +18,12 @@ from clipsweep.orchestrator.space.subject import Subject
 from clipsweep.orchestrator.study.schema import Study
 from clipsweep.trials.base.errors import StudyError
 from clipsweep.trials.base.files import factors_limit_bytes
-from clipsweep.trials.models.checkpoints import describe_checkpoint, find_checkpoint
+from clipsweep.trials.models.describe import describe_checkpoint
+from clipsweep.trials.models.find import find_checkpoint
 from clipsweep.trials.spec.trial import TrialSpec
-from clipsweep.trials.tasks.load import Task, default_seed, define_task, load_task
+from clipsweep.trials.tasks.load import default_seed, define_task, load_task
 from clipsweep.trials.tasks.settings import PAPER
+from clipsweep.trials.tasks.task import Task
 
 AUTO_MICROBATCH = 32
 

@@ -14,7 +14,8 @@ from clipsweep.orchestrator.space.layer_rule import measured_values, module_plac
 from clipsweep.trials.base.errors import SpecError, unknown_name
 from clipsweep.trials.clips.spectrum import MatrixSpectrum, Place, conditions_of
 from clipsweep.trials.models.card import ModelCard
-from clipsweep.trials.models.checkpoints import describe_checkpoint, find_checkpoint
+from clipsweep.trials.models.describe import describe_checkpoint
+from clipsweep.trials.models.find import find_checkpoint
 from clipsweep.trials.models.settings import ModelSettings
 from clipsweep.trials.spec.modules import MODULES
 

@@ -73,7 +73,8 @@ def _cache(cache: Path) -> Check:
 
 def _embedded_model(cache: Path) -> Check:
     from clipsweep.trials.base.errors import ModelError
-    from clipsweep.trials.models.checkpoints import EMBEDDED_FOLDER, describe_checkpoint
+    from clipsweep.trials.models.describe import describe_checkpoint
+    from clipsweep.trials.models.find import EMBEDDED_FOLDER
 
     try:
         card = describe_checkpoint(EMBEDDED_FOLDER, "float32", cache)

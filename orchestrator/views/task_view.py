@@ -10,12 +10,13 @@ from typing import Any
 
 from clipsweep.orchestrator.study.schema import Study
 from clipsweep.trials.base.errors import TaskError
-from clipsweep.trials.models.checkpoints import find_config
 from clipsweep.trials.models.facts import model_facts
+from clipsweep.trials.models.find import find_config
 from clipsweep.trials.spec.trial import PromptSet
 from clipsweep.trials.tasks.encode import encode_prompts, fitting_shots, render_prompts
-from clipsweep.trials.tasks.load import Task, define_task, load_task
+from clipsweep.trials.tasks.load import define_task, load_task
 from clipsweep.trials.tasks.settings import PAPER
+from clipsweep.trials.tasks.task import Task
 
 LENGTH_ROWS = 2000  # of each split; tokenising all of a large one would take minutes
 BINS, BAR = 8, 40

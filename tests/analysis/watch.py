@@ -6,7 +6,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from numpy.typing import NDArray
@@ -16,13 +15,13 @@ from scipy import stats
 def watch_files(patch: pytest.MonkeyPatch) -> list[str]:
     """Name of every Parquet file that is read from now on."""
     names: list[str] = []
-    read_table = pq.read_table
 
-    def watch(path: Path, **options: Any) -> pa.Table:
-        names.append(path.name)
-        return read_table(path, **options)
+    class Watched(pq.ParquetFile):
+        def __init__(self, path: Path) -> None:
+            names.append(path.name)
+            super().__init__(path)
 
-    patch.setattr(pq, "read_table", watch)
+    patch.setattr(pq, "ParquetFile", Watched)
     return names
 
 

@@ -18,7 +18,7 @@ from transformers import AutoModelForCausalLM, GPTJConfig, LlamaConfig, PreTrain
 
 from clipsweep.trials.base.memory import keep_freed_memory
 from clipsweep.trials.clips.factor_cache import FactorCache
-from clipsweep.trials.engine.activation_store import Budget
+from clipsweep.trials.engine.budget import Budget
 from clipsweep.trials.engine.engine import Engine, LabelScores
 from tests.benchmarks import published
 from tests.benchmarks.document import Line, at_most, print_document, tell

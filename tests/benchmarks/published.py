@@ -16,7 +16,7 @@ from transformers import PreTrainedModel
 
 from clipsweep.trials.models.matrices import Layout
 from clipsweep.trials.spec.modules import MODULES
-from clipsweep.trials.tasks.encode import Prompts
+from clipsweep.trials.tasks.prompts import Prompts
 
 
 @torch.no_grad()

@@ -26,7 +26,7 @@ from clipsweep.trials.base.files import default_cache
 from clipsweep.trials.clips.factor_cache import FactorCache
 from clipsweep.trials.clips.measure_spectrum import measure_spectrum
 from clipsweep.trials.clips.spectrum import conditions_of
-from clipsweep.trials.models.checkpoints import EMBEDDED, find_checkpoint
+from clipsweep.trials.models.find import EMBEDDED, find_checkpoint
 from clipsweep.trials.models.load import load_model
 from clipsweep.trials.models.matrices import find_layout
 from clipsweep.trials.models.settings import ModelSettings

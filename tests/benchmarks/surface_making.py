@@ -22,17 +22,21 @@ from clipsweep.trials.clips.factor_cache import FactorCache
 from clipsweep.trials.clips.resolve import resolve, starts_of
 from clipsweep.trials.engine.engine import Engine, LabelScores
 from clipsweep.trials.models.card import ModelCard
-from clipsweep.trials.models.checkpoints import EMBEDDED, describe_checkpoint, find_checkpoint
+from clipsweep.trials.models.describe import describe_checkpoint
+from clipsweep.trials.models.find import EMBEDDED, find_checkpoint
 from clipsweep.trials.models.load import load_model, load_tokenizer
 from clipsweep.trials.models.settings import ModelSettings
 from clipsweep.trials.scores.judge import measure_margins, score_labels
 from clipsweep.trials.spec.clip import Clip
 from clipsweep.trials.spec.shape import rows_of_shapes
 from clipsweep.trials.spec.trial import SPLITS, PromptSet
-from clipsweep.trials.tasks.definition import Row, Source, Splits, TaskDefinition, Wording
-from clipsweep.trials.tasks.encode import Prompts, encode_prompts
-from clipsweep.trials.tasks.load import Task, load_task
+from clipsweep.trials.tasks.definition import DataRow as Row
+from clipsweep.trials.tasks.definition import Source, Splits, TaskDefinition, Wording
+from clipsweep.trials.tasks.encode import encode_prompts
+from clipsweep.trials.tasks.load import load_task
+from clipsweep.trials.tasks.prompts import Prompts
 from clipsweep.trials.tasks.settings import TaskSettings
+from clipsweep.trials.tasks.task import Task
 from tests.benchmarks.document import machine
 from tests.benchmarks.surfaces import FACTS, FOLDER, FORMAT, SHARED, Axes, Clips, clips_of, facts_of, read_surface
 

@@ -21,7 +21,7 @@ from transformers import PreTrainedModel
 from clipsweep.trials.clips.edit import edit_weights, swapped
 from clipsweep.trials.clips.factor_cache import FactorCache
 from clipsweep.trials.clips.resolve import resolve
-from clipsweep.trials.engine.activation_store import Budget
+from clipsweep.trials.engine.budget import Budget
 from clipsweep.trials.engine.cost import CostModel, measure_extents
 from clipsweep.trials.engine.engine import Engine
 from clipsweep.trials.engine.microbatches import plan_microbatches
@@ -31,7 +31,7 @@ from clipsweep.trials.spec.clip import Clip
 from clipsweep.trials.spec.modules import ATTENTION
 from clipsweep.trials.spec.resolved import Edit, ResolvedClips
 from clipsweep.trials.spec.start import Start
-from clipsweep.trials.tasks.encode import Prompts, Query
+from clipsweep.trials.tasks.prompts import Prompts, Query
 from tests.benchmarks import published
 from tests.benchmarks.document import Line, at_least, at_most, tell
 from tests.trials.reference import centred

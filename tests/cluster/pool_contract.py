@@ -18,7 +18,7 @@ from clipsweep.trials.clips.identity import trial_id
 from clipsweep.trials.clips.resolve import resolve
 from clipsweep.trials.embedded.train import build_tokenizer
 from clipsweep.trials.models.card import ModelCard
-from clipsweep.trials.models.checkpoints import describe_checkpoint
+from clipsweep.trials.models.describe import describe_checkpoint
 from clipsweep.trials.models.settings import ModelSettings
 from clipsweep.trials.spec.clip import Clip
 from clipsweep.trials.spec.result import TrialResult, TrialState
@@ -28,13 +28,15 @@ from clipsweep.trials.tasks.settings import TaskSettings
 from tests.trials.architectures import build_model
 
 RATES = (0.3, 0.6, 0.9)
+EPISODES = TaskSettings(name="episodes", validation_size=12, test_size=0, seed=0)
 
 
-def replica_settings(model: Path, cache: Path) -> tuple[ReplicaSettings, ModelCard]:
-    task = TaskSettings(name="episodes", validation_size=12, test_size=0, seed=0)
-    card = describe_checkpoint(model, "float32", cache)
+def replica_settings(
+    model: Path, cache: Path, dtype: str = "float32", task: TaskSettings = EPISODES
+) -> tuple[ReplicaSettings, ModelCard]:
+    card = describe_checkpoint(model, dtype, cache)
     settings = ReplicaSettings(
-        model=ModelSettings(path=str(model), dtype="float32"),
+        model=ModelSettings(path=str(model), dtype=dtype),
         task=task,
         model_fingerprint=card.fingerprint,
         task_fingerprint=load_task(task, cache).fingerprint,

@@ -1,3 +1,9 @@
+import random
+from collections.abc import Sequence
+from dataclasses import replace
+from functools import reduce
+from itertools import combinations, pairwise
+from operator import add
 from pathlib import Path
 
 import pytest
@@ -6,7 +12,12 @@ import torch
 from clipsweep.cluster.replica import Replica, pick_devices
 from clipsweep.cluster.work import Batch
 from clipsweep.trials.base.errors import PoolError
+from clipsweep.trials.spec.ladder import make_rungs
+from clipsweep.trials.tasks.definition import Source, TaskDefinition, Wording
+from clipsweep.trials.tasks.episodes import TOPICS
+from clipsweep.trials.tasks.settings import TaskSettings
 from tests.cluster.pool_contract import RATES, make_trial, replica_settings
+from tests.conftest import save_tiny_model, write_rows
 from tests.trials.devices import several_devices
 
 
@@ -44,3 +55,42 @@ def test_a_replica_on_two_devices_gives_what_one_on_one_device_gives_and_names_b
         together = Replica(settings, "together").evaluate(batch)
     assert [(each.outcomes, each.scores) for each in together] == [(each.outcomes, each.scores) for each in alone]
     assert {each.device for each in together} == {"cpu:0,cpu:1"}
+
+
+def compositions(rungs: Sequence[int]) -> list[list[tuple[int, int]]]:
+    """Every way to go along a ladder: the parts of each, from the first row to the last."""
+    inner = [chosen for count in range(len(rungs)) for chosen in combinations(rungs[:-1], count)]
+    return [list(pairwise((0, *chosen, rungs[-1]))) for chosen in inner]
+
+
+@pytest.fixture
+def uneven_task(tmp_path: Path) -> TaskSettings:
+    """A task whose 70 validation rows have from 1 to 40 words."""
+    draw, words = random.Random(0), sorted({word for topic in TOPICS.values() for word in topic})
+    texts = [" ".join(draw.choices(words, k=draw.randint(1, 40))) for _ in range(100)]
+    write_rows(tmp_path / "uneven" / "train.jsonl", [{"text": text, "label": n % 2} for n, text in enumerate(texts)])
+    definition = TaskDefinition(
+        source=Source(path=str(tmp_path / "uneven")),
+        wording=Wording(query=" {text}", answers=(" RED", " BLUE")),
+        classes={"0": 0, "1": 1},
+    )
+    return TaskSettings(name="uneven", definition=definition, validation_size=70, test_size=0, seed=0)
+
+
+@pytest.mark.parametrize("dtype", ["float32", "bfloat16", "float16"])
+def test_the_parts_of_a_race_give_what_a_whole_evaluation_gives_bit_by_bit(
+    tmp_path: Path, cache: Path, uneven_task: TaskSettings, dtype: str
+) -> None:
+    settings, card = replica_settings(save_tiny_model(tmp_path / "llama", "llama"), cache, dtype, uneven_task)
+    replica, whole = Replica(settings, "r"), make_trial(card, 0.6)
+    ways = compositions(make_rungs(70))
+    parts = {rows: replace(whole, rows=rows) for way in ways for rows in way}
+    results = replica.evaluate(Batch(trials=(whole, *parts.values()), microbatch=12))  # which divides no rung
+    expected, found = results[0], {each.trial.rows: each for each in results[1:]}
+    assert expected.tally is not None
+    for way in ways:
+        met = [found[rows] for rows in way]
+        tallies = [each.tally for each in met if each.tally is not None]
+        assert sum((each.outcomes for each in met), ()) == expected.outcomes
+        assert sum((each.margins for each in met), ()) == expected.margins
+        assert reduce(add, tallies) == expected.tally

@@ -15,7 +15,7 @@ from transformers import PreTrainedModel
 
 from clipsweep.trials.spec.clip import Clip
 from clipsweep.trials.tasks.definition import Scoring
-from clipsweep.trials.tasks.encode import Prompts, Tokens
+from clipsweep.trials.tasks.prompts import Prompts, Tokens
 
 QKV, GATE_UP = ("q", "k", "v"), ("gate", "up")
 NAMES: dict[str, tuple[str, ...]] = {

@@ -12,7 +12,7 @@ from transformers import GPTJConfig, LlamaConfig, PreTrainedModel, PreTrainedTok
 from clipsweep.trials.clips.factor_cache import FactorCache
 from clipsweep.trials.engine.engine import Engine
 from clipsweep.trials.models.card import ModelCard
-from clipsweep.trials.models.checkpoints import describe_checkpoint
+from clipsweep.trials.models.describe import describe_checkpoint
 from clipsweep.trials.models.load import load_model, load_tokenizer
 from clipsweep.trials.tasks.table import TASKS
 from tests.trials.architectures import random_model

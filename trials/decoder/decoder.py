@@ -19,9 +19,9 @@ import torch
 from torch import Tensor, nn
 from transformers import PreTrainedModel
 
+from clipsweep.trials.base.tensors import map_tensors
 from clipsweep.trials.decoder.patches import head_rows, replaced
 from clipsweep.trials.decoder.prefix_cache import KeysReady, KeyValues, Mode
-from clipsweep.trials.engine.activation_store import map_tensors
 from clipsweep.trials.models.matrices import Layout
 from clipsweep.trials.models.placement import device_of
 from clipsweep.trials.spec.modules import ATTENTION, MLP, MLP_ROLES

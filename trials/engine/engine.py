@@ -23,10 +23,12 @@ from transformers import PreTrainedModel
 
 from clipsweep.trials.base.errors import EvaluationError
 from clipsweep.trials.base.memory import is_out_of_memory
+from clipsweep.trials.base.tensors import count_bytes
 from clipsweep.trials.clips.edit import edit_weights, swapped
 from clipsweep.trials.clips.factor_cache import FactorCache
 from clipsweep.trials.decoder.patches import fused_activations
-from clipsweep.trials.engine.activation_store import ActivationStore, Budget, count_bytes
+from clipsweep.trials.engine.activation_store import ActivationStore
+from clipsweep.trials.engine.budget import Budget
 from clipsweep.trials.engine.cost import CostModel
 from clipsweep.trials.engine.full_prompts import explain_not_finite, score_alone, score_full_prompts
 from clipsweep.trials.engine.label_readings import Readings
@@ -37,7 +39,7 @@ from clipsweep.trials.models.matrices import find_layout
 from clipsweep.trials.models.placement import devices_of
 from clipsweep.trials.spec.resolved import ResolvedClips
 from clipsweep.trials.spec.start import Start
-from clipsweep.trials.tasks.encode import Prompts
+from clipsweep.trials.tasks.prompts import Prompts
 
 log = logging.getLogger(__name__)
 SUB_LAYER, BLOCKS, FULL_PROMPTS = "sub-layer", "blocks", "full-prompts"

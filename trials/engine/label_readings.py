@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from clipsweep.trials.engine.microbatches import Microbatch
-from clipsweep.trials.tasks.encode import Tokens
+from clipsweep.trials.tasks.prompts import Tokens
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -6,9 +6,10 @@ from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import pairwise
 
 from clipsweep.trials.tasks.definition import Scoring
-from clipsweep.trials.tasks.encode import Prompts, Query, Tokens
+from clipsweep.trials.tasks.prompts import Prompts, Query, Tokens
 
 MICROBATCHES_PER_CHUNK = 8
 
@@ -77,17 +78,17 @@ class Microbatch:
 
 
 def plan_microbatches(prompts: Prompts, size: int) -> Iterator[Microbatch]:
-    """Cut a split into microbatches of ``size`` queries.
+    """Cut a split into microbatches of ``size`` queries, or fewer.
 
-    The split's order is cut into chunks of ``MICROBATCHES_PER_CHUNK`` microbatches, and queries are sorted by length
-    within a chunk only, so that a prefix of whole chunks can be evaluated alone.
+    No microbatch holds queries from both sides of one of the prompts' cuts. Between two cuts the split's order is cut
+    into chunks of ``MICROBATCHES_PER_CHUNK`` microbatches, and queries are sorted by length within a chunk only.
     """
-    chunk = size * MICROBATCHES_PER_CHUNK
-    for start in range(0, len(prompts.queries), chunk):
-        numbers = range(start, min(start + chunk, len(prompts.queries)))
-        order = sorted(numbers, key=lambda number: len(prompts.queries[number].tokens))
-        for first in range(0, len(order), size):
-            yield _gather(prompts, order[first : first + size])
+    for start, stop in pairwise((0, *prompts.cuts, len(prompts.queries))):
+        for first in range(start, stop, size * MICROBATCHES_PER_CHUNK):
+            chunk = range(first, min(first + size * MICROBATCHES_PER_CHUNK, stop))
+            order = sorted(chunk, key=lambda number: len(prompts.queries[number].tokens))
+            for begin in range(0, len(order), size):
+                yield _gather(prompts, order[begin : begin + size])
 
 
 def _gather(prompts: Prompts, numbers: list[int]) -> Microbatch:

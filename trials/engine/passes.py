@@ -10,15 +10,16 @@ from functools import cache
 import torch
 from torch import Tensor
 
+from clipsweep.trials.base.tensors import count_bytes
 from clipsweep.trials.decoder.decoder import Arguments, Decoder, NotUnderstood, take, trim
 from clipsweep.trials.decoder.prefix_cache import Pair
-from clipsweep.trials.engine.activation_store import ActivationStore, count_bytes
+from clipsweep.trials.engine.activation_store import ActivationStore
 from clipsweep.trials.engine.cost import extents_of
 from clipsweep.trials.engine.label_readings import pad, plan_readings
 from clipsweep.trials.engine.microbatches import plan_microbatches
 from clipsweep.trials.spec.modules import ATTENTION, MLP
 from clipsweep.trials.spec.start import Start
-from clipsweep.trials.tasks.encode import Prompts
+from clipsweep.trials.tasks.prompts import Prompts
 
 log = logging.getLogger(__name__)
 HIDDEN, ANSWERS = "hidden", "answers"

@@ -10,12 +10,13 @@ from transformers import PreTrainedModel
 
 from clipsweep.trials.base.memory import is_out_of_memory
 from clipsweep.trials.decoder.decoder import Decoder, NotUnderstood
-from clipsweep.trials.engine.activation_store import ActivationStore, Budget
+from clipsweep.trials.engine.activation_store import ActivationStore
+from clipsweep.trials.engine.budget import Budget
 from clipsweep.trials.engine.full_prompts import score_full_prompts
 from clipsweep.trials.engine.passes import ANSWERS, Passes
 from clipsweep.trials.models.matrices import Layout
 from clipsweep.trials.spec.start import Start
-from clipsweep.trials.tasks.encode import Prompts, Query
+from clipsweep.trials.tasks.prompts import Prompts, Query
 
 log = logging.getLogger(__name__)
 LABELS = (((1,), (2,)), ((1, 2), (3,)))

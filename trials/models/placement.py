@@ -16,7 +16,7 @@ from transformers import PreTrainedModel
 
 from clipsweep.trials.base.errors import ModelError
 from clipsweep.trials.base.memory import is_out_of_memory
-from clipsweep.trials.engine.activation_store import map_tensors
+from clipsweep.trials.base.tensors import map_tensors
 from clipsweep.trials.models.matrices import find_layout
 
 

@@ -9,6 +9,8 @@ from numpy.typing import NDArray
 
 from clipsweep.trials.scores.tally import CALIBRATION_BINS, LabelTally, Tally
 
+GRID = 2.0**-24  # what sums are counted in: finer than float32 scores are known
+
 
 def score_labels(
     log_likelihoods: NDArray[np.float32], gold: Sequence[int], *, strict: bool = False
@@ -34,7 +36,7 @@ def score_labels(
     tally = Tally(
         examples=len(answers),
         right=int(right.sum()),
-        gold_logprob=float(logprobs[rows, answers].sum()),
+        gold_logprob=_exact_sum(logprobs[rows, answers]),
         labels=tuple(_count_label(predicted, answers, label) for label in range(log_likelihoods.shape[1])),
         gaps=_calibration_gaps(np.exp(logprobs.max(axis=1)), right),
     )
@@ -72,4 +74,13 @@ def _count_label(predicted: NDArray[np.intp], gold: NDArray[np.intp], label: int
 def _calibration_gaps(confidence: NDArray[np.float64], right: NDArray[np.bool_]) -> tuple[float, ...]:
     """By equal-width bin (Guo et al., 2017), the upper edge belonging to the bin: confidence less right predictions."""
     bins = np.clip(np.ceil(confidence * CALIBRATION_BINS).astype(int) - 1, 0, CALIBRATION_BINS - 1)
-    return tuple(float((confidence - right)[bins == number].sum()) for number in range(CALIBRATION_BINS))
+    return tuple(_exact_sum((confidence - right)[bins == number]) for number in range(CALIBRATION_BINS))
+
+
+def _exact_sum(values: NDArray[np.float64]) -> float:
+    """The sum of values that are each rounded to a multiple of ``GRID``.
+
+    Below 2**29 such sums are exact in float64. So the tallies of the parts of a race add up to the tally of a whole
+    evaluation bit by bit, whatever the parts are.
+    """
+    return float((np.rint(values / GRID) * GRID).sum())

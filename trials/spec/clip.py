@@ -46,7 +46,7 @@ class Clip:
         return _kept_rank(self.clip_rate, min(rows, cols))
 
 
-@lru_cache(maxsize=1024)  # a space of a million points has few rates and fewer sizes
+@lru_cache(maxsize=16)  # what one clip comes to asks several times for the same few sizes
 def _kept_rank(clip_rate: float, full: int) -> int:
     exact = (1 - Decimal(str(clip_rate))) * full
     return max(1, int(exact.to_integral_value(ROUND_HALF_UP)))

@@ -15,7 +15,7 @@ from typing import Any
 
 from clipsweep.trials.base.errors import TaskError
 
-Row = Mapping[str, Any]
+DataRow = Mapping[str, Any]
 METRICS = ("accuracy", "macro_f1", "gold_logprob")
 
 
@@ -66,7 +66,7 @@ def columns_of(text: str) -> frozenset[str]:
     return frozenset(re.split(r"[.\[]", name, maxsplit=1)[0] for name in names)
 
 
-def word(text: str, row: Row) -> str:
+def word(text: str, row: DataRow) -> str:
     """Fill a format string with a row's columns."""
     return _COLUMNS.vformat(text, (), row)
 
@@ -204,7 +204,7 @@ class Example:
         return (self.query, *self.answers)
 
 
-def make_example(definition: TaskDefinition, row: Row, place: tuple[str, int]) -> Example:
+def make_example(definition: TaskDefinition, row: DataRow, place: tuple[str, int]) -> Example:
     """Word a row.
 
     Args:
@@ -242,7 +242,7 @@ def make_example(definition: TaskDefinition, row: Row, place: tuple[str, int]) -
     return Example(query=query, alone=alone, answers=answers, demonstration=demonstration, gold=gold, row=place)
 
 
-def _replace(column: str, words: Mapping[str, str], row: Row, where: str) -> str:
+def _replace(column: str, words: Mapping[str, str], row: DataRow, where: str) -> str:
     value = str(row[column])
     if value not in words:
         known = ", ".join(map(repr, words))

@@ -1,72 +1,25 @@
-"""Prompts as tokens: the demonstrations that all queries share, each query, and the tokens of each label."""
+"""Tokenise the prompts of a split: its demonstrations, its queries and their labels."""
 
 from __future__ import annotations
 
 from bisect import bisect_left
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from itertools import permutations
 from typing import TYPE_CHECKING
 
 from clipsweep.trials.base.errors import TaskError
+from clipsweep.trials.spec.ladder import make_rungs
 from clipsweep.trials.spec.trial import PromptSet
 from clipsweep.trials.tasks.definition import Example, Scoring
-from clipsweep.trials.tasks.load import Task
+from clipsweep.trials.tasks.prompts import Prompts, Query, Tokens
+from clipsweep.trials.tasks.task import Task
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
 
-Tokens = tuple[int, ...]
 SAMPLED_ROWS = 8
 SPECIAL_TOKENS = 2
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Query:
-    """One example, tokenised.
-
-    Attributes:
-        tokens: The prompt after the shared prefix; at least one token.
-        labels: Tokens of each label after the prompt; each at least one, but where the mean of logits is scored.
-        gold: Index of the right label.
-    """
-
-    tokens: Tokens
-    labels: tuple[Tokens, ...]
-    gold: int
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Prompts:
-    """One split of a task with its demonstrations, tokenised.
-
-    Attributes:
-        prefix: Longest common prefix of all prompts, in tokens; may be empty, and is where every position is scored.
-        queries: One for each row, in the split's order.
-        scoring: How labels are scored.
-        demonstrations: How many are in the prompt, which may be fewer than asked for.
-    """
-
-    prefix: Tokens
-    queries: tuple[Query, ...]
-    scoring: Scoring = Scoring.LOGLIKELIHOOD
-    demonstrations: int = 0
-
-    def sequences(self, query: Query) -> tuple[Tokens, ...]:
-        """What the model must read to score every label: the prompt alone where all labels are single tokens."""
-        if self.scoring is Scoring.MEAN_LOGIT:
-            return tuple(query.tokens + label for label in query.labels)
-        if all(len(label) == 1 for label in query.labels):
-            return (query.tokens,)
-        return tuple(query.tokens + label[:-1] for label in query.labels)
-
-    def part(self, start: int, stop: int) -> Prompts:
-        """The prompts of rows ``start`` to ``stop`` alone, after the same prefix."""
-        return replace(self, queries=self.queries[start:stop])
-
-    def length(self, query: Query) -> int:
-        """Tokens of the longest sequence that the model reads for a query."""
-        return len(self.prefix) + max(map(len, self.sequences(query)))
 
 
 def encode_prompts(
@@ -87,7 +40,7 @@ def encode_prompts(
         tokenizer: The model's.
         wanted: Which demonstrations and which split.
         context_length: Longest sequence that the model takes.
-        numbers: Rows of the split; None for all.
+        numbers: Rows of the split, ascending; None for all.
 
     Raises:
         TaskError: A label adds no token, two labels are the same tokens, or a prompt with its label is longer than
@@ -164,7 +117,8 @@ def _encode(
         Query(tokens=tokens[len(prefix) :], labels=candidates, gold=row.gold)
         for tokens, candidates, row in zip(heads, labels, chosen, strict=True)
     )
-    prompts = Prompts(prefix=prefix, queries=queries, scoring=scoring, demonstrations=wanted.shots)
+    cuts = tuple(bisect_left(numbers, rung) for rung in make_rungs(len(rows)) if numbers[0] < rung <= numbers[-1])
+    prompts = Prompts(prefix=prefix, queries=queries, scoring=scoring, demonstrations=wanted.shots, cuts=cuts)
     for number, row, query in zip(numbers, chosen, queries, strict=True):
         length = prompts.length(query)
         if length > context_length:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 from dataclasses import dataclass
 
-from clipsweep.trials.tasks.definition import Row, Source, TaskDefinition, Wording
+from clipsweep.trials.tasks.definition import DataRow, Source, TaskDefinition, Wording
 from clipsweep.trials.tasks.episodes import LABELS, Episode, draw_episode, draw_rows
 
 SPARE_ROWS = 128
@@ -35,7 +35,7 @@ class Generated:
             validation_size=self.validation_size,
         )
 
-    def draw(self, seed: int, validation_size: int | None, test_size: int | None) -> list[Row]:
+    def draw(self, seed: int, validation_size: int | None, test_size: int | None) -> list[DataRow]:
         """Rows enough for these sizes, no text twice."""
         sizes = (self.validation_size if validation_size is None else validation_size) + (
             self.test_size if test_size is None else test_size

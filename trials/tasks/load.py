@@ -1,110 +1,25 @@
-"""Tasks with their rows: what every replica and the driver agree on."""
+"""Load a task with its rows, from its settings."""
 
 from __future__ import annotations
 
-import hashlib
 import importlib
-import json
-import random
 import runpy
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 
 from clipsweep.trials.base.errors import TaskError, unknown_name
-from clipsweep.trials.tasks.definition import Example, Row, Source, TaskDefinition, make_example
+from clipsweep.trials.spec.trial import TEST, VALIDATION
+from clipsweep.trials.tasks.definition import DataRow, Example, Source, TaskDefinition, make_example
 from clipsweep.trials.tasks.generated import GENERATED
 from clipsweep.trials.tasks.read_rows import read_rows, shuffled_order
 from clipsweep.trials.tasks.release import RELEASES
 from clipsweep.trials.tasks.settings import PAPER, TaskSettings
 from clipsweep.trials.tasks.splits import Cut, cut_release, cut_splits
 from clipsweep.trials.tasks.table import TASKS
+from clipsweep.trials.tasks.task import Task
 
 DEFAULT_SEED = 49
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Task:
-    """A task with its rows.
-
-    Attributes:
-        name: As the study names it.
-        seed: Of the splits.
-        definition: Where the rows came from, how they are worded and scored.
-        demonstrations: Rows that demonstrations are drawn from; of the release the demonstrations in their order.
-        splits: Rows of ``validation`` and ``test`` in their seeded order; no ``test`` where there is none.
-        dropped: Rows kept out of ``demonstrations`` and of ``validation`` because their text is in another split.
-        fixed: Whether the demonstrations are the release's, the same for every seed.
-        strict: Whether a prediction that ties is wrong, as in the release.
-        truncate: ``"error"``, or ``"demonstrations"`` to leave out the last of them where a prompt is too long.
-    """
-
-    name: str
-    seed: int
-    definition: TaskDefinition
-    demonstrations: tuple[Example, ...]
-    splits: Mapping[str, tuple[Example, ...]]
-    dropped: Mapping[str, int]
-    fixed: bool = False
-    strict: bool = False
-    truncate: str = "error"
-
-    @property
-    def fingerprint(self) -> str:
-        """Hash of wording, scoring, seed and the rows of each split, their numbers in order: 32 hexadecimal digits."""
-        rows = {"demonstrations": self.demonstrations, **self.splits}
-        content = {
-            "scoring": self.definition.scoring,
-            "strict": self.strict,
-            "seed": self.seed,
-            "rows": {
-                split: [
-                    (*row.row, row.query, row.alone, row.answers, row.demonstration, row.gold) for row in rows[split]
-                ]
-                for split in rows
-            },
-        }
-        return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:32]
-
-    @property
-    def labels(self) -> tuple[str, ...] | None:
-        """Label words, where they are the same for every row; None for candidates."""
-        first = self.splits["validation"][0].answers
-        return first if all(row.answers == first for rows in self.splits.values() for row in rows) else None
-
-    def draw_demonstrations(self, shots: int, demo_seed: int) -> list[Example]:
-        """Draw balanced demonstrations; fewer shots of one seed are the first of its more shots.
-
-        Classes take turns, in a random order within each turn; the release's are what they are.
-
-        Raises:
-            TaskError: A class has too few rows.
-        """
-        if self.fixed:
-            if shots > len(self.demonstrations):
-                raise TaskError(
-                    f"{shots} shots of task {self.name!r} are more than the {len(self.demonstrations)} demonstrations "
-                    f"of variant release. Ask for fewer, or use variant: paper."
-                )
-            return list(self.demonstrations[:shots])
-        rng = random.Random(f"demonstrations {demo_seed}")
-        by_class: list[list[Example]] = [[] for _ in range(self.definition.n_classes)]
-        for row in self.demonstrations:
-            by_class[row.gold].append(row)
-        for rows in by_class:
-            rng.shuffle(rows)
-        drawn: list[Example] = []
-        while len(drawn) < shots:
-            for label in rng.sample(range(len(by_class)), len(by_class)):
-                if not by_class[label]:
-                    raise TaskError(
-                        f"{shots} shots of task {self.name!r} need more rows of the class of answer "
-                        f"{self.definition.wording.answers[label]!r} than the "
-                        f"{sum(row.gold == label for row in self.demonstrations)} kept for demonstrations. "
-                        f"Ask for fewer shots, raise task.demonstrations, or give more rows."
-                    )
-                drawn.append(by_class[label].pop())
-        return drawn[:shots]
 
 
 def define_task(settings: TaskSettings) -> TaskDefinition:
@@ -168,7 +83,7 @@ def load_task(settings: TaskSettings, cache: Path) -> Task:
         seed=seed,
         definition=definition,
         demonstrations=cut.demonstrations,
-        splits={"validation": cut.validation} | ({"test": cut.test} if cut.test else {}),
+        splits={VALIDATION: cut.validation} | ({TEST: cut.test} if cut.test else {}),
         dropped=cut.dropped,
         fixed=release is not None,
         strict=release is not None and release.strict,
@@ -214,7 +129,7 @@ def _read(settings: TaskSettings, definition: TaskDefinition, split: str, cache:
         raise TaskError(f"{source.path}: {error}") from error
 
 
-def _change(function: Callable[[Row], Row | None], row: Row, where: str) -> Row | None:
+def _change(function: Callable[[DataRow], DataRow | None], row: DataRow, where: str) -> DataRow | None:
     """A row as the user's function changes it; None to leave it out.
 
     Raises:
@@ -233,7 +148,7 @@ def _change(function: Callable[[Row], Row | None], row: Row, where: str) -> Row 
     return changed
 
 
-def _load_function(name: str | None) -> Callable[[Row], Row | None]:
+def _load_function(name: str | None) -> Callable[[DataRow], DataRow | None]:
     """What each row passes through: a function named ``module:function`` or ``file.py:function``.
 
     Raises:
@@ -245,7 +160,7 @@ def _load_function(name: str | None) -> Callable[[Row], Row | None]:
     place = str(Path(place).expanduser()) if place.endswith(".py") else place
     try:
         held = runpy.run_path(place) if place.endswith(".py") else vars(importlib.import_module(place))
-        function: Callable[[Row], Row | None] = held[attribute]
+        function: Callable[[DataRow], DataRow | None] = held[attribute]
         if not callable(function):
             raise TypeError(f"{attribute} is no function")
     except Exception as error:  # a border: the code is the user's

@@ -6,13 +6,13 @@ from pathlib import Path
 from typing import Any
 
 from clipsweep.trials.base.errors import TaskError
-from clipsweep.trials.models.checkpoints import HUB_NAME
-from clipsweep.trials.tasks.definition import Row, Source
+from clipsweep.trials.base.hub import HUB_NAME
+from clipsweep.trials.tasks.definition import DataRow, Source
 
 FORMATS = {".jsonl": "json", ".json": "json", ".csv": "csv", ".parquet": "parquet"}
 
 
-def read_rows(source: Source, split: str, cache: Path) -> list[Row]:
+def read_rows(source: Source, split: str, cache: Path) -> list[DataRow]:
     """Read all rows of one split.
 
     Args:
@@ -39,7 +39,7 @@ def read_rows(source: Source, split: str, cache: Path) -> list[Row]:
         raise TaskError(f"task.path is {name!r}: no such folder; expected a folder of data files or a hub name.")
     try:
         loaded = datasets.load_dataset(**request, split=wanted, cache_dir=str(cache / "datasets"))
-        rows: list[Row] = loaded.to_list()
+        rows: list[DataRow] = loaded.to_list()
     except (OSError, ValueError, RuntimeError, datasets.exceptions.DatasetsError) as error:
         raise TaskError(
             f"rows of {name!r}, split {split!r}, cannot be read: {error}. "

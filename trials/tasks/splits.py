@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from clipsweep.trials.base.errors import TaskError
+from clipsweep.trials.spec.trial import TEST, VALIDATION
 from clipsweep.trials.tasks.definition import Example, TaskDefinition
 from clipsweep.trials.tasks.release import Release
 from clipsweep.trials.tasks.settings import TaskSettings
@@ -52,12 +53,12 @@ def cut_splits(settings: TaskSettings, definition: TaskDefinition, read: Read, s
     left = _shuffled([row for row in for_validation if row.row not in taken], f"validation {seed}")
     size = definition.validation_size if settings.validation_size is None else settings.validation_size
     if size is not None or not left:
-        _check_size(settings, "validation", len(left), 1 if size is None else size)
+        _check_size(settings, VALIDATION, len(left), 1 if size is None else size)
     validation = left[:size]
     taken |= {row.row for row in validation}
     test = [row for row in order.get(splits.test or "", []) if row.row not in taken]
     if settings.test_size is not None:
-        _check_size(settings, "test", len(test), settings.test_size, least=0)
+        _check_size(settings, TEST, len(test), settings.test_size, least=0)
     elif splits.test is not None and not test:
         raise TaskError(
             f"task {settings.name!r} has no rows left for the test, as validation takes all of {splits.test!r}; "
@@ -69,7 +70,7 @@ def cut_splits(settings: TaskSettings, definition: TaskDefinition, read: Read, s
         test=tuple(test[: settings.test_size]),
         dropped={
             "demonstrations": len(order[splits.demonstrations]) - len(for_demonstrations),
-            "validation": len(order[splits.validation]) - len(for_validation),
+            VALIDATION: len(order[splits.validation]) - len(for_validation),
         },
     )
 
@@ -109,14 +110,14 @@ def cut_release(settings: TaskSettings, release: Release, read: Read, order: Seq
         members = [rows[stop:] for rows in classes]
         test = [row for rows in _share(members, settings.test_size) for row in rows]
     wanted = 1 if settings.validation_size is None else settings.validation_size
-    _check_size(settings, "validation", len(validation), wanted)
+    _check_size(settings, VALIDATION, len(validation), wanted)
     if settings.test_size is not None:
-        _check_size(settings, "test", len(test), settings.test_size, least=0)
+        _check_size(settings, TEST, len(test), settings.test_size, least=0)
     return Cut(
         demonstrations=tuple(turns),
         validation=tuple(validation[: settings.validation_size]),
         test=tuple(test[: settings.test_size]),
-        dropped={"demonstrations": 0, "validation": 0},
+        dropped={"demonstrations": 0, VALIDATION: 0},
     )
 
 

@@ -12,7 +12,6 @@ from rich.console import Console
 from clipsweep.analysis.store.row import StoredRow
 from clipsweep.cluster.replica import Replica
 from clipsweep.cluster.work import Batch
-from clipsweep.orchestrator.drivers.races import make_rungs
 from clipsweep.orchestrator.folder.end import forget_end
 from clipsweep.orchestrator.folder.study_folder import StudyFolder
 from clipsweep.orchestrator.plan.estimate import plan_study
@@ -21,6 +20,7 @@ from clipsweep.orchestrator.run.session import run_study
 from clipsweep.orchestrator.status.status import describe_status
 from clipsweep.orchestrator.study.check import check_study
 from clipsweep.trials.base.errors import StudyError
+from clipsweep.trials.spec.ladder import make_rungs
 from clipsweep.trials.spec.result import TrialState
 from tests.analysis.store.rows import changed
 from tests.orchestrator.stored import all_rows, status_of

@@ -12,12 +12,13 @@ from hypothesis import strategies as st
 from clipsweep.analysis.store.row import Record, StoredRow
 from clipsweep.orchestrator.drivers.driver import Driver
 from clipsweep.orchestrator.drivers.fixed import FixedDriver
-from clipsweep.orchestrator.drivers.races import Entry, SequentialTest, halving_share, make_rungs
+from clipsweep.orchestrator.drivers.races import Entry, SequentialTest, halving_share
 from clipsweep.orchestrator.drivers.racing import RacingDriver
 from clipsweep.orchestrator.drivers.stopping import StoppingDriver
 from clipsweep.orchestrator.space.proposal import Choice, Proposal
 from clipsweep.orchestrator.study.schema import SearchSection
 from clipsweep.trials.spec.clip import Clip
+from clipsweep.trials.spec.ladder import make_rungs
 from clipsweep.trials.spec.trial import TrialSpec
 from tests.analysis.store.rows import columns_of
 
@@ -97,15 +98,6 @@ class Learner(FixedDriver):
 def raced(driver: Driver, race: str = "halving", limit: int | None = None, n_seeds: int = 1, **search: Any) -> Driver:
     section = SearchSection(race=race, **search)
     return RacingDriver.over(driver, section, n_rows=N_ROWS, n_seeds=n_seeds, limit=limit)
-
-
-@given(st.integers(100, 20_000))
-def test_rungs_ascend_to_all_rows(n_rows: int) -> None:
-    rungs = make_rungs(n_rows)
-    assert list(rungs) == sorted(set(rungs))
-    assert rungs[-1] == n_rows
-    assert rungs[0] == 16 or n_rows / 32 <= rungs[0] < n_rows / 32 + 1
-    assert rungs[0] >= 16
 
 
 def points(count: int) -> list[Proposal]:

@@ -11,7 +11,7 @@ from clipsweep.trials.clips.edit import edit_weights, swapped
 from clipsweep.trials.clips.factor_cache import FactorCache
 from clipsweep.trials.clips.resolve import resolve
 from clipsweep.trials.models.card import ModelCard
-from clipsweep.trials.models.checkpoints import describe_checkpoint
+from clipsweep.trials.models.describe import describe_checkpoint
 from clipsweep.trials.models.matrices import find_layout
 from clipsweep.trials.spec.clip import Clip
 from tests.trials.architectures import ARCHITECTURES, build_model, card_of

@@ -9,7 +9,8 @@ from clipsweep.trials.clips.factor_cache import FactorCache
 from clipsweep.trials.clips.resolve import resolve
 from clipsweep.trials.engine.engine import Engine
 from clipsweep.trials.models.card import ModelCard
-from clipsweep.trials.models.checkpoints import EMBEDDED, describe_checkpoint, find_checkpoint
+from clipsweep.trials.models.describe import describe_checkpoint
+from clipsweep.trials.models.find import EMBEDDED, find_checkpoint
 from clipsweep.trials.models.load import load_model, load_tokenizer
 from clipsweep.trials.models.settings import ModelSettings
 from clipsweep.trials.scores.judge import score_labels

@@ -2,10 +2,9 @@ import pytest
 import torch
 from torch import Tensor
 
-from clipsweep.trials.engine.activation_store import ActivationStore, Budget, count_bytes, map_tensors
+from clipsweep.trials.engine.activation_store import ActivationStore
+from clipsweep.trials.engine.budget import Budget
 from tests.trials.devices import several_devices
-
-CPU = torch.device("cpu")
 
 
 def store(device_bytes: int, host_bytes: int = 0) -> ActivationStore:
@@ -131,30 +130,3 @@ def test_dropping_gives_the_room_back() -> None:
     held.drop(lambda group: isinstance(group, tuple) and group[0] == "x")
     assert held.device_bytes == 1024
     assert not held.holds(("x", 1), 0)
-
-
-def test_shared_tensors_count_once_and_stay_shared() -> None:
-    shared = kilobyte()
-    value = {"a": shared, "b": [shared, (None, 3, kilobyte())]}
-    assert count_bytes(value) == 2048
-    copied = map_tensors(value, torch.clone)
-    assert copied["a"] is copied["b"][0]
-    assert copied["a"] is not shared
-    assert copied["b"][1][:2] == (None, 3)
-
-
-def test_a_budget_is_what_was_asked_for() -> None:
-    budget = Budget.measure(CPU, asked=5000)
-    assert (budget.device_bytes, budget.host_bytes) == (5000, 0)
-
-
-def test_of_several_gpus_the_fullest_counts(monkeypatch: pytest.MonkeyPatch) -> None:
-    free = {torch.device("cuda:0"): 10**9, torch.device("cuda:1"): 4 * 10**8}
-    monkeypatch.setattr(torch.cuda, "mem_get_info", lambda device: (free[device], 10**10))
-    assert Budget.measure(*free).device_bytes == int(0.4 * 4 * 10**8)
-    assert Budget.measure(*free, asked=10**6).device_bytes == 10**6
-
-
-def test_a_measured_budget_is_shared_by_replicas() -> None:
-    alone, one_of_four = Budget.measure(CPU), Budget.measure(CPU, sharers=4)
-    assert 0 < one_of_four.device_bytes < alone.device_bytes / 2

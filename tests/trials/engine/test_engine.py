@@ -14,19 +14,20 @@ from clipsweep.trials.base.errors import EvaluationError
 from clipsweep.trials.clips.edit import edit_weights
 from clipsweep.trials.clips.factor_cache import FactorCache
 from clipsweep.trials.clips.resolve import resolve, starts_of
-from clipsweep.trials.engine.activation_store import Budget
+from clipsweep.trials.engine.budget import Budget
 from clipsweep.trials.engine.cost import measure_extents
 from clipsweep.trials.engine.engine import Engine, LabelScores
 from clipsweep.trials.engine.microbatches import plan_microbatches
 from clipsweep.trials.engine.probe import TOLERANCE
 from clipsweep.trials.models.card import ModelCard
-from clipsweep.trials.models.checkpoints import describe_checkpoint
+from clipsweep.trials.models.describe import describe_checkpoint
 from clipsweep.trials.models.load import load_model, load_tokenizer
 from clipsweep.trials.models.matrices import find_layout
 from clipsweep.trials.spec.clip import Clip
 from clipsweep.trials.spec.trial import PromptSet
-from clipsweep.trials.tasks.encode import Prompts, encode_prompts
+from clipsweep.trials.tasks.encode import encode_prompts
 from clipsweep.trials.tasks.load import load_task
+from clipsweep.trials.tasks.prompts import Prompts
 from clipsweep.trials.tasks.settings import TaskSettings
 from tests.trials.reference import centred, edit_in_place, score_one_by_one
 

@@ -26,12 +26,12 @@ from clipsweep.trials.base.errors import EvaluationError
 from clipsweep.trials.clips.edit import edit_weights, swapped
 from clipsweep.trials.clips.factor_cache import FactorCache
 from clipsweep.trials.clips.resolve import resolve, starts_of
-from clipsweep.trials.engine.activation_store import Budget
+from clipsweep.trials.engine.budget import Budget
 from clipsweep.trials.engine.engine import Engine, LabelScores
 from clipsweep.trials.models.card import ModelCard
 from clipsweep.trials.spec.clip import Clip
 from clipsweep.trials.tasks.definition import Scoring
-from clipsweep.trials.tasks.encode import Prompts, Query, Tokens
+from clipsweep.trials.tasks.prompts import Prompts, Query, Tokens
 from tests.trials.architectures import ARCHITECTURES, VOCABULARY_SIZE, WINDOW, build_model, card_of, random_model
 from tests.trials.reference import OneByOne, centred, edit_in_place, run_one_by_one, score_one_by_one
 

@@ -1,14 +1,17 @@
+from itertools import pairwise
+
 from hypothesis import given
 from hypothesis import strategies as st
 
-from clipsweep.trials.engine.microbatches import MICROBATCHES_PER_CHUNK, plan_microbatches
-from clipsweep.trials.tasks.encode import Prompts, Query
+from clipsweep.trials.engine.microbatches import MICROBATCHES_PER_CHUNK, Microbatch, plan_microbatches
+from clipsweep.trials.tasks.prompts import Prompts, Query
 
 LENGTHS = st.lists(st.integers(1, 9), min_size=1, max_size=60)
 
 
-def make_prompts(lengths: list[int]) -> Prompts:
-    return Prompts(prefix=(1,), queries=tuple(Query(tokens=(7,) * n, labels=((1,), (2,)), gold=0) for n in lengths))
+def make_prompts(lengths: list[int], cuts: tuple[int, ...] = ()) -> Prompts:
+    queries = tuple(Query(tokens=(7,) * n, labels=((1,), (2,)), gold=0) for n in lengths)
+    return Prompts(prefix=(1,), queries=queries, cuts=cuts)
 
 
 @given(LENGTHS, st.integers(1, 5))
@@ -31,3 +34,29 @@ def test_queries_are_sorted_by_length_within_a_chunk_only() -> None:
     lengths = [9, *[1] * (MICROBATCHES_PER_CHUNK - 1), 5, 2]
     widths = [batch.width for batch in plan_microbatches(make_prompts(lengths), 1)]
     assert widths == [1] * (MICROBATCHES_PER_CHUNK - 1) + [9, 2, 5]
+
+
+def queries_of(batch: Microbatch, offset: int = 0) -> list[int]:
+    return [offset + read.query for read in batch.reads]
+
+
+@given(LENGTHS, st.integers(1, 5), st.data())
+def test_parts_between_cuts_run_in_the_microbatches_of_the_whole(
+    lengths: list[int], size: int, data: st.DataObject
+) -> None:
+    drawn = data.draw(st.sets(st.integers(1, max(1, len(lengths) - 1)), max_size=4))
+    cuts = tuple(sorted(cut for cut in drawn if cut < len(lengths)))
+    prompts = make_prompts(lengths, cuts)
+    whole = [queries_of(batch) for batch in plan_microbatches(prompts, size)]
+    ends = (0, *data.draw(st.sets(st.sampled_from(cuts)) if cuts else st.just(set())), len(lengths))
+    parts = [
+        queries_of(batch, start)
+        for start, stop in pairwise(sorted(ends))
+        for batch in plan_microbatches(prompts.part(start, stop), size)
+    ]
+    assert parts == whole
+
+
+def test_no_microbatch_crosses_a_cut() -> None:
+    batches = plan_microbatches(make_prompts([1] * 20, cuts=(5, 16)), 4)
+    assert [len(batch.sequences) for batch in batches] == [4, 1, 4, 4, 3, 4]

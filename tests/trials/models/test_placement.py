@@ -15,13 +15,13 @@ from clipsweep.trials.base.errors import EvaluationError, ModelError
 from clipsweep.trials.clips.factor_cache import FactorCache
 from clipsweep.trials.clips.resolve import resolve
 from clipsweep.trials.decoder.decoder import Decoder
-from clipsweep.trials.engine.activation_store import Budget
+from clipsweep.trials.engine.budget import Budget
 from clipsweep.trials.engine.engine import Engine, LabelScores
 from clipsweep.trials.models.load import load_model
 from clipsweep.trials.models.matrices import find_layout
 from clipsweep.trials.models.placement import assign_blocks, devices_of, spread
 from clipsweep.trials.spec.clip import Clip
-from clipsweep.trials.tasks.encode import Prompts
+from clipsweep.trials.tasks.prompts import Prompts
 from tests.trials.architectures import ARCHITECTURES, build_model, card_of, random_model
 from tests.trials.devices import several_devices
 from tests.trials.engine.test_exactness import (

@@ -9,8 +9,9 @@ from pyarrow import json as arrow_json
 from pyarrow import parquet
 
 from clipsweep.trials.base.errors import TaskError
-from clipsweep.trials.tasks.load import Task, load_task
+from clipsweep.trials.tasks.load import load_task
 from clipsweep.trials.tasks.settings import TaskSettings
+from clipsweep.trials.tasks.task import Task
 from tests.conftest import write_rows
 
 EPISODES = TaskSettings(name="episodes", validation_size=30, test_size=40, seed=3)
@@ -52,26 +53,6 @@ def test_no_text_is_in_two_splits(sst2_folder: Path, cache: Path) -> None:
 def test_the_split_depends_on_the_seed_and_on_nothing_else(cache: Path) -> None:
     again, other = load_task(EPISODES, cache), load_task(replace(EPISODES, seed=4), cache)
     assert load_task(EPISODES, cache).fingerprint == again.fingerprint != other.fingerprint
-
-
-def test_the_fingerprint_covers_the_rows_of_every_split(cache: Path) -> None:
-    sizes = [EPISODES, replace(EPISODES, validation_size=31), replace(EPISODES, test_size=41)]
-    assert len({load_task(settings, cache).fingerprint for settings in sizes}) == 3
-
-
-def test_demonstrations_are_balanced_and_nested(cache: Path) -> None:
-    task = load_task(EPISODES, cache)
-    four, ten = task.draw_demonstrations(4, 0), task.draw_demonstrations(10, 0)
-    assert ten[:4] == four
-    assert sum(row.gold for row in four) == 2
-    assert sum(row.gold for row in ten) == 5
-    assert task.draw_demonstrations(10, 1) != ten
-
-
-def test_more_demonstrations_than_a_class_has_rows_are_refused(sst2_folder: Path, cache: Path) -> None:
-    words = "100 demonstrations of task 'sst2' are 50 of each class, but the class of answer ' negative' has 30 rows"
-    with pytest.raises(TaskError, match=words):
-        load_task(replace(sst2(sst2_folder), demonstrations=100), cache)
 
 
 def test_a_validation_that_leaves_nothing_to_test_is_refused(sst2_folder: Path, cache: Path) -> None:
@@ -169,11 +150,6 @@ def test_a_row_that_cannot_be_worded_is_refused(
     write_rows(sst2_folder / "train.jsonl", [row])
     with pytest.raises(TaskError, match=words):
         load_task(sst2(sst2_folder), cache)
-
-
-def test_more_shots_than_rows_are_refused(sst2_folder: Path, cache: Path) -> None:
-    with pytest.raises(TaskError, match="50 shots of task 'sst2' need more rows of the class of answer"):
-        load_task(sst2(sst2_folder), cache).draw_demonstrations(50, 0)
 
 
 def test_a_generated_task_takes_no_path(cache: Path) -> None:

@@ -7,9 +7,10 @@ from typing import Any
 import pytest
 
 from clipsweep.trials.tasks.definition import Example, Scoring, make_example
-from clipsweep.trials.tasks.load import Task, load_task
+from clipsweep.trials.tasks.load import load_task
 from clipsweep.trials.tasks.settings import TaskSettings
 from clipsweep.trials.tasks.table import TASKS
+from clipsweep.trials.tasks.task import Task
 from tests.conftest import SHARED, needs_shared, write_rows
 from tests.trials.written_rows import rows_of, write_task
 

@@ -2,35 +2,17 @@ import json
 import shutil
 import subprocess
 import sys
-from dataclasses import replace
-from fnmatch import fnmatch
 from pathlib import Path
 
-import huggingface_hub
 import pytest
 import torch
-from safetensors.torch import load_file, save_file
+from safetensors.torch import save_file
 
 from clipsweep.trials.base.errors import ModelError
-from clipsweep.trials.models.checkpoints import describe_checkpoint, find_checkpoint, find_config
+from clipsweep.trials.models.describe import describe_checkpoint
 from clipsweep.trials.models.load import load_model
-from clipsweep.trials.models.settings import ModelSettings
 from clipsweep.trials.spec.shape import Shape
 from tests.trials.architectures import ARCHITECTURES, build_model
-
-
-def settings(path: Path | str, allow_bin: bool = False) -> ModelSettings:
-    return ModelSettings(path=str(path), dtype="float32", allow_bin=allow_bin)
-
-
-@pytest.fixture
-def pickled(tiny_gptj: Path, tmp_path: Path) -> Path:
-    """The tiny model with pickled weights only."""
-    folder = tmp_path / "pickled"
-    shutil.copytree(tiny_gptj, folder)
-    torch.save(load_file(folder / "model.safetensors"), folder / "pytorch_model.bin")
-    (folder / "model.safetensors").unlink()
-    return folder
 
 
 def test_a_card_agrees_with_the_loaded_model(tiny_model: Path, cache: Path) -> None:
@@ -75,7 +57,7 @@ def test_a_checkpoint_described_before_is_described_without_torch(tiny_gptj: Pat
     first = describe_checkpoint(tiny_gptj, "float32", cache)
     again = describe_checkpoint(tiny_gptj, "float32", cache)
     script = (
-        "import sys; from pathlib import Path; from clipsweep.trials.models.checkpoints import describe_checkpoint\n"
+        "import sys; from pathlib import Path; from clipsweep.trials.models.describe import describe_checkpoint\n"
         f"describe_checkpoint(Path({str(tiny_gptj)!r}), 'float32', Path({str(cache)!r}))\n"
         "print({'torch', 'transformers'} & set(sys.modules))"
     )
@@ -105,89 +87,11 @@ def test_a_copied_checkpoint_has_the_same_fingerprint_and_a_changed_one_another(
     assert original.fingerprint == same.fingerprint != other.fingerprint
 
 
-def test_a_missing_folder_is_refused_with_what_was_expected(cache: Path) -> None:
-    with pytest.raises(ModelError, match="model.path is './nowhere': no such folder; expected a folder with config"):
-        find_checkpoint(settings("./nowhere"), cache)
-
-
-def test_a_hub_name_that_cannot_be_had_is_refused(cache: Path) -> None:
-    with pytest.raises(ModelError, match="the hub did not give it"):
-        find_checkpoint(settings("nobody/no-such-model"), cache)
-
-
-def test_for_a_config_no_weights_of_a_hub_name_are_asked_for(
-    tiny_gptj: Path, cache: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    asked: list[tuple[str, str, list[str]]] = []
-
-    def download(name: str, revision: str, allow_patterns: list[str]) -> str:
-        asked.append((name, revision, allow_patterns))
-        return str(tiny_gptj)
-
-    monkeypatch.setattr(huggingface_hub, "snapshot_download", download)
-    assert find_config(replace(settings("some/model"), revision="v1")) == tiny_gptj
-    [(name, revision, patterns)] = asked
-    assert (name, revision) == ("some/model", "v1")
-    assert not [pattern for pattern in patterns if fnmatch("model.safetensors", pattern)]
-    assert [pattern for pattern in patterns if fnmatch("config.json", pattern)]
-
-
-def test_a_revision_of_a_folder_is_refused(tiny_gptj: Path, cache: Path) -> None:
-    with pytest.raises(ModelError, match="model.revision is 'main', but .* is a folder; remove the revision"):
-        find_checkpoint(replace(settings(tiny_gptj), revision="main"), cache)
-
-
-def test_a_folder_without_config_is_refused(tmp_path: Path, cache: Path) -> None:
-    with pytest.raises(ModelError, match="has no config.json"):
-        find_checkpoint(settings(tmp_path), cache)
-
-
-def test_a_folder_without_weights_is_refused(tiny_gptj: Path, tmp_path: Path, cache: Path) -> None:
-    shutil.copy(tiny_gptj / "config.json", tmp_path / "config.json")
-    with pytest.raises(ModelError, match="has no weights; expected model.safetensors"):
-        find_checkpoint(settings(tmp_path), cache)
-
-
 def test_a_folder_of_other_than_float_weights_is_refused(tiny_gptj: Path, tmp_path: Path, cache: Path) -> None:
     shutil.copy(tiny_gptj / "config.json", tmp_path / "config.json")
     save_file({"codes": torch.zeros(2, dtype=torch.int8)}, tmp_path / "model.safetensors")
     with pytest.raises(ModelError, match="has no float weights; expected model.safetensors"):
         describe_checkpoint(tmp_path, "float32", cache)
-
-
-def test_pickled_weights_are_refused_with_the_key_that_allows_them(pickled: Path, cache: Path) -> None:
-    with pytest.raises(ModelError, match="pickled weights only.*Set model.allow_bin: true"):
-        find_checkpoint(settings(pickled), cache)
-
-
-def test_allowed_pickled_weights_are_converted_once_and_equal(pickled: Path, tiny_gptj: Path, cache: Path) -> None:
-    found = find_checkpoint(settings(pickled, allow_bin=True), cache)
-    written = (found / "model.safetensors").stat().st_mtime_ns
-    again = find_checkpoint(settings(pickled, allow_bin=True), cache)
-    ours, theirs = load_file(found / "model.safetensors"), load_file(tiny_gptj / "model.safetensors")
-    assert found.is_relative_to(cache)
-    assert again == found
-    assert (again / "model.safetensors").stat().st_mtime_ns == written
-    assert ours.keys() == theirs.keys()
-    assert all(torch.equal(ours[name], theirs[name]) for name in theirs)
-
-
-def test_sharded_pickled_weights_load_like_the_original(pickled: Path, tiny_gptj: Path, cache: Path) -> None:
-    tensors = torch.load(pickled / "pytorch_model.bin", weights_only=True)
-    names = sorted(tensors)
-    for number, part in enumerate((names[::2], names[1::2]), start=1):
-        torch.save({name: tensors[name] for name in part}, pickled / f"pytorch_model-0000{number}-of-00002.bin")
-    (pickled / "pytorch_model.bin").unlink()
-    model = load_model(find_checkpoint(settings(pickled, allow_bin=True), cache), "float32", "cpu")
-    original = load_model(tiny_gptj, "float32", "cpu")
-    assert all(torch.equal(a, b) for a, b in zip(model.parameters(), original.parameters(), strict=True))
-
-
-def test_a_pickle_that_runs_code_is_refused(pickled: Path, cache: Path) -> None:
-    torch.save({"weight": Path("anything but a tensor")}, pickled / "pytorch_model.bin")
-    with pytest.raises(ModelError, match="cannot be read by torch's weights-only loader"):
-        find_checkpoint(settings(pickled, allow_bin=True), cache)
-    assert not [path for path in (cache / "checkpoints").iterdir() if path.is_dir()]
 
 
 def test_a_truncated_weight_file_is_refused(tiny_gptj: Path, tmp_path: Path, cache: Path) -> None:
@@ -217,12 +121,3 @@ def test_a_checkpoint_that_cannot_be_clipped_is_refused(
     (folder / "config.json").write_text(json.dumps(config))
     with pytest.raises(ModelError, match=words):
         describe_checkpoint(folder, "float32", cache)
-
-
-def test_a_checkpoint_that_lacks_weights_is_refused(tiny_gptj: Path, tmp_path: Path) -> None:
-    shutil.copytree(tiny_gptj, tmp_path / "partial")
-    tensors = load_file(tiny_gptj / "model.safetensors")
-    tensors.pop("transformer.h.1.mlp.fc_in.weight")
-    save_file(tensors, tmp_path / "partial" / "model.safetensors", metadata={"format": "pt"})
-    with pytest.raises(ModelError, match="lacks 1 weights, transformer.h.1.mlp.fc_in.weight"):
-        load_model(tmp_path / "partial", "float32", "cpu")

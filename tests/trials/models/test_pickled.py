@@ -1,0 +1,55 @@
+import shutil
+from pathlib import Path
+
+import pytest
+import torch
+from safetensors.torch import load_file
+
+from clipsweep.trials.base.errors import ModelError
+from clipsweep.trials.models.find import find_checkpoint
+from clipsweep.trials.models.load import load_model
+from tests.trials.models.test_find import settings
+
+
+@pytest.fixture
+def pickled(tiny_gptj: Path, tmp_path: Path) -> Path:
+    """The tiny model with pickled weights only."""
+    folder = tmp_path / "pickled"
+    shutil.copytree(tiny_gptj, folder)
+    torch.save(load_file(folder / "model.safetensors"), folder / "pytorch_model.bin")
+    (folder / "model.safetensors").unlink()
+    return folder
+
+
+def test_pickled_weights_are_refused_with_the_key_that_allows_them(pickled: Path, cache: Path) -> None:
+    with pytest.raises(ModelError, match="pickled weights only.*Set model.allow_bin: true"):
+        find_checkpoint(settings(pickled), cache)
+
+
+def test_allowed_pickled_weights_are_converted_once_and_equal(pickled: Path, tiny_gptj: Path, cache: Path) -> None:
+    found = find_checkpoint(settings(pickled, allow_bin=True), cache)
+    written = (found / "model.safetensors").stat().st_mtime_ns
+    again = find_checkpoint(settings(pickled, allow_bin=True), cache)
+    ours, theirs = load_file(found / "model.safetensors"), load_file(tiny_gptj / "model.safetensors")
+    assert found.is_relative_to(cache)
+    assert again == found
+    assert (again / "model.safetensors").stat().st_mtime_ns == written
+    assert all(torch.equal(ours[name], theirs[name]) for name in theirs)
+
+
+def test_sharded_pickled_weights_load_like_the_original(pickled: Path, tiny_gptj: Path, cache: Path) -> None:
+    tensors = torch.load(pickled / "pytorch_model.bin", weights_only=True)
+    names = sorted(tensors)
+    for number, part in enumerate((names[::2], names[1::2]), start=1):
+        torch.save({name: tensors[name] for name in part}, pickled / f"pytorch_model-0000{number}-of-00002.bin")
+    (pickled / "pytorch_model.bin").unlink()
+    model = load_model(find_checkpoint(settings(pickled, allow_bin=True), cache), "float32", "cpu")
+    original = load_model(tiny_gptj, "float32", "cpu")
+    assert all(torch.equal(a, b) for a, b in zip(model.parameters(), original.parameters(), strict=True))
+
+
+def test_a_pickle_that_runs_code_is_refused(pickled: Path, cache: Path) -> None:
+    torch.save({"weight": Path("anything but a tensor")}, pickled / "pytorch_model.bin")
+    with pytest.raises(ModelError, match="cannot be read by torch's weights-only loader"):
+        find_checkpoint(settings(pickled, allow_bin=True), cache)
+    assert not [path for path in (cache / "checkpoints").iterdir() if path.is_dir()]

@@ -1,0 +1,33 @@
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from clipsweep.trials.base.errors import TaskError
+from clipsweep.trials.tasks.load import load_task
+from tests.trials.tasks.test_load import EPISODES, sst2
+
+
+def test_the_fingerprint_covers_the_rows_of_every_split(cache: Path) -> None:
+    sizes = [EPISODES, replace(EPISODES, validation_size=31), replace(EPISODES, test_size=41)]
+    assert len({load_task(settings, cache).fingerprint for settings in sizes}) == 3
+
+
+def test_demonstrations_are_balanced_and_nested(cache: Path) -> None:
+    task = load_task(EPISODES, cache)
+    four, ten = task.draw_demonstrations(4, 0), task.draw_demonstrations(10, 0)
+    assert ten[:4] == four
+    assert sum(row.gold for row in four) == 2
+    assert sum(row.gold for row in ten) == 5
+    assert task.draw_demonstrations(10, 1) != ten
+
+
+def test_more_demonstrations_than_a_class_has_rows_are_refused(sst2_folder: Path, cache: Path) -> None:
+    words = "100 demonstrations of task 'sst2' are 50 of each class, but the class of answer ' negative' has 30 rows"
+    with pytest.raises(TaskError, match=words):
+        load_task(replace(sst2(sst2_folder), demonstrations=100), cache)
+
+
+def test_more_shots_than_rows_are_refused(sst2_folder: Path, cache: Path) -> None:
+    with pytest.raises(TaskError, match="50 shots of task 'sst2' need more rows of the class of answer"):
+        load_task(sst2(sst2_folder), cache).draw_demonstrations(50, 0)

@@ -1,0 +1,60 @@
+"""Prompts as tokens: the prefix that all queries share, each query, and the tokens of each label."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+from clipsweep.trials.tasks.definition import Scoring
+
+Tokens = tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Query:
+    """One example, tokenised.
+
+    Attributes:
+        tokens: The prompt after the shared prefix; at least one token.
+        labels: Tokens of each label after the prompt; each at least one, but where the mean of logits is scored.
+        gold: Index of the right label.
+    """
+
+    tokens: Tokens
+    labels: tuple[Tokens, ...]
+    gold: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Prompts:
+    """One split of a task with its demonstrations, tokenised.
+
+    Attributes:
+        prefix: Longest common prefix of all prompts, in tokens; may be empty, and is where every position is scored.
+        queries: One for each row, in the split's order.
+        scoring: How labels are scored.
+        demonstrations: How many are in the prompt, which may be fewer than asked for.
+        cuts: Numbers of queries, ascending, after which a microbatch ends: where the split's ladder cuts it.
+    """
+
+    prefix: Tokens
+    queries: tuple[Query, ...]
+    scoring: Scoring = Scoring.LOGLIKELIHOOD
+    demonstrations: int = 0
+    cuts: tuple[int, ...] = ()
+
+    def sequences(self, query: Query) -> tuple[Tokens, ...]:
+        """What the model must read to score every label: the prompt alone where all labels are single tokens."""
+        if self.scoring is Scoring.MEAN_LOGIT:
+            return tuple(query.tokens + label for label in query.labels)
+        if all(len(label) == 1 for label in query.labels):
+            return (query.tokens,)
+        return tuple(query.tokens + label[:-1] for label in query.labels)
+
+    def part(self, start: int, stop: int) -> Prompts:
+        """The prompts of rows ``start`` to ``stop`` alone, after the same prefix and cut at the same rows."""
+        cuts = tuple(cut - start for cut in self.cuts if start < cut < stop)
+        return replace(self, queries=self.queries[start:stop], cuts=cuts)
+
+    def length(self, query: Query) -> int:
+        """Tokens of the longest sequence that the model reads for a query."""
+        return len(self.prefix) + max(map(len, self.sequences(query)))
