@@ -75,7 +75,7 @@ def test_status_has_the_documented_keys(folder: Path) -> None:
     document = json_of("status", str(folder))
     assert list(document) == [
         "state", "done", "running", "partial", "pruned", "failed", "total", "stopped_by", "trials_per_second",
-        "seconds_left", "replicas",
+        "seconds_left", "replicas", "warnings",
     ]  # fmt: skip
     assert runner.invoke(app, ["status", str(folder)]).stdout.startswith("done: ")
 
