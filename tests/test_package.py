@@ -129,8 +129,8 @@ def test_a_checkout_runs_as_a_module_without_being_installed(checkout: Path, tmp
 @pytest.mark.slow
 def test_the_api_is_imported_beside_modules_that_bear_our_folders_names(hostile: Path) -> None:
     code = "import clipsweep; print(clipsweep.run.__module__, clipsweep.Clip.__module__)"
-    told = run_python("-c", code, cwd=hostile)
-    assert all(name.startswith("clipsweep.") for name in told.split())
+    modules = run_python("-c", code, cwd=hostile).split()
+    assert [name.partition(".")[0] for name in modules] == ["clipsweep", "clipsweep"]
 
 
 @pytest.mark.ray
@@ -143,7 +143,9 @@ def test_two_replicas_run_a_study_beside_modules_that_bear_our_folders_names(
         variables = {"HOME": home, "RAY_TMPDIR": home, "RAY_AUTH_MODE": "disabled"}
         document = json.loads(run_python(*command, cwd=hostile, **variables))
     assert (document["state"], document["failed"]) == ("done", 0)
-    assert {row.replica for row in ResultsTable(hostile / "done" / "trials").read()} <= {"replica-0", "replica-1"}
+    rows = ResultsTable(hostile / "done" / "trials").read()
+    assert len(rows) >= 5
+    assert {row.replica for row in rows} <= {"replica-0", "replica-1"}
 
 
 def test_lint_refuses_an_import_by_an_old_name() -> None:

@@ -96,6 +96,7 @@ def test_a_plan_is_what_a_dry_run_prints(make_study: MakeStudy, tmp_path: Path) 
 
 def test_outcomes_and_margins_of_rows_are_arrays_over_the_examples(handle: StudyHandle) -> None:
     rows = handle.rows()
+    assert len(rows) >= 5
     assert [outcomes.mean() for outcomes in rows.outcomes] == pytest.approx(list(rows.accuracy))
     assert [len(margins) for margins in rows.margins] == list(rows.n_examples)
     assert all(np.array_equal(row.outcomes, row.margins > 0) for row in rows.itertuples())

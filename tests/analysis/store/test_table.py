@@ -65,6 +65,7 @@ def test_each_append_is_one_new_file_and_edits_none(tmp_path: Path) -> None:
     table = ResultsTable(tmp_path / "trials")
     table.append([stored_record("a"), stored_record("b")])
     first = {path: path.read_bytes() for path in (tmp_path / "trials").iterdir()}
+    assert len(first) == 1
     table.append([stored_record("c")])
     assert len(list((tmp_path / "trials").iterdir())) == 2
     assert all(path.read_bytes() == content for path, content in first.items())

@@ -119,6 +119,7 @@ def test_without_the_race_it_goes_on_from_the_trials_that_were_stopped(
     after = resume(folder, cache, search={"race": None})
     begun = {trial.trial_id: trial.rows for trial in evaluated if trial.spec.split == "validation"}
     stopped = {key: row for key, row in before.items() if row.state is TrialState.PRUNED}
+    assert len(stopped) > 0
     assert begun == {key: (row.n_examples, 120) for key, row in stopped.items()}
     assert {row.state for row in after.values()} == {TrialState.COMPLETE}
     assert all(np.array_equal(after[key].outcomes[: row.n_examples], row.outcomes) for key, row in stopped.items())
