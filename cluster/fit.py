@@ -45,7 +45,7 @@ def fit_replicas(cluster: ClusterSettings, nodes: Sequence[Mapping[str, float]])
         held = sum(int(node.get("memory", 0) // cluster.bytes_per_replica) for node in nodes)
         wanted = room if share else min(room, max(1, held))
     if wanted < 1 or wanted > room:
-        cpus, gpus = (sum(node.get(kind, 0) for node in nodes) for kind in ("CPU", "GPU"))
+        cpus, gpus = sum(node.get("CPU", 0) for node in nodes), sum(node.get("GPU", 0) for node in nodes)
         raise SpecError(
             f"cluster.replicas asks for {max(wanted, 1)} replicas with {cluster.cpus_per_replica} CPU cores and "
             f"{share:g} GPUs each; the cluster has {cpus:g} cores and {gpus:g} GPUs, which is room for {room}. "

@@ -63,7 +63,7 @@ def write_report(path: Path, facts: ReportFacts, standings: Standings) -> None:
             study=facts.study,
             facts=facts.facts,
             points_total=len(points) if facts.points_total is None else facts.points_total,
-            points_done=sum(all(trial_id in standings.rows for trial_id in point.trial_ids) for point in points),
+            points_done=sum(map(standings.has_rows, points)),
             winner=standings.winner,
             groups=standings.winners,
             describe=describe_point,

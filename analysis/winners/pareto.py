@@ -70,14 +70,16 @@ def hypervolume(values: Iterable[tuple[float, float]], reference: tuple[float, f
 
 def front_document(front: Sequence[Rated]) -> list[dict[str, Any]]:
     """Key ``front`` of ``clipsweep best --json``."""
-    return [
-        {
-            "shots": each.point.shots,
-            "clips": [asdict(clip) for clip in each.point.clips],
-            "metric": each.point.metric,
-            "score": each.score,
-            "parameters_kept": each.parameters,
-            "trial_ids": list(each.point.trial_ids),
-        }
-        for each in front
-    ]
+    return [_describe(each) for each in front]
+
+
+def _describe(rated: Rated) -> dict[str, Any]:
+    point = rated.point
+    return {
+        "shots": point.shots,
+        "clips": [asdict(clip) for clip in point.clips],
+        "metric": point.metric,
+        "score": rated.score,
+        "parameters_kept": rated.parameters,
+        "trial_ids": list(point.trial_ids),
+    }

@@ -80,6 +80,10 @@ class Standings:
         winners = [self.winner, *self.winners.values()]
         return [winner.point for winner in winners if winner is not None]
 
+    def has_rows(self, point: Point) -> bool:
+        """Whether the trials of all demonstration seeds have rows."""
+        return all(trial_id in self.rows for trial_id in point.trial_ids)
+
     def _winner_of(self, points: Sequence[Point]) -> Winner | None:
         point = pick(points, self.rows)
         return None if point is None else self._beside_baseline(point, points)

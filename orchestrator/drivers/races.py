@@ -119,10 +119,11 @@ class Halving(Race):
     def _last_chosen(self) -> list[Entry]:
         """Who goes on when all rungs are decided, so that there is a finisher wherever a winner is looked for."""
         finished = {shots for shots, _ in self._done}
-        chosen = [each for shots in {shots for shots, _ in self._been} - finished for each in self._best_waiting(shots)]
+        unfinished = {shots for shots, _ in self._been} - finished
+        chosen = [entry for shots in unfinished for entry in self._best_waiting(shots)]
         if chosen or not self._waits:
             return chosen
-        waiting = [entry for (_, rung), been in self._been.items() for entry in been if (entry, rung) not in self._left]
+        waiting = [entry for key in self._been for entry in self._waiting(*key)]
         best: dict[tuple[int, str | None], Entry] = {}
         for entry in sorted(waiting, key=lambda entry: (-entry.rung, -entry.scores[-1], entry.number)):
             best.setdefault((entry.shots, entry.modules), entry)
@@ -136,10 +137,14 @@ class Halving(Race):
     def _best_waiting(self, shots: int) -> list[Entry]:
         """The best that wait at the highest rung where any does."""
         for rung in sorted((rung for each, rung in self._been if each == shots), reverse=True):
-            waiting = [entry for entry in self._ranked(shots, rung) if (entry, rung) not in self._left]
+            waiting = self._waiting(shots, rung)
             if waiting:
                 return waiting[: math.ceil(len(waiting) / FACTOR) if self._waits else 1]
         return []
+
+    def _waiting(self, shots: int, rung: int) -> list[Entry]:
+        """Those of a rung that have not gone on, the best first."""
+        return [entry for entry in self._ranked(shots, rung) if (entry, rung) not in self._left]
 
     def _ranked(self, shots: int, rung: int) -> list[Entry]:
         return sorted(self._been[shots, rung], key=lambda entry: (-entry.scores[rung], entry.number))

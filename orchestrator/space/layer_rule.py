@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from itertools import product
 
 from clipsweep.orchestrator.study.names import ALGORITHM1
 from clipsweep.orchestrator.study.schema import Study, TopCondition
@@ -107,17 +108,16 @@ def module_places(card: ModelCard, module: str) -> dict[int, tuple[Place, ...]]:
     Raises:
         SpecError: The model has none.
     """
-    roles = card.roles(module)
-    layers = sorted({layer for layer, role in card.shapes if role in roles})
-    return {layer: tuple((layer, role) for role in roles if (layer, role) in card.shapes) for layer in layers}
+    places: dict[int, tuple[Place, ...]] = {}
+    for layer, role in product(range(card.n_layers), card.roles(module)):
+        if (layer, role) in card.shapes:
+            places[layer] = (*places.get(layer, ()), (layer, role))
+    return places
 
 
 def measured_values(
     candidates: Mapping[int, tuple[Place, ...]], conditions: Conditions, combination: str = "max"
 ) -> dict[int, float]:
     """Condition number of a module in each of the candidate layers whose matrices have all been measured."""
-    return {
-        layer: module_condition(conditions, places, combination)
-        for layer, places in candidates.items()
-        if all(place in conditions for place in places)
-    }
+    measured = {layer: places for layer, places in candidates.items() if conditions.keys() >= set(places)}
+    return {layer: module_condition(conditions, places, combination) for layer, places in measured.items()}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -49,10 +49,7 @@ class CheckpointSpectrum:
             "model": self.model,
             "model_fingerprint": self.card.fingerprint,
             "dtype": self.card.dtype,
-            "modules": {
-                module: {str(layer): _finite(value) for layer, value in values.items()}
-                for module, values in self.condition_numbers().items()
-            },
+            "modules": {module: _by_layer(values) for module, values in self.condition_numbers().items()},
             "matrices": [
                 {**asdict(spectrum), "condition_number": _finite(spectrum.condition_number)}
                 for spectrum in self.spectra
@@ -136,6 +133,11 @@ def _measured(folder: Path, dtype: str, places: Sequence[Place], cache: Path) ->
 
     model = load_model(folder, dtype, "cuda" if torch.cuda.is_available() else "cpu")
     return measure_spectrum(model, find_layout(model), places, FactorCache(cache))
+
+
+def _by_layer(values: Mapping[int, float]) -> dict[str, float | None]:
+    """Condition numbers as JSON holds them, whose keys are text."""
+    return {str(layer): _finite(value) for layer, value in values.items()}
 
 
 def _finite(value: float) -> float | None:

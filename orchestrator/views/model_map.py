@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
-from itertools import groupby
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -92,7 +91,7 @@ def map_of(model: Any) -> ModelMap:
 
     layout, facts = find_layout(model), facts_of(model)
     present = {role for _, role in layout.matrices}
-    modules = {name: tuple(role for role in roles if role in present) for name, roles in MODULES.items()}
+    modules = {name: tuple(filter(present.__contains__, roles)) for name, roles in MODULES.items()}
     names = ("model_type", "n_layers", "parameters_total", "context_length", "experts_per_token")
     return ModelMap(
         facts={name: facts[name] for name in names},
@@ -172,7 +171,12 @@ def _alike(model_map: ModelMap) -> list[tuple[list[int], list[MatrixEntry]]]:
 
 def _ranges(numbers: Sequence[int]) -> str:
     """Ascending numbers in words: ``0-3, 5``."""
-    runs = [[n for _, n in run] for _, run in groupby(enumerate(numbers), key=lambda pair: pair[1] - pair[0])]
+    runs: list[list[int]] = []
+    for number in numbers:
+        if runs and number == runs[-1][-1] + 1:
+            runs[-1].append(number)
+        else:
+            runs.append([number])
     return ", ".join(f"{run[0]}-{run[-1]}" if len(run) > 1 else str(run[0]) for run in runs)
 
 

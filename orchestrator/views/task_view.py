@@ -101,7 +101,9 @@ def _histogram(lengths: list[int]) -> dict[str, Any]:
     least, most = min(lengths), max(lengths)
     width = max(1, -(-(most + 1 - least) // BINS))
     edges = range(least, most + width + 1, width)
-    bins = [[low, high, sum(low <= length < high for length in lengths)] for low, high in pairwise(edges)]
+    bins = []
+    for low, high in pairwise(edges):
+        bins.append([low, high, sum(low <= length < high for length in lengths)])
     return {"rows": len(lengths), "least": least, "median": median(lengths), "most": most, "bins": bins}
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections import Counter
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -13,7 +14,7 @@ from clipsweep.trials.base.versions import package_version
 from clipsweep.trials.spec.shape import Shape, rows_of_shapes, shapes_of_rows
 
 if TYPE_CHECKING:
-    from clipsweep.trials.models.matrices import Layout
+    from clipsweep.trials.models.matrices import Layout, Matrix
 
 LAYOUT_VERSION = 1  # raised when find_layout finds other matrices, or when the facts below change
 UNLIMITED_CONTEXT = 2**20  # for models whose config states no longest sequence: more than any prompt has
@@ -59,13 +60,13 @@ def facts_of(model: Any) -> dict[str, Any]:
 
 
 def _shapes(layout: Layout) -> dict[tuple[int, str], tuple[Shape, ...]]:
-    counted = {
-        place: Counter((matrix.rows, matrix.cols) for matrix in matrices) for place, matrices in layout.matrices.items()
-    }
-    return {
-        place: tuple(Shape(rows, cols, count) for (rows, cols), count in counts.items())
-        for place, counts in counted.items()
-    }
+    return {place: _count_shapes(matrices) for place, matrices in layout.matrices.items()}
+
+
+def _count_shapes(matrices: Sequence[Matrix]) -> tuple[Shape, ...]:
+    """The shapes of some matrices, each with how many have it."""
+    counts = Counter((matrix.rows, matrix.cols) for matrix in matrices)
+    return tuple(Shape(rows, cols, count) for (rows, cols), count in counts.items())
 
 
 def _context_length(config: Any) -> int:

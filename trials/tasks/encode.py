@@ -140,11 +140,14 @@ def render_prompts(task: Task, wanted: PromptSet, rows: Sequence[Example]) -> li
 def _suspects(task: Task, wanted: PromptSet, context_length: int) -> list[int]:
     """Rows whose prompts can be too long, and the first few."""
     rows = task.splits[wanted.split]
-    lengths = [
-        len(text.encode()) + max(len(answer.encode()) for answer in row.answers) + SPECIAL_TOKENS
-        for text, row in zip(render_prompts(task, wanted, rows), rows, strict=True)
-    ]
-    return [number for number, length in enumerate(lengths) if number < SAMPLED_ROWS or length > context_length]
+    texts = render_prompts(task, wanted, rows)
+    found = []
+    for number, (text, row) in enumerate(zip(texts, rows, strict=True)):
+        longest = max(len(answer.encode()) for answer in row.answers)
+        most_tokens = len(text.encode()) + longest + SPECIAL_TOKENS  # no token is shorter than a byte
+        if number < SAMPLED_ROWS or most_tokens > context_length:
+            found.append(number)
+    return found
 
 
 def _split_off_labels(
@@ -153,10 +156,10 @@ def _split_off_labels(
     """Tokenise each prompt with each of its answers, and cut where they part from the prompt."""
     encode = _plain if plain else _tokenise
     prompts = encode(tokenizer, texts)
-    labelled = [
-        encode(tokenizer, [text + row.answers[number] for text, row in zip(texts, rows, strict=True)])
-        for number in range(len(rows[0].answers))
-    ]
+    labelled = []
+    for number in range(len(rows[0].answers)):
+        whole_texts = [text + row.answers[number] for text, row in zip(texts, rows, strict=True)]
+        labelled.append(encode(tokenizer, whole_texts))
     heads, labels = [], []
     for prompt, *whole in zip(prompts, *labelled, strict=True):
         shared: Tokens = _common_prefix([prompt, *whole])

@@ -88,13 +88,13 @@ def cut_release(settings: TaskSettings, release: Release, read: Read, order: Seq
         TaskError: A class of train has too few rows, or a split is empty.
     """
     train = [read["train"][number] for number in order]
-    classes = [[row for row in train if row.gold == label] for label in release.class_order]
+    classes = [_of_class(train, label) for label in release.class_order]
     stop = release.start + release.per_class
     short = [label for label, rows in zip(release.class_order, classes, strict=True) if len(rows) < stop]
     if short:
         raise TaskError(
             f"variant release of task {settings.name!r} takes rows {release.start} to {stop - 1} of each class of "
-            f"train as demonstrations; class {short[0]} has {sum(row.gold == short[0] for row in train)} rows. "
+            f"train as demonstrations; class {short[0]} has {len(_of_class(train, short[0]))} rows. "
             f"Give the whole train split, or use variant: paper."
         )
     turns = [rows[release.start + turn] for turn in range(release.per_class) for rows in classes]
@@ -132,6 +132,10 @@ def _share(classes: Sequence[list[Example]], size: int | None) -> list[list[Exam
     return [list(rows) if size is None else rows[:share] for rows, share in zip(classes, shares, strict=True)]
 
 
+def _of_class(rows: Sequence[Example], label: int) -> list[Example]:
+    return [row for row in rows if row.gold == label]
+
+
 def _shuffled(rows: Sequence[Example], seed: str) -> list[Example]:
     order = list(rows)
     random.Random(seed).shuffle(order)
@@ -156,7 +160,7 @@ def _first_of_each_class(settings: TaskSettings, definition: TaskDefinition, row
         limit = min(DEMONSTRATIONS_PER_CLASS, max(1, len(rows) // (4 * n_classes)))
     else:
         limit = -(-wanted // n_classes)
-    chosen = [[row for row in rows if row.gold == label][:limit] for label in range(n_classes)]
+    chosen = [_of_class(rows, label)[:limit] for label in range(n_classes)]
     short = [label for label, members in enumerate(chosen) if len(members) < limit]
     if wanted is not None and short:
         raise TaskError(

@@ -47,12 +47,7 @@ class Task:
             "scoring": self.definition.scoring,
             "strict": self.strict,
             "seed": self.seed,
-            "rows": {
-                split: [
-                    (*row.row, row.query, row.alone, row.answers, row.demonstration, row.gold) for row in rows[split]
-                ]
-                for split in rows
-            },
+            "rows": {split: list(map(_content, members)) for split, members in rows.items()},
         }
         return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:32]
 
@@ -95,3 +90,8 @@ class Task:
                     )
                 drawn.append(by_class[label].pop())
         return drawn[:shots]
+
+
+def _content(row: Example) -> tuple[object, ...]:
+    """What of a row the fingerprint hashes: its place, and all that a prompt may show of it."""
+    return (*row.row, row.query, row.alone, row.answers, row.demonstration, row.gold)

@@ -314,10 +314,12 @@ class BayesDriver(StudyDriver):
         """Means over demonstration seeds, one for each objective; None where a trial failed."""
         if not all(row.has_scores for row in rows.values()):
             return None
-        return tuple(
-            fmean(self._value(objective, row, untouched.get(seed)) for seed, row in rows.items())
-            for objective in self._search.objectives
-        )
+        pairs = [(row, untouched.get(seed)) for seed, row in rows.items()]
+
+        def mean(objective: str) -> float:
+            return fmean(self._value(objective, row, beside) for row, beside in pairs)
+
+        return tuple(map(mean, self._search.objectives))
 
     def _value(self, objective: str, row: StoredRow, untouched: StoredRow | None) -> float:
         """What the sampler is told of a row. Accuracy, by which every race is run, is estimated for all examples."""
