@@ -89,7 +89,7 @@ class BayesDriver(StudyDriver):
         """Take what is known and open Optuna's study.
 
         Args:
-            space: What is searched; its layers are settled.
+            space: What is searched.
             search: The study's search section.
             rows: Of this study, by ``identify`` of their trials.
             warm: Rows of earlier studies, by their folder. The sampler learns from them; their trials are run anew.
