@@ -15,6 +15,8 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
+from clipsweep.orchestrator.study.names import HALVING
+from clipsweep.orchestrator.study.schema import SearchSection
 from clipsweep.trials.spec.ladder import FACTOR, make_rungs
 
 LEAST_ROWS = 100
@@ -216,3 +218,18 @@ class SequentialTest(Race):
             return max(1, self._limit - 1)
         later = 1 + max(entry.number, reference.number)
         return later * (later + 1)
+
+
+def make_race(search: SearchSection, *, waits: bool, limit: int | None) -> Race | None:
+    """The race that a study asks for; None where it asks for none.
+
+    Args:
+        search: Of the study.
+        waits: Whether all of a rung arrive before it must be decided: the driver's proposals do not depend on results.
+        limit: Most entries there can be; None if not known.
+    """
+    if search.race is None:
+        return None
+    if search.race == HALVING:
+        return Halving(waits=waits)
+    return SequentialTest(indifference=search.indifference, error_rate=search.error_rate, limit=limit)

@@ -18,11 +18,8 @@ from clipsweep.analysis.store.row import StoredRow
 from clipsweep.analysis.winners.point import join_modules
 from clipsweep.analysis.winners.smoothing import accuracy_so_far
 from clipsweep.orchestrator.drivers.driver import Driver
-from clipsweep.orchestrator.drivers.races import Entry, Halving, Race, SequentialTest
+from clipsweep.orchestrator.drivers.races import Entry, Race
 from clipsweep.orchestrator.space.proposal import Choice, Proposal
-from clipsweep.orchestrator.study.names import HALVING
-from clipsweep.orchestrator.study.schema import SearchSection
-from clipsweep.trials.spec.ladder import make_rungs
 from clipsweep.trials.spec.result import TrialState
 
 
@@ -76,38 +73,6 @@ class RacingDriver(Driver):
         self._ready = deque(map(self._enter, begun))
         self._running = 0
         self._ended = False
-
-    @classmethod
-    def over(
-        cls,
-        driver: Driver,
-        search: SearchSection,
-        *,
-        n_rows: int,
-        n_seeds: int,
-        limit: int | None,
-        begun: Iterable[Proposal] = (),
-        smoothed: bool = True,
-    ) -> Driver:
-        """The driver as the study races it; itself where it does not.
-
-        Args:
-            driver: Proposes the points.
-            search: Of the study.
-            n_rows: Validation rows.
-            n_seeds: Demonstration seeds.
-            limit: Most points there can be; None if not known.
-            begun: As the constructor takes it.
-            smoothed: Likewise.
-        """
-        if search.race is None:
-            return driver
-        race: Race
-        if search.race == HALVING:
-            race = Halving(waits=not driver.adaptive)
-        else:
-            race = SequentialTest(indifference=search.indifference, error_rate=search.error_rate, limit=limit)
-        return cls(driver, race, make_rungs(n_rows), n_seeds, begun=begun, smoothed=smoothed)
 
     def ask(self, count: int) -> list[Proposal]:
         """Parts of trials that go on, then first parts of new ones."""

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from statistics import fmean
 
 from clipsweep.analysis.store.row import StoredRow
@@ -11,6 +12,19 @@ from clipsweep.orchestrator.drivers.driver import Driver
 from clipsweep.orchestrator.space.proposal import Choice, Proposal
 from clipsweep.orchestrator.study.names import STOPPING_RULES
 from clipsweep.orchestrator.study.schema import SearchSection
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Earlier:
+    """What earlier runs of a study did, as far as its stopping rules count it.
+
+    Attributes:
+        rows: Stored rows by trial, whose hours count for ``max_gpu_hours``.
+        begun: Points that the driver will not ask for again, and that count.
+    """
+
+    rows: Mapping[str, StoredRow] = field(default_factory=dict)
+    begun: Sequence[Choice] = ()
 
 
 class StoppingDriver(Driver):
@@ -27,8 +41,7 @@ class StoppingDriver(Driver):
         n_seeds: int = 1,
         metric: str = "accuracy",
         gpus: float = 1,
-        rows: Mapping[str, StoredRow] | None = None,
-        begun: Iterable[Choice] = (),
+        earlier: Earlier = Earlier(),  # frozen
     ) -> None:
         """Start the clock of ``max_hours``.
 
@@ -38,8 +51,7 @@ class StoppingDriver(Driver):
             n_seeds: Demonstration seeds, and so trials, of each point.
             metric: Column that an improvement is seen in.
             gpus: Of each replica.
-            rows: Stored rows by trial, whose hours count for ``max_gpu_hours``.
-            begun: Points of earlier runs that the driver will not ask for again, and that count.
+            earlier: What earlier runs of the study did.
         """
         self.adaptive = driver.adaptive
         self._driver = driver
@@ -47,10 +59,10 @@ class StoppingDriver(Driver):
         self._n_seeds = n_seeds
         self._metric = metric
         self._gpus = gpus
-        self._seconds = {key: row.seconds or 0.0 for key, row in (rows or {}).items()}
+        self._seconds = {key: row.seconds or 0.0 for key, row in earlier.rows.items()}
         self._total_seconds = sum(self._seconds.values())
         self._began = time.monotonic()
-        self._begun = {choice for choice in begun if choice.clips}
+        self._begun = {choice for choice in earlier.begun if choice.clips}
         self._scores: dict[Choice, dict[int, float | None]] = {}
         self._best: float | None = None
         self._since_best: set[Choice] = set()

@@ -80,5 +80,5 @@ class StudyFolder:
         return self.path / "logs" / f"{trial_id}-{attempt}.txt"
 
     def leftovers_of_lock(self) -> bool:
-        """Whether there is nothing here but what locking it made."""
-        return {path.name for path in self.path.iterdir()} <= {self.lock.name, self.holder.name}
+        """Whether there is nothing here but what a run leaves that never started."""
+        return {path.name for path in self.path.iterdir()} <= {self.lock.name, self.holder.name, self.log.name}

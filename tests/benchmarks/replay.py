@@ -16,6 +16,7 @@ from clipsweep.analysis.winners.gain import Gain, measure_gain
 from clipsweep.orchestrator.drivers.bayes.driver import BayesDriver
 from clipsweep.orchestrator.drivers.driver import Driver
 from clipsweep.orchestrator.drivers.fixed import FixedDriver
+from clipsweep.orchestrator.drivers.races import make_race
 from clipsweep.orchestrator.drivers.racing import RacingDriver
 from clipsweep.orchestrator.drivers.stopping import StoppingDriver
 from clipsweep.orchestrator.space.layer_rule import LayerRule, module_places
@@ -31,6 +32,7 @@ from clipsweep.trials.models.load import load_model
 from clipsweep.trials.models.matrices import find_layout
 from clipsweep.trials.models.settings import ModelSettings
 from clipsweep.trials.spec.clip import Clip
+from clipsweep.trials.spec.ladder import make_rungs
 from clipsweep.trials.spec.result import TrialState
 from clipsweep.trials.spec.trial import TrialSpec
 from tests.benchmarks.surfaces import SHARED, Clips, PublishedSurface, Surface
@@ -138,7 +140,8 @@ def replay(surface: Surface, make_driver: MakeDriver, order: int = 0, *, plain: 
     stopping = StoppingDriver(make_driver(section), section)
     limit = section.n_trials or len(surface.points)
     n_rows = surface.validation.shape[1]
-    driver = RacingDriver.over(stopping, section, n_rows=n_rows, n_seeds=1, limit=limit)
+    race = make_race(section, waits=not stopping.adaptive, limit=limit)
+    driver = stopping if race is None else RacingDriver(stopping, race, make_rungs(n_rows), n_seeds=1)
     while not driver.done:
         for proposal in driver.ask(1):
             point = surface.index_of(proposal.spec.clips)

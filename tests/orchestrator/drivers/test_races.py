@@ -12,9 +12,9 @@ from hypothesis import strategies as st
 from clipsweep.analysis.store.row import Record, StoredRow
 from clipsweep.orchestrator.drivers.driver import Driver
 from clipsweep.orchestrator.drivers.fixed import FixedDriver
-from clipsweep.orchestrator.drivers.races import Entry, SequentialTest, halving_share
+from clipsweep.orchestrator.drivers.races import Entry, SequentialTest, halving_share, make_race
 from clipsweep.orchestrator.drivers.racing import RacingDriver
-from clipsweep.orchestrator.drivers.stopping import StoppingDriver
+from clipsweep.orchestrator.drivers.stopping import Earlier, StoppingDriver
 from clipsweep.orchestrator.space.proposal import Choice, Proposal
 from clipsweep.orchestrator.study.schema import SearchSection
 from clipsweep.trials.spec.clip import Clip
@@ -95,9 +95,17 @@ class Learner(FixedDriver):
         return bool(self._left) and self._left[0].choice in self.begun
 
 
-def raced(driver: Driver, race: str = "halving", limit: int | None = None, n_seeds: int = 1, **search: Any) -> Driver:
-    section = SearchSection(race=race, **search)
-    return RacingDriver.over(driver, section, n_rows=N_ROWS, n_seeds=n_seeds, limit=limit)
+def raced(
+    driver: Driver,
+    race: str = "halving",
+    limit: int | None = None,
+    n_seeds: int = 1,
+    n_rows: int = N_ROWS,
+    **search: Any,
+) -> Driver:
+    rule = make_race(SearchSection(race=race, **search), waits=not driver.adaptive, limit=limit)
+    assert rule is not None
+    return RacingDriver(driver, rule, make_rungs(n_rows), n_seeds)
 
 
 def points(count: int) -> list[Proposal]:
@@ -136,9 +144,7 @@ def test_those_that_are_right_by_the_larger_margins_go_on() -> None:
 @pytest.mark.parametrize("n_rows", [100, 640, 8000])
 def test_what_halving_will_leave_of_the_rows_is_known_beforehand(n_rows: int) -> None:
     count = 2 ** len(make_rungs(n_rows))
-    driver = RacingDriver.over(
-        FixedDriver(points(count)[1:]), SearchSection(race="halving"), n_rows=n_rows, n_seeds=1, limit=None
-    )
+    driver = raced(FixedDriver(points(count)[1:]), n_rows=n_rows)
     seen = drive(driver, rates(0.5, *np.linspace(0.2, 0.9, count), n_rows=n_rows), calls=count)
     assert sum(seen.values()) / (count * n_rows) == pytest.approx(halving_share(n_rows), abs=0.01)
 
@@ -340,7 +346,7 @@ def test_patience_counts_a_point_once_however_often_a_race_tells_it_and_the_unto
 
 def test_hours_of_stored_rows_count_towards_gpu_hours() -> None:
     rows = {"old": StoredRow.of({"seconds": 3500.0})}
-    driver = StoppingDriver(FixedDriver(points(30)), SearchSection(max_gpu_hours=1), rows=rows)
+    driver = StoppingDriver(FixedDriver(points(30)), SearchSection(max_gpu_hours=1), earlier=Earlier(rows=rows))
     assert set(drive(driver, rates(*[0.5] * 31), calls=1)) == {None, 0, 1}  # 36 s each
     assert driver.reason == "search.max_gpu_hours: 1"
 
