@@ -14,14 +14,15 @@ from typing import Any
 import torch
 
 from clipsweep.cluster.work import Batch, ReplicaSettings
+from clipsweep.trials.base.budget import Budget
 from clipsweep.trials.base.errors import ModelError, PoolError, TaskError
 from clipsweep.trials.base.memory import keep_freed_memory
 from clipsweep.trials.base.versions import recorded_versions
 from clipsweep.trials.clips.factor_cache import FactorCache
 from clipsweep.trials.clips.measure_spectrum import measure_spectrum
 from clipsweep.trials.clips.spectrum import MatrixSpectrum, Place
-from clipsweep.trials.engine.budget import Budget
-from clipsweep.trials.engine.engine import Engine, LabelScores
+from clipsweep.trials.engine.engine import Engine
+from clipsweep.trials.engine.label_scores import LabelScores
 from clipsweep.trials.models.describe import describe_checkpoint
 from clipsweep.trials.models.find import find_checkpoint
 from clipsweep.trials.models.load import load_model, load_tokenizer

@@ -16,10 +16,11 @@ from pathlib import Path
 import torch
 from transformers import AutoModelForCausalLM, GPTJConfig, LlamaConfig, PreTrainedModel
 
+from clipsweep.trials.base.budget import Budget
 from clipsweep.trials.base.memory import keep_freed_memory
 from clipsweep.trials.clips.factor_cache import FactorCache
-from clipsweep.trials.engine.budget import Budget
-from clipsweep.trials.engine.engine import Engine, LabelScores
+from clipsweep.trials.engine.engine import Engine
+from clipsweep.trials.engine.label_scores import LabelScores
 from tests.benchmarks import published
 from tests.benchmarks.document import Line, at_most, print_document, tell
 from tests.benchmarks.sweeps import (

@@ -16,7 +16,7 @@ from functools import partial
 import torch
 from transformers import AutoModelForCausalLM, GPTJConfig, LlamaConfig, PretrainedConfig, PreTrainedModel
 
-from clipsweep.trials.engine.budget import Budget
+from clipsweep.trials.base.budget import Budget
 from clipsweep.trials.models.matrices import find_layout
 from tests.benchmarks import published
 from tests.benchmarks.document import Line, print_document, tell

@@ -20,7 +20,8 @@ from clipsweep.trials.base.files import default_cache, whole_file
 from clipsweep.trials.base.memory import keep_freed_memory
 from clipsweep.trials.clips.factor_cache import FactorCache
 from clipsweep.trials.clips.resolve import resolve, starts_of
-from clipsweep.trials.engine.engine import Engine, LabelScores
+from clipsweep.trials.engine.engine import Engine
+from clipsweep.trials.engine.label_scores import LabelScores
 from clipsweep.trials.models.card import ModelCard
 from clipsweep.trials.models.describe import describe_checkpoint
 from clipsweep.trials.models.find import EMBEDDED, find_checkpoint

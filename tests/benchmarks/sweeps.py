@@ -18,10 +18,10 @@ import torch
 from torch.utils.flop_counter import FlopCounterMode
 from transformers import PreTrainedModel
 
+from clipsweep.trials.base.budget import Budget
 from clipsweep.trials.clips.edit import edit_weights, swapped
 from clipsweep.trials.clips.factor_cache import FactorCache
 from clipsweep.trials.clips.resolve import resolve
-from clipsweep.trials.engine.budget import Budget
 from clipsweep.trials.engine.cost import CostModel, measure_extents
 from clipsweep.trials.engine.engine import Engine
 from clipsweep.trials.engine.microbatches import plan_microbatches

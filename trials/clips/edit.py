@@ -3,15 +3,47 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
+from dataclasses import dataclass
 from functools import partial
 
 from torch import Tensor, nn
+from transformers import PreTrainedModel
 
+from clipsweep.trials.base.tensors import count_bytes
 from clipsweep.trials.clips.factor_cache import FactorCache
 from clipsweep.trials.clips.kind import load_kind
 from clipsweep.trials.models.matrices import Layout, Matrix
 from clipsweep.trials.spec.resolved import Edit, ResolvedClips
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LoadedModel:
+    """A model with its original weights, and what is needed to clip it.
+
+    Attributes:
+        model: On its device, or spread over several.
+        layout: Where it keeps its matrices.
+        factors: Makes or remembers the factors of its weights.
+    """
+
+    model: PreTrainedModel
+    layout: Layout
+    factors: FactorCache
+
+    def edit(self, clips: ResolvedClips) -> dict[str, Tensor]:
+        """Edited copies of the parameters that ``clips`` change; see ``edit_weights``."""
+        return edit_weights(self.model, self.layout, clips, self.factors)
+
+    def holding(self, edited: Mapping[str, Tensor]) -> AbstractContextManager[None]:
+        """Hold the model with edited parameters; see ``swapped``."""
+        return swapped(self.model, edited)
+
+    def edited_bytes(self, clips: ResolvedClips) -> int:
+        """Bytes of the copies that ``edit`` would make."""
+        matrices = [matrix for edit in clips.edits for matrix in edited_matrices(self.layout, edit)]
+        names = sorted({matrix.parameter for matrix in matrices})
+        return count_bytes([self.model.get_parameter(name) for name in names])
 
 
 def edit_weights(model: nn.Module, layout: Layout, clips: ResolvedClips, factors: FactorCache) -> dict[str, Tensor]:

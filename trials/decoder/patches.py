@@ -12,6 +12,10 @@ from transformers import PreTrainedModel
 from transformers.activations import NewGELUActivation
 
 
+class Stop(Exception):  # noqa: N818 - not an error: it ends a forward pass whose rest is not needed
+    """Raised inside a model once all that was wanted of a pass is known."""
+
+
 @contextmanager
 def replaced(module: nn.Module, forward: Callable[..., Any]) -> Iterator[None]:
     """Hold ``module`` with another forward; the one it had, its class's or an instance's own, comes back."""

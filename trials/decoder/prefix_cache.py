@@ -10,7 +10,9 @@ import torch
 from torch import Tensor
 from transformers.cache_utils import Cache, DynamicLayer
 
-Pair = tuple[Tensor, Tensor]
+from clipsweep.trials.decoder.finding import NotUnderstood
+
+Pair = tuple[Tensor, Tensor]  # keys and values, each (batch, heads, tokens, head size)
 
 
 class KeysReady(Exception):  # noqa: N818 - not an error: it ends a block's forward once its keys and values are known
@@ -39,10 +41,18 @@ class _Layer(DynamicLayer):  # type: ignore[misc]  # transformers is untyped to 
         return self._owner.length
 
     def update(self, key_states: Tensor, value_states: Tensor, *_args: Any, **_kwargs: Any) -> Pair:
-        """Keys and values that the new tokens attend to, the prefix first."""
+        """Keys and values that the new tokens attend to, the prefix first.
+
+        Raises:
+            KeysReady: They were all that was wanted.
+            NotUnderstood: The block asks for keys that it did not hand over before, or hands over other than four axes.
+        """
         if self._owner.mode is Mode.ANSWER:
-            assert self.kept is not None, "keys are kept before they are asked for"
+            if self.kept is None:
+                raise NotUnderstood("a block attends to keys that it did not hand to the cache")
             return self.kept
+        if key_states.ndim != 4 or value_states.ndim != 4:
+            raise NotUnderstood(f"a block hands keys of shape {tuple(key_states.shape)} to the cache")
         if self.prefix is not None:
             key_states = self._owner.extend(0, self.prefix[0], key_states)
             value_states = self._owner.extend(1, self.prefix[1], value_states)

@@ -62,7 +62,11 @@ def _extent(batch: Microbatch, before: int) -> Extent:
 
 
 class CostModel:
-    """Counts operations for one model as the engine runs it."""
+    """Counts operations for one model as the engine runs it.
+
+    Attributes:
+        card: Shapes of the model.
+    """
 
     def __init__(self, card: ModelCard, *, trims: bool = True, fused_queries: bool = False) -> None:
         """Take the model's shapes.
@@ -72,7 +76,7 @@ class CostModel:
             trims: Whether its last block runs on the answers alone.
             fused_queries: Whether the last block computes queries wherever it computes keys.
         """
-        self._card = card
+        self.card = card
         self._trims = trims
         self._fused_queries = fused_queries
 
@@ -95,13 +99,13 @@ class CostModel:
         for batch in plan_microbatches(prompts, microbatch):
             query = _extent(batch, 0)
             extent = replace(query, tokens=len(prompts.prefix) + query.tokens, answers=len(batch.positions))
-            layers = range(self._card.n_layers)
+            layers = range(self.card.n_layers)
             total += sum(self._positions(layer, extent, extent.tokens, None) for layer in layers) + self._head(extent)
         return total
 
     def _pass(self, extent: Extent, start: Start) -> int:
         """Blocks from the start on; only the answers pass the last one, and of a prefix its keys and values alone."""
-        last = self._card.n_layers - 1
+        last = self.card.n_layers - 1
         total = 0
         for layer in range(start.block, last + 1):
             given = start.reuse if layer == start.block else None
@@ -130,11 +134,11 @@ class CostModel:
         """Weights that a token meets: of a mixture, those of the experts that read it."""
         total = 0
         for role in roles:
-            for shape in self._card.shapes.get((layer, role), ()):
-                met = min(shape.count, self._card.experts_per_token)
+            for shape in self.card.shapes.get((layer, role), ()):
+                met = min(shape.count, self.card.experts_per_token)
                 total += met * shape.rows * (1 if per_input else shape.cols)
         return total
 
     def _head(self, extent: Extent) -> int:
-        logits = self._card.vocabulary_size if extent.logits is None else extent.logits
-        return 2 * self._card.hidden_size * extent.sequences * extent.answers * logits
+        logits = self.card.vocabulary_size if extent.logits is None else extent.logits
+        return 2 * self.card.hidden_size * extent.sequences * extent.answers * logits

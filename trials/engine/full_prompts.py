@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from contextlib import ExitStack
 from dataclasses import replace
-from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 from transformers import PreTrainedModel
 
-from clipsweep.trials.decoder.patches import head_rows, replaced
+from clipsweep.trials.decoder.patches import head_rows
 from clipsweep.trials.engine.label_readings import pad, plan_readings
 from clipsweep.trials.engine.microbatches import plan_microbatches
 from clipsweep.trials.tasks.prompts import Prompts
@@ -67,26 +64,3 @@ def _whole(prompts: Prompts) -> Prompts:
     """The same prompts with nothing shared."""
     queries = tuple(replace(query, tokens=prompts.prefix + query.tokens) for query in prompts.queries)
     return replace(prompts, prefix=(), queries=queries)
-
-
-def explain_not_finite(model: PreTrainedModel, blocks: Sequence[nn.Module], prompts: Prompts, query: int) -> str:
-    """Say where the activations of one prompt stop being finite, under the weights that the model holds."""
-    layers: list[int] = []
-
-    def checked(layer: int, compute: Callable[..., Any]) -> Callable[..., Any]:
-        def forward(*args: Any, **kwargs: Any) -> Any:
-            answer = compute(*args, **kwargs)
-            hidden = answer[0] if isinstance(answer, tuple) else answer
-            if not torch.isfinite(hidden).all():
-                layers.append(layer)
-            return answer
-
-        return forward
-
-    with ExitStack() as stack:
-        for layer, block in enumerate(blocks):
-            stack.enter_context(replaced(block, checked(layer, block.forward)))
-        model(torch.tensor([[*prompts.prefix, *prompts.queries[query].tokens]], device=model.device))
-    where = f"the activations that leave layer {layers[0]}" if layers else f"the scores of example {query}"
-    part = "that layer" if layers else "the model's head"
-    return f"{where} are not finite; expected numbers. Try model.dtype: float32, or look at the weights of {part}."

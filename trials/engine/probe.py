@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 import logging
+import traceback
 from typing import Any
 
 import torch
+from torch import Tensor
 from transformers import PreTrainedModel
 
+from clipsweep.trials.base.budget import Budget
 from clipsweep.trials.base.memory import is_out_of_memory
-from clipsweep.trials.decoder.decoder import Decoder, NotUnderstood
+from clipsweep.trials.decoder.decoder import Decoder
+from clipsweep.trials.decoder.finding import NotUnderstood
+from clipsweep.trials.decoder.walk import ANSWERS, Capture
 from clipsweep.trials.engine.activation_store import ActivationStore
-from clipsweep.trials.engine.budget import Budget
 from clipsweep.trials.engine.full_prompts import score_full_prompts
-from clipsweep.trials.engine.passes import ANSWERS, Passes
+from clipsweep.trials.engine.passes import Passes
 from clipsweep.trials.models.matrices import Layout
 from clipsweep.trials.spec.start import Start
 from clipsweep.trials.tasks.prompts import Prompts, Query
@@ -26,13 +30,18 @@ REFUSALS = (RuntimeError, ValueError, TypeError, AttributeError, LookupError, As
 
 
 def try_decoder(model: PreTrainedModel, layout: Layout) -> Decoder | None:
-    """The model run block by block, if that gives what full prompts give; tried on a few tokens."""
+    """The model run block by block, if that gives what full prompts give; tried on a few tokens.
+
+    Returns:
+        None where the model is not understood, or where its own code refuses to be run so. An error of our own code
+        says nothing of the model, and is raised.
+    """
     try:
         decoder = Decoder(model, layout)
         for labels in LABELS:
             _compare(model, decoder, labels)
     except (NotUnderstood, *REFUSALS) as finding:
-        if isinstance(finding, RuntimeError) and is_out_of_memory(finding):
+        if not _is_of_the_model(finding):
             raise
         log.warning("%s is run on full prompts, which is slower: %s", model.config.model_type, finding)
         return None
@@ -45,6 +54,20 @@ def try_decoder(model: PreTrainedModel, layout: Layout) -> Decoder | None:
     return decoder
 
 
+def _is_of_the_model(error: Exception) -> bool:
+    """Whether an error says that a model cannot be run so: our finding, or raised in the model's or torch's code.
+
+    What is raised in our own code, in the innermost frame, is a mistake of ours; and a lack of memory says nothing.
+    """
+    if isinstance(error, NotUnderstood):
+        return True
+    if isinstance(error, RuntimeError) and is_out_of_memory(error):
+        return False
+    *_, (innermost, _) = traceback.walk_tb(error.__traceback__)
+    module: str = innermost.f_globals["__name__"]
+    return module.partition(".")[0] != __name__.partition(".")[0]
+
+
 @torch.inference_mode()
 def _compare(model: PreTrainedModel, decoder: Decoder, labels: tuple[tuple[int, ...], ...]) -> None:
     """Score a few made-up prompts both ways.
@@ -52,25 +75,35 @@ def _compare(model: PreTrainedModel, decoder: Decoder, labels: tuple[tuple[int, 
     Raises:
         NotUnderstood: The scores differ.
     """
-    config = model.config.get_text_config()
-    limits = (stretch_limit(config), getattr(config, "max_position_embeddings", None), len(PREFIX) + LONG_QUERY + 1)
-    room = min(limit for limit in limits if limit) - len(PREFIX) - 1
-    tokens = (*QUERIES, tuple(number % 8 for number in range(room)))
-    prompts = Prompts(prefix=PREFIX, queries=tuple(Query(tokens=each, labels=labels, gold=0) for each in tokens))
-    nothing_kept = ActivationStore(Budget(device_bytes=0, host_bytes=0))
-    passes = Passes(decoder, nothing_kept, prompts, len(tokens), model.device)
-    passes.sweep(frozenset())
-    wanted = passes.needs(Start(block=decoder.n_layers))
-    _, found = passes.visit(0, wanted)
-    logits = decoder.head(found[decoder.n_layers, ANSWERS].flatten(0, 1), passes.readings[0].tokens)
-    scores = torch.zeros(len(tokens), len(labels), device=model.device)
-    passes.readings[0].add_to(scores, logits)
-    expected = score_full_prompts(model, prompts, 1)
+    prompts = _made_up(model, labels)
+    scores, expected = _score_by_blocks(model, decoder, prompts), score_full_prompts(model, prompts, 1)
     if not torch.isfinite(expected).all():
         return  # what is not finite is for the trials to say
     scores, expected = (each - each.mean(dim=1, keepdim=True) for each in (scores, expected))
     if (scores - expected).abs().max() > TOLERANCE[model.dtype] * expected.abs().max():
         raise NotUnderstood("run block by block it gives other scores")
+
+
+def _made_up(model: PreTrainedModel, labels: tuple[tuple[int, ...], ...]) -> Prompts:
+    """Two short queries and one that is as long as the model allows, up to ``LONG_QUERY``, after a common prefix."""
+    config = model.config.get_text_config()
+    limits = (stretch_limit(config), getattr(config, "max_position_embeddings", None), len(PREFIX) + LONG_QUERY + 1)
+    room = min(limit for limit in limits if limit) - len(PREFIX) - 1
+    tokens = (*QUERIES, tuple(number % 8 for number in range(room)))
+    return Prompts(prefix=PREFIX, queries=tuple(Query(tokens=each, labels=labels, gold=0) for each in tokens))
+
+
+def _score_by_blocks(model: PreTrainedModel, decoder: Decoder, prompts: Prompts) -> Tensor:
+    """Scores of the untouched model, all queries in one microbatch: shape ``(queries, labels)``, float32."""
+    nothing_kept = ActivationStore(Budget(device_bytes=0, host_bytes=0))
+    passes = Passes(decoder, nothing_kept, prompts, len(prompts.queries), model.device)
+    passes.prepare(frozenset())
+    _, found = passes.visit(0, passes.needs(Start(block=decoder.n_layers)))
+    answers = found[Capture(decoder.n_layers, ANSWERS)]
+    readings = passes.readings[0]
+    scores = torch.zeros(len(prompts.queries), len(prompts.queries[0].labels), device=model.device)
+    readings.add_to(scores, decoder.head(answers.flatten(0, 1), readings.tokens))
+    return scores
 
 
 def stretch_limit(config: Any) -> int | None:

@@ -14,13 +14,13 @@ from transformers import PreTrainedModel
 
 from clipsweep.cluster.replica import Replica
 from clipsweep.cluster.work import Batch
+from clipsweep.trials.base.budget import Budget
 from clipsweep.trials.base.errors import SpecError
 from clipsweep.trials.clips.factor_cache import FactorCache
 from clipsweep.trials.clips.factors import Factors
 from clipsweep.trials.clips.identity import trial_id
 from clipsweep.trials.clips.kind import Kind, load_kind
 from clipsweep.trials.clips.resolve import resolve
-from clipsweep.trials.engine.budget import Budget
 from clipsweep.trials.engine.engine import Engine
 from clipsweep.trials.models.matrices import find_layout
 from clipsweep.trials.spec.clip import Clip

@@ -2,8 +2,8 @@ import pytest
 import torch
 from torch import Tensor
 
+from clipsweep.trials.base.budget import Budget
 from clipsweep.trials.engine.activation_store import ActivationStore
-from clipsweep.trials.engine.budget import Budget
 from tests.trials.devices import several_devices
 
 
@@ -102,16 +102,45 @@ def test_a_device_with_little_room_left_is_crowded(limit: int, values: int, crow
     assert held.crowded is crowded
 
 
-def test_relief_keeps_nothing_on_the_device_until_restored() -> None:
-    held = store(4096)
-    held.put("a", 0, kilobyte())
-    assert held.relieve()
-    held.put("a", 1, kilobyte())
-    assert held.device_bytes == 0
-    assert not held.relieve()
+def test_shrinking_gives_up_half_of_what_is_held_and_holds_no_more_until_restored() -> None:
+    held = store(8192)
+    for number in range(4):
+        held.put("a", number, kilobyte())
+    assert held.shrink()
+    held.put("b", 0, kilobyte())
+    assert held.device_bytes == 2048
     held.restore()
-    held.put("a", 1, kilobyte())
-    assert held.device_bytes == 1024
+    held.put("b", 0, kilobyte())
+    assert held.device_bytes == 3072
+
+
+def test_shrinking_gives_up_what_is_wanted_least_and_of_a_group_its_last_microbatches() -> None:
+    held = store(8192)
+    held.use(["now"], later=["soon", "late"])
+    for group in ("late", "stray", "soon", "now"):
+        for number in (0, 1):
+            held.put(group, number, kilobyte())
+    assert held.shrink()
+    kept = [(group, number) for group in ("now", "soon", "late", "stray") for number in (0, 1)]
+    assert [each for each in kept if held.holds(*each)] == [("now", 0), ("now", 1), ("soon", 0), ("soon", 1)]
+    assert held.shrink()
+    assert held.shrink()
+    assert [each for each in kept if held.holds(*each)] == [("now", 0)]
+
+
+def test_shrinking_ends_when_nothing_is_held() -> None:
+    held = store(8192)
+    held.put("a", 0, kilobyte())
+    assert [held.shrink(), held.shrink()] == [True, False]
+    assert held.device_bytes == 0
+
+
+def test_shrinking_leaves_host_memory_alone() -> None:
+    held = store(1024, host_bytes=1024)
+    for number in (0, 1):
+        held.put("a", number, kilobyte())
+    held.shrink()
+    assert (held.device_bytes, held.host_bytes) == (0, 1024)
 
 
 def test_nothing_is_pushed_out_for_what_does_not_fit_all_the_same() -> None:

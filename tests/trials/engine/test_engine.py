@@ -10,13 +10,15 @@ from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
 from transformers import AutoModelForCausalLM, PreTrainedModel
 
+from clipsweep.trials.base.budget import Budget
 from clipsweep.trials.base.errors import EvaluationError
 from clipsweep.trials.clips.edit import edit_weights
 from clipsweep.trials.clips.factor_cache import FactorCache
 from clipsweep.trials.clips.resolve import resolve, starts_of
-from clipsweep.trials.engine.budget import Budget
 from clipsweep.trials.engine.cost import measure_extents
-from clipsweep.trials.engine.engine import Engine, LabelScores
+from clipsweep.trials.engine.engine import Engine
+from clipsweep.trials.engine.kept_passes import KeptPasses
+from clipsweep.trials.engine.label_scores import LabelScores
 from clipsweep.trials.engine.microbatches import plan_microbatches
 from clipsweep.trials.engine.probe import TOLERANCE
 from clipsweep.trials.models.card import ModelCard
@@ -68,6 +70,11 @@ def bench(tiny_model: Path, cache: Path) -> Bench:
 
 def make_engine(bench: Bench, budget: Budget) -> Engine:
     return Engine(bench.model, bench.card, FactorCache(bench.cache), budget)
+
+
+def kept_of(engine: Engine) -> KeptPasses:
+    assert engine._by_blocks is not None
+    return engine._by_blocks._kept
 
 
 def blocks(model: PreTrainedModel) -> nn.ModuleList:
@@ -210,7 +217,8 @@ def test_a_budget_for_a_third_of_the_activations_costs_no_more_than_two_passes(
     prompts, layers = bench.prompts(), sorted(range(n_layers), reverse=deepest_first)
     roomy = Engine(model, card, FactorCache(cache), ROOMY)
     least = count_blocks(roomy, model, prompts, layers)
-    tight = Engine(model, card, FactorCache(cache), Budget(device_bytes=roomy._store.device_bytes // 3, host_bytes=0))
+    third = Budget(device_bytes=kept_of(roomy)._store.device_bytes // 3, host_bytes=0)
+    tight = Engine(model, card, FactorCache(cache), third)
     microbatches = len(list(plan_microbatches(prompts, 4)))
     assert 0 < count_blocks(tight, model, prompts, layers) - least <= 2 * n_layers * microbatches
 
@@ -220,7 +228,7 @@ def test_parts_of_the_prompts_are_read_once_as_long_as_their_prefixes_fit(
     bench: Bench, trials_bytes: int, again: bool
 ) -> None:
     engine = make_engine(bench, Budget(device_bytes=10**9, host_bytes=0, trials_bytes=trials_bytes))
-    parts = [bench.prompts().part(first, first + 3) for first in range(0, 18, 3)]
+    parts = [bench.prompts().part(first, first + 3) for first in range(0, 15, 3)]
     for part in parts:
         engine.score(part, resolve((), bench.card), 3)
     calls: list[int] = []
@@ -260,18 +268,33 @@ def test_out_of_memory_gives_up_what_is_held_of_other_prompts(bench: Bench, monk
     engine, parts = make_engine(bench, ROOMY), [bench.prompts().part(first, first + 4) for first in (0, 4)]
     clips = (Clip(layer=0, module="mlp", clip_rate=0.5),)
     expected = [engine.score(part, resolve(clips, bench.card), 4).log_likelihoods for part in parts]
-    block, failures = last_block(bench.model), iter([torch.OutOfMemoryError("once")])
-    forward = block.forward
+    fail_once(monkeypatch, last_block(bench.model))
+    assert torch.equal(engine.score(parts[1], resolve(clips, bench.card), 4).log_likelihoods, expected[1])
+    assert [kept for kept, _ in kept_of(engine)._kept.values()] == [parts[1]]
 
-    def fail_once(*args: Any, **kwargs: Any) -> Any:
+
+def fail_once(monkeypatch: pytest.MonkeyPatch, block: nn.Module) -> None:
+    """Let a block run out of memory the next time that it is called, and never again."""
+    failures, forward = iter([torch.OutOfMemoryError("once")]), block.forward
+
+    def fail(*args: Any, **kwargs: Any) -> Any:
         for error in failures:
             raise error
         return forward(*args, **kwargs)
 
-    monkeypatch.setattr(block, "forward", fail_once)
-    assert torch.equal(engine.score(parts[1], resolve(clips, bench.card), 4).log_likelihoods, expected[1])
-    assert [kept for kept, _ in engine._passes.values()] == [parts[1]]
-    assert next(failures, None) is None
+    monkeypatch.setattr(block, "forward", fail)
+
+
+def test_running_out_of_memory_once_does_not_end_capturing(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    engine, prompts = make_engine(bench, ROOMY), bench.prompts()
+    clips = [resolve((Clip(layer=1, module="mlp", clip_rate=rate),), bench.card) for rate in (0.5, 0.7)]
+    engine.score(prompts, clips[0], 4)
+    before = kept_of(engine)._store.device_bytes
+    fail_once(monkeypatch, last_block(bench.model))
+    engine.score(prompts, clips[1], 4)
+    assert before / 4 < kept_of(engine)._store.device_bytes <= before / 2
+    engine.score(bench.prompts(), clips[1], 4)
+    assert kept_of(engine)._store.device_bytes > before
 
 
 def test_a_query_that_never_fits_in_memory_is_an_error(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:

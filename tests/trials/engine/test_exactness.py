@@ -22,12 +22,13 @@ from hypothesis import strategies as st
 from torch import Tensor
 from transformers import LlamaConfig, PreTrainedModel
 
+from clipsweep.trials.base.budget import Budget
 from clipsweep.trials.base.errors import EvaluationError
 from clipsweep.trials.clips.edit import edit_weights, swapped
 from clipsweep.trials.clips.factor_cache import FactorCache
 from clipsweep.trials.clips.resolve import resolve, starts_of
-from clipsweep.trials.engine.budget import Budget
-from clipsweep.trials.engine.engine import Engine, LabelScores
+from clipsweep.trials.engine.engine import Engine
+from clipsweep.trials.engine.label_scores import LabelScores
 from clipsweep.trials.models.card import ModelCard
 from clipsweep.trials.spec.clip import Clip
 from clipsweep.trials.tasks.definition import Scoring
@@ -143,7 +144,7 @@ def test_only_what_a_clip_changes_is_run(name: str, cache: Path) -> None:
 def test_a_model_that_keeps_no_keys_is_run_on_full_prompts_and_says_so_once(
     cache: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    with caplog.at_level(logging.WARNING, logger="trials"):
+    with caplog.at_level(logging.WARNING, logger="clipsweep"):
         engine = make_engine(model_of(FALLBACK), cache)
         prompts = draw_prompts(0, 3, LENGTHS, ONE_TOKEN)
         trials = [(), (Clip(layer=0, module="mlp", clip_rate=0.5),), (Clip(layer=1, module="q", clip_rate=0.5),)]

@@ -6,11 +6,11 @@ import pytest
 import torch
 from torch.utils.flop_counter import FlopCounterMode
 
+from clipsweep.trials.base.budget import Budget
 from clipsweep.trials.clips.edit import edit_weights
 from clipsweep.trials.clips.factor_cache import FactorCache
 from clipsweep.trials.clips.resolve import resolve, starts_of
-from clipsweep.trials.engine import engine as engine_module
-from clipsweep.trials.engine.budget import Budget
+from clipsweep.trials.engine import by_blocks
 from clipsweep.trials.spec.clip import Clip
 from clipsweep.trials.tasks.definition import Scoring
 from clipsweep.trials.tasks.prompts import Prompts, Tokens
@@ -78,17 +78,15 @@ def test_the_microbatch_changes_no_score(name: str, scoring: Scoring, cache: Pat
     prompts, model = prompts_of(scoring), model_of(name)
     expected = run_one_by_one(edit_in_place(model, CLIPS[1]), prompts)
     engine = make_engine(model, cache)
-    assert (
-        sum(assert_equal(engine.score(prompts, resolve(CLIPS[1], engine.card), size), expected) for size in (1, 3, 4))
-        == 0
-    )
+    clips = resolve(CLIPS[1], engine.card)
+    assert sum(assert_equal(engine.score(prompts, clips, size), expected) for size in (1, 3, 4)) == 0
 
 
 @every_scoring
 def test_nothing_captured_and_few_logits_at_once_change_no_score(
     scoring: Scoring, cache: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(engine_module, "LOGITS_AT_ONCE", 350)  # three positions of a vocabulary of 100
+    monkeypatch.setattr(by_blocks, "LOGITS_AT_ONCE", 350)  # three positions of a vocabulary of 100
     prompts, model = prompts_of(scoring), model_of("llama")
     engine = make_engine(model, cache, Budget(device_bytes=0, host_bytes=0))
     expected = run_one_by_one(edit_in_place(model, CLIPS[2]), prompts)

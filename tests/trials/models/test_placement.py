@@ -11,12 +11,13 @@ import torch
 from torch import nn
 from transformers import LlamaConfig, PreTrainedModel
 
+from clipsweep.trials.base.budget import Budget
 from clipsweep.trials.base.errors import EvaluationError, ModelError
 from clipsweep.trials.clips.factor_cache import FactorCache
 from clipsweep.trials.clips.resolve import resolve
 from clipsweep.trials.decoder.decoder import Decoder
-from clipsweep.trials.engine.budget import Budget
-from clipsweep.trials.engine.engine import Engine, LabelScores
+from clipsweep.trials.engine.engine import Engine
+from clipsweep.trials.engine.label_scores import LabelScores
 from clipsweep.trials.models.load import load_model
 from clipsweep.trials.models.matrices import find_layout
 from clipsweep.trials.models.placement import assign_blocks, devices_of, spread

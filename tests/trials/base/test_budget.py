@@ -1,7 +1,7 @@
 import pytest
 import torch
 
-from clipsweep.trials.engine.budget import Budget
+from clipsweep.trials.base.budget import Budget
 
 CPU = torch.device("cpu")
 
@@ -21,3 +21,16 @@ def test_of_several_gpus_the_fullest_counts(monkeypatch: pytest.MonkeyPatch) -> 
 def test_a_measured_budget_is_shared_by_replicas() -> None:
     alone, one_of_four = Budget.measure(CPU), Budget.measure(CPU, sharers=4)
     assert 0 < one_of_four.device_bytes < alone.device_bytes / 2
+
+
+@pytest.mark.parametrize(
+    ("sizes", "groups"),
+    [
+        ([4, 4, 4], [[0, 1], [2]]),
+        ([11, 1], [[0], [1]]),  # one that is too large runs alone
+        ([0, 0, 0], [[0, 1, 2]]),
+        ([10], [[0]]),
+    ],
+)
+def test_trials_run_together_as_far_as_they_fit_and_one_always_does(sizes: list[int], groups: list[list[int]]) -> None:
+    assert list(Budget(device_bytes=0, host_bytes=0, trials_bytes=10).group(sizes)) == groups

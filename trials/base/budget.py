@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -49,3 +50,22 @@ class Budget:
             host_bytes=host if asked is None else min(max(0, asked - room), host),
             trials_bytes=int(TRIALS_SHARE * free),
         )
+
+    def group(self, sizes: Sequence[int]) -> Iterator[list[int]]:
+        """Trials that are in memory together: as many as fit in ``trials_bytes``, and at least one.
+
+        Args:
+            sizes: Bytes of each trial's weights and prefix.
+
+        Yields:
+            Their numbers, in order.
+        """
+        group: list[int] = []
+        held = 0
+        for number, size in enumerate(sizes):
+            if group and held + size > self.trials_bytes:
+                yield group
+                group, held = [], 0
+            group.append(number)
+            held += size
+        yield group

@@ -1,0 +1,168 @@
+"""The fast way: trials run block by block, and of each only what its clips change."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from clipsweep.trials.base.budget import Budget
+from clipsweep.trials.base.errors import EvaluationError
+from clipsweep.trials.base.tensors import count_bytes
+from clipsweep.trials.clips.edit import LoadedModel
+from clipsweep.trials.decoder.decoder import Decoder
+from clipsweep.trials.decoder.walk import Capture
+from clipsweep.trials.engine.cost import CostModel
+from clipsweep.trials.engine.kept_passes import KeptPasses
+from clipsweep.trials.engine.label_readings import Readings
+from clipsweep.trials.engine.label_scores import LabelScores, charge, checked
+from clipsweep.trials.engine.passes import Downstream, Passes
+from clipsweep.trials.spec.resolved import ResolvedClips
+from clipsweep.trials.spec.start import Start
+from clipsweep.trials.tasks.prompts import Prompts
+
+SUB_LAYER, BLOCKS = "sub-layer", "blocks"
+LOGITS_AT_ONCE = 2**26  # where every position's logits are averaged
+
+
+@dataclass(slots=True, kw_only=True)
+class _Running:
+    """A trial on its way through the microbatches.
+
+    Attributes:
+        trial: What it changes.
+        scores: What the microbatches visited so far gave, shape ``(queries, labels)``, float32, on the model's device.
+        seconds: Wall time of what it did itself.
+    """
+
+    trial: Downstream
+    scores: Tensor
+    seconds: float
+
+
+class ByBlocks:
+    """Scores trials with a model that can be run block by block."""
+
+    def __init__(
+        self, loaded: LoadedModel, decoder: Decoder, kept: KeptPasses, cost: CostModel, budget: Budget
+    ) -> None:
+        """Take the model, in every form in which it is used.
+
+        Args:
+            loaded: To clip it.
+            decoder: To run it.
+            kept: Passes of the untouched model, which trials start from.
+            cost: Counts operations.
+            budget: Its ``trials_bytes`` are what the trials that run together may take.
+        """
+        self._loaded = loaded
+        self._decoder = decoder
+        self._kept = kept
+        self._cost = cost
+        self._budget = budget
+        self._device = loaded.model.device
+        self._announced: set[Start] = set()
+
+    def announce(self, starts: Collection[Start]) -> None:
+        """Hear where later trials will start."""
+        self._announced |= set(map(self._decoder.narrow, starts))
+
+    def start_of(self, clips: ResolvedClips) -> Start:
+        """Where a trial of these clips starts: with what this model's blocks can reuse."""
+        return self._decoder.narrow(clips.start)
+
+    def score(
+        self, prompts: Prompts, trials: Sequence[ResolvedClips], size: int
+    ) -> list[LabelScores | EvaluationError]:
+        """Score trials over the same prompts, as many together as their budget holds.
+
+        Args:
+            prompts: One split, tokenised.
+            trials: What the clips of each come to.
+            size: Queries of a microbatch.
+
+        Returns:
+            For each trial its scores, or what was not finite.
+        """
+        began = time.perf_counter()
+        passes = self._kept.of(self._decoder, prompts, size)
+        starts = list(map(self.start_of, trials))
+        passes.prepare(now=_needs(passes, starts), later=_needs(passes, self._announced))
+        ends: dict[int, LabelScores | EvaluationError] = {}
+        for numbers in self._budget.group([self._trial_bytes(passes, clips) for clips in trials]):
+            together = {number: trials[number] for number in numbers}
+            ends |= self._score_together(passes, prompts, together, size)
+        charged = charge(ends, time.perf_counter() - began, by_operations=self._device.type == "cuda")
+        return [charged[number] for number in range(len(trials))]
+
+    def _trial_bytes(self, passes: Passes, clips: ResolvedClips) -> int:
+        """What a trial holds while it runs: its weights, and the prefix from its start on."""
+        return self._loaded.edited_bytes(clips) + count_bytes(list(passes.keys[clips.start.block :]))
+
+    def _score_together(
+        self, passes: Passes, prompts: Prompts, trials: Mapping[int, ResolvedClips], size: int
+    ) -> dict[int, LabelScores | EvaluationError]:
+        """Score trials whose weights and prefix are in memory together, microbatch by microbatch."""
+        ends: dict[int, LabelScores | EvaluationError] = {}
+        running: dict[int, _Running] = {}
+        for number, clips in trials.items():
+            try:
+                running[number] = self._begin(passes, prompts, clips)
+            except EvaluationError as error:
+                ends[number] = error
+        wanted = _needs(passes, [each.trial.start for each in running.values()])
+        for number, readings in enumerate(passes.readings):
+            door, found = passes.visit(number, wanted)
+            for each in running.values():
+                began = time.perf_counter()
+                with self._loaded.holding(each.trial.weights):
+                    answers = passes.answer(number, door, each.trial, found)
+                    readings.add_to(each.scores, self._head(answers, readings))
+                each.seconds += time.perf_counter() - began
+        return ends | {number: self._end(passes, prompts, each, size) for number, each in running.items()}
+
+    def _begin(self, passes: Passes, prompts: Prompts, clips: ResolvedClips) -> _Running:
+        """Form a trial's weights and read the prefix under them.
+
+        Raises:
+            EvaluationError: The weights of a clipped matrix are not finite.
+        """
+        began = time.perf_counter()
+        start = self.start_of(clips)
+        weights = self._loaded.edit(clips)
+        with self._loaded.holding(weights):
+            keys = passes.read_prefix(start)
+        scores = torch.zeros(len(prompts.queries), len(prompts.queries[0].labels), device=self._device)
+        trial = Downstream(start=start, weights=weights, keys=keys)
+        return _Running(trial=trial, scores=scores, seconds=time.perf_counter() - began)
+
+    def _head(self, answers: Tensor, readings: Readings) -> Tensor:
+        """Logits of the answers; their means at once where means are read, a few positions at a time."""
+        hidden = answers.flatten(0, 1)
+        if not readings.averages:
+            return self._decoder.head(hidden, readings.tokens)
+        positions = max(1, LOGITS_AT_ONCE // self._cost.card.vocabulary_size)
+        means = [
+            self._decoder.head(part, None).float().mean(dim=-1, keepdim=True) for part in torch.split(hidden, positions)
+        ]
+        return torch.cat(means)
+
+    def _end(self, passes: Passes, prompts: Prompts, each: _Running, size: int) -> LabelScores | EvaluationError:
+        """What a trial gave, when it has visited all microbatches."""
+        start = each.trial.start
+        scored = LabelScores(
+            log_likelihoods=each.scores.cpu(),
+            microbatch=size,
+            engine_path=SUB_LAYER if start.reuse else BLOCKS,
+            operations=self._cost.trial(passes.extents, start),
+            seconds=each.seconds,
+        )
+        return checked(self._loaded, prompts, each.trial.weights, scored)
+
+
+def _needs(passes: Passes, starts: Collection[Start]) -> frozenset[Capture]:
+    """What is captured for trials that start at any of these."""
+    return frozenset(capture for start in {*starts} for capture in passes.needs(start))

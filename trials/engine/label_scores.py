@@ -1,0 +1,101 @@
+"""What a trial gave: checked to be finite, and charged for the time that it took."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass, replace
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from transformers import PreTrainedModel
+
+from clipsweep.trials.base.errors import EvaluationError
+from clipsweep.trials.clips.edit import LoadedModel
+from clipsweep.trials.decoder.patches import replaced
+from clipsweep.trials.tasks.prompts import Prompts
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LabelScores:
+    """What a trial gave for each example and label.
+
+    Attributes:
+        log_likelihoods: Shape ``(examples, labels)``, float32 on the CPU, natural log, in the split's order. Where all
+            labels are single tokens they are logits: log-likelihoods but for a constant of the example.
+        microbatch: The size that ran.
+        engine_path: Which of the engine's ways ran: ``"sub-layer"``, ``"blocks"`` or ``"full-prompts"``.
+        operations: Floating-point operations by the cost model, without the pass that all trials share.
+        seconds: Its own share of the wall time.
+    """
+
+    log_likelihoods: Tensor
+    microbatch: int
+    engine_path: str
+    operations: int
+    seconds: float
+
+
+def checked(
+    loaded: LoadedModel, prompts: Prompts, weights: Mapping[str, Tensor], scored: LabelScores
+) -> LabelScores | EvaluationError:
+    """A trial's scores; or, where some are not finite, an error that says where its numbers stopped being so.
+
+    Args:
+        loaded: The model, which holds its own weights.
+        prompts: What was scored.
+        weights: The trial's edited parameters.
+        scored: What it gave.
+    """
+    bad = (~torch.isfinite(scored.log_likelihoods).all(dim=1)).nonzero()
+    if not len(bad):
+        return scored
+    blocks = list(loaded.model.get_submodule(loaded.layout.blocks))
+    with loaded.holding(weights):
+        return EvaluationError(explain_not_finite(loaded.model, blocks, prompts, int(bad[0])))
+
+
+def explain_not_finite(model: PreTrainedModel, blocks: Sequence[nn.Module], prompts: Prompts, query: int) -> str:
+    """Say where the activations of one prompt stop being finite, under the weights that the model holds."""
+    layers: list[int] = []
+
+    def checked(layer: int, compute: Callable[..., Any]) -> Callable[..., Any]:
+        def forward(*args: Any, **kwargs: Any) -> Any:
+            answer = compute(*args, **kwargs)
+            hidden = answer[0] if isinstance(answer, tuple) else answer
+            if not torch.isfinite(hidden).all():
+                layers.append(layer)
+            return answer
+
+        return forward
+
+    with ExitStack() as stack:
+        for layer, block in enumerate(blocks):
+            stack.enter_context(replaced(block, checked(layer, block.forward)))
+        model(torch.tensor([[*prompts.prefix, *prompts.queries[query].tokens]], device=model.device))
+    where = f"the activations that leave layer {layers[0]}" if layers else f"the scores of example {query}"
+    part = "that layer" if layers else "the model's head"
+    return f"{where} are not finite; expected numbers. Try model.dtype: float32, or look at the weights of {part}."
+
+
+Ends = Mapping[int, LabelScores | EvaluationError]  # by the number of the trial among those that run together
+
+
+def charge(ends: Ends, seconds: float, *, by_operations: bool) -> dict[int, LabelScores | EvaluationError]:
+    """Share the wall time of trials that ran together among those that were scored.
+
+    Args:
+        ends: Scored trials with the seconds that each was seen to take itself.
+        seconds: Wall time of all of them, with what they had in common.
+        by_operations: Whether each is charged by its operations, as a GPU runs behind the program; otherwise each is
+            charged its own time and an equal part of the rest.
+    """
+    scored = {number: end for number, end in ends.items() if isinstance(end, LabelScores)}
+    operations = sum(end.operations for end in scored.values())
+    rest = seconds - sum(end.seconds for end in scored.values())
+    charged: dict[int, LabelScores | EvaluationError] = {**ends}
+    for number, end in scored.items():
+        share = seconds * end.operations / operations if by_operations else end.seconds + rest / len(scored)
+        charged[number] = replace(end, seconds=share)
+    return charged
