@@ -128,8 +128,8 @@ def _measured(folder: Path, dtype: str, places: Sequence[Place], cache: Path) ->
 
     from clipsweep.trials.clips.factor_cache import FactorCache
     from clipsweep.trials.clips.measure_spectrum import measure_spectrum
+    from clipsweep.trials.models.find_layout import find_layout
     from clipsweep.trials.models.load import load_model
-    from clipsweep.trials.models.matrices import find_layout
 
     model = load_model(folder, dtype, "cuda" if torch.cuda.is_available() else "cpu")
     return measure_spectrum(model, find_layout(model), places, FactorCache(cache))

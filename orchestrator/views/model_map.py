@@ -87,7 +87,7 @@ def map_of(model: Any) -> ModelMap:
         ModelError: It has no matrices that can be clipped.
     """
     from clipsweep.trials.models.facts import facts_of
-    from clipsweep.trials.models.matrices import find_layout
+    from clipsweep.trials.models.find_layout import find_layout
 
     layout, facts = find_layout(model), facts_of(model)
     present = {role for _, role in layout.matrices}

@@ -17,7 +17,7 @@ import torch
 from transformers import AutoModelForCausalLM, GPTJConfig, LlamaConfig, PretrainedConfig, PreTrainedModel
 
 from clipsweep.trials.base.budget import Budget
-from clipsweep.trials.models.matrices import find_layout
+from clipsweep.trials.models.find_layout import find_layout
 from tests.benchmarks import published
 from tests.benchmarks.document import Line, print_document, tell
 from tests.benchmarks.sweeps import (

@@ -28,8 +28,8 @@ from clipsweep.trials.clips.factor_cache import FactorCache
 from clipsweep.trials.clips.measure_spectrum import measure_spectrum
 from clipsweep.trials.clips.spectrum import conditions_of
 from clipsweep.trials.models.find import EMBEDDED, find_checkpoint
+from clipsweep.trials.models.find_layout import find_layout
 from clipsweep.trials.models.load import load_model
-from clipsweep.trials.models.matrices import find_layout
 from clipsweep.trials.models.settings import ModelSettings
 from clipsweep.trials.spec.clip import Clip
 from clipsweep.trials.spec.ladder import make_rungs

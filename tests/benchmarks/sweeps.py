@@ -26,7 +26,7 @@ from clipsweep.trials.engine.cost import CostModel, measure_extents
 from clipsweep.trials.engine.engine import Engine
 from clipsweep.trials.engine.microbatches import plan_microbatches
 from clipsweep.trials.models.card import ModelCard
-from clipsweep.trials.models.matrices import find_layout
+from clipsweep.trials.models.find_layout import find_layout
 from clipsweep.trials.spec.clip import Clip
 from clipsweep.trials.spec.modules import ATTENTION
 from clipsweep.trials.spec.resolved import Edit, ResolvedClips

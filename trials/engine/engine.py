@@ -32,7 +32,7 @@ from clipsweep.trials.engine.label_scores import LabelScores, checked
 from clipsweep.trials.engine.out_of_memory import Retreat
 from clipsweep.trials.engine.probe import stretch_limit, try_decoder
 from clipsweep.trials.models.card import ModelCard
-from clipsweep.trials.models.matrices import find_layout
+from clipsweep.trials.models.find_layout import find_layout
 from clipsweep.trials.models.placement import devices_of
 from clipsweep.trials.spec.resolved import ResolvedClips
 from clipsweep.trials.spec.start import Start

@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import json
 from collections import Counter
-from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -14,9 +13,9 @@ from clipsweep.trials.base.versions import package_version
 from clipsweep.trials.spec.shape import Shape, rows_of_shapes, shapes_of_rows
 
 if TYPE_CHECKING:
-    from clipsweep.trials.models.matrices import Layout, Matrix
+    from clipsweep.trials.models.matrices import Layout
 
-LAYOUT_VERSION = 1  # raised when find_layout finds other matrices, or when the facts below change
+FACTS_VERSION = 1  # raised when find_layout finds other matrices, or when the facts below change
 UNLIMITED_CONTEXT = 2**20  # for models whose config states no longest sequence: more than any prompt has
 
 
@@ -29,10 +28,10 @@ def model_facts(folder: Path, cache: Path) -> dict[str, Any]:
         ModelError: transformers cannot build the model, or has no matrices that can be clipped in it.
     """
     digest = hashlib.sha256((folder / "config.json").read_bytes())
-    digest.update(f" {package_version('transformers')} {LAYOUT_VERSION}".encode())
+    digest.update(f" {package_version('transformers')} {FACTS_VERSION}".encode())
     note = cache / "shapes" / f"{digest.hexdigest()[:32]}.json"
     if not note.is_file():
-        from clipsweep.trials.models.load import empty_model
+        from clipsweep.trials.models.load import empty_model  # here, as it loads torch and transformers
 
         facts = facts_of(empty_model(folder))
         write_text(note, json.dumps({**facts, "shapes": rows_of_shapes(facts["shapes"])}))
@@ -42,7 +41,7 @@ def model_facts(folder: Path, cache: Path) -> dict[str, Any]:
 
 def facts_of(model: Any) -> dict[str, Any]:
     """The same of a model at hand, which may be on the meta device."""
-    from clipsweep.trials.models.matrices import find_layout
+    from clipsweep.trials.models.find_layout import find_layout  # here, as it loads torch
 
     config = model.config.get_text_config(decoder=True)
     shapes = _shapes(find_layout(model))
@@ -60,13 +59,12 @@ def facts_of(model: Any) -> dict[str, Any]:
 
 
 def _shapes(layout: Layout) -> dict[tuple[int, str], tuple[Shape, ...]]:
-    return {place: _count_shapes(matrices) for place, matrices in layout.matrices.items()}
-
-
-def _count_shapes(matrices: Sequence[Matrix]) -> tuple[Shape, ...]:
-    """The shapes of some matrices, each with how many have it."""
-    counts = Counter((matrix.rows, matrix.cols) for matrix in matrices)
-    return tuple(Shape(rows, cols, count) for (rows, cols), count in counts.items())
+    """Shapes by layer and role, with how many matrices have each."""
+    shapes: dict[tuple[int, str], tuple[Shape, ...]] = {}
+    for layer_and_role, matrices in layout.matrices.items():
+        counted = Counter((matrix.rows, matrix.cols) for matrix in matrices)
+        shapes[layer_and_role] = tuple(Shape(rows, cols, count) for (rows, cols), count in counted.items())
+    return shapes
 
 
 def _context_length(config: Any) -> int:

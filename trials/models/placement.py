@@ -17,7 +17,7 @@ from transformers import PreTrainedModel
 from clipsweep.trials.base.errors import ModelError
 from clipsweep.trials.base.memory import is_out_of_memory
 from clipsweep.trials.base.tensors import map_tensors
-from clipsweep.trials.models.matrices import find_layout
+from clipsweep.trials.models.find_layout import find_layout
 
 
 def spread(model: PreTrainedModel, devices: Sequence[torch.device]) -> None:

@@ -12,7 +12,7 @@ from clipsweep.trials.clips.factor_cache import FactorCache
 from clipsweep.trials.clips.resolve import resolve
 from clipsweep.trials.models.card import ModelCard
 from clipsweep.trials.models.describe import describe_checkpoint
-from clipsweep.trials.models.matrices import find_layout
+from clipsweep.trials.models.find_layout import find_layout
 from clipsweep.trials.spec.clip import Clip
 from tests.trials.architectures import ARCHITECTURES, build_model, card_of
 from tests.trials.reference import GROUPS, marked

@@ -22,7 +22,7 @@ from clipsweep.trials.clips.identity import trial_id
 from clipsweep.trials.clips.kind import Kind, load_kind
 from clipsweep.trials.clips.resolve import resolve
 from clipsweep.trials.engine.engine import Engine
-from clipsweep.trials.models.matrices import find_layout
+from clipsweep.trials.models.find_layout import find_layout
 from clipsweep.trials.spec.clip import Clip
 from clipsweep.trials.spec.kinds import KINDS
 from clipsweep.trials.spec.result import TrialState

@@ -9,7 +9,7 @@ from clipsweep.trials.base.errors import EvaluationError
 from clipsweep.trials.clips.factor_cache import FactorCache
 from clipsweep.trials.clips.measure_spectrum import measure_spectrum
 from clipsweep.trials.clips.spectrum import MatrixSpectrum, Place
-from clipsweep.trials.models.matrices import find_layout
+from clipsweep.trials.models.find_layout import find_layout
 from tests.trials.architectures import build_model
 
 

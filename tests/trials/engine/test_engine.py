@@ -23,8 +23,8 @@ from clipsweep.trials.engine.microbatches import plan_microbatches
 from clipsweep.trials.engine.probe import TOLERANCE
 from clipsweep.trials.models.card import ModelCard
 from clipsweep.trials.models.describe import describe_checkpoint
+from clipsweep.trials.models.find_layout import find_layout
 from clipsweep.trials.models.load import load_model, load_tokenizer
-from clipsweep.trials.models.matrices import find_layout
 from clipsweep.trials.spec.clip import Clip
 from clipsweep.trials.spec.trial import PromptSet
 from clipsweep.trials.tasks.encode import encode_prompts

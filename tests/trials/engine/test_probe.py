@@ -10,7 +10,7 @@ from clipsweep.trials.decoder.blocks import Blocks
 from clipsweep.trials.decoder.decoder import Decoder
 from clipsweep.trials.engine.passes import Passes
 from clipsweep.trials.engine.probe import try_decoder
-from clipsweep.trials.models.matrices import find_layout
+from clipsweep.trials.models.find_layout import find_layout
 from tests.trials.architectures import build_model
 
 

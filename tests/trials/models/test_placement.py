@@ -18,8 +18,8 @@ from clipsweep.trials.clips.resolve import resolve
 from clipsweep.trials.decoder.decoder import Decoder
 from clipsweep.trials.engine.engine import Engine
 from clipsweep.trials.engine.label_scores import LabelScores
+from clipsweep.trials.models.find_layout import find_layout
 from clipsweep.trials.models.load import load_model
-from clipsweep.trials.models.matrices import find_layout
 from clipsweep.trials.models.placement import assign_blocks, devices_of, spread
 from clipsweep.trials.spec.clip import Clip
 from clipsweep.trials.tasks.prompts import Prompts
