@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from clipsweep.analysis.winners.smoothing import have_margins
+from clipsweep.orchestrator.drivers.build import make_driver
 from clipsweep.orchestrator.drivers.driver import Driver
-from clipsweep.orchestrator.drivers.races import make_race
-from clipsweep.orchestrator.drivers.racing import RacingDriver
+from clipsweep.orchestrator.drivers.race_rules import make_race
+from clipsweep.orchestrator.drivers.racing_driver import RacingDriver
 from clipsweep.orchestrator.drivers.stopping import Earlier, StoppingDriver
-from clipsweep.orchestrator.drivers.table import make_driver
 from clipsweep.orchestrator.folder.ledger import Ledger
 from clipsweep.orchestrator.folder.open_study import OpenStudy
 from clipsweep.orchestrator.space.choices import choices_of_rows

@@ -9,7 +9,7 @@ from typing import Any
 
 from clipsweep.analysis.store.row import StoredRow
 from clipsweep.orchestrator.drivers.bayes.encoding import Encoding, check_sampler
-from clipsweep.orchestrator.drivers.races import LEAST_ROWS
+from clipsweep.orchestrator.drivers.race_rules import LEAST_ROWS
 from clipsweep.orchestrator.folder.open_study import OpenStudy, open_study, read_settings
 from clipsweep.orchestrator.folder.study_folder import StudyFolder
 from clipsweep.orchestrator.folder.warm_start import check_warm_start

@@ -15,7 +15,7 @@ from clipsweep.orchestrator.drivers.fixed import FixedDriver
 from clipsweep.orchestrator.folder.ledger import Ledger
 from clipsweep.orchestrator.folder.open_study import OpenStudy
 from clipsweep.orchestrator.plan.ahead import look_ahead
-from clipsweep.orchestrator.plan.work import RelativeWork, work_ahead
+from clipsweep.orchestrator.plan.relative_work import RelativeWork, work_ahead
 from clipsweep.orchestrator.run.interrupt import Interrupt
 from clipsweep.orchestrator.run.measure_layers import measure_layers
 from clipsweep.orchestrator.run.progress import Progress

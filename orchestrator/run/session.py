@@ -15,7 +15,7 @@ from clipsweep.orchestrator.folder.open_study import OpenStudy, default_folder, 
 from clipsweep.orchestrator.folder.snapshot import Snapshot
 from clipsweep.orchestrator.plan.ahead import look_ahead
 from clipsweep.orchestrator.plan.prepare import Prepared, check_trials, prepare, recheck
-from clipsweep.orchestrator.plan.work import work_ahead
+from clipsweep.orchestrator.plan.relative_work import work_ahead
 from clipsweep.orchestrator.run.interrupt import Interrupt
 from clipsweep.orchestrator.run.loop import RunLoop
 from clipsweep.orchestrator.run.progress import Progress

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import stats
 
-from clipsweep.orchestrator.drivers.races import Entry, Race, SequentialTest
+from clipsweep.orchestrator.drivers.race_rules import Entry, Race, SequentialTest
 from clipsweep.trials.spec.ladder import make_rungs
 from tests.benchmarks.replay import visiting_order
 from tests.benchmarks.surfaces import Surface

@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 
 from clipsweep.analysis.store.row import Record, StoredRow
-from clipsweep.orchestrator.drivers.table import make_driver
+from clipsweep.orchestrator.drivers.build import make_driver
 from clipsweep.orchestrator.folder.ledger import Ledger
 from clipsweep.orchestrator.plan.ahead import look_ahead
 from clipsweep.orchestrator.plan.prepare import prepare

@@ -22,6 +22,7 @@ from clipsweep.trials.base.budget import Budget
 from clipsweep.trials.clips.edit import edit_weights, swapped
 from clipsweep.trials.clips.factor_cache import FactorCache
 from clipsweep.trials.clips.resolve import resolve
+from clipsweep.trials.clips.svd import kept_rank
 from clipsweep.trials.engine.cost import CostModel, measure_extents
 from clipsweep.trials.engine.engine import Engine
 from clipsweep.trials.engine.microbatches import plan_microbatches
@@ -169,7 +170,7 @@ def forming_operations(clips: ResolvedClips) -> int:
 
 def rank_of(edit: Edit) -> int:
     """Singular values that an edit leaves."""
-    return edit.clip.kept_rank(edit.shape.rows, edit.shape.cols)
+    return kept_rank(edit.clip.clip_rate, edit.shape.rows, edit.shape.cols)
 
 
 def count_operations(bench: Bench, work: Callable[[], object]) -> int:

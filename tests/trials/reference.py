@@ -13,6 +13,7 @@ import torch
 from torch import Tensor
 from transformers import PreTrainedModel
 
+from clipsweep.trials.clips.svd import kept_rank
 from clipsweep.trials.spec.clip import Clip
 from clipsweep.trials.tasks.definition import Scoring
 from clipsweep.trials.tasks.prompts import Prompts, Tokens
@@ -56,7 +57,7 @@ def edit_in_place(model: PreTrainedModel, clips: Sequence[Clip]) -> PreTrainedMo
         for role, weight, rows in _matrices(edited, clip.layer):
             if role in GROUPS.get(clip.module, {clip.module}):
                 u, s, vh = torch.linalg.svd(weight[rows].float(), full_matrices=False)
-                rank = clip.kept_rank(len(rows), weight.shape[1])
+                rank = kept_rank(clip.clip_rate, len(rows), weight.shape[1])
                 if rank < len(s):
                     weight[rows] = (u[:, :rank] @ torch.diag(s[:rank]) @ vh[:rank]).to(weight.dtype)
     return edited

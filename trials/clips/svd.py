@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from decimal import ROUND_HALF_UP, Decimal
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
 from clipsweep.trials.clips.kind import Kind
@@ -15,23 +17,38 @@ if TYPE_CHECKING:
     from clipsweep.trials.clips.factors import Factors
 
 
+def kept_rank(clip_rate: float, rows: int, cols: int) -> int:
+    """The rank that a clip leaves: how many singular values of a ``(rows, cols)`` matrix stay.
+
+    ``(1 - clip_rate) * min(rows, cols)``, in decimal arithmetic on the rate as written, rounded half up, never fewer
+    than one: a rate of 0.9 keeps 2 of 20, where floating point would keep 1.
+    """
+    return _kept_of(clip_rate, min(rows, cols))
+
+
+@lru_cache(maxsize=16)  # what one clip comes to asks several times for the same few sizes
+def _kept_of(clip_rate: float, full: int) -> int:
+    exact = (1 - Decimal(str(clip_rate))) * full
+    return max(1, int(exact.to_integral_value(ROUND_HALF_UP)))
+
+
 class Svd(Kind):
-    """Keeps the largest singular values: as many as ``Clip.kept_rank`` says."""
+    """Keeps the largest singular values: as many as ``kept_rank`` says."""
 
     def leaves_alone(self, clip: Clip, shape: Shape) -> bool:
         """Whether all singular values are left."""
-        return clip.kept_rank(shape.rows, shape.cols) == min(shape.rows, shape.cols)
+        return kept_rank(clip.clip_rate, shape.rows, shape.cols) == min(shape.rows, shape.cols)
 
     def parameters_kept(self, clip: Clip, shape: Shape) -> int:
         """Parameters of the matrix or of its two factors, whichever are fewer."""
-        rank = clip.kept_rank(shape.rows, shape.cols)
+        rank = kept_rank(clip.clip_rate, shape.rows, shape.cols)
         return min(shape.rows * shape.cols, rank * (shape.rows + shape.cols))
 
     def fingerprint(self, clip: Clip, shape: Shape) -> int:
         """The rank that is left."""
-        return clip.kept_rank(shape.rows, shape.cols)
+        return kept_rank(clip.clip_rate, shape.rows, shape.cols)
 
     def apply(self, clip: Clip, weight: Tensor, factors: Callable[[], Factors]) -> Tensor:
         """The nearest matrix of that rank, in float32."""
         rows, cols = weight.shape
-        return factors().low_rank(clip.kept_rank(rows, cols))
+        return factors().low_rank(kept_rank(clip.clip_rate, rows, cols))

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from clipsweep.trials.base.tensors import map_tensors
-from clipsweep.trials.decoder.finding import NotUnderstood
+from clipsweep.trials.decoder.unsupported import NotUnderstood
 
 Arguments = dict[str, Any]  # by name, besides the hidden state
 

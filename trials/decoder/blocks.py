@@ -10,8 +10,8 @@ import torch
 from torch import Tensor, nn
 from transformers import PreTrainedModel
 
-from clipsweep.trials.decoder.answers import Form, learn_forms, output_of
 from clipsweep.trials.decoder.arguments import Arguments
+from clipsweep.trials.decoder.block_outputs import Form, learn_forms, output_of
 from clipsweep.trials.decoder.patches import replaced
 from clipsweep.trials.models.matrices import Layout
 from clipsweep.trials.models.placement import device_of

@@ -22,10 +22,10 @@ from transformers import PreTrainedModel
 from clipsweep.trials.base.tensors import map_tensors
 from clipsweep.trials.decoder.arguments import Arguments
 from clipsweep.trials.decoder.blocks import Blocks
-from clipsweep.trials.decoder.finding import NotUnderstood
 from clipsweep.trials.decoder.patches import Stop, head_rows, replaced
 from clipsweep.trials.decoder.prefix_cache import KeysReady, KeyValues, Mode
 from clipsweep.trials.decoder.reuse import ReuseTest
+from clipsweep.trials.decoder.unsupported import NotUnderstood
 from clipsweep.trials.models.matrices import Layout
 from clipsweep.trials.spec.start import Start
 

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 from transformers.cache_utils import Cache, DynamicLayer
 
-from clipsweep.trials.decoder.finding import NotUnderstood
+from clipsweep.trials.decoder.unsupported import NotUnderstood
 
 Pair = tuple[Tensor, Tensor]  # keys and values, each (batch, heads, tokens, head size)
 

@@ -17,8 +17,8 @@ from transformers import PreTrainedModel
 from clipsweep.trials.base.tensors import map_tensors
 from clipsweep.trials.decoder.arguments import Arguments
 from clipsweep.trials.decoder.blocks import Blocks
-from clipsweep.trials.decoder.finding import NotUnderstood
 from clipsweep.trials.decoder.patches import Stop, replaced
+from clipsweep.trials.decoder.unsupported import NotUnderstood
 from clipsweep.trials.models.matrices import Layout
 from clipsweep.trials.spec.modules import ATTENTION, MLP, MLP_ROLES
 

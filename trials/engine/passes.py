@@ -14,8 +14,8 @@ from torch import Tensor
 from clipsweep.trials.base.tensors import count_bytes
 from clipsweep.trials.decoder.arguments import Arguments, trim
 from clipsweep.trials.decoder.decoder import Decoder
-from clipsweep.trials.decoder.finding import NotUnderstood
 from clipsweep.trials.decoder.prefix_cache import Pair
+from clipsweep.trials.decoder.unsupported import NotUnderstood
 from clipsweep.trials.decoder.walk import ANSWERS, HIDDEN, Capture, Captured, Door, Walk
 from clipsweep.trials.engine.activation_store import ActivationStore
 from clipsweep.trials.engine.cost import extents_of

@@ -13,7 +13,7 @@ from transformers import PreTrainedModel
 from clipsweep.trials.base.budget import Budget
 from clipsweep.trials.base.memory import is_out_of_memory
 from clipsweep.trials.decoder.decoder import Decoder
-from clipsweep.trials.decoder.finding import NotUnderstood
+from clipsweep.trials.decoder.unsupported import NotUnderstood
 from clipsweep.trials.decoder.walk import ANSWERS, Capture
 from clipsweep.trials.engine.activation_store import ActivationStore
 from clipsweep.trials.engine.full_prompts import score_full_prompts

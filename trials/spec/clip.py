@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from decimal import ROUND_HALF_UP, Decimal
-from functools import lru_cache
 
 from clipsweep.trials.base.errors import SpecError, unknown_name
 from clipsweep.trials.spec.kinds import DEFAULT_KIND, KINDS
@@ -40,13 +38,3 @@ class Clip:
             )
         if self.kind not in KINDS:
             raise SpecError(unknown_name("kind of clip", self.kind, KINDS))
-
-    def kept_rank(self, rows: int, cols: int) -> int:
-        """Number of singular values left in a ``(rows, cols)`` matrix: half up, never fewer than one."""
-        return _kept_rank(self.clip_rate, min(rows, cols))
-
-
-@lru_cache(maxsize=16)  # what one clip comes to asks several times for the same few sizes
-def _kept_rank(clip_rate: float, full: int) -> int:
-    exact = (1 - Decimal(str(clip_rate))) * full
-    return max(1, int(exact.to_integral_value(ROUND_HALF_UP)))

@@ -7,7 +7,7 @@ import pytest
 from clipsweep.orchestrator.study.check import check_study
 from clipsweep.trials.base.errors import StudyError
 from clipsweep.trials.tasks.table import TASKS
-from tests.orchestrator.study.test_definition_section import DEFINITION, mine
+from tests.orchestrator.study.test_task_section import DEFINITION, mine
 
 MakeStudy = Callable[..., dict[str, Any]]
 BY_ONE_ERROR = {"winner": "one_standard_error"}

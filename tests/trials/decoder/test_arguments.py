@@ -3,7 +3,7 @@ import torch
 from torch import Tensor
 
 from clipsweep.trials.decoder.arguments import take, trim
-from clipsweep.trials.decoder.finding import NotUnderstood
+from clipsweep.trials.decoder.unsupported import NotUnderstood
 
 POSITIONS = torch.tensor([[4, 2], [0, 1]])  # of two sequences of five tokens
 

@@ -14,7 +14,7 @@ from clipsweep.analysis.store.row import StoredRow
 from clipsweep.cluster import replica
 from clipsweep.orchestrator.cli import best
 from clipsweep.orchestrator.drivers.bayes.driver import BayesDriver
-from clipsweep.orchestrator.drivers.table import make_driver
+from clipsweep.orchestrator.drivers.build import make_driver
 from clipsweep.orchestrator.plan.estimate import plan_study
 from clipsweep.orchestrator.plan.prepare import prepare
 from clipsweep.orchestrator.run.session import run_study

@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 from clipsweep.analysis.store.row import Record, StoredRow
 from clipsweep.orchestrator.drivers.driver import Driver
 from clipsweep.orchestrator.drivers.fixed import FixedDriver
-from clipsweep.orchestrator.drivers.races import Entry, SequentialTest, halving_share, make_race
-from clipsweep.orchestrator.drivers.racing import RacingDriver
+from clipsweep.orchestrator.drivers.race_rules import Entry, SequentialTest, halving_share, make_race
+from clipsweep.orchestrator.drivers.racing_driver import RacingDriver
 from clipsweep.orchestrator.drivers.stopping import Earlier, StoppingDriver
 from clipsweep.orchestrator.space.proposal import Choice, Proposal
 from clipsweep.orchestrator.study.schema import SearchSection

@@ -3,7 +3,7 @@ from pathlib import Path
 from typing import Any
 
 from clipsweep.orchestrator.plan.prepare import prepare
-from clipsweep.orchestrator.plan.work import RelativeWork
+from clipsweep.orchestrator.plan.relative_work import RelativeWork
 from clipsweep.orchestrator.study.check import check_study
 from clipsweep.trials.clips.resolve import resolve
 from clipsweep.trials.spec.clip import Clip

@@ -3,8 +3,8 @@ from typing import Any
 import pytest
 import torch
 
-from clipsweep.trials.decoder.answers import Form, learn_forms, output_of
-from clipsweep.trials.decoder.finding import NotUnderstood
+from clipsweep.trials.decoder.block_outputs import Form, learn_forms, output_of
+from clipsweep.trials.decoder.unsupported import NotUnderstood
 from tests.trials.architectures import build_model
 
 HIDDEN = torch.ones(1, 2, 3)

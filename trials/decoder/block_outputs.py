@@ -11,8 +11,8 @@ import torch
 from torch import Tensor, nn
 from transformers import PreTrainedModel
 
-from clipsweep.trials.decoder.finding import NotUnderstood
 from clipsweep.trials.decoder.patches import replaced
+from clipsweep.trials.decoder.unsupported import NotUnderstood
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
