@@ -101,7 +101,8 @@ class Retreat:
                 log.warning("out of memory with %d trials at once; they run one by one", len(trials))
                 results: list[ResultT | EvaluationError] = []
                 for trial in trials:
-                    results.extend(self.evaluate(attempt, prompts, [trial], size))
+                    (result,) = self.evaluate(attempt, prompts, [trial], size)
+                    results.append(result)
                 return results
             if size == 1:
                 return [EvaluationError(f"a microbatch of one does not fit in the device's memory ({reason}).")]
