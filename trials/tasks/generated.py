@@ -1,4 +1,4 @@
-"""Tasks that draw their rows and need no data file: one episode of ``trials.episodes`` each."""
+"""Tasks that draw their rows and need no data file: one episode of ``episodes.py`` each."""
 
 from __future__ import annotations
 
