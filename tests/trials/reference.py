@@ -1,7 +1,7 @@
 """The slow way, as the paper describes it: clip the weights in place, then run each prompt alone.
 
 Where a matrix lies in its parameter is written down here by hand, from the architectures' own code, and owes nothing to
-``trials.matrices``.
+``clipsweep.trials.models.find_layout``.
 """
 
 import copy

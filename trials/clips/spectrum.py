@@ -46,7 +46,7 @@ class MatrixSpectrum:
             raise SpecError(
                 f"a {self.rows} x {self.cols} matrix cannot have the {len(values)} singular values "
                 f"{', '.join(f'{value:g}' for value in values[:3])}…; expected {count} finite ones, none negative, "
-                f"largest first. Compute them with trials.factors.compute_singular_values."
+                f"largest first. Compute them with clipsweep.trials.clips.factors.compute_singular_values."
             )
 
     @property

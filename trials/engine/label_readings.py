@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from clipsweep.trials.engine.microbatches import Microbatch
+from clipsweep.trials.engine.microbatches import Microbatch, Read
 from clipsweep.trials.tasks.prompts import Tokens
 
 
@@ -52,24 +52,39 @@ class Readings:
 
 def plan_readings(batch: Microbatch, device: torch.device) -> Readings:
     """Where a microbatch's log-probabilities are read from; labels of one token each need no whole vocabulary."""
-    positions = [each + each[-1:] * (batch.n_answers - len(each)) for each in batch.answers]
-    column = {token: number for number, token in enumerate(batch.tokens or ())}
-    columns = [0 if read.token is None else column.get(read.token, read.token) for read in batch.reads]
-    place = [{position: number for number, position in enumerate(each)} for each in batch.answers]
-    rows = [read.sequence * batch.n_answers + place[read.sequence][read.position] for read in batch.reads]
+    columns = _numbered(batch.tokens or ())
+    answers = [_numbered(positions) for positions in batch.answers]
+
+    def row(read: Read) -> int:
+        return read.sequence * batch.n_answers + answers[read.sequence][read.position]
+
+    def column(read: Read) -> int:
+        if read.token is None:  # of a mean there is one column
+            return 0
+        return read.token if batch.tokens is None else columns[read.token]
 
     def indices(values: Sequence[object]) -> Tensor:
         return torch.tensor(values, dtype=torch.long, device=device)
 
     return Readings(
-        positions=indices(positions),
-        rows=indices(rows),
+        positions=indices([_filled_up(positions, batch.n_answers) for positions in batch.answers]),
+        rows=indices(list(map(row, batch.reads))),
         tokens=None if batch.tokens is None else indices(batch.tokens),
-        columns=indices(columns),
+        columns=indices(list(map(column, batch.reads))),
         weights=torch.tensor([read.weight for read in batch.reads], dtype=torch.float32, device=device),
         averages=batch.averages,
         where=(indices([read.query for read in batch.reads]), indices([read.label for read in batch.reads])),
     )
+
+
+def _numbered(values: Sequence[int]) -> dict[int, int]:
+    """At which place each value stands."""
+    return {value: number for number, value in enumerate(values)}
+
+
+def _filled_up(positions: Sequence[int], count: int) -> list[int]:
+    """So many positions: the last one again and again where there are fewer."""
+    return [*positions, *[positions[-1]] * (count - len(positions))]
 
 
 def pad(sequences: Sequence[Tokens], prefix: int, device: torch.device) -> tuple[Tensor, Tensor]:

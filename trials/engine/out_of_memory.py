@@ -84,8 +84,8 @@ class Retreat:
         if prompts is not self._prompts:
             self._prompts = prompts
             self._restore()
-        _, size = self._fitting.get(id(prompts), (prompts, microbatch))
-        size = min(microbatch, size)
+        _, fitting = self._fitting.get(id(prompts), (prompts, microbatch))
+        size = min(microbatch, fitting)
         while True:
             try:
                 return [*attempt(trials, size)]
@@ -99,14 +99,23 @@ class Retreat:
                 continue
             if not alone:
                 log.warning("out of memory with %d trials at once; they run one by one", len(trials))
-                return [result for trial in trials for result in self.evaluate(attempt, prompts, [trial], size)]
+                results: list[ResultT | EvaluationError] = []
+                for trial in trials:
+                    (result,) = self.evaluate(attempt, prompts, [trial], size)
+                    results.append(result)
+                return results
             if size == 1:
                 return [EvaluationError(f"a microbatch of one does not fit in the device's memory ({reason}).")]
-            size //= 2
-            self._fitting[id(prompts)] = prompts, size  # the prompts are held, so that no others get their id
-            self._room.forget(prompts)
-            self._restore()
-            log.warning("out of memory; the microbatch is now %d", size)
+            size = self._halve(prompts, size)
+
+    def _halve(self, prompts: Prompts, size: int) -> int:
+        """Half the microbatch, which these prompts keep from now on."""
+        half = size // 2
+        self._fitting[id(prompts)] = prompts, half  # the prompts are held, so that no others get their id
+        self._room.forget(prompts)
+        self._restore()
+        log.warning("out of memory; the microbatch is now %d", half)
+        return half
 
     def _gives_up(self, prompts: Prompts, *, everything: bool) -> bool:
         """Take the first step that makes room without changing how trials run; False if there is none left."""

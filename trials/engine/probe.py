@@ -26,6 +26,7 @@ log = logging.getLogger(__name__)
 LABELS = (((1,), (2,)), ((1, 2), (3,)))
 PREFIX, QUERIES, LONG_QUERY = (1, 2, 3), ((4, 5, 6, 7), (3, 6)), 40
 TOLERANCE = {torch.float32: 1e-3, torch.bfloat16: 2e-1, torch.float16: 5e-2}
+STRETCHING, TRAINED_LENGTH = ("dynamic", "longrope"), "original_max_position_embeddings"
 REFUSALS = (RuntimeError, ValueError, TypeError, AttributeError, LookupError, AssertionError)  # of unforeseen models
 
 
@@ -108,10 +109,11 @@ def _score_by_blocks(model: PreTrainedModel, decoder: Decoder, prompts: Prompts)
 
 def stretch_limit(config: Any) -> int | None:
     """Longest prompt whose rotary positions do not depend on its length; None where there is no limit."""
-    settings = getattr(config, "rope_parameters", None) or {}
-    nested = [each for each in settings.values() if isinstance(each, dict)] or [settings]
-    if not any(each.get("rope_type") in ("dynamic", "longrope") for each in nested):
+    parameters = getattr(config, "rope_parameters", None) or {}
+    by_kind_of_layer = [each for each in parameters.values() if isinstance(each, dict)]
+    settings = by_kind_of_layer or [parameters]
+    if not any(each.get("rope_type") in STRETCHING for each in settings):
         return None
-    names = ("original_max_position_embeddings", "max_position_embeddings")
-    stated = [each.get(names[0]) for each in nested] + [getattr(config, name, None) for name in names]
+    stated = [each.get(TRAINED_LENGTH) for each in settings]
+    stated += [getattr(config, name, None) for name in (TRAINED_LENGTH, "max_position_embeddings")]
     return min((limit for limit in stated if limit), default=0)

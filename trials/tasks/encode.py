@@ -100,6 +100,7 @@ def _encode(
     context_length: int,
     numbers: Sequence[int] | None,
 ) -> Prompts:
+    """Tokenise the prompts of some rows, or of all, with as many demonstrations as are wanted."""
     rows = task.splits[wanted.split]
     numbers = range(len(rows)) if numbers is None else numbers
     chosen = [rows[number] for number in numbers]
@@ -117,17 +118,28 @@ def _encode(
         Query(tokens=tokens[len(prefix) :], labels=candidates, gold=row.gold)
         for tokens, candidates, row in zip(heads, labels, chosen, strict=True)
     )
-    cuts = tuple(bisect_left(numbers, rung) for rung in make_rungs(len(rows)) if numbers[0] < rung <= numbers[-1])
-    prompts = Prompts(prefix=prefix, queries=queries, scoring=scoring, demonstrations=wanted.shots, cuts=cuts)
-    for number, row, query in zip(numbers, chosen, queries, strict=True):
-        length = prompts.length(query)
-        if length > context_length:
-            raise PromptTooLongError(
-                f"{_place(row, wanted.split, number)} makes a prompt of {length} tokens with {wanted.shots} "
-                f"demonstrations and its answer; the model's context is {context_length}. Use fewer shots, remove the "
-                f"row, take a model with more context, or set task.truncate: demonstrations to leave some out."
-            )
+    prompts = Prompts(
+        prefix=prefix,
+        queries=queries,
+        scoring=scoring,
+        demonstrations=wanted.shots,
+        cuts=_cuts(numbers, len(rows)),
+    )
+    lengths = list(map(prompts.length, queries))
+    if max(lengths) > context_length:
+        first = next(place for place, length in enumerate(lengths) if length > context_length)
+        raise PromptTooLongError(
+            f"{_where(chosen[first], wanted.split, numbers[first])} makes a prompt of {lengths[first]} tokens with "
+            f"{wanted.shots} demonstrations and its answer; the model's context is {context_length}. Use fewer shots, "
+            f"remove the row, take a model with more context, or set task.truncate: demonstrations to leave some out."
+        )
     return prompts
+
+
+def _cuts(numbers: Sequence[int], n_rows: int) -> tuple[int, ...]:
+    """Where the ladder of a split of ``n_rows`` cuts these of its rows: how many of them lie below each rung."""
+    inside = [rung for rung in make_rungs(n_rows) if numbers[0] < rung <= numbers[-1]]
+    return tuple(bisect_left(numbers, rung) for rung in inside)
 
 
 def render_prompts(task: Task, wanted: PromptSet, rows: Sequence[Example]) -> list[str]:
@@ -206,7 +218,7 @@ def _check_labels(
     scoring = task.definition.scoring
     least = 0 if scoring is Scoring.MEAN_LOGIT else 1
     for number, row, candidates in zip(numbers, rows, labels, strict=True):
-        where = f"{_place(row, split, number)} of task {task.name!r}"
+        where = f"{_where(row, split, number)} of task {task.name!r}"
         for answer, tokens in zip(row.answers, candidates, strict=True):
             if len(tokens) < least:
                 raise TaskError(
@@ -227,6 +239,6 @@ def _check_labels(
             )
 
 
-def _place(row: Example, split: str, number: int) -> str:
+def _where(row: Example, split: str, number: int) -> str:
     """A row by its place in the source, where the user can find it, and in our split."""
     return f"row {row.row[1]} of the source's {row.row[0]!r} (row {number} of {split})"

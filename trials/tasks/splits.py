@@ -98,17 +98,9 @@ def cut_release(settings: TaskSettings, release: Release, read: Read, order: Seq
             f"Give the whole train split, or use variant: paper."
         )
     turns = [rows[release.start + turn] for turn in range(release.per_class) for rows in classes]
-    if isinstance(release.validation, str):
-        validation = list(read[release.validation])
-    else:
-        first, last = release.validation
-        members = [rows[first:last] for rows in classes]
-        validation = [row for rows in _share(members, settings.validation_size) for row in rows]
-    if isinstance(release.test, str):
-        test = list(read[release.test])
-    else:
-        members = [rows[stop:] for rows in classes]
-        test = [row for rows in _share(members, settings.test_size) for row in rows]
+    of_validation = release.validation if isinstance(release.validation, str) else slice(*release.validation)
+    validation = _release_rows(read, classes, of_validation, settings.validation_size)
+    test = _release_rows(read, classes, release.test or slice(stop, None), settings.test_size)
     wanted = 1 if settings.validation_size is None else settings.validation_size
     _check_size(settings, VALIDATION, len(validation), wanted)
     if settings.test_size is not None:
@@ -119,6 +111,21 @@ def cut_release(settings: TaskSettings, release: Release, read: Read, order: Seq
         test=tuple(test[: settings.test_size]),
         dropped={"demonstrations": 0, VALIDATION: 0},
     )
+
+
+def _release_rows(read: Read, classes: Sequence[list[Example]], source: str | slice, size: int | None) -> list[Example]:
+    """All rows of a split of the hub; or of train, from each class some of those in a slice, class after class.
+
+    Args:
+        read: Rows of each split of the hub.
+        classes: Rows of train by class.
+        source: The split, or the slice.
+        size: Of a slice, how many rows in all; None for all that are in it.
+    """
+    if isinstance(source, str):
+        return list(read[source])
+    members = [rows[source] for rows in classes]
+    return [row for rows in _share(members, size) for row in rows]
 
 
 def _share(classes: Sequence[list[Example]], size: int | None) -> list[list[Example]]:
