@@ -30,7 +30,7 @@ class Attempts(Sequence[StoredRow]):
             table: With the columns of ``SCHEMA``.
         """
         self._table = table
-        # numbers are sorted, not rows: Arrow cannot join a column of more than 2 GiB, which margins come to
+        # numbers are sorted, not rows: Arrow cannot join a column of more than 2 GiB, and margins grow beyond that
         self._order = pc.sort_indices(table.select([name for name, _ in _ORDER]), sort_keys=_ORDER)
         self._cells = ArrowCells(table)
 

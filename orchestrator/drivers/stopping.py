@@ -95,7 +95,7 @@ class StoppingDriver(Driver):
                 break
             for proposal in proposals:
                 if proposal.choice not in self._begun and proposal.spec.clips and self.reason is not None:
-                    continue  # a driver that enumerates may yet come to other seeds of what has begun
+                    continue  # a driver that enumerates may still ask for other seeds of points that have begun
                 if proposal.spec.clips:
                     self._begun.add(proposal.choice)
                 asked.append(proposal)

@@ -110,7 +110,7 @@ class OpenStudy:
         return {identity for identity in identities if identity in rows}
 
     def _competing(self, rows: Mapping[str, StoredRow]) -> Iterable[Choice]:
-        """Choices that can win: all of an enumeration, or what a search has come to."""
+        """Choices that can win: all of an enumeration, or those that a search has visited."""
         untouched = self.space.untouched() if self.space.baseline_competes else []
         if self.pending is not None:
             return untouched

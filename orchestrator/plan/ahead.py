@@ -21,7 +21,7 @@ from clipsweep.trials.spec.clip import Clip
 from clipsweep.trials.spec.ladder import make_rungs
 from clipsweep.trials.spec.resolved import Fingerprint, ResolvedClips
 from clipsweep.trials.spec.start import USUALLY_REUSED, Start
-from clipsweep.trials.spec.trial import PromptSet, TrialSpec
+from clipsweep.trials.spec.trial import VALIDATION, PromptSet, TrialSpec
 
 DRAWS_PER_POINT = 4
 
@@ -56,7 +56,7 @@ def first_rows(opened: OpenStudy) -> int | None:
 
     Later rungs are counted when trials reach them, for which will cannot be known.
     """
-    return make_rungs(opened.subject.split_sizes["validation"])[0] if opened.study.search.race else None
+    return make_rungs(opened.subject.split_sizes[VALIDATION])[0] if opened.study.search.race else None
 
 
 def expected_start(clips: ResolvedClips) -> Start:
@@ -66,7 +66,7 @@ def expected_start(clips: ResolvedClips) -> Start:
 
 @dataclass(slots=True)
 class _Group:
-    """Clips that come to different things and start at the same place, so that their trials cost the same.
+    """Clips with different effects that start at the same place, so that their trials cost the same.
 
     Attributes:
         clips: Those of the first trial, which stands for all.
@@ -122,7 +122,7 @@ def _known_demonstrations(
     """For clips that have stored rows: with which demonstrations their validation trial need not run."""
     known: dict[Fingerprint, set[tuple[int, int | None]]] = {}
     for row in ledger.rows.values():
-        if row.split != "validation":
+        if row.split != VALIDATION:
             continue
         choice = choice_of_row(row)
         proposal = opened.space.propose(choice.shots, row.demo_seed, choice.clips)
@@ -141,7 +141,7 @@ def _demonstrations(shots: int, seed: int) -> tuple[int, int | None]:
 
 
 def _group_clips(space: Space, card: ModelCard, n_clips: int, known: Container[Fingerprint]) -> list[_Group]:
-    """The untouched model and the first ``n_clips`` clips by where they start; those that come to the same count once.
+    """The untouched model and the first ``n_clips`` clips by where they start; those with the same effect count once.
 
     Args:
         space: Whose clips are visited in its order, which is layer by layer.
@@ -154,7 +154,7 @@ def _group_clips(space: Space, card: ModelCard, n_clips: int, known: Container[F
     groups[expected_start(untouched)].add(untouched.fingerprint, known)
     visited = (space.visited_clip(number) for number in range(n_clips))
     for _, of_layer in groupby(visited, key=lambda clip: clip.layer):
-        seen = {untouched.fingerprint}  # started anew: clips of two layers never come to the same
+        seen = {untouched.fingerprint}  # started anew: clips of two layers never have the same effect
         for clip in of_layer:
             resolved = resolve([clip], card)
             if resolved.fingerprint not in seen:
@@ -208,7 +208,7 @@ def search_notes(opened: OpenStudy) -> list[str]:
     elif opened.is_searched:
         notes.append("which points will run is not known: costs are those of random ones")
     if search.race == HALVING:
-        share = halving_share(opened.subject.split_sizes["validation"])
+        share = halving_share(opened.subject.split_sizes[VALIDATION])
         notes.append(f"costs are told without the race, which of many trials leaves {100 * share:.0f} % of the rows")
     elif search.race is not None:
         notes.append("costs are told without the race; what it saves is not known")

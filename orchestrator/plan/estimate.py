@@ -21,7 +21,7 @@ from clipsweep.trials.engine.cost import CostModel, measure_extents
 from clipsweep.trials.spec.clip import Clip
 from clipsweep.trials.spec.shape import Shape
 from clipsweep.trials.spec.start import Start
-from clipsweep.trials.spec.trial import PromptSet, TrialSpec
+from clipsweep.trials.spec.trial import TEST, PromptSet, TrialSpec
 
 SAMPLED_ROWS = 1000
 
@@ -166,7 +166,7 @@ def _expected_tests(opened: OpenStudy, missing: Iterable[TrialSpec]) -> list[Tri
     for clip in opened.space.starts():
         by_module.setdefault(clip.module, []).append(clip)
     winners = [(clips[len(clips) // 2],) for clips in by_module.values()]
-    tests = (replace(spec, split="test", clips=clips) for spec in missing for clips in ((), *winners))
+    tests = (replace(spec, split=TEST, clips=clips) for spec in missing for clips in ((), *winners))
     return list(dict.fromkeys(tests))
 
 

@@ -20,7 +20,7 @@ from clipsweep.trials.base.errors import StudyError
 from clipsweep.trials.base.files import factors_limit_bytes
 from clipsweep.trials.models.describe import describe_checkpoint
 from clipsweep.trials.models.find import find_checkpoint
-from clipsweep.trials.spec.trial import TrialSpec
+from clipsweep.trials.spec.trial import TEST, VALIDATION, TrialSpec
 from clipsweep.trials.tasks.load import default_seed, define_task, load_task
 from clipsweep.trials.tasks.settings import PAPER
 from clipsweep.trials.tasks.task import Task
@@ -61,7 +61,7 @@ def prepare(study: Study, path: Path, cache: Path) -> Prepared:
     resolved = _resolve(study, folder)
     make_space(resolved, card)  # refuses layers and modules before any row is read
     task = load_task(resolved.task_settings(), cache)
-    _check_race(resolved, len(task.splits["validation"]))
+    _check_race(resolved, len(task.splits[VALIDATION]))
     subject = Subject(
         card=card,
         task_fingerprint=task.fingerprint,
@@ -107,7 +107,7 @@ def check_trials(prepared: Prepared, specs: Iterable[TrialSpec]) -> list[str]:
     """
     wanted = {spec.prompt_set for spec in specs}
     if prepared.opened.subject.tested:
-        wanted |= {replace(prompt_set, split="test") for prompt_set in wanted}
+        wanted |= {replace(prompt_set, split=TEST) for prompt_set in wanted}
     if not wanted:
         return []
     from clipsweep.trials.models.load import load_tokenizer

@@ -8,7 +8,7 @@ from clipsweep.trials.clips.resolve import resolve
 from clipsweep.trials.engine.cost import CostModel, Extent
 from clipsweep.trials.spec.resolved import ResolvedClips
 from clipsweep.trials.spec.start import Start
-from clipsweep.trials.spec.trial import TrialSpec
+from clipsweep.trials.spec.trial import VALIDATION, TrialSpec
 
 TYPICAL_QUERY, TYPICAL_DEMONSTRATION = 40, 30  # tokens, where none have been counted
 LEAST_SHARE = 0.005  # of a whole pass: what a trial costs however little it runs
@@ -47,5 +47,5 @@ def work_ahead(opened: OpenStudy, ahead: Ahead) -> float:
     """What the missing trials cost, as ``RelativeWork`` tells it; of a race only the first rung of each."""
     work_of, card = RelativeWork(opened), opened.subject.card
     whole = sum(count * work_of(spec, resolve(spec.clips, card)) for spec, count in ahead.missing.items())
-    n_rows = opened.subject.split_sizes["validation"]
+    n_rows = opened.subject.split_sizes[VALIDATION]
     return whole * (first_rows(opened) or n_rows) / n_rows

@@ -15,6 +15,7 @@ from clipsweep.orchestrator.space.proposal import Choice
 from clipsweep.orchestrator.space.space import Space
 from clipsweep.trials.spec.clip import Clip
 from clipsweep.trials.spec.modules import MODULES
+from clipsweep.trials.spec.trial import VALIDATION
 
 T = TypeVar("T")
 RATE_DIGITS = 4
@@ -127,7 +128,7 @@ def _holds_clip(space: Space, clip: Clip) -> bool:
 
 def choices_of_rows(space: Space, rows: Iterable[StoredRow]) -> list[Choice]:
     """What rows of validation trials were choices of, each once, in the order they began."""
-    validation = [row for row in rows if row.split == "validation"]
+    validation = [row for row in rows if row.split == VALIDATION]
     found = dict.fromkeys(choice_of_row(row) for row in sorted(validation, key=lambda row: row.started_at))
     return [choice for choice in found if holds(space, choice)]
 

@@ -12,7 +12,7 @@ from clipsweep.orchestrator.space.subject import Subject
 from clipsweep.trials.clips.identity import identify
 from clipsweep.trials.clips.resolve import resolve
 from clipsweep.trials.spec.resolved import Fingerprint
-from clipsweep.trials.spec.trial import PromptSet
+from clipsweep.trials.spec.trial import TEST, VALIDATION, PromptSet
 
 NEIGHBOURS_KEPT = 64  # neighbours on the axis of rates often leave the same ranks
 
@@ -40,16 +40,16 @@ def make_points(
     found = []
     for choice in choices:
         clips = resolve(choice.clips, card).fingerprint
-        trial_ids = ids_of(choice.shots, clips, "validation")
+        trial_ids = ids_of(choice.shots, clips, VALIDATION)
         if stored is not None and not any(trial_id in stored for trial_id in trial_ids):
             continue
         point = Point(
             clips=choice.clips,
             shots=choice.shots,
             trial_ids=trial_ids,
-            baseline_ids=ids_of(choice.shots, (), "validation"),
-            test_ids=ids_of(choice.shots, clips, "test") if tested else (),
-            baseline_test_ids=ids_of(choice.shots, (), "test") if tested else (),
+            baseline_ids=ids_of(choice.shots, (), VALIDATION),
+            test_ids=ids_of(choice.shots, clips, TEST) if tested else (),
+            baseline_test_ids=ids_of(choice.shots, (), TEST) if tested else (),
             metric=space.metric,
             rule=space.winner,
         )

@@ -14,7 +14,7 @@ from clipsweep.orchestrator.space.proposal import Choice, Proposal
 from clipsweep.trials.spec.clip import Clip
 from clipsweep.trials.spec.kinds import DEFAULT_KIND
 from clipsweep.trials.spec.modules import ATTENTION_ROLES, MLP_ROLES, MODULES
-from clipsweep.trials.spec.trial import TrialSpec
+from clipsweep.trials.spec.trial import TEST, VALIDATION, TrialSpec
 
 
 class RateRange(NamedTuple):
@@ -128,9 +128,9 @@ class Space:
     def test_proposals(self, choice: Choice) -> list[Proposal]:
         """The trials that measure a choice and its baseline on the test split."""
         pairs = product(((), choice.clips), self.demo_seeds)
-        return [self.propose(choice.shots, seed, clips, "test") for clips, seed in pairs]
+        return [self.propose(choice.shots, seed, clips, TEST) for clips, seed in pairs]
 
-    def propose(self, shots: int, demo_seed: int, clips: tuple[Clip, ...], split: str = "validation") -> Proposal:
+    def propose(self, shots: int, demo_seed: int, clips: tuple[Clip, ...], split: str = VALIDATION) -> Proposal:
         """A trial of this study."""
         spec = TrialSpec(model=self.model, task=self.task, shots=shots, demo_seed=demo_seed, split=split, clips=clips)
         return Proposal(spec=spec)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from clipsweep.trials.models.card import ModelCard
+from clipsweep.trials.spec.trial import TEST
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -28,4 +29,4 @@ class Subject:
     @property
     def tested(self) -> bool:
         """Whether the task has a test split."""
-        return bool(self.split_sizes.get("test"))
+        return bool(self.split_sizes.get(TEST))

@@ -57,7 +57,7 @@ def _count_states(snapshot: Snapshot) -> dict[TrialState, int]:
 
 
 def _count_all(snapshot: Snapshot) -> int:
-    """Trials that the study comes to, as far as that is known."""
+    """How many trials the study has in all, as far as that is known."""
     ahead = look_ahead(snapshot.opened, Ledger(snapshot.opened, snapshot.rows))
     return max(len(snapshot.searched), ahead.total) + len(snapshot.tested)
 

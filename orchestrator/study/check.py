@@ -8,7 +8,7 @@ from pydantic import ValidationError
 
 from clipsweep.orchestrator.study.check_search import check_search
 from clipsweep.orchestrator.study.explain import explain
-from clipsweep.orchestrator.study.names import ALGORITHM1, DRIVERS, EVERY_DRIVER, OF_TEST, TEST
+from clipsweep.orchestrator.study.names import ALGORITHM1, DRIVERS, EVERY_DRIVER, OF_SEQUENTIAL_TEST, SEQUENTIAL_TEST
 from clipsweep.orchestrator.study.schema import ClusterSection, SearchSection, Study, TopCondition
 from clipsweep.trials.base.errors import StudyError, unknown_name
 from clipsweep.trials.tasks.settings import PAPER
@@ -86,4 +86,4 @@ def _used_keys(study: Study) -> frozenset[str]:
     used = EVERY_DRIVER | DRIVERS[study.search.driver].keys
     if isinstance(study.space.layers, TopCondition):
         used |= {"module_condition"}
-    return used | OF_TEST if study.search.race == TEST else used
+    return used | OF_SEQUENTIAL_TEST if study.search.race == SEQUENTIAL_TEST else used

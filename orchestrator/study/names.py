@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 ALGORITHM1, BAYES, GRID = "algorithm1", "bayes", "grid"
-HALVING, TEST = "halving", "test"
+HALVING, SEQUENTIAL_TEST = "halving", "test"
 STOPPING_RULES = ("n_trials", "max_hours", "max_gpu_hours", "patience")
 
 
@@ -27,7 +27,7 @@ class DriverEntry:
 
 
 EVERY_DRIVER = frozenset({"driver", "race", "winner", *STOPPING_RULES})
-OF_TEST = frozenset({"indifference", "error_rate"})  # used where the race is a test
+OF_SEQUENTIAL_TEST = frozenset({"indifference", "error_rate"})  # used where the race is a test
 DRIVERS: Mapping[str, DriverEntry] = {
     GRID: DriverEntry(place="clipsweep.orchestrator.drivers.grid:GridDriver"),
     ALGORITHM1: DriverEntry(

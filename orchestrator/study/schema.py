@@ -8,7 +8,7 @@ import yaml
 from pydantic import BeforeValidator, ByteSize, Field, PlainSerializer
 
 from clipsweep.analysis.winners.point import BEST_MEAN, ONE_STANDARD_ERROR
-from clipsweep.orchestrator.study.names import GRID, HALVING, TEST
+from clipsweep.orchestrator.study.names import GRID, HALVING, SEQUENTIAL_TEST
 from clipsweep.orchestrator.study.section import Count, Positive, Section, one_of
 from clipsweep.orchestrator.study.task_section import TaskSection
 from clipsweep.trials.clips.spectrum import COMBINATIONS
@@ -85,7 +85,7 @@ class SearchSection(Section):
     module_condition: Annotated[str, one_of(COMBINATIONS)] = "max"
     objectives: Annotated[list[Literal["accuracy", "parameters"]], Field(min_length=1)] = ["accuracy"]
     winner: Annotated[str, one_of((BEST_MEAN, ONE_STANDARD_ERROR))] = BEST_MEAN
-    race: Annotated[str, one_of((HALVING, TEST))] | None = None
+    race: Annotated[str, one_of((HALVING, SEQUENTIAL_TEST))] | None = None
     indifference: Annotated[float, Field(ge=0, lt=1)] = 0.005
     error_rate: Annotated[float, Field(gt=0, lt=1)] = 0.05
     n_trials: Positive | None = None

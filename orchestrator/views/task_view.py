@@ -12,7 +12,7 @@ from clipsweep.orchestrator.study.schema import Study
 from clipsweep.trials.base.errors import TaskError
 from clipsweep.trials.models.facts import model_facts
 from clipsweep.trials.models.find import find_config
-from clipsweep.trials.spec.trial import PromptSet
+from clipsweep.trials.spec.trial import TEST, VALIDATION, PromptSet
 from clipsweep.trials.tasks.encode import encode_prompts, fitting_shots, render_prompts
 from clipsweep.trials.tasks.load import define_task, load_task
 from clipsweep.trials.tasks.settings import PAPER
@@ -47,8 +47,8 @@ def view_task(
     asked = max(study.space.shots or [define_task(settings).shots]) if shots is None else shots
     drawn = (study.space.demo_seeds or [0])[0] if demo_seed is None else demo_seed
     task = load_task(settings, cache)
-    wanted = PromptSet(shots=asked, demo_seed=drawn, split="validation")
-    rows = task.splits["validation"]
+    wanted = PromptSet(shots=asked, demo_seed=drawn, split=VALIDATION)
+    rows = task.splits[VALIDATION]
     if row not in range(len(rows)):
         raise TaskError(f"row {row} of validation does not exist; expected 0 to {len(rows) - 1}.")
     document: dict[str, Any] = {
@@ -110,7 +110,7 @@ def _histogram(lengths: list[int]) -> dict[str, Any]:
 def describe_task(view: dict[str, Any]) -> str:
     """The document in words."""
     sizes = ", ".join(f"{count} {split}" for split, count in view["splits"].items())
-    sizes += "" if "test" in view["splits"] else ", no test"
+    sizes += "" if TEST in view["splits"] else ", no test"
     dropped = ", ".join(f"{count} of {split}" for split, count in view["dropped"].items())
     lines = [
         f"task        {view['task']} ({view['variant']} variant, fingerprint {view['fingerprint'][:12]})",

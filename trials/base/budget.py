@@ -31,7 +31,7 @@ class Budget:
 
     @classmethod
     def measure(cls, *devices: torch.device, asked: int | None = None, sharers: int = 1) -> Budget:
-        """Split what is free; of several devices, on the fullest, where all that is captured may come to lie.
+        """Split what is free; of several devices, on the fullest, as all captured activations may end up there.
 
         Args:
             devices: The model's, which is already loaded there.

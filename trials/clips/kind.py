@@ -1,6 +1,6 @@
 """What a kind of clip does to a matrix: the interface of all kinds, and the way from a name to its kind.
 
-A kind is loaded on first use. It loads without torch, since the driver asks it what a clip comes to.
+A kind is loaded on first use. It loads without torch, since the driver asks it for the effect of a clip.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 
 class Kind(ABC):
-    """What clips of one kind come to, matrix by matrix. It holds no state."""
+    """The effect of clips of one kind on a matrix. It holds no state."""
 
     @abstractmethod
     def leaves_alone(self, clip: Clip, shape: Shape) -> bool:

@@ -13,7 +13,7 @@ from clipsweep.trials.spec.start import Start
 
 
 def resolve(clips: Iterable[Clip], card: ModelCard) -> ResolvedClips:
-    """What clips come to on a model.
+    """Work out the effect of clips on a model.
 
     Args:
         clips: Of one trial: no two of them share a matrix.

@@ -26,7 +26,7 @@ def kept_rank(clip_rate: float, rows: int, cols: int) -> int:
     return _kept_of(clip_rate, min(rows, cols))
 
 
-@lru_cache(maxsize=16)  # what one clip comes to asks several times for the same few sizes
+@lru_cache(maxsize=16)  # resolving a clip asks several times for the same few sizes
 def _kept_of(clip_rate: float, full: int) -> int:
     exact = (1 - Decimal(str(clip_rate))) * full
     return max(1, int(exact.to_integral_value(ROUND_HALF_UP)))

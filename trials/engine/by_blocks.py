@@ -81,7 +81,7 @@ class ByBlocks:
 
         Args:
             prompts: One split, tokenised.
-            trials: What the clips of each come to.
+            trials: The effect of each trial's clips.
             size: Queries of a microbatch.
 
         Returns:

@@ -120,7 +120,7 @@ class Engine:
 
         Args:
             prompts: One split, tokenised.
-            trials: What the clips of each trial come to on this model.
+            trials: The effect of each trial's clips on this model.
             microbatch: Queries of one pass.
 
         Returns:

@@ -1,4 +1,4 @@
-"""What clips come to on one model: computed once by the driver, and carried by the trial."""
+"""The effect of clips on one model: worked out once by the driver, and carried by the trial."""
 
 from __future__ import annotations
 

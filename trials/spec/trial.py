@@ -76,7 +76,7 @@ class Trial:
     Attributes:
         trial_id: Its identity.
         spec: What is evaluated.
-        resolved: What its clips come to on the study's model.
+        resolved: The effect of its clips on the study's model.
         rows: First row of the split and the one after the last, where a race evaluates it in parts; None for all.
     """
 

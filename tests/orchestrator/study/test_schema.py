@@ -10,7 +10,7 @@ from clipsweep.orchestrator.drivers.driver import StudyDriver
 from clipsweep.orchestrator.plan.prepare import prepare
 from clipsweep.orchestrator.study.check import check_study
 from clipsweep.orchestrator.study.files import parse_override, read_studies, shipped_studies
-from clipsweep.orchestrator.study.names import DRIVERS, EVERY_DRIVER, OF_TEST
+from clipsweep.orchestrator.study.names import DRIVERS, EVERY_DRIVER, OF_SEQUENTIAL_TEST
 from clipsweep.orchestrator.study.schema import SearchSection
 from clipsweep.trials.base.errors import ClipsweepError, SpecError, StudyError
 
@@ -156,7 +156,7 @@ def test_every_driver_that_a_study_can_name_is_one(name: str) -> None:
 
 
 def test_every_search_key_is_used_by_some_driver() -> None:
-    used = EVERY_DRIVER.union(OF_TEST, *(entry.keys for entry in DRIVERS.values()))
+    used = EVERY_DRIVER.union(OF_SEQUENTIAL_TEST, *(entry.keys for entry in DRIVERS.values()))
     assert used == SearchSection.model_fields.keys()
 
 
