@@ -48,8 +48,8 @@ class RecordCells:
         return self._record.get(name)
 
 
-class Row(Protocol):
-    """What a column is read from."""
+class CellAddress(Protocol):
+    """What a column is read from: one row of some cells."""
 
     @property
     def cells(self) -> Cells:
@@ -87,9 +87,9 @@ class Column(Generic[T]):
     def __get__(self, row: None, owner: type) -> Self: ...
 
     @overload
-    def __get__(self, row: Row, owner: type) -> T: ...
+    def __get__(self, row: CellAddress, owner: type) -> T: ...
 
-    def __get__(self, row: Row | None, owner: type) -> Self | T:
+    def __get__(self, row: CellAddress | None, owner: type) -> Self | T:
         """The column itself, asked of the class; its value, asked of a row."""
         if row is None:
             return self

@@ -18,6 +18,6 @@ def make_driver(opened: OpenStudy, rows: Mapping[str, StoredRow]) -> Driver:
         opened: The study, its layers known.
         rows: Latest attempt at each trial, by trial identity.
     """
-    module, _, attribute = DRIVERS[opened.study.search.driver].place.partition(":")
+    module, _, attribute = DRIVERS[opened.study.search.driver].location.partition(":")
     kind: type[StudyDriver] = getattr(import_module(module), attribute)
     return kind.of(opened, rows)

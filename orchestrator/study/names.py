@@ -18,24 +18,24 @@ class DriverEntry:
     """A driver that a study can name.
 
     Attributes:
-        place: Its class, as ``module:attribute``; loaded when it is first used.
+        location: Its class, as ``module:attribute``; loaded when it is first used.
         keys: Keys of the section ``search`` that it uses besides those that all drivers use.
     """
 
-    place: str
+    location: str
     keys: frozenset[str] = frozenset()
 
 
 EVERY_DRIVER = frozenset({"driver", "race", "winner", *STOPPING_RULES})
 OF_SEQUENTIAL_TEST = frozenset({"indifference", "error_rate"})  # used where the race is a test
 DRIVERS: Mapping[str, DriverEntry] = {
-    GRID: DriverEntry(place="clipsweep.orchestrator.drivers.grid:GridDriver"),
+    GRID: DriverEntry(location="clipsweep.orchestrator.drivers.grid:GridDriver"),
     ALGORITHM1: DriverEntry(
-        place="clipsweep.orchestrator.drivers.algorithm1:Algorithm1Driver",
+        location="clipsweep.orchestrator.drivers.algorithm1:Algorithm1Driver",
         keys=frozenset({"top_k", "module_condition"}),
     ),
     BAYES: DriverEntry(
-        place="clipsweep.orchestrator.drivers.bayes.driver:BayesDriver",
+        location="clipsweep.orchestrator.drivers.bayes.driver:BayesDriver",
         keys=frozenset({"sampler", "seed", "objectives", "warm_start", "storage"}),
     ),
 }

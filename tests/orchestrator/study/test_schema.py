@@ -151,7 +151,7 @@ def test_an_unknown_driver_is_refused_before_the_keys_that_another_would_use(mak
 
 @pytest.mark.parametrize("name", DRIVERS)
 def test_every_driver_that_a_study_can_name_is_one(name: str) -> None:
-    module, _, attribute = DRIVERS[name].place.partition(":")
+    module, _, attribute = DRIVERS[name].location.partition(":")
     assert issubclass(getattr(import_module(module), attribute), StudyDriver)
 
 
