@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Callable
 from dataclasses import dataclass
+from typing import TypeVar
 
 import torch
 from torch import Tensor
@@ -11,6 +13,8 @@ from torch import Tensor
 from clipsweep.trials.base.errors import EvaluationError
 
 log = logging.getLogger(__name__)
+
+Result = TypeVar("Result")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -43,14 +47,7 @@ def compute_factors(weight: Tensor, name: str) -> Factors:
     Raises:
         EvaluationError: The weights are not finite, or have no finite SVD.
     """
-    weight = _finite(weight, name)
-    factors = _svd(weight.float())
-    if factors is None:
-        _warn_of_retry(name)
-        factors = _svd(weight.double(), driver=_slowest_driver(weight))
-    if factors is None:
-        raise _no_svd(weight, name)
-    return factors
+    return _converged(_svd, weight, name)
 
 
 def compute_singular_values(weight: Tensor, name: str) -> Tensor:
@@ -62,14 +59,19 @@ def compute_singular_values(weight: Tensor, name: str) -> Tensor:
     Raises:
         EvaluationError: The weights are not finite, or have no finite SVD.
     """
+    return _converged(_svdvals, weight, name)
+
+
+def _converged(decompose: Callable[[Tensor, str | None], Result | None], weight: Tensor, name: str) -> Result:
+    """What ``decompose`` makes of a finite weight in float32, or in float64 if float32 does not converge."""
     weight = _finite(weight, name)
-    values = _svdvals(weight.float())
-    if values is None:
-        _warn_of_retry(name)
-        values = _svdvals(weight.double(), driver=_slowest_driver(weight))
-    if values is None:
+    result = decompose(weight.float(), None)
+    if result is None:
+        log.warning("the SVD of %s does not converge in float32; it is computed in float64", name)
+        result = decompose(weight.double(), _slowest_driver(weight))
+    if result is None:
         raise _no_svd(weight, name)
-    return values
+    return result
 
 
 def _finite(weight: Tensor, name: str) -> Tensor:
@@ -81,10 +83,6 @@ def _finite(weight: Tensor, name: str) -> Tensor:
             f"Set model.dtype: float32, or fetch the checkpoint again."
         )
     return weight
-
-
-def _warn_of_retry(name: str) -> None:
-    log.warning("the SVD of %s does not converge in float32; it is computed in float64", name)
 
 
 def _slowest_driver(weight: Tensor) -> str | None:
@@ -99,7 +97,7 @@ def _no_svd(weight: Tensor, name: str) -> EvaluationError:
     )
 
 
-def _svdvals(weight: Tensor, driver: str | None = None) -> Tensor | None:
+def _svdvals(weight: Tensor, driver: str | None) -> Tensor | None:
     """Singular values, rounded to float32; None if they do not converge to finite numbers."""
     try:
         values = torch.linalg.svdvals(weight, driver=driver).float()
@@ -108,7 +106,7 @@ def _svdvals(weight: Tensor, driver: str | None = None) -> Tensor | None:
     return values.clamp_min(0) if bool(torch.isfinite(values).all()) else None
 
 
-def _svd(weight: Tensor, driver: str | None = None) -> Factors | None:
+def _svd(weight: Tensor, driver: str | None) -> Factors | None:
     """Thin SVD, rounded to float32; None if it does not converge to finite numbers."""
     try:
         exact = torch.linalg.svd(weight, full_matrices=False, driver=driver)
