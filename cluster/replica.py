@@ -7,9 +7,9 @@ import platform
 import time
 import traceback
 from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime
-from functools import lru_cache
-from typing import Any
+from functools import lru_cache, partial
 
 import torch
 
@@ -28,6 +28,7 @@ from clipsweep.trials.models.find import find_checkpoint
 from clipsweep.trials.models.load import load_model, load_tokenizer
 from clipsweep.trials.models.placement import devices_of
 from clipsweep.trials.scores.judge import measure_margins, score_labels
+from clipsweep.trials.scores.tally import Tally
 from clipsweep.trials.spec.result import TrialResult, TrialState
 from clipsweep.trials.spec.start import Start
 from clipsweep.trials.spec.trial import PromptSet, Trial
@@ -36,6 +37,17 @@ from clipsweep.trials.tasks.load import load_task
 from clipsweep.trials.tasks.prompts import Prompts
 
 PROMPT_SETS_KEPT, PARTS_KEPT = 16, 64
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Judged:
+    """Scores of a trial's labels, compared with the gold ones; the fields are those of ``TrialResult``."""
+
+    scored: LabelScores
+    outcomes: tuple[bool, ...]
+    margins: tuple[float, ...]
+    tally: Tally
+    demonstrations: int
 
 
 class Replica:
@@ -101,27 +113,23 @@ class Replica:
         """A part of a race, which shares its queries with the whole."""
         return self._prompts(wanted).part(*rows)
 
-    def _judge(self, scored: LabelScores, prompts: Prompts) -> dict[str, Any]:
-        """What a complete trial's result says."""
+    def _judge(self, scored: LabelScores, prompts: Prompts) -> Judged:
+        """Compare the scores of a trial's labels with the gold ones."""
         gold = [query.gold for query in prompts.queries]
         scores = scored.log_likelihoods.numpy()
         outcomes, tally = score_labels(scores, gold, strict=self._task.strict)
-        return {
-            "state": TrialState.COMPLETE,
-            "outcomes": outcomes,
-            "margins": measure_margins(scores, gold),
-            "tally": tally,
-            "demonstrations": prompts.demonstrations,
-            "operations": scored.operations,
-            "engine_path": scored.engine_path,
-            "microbatch": scored.microbatch,
-            "seconds": scored.seconds,
-        }
+        return Judged(
+            scored=scored,
+            outcomes=outcomes,
+            margins=measure_margins(scores, gold),
+            tally=tally,
+            demonstrations=prompts.demonstrations,
+        )
 
     def _evaluate(self, trials: Sequence[Trial], microbatch: int) -> list[TrialResult]:
         """Run trials that share prompts and rows; where one raises what is not its own error, each runs alone."""
         started_at, started = datetime.now(UTC), time.perf_counter()
-        ends: list[dict[str, Any] | Exception]
+        ends: list[Judged | Exception]
         try:
             wanted, rows = trials[0].spec.prompt_set, trials[0].rows
             prompts = self._prompts(wanted) if rows is None else self._parts(wanted, rows)
@@ -133,18 +141,42 @@ class Replica:
             ends = [error]
         seconds = (time.perf_counter() - started) / len(trials)
         return [
-            TrialResult(
-                trial=trial,
-                replica=self._name,
-                node=platform.node(),
-                device=self._device,
-                started_at=started_at,
-                finished_at=datetime.now(UTC),
-                versions=recorded_versions(),
-                **(_failure(end, microbatch, seconds) if isinstance(end, Exception) else end),
-            )
-            for trial, end in zip(trials, ends, strict=True)
+            self._result(trial, end, started_at, microbatch, seconds) for trial, end in zip(trials, ends, strict=True)
         ]
+
+    def _result(
+        self, trial: Trial, end: Judged | Exception, started_at: datetime, microbatch: int, seconds: float
+    ) -> TrialResult:
+        """The result of an attempt; its microbatch and seconds are those of the engine where it gave scores."""
+        result = partial(
+            TrialResult,
+            trial=trial,
+            replica=self._name,
+            node=platform.node(),
+            device=self._device,
+            started_at=started_at,
+            finished_at=datetime.now(UTC),
+            versions=recorded_versions(),
+        )
+        if isinstance(end, Exception):
+            return result(
+                state=TrialState.FAILED,
+                microbatch=microbatch,
+                seconds=seconds,
+                error=traceback.format_exception_only(end)[-1].strip(),
+                traceback="".join(traceback.format_exception(end)),
+            )
+        return result(
+            state=TrialState.COMPLETE,
+            outcomes=end.outcomes,
+            margins=end.margins,
+            tally=end.tally,
+            demonstrations=end.demonstrations,
+            operations=end.scored.operations,
+            engine_path=end.scored.engine_path,
+            microbatch=end.scored.microbatch,
+            seconds=end.scored.seconds,
+        )
 
 
 def pick_devices(gpus: int) -> list[str]:
@@ -163,14 +195,3 @@ def pick_devices(gpus: int) -> list[str]:
             f"{torch.cuda.device_count()} GPUs; expected as many. Lower it, or look at CUDA_VISIBLE_DEVICES."
         )
     return [f"cuda:{number}" for number in range(gpus)]
-
-
-def _failure(error: Exception, microbatch: int, seconds: float) -> dict[str, Any]:
-    """What a failed trial's result says."""
-    return {
-        "state": TrialState.FAILED,
-        "microbatch": microbatch,
-        "seconds": seconds,
-        "error": traceback.format_exception_only(error)[-1].strip(),
-        "traceback": "".join(traceback.format_exception(error)),
-    }
