@@ -62,7 +62,7 @@ def rows_by_attempt(folder: Path) -> dict[str, list[int]]:
     return attempts
 
 
-def test_a_killed_study_runs_only_its_missing_trials(
+def test_a_killed_study_holds_no_lock_and_runs_only_its_missing_trials(
     start: Callable[[], subprocess.Popen[str]], command: list[str], tmp_path: Path
 ) -> None:
     process = start()
@@ -122,15 +122,3 @@ def test_a_running_study_says_so_and_refuses_a_second_process(
     assert second.returncode == 2
     assert f"is being run by process {process.pid}" in second.stderr.replace("\n", " ")
     assert process.poll() is None
-
-
-def test_the_lock_of_a_dead_process_does_not_hold(
-    start: Callable[[], subprocess.Popen[str]], command: list[str], tmp_path: Path
-) -> None:
-    process = start()
-    wait_for_rows(tmp_path / "s", 1)
-    os.kill(process.pid, signal.SIGKILL)
-    process.wait()
-    assert (
-        subprocess.run([*command, "--set", "space.clip_rates=[0.5]"], capture_output=True, check=False).returncode == 0
-    )
