@@ -12,10 +12,12 @@ slower and as exact.
 from __future__ import annotations
 
 import time
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Sequence
+from dataclasses import replace
 from functools import partial
 
 import torch
+from torch import Tensor
 from transformers import PreTrainedModel
 
 from clipsweep.trials.base.budget import Budget
@@ -30,7 +32,7 @@ from clipsweep.trials.engine.full_prompts import score_alone, score_full_prompts
 from clipsweep.trials.engine.kept_passes import KeptPasses
 from clipsweep.trials.engine.label_scores import LabelScores, checked
 from clipsweep.trials.engine.out_of_memory import Retreat
-from clipsweep.trials.engine.probe import stretch_limit, try_decoder
+from clipsweep.trials.engine.probe import TogetherCheck, stretch_limit, try_decoder
 from clipsweep.trials.models.card import ModelCard
 from clipsweep.trials.models.find_layout import find_layout
 from clipsweep.trials.models.placement import devices_of
@@ -81,6 +83,7 @@ class Engine:
         self.cost = CostModel(card)
         self._by_blocks: ByBlocks | None = None
         decoder = try_decoder(model, self.layout)
+        self._together = TogetherCheck(model, decoder)
         if decoder is not None:
             self.cost = CostModel(card, trims=decoder.trims, fused_queries=decoder.fused_queries)
             self._by_blocks = ByBlocks(self._loaded, decoder, kept, self.cost, budget)
@@ -133,24 +136,36 @@ class Engine:
         self, prompts: Prompts, trials: Sequence[ResolvedClips], size: int
     ) -> list[LabelScores | EvaluationError]:
         """Score trials at a microbatch, the fast way if model and prompts allow it."""
-        stretched = self._stretches(prompts)
         with torch.inference_mode(), fused_activations(self._model):
-            if self._by_blocks is None or stretched:
-                return [self._score_full(prompts, clips, size, stretched=stretched) for clips in trials]
+            stretched = self._stretches(prompts)
+            alone = stretched or not self._together.passes(prompts, size)
+            if alone or self._by_blocks is None:
+                score = partial(self._score_alone, stretched=stretched) if alone else self._score_full
+                return [score(prompts, clips, size) for clips in trials]
             return self._by_blocks.score(prompts, trials, size)
 
-    def _score_full(
-        self, prompts: Prompts, clips: ResolvedClips, size: int, *, stretched: bool
+    def _score_full(self, prompts: Prompts, clips: ResolvedClips, size: int) -> LabelScores | EvaluationError:
+        """Score one trial on full prompts, ``size`` at a time."""
+        return self._timed(prompts, clips, size, lambda: score_full_prompts(self._model, prompts, size))
+
+    def _score_alone(
+        self, prompts: Prompts, clips: ResolvedClips, _size: int, *, stretched: bool
     ) -> LabelScores | EvaluationError:
-        """Score one trial the slow way."""
+        """Score one trial on full prompts, each label with a pass of its own."""
+        whole = replace(prompts, whole_labels=True)
+        return self._timed(whole, clips, 1, lambda: score_alone(self._model, whole, stretches=stretched))
+
+    def _timed(
+        self, prompts: Prompts, clips: ResolvedClips, size: int, score: Callable[[], Tensor]
+    ) -> LabelScores | EvaluationError:
+        """Form a trial's weights, score it under them, and say what that took."""
         began = time.perf_counter()
         try:
             weights = self._loaded.edit(clips)
         except EvaluationError as error:
             return error
         with self._loaded.holding(weights):
-            scores = score_alone(self._model, prompts) if stretched else score_full_prompts(self._model, prompts, size)
-        size = 1 if stretched else size
+            scores = score()
         scored = LabelScores(
             log_likelihoods=scores.cpu(),
             microbatch=size,
@@ -161,7 +176,7 @@ class Engine:
         return checked(self._loaded, prompts, weights, scored)
 
     def _stretches(self, prompts: Prompts) -> bool:
-        """Whether rotary positions scale with the length of some prompt, so that no two prompts share a prefix."""
+        """Whether rotary positions scale with the length of some text, so that no two prompts share a prefix."""
         if self._stretch_limit is None:
             return False
-        return max(map(prompts.length, prompts.queries)) > self._stretch_limit
+        return replace(prompts, whole_labels=True).longest() > self._stretch_limit

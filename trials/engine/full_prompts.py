@@ -36,27 +36,32 @@ def score_full_prompts(model: PreTrainedModel, prompts: Prompts, size: int) -> T
     return scores
 
 
-def score_alone(model: PreTrainedModel, prompts: Prompts) -> Tensor:
-    """Score every label with a forward pass of its own, for models whose rotary positions scale with the length.
+def score_alone(model: PreTrainedModel, prompts: Prompts, *, stretches: bool) -> Tensor:
+    """Score every label as the model reads its text: with a forward pass of its own, whole and not padded.
 
-    transformers keeps the scale of the longest sequence until a short one comes (seen in 5.23); so a short one comes
-    before each sequence, and after the last.
+    Args:
+        model: In evaluation mode.
+        prompts: One split, tokenised.
+        stretches: Whether rotary positions scale with the length of the text. transformers keeps the scale of the
+            longest text until a short one comes (seen in 5.23); so a short one comes before each, and after the last.
 
     Returns:
         Shape ``(queries, labels)``, float32, on the model's device.
     """
     short = torch.tensor([[1]], device=model.device)
-    whole = _whole(prompts)
+    whole = replace(_whole(prompts), whole_labels=True)
     scores = torch.zeros(len(whole.queries), len(whole.queries[0].labels), device=model.device)
     for batch in plan_microbatches(whole, 1):
         values: list[Tensor] = []
         for sequence in batch.sequences:
-            model(short)
+            if stretches:
+                model(short)
             logits = model(torch.tensor([sequence], device=model.device)).logits[0].float()
             values.append(logits.mean(dim=-1, keepdim=True) if batch.averages else logits.log_softmax(dim=-1))
         for read in batch.reads:
             scores[read.query, read.label] += read.weight * values[read.sequence][read.position, read.token or 0]
-    model(short)
+    if stretches:
+        model(short)
     return scores
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import traceback
+from collections.abc import Sequence
 from typing import Any
 
 import torch
@@ -13,19 +14,24 @@ from transformers import PreTrainedModel
 from clipsweep.trials.base.budget import Budget
 from clipsweep.trials.base.memory import is_out_of_memory
 from clipsweep.trials.decoder.decoder import Decoder
+from clipsweep.trials.decoder.patches import head_rows
+from clipsweep.trials.decoder.picked_keys import PickedKeys
 from clipsweep.trials.decoder.unsupported import NotUnderstood
 from clipsweep.trials.decoder.walk import ANSWERS, Capture
 from clipsweep.trials.engine.activation_store import ActivationStore
-from clipsweep.trials.engine.full_prompts import score_full_prompts
+from clipsweep.trials.engine.full_prompts import score_alone
+from clipsweep.trials.engine.label_readings import pad
 from clipsweep.trials.engine.passes import Passes
 from clipsweep.trials.models.matrices import Layout
 from clipsweep.trials.spec.start import Start
-from clipsweep.trials.tasks.prompts import Prompts, Query
+from clipsweep.trials.tasks.prompts import Prompts, Query, Tokens
 
 log = logging.getLogger(__name__)
 LABELS = (((1,), (2,)), ((1, 2), (3,)))
 PREFIX, QUERIES, LONG_QUERY = (1, 2, 3), ((4, 5, 6, 7), (3, 6)), 40
 TOLERANCE = {torch.float32: 1e-3, torch.bfloat16: 2e-1, torch.float16: 5e-2}
+TRIED_QUERIES, TRIED_TOKENS = 4, 64
+TOGETHER_TOLERANCE = {torch.float32: 1e-4, torch.bfloat16: 1e-1, torch.float16: 3e-2}
 STRETCHING, TRAINED_LENGTH = ("dynamic", "longrope"), "original_max_position_embeddings"
 REFUSALS = (RuntimeError, ValueError, TypeError, AttributeError, LookupError, AssertionError)  # of unforeseen models
 
@@ -77,7 +83,8 @@ def _compare(model: PreTrainedModel, decoder: Decoder, labels: tuple[tuple[int, 
         NotUnderstood: The scores differ.
     """
     prompts = _made_up(model, labels)
-    scores, expected = _score_by_blocks(model, decoder, prompts), score_full_prompts(model, prompts, 1)
+    expected = score_alone(model, prompts, stretches=stretches(model))
+    scores = _score_by_blocks(model, decoder, prompts)
     if not torch.isfinite(expected).all():
         return  # what is not finite is for the trials to say
     scores, expected = (each - each.mean(dim=1, keepdim=True) for each in (scores, expected))
@@ -88,8 +95,8 @@ def _compare(model: PreTrainedModel, decoder: Decoder, labels: tuple[tuple[int, 
 def _made_up(model: PreTrainedModel, labels: tuple[tuple[int, ...], ...]) -> Prompts:
     """Two short queries and one that is as long as the model allows, up to ``LONG_QUERY``, after a common prefix."""
     config = model.config.get_text_config()
-    limits = (stretch_limit(config), getattr(config, "max_position_embeddings", None), len(PREFIX) + LONG_QUERY + 1)
-    room = min(limit for limit in limits if limit) - len(PREFIX) - 1
+    limits = (stretch_limit(config), getattr(config, "max_position_embeddings", None), len(PREFIX) + LONG_QUERY + 2)
+    room = min(limit for limit in limits if limit) - len(PREFIX) - 2  # a label of two tokens is read whole
     tokens = (*QUERIES, tuple(number % 8 for number in range(room)))
     return Prompts(prefix=PREFIX, queries=tuple(Query(tokens=each, labels=labels, gold=0) for each in tokens))
 
@@ -105,6 +112,99 @@ def _score_by_blocks(model: PreTrainedModel, decoder: Decoder, prompts: Prompts)
     scores = torch.zeros(len(prompts.queries), len(prompts.queries[0].labels), device=model.device)
     readings.add_to(scores, decoder.head(answers.flatten(0, 1), readings.tokens))
     return scores
+
+
+class TogetherCheck:
+    """Tries whether prompts that are padded, or that share a prefix, give what each gives alone.
+
+    They do not where attention counts padding as tokens or looks ahead, as some do from some length on: those that keep
+    so many keys of a sequence. So it is tried on the prompts themselves, again whenever there are longer ones.
+    """
+
+    def __init__(self, model: PreTrainedModel, decoder: Decoder | None) -> None:
+        """Nothing has been tried yet.
+
+        Args:
+            model: In evaluation mode.
+            decoder: The same, where it is run block by block.
+        """
+        self._model = model
+        self._decoder = decoder
+        self._agreed: dict[int, int] = {}  # by how many ran together: tokens of the longest that gave the same
+        self._failed = False
+
+    def passes(self, prompts: Prompts, size: int) -> bool:
+        """Whether these prompts may run together, so many at a time; tells in the log when they may not."""
+        longest, count = prompts.longest(), min(size, TRIED_QUERIES)
+        if longest <= self._agreed.get(count, 0):
+            return True
+        if self._failed:
+            return False
+        try:
+            self._compare(_sample(prompts, count, self._model.config.get_text_config().vocab_size))
+        except NotUnderstood as finding:
+            log.warning("%s: each prompt is run alone, which is slower: %s", self._model.config.model_type, finding)
+            self._failed = True
+            return False
+        self._agreed[count] = longest
+        return True
+
+    def _compare(self, prompts: Prompts) -> None:
+        """Compare the logits of a few prompts together and alone: at every token, and block by block.
+
+        Raises:
+            NotUnderstood: They differ, or are bound to differ for other prompts.
+        """
+        texts = [prompts.prefix + query.tokens for query in prompts.queries]
+        tokens = torch.tensor([token for (token,) in prompts.queries[0].labels], device=self._model.device)
+        with PickedKeys() as whole_text:
+            alone = [self._logits([text], tokens)[0] for text in texts]
+        with PickedKeys() as shorter_text:
+            shorter = self._logits([texts[0][:-1]], tokens)[0]
+        if len(texts[0]) in whole_text.lengths and len(texts[0]) - 1 in shorter_text.lengths:
+            raise NotUnderstood("its attention picks among the keys of a text, padding among them")
+        if not all(torch.isfinite(each).all() for each in alone):
+            return  # what is not finite is for the trials to say
+        together = self._logits(texts, tokens)
+        differences = [_difference(whole[: len(each)], each) for whole, each in zip(together, alone, strict=True)]
+        differences.append(_difference(shorter, alone[0][:-1]))
+        if self._decoder is not None:
+            by_blocks = _score_by_blocks(self._model, self._decoder, prompts)
+            differences.append(_difference(by_blocks, torch.stack([each[-1] for each in alone])))
+        if (most := max(differences)) > TOGETHER_TOLERANCE[self._model.dtype]:
+            raise NotUnderstood(f"padded or after a shared prefix it scores otherwise, by {most:.2g} of the spread")
+
+    def _logits(self, texts: Sequence[Tokens], tokens: Tensor) -> Tensor:
+        """Logits of some tokens at every position, shape ``(texts, positions, tokens)``, float32; one is not padded."""
+        ids, mask = pad(texts, 0, self._model.device)
+        if stretches(self._model):
+            self._model(ids[:1, :1])  # transformers keeps the scale of the longest text until a short one comes
+        with head_rows(self._model, tokens):
+            logits: Tensor = self._model(ids, attention_mask=mask if len(texts) > 1 else None).logits
+        return logits.float()
+
+
+def _difference(logits: Tensor, expected: Tensor) -> float:
+    """How far logits ``(positions, tokens)`` are off, up to a constant: root mean squares, as a share of the spread."""
+    if not len(expected):
+        return 0.0
+    logits, expected = (each - each.mean(dim=1, keepdim=True) for each in (logits, expected))
+    return float((logits - expected).square().mean().sqrt() / expected.square().mean().sqrt())
+
+
+def _sample(prompts: Prompts, count: int, vocabulary_size: int) -> Prompts:
+    """A few of the prompts, from the longest to the shortest, with labels from all over the vocabulary."""
+    by_length = sorted(prompts.queries, key=lambda query: len(query.tokens), reverse=True)
+    last = len(by_length) - 1
+    places = dict.fromkeys(round(number * last / max(1, count - 1)) for number in range(count))
+    labels = tuple((token,) for token in range(0, vocabulary_size, -(-vocabulary_size // TRIED_TOKENS)))
+    tokens = (by_length[place].tokens for place in places)
+    return Prompts(prefix=prompts.prefix, queries=tuple(Query(tokens=each, labels=labels, gold=0) for each in tokens))
+
+
+def stretches(model: PreTrainedModel) -> bool:
+    """Whether rotary positions scale with the length of the text, from some length on."""
+    return stretch_limit(model.config.get_text_config()) is not None
 
 
 def stretch_limit(config: Any) -> int | None:

@@ -34,6 +34,8 @@ class Prompts:
         scoring: How labels are scored.
         demonstrations: How many are in the prompt, which may be fewer than asked for.
         cuts: Numbers of queries, ascending, after which a microbatch ends: where the split's ladder cuts it.
+        whole_labels: Whether the last token of each label is read too where some label has several. Its logits say
+            nothing, but where rotary positions depend on the length of the text, a text without it is another text.
     """
 
     prefix: Tokens
@@ -41,13 +43,14 @@ class Prompts:
     scoring: Scoring = Scoring.LOGLIKELIHOOD
     demonstrations: int = 0
     cuts: tuple[int, ...] = ()
+    whole_labels: bool = False
 
     def sequences(self, query: Query) -> tuple[Tokens, ...]:
         """What the model must read to score every label: the prompt alone where all labels are single tokens."""
-        if self.scoring is Scoring.MEAN_LOGIT:
-            return tuple(query.tokens + label for label in query.labels)
-        if all(len(label) == 1 for label in query.labels):
+        if self.scoring is not Scoring.MEAN_LOGIT and all(len(label) == 1 for label in query.labels):
             return (query.tokens,)
+        if self.scoring is Scoring.MEAN_LOGIT or self.whole_labels:
+            return tuple(query.tokens + label for label in query.labels)
         return tuple(query.tokens + label[:-1] for label in query.labels)
 
     def part(self, start: int, stop: int) -> Prompts:
@@ -58,3 +61,7 @@ class Prompts:
     def length(self, query: Query) -> int:
         """Tokens of the longest sequence that the model reads for a query."""
         return len(self.prefix) + max(map(len, self.sequences(query)))
+
+    def longest(self) -> int:
+        """Tokens of the longest sequence that the model reads for any query."""
+        return max(map(self.length, self.queries))

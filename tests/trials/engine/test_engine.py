@@ -344,6 +344,7 @@ def test_the_cost_model_counts_what_torch_counts(
     prompts = bench.prompts(labels=labels)
     bench.model.set_attn_implementation("eager")  # torch does not count its fused attention on a CPU
     engine = make_engine(bench, ROOMY)
+    engine.score(bench.prompts(shots=4, labels=labels), resolve((), bench.card), 4)  # longer ones, tried against alone
     engine.announce(starts_of([clip for clips in CLIPS for clip in clips], bench.card))
     with FlopCounterMode(display=False) as base:
         untouched = engine.score(prompts, resolve((), bench.card), 4)

@@ -311,15 +311,24 @@ def stretching(rope: str) -> PreTrainedModel:
 def run_in_fresh_models(rope: str, clips: Sequence[Clip], prompts: Prompts) -> OneByOne:
     """The reference with a new model for each sequence: transformers' dynamic positions remember the longest so far."""
     scores = [
-        score_one_by_one(
-            edit_in_place(stretching(rope), clips),
-            replace(prompts, queries=(replace(query, labels=(label,)),)),
-        )
+        read_whole(edit_in_place(stretching(rope), clips), prompts, query, label)
         for query in prompts.queries
         for label in query.labels
     ]
     spread = run_one_by_one(stretching(rope), prompts).spread
-    return OneByOne(scores=torch.cat(scores).reshape(len(prompts.queries), -1), spread=spread)
+    return OneByOne(scores=torch.stack(scores).reshape(len(prompts.queries), -1), spread=spread)
+
+
+def read_whole(model: PreTrainedModel, prompts: Prompts, query: Query, label: Tokens) -> Tensor:
+    """Score of a label from one pass over all of its text; over the prompt alone where each label is one token."""
+    alone = prompts.prefix + query.tokens
+    text = alone if max(map(len, query.labels)) == 1 and prompts.scoring is not Scoring.MEAN_LOGIT else alone + label
+    with torch.no_grad():
+        logits: Tensor = model(torch.tensor([text])).logits[0].float()
+    if prompts.scoring is Scoring.MEAN_LOGIT:
+        return logits.mean()
+    each = logits.log_softmax(dim=-1)[range(len(alone) - 1, len(alone) + len(label) - 1), list(label)]
+    return each.mean() if prompts.scoring is Scoring.MEAN_LOGLIKELIHOOD else each.sum()
 
 
 @pytest.mark.parametrize("rope", ROPES)
@@ -382,3 +391,52 @@ def test_decoders_that_nobody_listed_are_exact_too(name: str, cache: Path) -> No
             expected = run_one_by_one(model, prompts)
         assert_equal(engine.score(prompts, resolve(clips, engine.card), 2), expected)
     assert engine.runs_blocks == by_blocks
+
+
+_DOGE = {**_GROUPED, "pad_token_id": 2}
+LOOKING_AHEAD: dict[str, dict[str, Any]] = {
+    "few keys": {**_DOGE, "keep_window_size": 8},
+    "few keys and a window": {**_DOGE, "keep_window_size": 8, "sliding_window": 12},
+    "keys for long prompts": {**_DOGE, "keep_window_size": 40},
+    "experts": {**_DOGE, "is_moe": True, "num_experts": 16, "num_experts_per_tok": 2},
+}
+
+
+@pytest.mark.parametrize("labels", [ONE_TOKEN, SEVERAL_TOKENS], ids=["single", "several"])
+@pytest.mark.parametrize("name", LOOKING_AHEAD)
+def test_a_model_that_padding_changes_is_run_on_each_prompt_alone(
+    name: str, labels: tuple[Tokens, ...], cache: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    model = random_model(transformers.DogeConfig(**LOOKING_AHEAD[name]))
+    prompts = draw_prompts(0, 10, (33, 2, 14, 5), labels)
+    with caplog.at_level(logging.WARNING, logger="clipsweep"):
+        scored = make_engine(model, cache).score(prompts, resolve((), card_of(model)), 4)
+    expected = [[read_whole(model, prompts, query, label) for label in labels] for query in prompts.queries]
+    assert scored.microbatch == 1
+    torch.testing.assert_close(centred(scored.log_likelihoods), centred(torch.tensor(expected)), atol=1e-5, rtol=0)
+    assert "each prompt is run alone, which is slower" in caplog.text
+
+
+def test_short_prompts_of_a_model_that_keeps_few_keys_run_together(cache: Path) -> None:
+    engine = make_engine(random_model(transformers.DogeConfig(**LOOKING_AHEAD["keys for long prompts"])), cache)
+    scored = engine.score(draw_prompts(0, 10, (20, 2, 14), ONE_TOKEN), resolve((), engine.card), 3)
+    assert scored.microbatch == 3
+
+
+_LONG_ROPE = {**ROPES["longrope"], "short_mscale": 1.0, "long_mscale": 1.2}
+PHI: dict[str, Any] = {"phi3": transformers.Phi3Config, "phimoe": transformers.PhimoeConfig}
+
+
+@pytest.mark.parametrize("name", PHI)
+@pytest.mark.parametrize("length", range(10, 19))
+def test_a_label_that_reaches_over_the_trained_length_is_read_with_its_whole_text(
+    name: str, length: int, cache: Path
+) -> None:
+    stretched = {"original_max_position_embeddings": 16, "rope_parameters": dict(_LONG_ROPE), "num_local_experts": 2}
+    make = functools.partial(PHI[name], **(_GROUPED | stretched | {"max_position_embeddings": 64}))
+    prompts = draw_prompts(0, 0, (length,), SEVERAL_TOKENS)
+    engine = make_engine(random_model(make()), cache)
+    scored = engine.score(prompts, resolve((), engine.card), 1).log_likelihoods[0]
+    for label, score in zip(SEVERAL_TOKENS, scored, strict=True):
+        expected = read_whole(random_model(make()), prompts, prompts.queries[0], label)
+        torch.testing.assert_close(score, expected, atol=1e-5, rtol=0)
