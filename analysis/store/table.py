@@ -1,11 +1,13 @@
-"""The results table: Parquet files that are written whole, never edited, and read as one."""
+"""The results table: Parquet files that are written whole, never edited, merged when they are many, and read as one."""
 
 from __future__ import annotations
 
 import itertools
+import json
 import os
 import uuid
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -17,30 +19,47 @@ from clipsweep.analysis.store.rows import Attempts, LatestRows
 from clipsweep.trials.base.errors import StoreError
 from clipsweep.trials.base.files import whole_file
 
+MERGED_FILES = 64  # of one process, before they are merged
+SMALL_BYTES, MERGED_BYTES = 2**23, 2**28  # of a file that is merged, and of what is merged into one
+REPLACES = "clipsweep.replaces"  # key of a file's metadata
+
+
+@dataclass(frozen=True, slots=True)
+class _Part:
+    """One file of rows.
+
+    Attributes:
+        rows: In today's columns.
+        replaces: Names of the files whose rows it holds since they were merged; these count no more.
+    """
+
+    rows: pa.Table
+    replaces: frozenset[str] = frozenset()
+
 
 class ResultsTable:
-    """Rows of one study, in a folder of Parquet files. One process appends; any may read."""
+    """Rows of one study, in a folder of Parquet files. One process appends and merges; any may read."""
 
     def __init__(self, folder: Path) -> None:
         """Open the table; nothing is created before the first row, and nothing is read before it is asked for."""
         self._folder = folder
         self._sequence = itertools.count()
+        self._since_merge = itertools.count(1)
         self._writer = f"{os.getpid():x}{uuid.uuid4().hex[:8]}"
-        self._parts: dict[str, pa.Table] = {}  # by file; files never change, so each is read once
+        self._parts: dict[str, _Part] = {}  # by file; files never change, so each is read once
         self._gathered: set[str] = set()  # files whose rows are in the attempts below
         self._attempts = Attempts.none()
 
     def append(self, records: Sequence[Record]) -> list[StoredRow]:
-        """Write rows as one new file; when this returns they are on disk.
+        """Write rows as one new file; when this returns they are on disk. Many files of its own are merged.
 
         Returns:
             The rows as they are stored.
         """
         table = pa.Table.from_pylist(list(records), schema=SCHEMA)
-        path = self._folder / f"part-{self._writer}-{next(self._sequence):06}.parquet"
-        with whole_file(path) as draft:
-            pq.write_table(table, draft)
-        self._parts[path.name] = table
+        self._write(_Part(table))
+        if next(self._since_merge) >= MERGED_FILES:
+            self.merge(again=False)
         return list(Attempts(table))
 
     def read(self) -> Attempts:
@@ -49,18 +68,74 @@ class ResultsTable:
         Raises:
             StoreError: A file is damaged, or was written by a newer clipsweep.
         """
-        names = sorted(path.name for path in self._folder.glob("part-*.parquet"))
-        if self._gathered != set(names):
-            self._parts = {name: self._parts[name] if name in self._parts else self._read_part(name) for name in names}
-            self._attempts = Attempts(pa.concat_tables(self._parts.values())) if names else Attempts.none()
-            self._gathered = set(names)
+        if self._gathered != set(self._names()):
+            self._parts = self._read_parts()
+            tables = [part.rows for part in self._counting().values()]
+            self._attempts = Attempts(pa.concat_tables(tables)) if tables else Attempts.none()
+            self._gathered = set(self._parts)
         return self._attempts
 
     def latest(self) -> LatestRows:
         """The latest attempt at each trial, by trial identity; a complete one always wins."""
         return self.read().latest()
 
-    def _read_part(self, name: str) -> pa.Table:
+    def merge(self, *, again: bool = True) -> None:
+        """Put the rows of small files into one, and remove those.
+
+        The new file is whole before one is removed, and it names those that it replaces. So nothing is lost or counted
+        twice whenever this is cut off, and a reader who finds a file gone reads the new one.
+
+        Args:
+            again: Whether files are merged that were merged before.
+
+        Raises:
+            StoreError: A file is damaged.
+        """
+        self._since_merge = itertools.count(1)
+        self._parts = self._read_parts()
+        counting = self._counting()
+        merged = self._small([name for name, part in counting.items() if again or not part.replaces])
+        if len(merged) > 1:
+            self._write(_Part(pa.concat_tables([counting[name].rows for name in merged]), frozenset(merged)))
+        for name in set(self._parts) - set(self._counting()):
+            (self._folder / name).unlink(missing_ok=True)
+            del self._parts[name]
+
+    def _small(self, names: Sequence[str]) -> list[str]:
+        """Those of some files that are small, as many as make one file of a size that is easily read."""
+        sizes = {name: (self._folder / name).stat().st_size for name in names}
+        small = [name for name in names if sizes[name] < SMALL_BYTES]
+        together = itertools.accumulate(sizes[name] for name in small)
+        return [name for name, size in zip(small, together, strict=True) if size < MERGED_BYTES]
+
+    def _write(self, part: _Part) -> None:
+        """Write a new file whole."""
+        path = self._folder / f"part-{self._writer}-{next(self._sequence):06}.parquet"
+        replaces = {REPLACES: json.dumps(sorted(part.replaces))} if part.replaces else None
+        with whole_file(path) as draft:
+            pq.write_table(part.rows.replace_schema_metadata(replaces), draft)
+        self._parts[path.name] = part
+
+    def _names(self) -> list[str]:
+        """The files that are there."""
+        return sorted(path.name for path in self._folder.glob("part-*.parquet"))
+
+    def _counting(self) -> dict[str, _Part]:
+        """The files that were read, without those that others replace."""
+        replaced = {name for part in self._parts.values() for name in part.replaces}
+        return {name: part for name, part in self._parts.items() if name not in replaced}
+
+    def _read_parts(self) -> dict[str, _Part]:
+        """Every file that is there; all are listed anew where one went away meanwhile, into a merged one."""
+        while True:
+            names = self._names()
+            try:
+                return {name: self._parts.get(name) or self._read_part(name) for name in names}
+            except StoreError:
+                if all(os.path.lexists(self._folder / name) for name in names):
+                    raise
+
+    def _read_part(self, name: str) -> _Part:
         """One file in today's columns: those that an older version did not write are null."""
         stored = read_whole(self._folder / name, SCHEMA_VERSION)
         there = set(stored.column_names)
@@ -68,7 +143,8 @@ class ResultsTable:
             stored[field.name].cast(field.type) if field.name in there else pa.nulls(stored.num_rows, field.type)
             for field in SCHEMA
         ]
-        return pa.Table.from_arrays(columns, schema=SCHEMA)
+        replaces = json.loads((stored.schema.metadata or {}).get(REPLACES.encode(), b"[]"))
+        return _Part(pa.Table.from_arrays(columns, schema=SCHEMA), frozenset(replaces))
 
 
 def read_whole(path: Path, version: int, columns: Sequence[str] | None = None) -> pa.Table:

@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from clipsweep.orchestrator.commands.shell import FAILED, INTERRUPTED, AsJson, print_json, refusing, tell
+from clipsweep.orchestrator.commands.shell import FAILED, AsJson, print_json, refusing, tell
+from clipsweep.orchestrator.run.interrupt import INTERRUPTED
 
 if TYPE_CHECKING:
     from clipsweep.orchestrator.api import StudyHandle
@@ -28,6 +29,7 @@ def run(
     as_json: AsJson = False,
 ) -> None:
     """Run a study, or resume it: what is known is not run again."""
+    tell(f"reading study {study} …")
     from clipsweep.orchestrator import api
     from clipsweep.orchestrator.plan.estimate import describe_plan
     from clipsweep.orchestrator.study.files import parse_override, read_studies
@@ -37,6 +39,7 @@ def run(
     options += [] if address is None else [("cluster.address", address)]
     studies = _by_folder(read_studies(study, options), folder)
     if dry_run:
+        tell("looking at the model, the rows and the prompts; no weights are loaded …")
         _print_each([api.plan(each, dir=path) for path, each in studies.items()], describe_plan, as_json)
         return
     if len(studies) > 1:  # what is wrong with the last is said before the first runs

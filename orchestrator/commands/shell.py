@@ -15,10 +15,11 @@ from typing import Annotated, Any, NoReturn, ParamSpec
 import typer
 from rich.console import Console
 
+from clipsweep.orchestrator.run.interrupt import INTERRUPTED, begin_command
 from clipsweep.trials.base.errors import ClipsweepError, PoolError, StoreError
 
 P = ParamSpec("P")
-FAILED, BAD_INPUT, INTERRUPTED = 1, 2, 130
+FAILED, BAD_INPUT = 1, 2
 
 Folder = Annotated[Path, typer.Argument(metavar="DIR", help="Folder of a study, as 'clipsweep run' named it.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON document on standard output.")]
@@ -31,12 +32,16 @@ def refusing(command: Callable[P, None]) -> Callable[P, None]:
 
     @wraps(command)
     def wrapped(*args: P.args, **kwargs: P.kwargs) -> None:
+        begin_command()
         try:
             command(*args, **kwargs)
         except ClipsweepError as error:
             fail(error, FAILED if isinstance(error, PoolError | StoreError) else BAD_INPUT)
         except OSError as error:  # a folder that cannot be written, a full disk
             fail(error, FAILED)
+        except KeyboardInterrupt:
+            tell("interrupted")
+            raise typer.Exit(INTERRUPTED) from None
 
     return wrapped
 

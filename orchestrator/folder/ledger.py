@@ -34,7 +34,7 @@ class Ledger:
         self._opened = opened
         self._rows = opened.table.latest() if rows is None else rows
         self._waiting: list[Record] = []
-        self._flushed_at = time.monotonic()
+        self._flushed_at: float | None = None
 
     @property
     def rows(self) -> LatestRows:
@@ -90,15 +90,15 @@ class Ledger:
         self.flush()
 
     def due(self) -> bool:
-        """Whether enough rows, or seconds, have gathered for a flush."""
-        late = time.monotonic() - self._flushed_at >= FLUSH_SECONDS
+        """Whether enough rows, or seconds, have gathered for a flush; the first row of a run waits for no others."""
+        late = self._flushed_at is None or time.monotonic() - self._flushed_at >= FLUSH_SECONDS
         return len(self._waiting) >= FLUSH_ROWS or (late and bool(self._waiting))
 
     def flush(self) -> list[StoredRow]:
         """Put what waits on disk; returns it."""
-        self._flushed_at = time.monotonic()
         if not self._waiting:
             return []
+        self._flushed_at = time.monotonic()
         flushed = self._opened.table.append(self._waiting)
         self._waiting = []
         self._rows.add(flushed)

@@ -2,13 +2,53 @@
 
 from __future__ import annotations
 
+import os
 import signal
+import sys
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from types import FrameType
 
 SIGNALS = (signal.SIGINT, signal.SIGTERM)
+INTERRUPTED = 130  # exit code
+IMPORT_SYSTEM = "<frozen importlib._bootstrap>"
+_heard: list[int] = []  # signals of this process before a run watches for them; some libraries swallow the exception
+
+
+def hear_from_the_start() -> None:
+    """Let Ctrl-C end the process with one line, before a command has begun."""
+    if signal.getsignal(signal.SIGINT) is not signal.SIG_IGN:  # nohup, or a job in the background, ignores it
+        signal.signal(signal.SIGINT, _end)
+
+
+def begin_command() -> None:
+    """From now on let Ctrl-C raise KeyboardInterrupt, as a command may have to put something in order."""
+    if signal.getsignal(signal.SIGINT) is _end:
+        signal.signal(signal.SIGINT, _end_or_raise)
+
+
+def _end(_number: int, _frame: FrameType | None) -> None:
+    sys.stderr.write("interrupted\n")
+    sys.stderr.flush()
+    os._exit(INTERRUPTED)
+
+
+def _end_or_raise(number: int, frame: FrameType | None) -> None:
+    """Raise; end at once a second time, or where a module that is being loaded would take it for an error of its own."""
+    if _heard or is_importing(frame):
+        _end(number, frame)
+    _heard.append(number)
+    raise KeyboardInterrupt
+
+
+def is_importing(frame: FrameType | None) -> bool:
+    """Whether a module is being loaded in this frame or above it."""
+    while frame is not None:
+        if frame.f_code.co_filename == IMPORT_SYSTEM:
+            return True
+        frame = frame.f_back
+    return False
 
 
 class Interrupt:
@@ -21,6 +61,7 @@ class Interrupt:
         """Not yet requested; ``announce`` tells the user when it is."""
         self.requested = False
         self._announce = announce
+        self._nothing_in_flight = False
 
     @contextmanager
     def watched(self) -> Iterator[None]:
@@ -30,11 +71,27 @@ class Interrupt:
             return
         before = {number: signal.getsignal(number) for number in SIGNALS}
         self.listen()
+        if _heard:
+            raise KeyboardInterrupt
         try:
             yield
         finally:
             for number, handler in before.items():
                 signal.signal(number, handler)
+
+    @contextmanager
+    def ending_at_once(self) -> Iterator[None]:
+        """Inside the block nothing is in flight: the first signal raises KeyboardInterrupt, and so does leaving it.
+
+        While a module is being loaded the signal is noted only, as the module could take the exception for its own.
+        """
+        self._nothing_in_flight = True
+        try:
+            yield
+        finally:
+            self._nothing_in_flight = False
+        if self.requested:
+            raise KeyboardInterrupt
 
     def listen(self) -> None:
         """Take the signals; again after starting Ray, which takes SIGTERM for itself."""
@@ -42,11 +99,12 @@ class Interrupt:
             for number in SIGNALS:
                 signal.signal(number, self._hear)
 
-    def _hear(self, _number: int, _frame: FrameType | None) -> None:
-        if self.requested:
+    def _hear(self, _number: int, frame: FrameType | None) -> None:
+        again, self.requested = self.requested, True
+        if again or (self._nothing_in_flight and not is_importing(frame)):
             raise KeyboardInterrupt
-        self.requested = True
-        self._announce("interrupted: finishing what is in flight; once more ends it at once")
+        if not self._nothing_in_flight:
+            self._announce("interrupted: finishing what is in flight; once more ends it at once")
 
 
 def _in_main_thread() -> bool:

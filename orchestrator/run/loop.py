@@ -124,7 +124,8 @@ class RunLoop:
     def _started_pool(self) -> Pool:
         """The pool, started the first time that it is wanted."""
         if self._pool is None:
-            self._pool = self._start_pool()
+            with self._interrupt.ending_at_once():
+                self._pool = self._start_pool()
             self._interrupt.listen()
             self._progress.started(self._pool.replicas())
         return self._pool

@@ -120,7 +120,7 @@ class Progress:
 
     def say(self, message: str) -> None:
         """Print a line above the bar."""
-        self._console.print(message, markup=False, highlight=False, soft_wrap=True)
+        print_line(self._console, message)
 
     def close(self) -> None:
         """Take the bar down and leave the last numbers in the folder."""
@@ -142,6 +142,11 @@ class Progress:
 
     def _write(self) -> None:
         write_text(self._path, json.dumps(asdict(self._status)))
+
+
+def print_line(console: Console, message: str) -> None:
+    """Print a line as it is: no markup, no wrapping."""
+    console.print(message, markup=False, highlight=False, soft_wrap=True)
 
 
 def _can_draw(console: Console) -> bool:

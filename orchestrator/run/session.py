@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 
 from rich.console import Console
@@ -18,11 +19,11 @@ from clipsweep.orchestrator.plan.prepare import Prepared, check_trials, prepare,
 from clipsweep.orchestrator.plan.relative_work import work_ahead
 from clipsweep.orchestrator.run.interrupt import Interrupt
 from clipsweep.orchestrator.run.loop import RunLoop
-from clipsweep.orchestrator.run.progress import Progress
+from clipsweep.orchestrator.run.progress import Progress, print_line
 from clipsweep.orchestrator.run.start_pool import start_pool
 from clipsweep.orchestrator.run.study_log import recorded_warnings
-from clipsweep.orchestrator.status.report_facts import write_study_report
 from clipsweep.orchestrator.study.schema import Study
+from clipsweep.orchestrator.words import Say, say_nothing
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -38,8 +39,14 @@ class Outcome:
     interrupted: bool
 
 
-def check_run(study: Study, folder: Path, cache: Path) -> tuple[Prepared, list[str]]:
+def check_run(study: Study, folder: Path, cache: Path, say: Say = say_nothing) -> tuple[Prepared, list[str]]:
     """All that can be checked before a replica starts: names, rows, and the prompts of the trials to come.
+
+    Args:
+        study: As its file says.
+        folder: Where it lives, or will.
+        cache: For factors, converted checkpoints and file hashes.
+        say: Shows the user what is waited for.
 
     Returns:
         The study with what a run needs, and what the user should know.
@@ -47,8 +54,11 @@ def check_run(study: Study, folder: Path, cache: Path) -> tuple[Prepared, list[s
     Raises:
         ClipsweepError: Anything that cannot be run.
     """
+    say(f"{study.name}: looking at the model and reading the rows …")
     prepared = prepare(study, folder, cache)
     ahead = look_ahead(prepared.opened, Ledger(prepared.opened))
+    if ahead.missing:
+        say("checking the prompts …")
     return prepared, check_trials(prepared, ahead.missing)
 
 
@@ -58,7 +68,8 @@ def run_study(study: Study, folder: Path | None, cache: Path, console: Console) 
     Raises:
         ClipsweepError: Bad input, a busy study, or replicas that cannot be had.
     """
-    prepared, notes = check_run(study, folder or default_folder(study), cache)
+    say = partial(print_line, console)
+    prepared, notes = check_run(study, folder or default_folder(study), cache, say)
     with study_lock(prepared.opened.folder):
         recheck(prepared.opened)
         opened = prepared.opened.choose_layers()
@@ -71,23 +82,31 @@ def run_study(study: Study, folder: Path | None, cache: Path, console: Console) 
         forget_end(opened.folder)
         with interrupt.watched(), recorded_warnings(opened.folder, progress.say):
             try:
-                loop = RunLoop(opened, ledger, lambda: _start(prepared, cache), progress, interrupt)
+                loop = RunLoop(opened, ledger, lambda: _start(prepared, cache, say), progress, interrupt)
                 loop.run()
                 write_study(opened)
                 if not interrupt.requested:
+                    opened.table.merge()
                     write_end(opened.folder, End(stopped_by=loop.stopped_by))
             except KeyboardInterrupt:
                 interrupt.requested = True
             finally:
                 progress.close()
         snapshot = Snapshot.take(opened.choose_layers())
-        write_study_report(snapshot)
+        if snapshot.opened.folder.study.is_file():  # not where it was interrupted before its replicas were there
+            _write_report(snapshot)
     return Outcome(snapshot=snapshot, interrupted=interrupt.requested)
 
 
-def _start(prepared: Prepared, cache: Path) -> Pool:
+def _write_report(snapshot: Snapshot) -> None:
+    from clipsweep.orchestrator.status.report_facts import write_study_report  # here, as it loads plotly
+
+    write_study_report(snapshot)
+
+
+def _start(prepared: Prepared, cache: Path, say: Say) -> Pool:
     """Start the replicas; once they are there, the study may be written into its folder."""
-    pool = start_pool(prepared, cache)
+    pool = start_pool(prepared, cache, say)
     write_study(prepared.opened)
     return pool
 

@@ -6,18 +6,24 @@ from dataclasses import replace
 from pathlib import Path
 
 from clipsweep.cluster.fit import ClusterSettings
-from clipsweep.cluster.local_pool import LocalPool
 from clipsweep.cluster.pool import Pool
 from clipsweep.cluster.work import ReplicaSettings
 from clipsweep.orchestrator.plan.prepare import Prepared
+from clipsweep.orchestrator.words import Say, say_nothing
 from clipsweep.trials.clips.resolve import starts_of
 from clipsweep.trials.tasks.settings import TaskSettings
 
 MEMORY_PER_WEIGHT_BYTE = 3
 
 
-def start_pool(prepared: Prepared, cache: Path) -> Pool:
-    """Start the replicas that the study asks for."""
+def start_pool(prepared: Prepared, cache: Path, say: Say = say_nothing) -> Pool:
+    """Start the replicas that the study asks for.
+
+    Args:
+        prepared: The study.
+        cache: Folder for factors, conversions and rows.
+        say: Shows the user what is waited for.
+    """
     study, subject, space = prepared.opened.study, prepared.opened.subject, prepared.opened.space
     cluster = study.cluster
     settings = ReplicaSettings(
@@ -32,7 +38,11 @@ def start_pool(prepared: Prepared, cache: Path) -> Pool:
         starts=starts_of(space.starts(), subject.card) if prepared.opened.pending is None else (),
     )
     if cluster.replicas == 0:
+        say("loading the model …")
+        from clipsweep.cluster.local_pool import LocalPool  # here, as it loads torch and transformers
+
         return LocalPool(settings)
+    say(f"joining Ray at {cluster.address} …" if cluster.address else "starting Ray …")
     from clipsweep.cluster.ray_pool import RayPool
 
     return RayPool(

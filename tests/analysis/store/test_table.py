@@ -7,7 +7,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from clipsweep.analysis.store.row import SCHEMA, SCHEMA_VERSION, Record
-from clipsweep.analysis.store.table import ResultsTable
+from clipsweep.analysis.store.table import MERGED_FILES, ResultsTable
 from clipsweep.trials.base.errors import StoreError
 from tests.analysis.store.rows import NOON, failed_record, stored_record
 from tests.analysis.watch import watch_files
@@ -154,3 +154,73 @@ def test_a_row_can_be_read_by_any_parquet_reader(tmp_path: Path) -> None:
     ResultsTable(tmp_path).append([stored_record()])
     frame = pq.read_table(tmp_path).to_pandas()
     assert frame.loc[0, ["layer", "module", "clip_rate", "accuracy"]].tolist() == [0, "mlp", 0.5, 0.5]
+
+
+def files_of(folder: Path) -> list[str]:
+    return sorted(path.name for path in folder.iterdir())
+
+
+def appended_one_by_one(folder: Path, count: int) -> ResultsTable:
+    table = ResultsTable(folder)
+    for number in range(count):
+        table.append([stored_record(f"{number:04}")])
+    return table
+
+
+def test_merged_files_hold_the_same_rows_in_one(tmp_path: Path) -> None:
+    table = appended_one_by_one(tmp_path, 7)
+    before = list(table.read())
+    table.merge()
+    assert len(files_of(tmp_path)) == 1
+    assert list(table.read()) == list(ResultsTable(tmp_path).read()) == before
+
+
+def test_files_of_older_versions_and_of_other_processes_are_merged_too(tmp_path: Path) -> None:
+    write_older(tmp_path, stored_record("old"), 3, without=("margins",))
+    appended_one_by_one(tmp_path, 2)
+    ResultsTable(tmp_path).merge()
+    assert [row.trial_id for row in ResultsTable(tmp_path).read()] == ["0000", "0001", "old"]
+    assert len(files_of(tmp_path)) == 1
+
+
+def test_a_merge_that_was_cut_off_counts_no_row_twice_and_is_finished_by_the_next(tmp_path: Path) -> None:
+    appended_one_by_one(tmp_path, 3)
+    pieces = {path: path.read_bytes() for path in tmp_path.iterdir()}
+    ResultsTable(tmp_path).merge()
+    for path, content in pieces.items():  # as if the process had been killed before it removed them
+        path.write_bytes(content)
+    assert len(ResultsTable(tmp_path).read()) == 3
+    ResultsTable(tmp_path).merge()
+    assert len(files_of(tmp_path)) == 1
+    assert len(ResultsTable(tmp_path).read()) == 3
+
+
+def test_one_file_is_left_as_it_is(tmp_path: Path) -> None:
+    table = appended_one_by_one(tmp_path, 1)
+    before = files_of(tmp_path)
+    table.merge()
+    assert files_of(tmp_path) == before
+
+
+def test_many_appends_never_leave_many_files(tmp_path: Path) -> None:
+    table = appended_one_by_one(tmp_path, 2 * MERGED_FILES + 5)
+    assert len(files_of(tmp_path)) == 7
+    assert len(table.read()) == len(ResultsTable(tmp_path).read()) == 2 * MERGED_FILES + 5
+
+
+def test_a_reader_whose_files_are_merged_meanwhile_reads_the_new_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    writer = appended_one_by_one(tmp_path, 3)
+    names = ResultsTable._names
+
+    def listed_before_a_merge(table: ResultsTable) -> list[str]:
+        listed = names(table)
+        monkeypatch.setattr(ResultsTable, "_names", names)
+        writer.merge()
+        return listed
+
+    reader = ResultsTable(tmp_path)
+    monkeypatch.setattr(ResultsTable, "_names", listed_before_a_merge)
+    reader._read_parts()
+    assert [row.trial_id for row in reader.read()] == ["0000", "0001", "0002"]
