@@ -35,7 +35,7 @@ def _end(_number: int, _frame: FrameType | None) -> None:
 
 
 def _end_or_raise(number: int, frame: FrameType | None) -> None:
-    """Raise; end at once a second time, or where a module that is being loaded would take it for an error of its own."""
+    """Raise; end the second time, or where a module that is being loaded would take it for an error of its own."""
     if _heard or is_importing(frame):
         _end(number, frame)
     _heard.append(number)
@@ -70,9 +70,9 @@ class Interrupt:
             yield
             return
         before = {number: signal.getsignal(number) for number in SIGNALS}
-        self.listen()
         if _heard:
             raise KeyboardInterrupt
+        self.listen()
         try:
             yield
         finally:
