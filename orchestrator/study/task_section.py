@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Annotated, Literal
 
 from pydantic import Field
@@ -28,6 +29,7 @@ class SplitsSection(Section):
     test: str | None = "train"
 
 
+Value = str | int | bool | None  # of a column, as YAML has it; None where there is none
 Answers = Annotated[list[str], Field(min_length=2)]
 
 
@@ -36,12 +38,12 @@ class DefinitionSection(Section):
 
     data: DataSection
     query: str
-    labels: Answers | Annotated[dict[str | int | bool, str], Field(min_length=2)] | None = None
+    labels: Answers | Annotated[dict[Value, str], Field(min_length=2)] | None = None
     candidates: Answers | None = None
     label_column: str = "label"
     demonstration: str | None = None
     alone: str | None = None
-    words: dict[str, dict[str, str]] = {}
+    words: dict[str, dict[Value, str]] = {}
     splits: SplitsSection = SplitsSection()
     demonstrations: Positive | None = None
     validation_size: Positive | None = None
@@ -53,7 +55,7 @@ class DefinitionSection(Section):
         """The definition as the value that replicas take.
 
         Raises:
-            StudyError: Neither labels nor candidates, or both; all of them the same.
+            StudyError: Neither labels nor candidates, or both; all of them the same; two words for one value.
             TaskError: A template that is malformed.
         """
         if (self.labels is None) == (self.candidates is None):
@@ -61,7 +63,10 @@ class DefinitionSection(Section):
                 "study key 'task.definition' needs either labels (label words, the same for every row) or candidates "
                 "(texts that name columns); give one of the two."
             )
-        labels = self.labels if isinstance(self.labels, dict) else dict(enumerate(self.labels or self.candidates or []))
+        mapped = (
+            self.labels.items() if isinstance(self.labels, dict) else enumerate(self.labels or self.candidates or [])
+        )
+        labels = _by_text(mapped, "labels")
         answers = tuple(dict.fromkeys(labels.values()))
         if len(answers) < 2:
             raise StudyError(
@@ -72,12 +77,12 @@ class DefinitionSection(Section):
             answers=answers if self.candidates is None else tuple(self.candidates),
             demonstration=self.demonstration,
             alone=self.alone,
-            words=self.words,
+            words={column: _by_text(words.items(), f"words.{column}") for column, words in self.words.items()},
         )
         return TaskDefinition(
             source=Source(**self.data.model_dump()),
             wording=wording,
-            classes={str(value): answers.index(answer) for value, answer in labels.items()},
+            classes={text: answers.index(word) for text, word in labels.items()},
             splits=Splits(**self.splits.model_dump()),
             demonstrations=self.demonstrations,
             validation_size=self.validation_size,
@@ -89,14 +94,37 @@ class DefinitionSection(Section):
         )
 
 
+def _by_text(words: Iterable[tuple[Value, str]], key: str) -> dict[str, str]:
+    """Words by the text of a value, as rows have it: true and false in any of their spellings, none as empty text.
+
+    Raises:
+        StudyError: Two values with one text and two words.
+    """
+    found: dict[str, str] = {}
+    for value, word in words:
+        for text in _texts(value):
+            if found.setdefault(text, word) != word:
+                raise StudyError(
+                    f"study key 'task.definition.{key}' has two words for {text!r}, {found[text]!r} and {word!r}; "
+                    f"expected one. Remove one of them."
+                )
+    return found
+
+
+def _texts(value: Value) -> list[str]:
+    if isinstance(value, bool):  # pandas writes True into CSV, JSON true; to YAML they are the same
+        return [str(value).lower(), str(value), str(value).upper()]
+    return ["" if value is None else str(value)]
+
+
 class TaskSection(Section):
     """Which task, and which of its rows."""
 
     name: str
     variant: Variant = PAPER
     path: str | None = None
-    validation_size: int | None = None
-    test_size: int | None = None
+    validation_size: Positive | None = None
+    test_size: Count | None = None
     demonstrations: Positive | None = None
     seed: int | None = None
     truncate: Literal["error", "demonstrations"] = "error"

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-from itertools import pairwise
+from dataclasses import asdict, replace
+from itertools import groupby, pairwise
+from operator import itemgetter
 from pathlib import Path
 from statistics import median
 from typing import Any
@@ -20,6 +21,7 @@ from clipsweep.trials.tasks.task import Task
 
 LENGTH_ROWS = 2000  # of each split; tokenising all of a large one would take minutes
 BINS, BAR = 8, 40
+SHOWN_FILES = 4
 UNLIMITED = 2**30  # for a context: what is too long is counted here, not refused
 
 
@@ -55,6 +57,7 @@ def view_task(
         "task": task.name,
         "variant": study.task.variant,
         "fingerprint": task.fingerprint,
+        "files": [asdict(origin) for origin in task.origins],
         "seed": task.seed,
         "scoring": str(task.definition.scoring),
         "metric": task.definition.metric,
@@ -107,6 +110,16 @@ def _histogram(lengths: list[int]) -> dict[str, Any]:
     return {"rows": len(lengths), "least": least, "median": median(lengths), "most": most, "bins": bins}
 
 
+def _describe_files(files: list[dict[str, Any]]) -> list[str]:
+    """What was read, a line for each split of the source."""
+    lines = []
+    for (source, split), members in groupby(files, key=itemgetter("source", "split")):
+        held = [f"{file['name']} ({file['rows']} row{'s' * (file['rows'] != 1)})" for file in members]
+        more = f" and {len(held) - SHOWN_FILES} more" if len(held) > SHOWN_FILES else ""
+        lines.append(f"{', '.join(held[:SHOWN_FILES])}{more} of {source}, for its split {split}")
+    return lines
+
+
 def describe_task(view: dict[str, Any]) -> str:
     """The document in words."""
     sizes = ", ".join(f"{count} {split}" for split, count in view["splits"].items())
@@ -116,6 +129,7 @@ def describe_task(view: dict[str, Any]) -> str:
         f"task        {view['task']} ({view['variant']} variant, fingerprint {view['fingerprint'][:12]})",
         f"rows        {sizes}; {view['kept_for_demonstrations']} kept for demonstrations; split seed {view['seed']}",
         f"left out    {dropped}, whose text is in another split",
+        *(f"read        {line}" for line in _describe_files(view["files"])),
         f"scoring     {view['scoring']}; the winner is picked by {view['metric']}",
         f"prompt      of row {view['row']['number']} of the source's {view['row']['split']}, "
         f"{view['shots']} shots; ⏎ ends a line",

@@ -27,11 +27,11 @@ from clipsweep.trials.models.describe import describe_checkpoint
 from clipsweep.trials.models.find import EMBEDDED, find_checkpoint
 from clipsweep.trials.models.load import load_model, load_tokenizer
 from clipsweep.trials.models.settings import ModelSettings
+from clipsweep.trials.rows.values import DataRow as Row
 from clipsweep.trials.scores.judge import measure_margins, score_labels
 from clipsweep.trials.spec.clip import Clip
 from clipsweep.trials.spec.shape import rows_of_shapes
 from clipsweep.trials.spec.trial import SPLITS, PromptSet
-from clipsweep.trials.tasks.definition import DataRow as Row
 from clipsweep.trials.tasks.definition import Source, Splits, TaskDefinition, Wording
 from clipsweep.trials.tasks.encode import encode_prompts
 from clipsweep.trials.tasks.load import load_task

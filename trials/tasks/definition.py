@@ -7,15 +7,15 @@ from __future__ import annotations
 
 import re
 import string
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 from functools import lru_cache
 from typing import Any
 
 from clipsweep.trials.base.errors import TaskError
+from clipsweep.trials.rows.values import DataRow, is_missing, text_of
 
-DataRow = Mapping[str, Any]
 METRICS = ("accuracy", "macro_f1", "gold_logprob")
 
 
@@ -37,14 +37,21 @@ class _Columns(string.Formatter):
     """Format strings over a row.
 
     ``{column}`` is without its outer white space, ``{column!w}`` with all of it, ``{column!l}`` with what leads it.
+    A value is shown as ``text_of`` has it, and what has no text is refused.
     """
 
+    def get_field(self, field_name: str, args: Sequence[Any], kwargs: Mapping[str, Any]) -> Any:
+        value, used = super().get_field(field_name, args, kwargs)
+        text_of(value, field_name)  # here, where the name is known
+        return value, used
+
     def convert_field(self, value: Any, conversion: str | None) -> Any:
-        if conversion == "w":
-            return str(value)
-        if conversion == "l":
-            return str(value).rstrip()
-        return str(value).strip() if conversion is None else super().convert_field(value, conversion)
+        if conversion not in (None, "w", "l", "s"):
+            return super().convert_field(value, conversion)
+        text = text_of(value, "")
+        if conversion is None:
+            return text.strip()
+        return text.rstrip() if conversion == "l" else text
 
 
 _COLUMNS = _Columns()
@@ -82,7 +89,7 @@ class Wording:
             answer and a newline.
         demonstration_answers: Answers as demonstrations word them, where that differs.
         alone: The query where there are no demonstrations; None for ``query``.
-        words: By column, what its values are replaced by.
+        words: By column, what its values are replaced by; ``""`` stands for rows without one, which are refused otherwise.
     """
 
     query: str
@@ -148,7 +155,8 @@ class TaskDefinition:
     Attributes:
         source: Where rows come from.
         wording: How they become text.
-        classes: For each value of the label column the index of its answer, values as text.
+        classes: For each value of the label column the index of its answer, values as text; ``""`` stands for rows
+            without a label, which are refused otherwise.
         splits: Which split of the source each of ours is taken from.
         demonstrations: Rows set aside for demonstrations; None for up to 64 of each class, and no more than a
             quarter of what is there.
@@ -218,17 +226,10 @@ def make_example(definition: TaskDefinition, row: DataRow, place: tuple[str, int
     """
     wording, (split, number) = definition.wording, place
     where = f"row {number} of split {split!r}"
-    label = str(row[definition.label_column])
-    if label not in definition.classes:
-        known = ", ".join(map(repr, definition.classes))
-        raise TaskError(
-            f"{where} has {definition.label_column} {label!r}; expected one of {known}. "
-            f"Remove the row or give its label."
-        )
-    if empty := [name for name in wording.columns if row[name] is None or not str(row[name]).strip()]:
+    if empty := [name for name in wording.columns if is_missing(row[name]) and "" not in wording.words.get(name, {})]:
         raise TaskError(f"{where} has nothing in column {empty[0]!r}; expected text. Remove the row or give its text.")
+    gold = _class_of(definition, row[definition.label_column], where)
     worded = {**row, **{column: _replace(column, words, row, where) for column, words in wording.words.items()}}
-    gold = definition.classes[label]
     try:
         answers = tuple(word(answer, worded) for answer in wording.answers)
         query = word(wording.query, worded)
@@ -237,13 +238,43 @@ def make_example(definition: TaskDefinition, row: DataRow, place: tuple[str, int
         if wording.demonstration is not None:
             demonstration = word(wording.demonstration, {**worded, "answer": right[gold]})
         alone = query if wording.alone is None else word(wording.alone, worded)
+    except TaskError as error:
+        raise TaskError(f"{where}: {error}") from error
     except (LookupError, AttributeError, TypeError, ValueError) as error:
         raise TaskError(f"{where} does not fit the template ({error!r}). Mend the row, or the template.") from error
     return Example(query=query, alone=alone, answers=answers, demonstration=demonstration, gold=gold, row=place)
 
 
+def _class_of(definition: TaskDefinition, value: Any, where: str) -> int:
+    """Index of the answer that a label stands for.
+
+    Raises:
+        TaskError: No label, or one that is none of the classes.
+    """
+    classes, column = definition.classes, definition.label_column
+    label = "" if is_missing(value) else _text(value, column, where)
+    if label in classes:
+        return classes[label]
+    if not label:
+        raise TaskError(
+            f"{where} has no label: column {column!r} is empty. Remove the row or give its label; in a task of your "
+            f"own such rows may have a word too, as labels: {{null: ' none', …}}."
+        )
+    known = ", ".join(map(repr, classes))
+    hint = " In YAML yes and no are true and false: quote them." if {"true", "false"} & {*classes} else ""
+    raise TaskError(f"{where} has {column} {label!r}; expected one of {known}. Remove the row or give its label.{hint}")
+
+
+def _text(value: Any, column: str, where: str) -> str:
+    """A value as text; the message names the row."""
+    try:
+        return text_of(value, column)
+    except TaskError as error:
+        raise TaskError(f"{where}: {error}") from error
+
+
 def _replace(column: str, words: Mapping[str, str], row: DataRow, where: str) -> str:
-    value = str(row[column])
+    value = "" if is_missing(row[column]) else _text(row[column], column, where)
     if value not in words:
         known = ", ".join(map(repr, words))
         raise TaskError(f"{where} has {column} {value!r}; expected one of {known}. Remove the row, or add the word.")

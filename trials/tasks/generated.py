@@ -5,7 +5,8 @@ from __future__ import annotations
 import random
 from dataclasses import dataclass
 
-from clipsweep.trials.tasks.definition import DataRow, Source, TaskDefinition, Wording
+from clipsweep.trials.rows.values import DataRow
+from clipsweep.trials.tasks.definition import Source, TaskDefinition, Wording
 from clipsweep.trials.tasks.episodes import LABELS, Episode, draw_episode, draw_rows
 
 SPARE_ROWS = 128

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import importlib
 import runpy
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 from pathlib import Path
 
 from clipsweep.trials.base.errors import TaskError, unknown_name
+from clipsweep.trials.rows.split_rows import SplitRows
+from clipsweep.trials.rows.values import DataRow
 from clipsweep.trials.spec.trial import TEST, VALIDATION
-from clipsweep.trials.tasks.definition import DataRow, Example, Source, TaskDefinition, make_example
+from clipsweep.trials.tasks.definition import Example, Source, TaskDefinition, make_example
 from clipsweep.trials.tasks.generated import GENERATED
 from clipsweep.trials.tasks.read_rows import read_rows, shuffled_order
 from clipsweep.trials.tasks.release import RELEASES
@@ -20,6 +22,7 @@ from clipsweep.trials.tasks.table import TASKS
 from clipsweep.trials.tasks.task import Task
 
 DEFAULT_SEED = 49
+Change = Callable[[DataRow], DataRow | None]  # what each row passes through
 
 
 def define_task(settings: TaskSettings) -> TaskDefinition:
@@ -67,16 +70,18 @@ def load_task(settings: TaskSettings, cache: Path) -> Task:
     definition = define_task(settings)
     seed = default_seed(settings) if settings.seed is None else settings.seed
     release = RELEASES[settings.name] if settings.variant != PAPER else None
+    held: list[SplitRows] = []
     if settings.name in GENERATED:
         cut = _cut_generated(settings, definition, seed)
     elif release is None:
-        read = {name: _read(settings, definition, name, cache) for name in definition.splits.names}
-        cut = cut_splits(settings, definition, read, seed)
+        held = [_read(settings, definition, name, cache) for name in definition.splits.names]
+        cut = cut_splits(settings, definition, _word(definition, held), seed)
     else:
         if settings.demonstrations is not None:
             raise TaskError("task.demonstrations has no effect in variant release, whose rows are fixed; remove it.")
-        held = (each for each in (release.validation, release.test) if isinstance(each, str))
-        read = {name: _read(settings, definition, name, cache) for name in dict.fromkeys(("train", *held))}
+        beside = (each for each in (release.validation, release.test) if isinstance(each, str))
+        held = [_read(settings, definition, name, cache) for name in dict.fromkeys(("train", *beside))]
+        read = _word(definition, held)
         cut = cut_release(settings, release, read, shuffled_order(len(read["train"]), seed))
     return Task(
         name=settings.name,
@@ -88,6 +93,7 @@ def load_task(settings: TaskSettings, cache: Path) -> Task:
         fixed=release is not None,
         strict=release is not None and release.strict,
         truncate=settings.truncate,
+        origins=tuple(origin for rows in held for origin in rows.origins),
     )
 
 
@@ -102,34 +108,52 @@ def _cut_generated(settings: TaskSettings, definition: TaskDefinition, seed: int
     return cut_splits(replace(settings, test_size=test_size), definition, {"train": examples}, seed)
 
 
-def _read(settings: TaskSettings, definition: TaskDefinition, split: str, cache: Path) -> list[Example]:
-    """Rows of one split of the source, in words."""
+def _read(settings: TaskSettings, definition: TaskDefinition, split: str, cache: Path) -> SplitRows:
+    """Rows of one split of the source."""
     source = definition.source if settings.path is None else Source(path=settings.path)
     if settings.path is not None and not Path(settings.path).expanduser().is_dir():
         source = replace(definition.source, path=settings.path, revision=None)
+    return read_rows(source, split, cache)
+
+
+def _word(definition: TaskDefinition, held: Iterable[SplitRows]) -> dict[str, list[Example]]:
+    """Rows of each split in words."""
     change = _load_function(definition.function)
-    rows = [
-        (number, _change(change, row, f"row {number} of split {split!r} of {source.path}"))
-        for number, row in enumerate(read_rows(source, split, cache))
-    ]
-    kept = [(number, row) for number, row in rows if row is not None]
-    where = f"{source.path}, split {split!r}"
-    columns = [*definition.wording.columns, definition.label_column]
-    if not kept:
-        raise TaskError(f"{where} is empty; expected rows with columns {', '.join(columns)}.")
-    missing = [(name, row) for _, row in kept for name in columns if name not in row]
+    return {rows.split: _word_split(definition, rows, change) for rows in held}
+
+
+def _word_split(definition: TaskDefinition, held: SplitRows, change: Change) -> list[Example]:
+    """Rows of one split in words, without those that the user's function leaves out.
+
+    Raises:
+        TaskError: No rows, or a row that cannot be worded, with its file and line.
+    """
+    examples = []
+    for number, row in enumerate(held.rows):
+        try:
+            changed = _change(change, row, f"row {number} of split {held.split!r} of {held.source}")
+            if changed is not None:
+                _check_columns(definition, changed, f"row {number} of split {held.split!r}")
+                examples.append(make_example(definition, changed, (held.split, number)))
+        except TaskError as error:
+            raise TaskError(f"{held.where(number)}: {error}") from error
+    if not examples:
+        columns = ", ".join([*definition.wording.columns, definition.label_column])
+        raise TaskError(f"{held.source}, split {held.split!r} is empty; expected rows with columns {columns}.")
+    return examples
+
+
+def _check_columns(definition: TaskDefinition, row: DataRow, where: str) -> None:
+    """See that a row has what the wording names."""
+    missing = [name for name in (*definition.wording.columns, definition.label_column) if name not in row]
     if missing:
-        name, row = missing[0]
+        names = sorted(name if name.strip() == name != "" else repr(name) for name in map(str, row))
         raise TaskError(
-            f"{where} has no column {name!r}; it has {', '.join(sorted(row))}. Rename the column, or mend the template."
+            f"{where} has no column {missing[0]!r}; it has {', '.join(names)}. Rename the column, or mend the template."
         )
-    try:
-        return [make_example(definition, row, (split, number)) for number, row in kept]
-    except TaskError as error:
-        raise TaskError(f"{source.path}: {error}") from error
 
 
-def _change(function: Callable[[DataRow], DataRow | None], row: DataRow, where: str) -> DataRow | None:
+def _change(function: Change, row: DataRow, where: str) -> DataRow | None:
     """A row as the user's function changes it; None to leave it out.
 
     Raises:
@@ -148,7 +172,7 @@ def _change(function: Callable[[DataRow], DataRow | None], row: DataRow, where: 
     return changed
 
 
-def _load_function(name: str | None) -> Callable[[DataRow], DataRow | None]:
+def _load_function(name: str | None) -> Change:
     """What each row passes through: a function named ``module:function`` or ``file.py:function``.
 
     Raises:
@@ -160,7 +184,7 @@ def _load_function(name: str | None) -> Callable[[DataRow], DataRow | None]:
     place = str(Path(place).expanduser()) if place.endswith(".py") else place
     try:
         held = runpy.run_path(place) if place.endswith(".py") else vars(importlib.import_module(place))
-        function: Callable[[DataRow], DataRow | None] = held[attribute]
+        function: Change = held[attribute]
         if not callable(function):
             raise TypeError(f"{attribute} is no function")
     except Exception as error:  # a border: the code is the user's

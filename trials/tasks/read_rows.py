@@ -1,51 +1,42 @@
-"""The one place that touches datasets: read rows of a split from a folder of files or from the hub."""
+"""Rows of a split from a folder of files or from the hub; the one place that touches datasets."""
 
 from __future__ import annotations
 
+import logging
 from pathlib import Path
-from typing import Any
 
 from clipsweep.trials.base.errors import TaskError
 from clipsweep.trials.base.hub import HUB_NAME
-from clipsweep.trials.tasks.definition import DataRow, Source
+from clipsweep.trials.rows.parquet_file import table_rows
+from clipsweep.trials.rows.read_folder import read_folder
+from clipsweep.trials.rows.split_rows import RowFile, SplitRows
+from clipsweep.trials.tasks.definition import Source
 
-FORMATS = {".jsonl": "json", ".json": "json", ".csv": "csv", ".parquet": "parquet"}
 
-
-def read_rows(source: Source, split: str, cache: Path) -> list[DataRow]:
+def read_rows(source: Source, split: str, cache: Path) -> SplitRows:
     """Read all rows of one split.
 
     Args:
-        source: A folder with ``<split>.jsonl`` (or .json, .csv, .parquet, or parquet shards), or a hub dataset; a
-            folder has no configuration or revision.
+        source: A folder (``rows.split_files`` says which of its files are a split), or a hub dataset.
         split: Name of the split, as the source spells it.
         cache: Where datasets keeps its Arrow files.
 
     Raises:
-        TaskError: No such folder or dataset, no file for the split, or a file that does not parse.
+        TaskError: No such folder or dataset, no file for the split, or a file that cannot be read.
     """
-    import datasets
-
-    datasets.disable_progress_bars()
-    folder = Path(source.path).expanduser()
-    name, wanted = source.path, split
-    if folder.is_dir():
-        files = _split_files(folder, split)
-        request: dict[str, Any] = {"path": FORMATS[files[0].suffix], "data_files": [str(path) for path in files]}
-        wanted = "train"
-    elif HUB_NAME.fullmatch(name):
-        request = {"path": name, "name": source.config, "revision": source.revision}
-    else:
-        raise TaskError(f"task.path is {name!r}: no such folder; expected a folder of data files or a hub name.")
-    try:
-        loaded = datasets.load_dataset(**request, split=wanted, cache_dir=str(cache / "datasets"))
-        rows: list[DataRow] = loaded.to_list()
-    except (OSError, ValueError, RuntimeError, datasets.exceptions.DatasetsError) as error:
-        raise TaskError(
-            f"rows of {name!r}, split {split!r}, cannot be read: {error}. "
-            f"Set task.path to a folder with {split}.jsonl, or check the network and HF_HUB_OFFLINE."
-        ) from error
-    return rows
+    path = Path(source.path).expanduser()
+    if path.is_dir():
+        if given := [value for value in (source.config, source.revision) if value is not None]:
+            raise TaskError(
+                f"{source.path!r} is a folder, which has no configuration or revision ({given[0]!r}); expected a hub "
+                f"name beside them. Remove config and revision."
+            )
+        return read_folder(path, split)
+    if path.is_file():
+        raise TaskError(f"task.path is {source.path!r}, a file; expected the folder that holds it, here {path.parent}.")
+    if not HUB_NAME.fullmatch(source.path):
+        raise TaskError(f"task.path is {source.path!r}: no such folder; expected a folder of data files or a hub name.")
+    return _read_hub(source, split, cache)
 
 
 def shuffled_order(count: int, seed: int) -> list[int]:
@@ -56,16 +47,35 @@ def shuffled_order(count: int, seed: int) -> list[int]:
     return list(numbered.shuffle(seed=seed, keep_in_memory=True)[:]["number"])
 
 
-def _split_files(folder: Path, split: str) -> list[Path]:
-    """Files of one split: ``split.*``, ``split-*`` shards, or a sub-folder of that name; all of one format."""
-    candidates = [*folder.glob(f"{split}.*"), *folder.glob(f"{split}-*"), *folder.glob(f"{split}/*")]
-    files = sorted(path for path in candidates if path.suffix in FORMATS)
-    if not files:
-        held = ", ".join(sorted(path.name for path in folder.iterdir())[:6]) or "nothing"
-        raise TaskError(f"{folder} has no rows of split {split!r} (it holds {held}); expected {split}.jsonl or .csv …")
-    if empty := [path for path in files if not path.stat().st_size]:
-        raise TaskError(f"{empty[0]} is empty; expected rows. Remove the file or write its rows.")
-    if len({path.suffix for path in files}) > 1:
-        names = ", ".join(path.name for path in files)
-        raise TaskError(f"split {split!r} of {folder} is there in several formats ({names}); keep one of them.")
-    return files
+def _read_hub(source: Source, split: str, cache: Path) -> SplitRows:
+    """Rows of a hub dataset."""
+    import datasets
+
+    datasets.disable_progress_bars()
+    datasets.logging.set_verbosity(logging.CRITICAL)  # its errors are raised too, and told here in our words
+    words = [source.path, *(f"{key} {value}" for key, value in _named(source).items())]
+    try:
+        loaded = datasets.load_dataset(
+            path=source.path,
+            name=source.config,
+            revision=source.revision,
+            split=split,
+            cache_dir=str(cache / "datasets"),
+        )
+        table = loaded.with_format("arrow")[:]
+    except (OSError, ValueError, RuntimeError, datasets.exceptions.DatasetsError) as error:
+        raise TaskError(
+            f"rows of {source.path!r}, split {split!r}, cannot be read: {error}. There is no folder of that name here, "
+            f"so the hub was asked. Set task.path to a folder with {split}.jsonl, or check the network and "
+            f"HF_HUB_OFFLINE."
+        ) from error
+    place = ", ".join(words)
+    rows = table_rows(table, place)
+    file = RowFile(place=f"{place}, split {split!r}", name=split, unit="row", numbers=range(len(rows)), rows=rows)
+    return SplitRows(source=place, split=split, files=[file])
+
+
+def _named(source: Source) -> dict[str, str]:
+    """Configuration and revision, those that are stated."""
+    named = {"configuration": source.config, "revision": source.revision}
+    return {key: value for key, value in named.items() if value is not None}

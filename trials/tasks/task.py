@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from clipsweep.trials.base.errors import TaskError
+from clipsweep.trials.rows.split_rows import Origin
 from clipsweep.trials.spec.trial import VALIDATION
 from clipsweep.trials.tasks.definition import Example, TaskDefinition
 
@@ -27,6 +28,7 @@ class Task:
         fixed: Whether the demonstrations are the release's, the same for every seed.
         strict: Whether a prediction that ties is wrong, as in the release.
         truncate: ``"error"``, or ``"demonstrations"`` to leave out the last of them where a prompt is too long.
+        origins: What the rows were read from; no part of the fingerprint.
     """
 
     name: str
@@ -38,6 +40,7 @@ class Task:
     fixed: bool = False
     strict: bool = False
     truncate: str = "error"
+    origins: tuple[Origin, ...] = ()
 
     @property
     def fingerprint(self) -> str:
