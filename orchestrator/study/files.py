@@ -143,7 +143,7 @@ def _read_definition(content: dict[str, Any], folder: Path) -> None:
         return
     task["definition"] = definition
     data, function = definition.get("data"), definition.get("function")
-    if isinstance(data, dict) and isinstance(data.get("path"), str) and (folder / data["path"]).is_dir():
+    if isinstance(data, dict) and isinstance(data.get("path"), str) and (folder / data["path"]).exists():
         data["path"] = str((folder / data["path"]).resolve())
     if isinstance(function, str) and (folder / function.rpartition(":")[0]).is_file():
         definition["function"] = str((folder / function).resolve())

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from datetime import date
 from typing import Annotated, Literal
 
 from pydantic import Field
@@ -29,7 +30,7 @@ class SplitsSection(Section):
     test: str | None = "train"
 
 
-Value = str | int | bool | None  # of a column, as YAML has it; None where there is none
+Value = str | int | float | bool | date | None  # of a column, as YAML has it; None where there is none
 Answers = Annotated[list[str], Field(min_length=2)]
 
 

@@ -68,9 +68,10 @@ def read_text(path: Path, expected: str) -> str:
     if content.startswith(PARQUET):
         raise TaskError(f"{path} is a Parquet file; expected {expected} in UTF-8. Call it {path.stem}.parquet.")
     if (nul := content.find(b"\0")) >= 0:
+        order = "LE" if nul % 2 else "BE"
         raise TaskError(
             f"{path}, line {_line(content, nul)}: a NUL byte; expected {expected} in UTF-8. If the file is in UTF-16: "
-            f"iconv -f UTF-16LE -t UTF-8 {path.name} > NEW; else it is damaged, get it anew."
+            f"iconv -f UTF-16{order} -t UTF-8 {path.name} > NEW; else it is damaged, get it anew."
         )
     try:
         return content.removeprefix(BOM).decode("utf-8")

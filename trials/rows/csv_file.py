@@ -83,7 +83,7 @@ def _fit(header: Sequence[str], fields: Sequence[str], where: str) -> DataRow:
         raise TaskError(
             f"{where}: the row has {len(fields)} value{'s' * (len(fields) != 1)}, but the header names {len(header)} "
             f"column{'s' * (len(header) != 1)} ({', '.join(map(repr, header))}); expected as many. Put double quotes "
-            f"around a text that holds a comma, or mend the row."
+            f"around a text that holds a comma or a line end, or mend the row."
         )
     if stray := [field for name, field in zip(header[1:], fields[1:], strict=True) if field and not name]:
         raise TaskError(f"{where}: {stray[0]!r} stands in a column without a name; expected one. Name it in line 1.")
@@ -100,15 +100,16 @@ def _explain(error: csv.Error, text: str, begin: int, reached: int, path: Path) 
         reached: Line that was read last.
         path: Of the file.
     """
-    lines = list(io.StringIO(text, newline=""))[begin - 1 : reached]
+    unclosed = "unexpected end" in str(error)
+    lines = list(io.StringIO(text, newline=""))[begin - 1 : reached if unclosed else reached - 1]
     opened, inside = begin, False
     for number, line in enumerate(lines, begin):
         marks = line.replace('""', "").count('"')
         inside ^= marks % 2 == 1
         opened = number if marks and inside else opened
-    if "unexpected end" in str(error):
+    if unclosed:
         return f"{path}, line {opened}: a double quote opens here and never closes. Close it, or double it inside text."
     return (
-        f"{path}, line {reached}: not CSV ({error}). The row begins in line {begin}, its quote opens in line {opened}; "
-        f"a double quote inside a quoted text is written twice."
+        f"{path}, line {opened if inside else reached}: a double quote opens here, and the one that closes it, in line "
+        f"{reached}, has text right behind it ({error}). Close it where its text ends, or double it inside text."
     )

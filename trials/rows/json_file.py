@@ -120,7 +120,7 @@ def _explain(error: json.JSONDecodeError, last: bool) -> str:
     before = text[:at].rstrip(BLANK)
     if text[at : at + 1] in ("}", "]") and before.endswith(","):
         return f"not JSON: a comma too many before {text[at]!r}. Remove it."
-    if last and (not text[at:].strip(BLANK) or "Unterminated string" in error.msg):
+    if last and ("Unterminated string" in error.msg or not text.rstrip(BLANK).endswith(("}", "]"))):
         return "not JSON: the file ends in the middle of the object. Get the whole file, or mend its end."
     near = text[max(0, at - 20) : at + 20]
     return f"not JSON: {error.msg}, near {near!r}; expected {EXPECTED}."

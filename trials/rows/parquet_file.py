@@ -36,7 +36,9 @@ def read_parquet(path: Path) -> list[tuple[int, DataRow]]:
     try:
         return list(enumerate(table_rows(parquet.ParquetFile(pa.BufferReader(content)).read(), str(path))))
     except (pa.ArrowException, OSError) as error:
-        raise TaskError(f"{path} cannot be read as Parquet: {error}. Get it anew, or write it anew.") from error
+        raise TaskError(
+            f"{path} cannot be read as Parquet ({str(error).strip()}). Get it anew, or write it anew."
+        ) from error
 
 
 def table_rows(table: pa.Table, place: str) -> list[DataRow]:
@@ -59,9 +61,9 @@ def table_rows(table: pa.Table, place: str) -> list[DataRow]:
 def _values(column: pa.ChunkedArray[Any], where: str) -> list[Any]:
     import pyarrow as pa
 
-    if column.type == pa.time64("ns"):  # of which Python would drop the last digits
-        column = column.cast(pa.time64("us"))
     try:
+        if column.type == pa.time64("ns"):  # of which Python would drop the last digits
+            column = column.cast(pa.time64("us"))
         values = column.to_pylist()
     except (ValueError, ArithmeticError) as error:
         raise TaskError(
@@ -79,14 +81,15 @@ def _converter(kind: pa.DataType) -> Convert | None:
         return _converter(kind.value_type)
     if types.is_float32(kind) or types.is_float16(kind):
         return _shortest(kind)
-    if types.is_binary(kind) or types.is_large_binary(kind) or types.is_fixed_size_binary(kind):
-        return decoded
     if types.is_struct(kind):
         return _each_field(kind)
-    if types.is_list(kind) or types.is_large_list(kind) or types.is_fixed_size_list(kind):
-        part = _converter(kind.value_type)
-        return None if part is None else lambda values: [each if each is None else part(each) for each in values]
-    return None
+    binary = (types.is_binary, types.is_large_binary, types.is_binary_view, types.is_fixed_size_binary)
+    if any(is_binary(kind) for is_binary in binary):
+        return decoded
+    lists = (types.is_list, types.is_large_list, types.is_fixed_size_list, types.is_list_view, types.is_large_list_view)
+    nested: Any = kind  # a list has value_type, which the type of all types does not tell
+    part = _converter(nested.value_type) if any(is_list(kind) for is_list in lists) else None
+    return None if part is None else lambda values: [each if each is None else part(each) for each in values]
 
 
 def _shortest(kind: pa.DataType) -> Convert:

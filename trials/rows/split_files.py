@@ -9,8 +9,10 @@ from pathlib import Path
 from clipsweep.trials.base.errors import TaskError
 
 ENDINGS = (".jsonl", ".json", ".csv", ".parquet")
-ENDING = "|".join(map(re.escape, ENDINGS))
-CONVERTED = re.compile(r"(?P<index>\d{4,})\.parquet")  # of the hub's own conversion: 0000.parquet, 0001.parquet …
+SHARD = re.compile(  # as the hub names them; it once put a hash behind the total
+    rf"(?P<split>.+)-(?P<index>\d{{5,}})-of-(?P<total>\d{{5,}})(-[0-9a-f]{{6,}})?({'|'.join(map(re.escape, ENDINGS))})"
+)
+CONVERTED = re.compile(r"\d{4,}\.parquet")  # of the hub's own conversion: 0000.parquet, 0001.parquet …
 
 
 def find_split(folder: Path, split: str) -> list[Path]:
@@ -25,7 +27,7 @@ def find_split(folder: Path, split: str) -> list[Path]:
     """
     held = _listed(folder)
     alone = [path for path in held if path.name in _names_alone(split)]
-    shards = [path for path in held if _shard(split).fullmatch(path.name)]
+    shards = [path for path in held if _is_shard(path.name, split)]
     inside = _data_below(folder / split) if folder / split in held and (folder / split).is_dir() else []
     found = [*alone, *shards, *inside]
     if not found:
@@ -41,7 +43,7 @@ def find_split(folder: Path, split: str) -> list[Path]:
     if shards:
         _check_shards(shards, split, folder)
     if strange := [path for path in files if not path.is_file()]:
-        kind = "a folder" if strange[0].is_dir() else "a link to a file that is not there"
+        kind = "a folder" if strange[0].is_dir() else "no file, or a link to one that is not there"
         raise TaskError(f"{strange[0]} is {kind}; expected a file with rows. Put the file in its place.")
     return files
 
@@ -54,10 +56,9 @@ def _listed(folder: Path) -> list[Path]:
         raise TaskError(f"{folder} cannot be read ({error.strerror}); expected a folder that you may read.") from error
 
 
-def _shard(split: str) -> re.Pattern[str]:
-    """Names of shards; the hub once put a hash behind the total."""
-    hashed = r"(-[0-9a-f]{6,})?"
-    return re.compile(rf"{re.escape(split)}-(?P<index>\d{{5,}})-of-(?P<total>\d{{5,}}){hashed}({ENDING})")
+def _is_shard(name: str, split: str) -> bool:
+    found = SHARD.fullmatch(name)
+    return found is not None and found["split"] == split
 
 
 def _data_below(folder: Path) -> list[Path]:
@@ -74,7 +75,8 @@ def _check_folder(folder: Path, split: str, found: Sequence[Path]) -> list[Path]
     """
     names = [path.name for path in found]
     flat = all(path.parent == folder and path.suffix in ENDINGS for path in found)
-    if flat and all(map(_shard(split).fullmatch, names)):
+    shards = [match for name in names if (match := SHARD.fullmatch(name)) is not None]
+    if flat and len(shards) == len(found) and len({match["split"] for match in shards}) == 1:
         _check_shards(found, split, folder)
     elif flat and all(map(CONVERTED.fullmatch, names)):
         _check_gap([int(path.stem) for path in found], len(found), found, folder)
@@ -87,7 +89,7 @@ def _check_folder(folder: Path, split: str, found: Sequence[Path]) -> list[Path]
 
 
 def _check_shards(files: Sequence[Path], split: str, folder: Path) -> None:
-    found = [match for path in files if (match := _shard(split).fullmatch(path.name)) is not None]
+    found = [match for path in files if (match := SHARD.fullmatch(path.name)) is not None]
     totals = {int(match["total"]) for match in found}
     if len(totals) > 1:
         raise TaskError(
@@ -119,17 +121,17 @@ def _nothing(folder: Path, split: str, held: Sequence[Path]) -> str:
     )
     alike = [path.name for path in held if path.name.lower().startswith(split.lower())]
     if alike:
-        text += f", or shards as {split}-00000-of-00002.jsonl. Not read: {', '.join(alike[:3])}; rename what is it"
-    below = [path for path in held if path.is_dir() and any(_is_of(each.name, split) for each in _listed(path))]
-    return f"{text}. Or give the folder {below[0]}, which has them." if below else f"{text}."
+        text += f", or shards as {split}-00000-of-00002.jsonl. Not read: {', '.join(alike[:3])}"
+    below = [path for path in held if path.is_dir() and any(_is_of(each, split) for each in _listed(path))]
+    return text + (f". Give the folder {below[0]}, which has them." if below else ". Rename or convert what you have.")
 
 
 def _names_alone(split: str) -> list[str]:
     return [f"{split}{ending}" for ending in ENDINGS]
 
 
-def _is_of(name: str, split: str) -> bool:
-    return name in _names_alone(split) or _shard(split).fullmatch(name) is not None
+def _is_of(path: Path, split: str) -> bool:
+    return path.name in [split, *_names_alone(split)] or _is_shard(path.name, split)
 
 
 def _names(files: Sequence[Path], folder: Path) -> str:

@@ -89,7 +89,7 @@ class Wording:
             answer and a newline.
         demonstration_answers: Answers as demonstrations word them, where that differs.
         alone: The query where there are no demonstrations; None for ``query``.
-        words: By column, what its values are replaced by; ``""`` stands for rows without one, which are refused otherwise.
+        words: By column, what its values are replaced by; ``""`` stands for an empty value, which is refused otherwise.
     """
 
     query: str

@@ -9,6 +9,7 @@ from clipsweep.trials.base.errors import TaskError
 from clipsweep.trials.base.hub import HUB_NAME
 from clipsweep.trials.rows.parquet_file import table_rows
 from clipsweep.trials.rows.read_folder import read_folder
+from clipsweep.trials.rows.split_files import ENDINGS
 from clipsweep.trials.rows.split_rows import RowFile, SplitRows
 from clipsweep.trials.tasks.definition import Source
 
@@ -34,7 +35,7 @@ def read_rows(source: Source, split: str, cache: Path) -> SplitRows:
         return read_folder(path, split)
     if path.is_file():
         raise TaskError(f"task.path is {source.path!r}, a file; expected the folder that holds it, here {path.parent}.")
-    if not HUB_NAME.fullmatch(source.path):
+    if not HUB_NAME.fullmatch(source.path) or path.suffix in ENDINGS:
         raise TaskError(f"task.path is {source.path!r}: no such folder; expected a folder of data files or a hub name.")
     return _read_hub(source, split, cache)
 
