@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from clipsweep.trials.base.errors import TaskError
 from clipsweep.trials.rows.content import PARQUET, read_bytes
-from clipsweep.trials.rows.values import DataRow, Written, decoded
+from clipsweep.trials.rows.values import DataRow, decoded
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -97,7 +97,7 @@ def _shortest(kind: pa.DataType) -> Convert:
     import numpy as np
 
     short = np.dtype(kind.to_pandas_dtype()).type
-    return lambda value: Written(str(short(value)))
+    return lambda value: float(str(short(value)))  # printed by Python, as numpy writes 16777216 as 1.6777216e+07
 
 
 def _each_field(kind: pa.StructType) -> Convert:

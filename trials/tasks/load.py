@@ -29,7 +29,7 @@ def define_task(settings: TaskSettings) -> TaskDefinition:
     """What a task is, before its rows are read.
 
     Raises:
-        TaskError: Unknown name or variant, or a template that is malformed.
+        TaskError: Unknown name or variant, a seed that the variant cannot take, or a template that is malformed.
     """
     if settings.definition is not None:
         if settings.name in TASKS or settings.name in GENERATED:
@@ -47,6 +47,8 @@ def define_task(settings: TaskSettings) -> TaskDefinition:
                 f"task.variant is {settings.variant!r}, which task {settings.name!r} does not have; expected 'paper', "
                 f"or one of the tasks {', '.join(RELEASES)}."
             )
+        if settings.seed is not None and settings.seed < 0:
+            raise TaskError(f"task.seed is {settings.seed}; expected 0 or more in variant release. Give another seed.")
         definition = RELEASES[settings.name].define(definition)
     return definition
 
