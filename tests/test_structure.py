@@ -22,6 +22,7 @@ ORDER = (
     "trials/spec",
     "trials/models",
     "trials/clips",
+    "trials/rows",
     "trials/tasks",
     "trials/decoder",
     "trials/engine",
@@ -51,7 +52,10 @@ MOST_MODULES = 12
 HOMES = {
     "ray": {"cluster/ray_pool.py"},
     "datasets": {"trials/tasks/read_rows.py"},
-    "pyarrow": {f"analysis/store/{name}.py" for name in ("columns", "row", "rows", "table", "spectrum_file")},
+    "pyarrow": {
+        "trials/rows/parquet_file.py",
+        *(f"analysis/store/{name}.py" for name in ("columns", "row", "rows", "table", "spectrum_file")),
+    },
     "plotly": {
         "analysis/report/page.py",
         *(f"analysis/figures/{name}.py" for name in ("conditions", "curves", "front", "search", "style")),
@@ -103,6 +107,7 @@ LIGHT = (  # of trials: what reading a study needs
     "clips.svd",
     "engine.cost",
     "engine.microbatches",
+    "rows.read_folder",
     "tasks.definition",
     "tasks.encode",
     "tasks.load",

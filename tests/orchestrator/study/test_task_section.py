@@ -1,6 +1,7 @@
 """A task of the user's own, in the study file or beside it."""
 
 from collections.abc import Callable
+from datetime import date
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +29,15 @@ DEFINITION: dict[str, Any] = {
     "splits": {"test": "held_out"},
     "shots": 2,
 }
+
+
+LABELS: list[dict[Any, str]] = [
+    {0: " no", 1: " yes"},
+    {True: " yes", False: " no"},
+    {"b": " no", "g": " yes"},
+    {"b": " no", None: " none"},
+    {0.5: " half", date(2024, 1, 20): " a day"},
+]
 
 
 @pytest.fixture
@@ -66,13 +76,48 @@ def test_a_list_of_labels_is_in_the_order_of_the_numbers(checked: Callable[..., 
     assert definition.classes == {"0": 0, "1": 1, "2": 2}
 
 
+@pytest.mark.parametrize(
+    ("labels", "classes"),
+    [
+        ({True: " yes", "no": " no"}, {"true": 0, "True": 0, "TRUE": 0, "no": 1}),
+        ({None: " none", "None": " zero"}, {"": 0, "None": 1}),
+        ({"": " none", "a": " a"}, {"": 0, "a": 1}),
+        ({7: " seven", 0.5: " half"}, {"7": 0, "0.5": 1}),
+        ({date(2024, 1, 20): " a day", "b": " b"}, {"2024-01-20": 0, "b": 1}),
+    ],
+)
+def test_keys_of_labels_are_the_texts_that_rows_have(
+    checked: Callable[..., Study], labels: object, classes: dict[str, int]
+) -> None:
+    definition = checked(labels=labels).task_settings().definition
+    assert definition is not None
+    assert definition.classes == classes
+
+
+def test_keys_of_words_are_the_texts_that_rows_have(checked: Callable[..., Study]) -> None:
+    definition = checked(words={"review": {True: "good", None: "none"}}).task_settings().definition
+    assert definition is not None
+    assert definition.wording.words == {"review": {"true": "good", "True": "good", "TRUE": "good", "": "none"}}
+
+
+@pytest.mark.parametrize("key", ["validation_size", "test_size"])
+def test_a_negative_size_is_refused_before_any_row_is_read(make_study: MakeStudy, key: str) -> None:
+    with pytest.raises(StudyError, match=f"'task.{key}' is -5"):
+        check_study(make_study(task={"name": "sst2", "path": "./nowhere", key: -5}))
+
+
+def test_an_empty_validation_is_refused_before_any_row_is_read(make_study: MakeStudy) -> None:
+    with pytest.raises(StudyError, match="'task.validation_size' is 0"):
+        check_study(make_study(task={"name": "sst2", "validation_size": 0}))
+
+
 def test_candidates_are_scored_by_their_mean(checked: Callable[..., Study]) -> None:
     definition = checked(labels=None, candidates=[" {a}", " {b}"]).task_settings().definition
     assert definition is not None
     assert (definition.scoring, definition.wording.answers) == (Scoring.MEAN_LOGLIKELIHOOD, (" {a}", " {b}"))
 
 
-@pytest.mark.parametrize("labels", [{0: " no", 1: " yes"}, {True: " yes", False: " no"}, {"b": " no", "g": " yes"}])
+@pytest.mark.parametrize("labels", LABELS)
 def test_a_study_with_a_definition_reads_back_the_same(checked: Callable[..., Study], labels: object) -> None:
     study = checked(labels=labels)
     assert check_study(yaml.safe_load(study.to_yaml())) == study
@@ -90,6 +135,8 @@ def test_a_study_with_a_definition_reads_back_the_same(checked: Callable[..., St
         ({"data": {"pth": "x"}}, "no study key 'task.definition.data.pth'.*Did you mean 'task.definition.data.path'"),
         ({"metric": "f1"}, "'task.definition.metric' is 'f1'; expected 'accuracy', 'macro_f1' or 'gold_logprob'"),
         ({"shots": -1}, "'task.definition.shots' is -1"),
+        ({"labels": {1: " no", "1": " yes"}}, "'task.definition.labels' has two words for '1', ' no' and ' yes'"),
+        ({"labels": {None: " no", "": " yes"}}, "'task.definition.labels' has two words for '', ' no' and ' yes'"),
     ],
 )
 def test_a_definition_that_cannot_be_one_is_refused(

@@ -45,6 +45,21 @@ def test_the_sizes_of_the_splits_are_told(show: Show) -> None:
     assert view["dropped"] == {"demonstrations": 0, "validation": 0}
 
 
+def test_the_files_that_were_read_are_told(show: Show, tmp_path: Path) -> None:
+    folder = str(tmp_path / "rows")
+    assert json.loads(show("--json"))["files"] == [
+        {"source": folder, "split": "train", "name": "train.jsonl", "rows": 60}
+    ]
+    assert f"read        train.jsonl (60 rows) of {folder}, for its split train\n" in show()
+
+
+def test_of_many_files_the_first_are_told(show: Show, tmp_path: Path) -> None:
+    for number in range(6):
+        write_rows(tmp_path / "six" / f"train-0000{number}-of-00006.jsonl", [ROWS[number], ROWS[number + 6]])
+    shown = show("--set", f"task.path={tmp_path / 'six'}", "--set", "task.validation_size=4", "--shots", "1")
+    assert "train-00003-of-00006.jsonl (2 rows) and 2 more of " in shown
+
+
 def test_without_a_model_no_tokens_are_counted_and_it_says_how_to_see_them(show: Show) -> None:
     assert "answer_tokens" not in json.loads(show("--json"))
     assert "Tokens are shown with --model" in show()

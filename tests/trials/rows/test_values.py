@@ -12,7 +12,7 @@ from clipsweep.trials.base.errors import TaskError
 from clipsweep.trials.rows.values import Binary, Written, decoded, is_missing, text_of
 
 
-class Colour(str, Enum):  # noqa: UP042: its str is 'Colour.RED', unlike a StrEnum's
+class Colour(str, Enum):  # noqa: UP042 (a StrEnum is its text already)
     RED = "crimson"
 
 

@@ -1,5 +1,7 @@
 from collections.abc import Mapping
 from dataclasses import replace
+from datetime import date
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -57,6 +59,35 @@ def test_values_of_a_column_are_replaced_by_words() -> None:
     assert made({"kind": "effect"}, query="{text} {kind}", words=words).query == "it rained so"
 
 
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [(True, "true"), (Decimal("0E-10"), "0.0000000000"), (date(2024, 1, 20), "2024-01-20"), (b"caf\xc3\xa9", "café")],
+)
+def test_a_column_is_shown_as_the_text_of_its_value(value: object, text: str) -> None:
+    assert made({"text": value}).query == f"{text} ->"
+
+
+@pytest.mark.parametrize("label", [None, "", "  ", float("nan")])
+def test_rows_without_a_label_are_a_class_where_the_task_says_so(label: object) -> None:
+    definition = replace(DEFINITION, classes={"0": 0, "": 1})
+    assert made({"label": label}, definition=definition).gold == 1
+
+
+def test_the_label_none_is_a_text_like_others() -> None:
+    assert made({"label": "None"}, definition=replace(DEFINITION, classes={"x": 0, "None": 1})).gold == 1
+
+
+def test_an_empty_value_may_have_a_word() -> None:
+    words = {"kind": {"cause": "because", "": "and"}}
+    assert made({"kind": None}, query="{text} {kind}", words=words).query == "it rained and"
+
+
+def test_a_label_that_yaml_reads_as_true_is_explained() -> None:
+    definition = replace(DEFINITION, classes={"true": 0, "false": 1})
+    with pytest.raises(TaskError, match="has label 'yes'; .* In YAML yes and no are true and false: quote them"):
+        made({"label": "yes"}, definition=definition)
+
+
 def test_candidates_are_taken_from_the_row() -> None:
     assert made(answers=(" {choices[0]}", " {choices[1]}")).answers == (" a", " b")
 
@@ -68,7 +99,7 @@ def test_several_values_of_the_label_may_share_a_word(label: str, gold: int) -> 
 
 
 def test_the_label_may_be_of_another_name_and_no_number() -> None:
-    definition = replace(DEFINITION, label_column="is_wet", classes={"True": 1, "False": 0})
+    definition = replace(DEFINITION, label_column="is_wet", classes={"true": 1, "false": 0})
     assert made({"is_wet": True}, definition=definition).gold == 1
 
 
@@ -93,7 +124,16 @@ def test_a_field_without_a_name_is_refused(template: str) -> None:
     ("row", "wording", "words"),
     [
         ({"label": 2}, {}, "row 7 of split 'train' has label '2'; expected one of '0', '1'"),
-        ({"label": None}, {}, "row 7 of split 'train' has label 'None'; expected one of"),
+        ({"label": None}, {}, "row 7 of split 'train' has no label: column 'label' is empty"),
+        ({"label": " "}, {}, "row 7 of split 'train' has no label: column 'label' is empty"),
+        ({"label": float("nan")}, {}, "row 7 of split 'train' has no label: column 'label' is empty"),
+        ({"label": [1]}, {}, r"row 7 of split 'train': column 'label' holds a list, \[1\]"),
+        ({"text": ["a"]}, {}, r"row 7 of split 'train': column 'text' holds a list, .* as {text\[0\]}"),
+        ({"text": float("nan")}, {}, "row 7 of split 'train' has nothing in column 'text'"),
+        ({"choices": ["a", None]}, {"query": "{choices[1]}"}, r"column 'choices\[1\]' holds nothing \(null\)"),
+        ({}, {"query": "{choices!r}"}, "column 'choices' holds a list"),
+        ({}, {"query": "{text.upper}"}, "column 'text.upper' holds a value of type builtin_function_or_method"),
+        ({"kind": ["cause"]}, {"words": {"kind": {"cause": "because"}}}, "column 'kind' holds a list"),
         ({"text": "  "}, {}, "row 7 of split 'train' has nothing in column 'text'; expected text"),
         ({"text": None}, {}, "row 7 of split 'train' has nothing in column 'text'"),
         (

@@ -1,3 +1,4 @@
+import os
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -9,6 +10,7 @@ from pyarrow import json as arrow_json
 from pyarrow import parquet
 
 from clipsweep.trials.base.errors import TaskError
+from clipsweep.trials.rows.split_rows import Origin
 from clipsweep.trials.tasks.load import load_task
 from clipsweep.trials.tasks.settings import TaskSettings
 from clipsweep.trials.tasks.task import Task
@@ -150,6 +152,52 @@ def test_a_row_that_cannot_be_worded_is_refused(
     write_rows(sst2_folder / "train.jsonl", [row])
     with pytest.raises(TaskError, match=words):
         load_task(sst2(sst2_folder), cache)
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "words"),
+    [
+        ("train.csv", "sentence,label\nx,0\n\ny,\n", "train.csv, line 4: row 1 of split 'train' has no label"),
+        ("train.csv", "sentence,label\nx,0\ny,2\n", "train.csv, line 3: row 1 of split 'train' has label '2'"),
+        ("train.jsonl", '{"sentence": "x", "label": null}', "train.jsonl, line 1: row 0 of split 'train' has no label"),
+        ("train.jsonl", '{"sentence": "x", "label": 0}\n{"sentence": "y"}', "train.jsonl, line 2: .* has no label"),
+        ("train.jsonl", '{"sentence": ["x"], "label": 0}', "train.jsonl, line 1: .* column 'sentence' holds a list"),
+        ("train.csv", "sentence, label\nx,0\n", "train.csv, line 2: .* no column 'label'; it has ' label', sentence"),
+    ],
+)
+def test_a_row_that_cannot_be_used_is_named_by_file_and_line(
+    tmp_path: Path, cache: Path, name: str, content: str, words: str
+) -> None:
+    (tmp_path / name).write_text(content)
+    with pytest.raises(TaskError, match=words):
+        load_task(sst2(tmp_path), cache)
+
+
+def test_what_was_read_is_told_and_is_no_part_of_the_fingerprint(sst2_folder: Path, cache: Path) -> None:
+    task = load_task(sst2(sst2_folder), cache)
+    assert task.origins == (Origin(source=str(sst2_folder), split="train", name="train.jsonl", rows=60),)
+    assert replace(task, origins=()).fingerprint == task.fingerprint
+
+
+def test_other_rows_under_the_same_time_are_another_task(sst2_folder: Path, cache: Path) -> None:
+    fingerprints = set()
+    for word in ("old", "new"):
+        path = sst2_folder / "train.jsonl"
+        write_rows(path, [{"sentence": f"{word} {n}", "label": n % 2} for n in range(60)])
+        os.utime(path, (315532800, 315532800))
+        fingerprints.add(load_task(sst2(sst2_folder), cache).fingerprint)
+    assert len(fingerprints) == 2
+
+
+def test_a_backup_beside_the_rows_changes_nothing(sst2_folder: Path, cache: Path) -> None:
+    before = load_task(sst2(sst2_folder), cache)
+    write_rows(sst2_folder / "train.old.jsonl", [{"sentence": f"old {n}", "label": n % 2} for n in range(60)])
+    assert load_task(sst2(sst2_folder), cache) == before
+
+
+def test_a_negative_seed_is_refused_where_the_release_shuffles(sst2_folder: Path, cache: Path) -> None:
+    with pytest.raises(TaskError, match="task.seed is -1; expected 0 or more in variant release"):
+        load_task(replace(sst2(sst2_folder), variant="release", seed=-1), cache)
 
 
 def test_a_generated_task_takes_no_path(cache: Path) -> None:

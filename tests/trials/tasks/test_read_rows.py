@@ -1,0 +1,52 @@
+"""What is a folder, what is a hub name; rows of the hub come from a dataset that is made here."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+from datasets import Dataset, Features, Sequence, Value
+
+from clipsweep.trials.base.errors import TaskError
+from clipsweep.trials.rows.split_rows import Origin
+from clipsweep.trials.rows.values import text_of
+from clipsweep.trials.tasks.definition import Source
+from clipsweep.trials.tasks.read_rows import read_rows
+
+
+@pytest.fixture
+def hub(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Two rows under any name."""
+    columns = {"text": ["a", None], "score": [0.1, 0.2], "raw": ["caf\u00e9".encode(), b"\xff"], "parts": [[0.1], []]}
+    kinds = {"text": Value("string"), "score": Value("float32"), "raw": Value("binary")}
+    held = Dataset.from_dict(columns, Features({**kinds, "parts": Sequence(Value("float32"))}))
+    monkeypatch.setattr("datasets.load_dataset", lambda **request: held)
+
+
+def test_rows_of_the_hub_have_the_values_of_its_parquet(hub: None, cache: Path) -> None:
+    first, second = read_rows(Source(path="us/rows"), "train", cache).rows
+    assert [text_of(value, "v") for value in (first["text"], first["score"], first["raw"])] == ["a", "0.1", "café"]
+    assert (str(first["parts"][0]), second["text"], second["parts"]) == ("0.1", None, [])
+
+
+def test_rows_of_the_hub_are_told_with_configuration_and_revision(hub: None, cache: Path) -> None:
+    held = read_rows(Source(path="us/rows", config="small", revision="v2"), "train", cache)
+    source = "us/rows, configuration small, revision v2"
+    assert held.origins == [Origin(source=source, split="train", name="train", rows=2)]
+    assert held.where(1) == f"{source}, split 'train', row 1"
+
+
+@pytest.mark.parametrize(
+    ("source", "words"),
+    [
+        ({"path": "{folder}/train.csv"}, "is '.*train.csv', a file; expected the folder that holds it"),
+        ({"path": "data/train.csv"}, "is 'data/train.csv': no such folder; expected a folder of data files"),
+        ({"path": "./nowhere"}, "is './nowhere': no such folder"),
+        ({"path": "{folder}", "config": "small"}, "is a folder, which has no configuration or revision .'small'."),
+        ({"path": "{folder}", "revision": "v2"}, "is a folder, which has no configuration or revision .'v2'."),
+    ],
+)
+def test_a_place_that_holds_no_rows_is_refused(source: dict[str, str], words: str, tmp_path: Path, cache: Path) -> None:
+    (tmp_path / "train.csv").write_text("text,label\nx,0\n")
+    stated: dict[str, Any] = {key: value.format(folder=tmp_path) for key, value in source.items()}
+    with pytest.raises(TaskError, match=words):
+        read_rows(Source(**stated), "train", cache)
