@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from datetime import date, time, timedelta
+from dataclasses import dataclass
+from datetime import date, datetime, time, timedelta
 from decimal import Decimal
 from numbers import Real
 from typing import Any, Self
@@ -41,6 +42,20 @@ class Binary(bytes):
             f"bytes {self[:20]!r} are not UTF-8; expected text. Write the column as UTF-8, or leave it out of the "
             f"template."
         )
+
+
+@dataclass(frozen=True, slots=True)
+class Guessed:
+    """A time that another library made of a text: refused wherever it would become text again."""
+
+    time: datetime
+
+    def __str__(self) -> str:
+        raise TaskError(f"{_GUESSED}, {self.time}; expected the text. {_DOWNLOAD}")
+
+
+_GUESSED = "a time that datasets made of a text"
+_DOWNLOAD = "Download the repository and give its folder, whose files are read as they are written."
 
 
 def text_of(value: Any, name: str) -> str:
@@ -102,6 +117,8 @@ def _kind(value: Any) -> str:
         return "nothing (null)"
     if isinstance(value, Binary):
         return f"bytes that are not UTF-8, {bytes(value[:20])!r}"
+    if isinstance(value, Guessed):
+        return f"{_GUESSED}, {value.time}"
     shown = repr(value)
     kinds = {"list": "a list", "tuple": "a list", "dict": "a mapping"}
     name = type(value).__name__
@@ -114,6 +131,8 @@ def _mend(value: Any, name: str) -> str:
         return "Mend the row, or leave it out."
     if isinstance(value, Binary):
         return "Write the column as UTF-8, or leave it out of the template."
+    if isinstance(value, Guessed):
+        return _DOWNLOAD
     if isinstance(value, Mapping):
         part = next(iter(value), "key")
         return f"Name one of its parts, as {{{name}[{part}]}}, or make it text in the task's function."

@@ -54,15 +54,14 @@ def _read_hub(source: Source, split: str, cache: Path) -> SplitRows:
 
     datasets.disable_progress_bars()
     datasets.logging.set_verbosity(logging.CRITICAL)  # its errors are raised too, and told here in our words
-    words = [source.path, *(f"{key} {value}" for key, value in _named(source).items())]
+    named = {"path": source.path, "name": source.config, "revision": source.revision}
+    request = {**named, "split": split, "cache_dir": str(cache / "datasets")}
     try:
-        loaded = datasets.load_dataset(
-            path=source.path,
-            name=source.config,
-            revision=source.revision,
-            split=split,
-            cache_dir=str(cache / "datasets"),
-        )
+        loaded = datasets.load_dataset(**request)
+        kind = loaded.info.builder_name
+        if kind == "csv":  # its types are guessed; so once more, as text
+            texts = datasets.Features(dict.fromkeys(loaded.column_names, datasets.Value("string")))
+            loaded = datasets.load_dataset(**request, features=texts, keep_default_na=False)
         table = loaded.with_format("arrow")[:]
     except (OSError, ValueError, RuntimeError, datasets.exceptions.DatasetsError) as error:
         raise TaskError(
@@ -70,8 +69,8 @@ def _read_hub(source: Source, split: str, cache: Path) -> SplitRows:
             f"so the hub was asked. Set task.path to a folder with {split}.jsonl, or check the network and "
             f"HF_HUB_OFFLINE."
         ) from error
-    place = ", ".join(words)
-    rows = table_rows(table, place)
+    place = ", ".join([source.path, *(f"{key} {value}" for key, value in _named(source).items())])
+    rows = table_rows(table, place, guessed=kind == "json")
     file = RowFile(place=f"{place}, split {split!r}", name=split, unit="row", numbers=range(len(rows)), rows=rows)
     return SplitRows(source=place, split=split, files=[file])
 

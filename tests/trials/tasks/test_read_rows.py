@@ -3,6 +3,7 @@
 from pathlib import Path
 from typing import Any
 
+import datasets
 import pytest
 from datasets import Dataset, Features, Sequence, Value
 
@@ -33,6 +34,32 @@ def test_rows_of_the_hub_are_told_with_configuration_and_revision(hub: None, cac
     source = "us/rows, configuration small, revision v2"
     assert held.origins == [Origin(source=source, split="train", name="train", rows=2)]
     assert held.where(1) == f"{source}, split 'train', row 1"
+
+
+@pytest.fixture
+def repository(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A folder that datasets itself reads, under any name of the hub."""
+    load, folder = datasets.load_dataset, tmp_path / "repository"
+    folder.mkdir()
+    monkeypatch.setattr("datasets.load_dataset", lambda **request: load(**{**request, "path": str(folder)}))
+    return folder
+
+
+def test_csv_of_the_hub_is_text_as_written(repository: Path, cache: Path) -> None:
+    (repository / "train.csv").write_text("v,label\n007,NA\n1.50,\n")
+    rows = read_rows(Source(path="us/rows"), "train", cache).rows
+    assert rows == [{"v": "007", "label": "NA"}, {"v": "1.50", "label": ""}]
+
+
+def test_times_that_datasets_guessed_in_json_of_the_hub_are_never_shown(repository: Path, cache: Path) -> None:
+    (repository / "train.jsonl").write_text('{"v": "a", "day": "2024-01-20", "at": {"t": "2024-01-20T10:00:00Z"}}\n')
+    [row] = read_rows(Source(path="us/rows"), "train", cache).rows
+    assert text_of(row["v"], "v") == "a"
+    for value in (row["day"], row["at"]["t"]):
+        with pytest.raises(TaskError, match="a time that datasets made of a text, 2024-01-20 .* Download"):
+            text_of(value, "v")
+        with pytest.raises(TaskError, match="a time that datasets made of a text"):
+            f"{value}"  # as a user's function may do
 
 
 @pytest.mark.parametrize(
