@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import os
 import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -143,7 +144,7 @@ def _read_definition(content: dict[str, Any], folder: Path) -> None:
         return
     task["definition"] = definition
     data, function = definition.get("data"), definition.get("function")
-    if isinstance(data, dict) and isinstance(data.get("path"), str) and (folder / data["path"]).exists():
+    if isinstance(data, dict) and isinstance(data.get("path"), str) and os.path.exists(folder / data["path"]):
         data["path"] = str((folder / data["path"]).resolve())
     if isinstance(function, str) and (folder / function.rpartition(":")[0]).is_file():
         definition["function"] = str((folder / function).resolve())

@@ -22,6 +22,23 @@ READERS: dict[str, Callable[[Path], list[tuple[int, DataRow]]]] = {
 FIXED = (".csv", ".parquet")  # a file has the same columns in every row
 
 
+def find_folder(path: str) -> Path | None:
+    """The folder that a path names; None where there is none.
+
+    Raises:
+        TaskError: The system does not say, or there is no such user.
+    """
+    try:
+        folder = Path(path).expanduser()
+        return folder if folder.is_dir() else None
+    except (OSError, RuntimeError) as error:
+        cause = error.strerror if isinstance(error, OSError) else error
+        raise TaskError(
+            f"task.path begins {path[:80]!r} and cannot be looked at ({cause}); expected a folder of data files. Give "
+            f"one that you may read."
+        ) from error
+
+
 def read_folder(folder: Path, split: str) -> SplitRows:
     """Read all rows of one split.
 

@@ -9,6 +9,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from clipsweep.trials.base.errors import TaskError, unknown_name
+from clipsweep.trials.rows.read_folder import find_folder
 from clipsweep.trials.rows.split_rows import SplitRows
 from clipsweep.trials.rows.values import DataRow
 from clipsweep.trials.spec.trial import TEST, VALIDATION
@@ -113,7 +114,7 @@ def _cut_generated(settings: TaskSettings, definition: TaskDefinition, seed: int
 def _read(settings: TaskSettings, definition: TaskDefinition, split: str, cache: Path) -> SplitRows:
     """Rows of one split of the source."""
     source = definition.source if settings.path is None else Source(path=settings.path)
-    if settings.path is not None and not Path(settings.path).expanduser().is_dir():
+    if settings.path is not None and find_folder(settings.path) is None:
         source = replace(definition.source, path=settings.path, revision=None)
     return read_rows(source, split, cache)
 

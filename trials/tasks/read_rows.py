@@ -8,7 +8,7 @@ from pathlib import Path
 from clipsweep.trials.base.errors import TaskError
 from clipsweep.trials.base.hub import HUB_NAME
 from clipsweep.trials.rows.parquet_file import table_rows
-from clipsweep.trials.rows.read_folder import read_folder
+from clipsweep.trials.rows.read_folder import find_folder, read_folder
 from clipsweep.trials.rows.split_files import ENDINGS
 from clipsweep.trials.rows.split_rows import RowFile, SplitRows
 from clipsweep.trials.tasks.definition import Source
@@ -25,14 +25,15 @@ def read_rows(source: Source, split: str, cache: Path) -> SplitRows:
     Raises:
         TaskError: No such folder or dataset, no file for the split, or a file that cannot be read.
     """
-    path = Path(source.path).expanduser()
-    if path.is_dir():
+    folder = find_folder(source.path)
+    if folder is not None:
         if given := [value for value in (source.config, source.revision) if value is not None]:
             raise TaskError(
                 f"{source.path!r} is a folder, which has no configuration or revision ({given[0]!r}); expected a hub "
                 f"name beside them. Remove config and revision."
             )
-        return read_folder(path, split)
+        return read_folder(folder, split)
+    path = Path(source.path).expanduser()
     if path.is_file():
         raise TaskError(f"task.path is {source.path!r}, a file; expected the folder that holds it, here {path.parent}.")
     if not HUB_NAME.fullmatch(source.path) or path.suffix in ENDINGS:

@@ -68,6 +68,8 @@ def test_times_that_datasets_guessed_in_json_of_the_hub_are_never_shown(reposito
         ({"path": "{folder}/train.csv"}, "is '.*train.csv', a file; expected the folder that holds it"),
         ({"path": "data/train.csv"}, "is 'data/train.csv': no such folder; expected a folder of data files"),
         ({"path": "./nowhere"}, "is './nowhere': no such folder"),
+        ({"path": "x" * 5000}, "and cannot be looked at .*; expected a folder of data files"),
+        ({"path": "~no-such-user/rows"}, "and cannot be looked at"),
         ({"path": "{folder}", "config": "small"}, "is a folder, which has no configuration or revision .'small'."),
         ({"path": "{folder}", "revision": "v2"}, "is a folder, which has no configuration or revision .'v2'."),
     ],
