@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from itertools import islice
 from pathlib import Path
 
 from clipsweep.trials.base.errors import TaskError
@@ -64,7 +65,8 @@ def _is_shard(name: str, split: str) -> bool:
 def _data_below(folder: Path) -> list[Path]:
     """Files of rows in a folder and below, those too whose name says that they are not ready."""
     below = [path for path in _listed(folder) if not path.is_dir() and {*path.suffixes} & {*ENDINGS}]
-    return below + [path for each in _listed(folder) if each.is_dir() for path in _data_below(each)]
+    inner = [each for each in _listed(folder) if each.is_dir() and not each.is_symlink()]
+    return below + [path for each in inner for path in _data_below(each)]
 
 
 def _check_folder(folder: Path, split: str, found: Sequence[Path]) -> list[Path]:
@@ -101,9 +103,10 @@ def _check_shards(files: Sequence[Path], split: str, folder: Path) -> None:
 
 def _check_gap(numbers: Sequence[int], total: int, files: Sequence[Path], folder: Path) -> None:
     """See that numbers are all from 0 up to a total, each once."""
-    if missing := [number for number in range(max(total, *numbers)) if number not in {*numbers}]:
+    held = set(numbers)
+    if missing := [*islice((str(number) for number in range(total) if number not in held), 6)]:
         raise TaskError(
-            f"{folder} has {_names(files, folder)}, but not number {', '.join(map(str, missing[:6]))} of them, counted "
+            f"{folder} has {_names(files, folder)}, but not number {', '.join(missing)} of them, counted "
             f"from 0; expected all. Get what is missing."
         )
     if len(numbers) > total or max(numbers) >= total:

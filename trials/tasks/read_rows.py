@@ -54,7 +54,9 @@ def _read_hub(source: Source, split: str, cache: Path) -> SplitRows:
     import datasets
 
     datasets.disable_progress_bars()
-    datasets.logging.set_verbosity(logging.CRITICAL)  # its errors are raised too, and told here in our words
+    logging.getLogger("datasets.packaged_modules").setLevel(
+        logging.CRITICAL
+    )  # its errors are raised too, and told here
     named = {"path": source.path, "name": source.config, "revision": source.revision}
     request = {**named, "split": split, "cache_dir": str(cache / "datasets")}
     try:

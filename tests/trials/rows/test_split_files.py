@@ -66,6 +66,7 @@ def test_what_only_looks_alike_is_not_read(tmp_path: Path, name: str) -> None:
     ("names", "words"),
     [
         ([SHARDS[0], SHARDS[2]], "has train-00000.*, but not number 1 of them"),
+        (["train-00001-of-9999999999.csv"], "but not number 0, 2, 3, 4, 5, 6 of them"),
         (SHARDS[:2], "but not number 2 of them"),
         (SHARDS[1:], "but not number 0 of them"),
         ([*SHARDS, *HASHED], "in several formats"),

@@ -62,6 +62,15 @@ def test_times_that_datasets_guessed_in_json_of_the_hub_are_never_shown(reposito
             f"{value}"  # as a user's function may do
 
 
+def test_a_file_of_the_hub_that_cannot_be_read_leaks_no_line_of_a_log(
+    repository: Path, cache: Path, caplog: pytest.LogCaptureFixture, capfd: pytest.CaptureFixture[str]
+) -> None:
+    (repository / "train.jsonl").write_text('{"v": "a"}\n{"v": "cut')
+    with pytest.raises(TaskError, match="rows of 'us/rows', split 'train', cannot be read"):
+        read_rows(Source(path="us/rows"), "train", cache)
+    assert (caplog.text, capfd.readouterr().err) == ("", "")
+
+
 @pytest.mark.parametrize(
     ("source", "words"),
     [
