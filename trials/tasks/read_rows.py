@@ -54,9 +54,7 @@ def _read_hub(source: Source, split: str, cache: Path) -> SplitRows:
     import datasets
 
     datasets.disable_progress_bars()
-    logging.getLogger("datasets.packaged_modules").setLevel(
-        logging.CRITICAL
-    )  # its errors are raised too, and told here
+    logging.getLogger("datasets.packaged_modules").setLevel(logging.CRITICAL)  # what it logs it raises, too
     named = {"path": source.path, "name": source.config, "revision": source.revision}
     request = {**named, "split": split, "cache_dir": str(cache / "datasets")}
     try:

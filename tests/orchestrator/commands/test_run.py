@@ -31,7 +31,7 @@ def test_a_dry_run_loads_nothing(study_file: Path, tmp_path: Path) -> None:
         (["run", "quikstart"], "Did you mean 'quickstart'"),
         (["run", "{study}", "--set", "space.layers=[9]"], "layer 9 does not exist"),
         (["run", "{study}", "--set", "space.clip_rates=[9.5]"], "divided by 10"),
-        (["run", "{study}", "--set", "task.validation_size=0"], "an empty split"),
+        (["run", "{study}", "--set", "task.validation_size=0"], "'task.validation_size' is 0"),
         (["run", "{study}", "--set", "space.shots=[100]"], "need more rows of the class of answer"),
         (["run", "{study}", "--set", "space.shots=[44]"], "model's context is 256"),
         (["run", "{study}", "--set", "model.path=./nowhere"], "no such folder"),
