@@ -8,6 +8,8 @@ from dataclasses import dataclass
 
 from clipsweep.trials.base.errors import SpecError
 
+DEFAULT_GPUS = 1
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ClusterSettings:
@@ -39,6 +41,8 @@ def fit_replicas(cluster: ClusterSettings, nodes: Sequence[Mapping[str, float]])
         SpecError: More was asked for than there is.
     """
     share = cluster.gpus_per_replica if any(node.get("GPU") for node in nodes) else 0.0
+    if not share:
+        check_gpus_unused(cluster.gpus_per_replica, "the cluster")
     room = sum(room_on(node, cluster.cpus_per_replica, share) for node in nodes)
     wanted = cluster.replicas
     if wanted is None:
@@ -52,6 +56,19 @@ def fit_replicas(cluster: ClusterSettings, nodes: Sequence[Mapping[str, float]])
             f"Lower --replicas or what each is given; --replicas 0 runs in this process."
         )
     return share, wanted
+
+
+def check_gpus_unused(asked: float, where: str) -> None:
+    """Refuse a number of GPUs, other than the default, where there are none.
+
+    Raises:
+        SpecError: It was asked for.
+    """
+    if asked != DEFAULT_GPUS:
+        raise SpecError(
+            f"cluster.gpus_per_replica is {asked:g}, but {where} has no GPU; expected GPUs, or the default of "
+            f"{DEFAULT_GPUS}, which runs on CPU cores where there are none. Remove the key, or look at 'nvidia-smi'."
+        )
 
 
 def room_on(node: Mapping[str, float], cpus: int, share: float) -> int:

@@ -13,6 +13,7 @@ from functools import lru_cache, partial
 
 import torch
 
+from clipsweep.cluster.fit import check_gpus_unused
 from clipsweep.cluster.work import Batch, ReplicaSettings
 from clipsweep.trials.base.budget import Budget
 from clipsweep.trials.base.errors import ModelError, PoolError, TaskError
@@ -184,8 +185,10 @@ def pick_devices(gpus: int) -> list[str]:
 
     Raises:
         PoolError: There are GPUs, but fewer than ``gpus``.
+        SpecError: There are none, and several were asked for.
     """
     if not torch.cuda.is_available() or os.environ.get("CUDA_VISIBLE_DEVICES") == "":
+        check_gpus_unused(gpus, f"{platform.node()}, or what this process sees of it,")
         return ["cpu"]
     if gpus == 1:
         return ["cuda"]

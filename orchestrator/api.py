@@ -11,7 +11,7 @@ from clipsweep.analysis.winners.pareto import front_document, pareto_front, rate
 from clipsweep.analysis.winners.standings import winners_document
 from clipsweep.orchestrator.folder.open_study import default_folder, reopen
 from clipsweep.orchestrator.folder.snapshot import Snapshot
-from clipsweep.orchestrator.status.answer import describe_front, describe_winner
+from clipsweep.orchestrator.status.answer import describe_front, describe_winner, study_notes
 from clipsweep.orchestrator.status.status import read_status
 from clipsweep.orchestrator.study.files import Override, read_studies
 from clipsweep.orchestrator.study.schema import Study
@@ -174,22 +174,24 @@ class StudyHandle:
 
         Returns:
             The document of ``clipsweep best --json``: stored rows ``winner``, ``baseline``, ``winner_test`` and
-            ``baseline_test``, the ``gain`` (fractions of accuracy), ``trials_considered``, ``by_shots_and_module``,
-            and ``front`` where there are two objectives. None while there is no winner.
+            ``baseline_test`` of the first demonstration seed; ``metric``, ``score``, ``spread`` and the like over all
+            seeds; the ``gain`` (fractions of accuracy), ``trials_considered``, ``points_considered``,
+            ``by_shots_and_module``, ``notes``, and ``front`` where there are two objectives. None while there is no
+            winner.
         """
         snapshot = self._now()
         standings = snapshot.standings
         if standings.winner is None:
             return None
-        document = winners_document(standings, standings.winner)
+        document = winners_document(standings, standings.winner) | {"notes": study_notes(snapshot)}
         if snapshot.opened.two_objectives:
             document["front"] = front_document(pareto_front(rate_points(standings.points, standings.rows)))
         return document
 
     def describe(self) -> str | None:
         """The winner, its baseline and its gain in three lines of text; None while there is no winner."""
-        standings = self._now().standings
-        return None if standings.winner is None else describe_winner(standings)
+        snapshot = self._now()
+        return None if snapshot.standings.winner is None else describe_winner(snapshot.standings, study_notes(snapshot))
 
     def describe_front(self) -> str | None:
         """The Pareto front, a line of text for each of its points; None where there is one objective."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 Say = Callable[[str], None]  # shows the user a line
 
@@ -14,6 +14,11 @@ def say_nothing(line: str) -> None:
 def counted(number: int, name: str, several: str | None = None) -> str:
     """A number with its noun: ``1 replica``, ``2 replicas``, ``1,000 rows``."""
     return f"{number:,} {name if number == 1 else several or name + 's'}"
+
+
+def by_split(counts: Mapping[str, int]) -> str:
+    """How many there are on each split: ``49 on validation, 2 on test``; splits without any are left out."""
+    return ", ".join(f"{count:,} on {split}" for split, count in counts.items() if count)
 
 
 def format_seconds(seconds: float) -> str:

@@ -15,7 +15,7 @@ from clipsweep.analysis.figures.conditions import ConditionLine, condition_figur
 from clipsweep.analysis.figures.curves import curve_panels
 from clipsweep.analysis.figures.front import front_figure
 from clipsweep.analysis.figures.search import search_panels
-from clipsweep.analysis.figures.style import PLOT_CONFIG, legend_of
+from clipsweep.analysis.figures.style import PLOT_CONFIG, in_words, legend_of
 from clipsweep.analysis.store.row import StoredRow
 from clipsweep.analysis.winners.pareto import Rated, pareto_front, rate_points
 from clipsweep.analysis.winners.point import describe_point
@@ -35,6 +35,8 @@ class ReportFacts:
         history: Every stored attempt in the order they finished.
         two_objectives: Whether the Pareto front of score and parameters kept is what the study is after.
         points_total: Points that it has in all; None where a search chooses them.
+        trials: How many trials the points have by now, in words.
+        notes: What should be known beside the answer.
     """
 
     study: str
@@ -43,6 +45,8 @@ class ReportFacts:
     history: Sequence[StoredRow] = ()
     two_objectives: bool = False
     points_total: int | None = None
+    trials: str = ""
+    notes: Sequence[str] = ()
 
 
 def write_report(path: Path, facts: ReportFacts, standings: Standings) -> None:
@@ -64,7 +68,10 @@ def write_report(path: Path, facts: ReportFacts, standings: Standings) -> None:
             facts=facts.facts,
             points_total=len(points) if facts.points_total is None else facts.points_total,
             points_done=sum(map(standings.has_rows, points)),
+            trials=facts.trials,
+            notes=facts.notes,
             winner=standings.winner,
+            metric=points[0].metric if points else "accuracy",
             groups=standings.winners,
             describe=describe_point,
             front=front,
@@ -81,6 +88,7 @@ def _environment() -> Environment:
         loader=PackageLoader("clipsweep.analysis.report"), autoescape=True, undefined=StrictUndefined, trim_blocks=True
     )
     environment.filters["rate"] = lambda rate: f"{rate:g}"
+    environment.filters["words"] = in_words
     environment.filters["points"] = lambda fraction: f"{100 * fraction:+.1f}"
     return environment
 
@@ -92,7 +100,7 @@ def _sections(
     points, rows = standings.points, standings.rows
     measured = [line for line in facts.conditions if line.values]
     sections = {
-        "Accuracy against parameters kept": [_panel("Pareto front", front_figure(rated, front))] if rated else [],
+        "Score against parameters kept": [_panel("Pareto front", front_figure(rated, front))] if rated else [],
         "Score against clip rate": [_panel(title, figure) for title, figure in curve_panels(points, rows)],
         "Search": [_panel(title, figure) for title, figure in search_panels(facts.history, points)],
         "Condition number by layer": [_panel(_gaps(measured), condition_figure(measured))] if measured else [],

@@ -24,10 +24,12 @@ class Winner:
         spread: Standard deviation of that over the seeds; None with one.
         baseline_score: The same for its baseline.
         baseline_spread: The same for its baseline.
-        test_scores: Mean test accuracy of both, once that has run.
+        test_scores: What both score on test by the metric that they are judged by, once that has run.
+        test_accuracies: The same in accuracy.
         comparison: What its gain is measured on: test rows where those have been run, else validation rows.
         rows: Stored rows of the first demonstration seed: ``winner``, ``baseline``, ``winner_test``, ``baseline_test``.
         considered: Distinct trials that the winner was picked from, those that a race stopped among them.
+        considered_points: The points that these are.
     """
 
     point: Point
@@ -36,9 +38,11 @@ class Winner:
     baseline_score: float
     baseline_spread: float | None
     test_scores: tuple[float, float] | None
+    test_accuracies: tuple[float, float] | None
     comparison: Comparison
     rows: Mapping[str, StoredRow | None]
     considered: int
+    considered_points: int
 
     @property
     def gain(self) -> Gain:
@@ -88,13 +92,13 @@ class Standings:
         point = pick(points, self.rows)
         return None if point is None else self._beside_baseline(point, points)
 
-    def _beside_baseline(self, point: Point, among: Iterable[Point]) -> Winner | None:
+    def _beside_baseline(self, point: Point, among: Sequence[Point]) -> Winner | None:
         """A point beside its baseline; None while that is not complete."""
         rows, metric = self.rows, point.metric
         baseline_score = mean_score(point.baseline_ids, rows, metric)
         if baseline_score is None:
             return None
-        tested = self._test_scores(point)
+        tested = self._test_scores(point, metric)
         return Winner(
             point=point,
             score=mean_score(point.trial_ids, rows, metric) or 0.0,
@@ -102,6 +106,7 @@ class Standings:
             baseline_score=baseline_score,
             baseline_spread=seed_spread(point.baseline_ids, rows, metric),
             test_scores=tested,
+            test_accuracies=self._test_scores(point, "accuracy"),
             comparison=self._comparison(point, on_test=tested is not None),
             rows={
                 "winner": rows[point.trial_ids[0]],
@@ -110,12 +115,13 @@ class Standings:
                 "baseline_test": rows[point.baseline_test_ids[0]] if tested else None,
             },
             considered=self._count_scored(among),
+            considered_points=sum(map(self._has_scores, among)),
         )
 
-    def _test_scores(self, point: Point) -> tuple[float, float] | None:
-        """Mean test accuracy of a point and of its baseline; None until both have run."""
-        score = mean_score(point.test_ids, self.rows, "accuracy")
-        baseline_score = mean_score(point.baseline_test_ids, self.rows, "accuracy")
+    def _test_scores(self, point: Point, metric: str) -> tuple[float, float] | None:
+        """Mean test score of a point and of its baseline; None until both have run."""
+        score = mean_score(point.test_ids, self.rows, metric)
+        baseline_score = mean_score(point.baseline_test_ids, self.rows, metric)
         return None if score is None or baseline_score is None else (score, baseline_score)
 
     def _comparison(self, point: Point, *, on_test: bool) -> Comparison:
@@ -130,17 +136,27 @@ class Standings:
 
     def _count_scored(self, points: Iterable[Point]) -> int:
         """Distinct trials of these points that have scores."""
-        trial_ids = {trial_id for point in points for trial_id in point.trial_ids}
-        return sum(trial_id in self.rows and self.rows[trial_id].has_scores for trial_id in trial_ids)
+        return sum(map(self._is_scored, {trial_id for point in points for trial_id in point.trial_ids}))
+
+    def _has_scores(self, point: Point) -> bool:
+        """Whether a trial of the point has scores."""
+        return any(map(self._is_scored, point.trial_ids))
+
+    def _is_scored(self, trial_id: str) -> bool:
+        return trial_id in self.rows and self.rows[trial_id].has_scores
 
 
 def winners_document(standings: Standings, winner: Winner) -> dict[str, Any]:
-    """The document that ``clipsweep best --json`` prints: stored rows, the gain, and the winner of each group."""
+    """The document that ``clipsweep best --json`` prints: stored rows, the gain, and the winner of each group.
+
+    ``score`` and what belongs to it are means of ``metric`` over demonstration seeds; the rows are those of the first.
+    """
     rows = {name: None if row is None else jsonable(row) for name, row in winner.rows.items()}
     return {
         **rows,
-        "gain": asdict(winner.gain),
+        **_scores(winner),
         "trials_considered": winner.considered,
+        "points_considered": winner.considered_points,
         "by_shots_and_module": [
             {"shots": shots, "module": module, **_describe(each)} for (shots, module), each in standings.winners.items()
         ],
@@ -153,10 +169,21 @@ def _describe(winner: Winner) -> dict[str, Any]:
         "clips": [asdict(clip) for clip in point.clips],
         "layer": point.single.layer if point.single else None,
         "clip_rate": point.single.clip_rate if point.single else None,
-        "metric": point.metric,
+        **_scores(winner),
+        "baseline": winner.baseline_score,
+    }
+
+
+def _scores(winner: Winner) -> dict[str, Any]:
+    """What a winner and its baseline score by its metric, and the gain in accuracy."""
+    score, baseline_score = winner.test_scores or (None, None)
+    return {
+        "metric": winner.point.metric,
         "score": winner.score,
         "spread": winner.spread,
-        "baseline": winner.baseline_score,
+        "baseline_score": winner.baseline_score,
         "baseline_spread": winner.baseline_spread,
-        "gain": asdict(winner.gain),
+        "test_score": score,
+        "baseline_test_score": baseline_score,
+        "gain": asdict(winner.gain) | {"metric": "accuracy"},
     }

@@ -53,8 +53,12 @@ class Snapshot:
         return {trial_id for point in points for trial_id in (*point.test_ids, *point.baseline_test_ids)}
 
     @cached_property
-    def failed(self) -> list[StoredRow]:
-        """Latest attempts that failed, of the trials that are called for."""
+    def called_for(self) -> list[StoredRow]:
+        """Latest attempts at the trials that are called for, on validation and on test."""
         called_for = self.searched | self.tested
-        rows = (row for trial_id, row in self.rows.items() if trial_id in called_for)
-        return [row for row in rows if row.state is TrialState.FAILED]
+        return [row for trial_id, row in self.rows.items() if trial_id in called_for]
+
+    @property
+    def failed(self) -> list[StoredRow]:
+        """Those of them that failed."""
+        return [row for row in self.called_for if row.state is TrialState.FAILED]

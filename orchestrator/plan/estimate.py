@@ -15,7 +15,7 @@ from clipsweep.orchestrator.plan.ahead import expected_start, look_ahead, search
 from clipsweep.orchestrator.plan.prepare import Prepared, check_trials, prepare
 from clipsweep.orchestrator.plan.speed import expect_speed
 from clipsweep.orchestrator.study.schema import Study
-from clipsweep.orchestrator.words import format_seconds
+from clipsweep.orchestrator.words import counted, format_seconds
 from clipsweep.trials.clips.resolve import resolve
 from clipsweep.trials.engine.cost import CostModel, measure_extents
 from clipsweep.trials.spec.clip import Clip
@@ -47,7 +47,8 @@ def plan_study(study: Study, folder: Path | None, cache: Path) -> dict[str, Any]
     speed = expect_speed(opened, ledger)
     n_matrices, factor_bytes = _factors(opened)
     return {
-        "points": ahead.total if opened.is_searched else len(opened.space),
+        "points": None if opened.is_searched else opened.space.n_points,
+        "demonstration_seeds": len(opened.space.demo_seeds),
         "trials": ahead.total,
         "trials_to_run": sum(missing.values()),
         "test_trials_at_most": len(tests),
@@ -76,11 +77,10 @@ def describe_plan(plan: dict[str, Any]) -> str:
     choice = f"chosen first, by condition numbers of {measured} matrices; until then costs are told for middling ones"
     return "\n".join(
         [
-            f"points      {plan['points']}, which are {plan['trials']} trials; {plan['trials_to_run']} of them to run, "
-            f"and at most {plan['test_trials_at_most']} on test",
+            *_describe_counts(plan),
             *([f"layers      {choice}"] if measured else []),
             f"operations  {plan['operations']:.3g}",
-            f"time        {format_seconds(3600 * plan['hours'])} on {plan['replicas']} replicas at "
+            f"time        {format_seconds(3600 * plan['hours'])} on {counted(plan['replicas'], 'replica')} at "
             f"{plan['operations_per_second_of_each'] / 1e12:.3g} TFLOP/s each ({plan['speed']})",
             f"memory      on each replica {sizes['weight_bytes_per_replica']} of weights and, to hold all, "
             f"{sizes['activation_bytes_per_replica']} of activations (activation_budget: {shown_budget})",
@@ -90,6 +90,18 @@ def describe_plan(plan: dict[str, Any]) -> str:
             *(f"note        {note}" for note in plan["notes"]),
         ]
     )
+
+
+def _describe_counts(plan: dict[str, Any]) -> list[str]:
+    """Points and trials, a line each."""
+    tests = plan["test_trials_at_most"]
+    on_test = f", and at most {tests:,} on test" if tests else ""
+    trials = f"trials      {plan['trials']:,} on validation, {plan['trials_to_run']:,} of them to run{on_test}"
+    if plan["points"] is None:  # a sampler chooses them
+        return [trials]
+    seeds = f", with {plan['demonstration_seeds']} demonstration seeds each" if plan["demonstration_seeds"] > 1 else ""
+    same = "; points that leave the same ranks are one trial" if plan["points"] != plan["trials"] else ""
+    return [f"points      {plan['points']:,}{seeds}", trials + same]
 
 
 class _Counts:

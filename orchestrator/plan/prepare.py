@@ -67,6 +67,7 @@ def prepare(study: Study, path: Path, cache: Path) -> Prepared:
         task_fingerprint=task.fingerprint,
         split_sizes={split: len(rows) for split, rows in task.splits.items()},
         dropped=dict(task.dropped),
+        most_common=task.most_common,
     )
     opened = open_study(resolved, folder, subject)
     if opened.is_searched:

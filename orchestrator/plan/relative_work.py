@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from clipsweep.orchestrator.folder.open_study import OpenStudy
 from clipsweep.orchestrator.plan.ahead import Ahead, expected_start, first_rows
+from clipsweep.orchestrator.plan.amount import Amount
 from clipsweep.trials.clips.resolve import resolve
 from clipsweep.trials.engine.cost import CostModel, Extent
 from clipsweep.trials.spec.resolved import ResolvedClips
@@ -43,9 +44,10 @@ class RelativeWork:
         return max(LEAST_SHARE, self._cost.trial([query], start) / self._cost.trial([query], Start(block=0)))
 
 
-def work_ahead(opened: OpenStudy, ahead: Ahead) -> float:
-    """What the missing trials cost, as ``RelativeWork`` tells it; of a race only the first rung of each."""
+def amount_ahead(opened: OpenStudy, ahead: Ahead) -> Amount:
+    """The missing trials; of a race only the first rung of each."""
     work_of, card = RelativeWork(opened), opened.subject.card
     whole = sum(count * work_of(spec, resolve(spec.clips, card)) for spec, count in ahead.missing.items())
-    n_rows = opened.subject.split_sizes[VALIDATION]
-    return whole * (first_rows(opened) or n_rows) / n_rows
+    n_rows, trials = opened.subject.split_sizes[VALIDATION], sum(ahead.missing.values())
+    rows = first_rows(opened) or n_rows
+    return Amount(trials=trials, rows=trials * rows, work=whole * rows / n_rows)

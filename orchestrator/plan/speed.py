@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from clipsweep.orchestrator.folder.ledger import Ledger
 from clipsweep.orchestrator.folder.open_study import OpenStudy
 from clipsweep.orchestrator.study.schema import ClusterSection
+from clipsweep.orchestrator.words import counted
 
 ENGINE_SHARE = 0.4  # of the fastest matrix products, where the engine itself has not been timed
 MEASURED_SECONDS = 0.5
@@ -98,7 +99,7 @@ def _rate_of_data_sheet(gpus: list[str], dtype: str) -> tuple[float, str] | None
 def _rate_of_this_machine(opened: OpenStudy) -> tuple[float, str]:
     """Operations per second by matrix products on the cores that a replica is given."""
     cores = opened.study.cluster.cpus_per_replica
-    source = f"{100 * ENGINE_SHARE:.0f} % of this machine's matrix products on {cores} cores"
+    source = f"{100 * ENGINE_SHARE:.0f} % of this machine's matrix products on {counted(cores, 'core')}"
     return ENGINE_SHARE * _time_matrix_products(opened, cores), source
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 
 from clipsweep.analysis.winners.standings import Standings
@@ -15,11 +15,13 @@ from clipsweep.orchestrator.drivers.fixed import FixedDriver
 from clipsweep.orchestrator.folder.ledger import Ledger
 from clipsweep.orchestrator.folder.open_study import OpenStudy
 from clipsweep.orchestrator.plan.ahead import look_ahead
-from clipsweep.orchestrator.plan.relative_work import RelativeWork, work_ahead
+from clipsweep.orchestrator.plan.amount import Amount
+from clipsweep.orchestrator.plan.relative_work import RelativeWork, amount_ahead
 from clipsweep.orchestrator.run.interrupt import Interrupt
 from clipsweep.orchestrator.run.measure_layers import measure_layers
 from clipsweep.orchestrator.run.progress import Progress
 from clipsweep.orchestrator.space.proposal import Choice, Proposal
+from clipsweep.orchestrator.words import counted
 from clipsweep.trials.clips.resolve import starts_of
 from clipsweep.trials.spec.result import TrialState
 from clipsweep.trials.spec.trial import Trial
@@ -78,8 +80,9 @@ class RunLoop:
             if self._opened.subject.tested and not self._interrupt.requested:
                 proposals = self._test_proposals()
                 missing = self._ledger.missing(proposals).values()
-                work = sum(map(self._cost, map(self._ledger.trial, missing)))
-                self._progress.add_to_total(len(missing), work)
+                if missing:
+                    self._progress.say(f"{counted(len(missing), 'trial')} on test: winners and their baselines")
+                self._progress.add_to_total(self._amount(map(self._ledger.trial, missing)))
                 self.drive(FixedDriver(proposals))
         finally:
             try:
@@ -118,8 +121,7 @@ class RunLoop:
         if self._opened.pending is None:
             pool.announce(starts_of(self._opened.space.starts(), self._opened.subject.card))
             ahead = look_ahead(self._opened, self._ledger)
-            work = work_ahead(self._opened, ahead)
-            self._progress.expect(known=ahead.known, total=ahead.total, work=work)
+            self._progress.expect(known=ahead.known, left=amount_ahead(self._opened, ahead))
 
     def _started_pool(self) -> Pool:
         """The pool, started the first time that it is wanted."""
@@ -171,7 +173,7 @@ class RunLoop:
             flight = self._flying[trial.trial_id] = _Flight(trial, [proposal])
             self._queue.append(flight)
             if trial.rows and trial.rows[0]:
-                self._progress.add_to_total(1, self._cost(trial))
+                self._progress.add_to_total(self._amount([trial]))
 
     def _next_batch(self) -> Batch:
         """Trials from the front of the queue that share prompts: as many as a call of a few seconds holds."""
@@ -195,22 +197,27 @@ class RunLoop:
 
     def _cost(self, trial: Trial) -> float:
         """What a trial, or the part of it that runs, costs next to others."""
-        work = self._work(trial.spec, trial.resolved)
-        if trial.rows is None:
-            return work
-        first, last = trial.rows
-        return work * (last - first) / self._opened.subject.split_sizes[trial.spec.split]
+        whole = self._opened.subject.split_sizes[trial.spec.split]
+        return self._work(trial.spec, trial.resolved) * self._n_rows(trial) / whole
+
+    def _n_rows(self, trial: Trial) -> int:
+        """Rows that a trial, or the part of it that runs, sees."""
+        first, last = trial.rows or (0, self._opened.subject.split_sizes[trial.spec.split])
+        return last - first
+
+    def _amount(self, trials: Iterable[Trial]) -> Amount:
+        """Trials, their rows and what they cost."""
+        each = (Amount(trials=1, rows=self._n_rows(trial), work=self._cost(trial)) for trial in trials)
+        return sum(each, start=Amount())
 
     def _collect(self, driver: Driver) -> None:
         """Take what the pool finished; flush when it is time, and only then tell the driver."""
         results = self._pool.collect(COLLECT_SECONDS) if self._pool is not None else []
-        work = 0.0
         for result in results:
-            cost = self._cost(result.trial)
-            self._paces.append(result.seconds / cost)
-            work += cost
+            self._paces.append(result.seconds / self._cost(result.trial))
             self._ledger.add(result)
-        self._progress.finished(results, len(self._flying) - len(self._queue) - len(self._ledger.waiting), work)
+        running = len(self._flying) - len(self._queue) - len(self._ledger.waiting)
+        self._progress.finished(results, running, self._amount(result.trial for result in results))
         nothing_to_wait_for = self._ledger.waiting == set(self._flying)
         if self._ledger.due() or nothing_to_wait_for or (driver.adaptive and self._ledger.waiting):
             self._flush_and_tell(driver)

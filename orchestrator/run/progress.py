@@ -9,14 +9,17 @@ import json
 import time
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
+from enum import StrEnum
 from importlib.util import find_spec
 from pathlib import Path
 
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, TextColumn
+from rich.progress import BarColumn, TextColumn
 from rich.progress import Progress as RichProgress
 
-from clipsweep.orchestrator.words import format_seconds
+from clipsweep.orchestrator.plan.amount import Amount
+from clipsweep.orchestrator.run.time_left import TimeLeft
+from clipsweep.orchestrator.words import counted, format_seconds
 from clipsweep.trials.base.files import write_text
 from clipsweep.trials.spec.result import TrialResult, TrialState
 
@@ -26,15 +29,17 @@ FILE_SECONDS = 1.0
 
 @dataclass(slots=True, kw_only=True)
 class Status:
-    """Where a run is. Counts are of distinct trials.
+    """Where a run is. Counts are of distinct trials; of a race, of parts of trials.
 
     Attributes:
         done: Complete, known ones included.
         failed: Failed in this run.
         running: Sent to a replica, result not back.
         total: All that the study needs, as far as is known.
+        rows: Seen in this run.
         trials_per_second: Of this run; None before the first result.
-        seconds_left: Told from what finished trials cost and what is left.
+        rows_per_second: The same of rows.
+        seconds_left: Told from what finished trials cost and what is left; None while that would be a guess.
         replicas: Name, node and device of each.
     """
 
@@ -42,30 +47,45 @@ class Status:
     failed: int
     total: int
     running: int = 0
+    rows: int = 0
     trials_per_second: float | None = None
+    rows_per_second: float | None = None
     seconds_left: float | None = None
     replicas: Sequence[dict[str, str]] = ()
+
+
+class Pace(StrEnum):
+    """What a run counts.
+
+    ``TRIALS`` of a known number; ``TRIALS_SO_FAR`` where a search stops when it has seen enough; ``ROWS`` of a race,
+    whose trials run in parts and may be stopped after any of them.
+    """
+
+    TRIALS = "trials"
+    TRIALS_SO_FAR = "trials so far"
+    ROWS = "rows"
 
 
 class Progress:
     """Shows a run's progress on standard error and in the study's folder."""
 
-    def __init__(self, path: Path, console: Console, *, known: int, total: int, work: float) -> None:
+    def __init__(self, path: Path, console: Console, *, pace: Pace, known: int, left: Amount) -> None:
         """Show nothing until the first trial must run.
 
         Args:
             path: The file that says where the run is.
             console: Where to show it.
+            pace: What is counted.
             known: Trials that need not run.
-            total: Trials in all.
-            work: What the others cost, in any unit: the time left is told from it.
+            left: The others.
         """
         self._path = path
         self._console = console
-        self._status = Status(done=known, failed=0, total=total)
-        self._known = known
-        self._work_left, self._work_done = work, 0.0
+        self._pace = pace
+        self._status = Status(done=known, failed=0, total=known + left.trials)
+        self._left, self._ended = left, Amount()
         self._began = time.monotonic()
+        self._time_left = TimeLeft()
         self._line_at = self._file_at = 0.0
         self._bar: RichProgress | None = None
 
@@ -74,49 +94,56 @@ class Progress:
         self._status.replicas = list(replicas)
         self._began = time.monotonic()
         devices = ", ".join(f"{replica['name']} on {replica['device']}" for replica in replicas)
-        self.say(f"{len(replicas)} replicas: {devices}")
+        self.say(f"{counted(len(replicas), 'replica')}: {devices}")
         if _can_draw(self._console):
-            columns = (BarColumn(), MofNCompleteColumn(), TextColumn("{task.description}"))
-            self._bar = RichProgress(*columns, console=self._console)
-            self._bar.add_task("", total=self._status.total, completed=self._status.done)
+            self._bar = RichProgress(BarColumn(), TextColumn("{task.description}"), console=self._console)
+            self._bar.add_task(self._words(), total=self._total(), completed=self._status.done)
             self._bar.start()
 
-    def expect(self, *, known: int, total: int, work: float) -> None:
+    def expect(self, *, known: int, left: Amount) -> None:
         """Count anew, before any trial has run, and start the clock again: the layers have been chosen."""
-        self._known = known
-        self._status.done, self._status.total = known, total
-        self._work_left = work
+        self._status.done, self._status.total = known, known + left.trials
+        self._left = left
         self._began = time.monotonic()
 
-    def add_to_total(self, count: int, work: float) -> None:
-        """Learn of more trials: winners on the test split."""
-        self._status.total += count
-        self._work_left += work
+    def add_to_total(self, more: Amount) -> None:
+        """Learn of more trials: winners on the test split, the next parts of a race."""
+        self._status.total += more.trials
+        self._left += more
 
-    def finished(self, results: Sequence[TrialResult], running: int, work: float) -> None:
+    def finished(self, results: Sequence[TrialResult], running: int, ended: Amount) -> None:
         """Count results and what they cost; prints a line every few seconds where there is no bar."""
         status, now = self._status, time.monotonic()
         status.running = running
-        self._work_left -= work
-        self._work_done += work
         failed = sum(result.state is TrialState.FAILED for result in results)
         status.failed += failed
         status.done += len(results) - failed
-        ran = status.done - self._known + status.failed
-        if ran:
-            elapsed = max(now - self._began, 1e-6)
-            status.trials_per_second = ran / elapsed
-            status.seconds_left = max(0.0, self._work_left) * elapsed / self._work_done
+        if results:
+            self._left, self._ended = self._left - ended, self._ended + ended
+            self._tell_pace(now)
         if self._bar is not None:
             self._bar.update(
-                self._bar.task_ids[0], completed=status.done, total=status.total, description=self._words()
+                self._bar.task_ids[0], completed=status.done, total=self._total(), description=self._words()
             )
-        elif ran and now - self._line_at >= LINE_SECONDS:
+        elif self._ended.trials and now - self._line_at >= LINE_SECONDS:
             self._line_at = now
-            self.say(f"{status.done}/{status.total} trials, {self._words()}")
+            self.say(self._words())
         if now - self._file_at >= FILE_SECONDS:
             self._file_at = now
             self._write()
+
+    def _tell_pace(self, now: float) -> None:
+        """Work out rates and the time left."""
+        status, elapsed = self._status, max(now - self._began, 1e-6)
+        self._time_left.note(now, self._ended)
+        status.rows = self._ended.rows
+        status.trials_per_second = self._ended.trials / elapsed
+        status.rows_per_second = self._ended.rows / elapsed
+        status.seconds_left = self._time_left.seconds(self._left) if self._pace is Pace.TRIALS else None
+
+    def _total(self) -> int | None:
+        """What the bar is filled up to; None where that is not known."""
+        return self._status.total if self._pace is Pace.TRIALS else None
 
     def say(self, message: str) -> None:
         """Print a line above the bar."""
@@ -132,8 +159,15 @@ class Progress:
             self._write()
 
     def _words(self) -> str:
+        """The counts, each with its name, and the rate."""
         status = self._status
-        words = [f"{status.trials_per_second:.2f} trials/s"] if status.trials_per_second else []
+        if self._pace is Pace.ROWS:
+            words = [f"{counted(status.rows, 'row')} seen"]
+            words += [f"{status.rows_per_second:,.0f} rows/s"] if status.rows_per_second else []
+        else:
+            total = f"/{status.total:,}" if self._pace is Pace.TRIALS else ""
+            words = [f"{status.done:,}{total} trials"]
+            words += [f"{status.trials_per_second:.2f} trials/s"] if status.trials_per_second else []
         if status.seconds_left is not None:
             words.append(f"{format_seconds(status.seconds_left)} left")
         if status.failed:

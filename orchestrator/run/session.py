@@ -16,10 +16,10 @@ from clipsweep.orchestrator.folder.open_study import OpenStudy, default_folder, 
 from clipsweep.orchestrator.folder.snapshot import Snapshot
 from clipsweep.orchestrator.plan.ahead import look_ahead
 from clipsweep.orchestrator.plan.prepare import Prepared, check_trials, prepare, recheck
-from clipsweep.orchestrator.plan.relative_work import work_ahead
+from clipsweep.orchestrator.plan.relative_work import amount_ahead
 from clipsweep.orchestrator.run.interrupt import Interrupt
 from clipsweep.orchestrator.run.loop import RunLoop
-from clipsweep.orchestrator.run.progress import Progress, print_line
+from clipsweep.orchestrator.run.progress import Pace, Progress, print_line
 from clipsweep.orchestrator.run.start_pool import start_pool
 from clipsweep.orchestrator.run.study_log import recorded_warnings
 from clipsweep.orchestrator.study.schema import Study
@@ -113,4 +113,13 @@ def _start(prepared: Prepared, cache: Path, say: Say) -> Pool:
 
 def _open_progress(opened: OpenStudy, ledger: Ledger, console: Console) -> Progress:
     ahead = look_ahead(opened, ledger)
-    return Progress(opened.folder.status, console, known=ahead.known, total=ahead.total, work=work_ahead(opened, ahead))
+    left = amount_ahead(opened, ahead)
+    return Progress(opened.folder.status, console, pace=_pace_of(opened), known=ahead.known, left=left)
+
+
+def _pace_of(opened: OpenStudy) -> Pace:
+    """What a run of the study counts."""
+    search = opened.study.search
+    if search.race is not None:
+        return Pace.ROWS
+    return Pace.TRIALS_SO_FAR if opened.is_searched and search.n_trials is None else Pace.TRIALS

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from clipsweep.trials.models.card import ModelCard
 from clipsweep.trials.spec.trial import TEST
@@ -19,12 +19,14 @@ class Subject:
         task_fingerprint: The task with its rows.
         split_sizes: Rows of each split.
         dropped: Rows kept out of demonstrations and of validation because their text is in another split.
+        most_common: By split, the share of rows whose answer is the most common one; empty in older folders.
     """
 
     card: ModelCard
     task_fingerprint: str
     split_sizes: dict[str, int]
     dropped: dict[str, int]
+    most_common: dict[str, float] = field(default_factory=dict)
 
     @property
     def tested(self) -> bool:

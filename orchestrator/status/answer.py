@@ -2,32 +2,70 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Sequence
+
 from clipsweep.analysis.winners.pareto import pareto_front, rate_points
 from clipsweep.analysis.winners.point import BEST_MEAN, describe_point
+from clipsweep.analysis.winners.scores import mean_score
 from clipsweep.analysis.winners.standings import Standings, Winner
+from clipsweep.orchestrator.folder.snapshot import Snapshot
+from clipsweep.orchestrator.words import counted
+from clipsweep.trials.spec.trial import VALIDATION
 
 NO_WINNER = "no winner yet: it needs a complete baseline and one more complete trial"
+SIGMAS = 2  # by which an accuracy must exceed chance
 
 
-def describe_winner(standings: Standings) -> str:
-    """The winner, its baseline and its gain, in three lines."""
+def describe_winner(standings: Standings, notes: Sequence[str] = ()) -> str:
+    """The winner, its baseline and its gain, in three lines, and what should be known beside them."""
     winner = standings.winner
     if winner is None:
         return NO_WINNER
-    point, gain = winner.point, winner.gain
-    judged = "on validation" if point.metric == "accuracy" else f"{point.metric} on validation"
+    point, metric = winner.point, winner.point.metric
     picked = "best of" if point.rule == BEST_MEAN else "fewest parameters near the best of"
-    score = _score(winner.score, winner.spread)
-    baseline = _score(winner.baseline_score, winner.baseline_spread)
-    interval = f"95 % interval {100 * gain.low:+.1f} to {100 * gain.high:+.1f}"
-    measured = f"{100 * gain.estimate:+.1f} points on {gain.split}"
+    among = f"{counted(winner.considered_points, 'point')} ({counted(winner.considered, 'trial')})"
+    score = _score(metric, winner.score, winner.spread)
+    baseline = _score(metric, winner.baseline_score, winner.baseline_spread)
     return "\n".join(
         [
-            f"winner    {describe_point(point)}: {score} {judged}, {picked} {winner.considered} trials",
-            f"baseline  the untouched model, same shots: {baseline} {judged}",
-            f"gain      {measured} ({_test_scores(winner)}{interval}, p = {gain.p_value:.2g})",
+            f"winner    {describe_point(point)}: {score} on validation, {picked} {among}",
+            f"baseline  the untouched model, same shots: {baseline} on validation",
+            f"gain      {_describe_gain(winner)}",
+            *(f"note      {note}" for note in notes),
         ]
     )
+
+
+def _score(metric: str, score: float, spread: float | None) -> str:
+    return f"{metric} {score:.4f}" + ("" if spread is None else f" ± {spread:.4f} over demonstration seeds")
+
+
+def _describe_gain(winner: Winner) -> str:
+    """The gain in accuracy with its interval; where another metric judges, what both score by it on test."""
+    gain, metric = winner.gain, winner.point.metric
+    accuracies = "{:.4f} against {:.4f}, ".format(*winner.test_accuracies) if winner.test_accuracies else ""
+    interval = f"95 % interval {100 * gain.low:+.1f} to {100 * gain.high:+.1f}, p = {gain.p_value:.2g}"
+    words = f"accuracy {100 * gain.estimate:+.1f} points on {gain.split} ({accuracies}{interval})"
+    if metric == "accuracy" or winner.test_scores is None:
+        return words
+    return f"{words}; {metric} on test " + "{:.4f} against {:.4f}".format(*winner.test_scores)
+
+
+def study_notes(snapshot: Snapshot) -> list[str]:
+    """What should be known beside the answer: that the untouched model does no better than chance."""
+    winner, most_common = snapshot.standings.winner, snapshot.opened.subject.most_common
+    if winner is None or VALIDATION not in most_common:
+        return []
+    share, n_rows = most_common[VALIDATION], snapshot.opened.subject.split_sizes[VALIDATION]
+    accuracy = mean_score(winner.point.baseline_ids, snapshot.rows, "accuracy") or 0.0
+    if accuracy - SIGMAS * math.sqrt(share * (1 - share) / n_rows) > share:
+        return []
+    return [
+        f"the untouched model's accuracy of {accuracy:.4f} is that of chance: always giving the most common answer has "
+        f"{share:.4f} on these {counted(n_rows, 'row')}. Which clip wins then says little; look at a prompt with "
+        f"'clipsweep task show', or take a larger model"
+    ]
 
 
 def describe_front(standings: Standings) -> str:
@@ -35,11 +73,3 @@ def describe_front(standings: Standings) -> str:
     front = pareto_front(rate_points(standings.points, standings.rows))
     lines = [f"  {each.score:.4f}  {each.parameters:>13,}  {describe_point(each.point)}" for each in front]
     return "\n".join(["front     score, parameters kept, point (on validation)", *lines])
-
-
-def _score(score: float, spread: float | None) -> str:
-    return f"{score:.4f}" if spread is None else f"{score:.4f} ± {spread:.4f} over demonstration seeds"
-
-
-def _test_scores(winner: Winner) -> str:
-    return "{:.4f} against {:.4f}, ".format(*winner.test_scores) if winner.test_scores else ""

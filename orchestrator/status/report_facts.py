@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+from collections import Counter
+from collections.abc import Sequence
 from pathlib import Path
 
 from clipsweep.analysis.figures.conditions import ConditionLine
 from clipsweep.analysis.report.page import ReportFacts, write_report
+from clipsweep.analysis.store.row import StoredRow
 from clipsweep.orchestrator.folder.end import read_end
 from clipsweep.orchestrator.folder.open_study import OpenStudy
 from clipsweep.orchestrator.folder.snapshot import Snapshot
 from clipsweep.orchestrator.space.layer_rule import measured_values, module_places
+from clipsweep.orchestrator.status.answer import study_notes
+from clipsweep.orchestrator.words import by_split, counted
 from clipsweep.trials.clips.spectrum import Conditions
 
 
@@ -35,6 +40,8 @@ def report_facts(snapshot: Snapshot) -> ReportFacts:
         two_objectives=opened.two_objectives,
         history=snapshot.history,
         points_total=None if opened.is_searched else opened.space.n_points,
+        trials=trials_in_words(snapshot.called_for),
+        notes=study_notes(snapshot),
     )
 
 
@@ -68,12 +75,18 @@ def _search_facts(opened: OpenStudy) -> dict[str, str]:
 
 def _row_facts(snapshot: Snapshot) -> dict[str, str]:
     """How much is stored, and what made it."""
-    facts = {"trials stored": str(len(snapshot.rows))}
+    facts = {"stored": trials_in_words(list(snapshot.rows.values()))}
     if not snapshot.history:
         return facts
     latest = snapshot.history[-1]
     versions = ", ".join(f"{name} {number}" for name, number in latest.versions.items() if number)
     return facts | {"versions": versions, "last trial": latest.finished_at.strftime("%Y-%m-%d %H:%M UTC")}
+
+
+def trials_in_words(rows: Sequence[StoredRow]) -> str:
+    """How many trials these rows are: ``51 trials: 49 on validation, 2 on test``."""
+    splits = Counter(row.split for row in rows)
+    return f"{counted(len(rows), 'trial')}: {by_split(splits)}"
 
 
 def describe_layers(opened: OpenStudy) -> str:

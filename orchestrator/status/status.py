@@ -13,8 +13,9 @@ from clipsweep.orchestrator.folder.log_file import last_warnings
 from clipsweep.orchestrator.folder.open_study import OpenStudy
 from clipsweep.orchestrator.folder.snapshot import Snapshot
 from clipsweep.orchestrator.plan.ahead import look_ahead
-from clipsweep.orchestrator.words import format_seconds
+from clipsweep.orchestrator.words import by_split, format_seconds
 from clipsweep.trials.spec.result import TrialState
+from clipsweep.trials.spec.trial import TEST, VALIDATION
 
 
 def read_status(snapshot: Snapshot) -> dict[str, Any]:
@@ -23,8 +24,8 @@ def read_status(snapshot: Snapshot) -> dict[str, Any]:
     Returns:
         The document of ``clipsweep status --json``. Its ``state`` is ``running``, ``done``, ``failed`` or
         ``interrupted``; ``partial`` counts trials that wait for the next part of a race, ``pruned`` those that it
-        stopped; ``stopped_by`` is the stopping rule that ended the search, if one did; ``warnings`` are the last lines
-        of the study's log, those of earlier runs too.
+        stopped; ``total_on_test`` are those of ``total`` that run on test; ``stopped_by`` is the stopping rule that
+        ended the search, if one did; ``warnings`` are the last lines of the study's log, those of earlier runs too.
     """
     opened = snapshot.opened
     count = _count_states(snapshot)
@@ -41,6 +42,7 @@ def read_status(snapshot: Snapshot) -> dict[str, Any]:
         "pruned": count[TrialState.PRUNED],
         "failed": count[TrialState.FAILED],
         "total": total,
+        "total_on_test": len(snapshot.tested),
         "stopped_by": end.stopped_by if end else None,
         "trials_per_second": live.get("trials_per_second"),
         "seconds_left": live.get("seconds_left"),
@@ -51,8 +53,7 @@ def read_status(snapshot: Snapshot) -> dict[str, Any]:
 
 def _count_states(snapshot: Snapshot) -> dict[TrialState, int]:
     """How many of the trials that stored rows call for are in each state."""
-    called_for = snapshot.searched | snapshot.tested
-    states = [snapshot.rows[trial_id].state for trial_id in called_for if trial_id in snapshot.rows]
+    states = [row.state for row in snapshot.called_for]
     return {state: states.count(state) for state in TrialState}
 
 
@@ -87,15 +88,19 @@ def _read_live(opened: OpenStudy) -> dict[str, Any]:
 
 def describe_status(document: dict[str, Any]) -> str:
     """The document in words."""
-    counts = [f"{document['done']} of {document['total']} trials"]
+    on_test = document["total_on_test"]
+    splits = {VALIDATION: document["total"] - on_test, TEST: on_test}
+    counts = [f"{document['done']} of {document['total']} trials ({by_split(splits)})"]
     counts += [f"{document['partial']} part of their rows seen"] if document["partial"] else []
     counts += [f"{document['pruned']} stopped by the race"] if document["pruned"] else []
     lines = [f"{document['state']}: {', '.join(counts)}, {document['failed']} failed"]
     if document["stopped_by"]:
         lines.append(f"stopped by {document['stopped_by']}")
     if document["trials_per_second"]:
-        left = format_seconds(document["seconds_left"] or 0)
-        lines.append(f"{document['trials_per_second']:.2f} trials/s, {left} left, {document['running']} running")
+        seconds = document["seconds_left"]
+        left = [] if seconds is None else [f"{format_seconds(seconds)} left"]
+        rate = [f"{document['trials_per_second']:.2f} trials/s", *left, f"{document['running']} running"]
+        lines.append(", ".join(rate))
     lines += [f"{replica['name']}: {replica['device']} of {replica['node']}" for replica in document["replicas"]]
     lines += ["last warnings (all are in the study's log.txt):"] if document["warnings"] else []
     lines += [f"  {warning}" for warning in document["warnings"]]

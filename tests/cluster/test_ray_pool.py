@@ -183,3 +183,9 @@ def test_replicas_fit_gpus_cores_and_memory(
     asked: ClusterSettings, resources: list[dict[str, float]], expected: tuple[float, int]
 ) -> None:
     assert fit_replicas(asked, resources) == expected
+
+
+@pytest.mark.parametrize("asked", [0.5, 4])
+def test_gpus_are_not_ignored_where_the_cluster_has_none(asked: float) -> None:
+    with pytest.raises(SpecError, match=f"gpus_per_replica is {asked:g}, but the cluster has no GPU"):
+        fit_replicas(replace(TWO, gpus_per_replica=asked), [{"CPU": 8.0}])

@@ -11,7 +11,7 @@ import torch
 
 from clipsweep.cluster.replica import Replica, pick_devices
 from clipsweep.cluster.work import Batch
-from clipsweep.trials.base.errors import PoolError
+from clipsweep.trials.base.errors import PoolError, SpecError
 from clipsweep.trials.spec.ladder import make_rungs
 from clipsweep.trials.tasks.definition import Source, TaskDefinition, Wording
 from clipsweep.trials.tasks.episodes import TOPICS
@@ -35,7 +35,13 @@ def test_a_replica_of_several_gpus_takes_those_that_ray_left_visible(monkeypatch
 
 def test_a_replica_without_a_gpu_runs_on_the_cpu(monkeypatch: pytest.MonkeyPatch) -> None:
     see_gpus(monkeypatch, 0, "")
-    assert pick_devices(1) == pick_devices(2) == ["cpu"]
+    assert pick_devices(1) == ["cpu"]
+
+
+def test_several_gpus_are_not_ignored_where_there_are_none(monkeypatch: pytest.MonkeyPatch) -> None:
+    see_gpus(monkeypatch, 0, "")
+    with pytest.raises(SpecError, match="gpus_per_replica is 4, but .* has no GPU; expected .* Remove the key"):
+        pick_devices(4)
 
 
 def test_a_replica_that_sees_fewer_gpus_than_asked_for_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import random
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -53,6 +54,12 @@ class Task:
             "rows": {split: list(map(_content, members)) for split, members in rows.items()},
         }
         return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:32]
+
+    @property
+    def most_common(self) -> dict[str, float]:
+        """By split, the share of rows whose answer is the most common one: what always giving it scores."""
+        counts = {split: Counter(row.gold for row in rows) for split, rows in self.splits.items()}
+        return {split: max(count.values()) / count.total() for split, count in counts.items()}
 
     @property
     def labels(self) -> tuple[str, ...] | None:

@@ -9,7 +9,7 @@ from tests.orchestrator.commands.typed import json_of, runner
 def test_run_ends_with_winner_baseline_gain_and_report(study_file: Path, tmp_path: Path) -> None:
     result = runner.invoke(app, ["run", str(study_file), "--dir", str(tmp_path / "s")])
     words = [line.split()[0] for line in result.stdout.splitlines() if line and not line.startswith(" ")]
-    assert words[:4] == ["winner", "baseline", "gain", "report"]
+    assert words == ["winner", "baseline", "gain", "note", "report"]  # the model is random, and so at chance
     assert "95 % interval" in result.stdout
     assert (tmp_path / "s" / "report.html").is_file()
 

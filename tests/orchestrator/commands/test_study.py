@@ -10,9 +10,11 @@ from tests.orchestrator.commands.typed import json_of, runner
 def test_best_has_the_documented_keys(folder: Path) -> None:
     document = json_of("best", str(folder))
     assert set(document) == {
-        "winner", "baseline", "winner_test", "baseline_test", "gain", "trials_considered", "by_shots_and_module",
+        "winner", "baseline", "winner_test", "baseline_test", "metric", "score", "spread", "baseline_score",
+        "baseline_spread", "test_score", "baseline_test_score", "gain", "trials_considered", "points_considered",
+        "by_shots_and_module", "notes",
     }  # fmt: skip
-    assert set(document["gain"]) == {"estimate", "low", "high", "p_value", "split"}
+    assert set(document["gain"]) == {"estimate", "low", "high", "p_value", "split", "metric"}
     assert list(document["winner"]) == SCHEMA.names
     assert document["gain"]["split"] == document["winner_test"]["split"] == "test"
     assert document["trials_considered"] == 5
@@ -30,8 +32,8 @@ def test_results_are_the_stored_rows(folder: Path) -> None:
 def test_status_has_the_documented_keys(folder: Path) -> None:
     document = json_of("status", str(folder))
     assert list(document) == [
-        "state", "done", "running", "partial", "pruned", "failed", "total", "stopped_by", "trials_per_second",
-        "seconds_left", "replicas", "warnings",
+        "state", "done", "running", "partial", "pruned", "failed", "total", "total_on_test", "stopped_by",
+        "trials_per_second", "seconds_left", "replicas", "warnings",
     ]  # fmt: skip
     assert runner.invoke(app, ["status", str(folder)]).stdout.startswith("done: ")
 

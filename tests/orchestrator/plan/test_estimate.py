@@ -54,6 +54,7 @@ def test_the_plan_in_words_has_time_memory_and_disk(make_study: MakeStudy, tmp_p
     words = describe_plan(plan_study(check_study(make_study()), tmp_path / "s", cache))
     assert [line.split()[0] for line in words.splitlines()] == [
         "points",
+        "trials",
         "operations",
         "time",
         "memory",

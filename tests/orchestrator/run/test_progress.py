@@ -51,7 +51,7 @@ def texts(shown: list[Any]) -> str:
 
 def test_a_notebook_shows_progress_in_lines(shown: list[Any], make_study: MakeStudy, tmp_path: Path) -> None:
     clipsweep.run(make_study(), dir=tmp_path / "s")
-    assert "1 replicas: in-process on cpu\n" in texts(shown)
+    assert "1 replica: in-process on cpu\n" in texts(shown)
     assert "/5 trials, " in texts(shown)
 
 

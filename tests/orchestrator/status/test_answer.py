@@ -1,0 +1,91 @@
+"""The answer in words: every number with its name, and what should be known beside it."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import clipsweep
+from clipsweep.orchestrator.folder.open_study import OpenStudy
+from clipsweep.orchestrator.folder.snapshot import Snapshot
+from clipsweep.orchestrator.status.answer import describe_winner, study_notes
+from tests.analysis.store.rows import stored_record
+from tests.orchestrator.folder.made_up import open_made_up, trial_ids
+
+MakeStudy = Callable[..., dict[str, Any]]
+MACRO_F1 = {
+    "data": {"path": "data"},
+    "query": "{text}",
+    "labels": {"a": " yes", "b": " no"},
+    "metric": "macro_f1",
+    "splits": {"test": "train"},
+}
+
+
+def scored(opened: OpenStudy, *right: int, split: str = "validation") -> None:
+    """Store how many of 100 outcomes are right: of the untouched model, then of each clip."""
+    for trial_id, count in zip(trial_ids(opened, split), right, strict=False):
+        record = stored_record(trial_id, outcomes=(True,) * count + (False,) * (100 - count))
+        opened.table.append([record | {"split": split, "macro_f1": count / 200}])
+
+
+@pytest.fixture
+def space() -> dict[str, Any]:
+    return {"layers": [0], "clip_rates": [0.5, 0.9]}
+
+
+def test_accuracy_is_named_wherever_it_stands(make_study: MakeStudy, space: dict[str, Any], tmp_path: Path) -> None:
+    opened = open_made_up(make_study(space=space), tmp_path)
+    scored(opened, 60, 70, 50)
+    winner, baseline, gain = describe_winner(Snapshot.take(opened).standings).splitlines()
+    assert "accuracy 0.7000 on validation, best of 3 points (3 trials)" in winner
+    assert baseline.endswith("accuracy 0.6000 on validation")
+    assert "accuracy +10.0 points on validation (95 % interval" in gain
+
+
+def test_another_metric_is_named_on_every_line_with_the_accuracy_beside_it(
+    make_study: MakeStudy, space: dict[str, Any], tmp_path: Path
+) -> None:
+    opened = open_made_up(make_study(space=space, task={"name": "own", "definition": MACRO_F1}), tmp_path)
+    scored(opened, 60, 70, 50)
+    scored(opened, 55, 65, split="test")
+    winner, baseline, gain = describe_winner(Snapshot.take(opened).standings).splitlines()
+    assert ": macro_f1 0.3500 on validation" in winner
+    assert ": macro_f1 0.3000 on validation" in baseline
+    assert "accuracy +10.0 points on test (0.6500 against 0.5500" in gain
+    assert gain.endswith("; macro_f1 on test 0.3250 against 0.2750")
+
+
+@pytest.mark.parametrize(("right", "noted"), [(34, True), (42, True), (52, False), (20, True)])
+def test_a_model_at_chance_is_said_to_be(
+    right: int, noted: bool, make_study: MakeStudy, space: dict[str, Any], tmp_path: Path
+) -> None:
+    opened = open_made_up(make_study(space=space), tmp_path)
+    opened.subject.split_sizes["validation"] = 100
+    opened.subject.most_common["validation"] = 0.34
+    scored(opened, right, 60)
+    notes = study_notes(Snapshot.take(opened))
+    assert [f"accuracy of {right / 100:.4f} is that of chance" in note for note in notes] == [True] * noted
+
+
+def test_the_document_has_the_mean_over_seeds_beside_the_rows_of_the_first(
+    make_study: MakeStudy, tmp_path: Path
+) -> None:
+    study = clipsweep.run(make_study(space={"demo_seeds": [0, 1], "layers": [1]}), dir=tmp_path / "s")
+    document, words = study.best(), study.describe()
+    assert document is not None
+    assert words is not None
+    assert (document["metric"], document["gain"]["metric"]) == ("accuracy", "accuracy")
+    assert f"accuracy {document['score']:.4f} ± {document['spread']:.4f}" in words
+    assert document["notes"] == [line.removeprefix("note      ") for line in words.splitlines()[3:]]
+
+
+def test_the_report_names_the_metric_counts_trials_by_split_and_has_the_note(
+    make_study: MakeStudy, tmp_path: Path
+) -> None:
+    study = clipsweep.run(make_study(), dir=tmp_path / "s")
+    page = study.report_file.read_text(encoding="utf-8")
+    assert "7 of 7 points evaluated, by 7 trials: 5 on validation, 2 on test" in page
+    assert "accuracy on validation</div>" in page
+    assert "is that of chance" in page
