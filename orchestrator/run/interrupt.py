@@ -9,9 +9,11 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from types import FrameType
+from typing import Any
 
 SIGNALS = (signal.SIGINT, signal.SIGTERM)
 INTERRUPTED = 130  # exit code
+LOOK_AGAIN_S = 0.1
 IMPORT_SYSTEM = "<frozen importlib._bootstrap>"
 _heard: list[int] = []  # signals of this process before a run watches for them; some libraries swallow the exception
 
@@ -62,6 +64,8 @@ class Interrupt:
         self.requested = False
         self._announce = announce
         self._nothing_in_flight = False
+        self._process = os.getpid()
+        self._alarm: Any = None  # what SIGALRM meant before it was taken to end a start
 
     @contextmanager
     def watched(self) -> Iterator[None]:
@@ -81,16 +85,19 @@ class Interrupt:
 
     @contextmanager
     def ending_at_once(self) -> Iterator[None]:
-        """Inside the block nothing is in flight: the first signal raises KeyboardInterrupt, and so does leaving it.
+        """Inside the block nothing is in flight: the first signal raises KeyboardInterrupt.
 
-        While a module is being loaded the signal is noted only, as the module could take the exception for its own.
+        While a module is being loaded, which could take the exception for an error of its own, it is raised after that.
         """
         self._nothing_in_flight = True
         try:
             yield
         finally:
             self._nothing_in_flight = False
-        if self.requested:
+            if self._alarm is not None:
+                signal.setitimer(signal.ITIMER_REAL, 0)
+                signal.signal(signal.SIGALRM, self._alarm)
+        if self.requested:  # a library swallowed the exception
             raise KeyboardInterrupt
 
     def listen(self) -> None:
@@ -100,11 +107,23 @@ class Interrupt:
                 signal.signal(number, self._hear)
 
     def _hear(self, _number: int, frame: FrameType | None) -> None:
+        if os.getpid() != self._process:  # a child that was forked a moment ago, and is about to become another program
+            return
         again, self.requested = self.requested, True
-        if again or (self._nothing_in_flight and not is_importing(frame)):
+        if again:
             raise KeyboardInterrupt
         if not self._nothing_in_flight:
             self._announce("interrupted: finishing what is in flight; once more ends it at once")
+            return
+        self._alarm = signal.signal(signal.SIGALRM, self._end_start)
+        self._end_start(signal.SIGALRM, frame)
+
+    def _end_start(self, _number: int, frame: FrameType | None) -> None:
+        """Raise, as nothing is in flight yet; a little later where a module is being loaded."""
+        if is_importing(frame):
+            signal.setitimer(signal.ITIMER_REAL, LOOK_AGAIN_S)
+        else:
+            raise KeyboardInterrupt
 
 
 def _in_main_thread() -> bool:

@@ -95,6 +95,21 @@ def test_an_interrupt_stores_what_ran_says_how_to_resume_and_exits_130(
     assert document["done"] == len(rows_by_attempt(tmp_path / "s")) < document["total"]
 
 
+@pytest.mark.parametrize("delay_s", [0.15, 0.4, 1.0, 2.0])
+def test_an_interrupt_before_anything_runs_ends_with_one_line(
+    delay_s: float, start: Callable[[], subprocess.Popen[str]], tmp_path: Path
+) -> None:
+    process = start()
+    time.sleep(delay_s)  # while modules load, names are looked up, or the model is
+    process.send_signal(signal.SIGINT)
+    _, errors = process.communicate(timeout=60)
+    told = [line for line in errors.splitlines() if not line.endswith("…")]
+    assert process.returncode == 130
+    assert len(told) == 1
+    assert told[0].startswith("interrupted")
+    assert not (tmp_path / "s").exists()
+
+
 @pytest.mark.ray
 def test_an_interrupt_from_the_terminal_ends_a_ray_run_in_order(command: list[str], tmp_path: Path) -> None:
     environment = os.environ | {"HOME": str(tmp_path), "RAY_AUTH_MODE": "disabled"}

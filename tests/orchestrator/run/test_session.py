@@ -1,3 +1,4 @@
+import io
 import json
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -51,6 +52,42 @@ def evaluated(monkeypatch: pytest.MonkeyPatch) -> list[str]:
 
     monkeypatch.setattr(Replica, "evaluate", watch)
     return seen
+
+
+def test_a_run_says_what_it_waits_for_before_each_step(make_study: MakeStudy, tmp_path: Path, cache: Path) -> None:
+    shown = io.StringIO()
+    run_study(check_study(make_study()), tmp_path / "s", cache, Console(file=shown))
+    assert shown.getvalue().splitlines()[:4] == [
+        "tiny: looking at the model and reading the rows …",
+        "checking the prompts …",
+        "loading the model …",
+        "1 replica: in-process on cpu",
+    ]
+
+
+def test_the_first_row_is_stored_before_the_second_trial_runs(
+    run: Callable[..., Mapping[str, StoredRow]], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stored: list[int] = []
+    evaluate = Replica.evaluate
+
+    def look(self: Replica, batch: Any) -> Any:
+        stored.append(len(latest_rows(tmp_path / "s")))
+        return evaluate(self, batch)
+
+    monkeypatch.setattr(Replica, "evaluate", look)
+    run()
+    assert stored[:2] == [0, 1]
+
+
+@pytest.mark.parametrize("search", [{}, {"driver": "bayes", "n_trials": 6, "sampler": "random"}])
+def test_a_study_that_has_ended_lies_in_one_file(
+    search: dict[str, Any], run: Callable[..., Mapping[str, StoredRow]], tmp_path: Path
+) -> None:
+    rows = run(search=search)
+    assert len(list((tmp_path / "s" / "trials").iterdir())) == 1
+    run(search=search)
+    assert latest_rows(tmp_path / "s") == rows
 
 
 def fail_on(patch: pytest.MonkeyPatch, doomed: Callable[[Sequence[Clip]], bool]) -> None:
