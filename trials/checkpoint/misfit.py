@@ -1,0 +1,116 @@
+"""Whether a model has a place for every tensor of its files, and a tensor for every place; and the words where not."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from clipsweep.trials.base.errors import ModelError
+
+NAMED = 3  # tensors that a message names
+LAYER = re.compile(r"(?:^|\.)(?:layers|h|blocks|block)\.(\d+)\.")
+LAYER_KEYS = ("num_hidden_layers", "n_layer", "n_layers", "num_layers")
+WRAPPERS = ("base_model.model.", "module.", "_orig_mod.", "_forward_module.", "_fsdp_wrapped_module.")
+ADAPTED = re.compile(r"\.(lora_|ia3_|hada_|oft_|lokr_|vera_|modules_to_save|base_layer\.|original_module\.)")
+QUANTISED = re.compile(r"(scales?|scale_inv|zeros?|zero_point|absmax|quant_map|quant_state.*|g_idx|SCB|qweight)$")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Misfit:
+    """What does not fit: tensors of the files, by the files' names, and of the model, by the model's.
+
+    Attributes:
+        unplaced: Tensors that the model has no place for.
+        lacking: Parameters of the model that no tensor fills.
+        shapes: Parameters with the shape stored and the model's.
+        doubled: Pairs of tensors for one place.
+        not_floats: Tensors with their dtypes, where the model has floats.
+    """
+
+    unplaced: tuple[str, ...] = ()
+    lacking: tuple[str, ...] = ()
+    shapes: tuple[tuple[str, tuple[int, ...], tuple[int, ...]], ...] = ()
+    doubled: tuple[tuple[str, str], ...] = ()
+    not_floats: tuple[tuple[str, str], ...] = ()
+
+    def check(self, folder: Path, config: Mapping[str, Any]) -> None:
+        """Refuse what does not fit.
+
+        Args:
+            folder: Of the checkpoint.
+            config: The model's settings, with the defaults of what config.json leaves out.
+
+        Raises:
+            ModelError: Which tensors, what the config says of them, and how to mend it.
+        """
+        faults = self._faults(config)
+        if faults:
+            raise ModelError(f"{folder}: {'; '.join(faults)}. Expected files and config of one model. {self._mend()}")
+
+    def _faults(self, config: Mapping[str, Any]) -> list[str]:
+        faults = []
+        if self.unplaced:
+            said = _said_of(self.unplaced, config)
+            faults.append(f"{_count(self.unplaced)} would be dropped, as the model has no place for it{said}")
+        if self.lacking:
+            said = _said_of(self.lacking, config)
+            faults.append(f"the files lack {_count(self.lacking)}, which would be random{said}")
+        if self.shapes:
+            name, stored, wanted = self.shapes[0]
+            said = _said_of_sizes(stored, wanted, config)
+            shown = f"{name} is {_shape(stored)} in the files and {_shape(wanted)} in the model"
+            faults.append(f"{_count([each[0] for each in self.shapes])} has another shape: {shown}{said}")
+        if self.doubled:
+            one, other = self.doubled[0]
+            faults.append(f"{one} and {other} are for one place, and only one of them would be read")
+        if self.not_floats:
+            name, dtype = self.not_floats[0]
+            faults.append(f"{_count([each[0] for each in self.not_floats])} is no float weight: {name} is {dtype}")
+        return faults
+
+    def _mend(self) -> str:
+        """How to mend it, by the first sign of what went wrong."""
+        names = self.unplaced
+        wrapper = next((each for each in WRAPPERS if any(name.startswith(each) for name in names)), None)
+        if any(ADAPTED.search(f".{name}") for name in names):
+            return "An adapter was never merged: merge it with peft's merge_and_unload, and save the result."
+        if wrapper is not None:
+            return f"The names begin with {wrapper!r}, of a wrapper: save the model inside it with save_pretrained."
+        if self.not_floats or any(QUANTISED.search(name) for name in names):
+            return "They look quantised: set model.path to the checkpoint that they were made from."
+        return "Mend config.json so that it describes these files, or save the model again with save_pretrained."
+
+
+def _count(names: Collection[str]) -> str:
+    """How many tensors, and the first of them by name: ``2 tensors (a, b)``."""
+    shown = ", ".join(sorted(names)[:NAMED])
+    return f"{len(names)} tensor{'s' if len(names) > 1 else ''} ({shown}{', …' if len(names) > NAMED else ''})"
+
+
+def _said_of(names: Collection[str], config: Mapping[str, Any]) -> str:
+    """What the config says that bears on tensors: `` (config: attention_bias: false)``, or nothing."""
+    keys: list[str] = []
+    if any(LAYER.search(name) for name in names):
+        keys += [key for key in LAYER_KEYS if key in config]
+    for part, switch in (("bias", "bias"), ("norm", "norm"), ("lm_head", "tie_word"), ("expert", "experts")):
+        if any(part in name for name in names):
+            keys += [key for key, value in config.items() if switch in key and isinstance(value, bool | int)]
+    return _quoted(keys, config)
+
+
+def _said_of_sizes(stored: tuple[int, ...], wanted: tuple[int, ...], config: Mapping[str, Any]) -> str:
+    """The keys of the config that have the model's sizes, where the files have others."""
+    sizes = set(wanted) - set(stored)
+    return _quoted([key for key, value in config.items() if type(value) is int and value in sizes], config)
+
+
+def _quoted(keys: Collection[str], config: Mapping[str, Any]) -> str:
+    said = ", ".join(f"{key}: {str(config[key]).lower()}" for key in dict.fromkeys(keys))
+    return f" (config: {said})" if said else ""
+
+
+def _shape(sizes: tuple[int, ...]) -> str:
+    return " by ".join(map(str, sizes)) or "a single number"
