@@ -66,8 +66,9 @@ class Replica:
         self._name = name
         devices = pick_devices(settings.gpus)
         self._device = ",".join(devices)
-        folder = find_checkpoint(settings.model, settings.cache)
-        self._card = describe_checkpoint(folder, settings.model.dtype, settings.cache)
+        verify = settings.verify_hashes
+        folder = find_checkpoint(settings.model, settings.cache, verify_hashes=verify)
+        self._card = describe_checkpoint(folder, settings.model.dtype, settings.cache, verify_hashes=verify)
         self._task = load_task(settings.task, settings.cache)
         where = f"on node {platform.node()}"
         if self._card.fingerprint != settings.model_fingerprint:

@@ -38,7 +38,7 @@ class Outcome:
     interrupted: bool
 
 
-def check_run(study: Study, folder: Path, cache: Path) -> tuple[Prepared, list[str]]:
+def check_run(study: Study, folder: Path, cache: Path, *, verify_hashes: bool = False) -> tuple[Prepared, list[str]]:
     """All that can be checked before a replica starts: names, rows, and the prompts of the trials to come.
 
     Returns:
@@ -47,18 +47,27 @@ def check_run(study: Study, folder: Path, cache: Path) -> tuple[Prepared, list[s
     Raises:
         ClipsweepError: Anything that cannot be run.
     """
-    prepared = prepare(study, folder, cache)
+    prepared = prepare(study, folder, cache, verify_hashes=verify_hashes)
     ahead = look_ahead(prepared.opened, Ledger(prepared.opened))
     return prepared, check_trials(prepared, ahead.missing)
 
 
-def run_study(study: Study, folder: Path | None, cache: Path, console: Console) -> Outcome:
+def run_study(
+    study: Study, folder: Path | None, cache: Path, console: Console, *, verify_hashes: bool = False
+) -> Outcome:
     """Run or resume a study in this process; replicas run where the study says.
+
+    Args:
+        study: As its file says.
+        folder: Where it lives; None for the default.
+        cache: For factors, converted checkpoints and file hashes.
+        console: Shows the progress.
+        verify_hashes: Whether all files of the model are read, whatever is remembered of their hashes.
 
     Raises:
         ClipsweepError: Bad input, a busy study, or replicas that cannot be had.
     """
-    prepared, notes = check_run(study, folder or default_folder(study), cache)
+    prepared, notes = check_run(study, folder or default_folder(study), cache, verify_hashes=verify_hashes)
     with study_lock(prepared.opened.folder):
         recheck(prepared.opened)
         opened = prepared.opened.choose_layers()

@@ -10,9 +10,10 @@ from typing import Any
 
 from clipsweep.trials.base.errors import ModelError
 
-NAMED = 3  # tensors that a message names
+NAMED, QUOTED = 3, 5  # tensors and keys that a message names
 LAYER = re.compile(r"(?:^|\.)(?:layers|h|blocks|block)\.(\d+)\.")
 LAYER_KEYS = ("num_hidden_layers", "n_layer", "n_layers", "num_layers")
+SWITCHES = {".bias": "bias", "norm": "norm", "lm_head": "tie_word", "expert": "experts"}  # parts of names, and of keys
 WRAPPERS = ("base_model.model.", "module.", "_orig_mod.", "_forward_module.", "_fsdp_wrapped_module.")
 ADAPTED = re.compile(r"\.(lora_|ia3_|hada_|oft_|lokr_|vera_|modules_to_save|base_layer\.|original_module\.)")
 QUANTISED = re.compile(r"(scales?|scale_inv|zeros?|zero_point|absmax|quant_map|quant_state.*|g_idx|SCB|qweight)$")
@@ -53,22 +54,26 @@ class Misfit:
     def _faults(self, config: Mapping[str, Any]) -> list[str]:
         faults = []
         if self.unplaced:
-            said = _said_of(self.unplaced, config)
-            faults.append(f"{_count(self.unplaced)} would be dropped, as the model has no place for it{said}")
+            said = _said_of_names(_beyond(self.unplaced, config) or self.unplaced, config)
+            faults.append(f"the model has no place for {_count(self.unplaced)}, which would be dropped{said}")
         if self.lacking:
-            said = _said_of(self.lacking, config)
+            said = _said_of_names(self.lacking, config)
             faults.append(f"the files lack {_count(self.lacking)}, which would be random{said}")
         if self.shapes:
             name, stored, wanted = self.shapes[0]
+            names = _count([each[0] for each in self.shapes])
             said = _said_of_sizes(stored, wanted, config)
-            shown = f"{name} is {_shape(stored)} in the files and {_shape(wanted)} in the model"
-            faults.append(f"{_count([each[0] for each in self.shapes])} has another shape: {shown}{said}")
+            faults.append(
+                f"the shapes differ of {names}: {name} is {_shape(stored)} in the files and {_shape(wanted)} "
+                f"in the model{said}"
+            )
         if self.doubled:
             one, other = self.doubled[0]
             faults.append(f"{one} and {other} are for one place, and only one of them would be read")
         if self.not_floats:
             name, dtype = self.not_floats[0]
-            faults.append(f"{_count([each[0] for each in self.not_floats])} is no float weight: {name} is {dtype}")
+            names = _count([each[0] for each in self.not_floats])
+            faults.append(f"the model has floats where the files have none in {names}: {name} is {dtype}")
         return faults
 
     def _mend(self) -> str:
@@ -90,12 +95,19 @@ def _count(names: Collection[str]) -> str:
     return f"{len(names)} tensor{'s' if len(names) > 1 else ''} ({shown}{', …' if len(names) > NAMED else ''})"
 
 
-def _said_of(names: Collection[str], config: Mapping[str, Any]) -> str:
-    """What the config says that bears on tensors: `` (config: attention_bias: false)``, or nothing."""
+def _beyond(names: Collection[str], config: Mapping[str, Any]) -> list[str]:
+    """Those of layers that the config does not have."""
+    layers = next((config[key] for key in LAYER_KEYS if type(config.get(key)) is int), None)
+    found = ((name, LAYER.search(name)) for name in names)
+    return [name for name, match in found if layers is not None and match is not None and int(match[1]) >= layers]
+
+
+def _said_of_names(names: Collection[str], config: Mapping[str, Any]) -> str:
+    """What the config says that bears on tensors: `` (its config says attention_bias: false)``, or nothing."""
+    if _beyond(names, config):
+        return _quoted([key for key in LAYER_KEYS if key in config], config)
     keys: list[str] = []
-    if any(LAYER.search(name) for name in names):
-        keys += [key for key in LAYER_KEYS if key in config]
-    for part, switch in (("bias", "bias"), ("norm", "norm"), ("lm_head", "tie_word"), ("expert", "experts")):
+    for part, switch in SWITCHES.items():
         if any(part in name for name in names):
             keys += [key for key, value in config.items() if switch in key and isinstance(value, bool | int)]
     return _quoted(keys, config)
@@ -103,13 +115,13 @@ def _said_of(names: Collection[str], config: Mapping[str, Any]) -> str:
 
 def _said_of_sizes(stored: tuple[int, ...], wanted: tuple[int, ...], config: Mapping[str, Any]) -> str:
     """The keys of the config that have the model's sizes, where the files have others."""
-    sizes = set(wanted) - set(stored)
+    sizes = {size for number, size in enumerate(wanted) if stored[number : number + 1] != (size,)}
     return _quoted([key for key, value in config.items() if type(value) is int and value in sizes], config)
 
 
 def _quoted(keys: Collection[str], config: Mapping[str, Any]) -> str:
-    said = ", ".join(f"{key}: {str(config[key]).lower()}" for key in dict.fromkeys(keys))
-    return f" (config: {said})" if said else ""
+    said = ", ".join(f"{key}: {str(config[key]).lower()}" for key in list(dict.fromkeys(keys))[:QUOTED])
+    return f" (its config says {said})" if said else ""
 
 
 def _shape(sizes: tuple[int, ...]) -> str:
