@@ -6,10 +6,12 @@ from pathlib import Path
 from typing import Any
 
 from clipsweep.trials.base.errors import ModelError
-from clipsweep.trials.checkpoint.read import is_file, parse_mapping, reading
+from clipsweep.trials.checkpoint.read import AGAIN, is_file, parse_mapping, reading
 
 CONFIG = "config.json"
 QUANTISED = ("quantization_config", "compression_config")  # keys of a config; the second is an older name
+LAYER_KEYS = ("num_hidden_layers", "n_layer", "n_layers", "num_layers")
+MOST_LAYERS = 10_000  # building a model of so many takes a minute, without a tensor
 ELSEWHERE = "transformers_weights"  # the key by which transformers reads other weight files than those it finds
 
 
@@ -17,11 +19,15 @@ def check_config_file(folder: Path) -> None:
     """Refuse a folder without a config, or whose config is damaged.
 
     Raises:
-        ModelError: It has none, or it is no JSON mapping.
+        ModelError: It has none, or it is no JSON mapping, or has more layers than could be built.
     """
     if not is_file(folder / CONFIG):
         raise ModelError(f"{folder} has no config.json; expected a folder that save_pretrained wrote.")
-    read_config(folder)
+    config = read_config(folder)
+    for key in LAYER_KEYS:
+        layers = config.get(key)
+        if isinstance(layers, int) and layers > MOST_LAYERS:
+            raise ModelError(f"{folder / CONFIG} has {key}: {layers}; expected at most {MOST_LAYERS}. {AGAIN}")
 
 
 def check_not_quantised(folder: Path) -> None:

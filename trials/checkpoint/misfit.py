@@ -9,10 +9,10 @@ from pathlib import Path
 from typing import Any
 
 from clipsweep.trials.base.errors import ModelError
+from clipsweep.trials.checkpoint.config_file import LAYER_KEYS
 
 NAMED, QUOTED = 3, 5  # tensors and keys that a message names
 LAYER = re.compile(r"(?:^|\.)(?:layers|h|blocks|block)\.(\d+)\.")
-LAYER_KEYS = ("num_hidden_layers", "n_layer", "n_layers", "num_layers")
 SWITCHES = {".bias": "bias", "norm": "norm", "lm_head": "tie_word", "expert": "experts"}  # parts of names, and of keys
 WRAPPERS = ("base_model.model.", "module.", "_orig_mod.", "_forward_module.", "_fsdp_wrapped_module.")
 ADAPTED = re.compile(r"\.(lora_|ia3_|hada_|oft_|lokr_|vera_|modules_to_save|base_layer\.|original_module\.)")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +12,7 @@ from transformers import __version__ as transformers_version
 from transformers.utils import logging as transformers_logging
 
 from clipsweep.trials.base.errors import ModelError
+from clipsweep.trials.checkpoint.config_file import read_config
 from clipsweep.trials.checkpoint.weight_files import stored_tensors
 from clipsweep.trials.models.dry_load import find_misfit
 from clipsweep.trials.models.placement import spread
@@ -20,6 +20,7 @@ from clipsweep.trials.models.placement import spread
 # a config that does not fit fails wherever the architecture first uses it
 CONFIG_ERRORS = (
     ArithmeticError,
+    AssertionError,
     AttributeError,
     ImportError,
     LookupError,
@@ -58,7 +59,7 @@ def empty_model(folder: Path) -> PreTrainedModel:
         with torch.device("meta"):
             model: PreTrainedModel = AutoModelForCausalLM.from_config(config, trust_remote_code=False)
     except CONFIG_ERRORS as error:
-        named = json.loads((folder / "config.json").read_text(encoding="utf-8")).get("model_type")
+        named = read_config(folder).get("model_type")
         reason = " ".join(f"{type(error).__name__}: {error}".split())[:300]  # some messages list every architecture
         raise ModelError(
             f"{folder / 'config.json'} has model_type {named!r}, of which transformers {transformers_version} builds "
