@@ -39,9 +39,7 @@ def run(study_file: Path, folder: Path, *options: str) -> str:
 
 
 @pytest.mark.slow
-def test_verifying_hashes_reads_the_weights_whatever_is_remembered(
-    study_file: Path, tmp_path: Path, cache: Path
-) -> None:
+def test_verifying_hashes_reads_the_weights_themselves(study_file: Path, tmp_path: Path, cache: Path) -> None:
     true = run(study_file, tmp_path / "first")
     [note] = (cache / "hashes").iterdir()
     known = read_note(note)

@@ -48,6 +48,48 @@ def test_sharded_pickled_weights_load_like_the_original(pickled: Path, tiny_gptj
     assert all(torch.equal(a, b) for a, b in zip(model.parameters(), original.parameters(), strict=True))
 
 
+@pytest.mark.parametrize("changed", ["model.safetensors", "config.json"])
+def test_a_damaged_copy_is_made_again_and_reported(
+    changed: str, pickled: Path, cache: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    found = find_checkpoint(settings(pickled, allow_bin=True), cache)
+    content = (found / changed).read_bytes()
+    (found / changed).write_bytes(content[:-1] + b"\1")
+    again = find_checkpoint(settings(pickled, allow_bin=True), cache)
+    assert (again / changed).read_bytes() == content
+    assert "is damaged or of an older version; it is made again" in caplog.text
+
+
+def test_a_copy_that_lost_a_file_is_made_again(pickled: Path, cache: Path) -> None:
+    found = find_checkpoint(settings(pickled, allow_bin=True), cache)
+    (found / "tokenizer.json").unlink()
+    assert (find_checkpoint(settings(pickled, allow_bin=True), cache) / "tokenizer.json").is_file()
+
+
+@pytest.mark.parametrize(
+    "beside",
+    [
+        ["pytorch_model-00001-of-00002.bin"],
+        ["pytorch_model-00001-of-00003.bin", "pytorch_model-00003-of-00003.bin"],
+        ["pytorch_model-00002-of-00002.bin"],
+        ["pytorch_model-00001-of-00001.bin", "pytorch_model-00002-of-00002.bin"],
+        ["pytorch_model.bin", "pytorch_model-00001-of-00001.bin"],
+    ],
+)
+def test_shards_with_a_gap_or_of_two_checkpoints_are_refused(beside: list[str], pickled: Path, cache: Path) -> None:
+    content = (pickled / "pytorch_model.bin").read_bytes()
+    (pickled / "pytorch_model.bin").unlink()
+    for name in beside:
+        (pickled / name).write_bytes(content)
+    with pytest.raises(ModelError, match=r"expected pytorch_model.bin alone, or each of its shards once"):
+        find_checkpoint(settings(pickled, allow_bin=True), cache)
+
+
+def test_a_pickle_of_another_purpose_is_no_weight(pickled: Path, cache: Path) -> None:
+    (pickled / "pytorch_model_old.bin").write_bytes(b"anything")
+    assert find_checkpoint(settings(pickled, allow_bin=True), cache).is_relative_to(cache)
+
+
 def test_a_pickle_that_runs_code_is_refused(pickled: Path, cache: Path) -> None:
     torch.save({"weight": Path("anything but a tensor")}, pickled / "pytorch_model.bin")
     with pytest.raises(ModelError, match="cannot be read by torch's weights-only loader"):
