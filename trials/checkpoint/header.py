@@ -21,6 +21,7 @@ BITS = {
     "F4": 4,
 }
 LENGTH_BYTES = 8
+LFS_POINTER = b"version https://git-lfs"
 KIND = "a safetensors file"
 
 
@@ -56,7 +57,10 @@ def read_header(path: Path) -> dict[str, StoredTensor]:
     """
     with reading(path), path.open("rb") as opened:
         size = path.stat().st_size
-        length = int.from_bytes(opened.read(LENGTH_BYTES), "little")
+        start = opened.read(LENGTH_BYTES)
+        if start == LFS_POINTER[:LENGTH_BYTES]:
+            _refuse(path, "it is a pointer of Git LFS, which 'git lfs pull' replaces by the file")
+        length = int.from_bytes(start, "little")
         if size < LENGTH_BYTES or length > size - LENGTH_BYTES:
             _refuse(path, f"it has {size} bytes, and its first {LENGTH_BYTES} ask for a header of {length}")
         header = parse_mapping(opened.read(length), path, KIND)

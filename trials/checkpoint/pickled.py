@@ -8,18 +8,40 @@ import logging
 import pickle
 import re
 import shutil
+import struct
 import uuid
+import zipfile
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from filelock import FileLock
 
 from clipsweep.trials.base.errors import ModelError
 from clipsweep.trials.base.files import file_hash, read_note, write_note
-from clipsweep.trials.checkpoint.read import reading
-from clipsweep.trials.checkpoint.weight_files import IDENTIFYING_FILES, TEXT_FILES, WEIGHT_INDEX, WEIGHTS
+from clipsweep.trials.checkpoint.read import AGAIN, reading
+from clipsweep.trials.checkpoint.weight_files import TEXT_FILES, WEIGHT_INDEX, WEIGHTS, identifying_files
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 WHOLE = "pytorch_model.bin"
 SHARD = re.compile(r"pytorch_model-(\d+)-of-(\d+)\.bin")
+REASON_LENGTH = 150  # torch's own words go on for many lines
+LOADER_ERRORS = (  # what torch.load raises of damaged bytes, wherever it first trips over them
+    ArithmeticError,
+    AssertionError,
+    AttributeError,
+    EOFError,
+    LookupError,
+    MemoryError,
+    OSError,
+    pickle.UnpicklingError,
+    RuntimeError,
+    struct.error,
+    TypeError,
+    ValueError,
+    zipfile.BadZipFile,
+)
 log = logging.getLogger(__name__)
 
 
@@ -48,9 +70,7 @@ def converted(folder: Path, pickles: list[Path], cache: Path, *, verify: bool = 
 
     A copy whose files are no longer those that were written is reported, and made again.
     """
-    texts = [folder / name for name in IDENTIFYING_FILES if (folder / name).is_file()]
-    with reading(folder):
-        hashes = "".join(file_hash(path, cache, verify=verify) for path in [*pickles, *texts])
+    hashes = "".join(file_hash(path, cache, verify=verify) for path in [*pickles, *identifying_files(folder)])
     target = cache / "checkpoints" / hashlib.sha256(hashes.encode()).hexdigest()[:32]
     target.parent.mkdir(parents=True, exist_ok=True)
     note = target.with_name(f"{target.name}.json")
@@ -75,18 +95,36 @@ def _hashes(folder: Path, cache: Path, verify: bool) -> dict[str, str]:
     return {path.name: file_hash(path, cache, verify=verify) for path in sorted(folder.iterdir())}
 
 
-def _convert(folder: Path, pickles: list[Path], target: Path) -> None:
+def _load(path: Path) -> dict[str, Tensor]:
+    """Read a pickled map of names to tensors.
+
+    Raises:
+        ModelError: It is damaged, or holds anything else.
+    """
     import torch  # here, as finding a checkpoint seldom converts one, and torch takes seconds to load
-    from safetensors.torch import save_file
+
+    try:
+        loaded = torch.load(path, map_location="cpu", weights_only=True)
+    except LOADER_ERRORS as error:
+        reason = " ".join(f"{type(error).__name__}: {error}".split())[:REASON_LENGTH]
+        raise ModelError(
+            f"{path} cannot be read by torch's weights-only loader ({reason}); expected a map of names to tensors. "
+            f"{AGAIN}"
+        ) from error
+    if not isinstance(loaded, dict) or not all(isinstance(each, torch.Tensor) for each in loaded.values()):
+        raise ModelError(f"{path} does not hold a plain map of names to tensors; expected a state dict.")
+    odd = [name for name, each in loaded.items() if not isinstance(name, str) or each.is_meta or each.is_sparse]
+    if odd:
+        raise ModelError(f"{path} holds {odd[0]!r}, which is not a name with its numbers; expected a state dict.")
+    return loaded
+
+
+def _convert(folder: Path, pickles: list[Path], target: Path) -> None:
+    from safetensors.torch import save_file  # here, as it loads torch
 
     weight_map: dict[str, str] = {}
     for number, path in enumerate(pickles, start=1):
-        try:
-            loaded = torch.load(path, map_location="cpu", weights_only=True)
-        except (pickle.UnpicklingError, RuntimeError, EOFError) as error:
-            raise ModelError(f"{path} cannot be read by torch's weights-only loader: {error}") from error
-        if not isinstance(loaded, dict) or not all(isinstance(each, torch.Tensor) for each in loaded.values()):
-            raise ModelError(f"{path} does not hold a plain map of names to tensors; expected a state dict.")
+        loaded = _load(path)
         name = f"model-{number:05}-of-{len(pickles):05}.safetensors" if len(pickles) > 1 else WEIGHTS
         tensors = {key: tensor.clone().contiguous() for key, tensor in loaded.items()}
         save_file(tensors, target / name, metadata={"format": "pt"})

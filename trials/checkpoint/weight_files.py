@@ -72,6 +72,19 @@ def stored_tensors(folder: Path) -> dict[str, StoredTensor]:
     return tensors
 
 
+def identifying_files(folder: Path) -> list[Path]:
+    """Those of the config and tokenizer files that a folder has.
+
+    Raises:
+        ModelError: One cannot be read.
+    """
+    found = [path for name in IDENTIFYING_FILES if is_file(path := folder / name)]
+    for path in found:
+        with reading(path), path.open("rb"):  # before it is hashed, which writes to the cache and has other errors
+            pass
+    return found
+
+
 def fingerprint_of(folder: Path, cache: Path, *, verify: bool = False) -> str:
     """Hash the weights, the config and the tokenizer: 32 hexadecimal digits.
 
@@ -80,10 +93,8 @@ def fingerprint_of(folder: Path, cache: Path, *, verify: bool = False) -> str:
         cache: Where hashes of files are remembered.
         verify: Whether every file is read, whatever is remembered of it.
     """
-    with reading(folder):
-        names = [name for name in IDENTIFYING_FILES if (folder / name).is_file()]
-        files = [*names, *(path.name for path in weight_files(folder))]
-        hashes = {name: file_hash(folder / name, cache, verify=verify) for name in files}
+    files = [*identifying_files(folder), *weight_files(folder)]
+    hashes = {path.name: file_hash(path, cache, verify=verify) for path in files}
     return hashlib.sha256(json.dumps(hashes, sort_keys=True).encode()).hexdigest()[:32]
 
 

@@ -61,6 +61,7 @@ def test_a_header_gives_dtype_shape_and_the_bytes_of_each_tensor(tmp_path: Path)
     [
         (b"", "it has 0 bytes"),
         (b"abc", "it has 3 bytes"),
+        (b"version https://git-lfs.github.com/spec/v1\noid sha256:0", "it is a pointer of Git LFS"),
         (b"\xff" * 8 + BODY, "ask for a header of 18446744073709551615"),
         (packed(b""), "does not parse"),
         (packed(b'{"one": '), "does not parse"),

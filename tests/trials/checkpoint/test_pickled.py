@@ -95,3 +95,22 @@ def test_a_pickle_that_runs_code_is_refused(pickled: Path, cache: Path) -> None:
     with pytest.raises(ModelError, match="cannot be read by torch's weights-only loader"):
         find_checkpoint(settings(pickled, allow_bin=True), cache)
     assert not [path for path in (cache / "checkpoints").iterdir() if path.is_dir()]
+
+
+@pytest.mark.parametrize(
+    "content", [b"", b"{}", b"\x80\x02\xff", b"PK\x03\x04torn", b"version https://git-lfs.github.com/spec/v1"]
+)
+def test_a_damaged_pickle_is_refused_in_one_sentence(content: bytes, pickled: Path, cache: Path) -> None:
+    (pickled / "pytorch_model.bin").write_bytes(content)
+    with pytest.raises(ModelError, match="cannot be read by torch's weights-only loader .*Copy or download") as refused:
+        find_checkpoint(settings(pickled, allow_bin=True), cache)
+    assert "\n" not in str(refused.value)
+
+
+@pytest.mark.parametrize(
+    "held", [{3: torch.ones(2)}, {"a": torch.ones(2, device="meta")}, {"a": torch.ones(2).to_sparse()}, {"a": 3}, [3]]
+)
+def test_a_pickle_of_anything_but_names_and_numbers_is_refused(held: object, pickled: Path, cache: Path) -> None:
+    torch.save(held, pickled / "pytorch_model.bin")
+    with pytest.raises(ModelError, match="expected a state dict"):
+        find_checkpoint(settings(pickled, allow_bin=True), cache)
