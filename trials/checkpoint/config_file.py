@@ -8,7 +8,7 @@ from typing import Any
 from clipsweep.trials.base.errors import ModelError
 from clipsweep.trials.checkpoint.read import AGAIN, is_file, parse_mapping, reading
 
-CONFIG = "config.json"
+CONFIG, ADAPTER_CONFIG = "config.json", "adapter_config.json"
 QUANTISED = ("quantization_config", "compression_config")  # keys of a config; the second is an older name
 LAYER_KEYS = ("num_hidden_layers", "n_layer", "n_layers", "num_layers")
 MOST_LAYERS = 10_000  # building a model of so many takes a minute, without a tensor
@@ -21,6 +21,11 @@ def check_config_file(folder: Path) -> None:
     Raises:
         ModelError: It has none, or it is no JSON mapping, or has more layers than could be built.
     """
+    if not is_file(folder / CONFIG) and is_file(folder / ADAPTER_CONFIG):
+        raise ModelError(
+            f"{folder} is an adapter and no model; expected a folder with config.json and all weights. Merge it "
+            f"into its model with peft's merge_and_unload, and save the result."
+        )
     if not is_file(folder / CONFIG):
         raise ModelError(f"{folder} has no config.json; expected a folder that save_pretrained wrote.")
     config = read_config(folder)

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from clipsweep.trials.base.errors import ModelError
 from clipsweep.trials.base.files import file_hash
-from clipsweep.trials.checkpoint.config_file import check_weights_are_here
+from clipsweep.trials.checkpoint.config_file import ADAPTER_CONFIG, check_weights_are_here
 from clipsweep.trials.checkpoint.header import StoredTensor, read_header
 from clipsweep.trials.checkpoint.read import AGAIN, describe, is_file, parse_mapping, reading
 
@@ -26,7 +26,7 @@ IDENTIFYING_FILES = (
     "merges.txt",
 )
 WEIGHTS, WEIGHT_INDEX = "model.safetensors", "model.safetensors.index.json"
-ADAPTER_FILES = ("adapter_config.json", "adapter_model.safetensors", "adapter_model.bin")
+ADAPTER_FILES = (ADAPTER_CONFIG, "adapter_model.safetensors", "adapter_model.bin")
 
 
 def weight_files(folder: Path) -> list[Path]:

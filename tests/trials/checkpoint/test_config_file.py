@@ -67,6 +67,12 @@ def test_a_link_to_a_config_that_is_gone_is_told(tmp_path: Path) -> None:
         find_config(settings(tmp_path))
 
 
+def test_an_adapter_without_its_model_is_told_as_such(tmp_path: Path) -> None:
+    (tmp_path / "adapter_config.json").write_text("{}")
+    with pytest.raises(ModelError, match="is an adapter and no model; .*merge_and_unload"):
+        find_config(settings(tmp_path))
+
+
 def test_a_folder_in_the_place_of_the_config_is_refused(tmp_path: Path) -> None:
     (tmp_path / "config.json").mkdir()
     with pytest.raises(ModelError, match="has no config.json"):
