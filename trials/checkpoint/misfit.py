@@ -57,7 +57,7 @@ class Misfit:
             said = _said_of_names(_beyond(self.unplaced, config) or self.unplaced, config)
             faults.append(f"the model has no place for {_count(self.unplaced)}, which would be dropped{said}")
         if self.lacking:
-            said = _said_of_names(self.lacking, config)
+            said = _said_of_names(self.lacking, config) or _said_of_layers(self.lacking, config)
             faults.append(f"the files lack {_count(self.lacking)}, which would be random{said}")
         if self.shapes:
             name, stored, wanted = self.shapes[0]
@@ -105,12 +105,18 @@ def _beyond(names: Collection[str], config: Mapping[str, Any]) -> list[str]:
 def _said_of_names(names: Collection[str], config: Mapping[str, Any]) -> str:
     """What the config says that bears on tensors: `` (its config says attention_bias: false)``, or nothing."""
     if _beyond(names, config):
-        return _quoted([key for key in LAYER_KEYS if key in config], config)
+        return _said_of_layers(names, config)
     keys: list[str] = []
     for part, switch in SWITCHES.items():
         if any(part in name for name in names):
             keys += [key for key, value in config.items() if switch in key and isinstance(value, bool | int)]
     return _quoted(keys, config)
+
+
+def _said_of_layers(names: Collection[str], config: Mapping[str, Any]) -> str:
+    """How many layers the config has, where tensors of layers are concerned."""
+    concerned = any(LAYER.search(name) for name in names)
+    return _quoted([key for key in LAYER_KEYS if concerned and key in config], config)
 
 
 def _said_of_sizes(stored: tuple[int, ...], wanted: tuple[int, ...], config: Mapping[str, Any]) -> str:

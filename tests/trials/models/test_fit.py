@@ -58,6 +58,7 @@ def test_layers_beyond_the_config_are_refused(llama: Path, tmp_path: Path, cache
 def test_layers_that_the_files_lack_are_refused(llama: Path, tmp_path: Path, cache: Path) -> None:
     said = refusal(copy_of(llama, tmp_path / "m", num_hidden_layers=3), cache)
     assert "the files lack 9 tensors (model.layers.2.input_layernorm.weight" in said
+    assert "would be random (its config says num_hidden_layers: 3)" in said
 
 
 @pytest.mark.parametrize(
