@@ -52,7 +52,7 @@ def parse_mapping(content: bytes, path: Path, kind: str) -> dict[str, Any]:
         kind: What it was expected to be, e.g. ``"a config"``.
 
     Raises:
-        ModelError: It is not UTF-8, not JSON, nested without end, no mapping, or names a key twice.
+        ModelError: It is not UTF-8, not JSON, nested without end, no mapping, or has two values for a key.
     """
     try:
         parsed = json.loads(content.decode("utf-8"), object_pairs_hook=_without_doubles)
@@ -72,10 +72,11 @@ def describe(value: object) -> str:
 
 
 def _without_doubles(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    mapping = dict(pairs)
-    if len(mapping) < len(pairs):
-        names = [name for name, _ in pairs]
-        raise ValueError(f"the key {next(name for name in names if names.count(name) > 1)!r} stands twice")
+    """A mapping; a key may stand twice with one value, as some configs of the hub have it."""
+    mapping: dict[str, Any] = {}
+    for name, value in pairs:
+        if mapping.setdefault(name, value) != value:
+            raise ValueError(f"the key {name!r} stands twice, with different values")
     return mapping
 
 

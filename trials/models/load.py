@@ -7,6 +7,7 @@ from typing import Any
 
 import torch
 from huggingface_hub.errors import StrictDataclassError
+from safetensors import SafetensorError
 from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer, PreTrainedModel, PreTrainedTokenizerBase
 from transformers import __version__ as transformers_version
 from transformers.utils import logging as transformers_logging
@@ -91,7 +92,7 @@ def load_model(folder: Path, dtype: str, *devices: str) -> PreTrainedModel:
         model, report = AutoModelForCausalLM.from_pretrained(
             folder, dtype=getattr(torch, dtype), trust_remote_code=False, use_safetensors=True, output_loading_info=True
         )
-    except (OSError, ValueError, RuntimeError) as error:
+    except (OSError, ValueError, RuntimeError, SafetensorError) as error:
         raise ModelError(f"{folder} does not load: {error}") from error
     find_misfit(model, report, stored).check(folder, settings_of(model))
     loaded: PreTrainedModel = model.eval().requires_grad_(False)

@@ -38,6 +38,11 @@ def test_a_damaged_config_is_refused_in_one_sentence(content: bytes, words: str,
     assert "\n" not in str(refused.value)
 
 
+def test_a_config_that_says_the_same_twice_passes(tmp_path: Path) -> None:
+    (tmp_path / "config.json").write_text('{"n_layer": 2, "n_layer": 2}')
+    assert find_config(settings(tmp_path)) == tmp_path
+
+
 @pytest.mark.parametrize("value", ["four", [4], {"layers": 4}, 2.5, -1, None])
 def test_a_config_value_of_another_type_is_refused(value: Any, tiny_gptj: Path, tmp_path: Path, cache: Path) -> None:
     folder = copy_of(tiny_gptj, tmp_path / "odd", n_layer=value)

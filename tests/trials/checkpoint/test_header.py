@@ -68,7 +68,7 @@ def test_a_header_gives_dtype_shape_and_the_bytes_of_each_tensor(tmp_path: Path)
         (packed(b'"\xff\xfe"'), "does not parse"),
         (packed(b"[" * 100_000), "it is nested too deeply"),
         (packed(b'{"a":' * 100_000), "it is nested too deeply"),
-        (packed(b'{"one": 1, "one": 1}'), "the key 'one' stands twice"),
+        (packed(b'{"one": 1, "one": 2}'), "the key 'one' stands twice"),
         (packed([ONE]), "it holds a list; expected a JSON mapping"),
         (packed("text"), 'it holds "text"'),
         (packed({"one": "text"}), "its header has \"text\" for 'one', not a mapping"),
