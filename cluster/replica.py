@@ -19,6 +19,7 @@ from clipsweep.trials.base.budget import Budget
 from clipsweep.trials.base.errors import ModelError, PoolError, TaskError
 from clipsweep.trials.base.memory import keep_freed_memory
 from clipsweep.trials.base.versions import recorded_versions
+from clipsweep.trials.checkpoint.weight_files import fingerprint_of
 from clipsweep.trials.clips.factor_cache import FactorCache
 from clipsweep.trials.clips.measure_spectrum import measure_spectrum
 from clipsweep.trials.clips.spectrum import MatrixSpectrum, Place
@@ -67,8 +68,9 @@ class Replica:
         self._name = name
         devices = pick_devices(settings.gpus)
         self._device = ",".join(devices)
-        folder = find_checkpoint(settings.model, settings.cache)
-        self._card = describe_checkpoint(folder, settings.model.dtype, settings.cache)
+        verify = settings.verify_hashes
+        folder = find_checkpoint(settings.model, settings.cache, verify_hashes=verify)
+        self._card = describe_checkpoint(folder, settings.model.dtype, settings.cache, verify_hashes=verify)
         self._task = load_task(settings.task, settings.cache)
         where = f"on node {platform.node()}"
         if self._card.fingerprint != settings.model_fingerprint:
@@ -77,6 +79,8 @@ class Replica:
             raise TaskError(f"task {self._task.name!r} {where} has other rows than the driver's; make them equal.")
         self._tokenizer = load_tokenizer(folder)
         self._model = model = load_model(folder, settings.model.dtype, *devices)
+        if fingerprint_of(folder, settings.cache) != self._card.fingerprint:
+            raise ModelError(f"{folder} {where} was changed while it was loaded; run again once it is complete.")
         budget = Budget.measure(*devices_of(model), asked=settings.activation_bytes, sharers=settings.sharers)
         factors = FactorCache(settings.cache, memory_bytes=budget.trials_bytes)
         self._engine = Engine(model, self._card, factors, budget)

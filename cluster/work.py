@@ -24,6 +24,7 @@ class ReplicaSettings:
         model_fingerprint: What the driver's copy of the checkpoint hashes to; the replica's must be equal.
         task_fingerprint: The same for the task.
         cache: Folder for factors, conversions and rows.
+        verify_hashes: Whether all files of the model are read, whatever is remembered of their hashes.
         threads: CPU threads of each matrix product.
         activation_bytes: What captured activations may take; None for a measured share of what is free.
         sharers: Replicas that may share a node's memory.
@@ -37,6 +38,7 @@ class ReplicaSettings:
     task_fingerprint: str
     cache: Path
     threads: int
+    verify_hashes: bool = False
     activation_bytes: int | None = None
     sharers: int = 1
     gpus: int = 1

@@ -60,7 +60,9 @@ def load_study(study: StudySource, **overrides: Any) -> Study:
     return studies[0]
 
 
-def run(study: StudySource, *, dir: str | Path | None = None, **overrides: Any) -> StudyHandle:
+def run(
+    study: StudySource, *, dir: str | Path | None = None, verify_hashes: bool = False, **overrides: Any
+) -> StudyHandle:
     """Run a study, or resume it: what is known is not run again. Shows progress on standard error, or in the notebook.
 
     Ctrl-C finishes and stores what is in flight; a second one ends it at once. Either way the study is returned, with
@@ -69,6 +71,7 @@ def run(study: StudySource, *, dir: str | Path | None = None, **overrides: Any) 
     Args:
         study: As in ``load_studies``; it must have one task.
         dir: Where the study lives; default ``studies/NAME``.
+        verify_hashes: Whether all files of the model are read, whatever is remembered of their hashes.
         overrides: As in ``load_studies``, for example ``cluster={"replicas": 0}`` to run in this process, without Ray.
 
     Returns:
@@ -82,16 +85,20 @@ def run(study: StudySource, *, dir: str | Path | None = None, **overrides: Any) 
     from clipsweep.orchestrator.run.session import run_study
 
     checked = load_study(study, **overrides)
-    outcome = run_study(checked, _folder(checked, dir), default_cache(), Console(stderr=True))
+    folder, console = _folder(checked, dir), Console(stderr=True)
+    outcome = run_study(checked, folder, default_cache(), console, verify_hashes=verify_hashes)
     return StudyHandle(outcome.snapshot, interrupted=outcome.interrupted)
 
 
-def plan(study: StudySource, *, dir: str | Path | None = None, **overrides: Any) -> dict[str, Any]:
+def plan(
+    study: StudySource, *, dir: str | Path | None = None, verify_hashes: bool = False, **overrides: Any
+) -> dict[str, Any]:
     """What ``run`` would run: trials, operations, hours and memory expected. No model is loaded, nothing is written.
 
     Args:
         study: As in ``run``.
         dir: As in ``run``.
+        verify_hashes: As in ``run``.
         overrides: As in ``load_studies``.
 
     Returns:
@@ -103,15 +110,16 @@ def plan(study: StudySource, *, dir: str | Path | None = None, **overrides: Any)
     from clipsweep.orchestrator.plan.estimate import plan_study
 
     checked = load_study(study, **overrides)
-    return plan_study(checked, _folder(checked, dir), default_cache())
+    return plan_study(checked, _folder(checked, dir), default_cache(), verify_hashes=verify_hashes)
 
 
-def check(study: StudySource, *, dir: str | Path | None = None, **overrides: Any) -> None:
+def check(study: StudySource, *, dir: str | Path | None = None, verify_hashes: bool = False, **overrides: Any) -> None:
     """Check all that can be checked before a run: names, rows, and the prompts of the trials to come.
 
     Args:
         study: As in ``run``.
         dir: As in ``run``.
+        verify_hashes: As in ``run``.
         overrides: As in ``load_studies``.
 
     Raises:
@@ -120,7 +128,7 @@ def check(study: StudySource, *, dir: str | Path | None = None, **overrides: Any
     from clipsweep.orchestrator.run.session import check_run
 
     checked = load_study(study, **overrides)
-    check_run(checked, _folder(checked, dir), default_cache())
+    check_run(checked, _folder(checked, dir), default_cache(), verify_hashes=verify_hashes)
 
 
 def open_study(dir: str | Path) -> StudyHandle:

@@ -26,6 +26,9 @@ def run(
     replicas: Annotated[int | None, typer.Option(min=0, help="How many; 0 runs in this process, without Ray.")] = None,
     address: Annotated[str | None, typer.Option(help="Ray cluster to join.")] = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would run; load no model.")] = False,
+    verify_hashes: Annotated[
+        bool, typer.Option("--verify-hashes", help="Read all files of the model; trust no remembered hash.")
+    ] = False,
     as_json: AsJson = False,
 ) -> None:
     """Run a study, or resume it: what is known is not run again."""
@@ -40,12 +43,13 @@ def run(
     studies = _by_folder(read_studies(study, options), folder)
     if dry_run:
         tell("looking at the model, the rows and the prompts; no weights are loaded …")
-        _print_each([api.plan(each, dir=path) for path, each in studies.items()], describe_plan, as_json)
+        plans = [api.plan(each, dir=path, verify_hashes=verify_hashes) for path, each in studies.items()]
+        _print_each(plans, describe_plan, as_json)
         return
     if len(studies) > 1:  # what is wrong with the last is said before the first runs
         for path, each in studies.items():
             api.check(each, dir=path)
-    raise typer.Exit(_run_each(studies, as_json))
+    raise typer.Exit(_run_each(studies, as_json, verify_hashes))
 
 
 def _by_folder(studies: Sequence[Study], folder: Path | None) -> dict[Path, Study]:
@@ -57,14 +61,14 @@ def _by_folder(studies: Sequence[Study], folder: Path | None) -> dict[Path, Stud
     return {folder / each.task.name if len(studies) > 1 else folder: each for each in studies}
 
 
-def _run_each(studies: Mapping[Path, Study], as_json: bool) -> int:
+def _run_each(studies: Mapping[Path, Study], as_json: bool, verify_hashes: bool) -> int:
     """Run studies one after the other, unless interrupted; the worst of their exit codes."""
     from clipsweep.orchestrator.api import run as run_one
     from clipsweep.orchestrator.status.answer import NO_WINNER
 
     documents, codes = [], []
     for path, each in studies.items():
-        ended = run_one(each, dir=path)
+        ended = run_one(each, dir=path, verify_hashes=verify_hashes)
         status = ended.status()
         documents.append(status | {"dir": str(path), "report": str(ended.report_file)})
         if not as_json:

@@ -26,14 +26,14 @@ from clipsweep.trials.spec.trial import TEST, PromptSet, TrialSpec
 SAMPLED_ROWS = 1000
 
 
-def plan_study(study: Study, folder: Path | None, cache: Path) -> dict[str, Any]:
+def plan_study(study: Study, folder: Path | None, cache: Path, *, verify_hashes: bool = False) -> dict[str, Any]:
     """What a run would do: trials, operations, hours and memory expected.
 
     Returns:
         Counts, ``operations``, ``hours`` at ``speed`` on so many ``replicas``, bytes on each replica and on disk, and
         the folder. Trials on the test split are counted at most, as the winners are not known.
     """
-    prepared = prepare(study, folder or default_folder(study), cache)
+    prepared = prepare(study, folder or default_folder(study), cache, verify_hashes=verify_hashes)
     opened, card = prepared.opened, prepared.opened.subject.card
     ledger = Ledger(opened)
     ahead = look_ahead(opened, ledger)

@@ -36,28 +36,31 @@ class Prepared:
         opened: The study.
         checkpoint: Folder of the model.
         task: The task with its rows.
+        verify_hashes: Whether replicas read all files of the model, whatever is remembered of their hashes.
     """
 
     opened: OpenStudy
     checkpoint: Path
     task: Task
+    verify_hashes: bool = False
 
 
-def prepare(study: Study, path: Path, cache: Path) -> Prepared:
+def prepare(study: Study, path: Path, cache: Path, *, verify_hashes: bool = False) -> Prepared:
     """Resolve a study's names and check it against what its folder holds; nothing is written to the folder.
 
     Args:
         study: As its file says.
         path: The folder.
         cache: For factors, converted checkpoints and file hashes.
+        verify_hashes: Whether all files of the model are read, whatever is remembered of their hashes.
 
     Raises:
         ClipsweepError: Anything in the study that cannot be run, or that contradicts the stored rows.
     """
     folder = StudyFolder(path)
     factors_limit_bytes()
-    checkpoint = find_checkpoint(study.model_settings(), cache)
-    card = describe_checkpoint(checkpoint, study.model.dtype, cache)
+    checkpoint = find_checkpoint(study.model_settings(), cache, verify_hashes=verify_hashes)
+    card = describe_checkpoint(checkpoint, study.model.dtype, cache, verify_hashes=verify_hashes)
     resolved = _resolve(study, folder)
     make_space(resolved, card)  # refuses layers and modules before any row is read
     task = load_task(resolved.task_settings(), cache)
@@ -74,7 +77,7 @@ def prepare(study: Study, path: Path, cache: Path) -> Prepared:
         check_sampler(study.search.sampler, Encoding(opened.space).parameters)
         check_warm_start(resolved, subject)
     recheck(opened)
-    return Prepared(opened=opened, checkpoint=checkpoint, task=task)
+    return Prepared(opened=opened, checkpoint=checkpoint, task=task, verify_hashes=verify_hashes)
 
 
 def _check_race(study: Study, n_rows: int) -> None:

@@ -39,7 +39,9 @@ class Outcome:
     interrupted: bool
 
 
-def check_run(study: Study, folder: Path, cache: Path, say: Say = say_nothing) -> tuple[Prepared, list[str]]:
+def check_run(
+    study: Study, folder: Path, cache: Path, say: Say = say_nothing, *, verify_hashes: bool = False
+) -> tuple[Prepared, list[str]]:
     """All that can be checked before a replica starts: names, rows, and the prompts of the trials to come.
 
     Args:
@@ -47,6 +49,7 @@ def check_run(study: Study, folder: Path, cache: Path, say: Say = say_nothing) -
         folder: Where it lives, or will.
         cache: For factors, converted checkpoints and file hashes.
         say: Shows the user what is waited for.
+        verify_hashes: Whether all files of the model are read, whatever is remembered of their hashes.
 
     Returns:
         The study with what a run needs, and what the user should know.
@@ -55,21 +58,30 @@ def check_run(study: Study, folder: Path, cache: Path, say: Say = say_nothing) -
         ClipsweepError: Anything that cannot be run.
     """
     say(f"{study.name}: looking at the model and reading the rows …")
-    prepared = prepare(study, folder, cache)
+    prepared = prepare(study, folder, cache, verify_hashes=verify_hashes)
     ahead = look_ahead(prepared.opened, Ledger(prepared.opened))
     if ahead.missing:
         say("checking the prompts …")
     return prepared, check_trials(prepared, ahead.missing)
 
 
-def run_study(study: Study, folder: Path | None, cache: Path, console: Console) -> Outcome:
+def run_study(
+    study: Study, folder: Path | None, cache: Path, console: Console, *, verify_hashes: bool = False
+) -> Outcome:
     """Run or resume a study in this process; replicas run where the study says.
+
+    Args:
+        study: As its file says.
+        folder: Where it lives; None for the default.
+        cache: For factors, converted checkpoints and file hashes.
+        console: Shows the progress.
+        verify_hashes: Whether all files of the model are read, whatever is remembered of their hashes.
 
     Raises:
         ClipsweepError: Bad input, a busy study, or replicas that cannot be had.
     """
     say = partial(print_line, console)
-    prepared, notes = check_run(study, folder or default_folder(study), cache, say)
+    prepared, notes = check_run(study, folder or default_folder(study), cache, say, verify_hashes=verify_hashes)
     with study_lock(prepared.opened.folder):
         recheck(prepared.opened)
         opened = prepared.opened.choose_layers()

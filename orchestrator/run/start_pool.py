@@ -32,6 +32,7 @@ def start_pool(prepared: Prepared, cache: Path, say: Say = say_nothing) -> Pool:
         model_fingerprint=subject.card.fingerprint,
         task_fingerprint=subject.task_fingerprint,
         cache=cache.absolute(),
+        verify_hashes=prepared.verify_hashes,
         threads=cluster.cpus_per_replica,
         activation_bytes=cluster.activation_bytes,
         gpus=max(1, int(cluster.gpus_per_replica)),

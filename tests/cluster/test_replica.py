@@ -5,19 +5,22 @@ from functools import reduce
 from itertools import combinations, pairwise
 from operator import add
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
 
 from clipsweep.cluster.replica import Replica, pick_devices
 from clipsweep.cluster.work import Batch
-from clipsweep.trials.base.errors import PoolError, SpecError
+from clipsweep.trials.base.errors import ModelError, PoolError, SpecError
+from clipsweep.trials.models.load import load_model
 from clipsweep.trials.spec.ladder import make_rungs
 from clipsweep.trials.tasks.definition import Source, TaskDefinition, Wording
 from clipsweep.trials.tasks.episodes import TOPICS
 from clipsweep.trials.tasks.settings import TaskSettings
 from tests.cluster.pool_contract import RATES, make_trial, replica_settings
 from tests.conftest import save_tiny_model, write_rows
+from tests.trials.checkpoint.folders import copy_of
 from tests.trials.devices import several_devices
 
 
@@ -61,6 +64,21 @@ def test_a_replica_on_two_devices_gives_what_one_on_one_device_gives_and_names_b
         together = Replica(settings, "together").evaluate(batch)
     assert [(each.outcomes, each.scores) for each in together] == [(each.outcomes, each.scores) for each in alone]
     assert {each.device for each in together} == {"cpu:0,cpu:1"}
+
+
+def test_weights_that_are_replaced_while_they_are_loaded_are_refused(
+    tiny_gptj: Path, tmp_path: Path, cache: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings, _ = replica_settings(copy_of(tiny_gptj, tmp_path / "m"), cache)
+
+    def load_late(folder: Path, *arguments: str) -> Any:
+        weights = folder / "model.safetensors"
+        weights.write_bytes(weights.read_bytes()[:-1] + b"\1")
+        return load_model(folder, *arguments)
+
+    monkeypatch.setattr("clipsweep.cluster.replica.load_model", load_late)
+    with pytest.raises(ModelError, match="was changed while it was loaded; run again once it is complete"):
+        Replica(settings, "late")
 
 
 def compositions(rungs: Sequence[int]) -> list[list[tuple[int, int]]]:

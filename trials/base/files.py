@@ -1,4 +1,4 @@
-"""Whole files or none: drafts put into place by rename, locks, hashes, and the cache folder."""
+"""Whole files or none: drafts put into place by rename, hashes and other notes in the cache, and its folder."""
 
 from __future__ import annotations
 
@@ -6,14 +6,18 @@ import hashlib
 import json
 import math
 import os
+import platform
 import uuid
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 from clipsweep.trials.base.errors import SpecError
 
 DEFAULT_LIMIT_GIB = "200"
+READ_WHOLE_BYTES = 2**20
+SAMPLED_BLOCKS, BLOCK_BYTES = 32, 2**14  # half a MiB of a large file, its head and tail among them
 
 
 def default_cache() -> Path:
@@ -44,19 +48,72 @@ def write_text(path: Path, text: str) -> None:
         draft.write_text(text, encoding="utf-8")
 
 
-def file_hash(path: Path, cache: Path) -> str:
-    """SHA-256 of a file, remembered in ``cache`` by path, size and modification time."""
+def write_note(path: Path, content: Mapping[str, Any]) -> None:
+    """Write down what was found out once, with a checksum."""
+    write_text(path, json.dumps({"content": content, "checksum": _checksum(content)}))
+
+
+def read_note(path: Path) -> dict[str, Any] | None:
+    """What a note says; None where there is none, or one that is torn or changed, which is not believed."""
+    try:
+        note = json.loads(path.read_bytes())
+    except (OSError, ValueError, RecursionError):  # whatever the reason, it is found out anew
+        return None
+    if not isinstance(note, dict) or not isinstance(note.get("content"), dict):
+        return None
+    content: dict[str, Any] = note["content"]
+    return content if note.get("checksum") == _checksum(content) else None
+
+
+def file_hash(path: Path, cache: Path, *, verify: bool = False) -> str:
+    """SHA-256 of a file. A small file is read whole each time; that of a large one is remembered in ``cache``.
+
+    It is believed while path, host, device, inode, size, both times and a sample of the content are the same. Times
+    alone would not do: ``cp -p``, archives and images of machines keep or normalise them. The host is named because
+    nodes that share a cache may hold other files under one path.
+
+    Args:
+        path: The file, or a link to it.
+        cache: Where hashes are remembered.
+        verify: Whether to read the whole file, whatever is remembered.
+    """
     path = path.resolve()
-    seen = {"path": str(path), "size": path.stat().st_size, "mtime_ns": path.stat().st_mtime_ns}
-    note = cache / "hashes" / f"{hashlib.sha256(str(path).encode()).hexdigest()[:32]}.json"
-    if note.exists():
-        known = json.loads(note.read_text(encoding="utf-8"))
-        if {key: known.get(key) for key in seen} == seen:
-            return str(known["sha256"])
+    if path.stat().st_size <= READ_WHOLE_BYTES:
+        return hashlib.sha256(path.read_bytes()).hexdigest()
+    seen = _marks(path)
+    name = hashlib.sha256(f"{seen['host']} {path}".encode()).hexdigest()[:32]
+    note = cache / "hashes" / f"{name}.json"
+    known = None if verify else read_note(note)
+    if known is not None and known.get("seen") == seen:
+        return str(known["sha256"])
     with path.open("rb") as opened:
         digest = hashlib.file_digest(opened, "sha256").hexdigest()
-    write_text(note, json.dumps({**seen, "sha256": digest}))
+    write_note(note, {"seen": seen, "sha256": digest})
     return digest
+
+
+def _marks(path: Path) -> dict[str, Any]:
+    """What tells a large file from another without reading it."""
+    found = path.stat()
+    sample = hashlib.sha256()
+    with path.open("rb", buffering=0) as opened:
+        for number in range(SAMPLED_BLOCKS):
+            opened.seek(number * (found.st_size - BLOCK_BYTES) // (SAMPLED_BLOCKS - 1))
+            sample.update(opened.read(BLOCK_BYTES))
+    return {
+        "path": str(path),
+        "host": platform.node(),
+        "device": found.st_dev,
+        "inode": found.st_ino,
+        "size": found.st_size,
+        "mtime_ns": found.st_mtime_ns,
+        "ctime_ns": found.st_ctime_ns,
+        "sample": sample.hexdigest(),
+    }
+
+
+def _checksum(content: Mapping[str, Any]) -> str:
+    return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
 
 
 def factors_limit_bytes() -> float:

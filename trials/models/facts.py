@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import hashlib
-import json
 from collections import Counter
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from clipsweep.trials.base.files import write_text
+from clipsweep.trials.base.files import read_note, write_note
 from clipsweep.trials.base.versions import package_version
 from clipsweep.trials.spec.shape import Shape, rows_of_shapes, shapes_of_rows
 
@@ -30,13 +29,14 @@ def model_facts(folder: Path, cache: Path) -> dict[str, Any]:
     digest = hashlib.sha256((folder / "config.json").read_bytes())
     digest.update(f" {package_version('transformers')} {FACTS_VERSION}".encode())
     note = cache / "shapes" / f"{digest.hexdigest()[:32]}.json"
-    if not note.is_file():
+    known = read_note(note)
+    if known is None:
         from clipsweep.trials.models.load import empty_model  # here, as it loads torch and transformers
 
         facts = facts_of(empty_model(folder))
-        write_text(note, json.dumps({**facts, "shapes": rows_of_shapes(facts["shapes"])}))
-    content: dict[str, Any] = json.loads(note.read_text(encoding="utf-8"))
-    return {**content, "shapes": shapes_of_rows(content["shapes"])}
+        known = {**facts, "shapes": rows_of_shapes(facts["shapes"])}
+        write_note(note, known)
+    return {**known, "shapes": shapes_of_rows(known["shapes"])}
 
 
 def facts_of(model: Any) -> dict[str, Any]:

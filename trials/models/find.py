@@ -6,25 +6,33 @@ from pathlib import Path
 
 from clipsweep.trials.base.errors import ModelError
 from clipsweep.trials.base.hub import HUB_NAME
-from clipsweep.trials.models.checkpoint_files import TEXT_FILES, check_config_file, check_not_quantised, weight_files
-from clipsweep.trials.models.pickled import converted
+from clipsweep.trials.checkpoint.config_file import check_config_file, check_not_quantised
+from clipsweep.trials.checkpoint.pickled import converted, pickled_files
+from clipsweep.trials.checkpoint.read import reading
+from clipsweep.trials.checkpoint.weight_files import TEXT_FILES, weight_files
 from clipsweep.trials.models.settings import ModelSettings
 
 EMBEDDED = "embedded"
 EMBEDDED_FOLDER = Path(__file__).parent.parent / "embedded"
 
 
-def find_checkpoint(settings: ModelSettings, cache: Path) -> Path:
+def find_checkpoint(settings: ModelSettings, cache: Path, *, verify_hashes: bool = False) -> Path:
     """Resolve a model's name to a local folder of safetensors files; a hub name is downloaded, a ``.bin`` converted.
 
+    Args:
+        settings: What the study says of the model.
+        cache: For converted checkpoints.
+        verify_hashes: Whether the files of a converted checkpoint are read, whatever is remembered of their hashes.
+
     Raises:
-        ModelError: No such folder or hub name, no config, no weights, or pickled weights without ``allow_bin``.
+        ModelError: No such folder or hub name, no config, no weights, or pickled weights without ``allow_bin``; or a
+            file that cannot be read.
     """
     folder = _local_folder(settings) or _download(settings)
     check_config_file(folder)
     if weight_files(folder):
         return folder
-    pickles = sorted(folder.glob("pytorch_model*.bin"))
+    pickles = pickled_files(folder)
     if not pickles:
         raise ModelError(f"{folder} has no weights; expected model.safetensors or its shards.")
     if not settings.allow_bin:
@@ -32,7 +40,7 @@ def find_checkpoint(settings: ModelSettings, cache: Path) -> Path:
             f"{folder} has pickled weights only ({pickles[0].name}); expected safetensors. Set model.allow_bin: true "
             f"to read them with torch's weights-only loader and keep a safetensors copy in the cache."
         )
-    return converted(folder, pickles, cache)
+    return converted(folder, pickles, cache, verify=verify_hashes)
 
 
 def find_config(settings: ModelSettings) -> Path:
@@ -54,9 +62,11 @@ def _local_folder(settings: ModelSettings) -> Path | None:
         ModelError: It is neither.
     """
     folder = EMBEDDED_FOLDER if settings.path == EMBEDDED else Path(settings.path).expanduser()
-    if folder.is_dir() and settings.revision is not None:
+    with reading(folder):
+        is_folder = folder.is_dir()
+    if is_folder and settings.revision is not None:
         raise ModelError(f"model.revision is {settings.revision!r}, but {folder} is a folder; remove the revision.")
-    if folder.is_dir():
+    if is_folder:
         return folder
     if not HUB_NAME.fullmatch(settings.path):
         raise ModelError(

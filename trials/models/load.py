@@ -2,21 +2,26 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
+from typing import Any
 
 import torch
 from huggingface_hub.errors import StrictDataclassError
+from safetensors import SafetensorError
 from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer, PreTrainedModel, PreTrainedTokenizerBase
 from transformers import __version__ as transformers_version
 from transformers.utils import logging as transformers_logging
 
 from clipsweep.trials.base.errors import ModelError
+from clipsweep.trials.checkpoint.config_file import read_config
+from clipsweep.trials.checkpoint.weight_files import stored_tensors
+from clipsweep.trials.models.dry_load import find_misfit
 from clipsweep.trials.models.placement import spread
 
 # a config that does not fit fails wherever the architecture first uses it
 CONFIG_ERRORS = (
     ArithmeticError,
+    AssertionError,
     AttributeError,
     ImportError,
     LookupError,
@@ -55,7 +60,7 @@ def empty_model(folder: Path) -> PreTrainedModel:
         with torch.device("meta"):
             model: PreTrainedModel = AutoModelForCausalLM.from_config(config, trust_remote_code=False)
     except CONFIG_ERRORS as error:
-        named = json.loads((folder / "config.json").read_text(encoding="utf-8")).get("model_type")
+        named = read_config(folder).get("model_type")
         reason = " ".join(f"{type(error).__name__}: {error}".split())[:300]  # some messages list every architecture
         raise ModelError(
             f"{folder / 'config.json'} has model_type {named!r}, of which transformers {transformers_version} builds "
@@ -63,6 +68,11 @@ def empty_model(folder: Path) -> PreTrainedModel:
             f"transformers; code that comes with a checkpoint is never run."
         ) from error
     return model
+
+
+def settings_of(model: PreTrainedModel) -> dict[str, Any]:
+    """What the config says of the decoder, with the defaults of what config.json leaves out."""
+    return dict(model.config.get_text_config(decoder=True).to_dict())
 
 
 def load_model(folder: Path, dtype: str, *devices: str) -> PreTrainedModel:
@@ -74,18 +84,17 @@ def load_model(folder: Path, dtype: str, *devices: str) -> PreTrainedModel:
         devices: Torch devices: one, or several that the blocks are spread over; the first holds all else as well.
 
     Raises:
-        ModelError: It does not load, lacks weights that the architecture has, which would be random, or cannot be
-            spread.
+        ModelError: It does not load, lacks weights that the architecture has, which would be random, holds others that
+            would be dropped, or cannot be spread.
     """
+    stored = stored_tensors(folder)
     try:
         model, report = AutoModelForCausalLM.from_pretrained(
             folder, dtype=getattr(torch, dtype), trust_remote_code=False, use_safetensors=True, output_loading_info=True
         )
-    except (OSError, ValueError, RuntimeError) as error:
+    except (OSError, ValueError, RuntimeError, SafetensorError) as error:
         raise ModelError(f"{folder} does not load: {error}") from error
-    if report["missing_keys"]:
-        missing = ", ".join(sorted(report["missing_keys"])[:3])
-        raise ModelError(f"{folder} lacks {len(report['missing_keys'])} weights, {missing} among them.")
+    find_misfit(model, report, stored).check(folder, settings_of(model))
     loaded: PreTrainedModel = model.eval().requires_grad_(False)
     if len(devices) > 1:
         spread(loaded, [torch.device(device) for device in devices])
