@@ -23,6 +23,7 @@ ORDER = (
     "trials/models",
     "trials/clips",
     "trials/tasks",
+    "trials/tokens",
     "trials/decoder",
     "trials/engine",
     "trials/embedded",
@@ -99,12 +100,15 @@ LIGHT = (  # of trials: what reading a study needs
     "engine.cost",
     "engine.microbatches",
     "tasks.definition",
-    "tasks.encode",
     "tasks.load",
     "tasks.prompts",
     "tasks.release",
     "tasks.settings",
     "tasks.table",
+    "tokens.encode",
+    "tokens.read",
+    "tokens.special",
+    "tokens.wording",
 )
 HEAVY = {"torch", "transformers", "datasets", "ray"}
 

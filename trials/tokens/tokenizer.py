@@ -1,0 +1,121 @@
+"""Load a checkpoint's tokenizer, and leave nothing in it to chance."""
+
+from __future__ import annotations
+
+import json
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+from tokenizers.models import BPE
+from transformers import AutoTokenizer, PreTrainedTokenizerBase
+
+from clipsweep.trials.base.errors import ModelError
+
+CONFIG = "tokenizer_config.json"
+FILES = {"tokenizer.json", "vocab.json", "vocab.txt", "merges.txt", "tekken.json"}  # a tokenizer's, by their names …
+SUFFIXES = {".model", ".tiktoken"}  # … and by their endings
+SENTENCEPIECE = {"sentencepiece": "sentencepiece", "protobuf": "google"}  # packages, and what each is imported as
+TIKTOKEN = {"tiktoken": "tiktoken"}
+SAMPLING = {"enable_sampling", "alpha", "nbest_size"}  # settings of sentencepiece
+
+
+def load_tokenizer(folder: Path) -> PreTrainedTokenizerBase:
+    """Load a checkpoint's tokenizer; code that comes with a checkpoint is never run.
+
+    Raises:
+        ModelError: As ``open_tokenizer``.
+    """
+    return open_tokenizer(folder)[0]
+
+
+def open_tokenizer(folder: Path) -> tuple[PreTrainedTokenizerBase, list[str]]:
+    """Load a checkpoint's tokenizer, and switch off what would make it read a text otherwise every time.
+
+    Length limits and padding that its files may hold have no effect: no call of ours asks for them.
+
+    Returns:
+        The tokenizer, and what the user should know: a sentence where something was switched off.
+
+    Raises:
+        ModelError: The folder has none, its files are damaged, or they need a package that is not installed.
+    """
+    _check_packages(folder)
+    stated = _stated_sampling(folder)
+    calm = {"sp_model_kwargs": {key: stated[key] for key in stated.keys() - SAMPLING}} if stated else {}
+    try:
+        tokenizer = AutoTokenizer.from_pretrained(folder, trust_remote_code=False, **calm)
+    except ImportError as error:
+        reason = " ".join(str(error).split())[:300]
+        raise ModelError(
+            f"the tokenizer of {folder} needs a package that is not installed ({reason}). Install it, or copy the "
+            f"model's tokenizer.json, which needs none."
+        ) from error
+    except Exception as error:  # the library of tokenizers raises plain Exception on files that it cannot parse
+        raise ModelError(_no_tokenizer(folder, error)) from error
+    names = {"tokenizer.json", *tokenizer.vocab_files_names.values()}
+    if tokenizer.vocab_files_names and not any((folder / name).is_file() for name in names):
+        raise ModelError(_no_tokenizer(folder))
+    found = _switch_off_dropout(tokenizer) + (["sentencepiece's enable_sampling"] if stated else [])
+    return tokenizer, [
+        f"the tokenizer of {folder} samples how it cuts a text ({', '.join(found)}), as in training; that is switched "
+        f"off, so that a text is read alike every time"
+    ] * bool(found)
+
+
+def _switch_off_dropout(tokenizer: PreTrainedTokenizerBase) -> list[str]:
+    """Switch off the dropout of merges, the one way to sample that tokenizer.json can hold; what it was."""
+    if not tokenizer.is_fast:
+        return []
+    model = tokenizer.backend_tokenizer.model
+    if not isinstance(model, BPE) or not model.dropout:
+        return []
+    dropout, model.dropout = model.dropout, None
+    return [f"BPE dropout {dropout:g}"]
+
+
+def _stated_sampling(folder: Path) -> dict[str, Any]:
+    """What the tokenizer's config hands to sentencepiece, where that samples; empty where it does not."""
+    path = folder / CONFIG
+    try:
+        config = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
+    except ValueError as error:
+        raise ModelError(f"{path} is not JSON ({error}). Copy or download it again.") from error
+    if not isinstance(config, dict):
+        raise ModelError(f"{path} holds a {type(config).__name__}; expected a mapping. Copy or download it again.")
+    stated: dict[str, Any] = config.get("sp_model_kwargs") or {}
+    return stated if stated.get("enable_sampling") else {}
+
+
+def _check_packages(folder: Path) -> None:
+    """Refuse a tokenizer that only a package that is not installed can read.
+
+    transformers would take the one kind of file for the other, and name the wrong package.
+    """
+    if (folder / "tokenizer.json").is_file():
+        return
+    for path in sorted(folder.glob("*.model")):
+        with path.open("rb") as opened:
+            needed = SENTENCEPIECE if opened.read(1) == b"\n" else TIKTOKEN  # a protocol buffer, or lines of base64
+        missing = [package for package, module in needed.items() if find_spec(module) is None]
+        if missing:
+            raise ModelError(
+                f"the tokenizer of {folder} is {path.name}, which is read with {' and '.join(needed)}; "
+                f"{' and '.join(missing)} {'is' if len(missing) == 1 else 'are'} not installed. "
+                f"pip install {' '.join(missing)}, or copy the model's tokenizer.json, which needs none."
+            )
+
+
+def _no_tokenizer(folder: Path, error: Exception | None = None) -> str:
+    """The refusal of a folder without a tokenizer, or with one that does not load."""
+    held = sorted(path.name for path in folder.iterdir() if path.name in FILES or path.suffix in SUFFIXES)
+    if not held:
+        return (
+            f"{folder} has no tokenizer; expected tokenizer.json, tokenizer.model, or vocab.json with merges.txt. Copy "
+            f"the model's tokenizer files into it."
+        )
+    reason = "" if error is None else f" ({' '.join(f'{type(error).__name__}: {error}'.split())[:300]})"
+    return (
+        f"the tokenizer of {folder} does not load from {', '.join(held)}{reason}; expected tokenizer.json, "
+        f"tokenizer.model, or vocab.json with merges.txt. Copy the model's tokenizer files again."
+    )
