@@ -51,7 +51,7 @@ def _joined_note(tokenizer: PreTrainedTokenizerBase, prompts: Sequence[str], row
         joined = [answer for answer in row.answers if _begins_word(answer) and _is_other(tokenizer, prompt, answer)]
         if joined:
             return (
-                f"{_named(joined)} {_follows(joined)} {prompt[-12:]!r} without a space, and this tokenizer has other "
+                f"{_named(joined, 'follow')} {_tail(prompt)!r} without a space, and this tokenizer has other "
                 f"tokens for it after one; a model has seldom seen it so. Begin each answer with a space "
                 f"({' ' + joined[0]!r}), unless it is meant"
             )
@@ -65,7 +65,7 @@ def _doubled_note(prompts: Sequence[str], rows: Sequence[Example]) -> str:
         doubled = [answer for answer in row.answers if spaces + len(answer) - len(answer.lstrip(" ")) > 1]
         if doubled:
             return (
-                f"{_named(doubled)} {_follows(doubled)} {prompt[-12:]!r} after two spaces or more; a model has seldom "
+                f"{_named(doubled, 'follow')} {_tail(prompt)!r} after two spaces or more; a model has seldom "
                 f"seen it so. Leave one, at the beginning of the answer"
             )
     return ""
@@ -74,7 +74,7 @@ def _doubled_note(prompts: Sequence[str], rows: Sequence[Example]) -> str:
 def _ends_note(rows: Sequence[Example]) -> str:
     """Answers that end in spaces."""
     ends = [answer for row in rows for answer in row.answers if answer != answer.rstrip(" \t")]
-    return f"{_named(ends)} end in white space, which is scored too; remove it, unless it is meant" if ends else ""
+    return f"{_named(ends, 'end')} in white space, which is scored too; remove it, unless it is meant" if ends else ""
 
 
 def _alike_note(rows: Sequence[Example]) -> str:
@@ -131,12 +131,14 @@ def _is_other(tokenizer: PreTrainedTokenizerBase, prompt: str, answer: str) -> b
     return shared < len(joined) and joined[shared:] != apart[shared + 1 :]
 
 
-def _named(answers: Sequence[str]) -> str:
-    """The first few answers in words."""
+def _named(answers: Sequence[str], verb: str) -> str:
+    """The first few answers in words, with what they do."""
     different = list(dict.fromkeys(answers))
     more = f" and {len(different) - 3} more" if len(different) > 3 else ""
-    return f"answer{'s' * (len(different) > 1)} {', '.join(map(repr, different[:3]))}{more}"
+    several = len(different) > 1
+    return f"answer{'s' * several} {', '.join(map(repr, different[:3]))}{more} {verb}{'s' * (not several)}"
 
 
-def _follows(answers: Sequence[str]) -> str:
-    return "follow" if len({*answers}) > 1 else "follows"
+def _tail(prompt: str) -> str:
+    """How the last line of a prompt ends."""
+    return prompt.rpartition("\n")[2][-24:]
