@@ -55,6 +55,7 @@ HOMES = {
         "analysis/report/page.py",
         *(f"analysis/figures/{name}.py" for name in ("conditions", "curves", "front", "search", "style")),
     },
+    "sentencepiece": {"trials/tokens/tokenizer.py"},
     "typer": {"orchestrator/cli.py"},
     "optuna": {"orchestrator/drivers/bayes/optuna_study.py"},
     "pydantic": {f"orchestrator/study/{name}.py" for name in ("check", "explain", "schema", "section", "task_section")},

@@ -119,15 +119,18 @@ def check_trials(prepared: Prepared, specs: Iterable[TrialSpec]) -> list[str]:
 
     tokenizer, notes = open_tokenizer(prepared.checkpoint)
     task, card = prepared.task, prepared.opened.subject.card
+    shown = []
     for each in sorted(wanted, key=astuple):
         fitting = check_prompts(task, tokenizer, each, card.context_length)
-        check_embeddings(task, tokenizer, replace(each, shots=fitting), card.vocabulary_size)
-        notes += prompt_notes(task, tokenizer, each.split)
+        shown.append(replace(each, shots=fitting))
         if fitting < each.shots:
             notes.append(
                 f"{each.split}, {each.shots} shots, seed {each.demo_seed}: {fitting} demonstrations are in the prompt; "
                 f"more do not fit in {card.context_length} tokens (task.truncate: {task.truncate})"
             )
+    check_embeddings(task, tokenizer, shown, card.vocabulary_size)
+    for split in dict.fromkeys(each.split for each in shown):
+        notes += prompt_notes(task, tokenizer, split)
     return list(dict.fromkeys(notes))
 
 

@@ -11,7 +11,7 @@ from clipsweep.cluster.pool import Pool
 from clipsweep.orchestrator.folder.end import End, forget_end, write_end
 from clipsweep.orchestrator.folder.ledger import Ledger
 from clipsweep.orchestrator.folder.lock import study_lock
-from clipsweep.orchestrator.folder.log_file import log_warning
+from clipsweep.orchestrator.folder.log_file import log_warning, warned_of
 from clipsweep.orchestrator.folder.open_study import OpenStudy, default_folder, write_study
 from clipsweep.orchestrator.folder.snapshot import Snapshot
 from clipsweep.orchestrator.plan.ahead import look_ahead
@@ -68,7 +68,8 @@ def run_study(study: Study, folder: Path | None, cache: Path, console: Console) 
         progress = _open_progress(opened, ledger, console)
         for note in notes:
             progress.say(f"note: {note}")
-            log_warning(opened.folder, note)
+            if note not in warned_of(opened.folder):
+                log_warning(opened.folder, note)
         interrupt = Interrupt(progress.say)
         forget_end(opened.folder)
         with interrupt.watched(), recorded_warnings(opened.folder, progress.say):

@@ -100,7 +100,7 @@ def _read_tokens(study: Study, task: Task, wanted: PromptSet, row: int, cache: P
         prompts = encode_prompts(task, tokenizer, replace(fitting, split=split), UNLIMITED, numbers)
         counted = [prompts.length(query) for query in prompts.queries]
         too_long = sum(length > context for length in counted)
-        check_embeddings(task, tokenizer, replace(fitting, split=split), facts["vocabulary_size"])
+        check_embeddings(task, tokenizer, [replace(fitting, split=split)], facts["vocabulary_size"])
         notes += prompt_notes(task, tokenizer, split)
         lengths[split] = _histogram(counted) | {"shared": len(prompts.prefix), "too_long": too_long}
     return {

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
 
 from clipsweep.trials.base.errors import TaskError
@@ -20,7 +20,9 @@ ROWS_AT_ONCE = 256
 UNLIMITED = 2**30  # for a context: what is too long is refused elsewhere
 
 
-def check_embeddings(task: Task, tokenizer: PreTrainedTokenizerBase, wanted: PromptSet, vocabulary_size: int) -> None:
+def check_embeddings(
+    task: Task, tokenizer: PreTrainedTokenizerBase, wanted: Iterable[PromptSet], vocabulary_size: int
+) -> None:
     """Refuse prompts with an id beyond the model's embedding table, as after tokens were added without resizing it.
 
     A tokenizer without such ids costs nothing. Where all of them are added tokens only rows with their texts are
@@ -29,29 +31,33 @@ def check_embeddings(task: Task, tokenizer: PreTrainedTokenizerBase, wanted: Pro
     Args:
         task: Where demonstrations and queries come from.
         tokenizer: The model's.
-        wanted: Which demonstrations, no more than fit, and which split.
+        wanted: Which demonstrations, no more than fit, and which splits.
         vocabulary_size: Rows of the embedding table.
 
     Raises:
         TaskError: Which row, token and id.
     """
-    beyond = {token: number for token, number in tokenizer.get_vocab().items() if number >= vocabulary_size}
-    if not beyond:
-        return
-    rows = task.splits[wanted.split]
-    suspects = _suspects(tokenizer, {*beyond.values()}, rows)
-    for start in range(0, len(suspects), ROWS_AT_ONCE):
-        numbers = suspects[start : start + ROWS_AT_ONCE]
-        prompts = encode_prompts(task, tokenizer, wanted, UNLIMITED, numbers)
-        for number, query in zip(numbers, prompts.queries, strict=True):
-            found = next((token for token in _tokens_of(prompts, query) if token >= vocabulary_size), None)
-            if found is not None:
-                raise TaskError(
-                    f"{_place_of(found, task, tokenizer, wanted, number)} {tokenizer.convert_ids_to_tokens(found)!r}, "
-                    f"which is id {found} of the tokenizer; the model's embedding table has {vocabulary_size} rows, so "
-                    f"that the highest id is {vocabulary_size - 1}. Take the tokenizer that the model was trained "
-                    f"with, resize the model's embeddings to it, or remove the text."
-                )
+    beyond = {number for number in tokenizer.get_vocab().values() if number >= vocabulary_size}
+    for each in wanted if beyond else ():
+        suspects = _suspects(tokenizer, beyond, task.splits[each.split])
+        for start in range(0, len(suspects), ROWS_AT_ONCE):
+            _check_rows(task, tokenizer, each, vocabulary_size, suspects[start : start + ROWS_AT_ONCE])
+
+
+def _check_rows(
+    task: Task, tokenizer: PreTrainedTokenizerBase, wanted: PromptSet, vocabulary_size: int, numbers: Sequence[int]
+) -> None:
+    """Refuse the first of some rows whose prompt holds an id beyond the table."""
+    prompts = encode_prompts(task, tokenizer, wanted, UNLIMITED, numbers)
+    for number, query in zip(numbers, prompts.queries, strict=True):
+        found = next((token for token in _tokens_of(prompts, query) if token >= vocabulary_size), None)
+        if found is not None:
+            raise TaskError(
+                f"{_place_of(found, task, tokenizer, wanted, number)} {tokenizer.convert_ids_to_tokens(found)!r}, "
+                f"which is id {found} of the tokenizer; the model's embedding table has {vocabulary_size} rows, so "
+                f"that the highest id is {vocabulary_size - 1}. Take the tokenizer that the model was trained with, "
+                f"resize the model's embeddings to it, or remove the text."
+            )
 
 
 def _suspects(tokenizer: PreTrainedTokenizerBase, beyond: set[int], rows: Sequence[Example]) -> Sequence[int]:

@@ -17,7 +17,13 @@ from clipsweep.trials.tasks.prompts import Prompts, Query, Tokens
 from clipsweep.trials.tasks.task import Task
 from clipsweep.trials.tokens.read import read_texts
 from clipsweep.trials.tokens.special import special_tokens_of
-from clipsweep.trials.tokens.wording import check_rows, demonstration_texts, render_prompts, where_row, written_tokens
+from clipsweep.trials.tokens.wording import (
+    check_row,
+    demonstration_texts,
+    render_prompts,
+    where_row,
+    written_tokens,
+)
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
@@ -184,10 +190,10 @@ def _reader(
     def where_shown(place: int) -> str:
         return where_row(shown[place], "demonstrations")
 
-    written = written_tokens(task, tokenizer)
-    if written:
-        check_rows(task.definition.wording, rows, written, where)
-        check_rows(task.definition.wording, shown, written, where_shown)
+    written, special = written_tokens(task, tokenizer), special_tokens_of(tokenizer)
+    for named, each in ((where, rows), (where_shown, shown)) if written else ():
+        for place, row in enumerate(each):
+            check_row(task.definition.wording, row, special, tokenizer.bos_token, named(place))
     if shown:
         read_texts(tokenizer, demonstration_texts(task, shown, tokenizer.bos_token), where_shown, written)
     return partial(read_texts, tokenizer, where=where, written=written)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from clipsweep.trials.tasks.definition import Example, Scoring
 from clipsweep.trials.tasks.task import Task
 from clipsweep.trials.tokens.special import special_tokens_of
-from clipsweep.trials.tokens.wording import where_row, without_start, written_tokens
+from clipsweep.trials.tokens.wording import foreign_tokens, where_row, written_tokens
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
@@ -91,8 +91,8 @@ def _special_note(task: Task, tokenizer: PreTrainedTokenizerBase, split: str) ->
     special, rows = special_tokens_of(tokenizer), task.splits[split]
     found = []
     for number, row in enumerate(rows):
-        texts = [*without_start(task, [row.query, row.alone], tokenizer.bos_token), *row.answers]
-        found += [(where_row(row, split, number), token) for text in texts for token in special.all_in(text)][:1]
+        foreign = foreign_tokens(task.definition.wording, row, special, tokenizer.bos_token)
+        found += [(where_row(row, split, number), token) for token in foreign[:1]]
     if not found or written_tokens(task, tokenizer):
         return ""
     where, token = found[0]

@@ -42,5 +42,6 @@ def special_tokens_of(tokenizer: PreTrainedTokenizerBase) -> SpecialTokens:
     texts = {number: text for number, text in (added | named).items() if len(text) > 1}
     longest_first = sorted(texts.values(), key=len, reverse=True)
     pattern = re.compile("|".join(map(re.escape, longest_first))) if texts else None
-    known = {number: text for number, text in texts.items() if number != tokenizer.unk_token_id}
+    unknown = {tokenizer.unk_token_id} - {tokenizer.bos_token_id, tokenizer.eos_token_id}  # GPT-2's are all the same
+    known = {number: text for number, text in texts.items() if number not in unknown}
     return SpecialTokens(texts=known, pattern=pattern)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -17,6 +18,7 @@ FILES = {"tokenizer.json", "vocab.json", "vocab.txt", "merges.txt", "tekken.json
 SUFFIXES = {".model", ".tiktoken"}  # … and by their endings
 SENTENCEPIECE = {"sentencepiece": "sentencepiece", "protobuf": "google"}  # packages, and what each is imported as
 TIKTOKEN = {"tiktoken": "tiktoken"}
+SAMPLE = "A film about nothing is good, and 12 more."
 SAMPLING = {"enable_sampling", "alpha", "nbest_size"}  # settings of sentencepiece
 
 
@@ -56,11 +58,37 @@ def open_tokenizer(folder: Path) -> tuple[PreTrainedTokenizerBase, list[str]]:
     names = {"tokenizer.json", *tokenizer.vocab_files_names.values()}
     if tokenizer.vocab_files_names and not any((folder / name).is_file() for name in names):
         raise ModelError(_no_tokenizer(folder))
+    return tokenizer, _sampling_notes(folder, tokenizer, stated) + _reading_notes(folder, tokenizer)
+
+
+def _sampling_notes(folder: Path, tokenizer: PreTrainedTokenizerBase, stated: Mapping[str, Any]) -> list[str]:
+    """Switch off what samples, and say what it was."""
     found = _switch_off_dropout(tokenizer) + (["sentencepiece's enable_sampling"] if stated else [])
-    return tokenizer, [
+    if not found:
+        return []
+    return [
         f"the tokenizer of {folder} samples how it cuts a text ({', '.join(found)}), as in training; that is switched "
         f"off, so that a text is read alike every time"
-    ] * bool(found)
+    ]
+
+
+def _reading_notes(folder: Path, tokenizer: PreTrainedTokenizerBase) -> list[str]:
+    """Say where transformers does not read a text as sentencepiece does, which made the file that it was read from.
+
+    So it is where no file names the tokenizer's class: the first word of a text then lacks its mark.
+    """
+    for path in _sentencepiece_files(folder):
+        from sentencepiece import SentencePieceProcessor
+
+        expected = SentencePieceProcessor(model_file=str(path)).encode(SAMPLE, out_type=str)
+        found = tokenizer.tokenize(SAMPLE)
+        if found != expected and tokenizer.unk_token not in found:
+            return [
+                f"the tokenizer of {folder} reads {SAMPLE!r} as {' '.join(found)!r}, where sentencepiece itself reads "
+                f"{' '.join(expected)!r} from {path.name}; name its class in {CONFIG} (tokenizer_class), or copy the "
+                f"model's tokenizer.json"
+            ]
+    return []
 
 
 def _switch_off_dropout(tokenizer: PreTrainedTokenizerBase) -> list[str]:
@@ -94,9 +122,9 @@ def _check_packages(folder: Path) -> None:
     """
     if (folder / "tokenizer.json").is_file():
         return
+    pieces = _sentencepiece_files(folder)
     for path in sorted(folder.glob("*.model")):
-        with path.open("rb") as opened:
-            needed = SENTENCEPIECE if opened.read(1) == b"\n" else TIKTOKEN  # a protocol buffer, or lines of base64
+        needed = SENTENCEPIECE if path in pieces else TIKTOKEN
         missing = [package for package, module in needed.items() if find_spec(module) is None]
         if missing:
             raise ModelError(
@@ -104,6 +132,16 @@ def _check_packages(folder: Path) -> None:
                 f"{' and '.join(missing)} {'is' if len(missing) == 1 else 'are'} not installed. "
                 f"pip install {' '.join(missing)}, or copy the model's tokenizer.json, which needs none."
             )
+
+
+def _sentencepiece_files(folder: Path) -> list[Path]:
+    """The files of sentencepiece that a tokenizer is made from: none where there is a tokenizer.json.
+
+    Each is a protocol buffer; files of tiktoken have the same ending, and hold lines of base64.
+    """
+    if (folder / "tokenizer.json").is_file():
+        return []
+    return [path for path in sorted(folder.glob("*.model")) if path.read_bytes()[:1] == b"\n"]
 
 
 def _no_tokenizer(folder: Path, error: Exception | None = None) -> str:

@@ -24,3 +24,9 @@ def test_added_tokens_that_are_words_are_not_special() -> None:
     tokenizer = byte_level()
     tokenizer.add_tokens(["[URL]"])
     assert not special_tokens_of(tokenizer).is_in("see [URL]")
+
+
+def test_an_unknown_token_that_begins_texts_as_well_is_special() -> None:
+    tokenizer = byte_level()
+    tokenizer.unk_token = "<s>"
+    assert special_tokens_of(tokenizer).texts[tokenizer.bos_token_id] == "<s>"

@@ -1,4 +1,5 @@
 import importlib.util
+import io
 import json
 import shutil
 from collections.abc import Callable
@@ -10,8 +11,8 @@ from transformers import GPT2Config, LlamaConfig
 
 from clipsweep.trials.base.errors import ModelError
 from clipsweep.trials.tokens import tokenizer as module
-from clipsweep.trials.tokens.tokenizer import load_tokenizer, open_tokenizer
-from tests.trials.tokens.tokenizers import byte_level
+from clipsweep.trials.tokens.tokenizer import SAMPLE, load_tokenizer, open_tokenizer
+from tests.trials.tokens.tokenizers import TEXTS, byte_level
 
 TEXT = "a film about nothing is good or bad or fine"
 Edit = Callable[[dict[str, Any]], None]
@@ -137,3 +138,33 @@ def test_the_files_of_gpt2_make_the_same_tokenizer(folder: Path, tmp_path: Path)
     (tmp_path / "vocab.json").write_text(json.dumps(model["vocab"]))
     (tmp_path / "merges.txt").write_text("#version: 0.2\n" + "\n".join(" ".join(pair) for pair in model["merges"]))
     assert load_tokenizer(tmp_path)(TEXT)["input_ids"] == expected
+
+
+def save_sentencepiece(folder: Path, **config: str) -> bytes:
+    """A LLaMA whose tokenizer is a model of sentencepiece; what of its file sentencepiece reads."""
+    sentencepiece = pytest.importorskip("sentencepiece")
+    LlamaConfig().save_pretrained(folder)
+    written = io.BytesIO()
+    sentencepiece.SentencePieceTrainer.train(
+        sentence_iterator=iter([*TEXTS, *SAMPLE]), model_writer=written, vocab_size=80, model_type="bpe", minloglevel=2
+    )
+    (folder / "tokenizer.model").write_bytes(written.getvalue())
+    if config:
+        (folder / "tokenizer_config.json").write_text(json.dumps(config))
+    return written.getvalue()
+
+
+def test_a_model_of_sentencepiece_is_read_as_sentencepiece_reads_it(tmp_path: Path) -> None:
+    sentencepiece = pytest.importorskip("sentencepiece")
+    content = save_sentencepiece(tmp_path, tokenizer_class="LlamaTokenizer")
+    tokenizer, notes = open_tokenizer(tmp_path)
+    expected = sentencepiece.SentencePieceProcessor(model_proto=content).encode(TEXT)
+    assert tokenizer(TEXT, add_special_tokens=False)["input_ids"] == expected
+    assert notes == []
+
+
+def test_a_tokenizer_that_reads_otherwise_than_sentencepiece_says_so(tmp_path: Path) -> None:
+    save_sentencepiece(tmp_path)
+    _, notes = open_tokenizer(tmp_path)
+    assert "where sentencepiece itself reads" in notes[0]
+    assert "name its class in tokenizer_config.json (tokenizer_class)" in notes[0]

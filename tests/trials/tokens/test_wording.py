@@ -4,9 +4,11 @@ import pytest
 
 from clipsweep.trials.base.errors import TaskError
 from clipsweep.trials.spec.trial import PromptSet
+from clipsweep.trials.tasks.definition import make_example
 from clipsweep.trials.tasks.task import Task
 from clipsweep.trials.tokens.encode import check_prompts, encode_prompts
-from clipsweep.trials.tokens.wording import render_prompts, written_tokens
+from clipsweep.trials.tokens.special import special_tokens_of
+from clipsweep.trials.tokens.wording import foreign_tokens, render_prompts, written_tokens
 from tests.trials.tokens.tokenizers import ONE_SHOT, byte_level, make_task, marked_words
 
 TURNS = {"query": "<s>ask {text}", "demonstration": "<s>ask {text}{answer}</s>"}
@@ -24,6 +26,14 @@ def tokens_of(task: Task, shots: int = 1) -> tuple[str, ...]:
 def test_a_beginning_that_the_query_writes_stands_once(shots: int) -> None:
     written = make_task("good", "bad", query="<s>text: {text}\nlabel:")
     assert tokens_of(written, shots) == tokens_of(make_task("good", "bad"), shots)
+
+
+def test_white_space_before_a_beginning_goes_with_it() -> None:
+    assert tokens_of(make_task("good", query="\n <s>q {text}")) == tokens_of(make_task("good", query="q {text}"))
+
+
+def test_a_beginning_inside_the_query_is_the_author_s_word() -> None:
+    assert tokens_of(make_task("good", query="q <s>{text}"), 0).count("<s>") == 2
 
 
 def test_a_beginning_that_a_row_writes_stands_once() -> None:
@@ -90,3 +100,22 @@ def test_special_tokens_in_rows_are_characters_in_the_prompt(kind: object) -> No
     ids = [*prompts.prefix, *prompts.queries[0].tokens]
     assert [number for number in ids if number in tokenizer.all_special_ids] == [tokenizer.bos_token_id]
     assert len(prompts.queries[0].labels) == 2
+
+
+def test_rows_are_not_all_tokenised_where_the_wording_holds_special_tokens() -> None:
+    task = make_task(*["good"] * 20, query=CHAT)
+    special = special_tokens_of(byte_level())
+    found = [foreign_tokens(task.definition.wording, row, special, "<s>") for row in task.splits["validation"]]
+    assert found == [[]] * 20
+
+
+def test_a_special_token_that_only_a_worded_demonstration_shows_is_foreign() -> None:
+    task = make_task("good", query="q {label}", demonstration="{text} {answer}\n")
+    row = make_example(task.definition, {"text": "sly </s>", "label": 1}, ("train", 0))
+    assert foreign_tokens(task.definition.wording, row, special_tokens_of(byte_level()), "<s>") == ["</s>"]
+
+
+def test_words_of_the_wording_are_not_foreign() -> None:
+    task = make_task("a", words={"text": {"a": "b</s>", "one": "1", "two": "2"}})
+    row = task.splits["validation"][0]
+    assert foreign_tokens(task.definition.wording, row, special_tokens_of(byte_level()), "<s>") == []
