@@ -43,8 +43,10 @@ def read_texts(
         for number, ids in zip(found, plain["input_ids"], strict=True):
             encoded[number] = ids
     for number in found:
-        left = [special.texts[token] for token in encoded[number] if token in special.texts]
-        if meant := [text for text in left if text not in written]:
+        left = dict.fromkeys(special.texts[token] for token in encoded[number] if token in special.texts)
+        held = texts[number].casefold()  # a tokenizer may look for them in lower case
+        # without its text a special token is what the tokenizer gives for characters that it lacks
+        if meant := [token for token in left if token not in written and token.casefold() in held]:
             raise TaskError(_refusal(where(number), meant[0], written))
     start = tokenizer.bos_token_id
     return [tuple(ids) if start is None else (start, *ids) for ids in encoded]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping
 from importlib.util import find_spec
 from pathlib import Path
@@ -58,6 +59,12 @@ def open_tokenizer(folder: Path) -> tuple[PreTrainedTokenizerBase, list[str]]:
     names = {"tokenizer.json", *tokenizer.vocab_files_names.values()}
     if tokenizer.vocab_files_names and not any((folder / name).is_file() for name in names):
         raise ModelError(_no_tokenizer(folder))
+    added = tokenizer.added_tokens_decoder
+    if len(tokenizer) <= len(added) and all(token.special for token in added.values()):
+        raise ModelError(
+            f"the tokenizer of {folder} has no vocabulary but its special tokens. Copy the model's tokenizer files "
+            f"again."
+        )
     return tokenizer, _sampling_notes(folder, tokenizer, stated) + _reading_notes(folder, tokenizer)
 
 
@@ -77,7 +84,9 @@ def _reading_notes(folder: Path, tokenizer: PreTrainedTokenizerBase) -> list[str
 
     So it is where no file names the tokenizer's class: the first word of a text then lacks its mark.
     """
-    for path in _sentencepiece_files(folder):
+    for path in _model_files(folder):
+        if _packages_for(path) is not SENTENCEPIECE:
+            continue
         from sentencepiece import SentencePieceProcessor
 
         expected = SentencePieceProcessor(model_file=str(path)).encode(SAMPLE, out_type=str)
@@ -111,8 +120,8 @@ def _stated_sampling(folder: Path) -> dict[str, Any]:
         raise ModelError(f"{path} is not JSON ({error}). Copy or download it again.") from error
     if not isinstance(config, dict):
         raise ModelError(f"{path} holds a {type(config).__name__}; expected a mapping. Copy or download it again.")
-    stated: dict[str, Any] = config.get("sp_model_kwargs") or {}
-    return stated if stated.get("enable_sampling") else {}
+    stated = config.get("sp_model_kwargs")
+    return stated if isinstance(stated, dict) and stated.get("enable_sampling") else {}
 
 
 def _check_packages(folder: Path) -> None:
@@ -120,11 +129,8 @@ def _check_packages(folder: Path) -> None:
 
     transformers would take the one kind of file for the other, and name the wrong package.
     """
-    if (folder / "tokenizer.json").is_file():
-        return
-    pieces = _sentencepiece_files(folder)
-    for path in sorted(folder.glob("*.model")):
-        needed = SENTENCEPIECE if path in pieces else TIKTOKEN
+    for path in _model_files(folder):
+        needed = _packages_for(path)
         missing = [package for package, module in needed.items() if find_spec(module) is None]
         if missing:
             raise ModelError(
@@ -134,14 +140,29 @@ def _check_packages(folder: Path) -> None:
             )
 
 
-def _sentencepiece_files(folder: Path) -> list[Path]:
-    """The files of sentencepiece that a tokenizer is made from: none where there is a tokenizer.json.
-
-    Each is a protocol buffer; files of tiktoken have the same ending, and hold lines of base64.
-    """
-    if (folder / "tokenizer.json").is_file():
+def _model_files(folder: Path) -> list[Path]:
+    """The files that a package of its own reads; none where there are others that need none."""
+    if any((folder / name).is_file() for name in ("tokenizer.json", "vocab.json")):
         return []
-    return [path for path in sorted(folder.glob("*.model")) if path.read_bytes()[:1] == b"\n"]
+    return sorted(folder.glob("*.model"))
+
+
+def _packages_for(path: Path) -> Mapping[str, str]:
+    """The packages that read a file: a protocol buffer of sentencepiece, or tiktoken's lines of base64 and a number.
+
+    Raises:
+        ModelError: It is neither.
+    """
+    with path.open("rb") as opened:
+        begin = opened.read(1000)
+    if begin.startswith(b"\n"):
+        return SENTENCEPIECE
+    if re.match(rb"[A-Za-z0-9+/=]+ \d+\r?\n", begin):
+        return TIKTOKEN
+    raise ModelError(
+        f"{path} is no tokenizer of sentencepiece or tiktoken: it begins with {begin[:20]!r}. Copy or download it "
+        f"again; a pointer of Git LFS is fetched by git lfs pull."
+    )
 
 
 def _no_tokenizer(folder: Path, error: Exception | None = None) -> str:
@@ -152,7 +173,8 @@ def _no_tokenizer(folder: Path, error: Exception | None = None) -> str:
             f"{folder} has no tokenizer; expected tokenizer.json, tokenizer.model, or vocab.json with merges.txt. Copy "
             f"the model's tokenizer files into it."
         )
-    reason = "" if error is None else f" ({' '.join(f'{type(error).__name__}: {error}'.split())[:300]})"
+    told = error is not None and not str(error).startswith("Couldn't instantiate")  # lists what a programmer can pass
+    reason = f" ({' '.join(f'{type(error).__name__}: {error}'.split())[:300]})" if told else ""
     return (
         f"the tokenizer of {folder} does not load from {', '.join(held)}{reason}; expected tokenizer.json, "
         f"tokenizer.model, or vocab.json with merges.txt. Copy the model's tokenizer files again."

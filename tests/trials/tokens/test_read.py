@@ -43,6 +43,12 @@ def test_the_unknown_token_s_text_is_read_as_its_characters() -> None:
     assert tokenizer.unk_token_id not in read(tokenizer, "an <unk> here")
 
 
+def test_characters_that_a_tokenizer_lacks_are_no_special_token() -> None:
+    tokenizer = marked_words()
+    tokenizer.unk_token = None  # as where the config names none, though the tokenizer itself has one
+    assert read(tokenizer, "good 好") == (tokenizer.bos_token_id, *plain_ids(tokenizer, "good 好"))
+
+
 def test_special_tokens_beside_one_that_is_read_plainly_leave_other_texts_alone() -> None:
     tokenizer = byte_level()
     tokenizer.add_tokens(["[URL]"])

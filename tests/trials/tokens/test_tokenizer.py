@@ -93,6 +93,12 @@ def test_a_vocabulary_without_its_merges_is_refused(folder: Path) -> None:
         load_tokenizer(folder)
 
 
+def test_a_tokenizer_of_special_tokens_alone_is_refused(folder: Path) -> None:
+    edited(folder, "tokenizer.json", lambda content: content["model"].update(vocab={}, merges=[]))
+    with pytest.raises(ModelError, match="has no vocabulary but its special tokens. Copy the model's tokenizer files"):
+        load_tokenizer(folder)
+
+
 @pytest.mark.parametrize("content", ["{", "[]", '{"model": {"type": "X"}}'])
 def test_a_damaged_tokenizer_is_refused_in_a_sentence(folder: Path, content: str) -> None:
     (folder / "tokenizer.json").write_text(content)
@@ -122,6 +128,13 @@ def test_a_package_that_is_missing_is_named(
     (folder / "tokenizer.model").write_bytes(content)
     monkeypatch.setattr(module, "find_spec", lambda name: None if name in missing else importlib.util.find_spec("json"))
     with pytest.raises(ModelError, match=words):
+        load_tokenizer(folder)
+
+
+def test_a_pointer_of_git_lfs_is_no_tokenizer(folder: Path) -> None:
+    (folder / "tokenizer.json").unlink()
+    (folder / "tokenizer.model").write_text("version https://git-lfs.github.com/spec/v1\n")
+    with pytest.raises(ModelError, match=r"is no tokenizer of sentencepiece or tiktoken.* is fetched by git lfs pull"):
         load_tokenizer(folder)
 
 
