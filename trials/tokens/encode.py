@@ -20,6 +20,7 @@ from clipsweep.trials.tokens.special import special_tokens_of
 from clipsweep.trials.tokens.wording import (
     check_row,
     demonstration_texts,
+    foreign_tokens,
     render_prompts,
     where_row,
     written_tokens,
@@ -164,11 +165,8 @@ def _suspects(task: Task, tokenizer: PreTrainedTokenizerBase, wanted: PromptSet,
     for number, (text, row) in enumerate(zip(texts, rows, strict=True)):
         longest = max(len(answer.encode()) for answer in row.answers)
         most_tokens = len(text.encode()) + longest + SPECIAL_TOKENS  # no token is shorter than a byte
-        if (
-            number < SAMPLED_ROWS
-            or most_tokens > context_length
-            or any(map(special.is_in, (row.query, row.alone, *row.answers)))
-        ):
+        foreign = foreign_tokens(task.definition.wording, row, special, tokenizer.bos_token)
+        if number < SAMPLED_ROWS or most_tokens > context_length or foreign:
             found.append(number)
     return found
 

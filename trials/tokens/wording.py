@@ -71,10 +71,9 @@ def foreign_tokens(wording: Wording, row: Example, special: SpecialTokens, start
         special: Of the tokenizer.
         start: Text of the beginning-of-text token, which a query may begin with.
     """
-    texts, templates = (
-        [row.query, row.alone],
-        [wording.query, wording.query if wording.alone is None else wording.alone],
-    )
+    if not any(map(special.is_in, (row.query, row.alone, row.demonstration, *row.answers))):
+        return []
+    texts, templates = [row.query, row.alone], [wording.query, wording.alone or wording.query]
     pairs = zip(without_start(wording, texts, start), without_start(wording, templates, start), strict=True)
     pairs_of_row = [*pairs, *zip(row.answers, wording.answers, strict=True)]
     if wording.demonstration is not None:
