@@ -121,14 +121,16 @@ def _read_prompt(
 
     The text begins with the beginning-of-text token where the tokens do, however often the wording writes it.
     """
-    special = special_tokens_of(tokenizer).texts
+    special = special_tokens_of(tokenizer)
     rows = [task.splits[wanted.split][row]]
     begins = bool(ids) and ids[0] == tokenizer.bos_token_id
-    text = render_prompts(task, wanted, rows, tokenizer.bos_token if begins else None)[0]
-    counted = Counter(number for number in ids if number in special)
+    text = render_prompts(task, wanted, rows, special if begins else None)[0]
+    counted = Counter(number for number in ids if number in special.texts)
     return {
-        "prompt": f"{tokenizer.bos_token if begins else ''}{text}",
-        "special_tokens": [{"token": special[each], "id": each, "count": count} for each, count in counted.items()],
+        "prompt": f"{special.start if begins else ''}{text}",
+        "special_tokens": [
+            {"token": special.texts[each], "id": each, "count": count} for each, count in counted.items()
+        ],
     }
 
 

@@ -124,7 +124,7 @@ def _encode(
         texts = render_prompts(task, wanted, chosen)
         heads, labels = _split_off_labels(partial(_plain, tokenizer), texts, chosen)
     else:
-        texts = render_prompts(task, wanted, chosen, tokenizer.bos_token)
+        texts = render_prompts(task, wanted, chosen, special_tokens_of(tokenizer))
         heads, labels = _split_off_labels(_reader(task, tokenizer, wanted, numbers), texts, chosen)
     _check_labels(task, chosen, labels, wanted.split, numbers)
     prefix: Tokens = () if scoring is Scoring.MEAN_LOGIT else _common_prefix(heads)
@@ -165,7 +165,7 @@ def _suspects(task: Task, tokenizer: PreTrainedTokenizerBase, wanted: PromptSet,
     for number, (text, row) in enumerate(zip(texts, rows, strict=True)):
         longest = max(len(answer.encode()) for answer in row.answers)
         most_tokens = len(text.encode()) + longest + SPECIAL_TOKENS  # no token is shorter than a byte
-        foreign = foreign_tokens(task.definition.wording, row, special, tokenizer.bos_token)
+        foreign = foreign_tokens(task.definition.wording, row, special)
         if number < SAMPLED_ROWS or most_tokens > context_length or foreign:
             found.append(number)
     return found
@@ -191,9 +191,9 @@ def _reader(
     written, special = written_tokens(task, tokenizer), special_tokens_of(tokenizer)
     for named, each in ((where, rows), (where_shown, shown)) if written else ():
         for place, row in enumerate(each):
-            check_row(task.definition.wording, row, special, tokenizer.bos_token, named(place))
+            check_row(task.definition.wording, row, special, named(place))
     if shown:
-        read_texts(tokenizer, demonstration_texts(task, shown, tokenizer.bos_token), where_shown, written)
+        read_texts(tokenizer, demonstration_texts(task, shown, special), where_shown, written)
     return partial(read_texts, tokenizer, where=where, written=written)
 
 

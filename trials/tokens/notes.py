@@ -91,7 +91,7 @@ def _special_note(task: Task, tokenizer: PreTrainedTokenizerBase, split: str) ->
     special, rows = special_tokens_of(tokenizer), task.splits[split]
     found = []
     for number, row in enumerate(rows):
-        foreign = foreign_tokens(task.definition.wording, row, special, tokenizer.bos_token)
+        foreign = foreign_tokens(task.definition.wording, row, special)
         found += [(where_row(row, split, number), token) for token in foreign[:1]]
     if not found or written_tokens(task, tokenizer):
         return ""

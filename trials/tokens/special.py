@@ -18,10 +18,14 @@ class SpecialTokens:
     Attributes:
         texts: Their texts by id. The unknown token is none of them: a tokenizer gives it for characters that it lacks.
         pattern: Matches the text of any of them, and of the unknown token; None where there are none.
+        start: Text of the beginning-of-text token, which is put before each prompt; None where there is none.
+        end: Text of the end-of-text token; None where there is none.
     """
 
     texts: Mapping[int, str]
     pattern: re.Pattern[str] | None
+    start: str | None
+    end: str | None
 
     def all_in(self, text: str) -> list[str]:
         """The special tokens whose texts a text holds, in their order."""
@@ -44,4 +48,4 @@ def special_tokens_of(tokenizer: PreTrainedTokenizerBase) -> SpecialTokens:
     pattern = re.compile("|".join(map(re.escape, longest_first))) if texts else None
     unknown = {tokenizer.unk_token_id} - {tokenizer.bos_token_id, tokenizer.eos_token_id}  # GPT-2's are all the same
     known = {number: text for number, text in texts.items() if number not in unknown}
-    return SpecialTokens(texts=known, pattern=pattern)
+    return SpecialTokens(texts=known, pattern=pattern, start=tokenizer.bos_token, end=tokenizer.eos_token)

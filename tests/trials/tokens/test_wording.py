@@ -50,11 +50,17 @@ def test_demonstrations_that_are_turns_each_keep_their_beginning() -> None:
     assert [token for token in tokens if token in ("<s>", "</s>")] == ["<s>", "</s>", "<s>"]
 
 
+@pytest.mark.parametrize("query", ["ask {text}", "<s>ask {text}"])
+def test_demonstrations_that_do_not_end_their_text_do_not_begin_it_anew(query: str) -> None:
+    tokens = tokens_of(make_task("good", query=query, demonstration="<s>ask {text}{answer}\n"), 2)
+    assert tokens == tokens_of(make_task("good", query="ask {text}", demonstration="ask {text}{answer}\n"), 2)
+
+
 def test_a_prompt_loses_its_beginning_as_text_only_where_the_tokenizer_puts_one() -> None:
     task = make_task("good", query="<s>{text}")
     rows = task.splits["validation"]
     assert render_prompts(task, ONE_SHOT, rows)[0].count("<s>") == 2
-    assert render_prompts(task, ONE_SHOT, rows, "<s>")[0].count("<s>") == 0
+    assert render_prompts(task, ONE_SHOT, rows, special_tokens_of(byte_level()))[0].count("<s>") == 0
 
 
 @pytest.mark.parametrize(
@@ -105,17 +111,17 @@ def test_special_tokens_in_rows_are_characters_in_the_prompt(kind: object) -> No
 def test_rows_are_not_all_tokenised_where_the_wording_holds_special_tokens() -> None:
     task = make_task(*["good"] * 20, query=CHAT)
     special = special_tokens_of(byte_level())
-    found = [foreign_tokens(task.definition.wording, row, special, "<s>") for row in task.splits["validation"]]
+    found = [foreign_tokens(task.definition.wording, row, special) for row in task.splits["validation"]]
     assert found == [[]] * 20
 
 
 def test_a_special_token_that_only_a_worded_demonstration_shows_is_foreign() -> None:
     task = make_task("good", query="q {label}", demonstration="{text} {answer}\n")
     row = make_example(task.definition, {"text": "sly </s>", "label": 1}, ("train", 0))
-    assert foreign_tokens(task.definition.wording, row, special_tokens_of(byte_level()), "<s>") == ["</s>"]
+    assert foreign_tokens(task.definition.wording, row, special_tokens_of(byte_level())) == ["</s>"]
 
 
 def test_words_of_the_wording_are_not_foreign() -> None:
     task = make_task("a", words={"text": {"a": "b</s>", "one": "1", "two": "2"}})
     row = task.splits["validation"][0]
-    assert foreign_tokens(task.definition.wording, row, special_tokens_of(byte_level()), "<s>") == []
+    assert foreign_tokens(task.definition.wording, row, special_tokens_of(byte_level())) == []
