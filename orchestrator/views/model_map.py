@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from clipsweep.orchestrator.views.unclipped import (
     Unclipped,
+    describe_gate,
     describe_share,
     describe_unclipped,
     find_unclipped,
@@ -68,6 +69,7 @@ class ModelMap:
         blocks: Path of the list of blocks.
         entries: By layer, in the order of the roles.
         unclipped: By layer, the matrices of blocks that no role covers.
+        gate: What is to be said of a gate that is fused with the queries; empty where there is none.
     """
 
     facts: dict[str, Any]
@@ -75,6 +77,7 @@ class ModelMap:
     blocks: str
     entries: tuple[MatrixEntry, ...]
     unclipped: tuple[Unclipped, ...]
+    gate: str
 
 
 def read_map(folder: Path) -> ModelMap:
@@ -111,6 +114,7 @@ def map_of(model: Any) -> ModelMap:
             for entry in _entries(layer, role, matrices, layout.blocks, model)
         ),
         unclipped=find_unclipped(model, layout),
+        gate=describe_gate(model, layout),
     )
 
 
@@ -143,6 +147,7 @@ def map_document(model_map: ModelMap) -> dict[str, Any]:
         "blocks": model_map.blocks,
         "modules": {name: list(roles) for name, roles in model_map.modules.items()},
         "matrices": [asdict(entry) for entry in model_map.entries],
+        "gate": model_map.gate or None,
         "not_clipped": [asdict(entry) for entry in model_map.unclipped],
     }
 
@@ -159,6 +164,8 @@ def describe_map(model_map: ModelMap) -> str:
     ]
     if facts["experts_per_token"] > 1:
         lines.append(f"a mixture: {facts['experts_per_token']} experts read each token")
+    if model_map.gate:
+        lines.append(model_map.gate)
     if model_map.unclipped:
         clipped = sum(entry.rows * entry.cols * entry.count for entry in model_map.entries)
         lines.append(describe_share(model_map.unclipped, clipped))

@@ -59,6 +59,19 @@ def find_unclipped(model: Any, layout: Layout) -> tuple[Unclipped, ...]:
     )
 
 
+def describe_gate(model: Any, layout: Layout) -> str:
+    """What is said of a query matrix that holds the attention's gate too, as Qwen3-Next's; empty where none does."""
+    config = model.config.get_text_config(decoder=True)
+    heads = getattr(config, "num_attention_heads", None)
+    if not isinstance(heads, int):  # some models have another number in each layer
+        return ""
+    size = getattr(config, "head_dim", None) or config.hidden_size // heads
+    outputs = 2 * heads * size
+    if outputs not in [found[0].rows for (_, role), found in layout.matrices.items() if role == "q"]:
+        return ""
+    return f"q holds the attention's gate too, which is clipped with it: {outputs} outputs for {heads} heads of {size}"
+
+
 def name_of_experts(inside: str) -> str:
     """The name of a parameter in its block, with ``{expert}`` for the number of an expert."""
     return re.sub(r"\.\d+\.", ".{expert}.", inside)

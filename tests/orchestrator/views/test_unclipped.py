@@ -2,7 +2,7 @@ from typing import Any
 
 import torch
 from transformers import AutoModelForCausalLM as AutoModel
-from transformers import GPT2Config, JambaConfig, PreTrainedConfig, RecurrentGemmaConfig
+from transformers import GPT2Config, JambaConfig, PreTrainedConfig, Qwen3NextConfig, RecurrentGemmaConfig
 
 from clipsweep.orchestrator.views.model_map import describe_map, map_document, map_of
 from tests.trials.architectures import ARCHITECTURES
@@ -47,6 +47,14 @@ def test_recurrent_blocks_are_named() -> None:
     told = " ".join(lines_of(RecurrentGemmaConfig(**SMALL, num_hidden_layers=3)))
     assert "temporal_block.linear_x.weight, 32 × 32" in told
     assert "rg_lru.input_gate_weight, 4 × 8 × 8" in told
+
+
+def test_a_gate_that_is_fused_with_the_queries_is_told() -> None:
+    sizes = {"num_hidden_layers": 2, "head_dim": 8, "num_experts": 2, "num_experts_per_tok": 1}
+    config = Qwen3NextConfig(**SMALL, **sizes, layer_types=["full_attention"] * 2)
+    told = "q holds the attention's gate too, which is clipped with it: 64 outputs for 4 heads of 8"
+    assert told in describe_map(map_of(model_of(config))).splitlines()
+    assert [map_of(model_of(ARCHITECTURES[name]())).gate for name in ("qwen3", "gemma2", "gpt2")] == [""] * 3
 
 
 def test_cross_attention_is_named_and_norms_are_not() -> None:
