@@ -27,16 +27,17 @@ from clipsweep.trials.engine.engine import Engine
 from clipsweep.trials.engine.label_scores import LabelScores
 from clipsweep.trials.models.describe import describe_checkpoint
 from clipsweep.trials.models.find import find_checkpoint
-from clipsweep.trials.models.load import load_model, load_tokenizer
+from clipsweep.trials.models.load import load_model
 from clipsweep.trials.models.placement import devices_of
 from clipsweep.trials.scores.judge import measure_margins, score_labels
 from clipsweep.trials.scores.tally import Tally
 from clipsweep.trials.spec.result import TrialResult, TrialState
 from clipsweep.trials.spec.start import Start
 from clipsweep.trials.spec.trial import PromptSet, Trial
-from clipsweep.trials.tasks.encode import encode_prompts
 from clipsweep.trials.tasks.load import load_task
 from clipsweep.trials.tasks.prompts import Prompts
+from clipsweep.trials.tokens.encode import encode_prompts
+from clipsweep.trials.tokens.tokenizer import load_tokenizer
 
 PROMPT_SETS_KEPT, PARTS_KEPT = 16, 64
 

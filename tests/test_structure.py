@@ -25,6 +25,7 @@ ORDER = (
     "trials/clips",
     "trials/rows",
     "trials/tasks",
+    "trials/tokens",
     "trials/decoder",
     "trials/engine",
     "trials/embedded",
@@ -65,6 +66,7 @@ HOMES = {
         "orchestrator/cli.py",
         *(f"orchestrator/commands/{name}.py" for name in ("look", "run", "shell", "study")),
     },
+    "sentencepiece": {"trials/tokens/tokenizer.py"},
     "optuna": {"orchestrator/drivers/bayes/optuna_study.py"},
     "pydantic": {f"orchestrator/study/{name}.py" for name in ("check", "explain", "schema", "section", "task_section")},
 }
@@ -113,12 +115,15 @@ LIGHT = (  # of trials: what reading a study needs
     "engine.microbatches",
     "rows.read_folder",
     "tasks.definition",
-    "tasks.encode",
     "tasks.load",
     "tasks.prompts",
     "tasks.release",
     "tasks.settings",
     "tasks.table",
+    "tokens.encode",
+    "tokens.read",
+    "tokens.special",
+    "tokens.wording",
 )
 HEAVY = {"torch", "transformers", "datasets", "ray"}
 

@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 from clipsweep.orchestrator.folder.study_folder import StudyFolder
 
 SHOWN = 10
+SEPARATOR = "  "  # between the date and the text of a line
 
 
 def log_warning(folder: StudyFolder, text: str) -> None:
@@ -17,9 +18,14 @@ def log_warning(folder: StudyFolder, text: str) -> None:
         text: One line.
     """
     with folder.log.open("a", encoding="utf-8") as log:
-        log.write(f"{datetime.now(UTC):%Y-%m-%d %H:%M:%S} UTC  {text}\n")
+        log.write(f"{datetime.now(UTC):%Y-%m-%d %H:%M:%S} UTC{SEPARATOR}{text}\n")
 
 
 def last_warnings(folder: StudyFolder) -> list[str]:
     """The last ten lines of the log with their dates, oldest first; none where nothing was ever warned of."""
     return folder.log.read_text(encoding="utf-8").splitlines()[-SHOWN:] if folder.log.is_file() else []
+
+
+def warned_of(folder: StudyFolder) -> list[str]:
+    """What the last lines of the log say without their dates, each once, oldest first."""
+    return list(dict.fromkeys(line.partition(SEPARATOR)[2] for line in last_warnings(folder)))

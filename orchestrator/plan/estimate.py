@@ -108,7 +108,7 @@ class _Counts:
     """Operations of trials, by prompts that are tokenised once; a large test split is sampled."""
 
     def __init__(self, prepared: Prepared) -> None:
-        from clipsweep.trials.models.load import load_tokenizer
+        from clipsweep.trials.tokens.tokenizer import load_tokenizer
 
         self._prepared = prepared
         self._card = prepared.opened.subject.card
@@ -157,7 +157,7 @@ class _Counts:
 
     def _read(self, wanted: PromptSet) -> tuple[Any, float]:
         """Prompts, and by how much they stand for more."""
-        from clipsweep.trials.tasks.encode import encode_prompts
+        from clipsweep.trials.tokens.encode import encode_prompts
 
         if wanted not in self._prompts:
             rows = len(self._prepared.task.splits[wanted.split])

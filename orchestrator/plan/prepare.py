@@ -104,30 +104,38 @@ def check_trials(prepared: Prepared, specs: Iterable[TrialSpec]) -> list[str]:
     """Check the prompts of the trials to come, so that none is found wanting once replicas run.
 
     Returns:
-        What the user should know: demonstrations that have no room, a line for each shots, seed and split.
+        What the user should know, each once: demonstrations that have no room, by shots, seed and split; answers that
+        do not follow the prompt as a model has seen it; special tokens in rows; chance in the tokenizer.
 
     Raises:
-        TaskError: A label word without tokens, too few rows for the shots, a prompt longer than the context.
+        TaskError: A label word without tokens, too few rows for the shots, a prompt longer than the context, a token
+            that the model has no embedding for.
     """
     wanted = {spec.prompt_set for spec in specs}
     if prepared.opened.subject.tested:
         wanted |= {replace(prompt_set, split=TEST) for prompt_set in wanted}
     if not wanted:
         return []
-    from clipsweep.trials.models.load import load_tokenizer
-    from clipsweep.trials.tasks.encode import check_prompts
+    from clipsweep.trials.tokens.embeddings import check_embeddings
+    from clipsweep.trials.tokens.encode import check_prompts
+    from clipsweep.trials.tokens.notes import prompt_notes
+    from clipsweep.trials.tokens.tokenizer import open_tokenizer
 
-    tokenizer = load_tokenizer(prepared.checkpoint)
-    context = prepared.opened.subject.card.context_length
-    notes = []
+    tokenizer, notes = open_tokenizer(prepared.checkpoint)
+    task, card = prepared.task, prepared.opened.subject.card
+    shown = []
     for each in sorted(wanted, key=astuple):
-        fitting = check_prompts(prepared.task, tokenizer, each, context)
+        fitting = check_prompts(task, tokenizer, each, card.context_length)
+        shown.append(replace(each, shots=fitting))
         if fitting < each.shots:
             notes.append(
                 f"{each.split}, {each.shots} shots, seed {each.demo_seed}: {fitting} demonstrations are in the prompt; "
-                f"more do not fit in {context} tokens (task.truncate: {prepared.task.truncate})"
+                f"more do not fit in {card.context_length} tokens (task.truncate: {task.truncate})"
             )
-    return notes
+    check_embeddings(task, tokenizer, shown, card.vocabulary_size)
+    for split in dict.fromkeys(each.split for each in shown):
+        notes += prompt_notes(task, tokenizer, split)
+    return list(dict.fromkeys(notes))
 
 
 def _resolve(study: Study, folder: StudyFolder) -> Study:

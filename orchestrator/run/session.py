@@ -12,6 +12,7 @@ from clipsweep.cluster.pool import Pool
 from clipsweep.orchestrator.folder.end import End, forget_end, write_end
 from clipsweep.orchestrator.folder.ledger import Ledger
 from clipsweep.orchestrator.folder.lock import study_lock
+from clipsweep.orchestrator.folder.log_file import log_warning, warned_of
 from clipsweep.orchestrator.folder.open_study import OpenStudy, default_folder, write_study
 from clipsweep.orchestrator.folder.snapshot import Snapshot
 from clipsweep.orchestrator.plan.ahead import look_ahead
@@ -89,7 +90,9 @@ def run_study(
         ledger = Ledger(opened)
         progress = _open_progress(opened, ledger, console)
         for note in notes:
-            progress.say(note)
+            progress.say(f"note: {note}")
+            if note not in warned_of(opened.folder):
+                log_warning(opened.folder, note)
         interrupt = Interrupt(progress.say)
         forget_end(opened.folder)
         with interrupt.watched(), recorded_warnings(opened.folder, progress.say):

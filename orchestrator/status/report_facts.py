@@ -10,6 +10,7 @@ from clipsweep.analysis.figures.conditions import ConditionLine
 from clipsweep.analysis.report.page import ReportFacts, write_report
 from clipsweep.analysis.store.row import StoredRow
 from clipsweep.orchestrator.folder.end import read_end
+from clipsweep.orchestrator.folder.log_file import warned_of
 from clipsweep.orchestrator.folder.open_study import OpenStudy
 from clipsweep.orchestrator.folder.snapshot import Snapshot
 from clipsweep.orchestrator.space.layer_rule import measured_values, module_places
@@ -70,6 +71,8 @@ def _search_facts(opened: OpenStudy) -> dict[str, str]:
         facts["stopped by"] = end.stopped_by
     if opened.rule is not None:
         facts["layers"] = describe_layers(opened)
+    if warnings := warned_of(opened.folder):
+        facts["warnings"] = "; ".join(warnings)
     return facts
 
 

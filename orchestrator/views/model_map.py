@@ -2,12 +2,19 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from clipsweep.orchestrator.views.unclipped import (
+    Unclipped,
+    describe_gate,
+    describe_share,
+    describe_unclipped,
+    find_unclipped,
+    name_of_experts,
+)
 from clipsweep.trials.spec.modules import MODULES
 
 if TYPE_CHECKING:
@@ -61,12 +68,16 @@ class ModelMap:
         modules: Roles of each module that can be clipped, by its name.
         blocks: Path of the list of blocks.
         entries: By layer, in the order of the roles.
+        unclipped: By layer, the matrices of blocks that no role covers.
+        gate: What is to be said of a gate that is fused with the queries; empty where there is none.
     """
 
     facts: dict[str, Any]
     modules: dict[str, tuple[str, ...]]
     blocks: str
     entries: tuple[MatrixEntry, ...]
+    unclipped: tuple[Unclipped, ...]
+    gate: str
 
 
 def read_map(folder: Path) -> ModelMap:
@@ -102,6 +113,8 @@ def map_of(model: Any) -> ModelMap:
             for (layer, role), matrices in layout.matrices.items()
             for entry in _entries(layer, role, matrices, layout.blocks, model)
         ),
+        unclipped=find_unclipped(model, layout),
+        gate=describe_gate(model, layout),
     )
 
 
@@ -112,7 +125,7 @@ def _entries(layer: int, role: str, matrices: Sequence[Matrix], blocks: str, mod
         MatrixEntry(
             layer=layer,
             role=role,
-            parameter=path + re.sub(r"\.\d+\.", ".{expert}.", matrix.parameter.removeprefix(path)),
+            parameter=path + name_of_experts(matrix.parameter.removeprefix(path)),
             stored_shape=tuple(model.get_parameter(matrix.parameter).shape),
             transposed=matrix.transposed,
             groups=matrix.groups,
@@ -134,6 +147,8 @@ def map_document(model_map: ModelMap) -> dict[str, Any]:
         "blocks": model_map.blocks,
         "modules": {name: list(roles) for name, roles in model_map.modules.items()},
         "matrices": [asdict(entry) for entry in model_map.entries],
+        "gate": model_map.gate or None,
+        "not_clipped": [asdict(entry) for entry in model_map.unclipped],
     }
 
 
@@ -149,24 +164,27 @@ def describe_map(model_map: ModelMap) -> str:
     ]
     if facts["experts_per_token"] > 1:
         lines.append(f"a mixture: {facts['experts_per_token']} experts read each token")
-    for layers, entries in _alike(model_map):
-        lines += ["", f"layer{'s' * (len(layers) > 1)} {_ranges(layers)}"]
-        lines += [f"  {entry.role:6} {_describe(entry)}" for entry in entries] or ["  nothing to clip"]
+    if model_map.gate:
+        lines.append(model_map.gate)
+    if model_map.unclipped:
+        clipped = sum(entry.rows * entry.cols * entry.count for entry in model_map.entries)
+        lines.append(describe_share(model_map.unclipped, clipped))
+    for layers, described in _alike(model_map):
+        lines += ["", f"layer{'s' * (len(layers) > 1)} {_ranges(layers)}", *described]
     return "\n".join(lines)
 
 
-def _alike(model_map: ModelMap) -> list[tuple[list[int], list[MatrixEntry]]]:
-    """Layers whose entries are the same but for the layer's number, and these, with ``{layer}`` for it."""
-    found: dict[tuple[MatrixEntry, ...], list[int]] = {}
+def _alike(model_map: ModelMap) -> list[tuple[list[int], tuple[str, ...]]]:
+    """Layers that are told in the same lines but for the layer's number, and these, with ``{layer}`` for it."""
+    found: dict[tuple[str, ...], list[int]] = {}
     for layer in range(model_map.facts["n_layers"]):
         path = f"{model_map.blocks}.{layer}."
-        entries = tuple(
-            replace(entry, layer=0, parameter=f"{model_map.blocks}.{{layer}}.{entry.parameter.removeprefix(path)}")
-            for entry in model_map.entries
-            if entry.layer == layer
-        )
-        found.setdefault(entries, []).append(layer)
-    return [(layers, list(entries)) for entries, layers in found.items()]
+        clipped = [f"  {each.role:6} {_describe(each)}" for each in model_map.entries if each.layer == layer]
+        left = [f"  not clipped: {describe_unclipped(each)}" for each in model_map.unclipped if each.layer == layer]
+        lines = (clipped or ["  nothing to clip"]) + left
+        alike = tuple(line.replace(path, f"{model_map.blocks}.{{layer}}.") for line in lines)
+        found.setdefault(alike, []).append(layer)
+    return [(layers, lines) for lines, layers in found.items()]
 
 
 def _ranges(numbers: Sequence[int]) -> str:

@@ -2,27 +2,35 @@
 
 from __future__ import annotations
 
+from collections import Counter
+from collections.abc import Sequence
 from dataclasses import asdict, replace
 from itertools import groupby, pairwise
 from operator import itemgetter
 from pathlib import Path
 from statistics import median
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from clipsweep.orchestrator.study.schema import Study
 from clipsweep.trials.base.errors import TaskError
 from clipsweep.trials.models.facts import model_facts
 from clipsweep.trials.models.find import find_config
 from clipsweep.trials.spec.trial import TEST, VALIDATION, PromptSet
-from clipsweep.trials.tasks.encode import encode_prompts, fitting_shots, render_prompts
 from clipsweep.trials.tasks.load import define_task, load_task
 from clipsweep.trials.tasks.settings import PAPER
 from clipsweep.trials.tasks.task import Task
+from clipsweep.trials.tokens.embeddings import UNLIMITED, check_embeddings
+from clipsweep.trials.tokens.encode import encode_prompts, fitting_shots
+from clipsweep.trials.tokens.notes import prompt_notes
+from clipsweep.trials.tokens.special import special_tokens_of
+from clipsweep.trials.tokens.wording import render_prompts
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedTokenizerBase
 
 LENGTH_ROWS = 2000  # of each split; tokenising all of a large one would take minutes
 BINS, BAR = 8, 40
 SHOWN_FILES = 4
-UNLIMITED = 2**30  # for a context: what is too long is counted here, not refused
 
 
 def view_task(
@@ -74,14 +82,20 @@ def view_task(
 
 
 def _read_tokens(study: Study, task: Task, wanted: PromptSet, row: int, cache: Path) -> dict[str, Any]:
-    """What the model's tokenizer makes of it."""
-    from clipsweep.trials.models.load import load_tokenizer
+    """What the model's tokenizer makes of it.
+
+    Raises:
+        ClipsweepError: The model has no tokenizer, or a prompt holds a token that it has no embedding for.
+    """
+    from clipsweep.trials.tokens.tokenizer import open_tokenizer
 
     folder = find_config(study.model_settings())
-    tokenizer = load_tokenizer(folder)
-    context = model_facts(folder, cache)["context_length"]
+    tokenizer, notes = open_tokenizer(folder)
+    facts = model_facts(folder, cache)
+    context = facts["context_length"]
     fitting = replace(wanted, shots=fitting_shots(task, tokenizer, wanted, context))
-    shown = encode_prompts(task, tokenizer, fitting, UNLIMITED, [row]).queries[0]
+    prompts = encode_prompts(task, tokenizer, fitting, UNLIMITED, [row])
+    shown = prompts.queries[0]
     answers = [{"ids": list(label), "tokens": tokenizer.convert_ids_to_tokens(list(label))} for label in shown.labels]
     lengths = {}
     for split, members in task.splits.items():
@@ -89,13 +103,37 @@ def _read_tokens(study: Study, task: Task, wanted: PromptSet, row: int, cache: P
         prompts = encode_prompts(task, tokenizer, replace(fitting, split=split), UNLIMITED, numbers)
         counted = [prompts.length(query) for query in prompts.queries]
         too_long = sum(length > context for length in counted)
+        check_embeddings(task, tokenizer, [replace(fitting, split=split)], facts["vocabulary_size"])
+        notes += prompt_notes(task, tokenizer, split)
         lengths[split] = _histogram(counted) | {"shared": len(prompts.prefix), "too_long": too_long}
     return {
         "model": study.model.path,
         "context_length": context,
         "demonstrations": fitting.shots,
+        **_read_prompt(task, tokenizer, fitting, row, (*prompts.prefix, *shown.tokens)),
         "answer_tokens": answers,
         "prompt_tokens": lengths,
+        "notes": list(dict.fromkeys(notes)),
+    }
+
+
+def _read_prompt(
+    task: Task, tokenizer: PreTrainedTokenizerBase, wanted: PromptSet, row: int, ids: Sequence[int]
+) -> dict[str, Any]:
+    """The prompt of a row as the model reads it: its text, and which special tokens are in it.
+
+    The text begins with the beginning-of-text token where the tokens do, however often the wording writes it.
+    """
+    special = special_tokens_of(tokenizer)
+    rows = [task.splits[wanted.split][row]]
+    begins = bool(ids) and ids[0] == tokenizer.bos_token_id
+    text = render_prompts(task, wanted, rows, special if begins else None)[0]
+    counted = Counter(number for number in ids if number in special.texts)
+    return {
+        "prompt": f"{special.start if begins else ''}{text}",
+        "special_tokens": [
+            {"token": special.texts[each], "id": each, "count": count} for each, count in counted.items()
+        ],
     }
 
 
@@ -148,6 +186,8 @@ def describe_task(view: dict[str, Any]) -> str:
     lines += [
         "",
         f"context     {view['context_length']} tokens; {view['demonstrations']} demonstrations are in the prompt",
+        f"special     {_describe_special(view['special_tokens'])}",
+        *(f"note        {note}" for note in view["notes"]),
     ]
     for split, counted in view["prompt_tokens"].items():
         lines.append(
@@ -160,3 +200,9 @@ def describe_task(view: dict[str, Any]) -> str:
         for low, high, count in counted["bins"]:
             lines.append(f"    {low:5} to {high - 1:5}  {'█' * round(BAR * count / tallest)} {count}")
     return "\n".join(lines)
+
+
+def _describe_special(tokens: list[dict[str, Any]]) -> str:
+    """The special tokens of a prompt in words."""
+    counted = [f"{each['token']!r} (id {each['id']}), {each['count']} in the prompt" for each in tokens]
+    return "; ".join(counted) or "no special token is in the prompt"

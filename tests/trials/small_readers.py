@@ -13,8 +13,9 @@ from clipsweep.trials.clips.factor_cache import FactorCache
 from clipsweep.trials.engine.engine import Engine
 from clipsweep.trials.models.card import ModelCard
 from clipsweep.trials.models.describe import describe_checkpoint
-from clipsweep.trials.models.load import load_model, load_tokenizer
+from clipsweep.trials.models.load import load_model
 from clipsweep.trials.tasks.table import TASKS
+from clipsweep.trials.tokens.tokenizer import load_tokenizer
 from tests.trials.architectures import random_model
 from tests.trials.release_reference import TABLE
 from tests.trials.written_rows import N_LABELS, rows_of

@@ -1,4 +1,4 @@
-"""The one place that touches transformers: load a model and a tokenizer from a folder."""
+"""The one place that loads a model of transformers from a folder."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any
 import torch
 from huggingface_hub.errors import StrictDataclassError
 from safetensors import SafetensorError
-from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer, PreTrainedModel, PreTrainedTokenizerBase
+from transformers import AutoConfig, AutoModelForCausalLM, PreTrainedModel
 from transformers import __version__ as transformers_version
 from transformers.utils import logging as transformers_logging
 
@@ -33,20 +33,6 @@ CONFIG_ERRORS = (
 )
 
 transformers_logging.disable_progress_bar()
-
-
-def load_tokenizer(folder: Path) -> PreTrainedTokenizerBase:
-    """Load a checkpoint's tokenizer; code that comes with a checkpoint is never run.
-
-    Raises:
-        ModelError: The folder has none.
-    """
-    try:
-        return AutoTokenizer.from_pretrained(folder, trust_remote_code=False)
-    except (OSError, ValueError) as error:
-        raise ModelError(
-            f"{folder} has no tokenizer that loads ({error}). Copy the model's tokenizer files."
-        ) from error
 
 
 def empty_model(folder: Path) -> PreTrainedModel:

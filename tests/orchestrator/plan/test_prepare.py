@@ -1,5 +1,7 @@
 """What is found wanting, and what is said, before a model is loaded."""
 
+import json
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -14,6 +16,7 @@ from clipsweep.orchestrator.run.session import run_study
 from clipsweep.orchestrator.study.check import check_study
 from clipsweep.trials.base.errors import TaskError
 from clipsweep.trials.spec.trial import PromptSet, TrialSpec
+from clipsweep.trials.tokens.tokenizer import load_tokenizer
 from tests.conftest import write_rows
 from tests.orchestrator.stored import latest_rows
 from tests.trials.written_rows import write_task
@@ -105,3 +108,49 @@ def test_a_task_without_a_release_is_refused(make_study: MakeStudy, tmp_path: Pa
     study = check_study(make_study(task={"variant": "release", "seed": None}))
     with pytest.raises(TaskError, match="task.variant is 'release', which task 'episodes' does not have"):
         prepare(study, tmp_path / "s", cache)
+
+
+def copied(tiny_gptj: Path, folder: Path, **of_model: Any) -> Path:
+    """A copy of a checkpoint, with other settings in its tokenizer's own model."""
+    shutil.copytree(tiny_gptj, folder)
+    content = json.loads((folder / "tokenizer.json").read_text())
+    content["model"] |= of_model
+    (folder / "tokenizer.json").write_text(json.dumps(content))
+    return folder
+
+
+def test_a_token_without_an_embedding_is_refused(
+    refused: Callable[..., None], sst2_folder: Path, tiny_gptj: Path, tmp_path: Path
+) -> None:
+    tokenizer = load_tokenizer(copied(tiny_gptj, tmp_path / "m"))
+    tokenizer.add_tokens(["[URL]"])
+    tokenizer.save_pretrained(tmp_path / "m")
+    rows = [{"sentence": f"film {n}{' [URL]' * (n == 7)}", "label": n % 2} for n in range(60)]
+    write_rows(sst2_folder / "train.jsonl", rows)
+    task = {"name": "sst2", "path": str(sst2_folder), "validation_size": 58, "test_size": 0, "demonstrations": 2}
+    words = rf"row 7 of the source's 'train' .* holds '\[URL\]', which is id {len(tokenizer) - 1} of the tokenizer"
+    refused(words, model={"path": str(tmp_path / "m")}, task=task)
+
+
+def test_a_tokenizer_with_dropout_scores_alike_and_says_once_that_it_is_off(
+    make_study: MakeStudy, tiny_gptj: Path, tmp_path: Path, cache: Path
+) -> None:
+    console, scores = Console(record=True, width=500), []
+    for name, dropout in (("noisy", 0.3), ("plain", None)):
+        model = {"path": str(copied(tiny_gptj, tmp_path / f"m-{name}", dropout=dropout))}
+        study = check_study(make_study(model=model, space={"clip_rates": [0]}))
+        run_study(study, tmp_path / name, cache, console)
+        scores.append([row.gold_logprob for row in latest_rows(tmp_path / name).values()])
+    assert scores[0] == scores[1]
+    assert console.export_text().count("samples how it cuts a text (BPE dropout 0.3)") == 1
+
+
+def test_a_label_without_its_space_is_told_by_the_run_and_the_report(
+    make_study: MakeStudy, sst2_folder: Path, tmp_path: Path, cache: Path
+) -> None:
+    data = {"data": {"path": str(sst2_folder)}, "query": "{sentence}\nlabel:", "labels": {"0": "bad", "1": "good"}}
+    task = {"name": "mine", "definition": data, "validation_size": 20, "test_size": 0}
+    console = Console(record=True, width=500)
+    run_study(check_study(make_study(task=task, space={"clip_rates": [0]})), tmp_path / "s", cache, console)
+    assert console.export_text().count("follow 'label:' without a space") == 1
+    assert "without a space, and this tokenizer has other tokens" in (tmp_path / "s" / "report.html").read_text()

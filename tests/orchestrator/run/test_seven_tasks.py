@@ -17,9 +17,9 @@ from clipsweep.trials.scores.judge import score_labels
 from clipsweep.trials.spec.clip import Clip
 from clipsweep.trials.spec.result import TrialState
 from clipsweep.trials.spec.trial import PromptSet
-from clipsweep.trials.tasks.encode import encode_prompts
 from clipsweep.trials.tasks.load import load_task
 from clipsweep.trials.tasks.settings import TaskSettings
+from clipsweep.trials.tokens.encode import encode_prompts
 from tests.conftest import REAL_MODEL, SHARED, needs_shared
 from tests.orchestrator.stored import latest_rows
 from tests.trials.reference import edit_in_place, score_one_by_one

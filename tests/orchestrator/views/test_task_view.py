@@ -132,3 +132,40 @@ def test_prompts_that_are_too_long_are_counted(show: Show, tiny_gptj: Path, tmp_
 
 def test_an_unknown_task_is_answered_with_the_nearest(show: Show) -> None:
     assert "no task 'sst3'" in show(name="sst3", code=2)
+
+
+@pytest.fixture
+def show_own(tmp_path: Path, cache: Path, tiny_gptj: Path) -> Show:
+    """What ``task show`` prints of a task of ten rows and another one, whose text is given."""
+
+    def run(*options: str, text: str = "wave", query: str = "text: {text}\nlabel:", space: str = " ") -> str:
+        rows = [{"text": f"wave {n}", "label": n % 2} for n in range(10)] + [{"text": text, "label": 1}]
+        write_rows(tmp_path / "own" / "train.jsonl", rows)
+        definition = {"data": {"path": "own"}, "query": query, "labels": {0: f"{space}no", 1: f"{space}yes"}}
+        splits = {"demonstrations": "train", "validation": "train", "test": None}
+        (tmp_path / "own.yaml").write_text(yaml.safe_dump({**definition, "splits": splits, "demonstrations": 2}))
+        arguments = ["task", "show", str(tmp_path / "own.yaml"), "--model", str(tiny_gptj), "--shots", "1", *options]
+        result = runner.invoke(app, arguments)
+        assert result.exit_code == 0, result.output
+        return result.stdout
+
+    return run
+
+
+def test_a_prompt_is_shown_as_it_is_read_with_one_beginning(show_own: Show) -> None:
+    view = json.loads(show_own("--json", query="<|endoftext|>text: {text}\nlabel:"))
+    assert view["prompt"].count("<|endoftext|>") == 1
+    assert view["prompt"].startswith("<|endoftext|>text: wave")
+    assert view["special_tokens"] == [{"token": "<|endoftext|>", "id": 0, "count": 1}]
+
+
+def test_special_tokens_in_rows_are_told_and_are_none_in_the_prompt(show_own: Show) -> None:
+    lines = show_own(text="film <|endoftext|> end").splitlines()
+    assert "special     '<|endoftext|>' (id 0), 1 in the prompt" in lines
+    assert any(line.startswith("note        1 of 9 rows of validation hold the text of a special") for line in lines)
+
+
+def test_a_label_without_its_space_is_remarked_on(show_own: Show) -> None:
+    assert json.loads(show_own("--json"))["notes"] == []
+    (note,) = json.loads(show_own("--json", space=""))["notes"]
+    assert "follows 'label:' without a space" in note

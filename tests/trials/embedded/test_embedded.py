@@ -11,14 +11,15 @@ from clipsweep.trials.engine.engine import Engine
 from clipsweep.trials.models.card import ModelCard
 from clipsweep.trials.models.describe import describe_checkpoint
 from clipsweep.trials.models.find import EMBEDDED, find_checkpoint
-from clipsweep.trials.models.load import load_model, load_tokenizer
+from clipsweep.trials.models.load import load_model
 from clipsweep.trials.models.settings import ModelSettings
 from clipsweep.trials.scores.judge import score_labels
 from clipsweep.trials.spec.clip import Clip
 from clipsweep.trials.spec.trial import PromptSet
-from clipsweep.trials.tasks.encode import encode_prompts
 from clipsweep.trials.tasks.load import load_task
 from clipsweep.trials.tasks.settings import TaskSettings
+from clipsweep.trials.tokens.encode import encode_prompts
+from clipsweep.trials.tokens.tokenizer import load_tokenizer
 
 LABELLINGS = 20
 ROWS = 100

@@ -24,13 +24,14 @@ from clipsweep.trials.engine.probe import TOLERANCE
 from clipsweep.trials.models.card import ModelCard
 from clipsweep.trials.models.describe import describe_checkpoint
 from clipsweep.trials.models.find_layout import find_layout
-from clipsweep.trials.models.load import load_model, load_tokenizer
+from clipsweep.trials.models.load import load_model
 from clipsweep.trials.spec.clip import Clip
 from clipsweep.trials.spec.trial import PromptSet
-from clipsweep.trials.tasks.encode import encode_prompts
 from clipsweep.trials.tasks.load import load_task
 from clipsweep.trials.tasks.prompts import Prompts
 from clipsweep.trials.tasks.settings import TaskSettings
+from clipsweep.trials.tokens.encode import encode_prompts
+from clipsweep.trials.tokens.tokenizer import load_tokenizer
 from tests.trials.reference import centred, edit_in_place, score_one_by_one
 
 ROOMY = Budget(device_bytes=10**9, host_bytes=0)

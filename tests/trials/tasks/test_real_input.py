@@ -8,15 +8,16 @@ from clipsweep.trials.clips.factor_cache import FactorCache
 from clipsweep.trials.clips.resolve import resolve
 from clipsweep.trials.engine.engine import Engine
 from clipsweep.trials.models.describe import describe_checkpoint
-from clipsweep.trials.models.load import load_model, load_tokenizer
+from clipsweep.trials.models.load import load_model
 from clipsweep.trials.scores.judge import score_labels
 from clipsweep.trials.scores.tally import Scores
 from clipsweep.trials.spec.clip import Clip
 from clipsweep.trials.spec.trial import PromptSet
-from clipsweep.trials.tasks.encode import encode_prompts
 from clipsweep.trials.tasks.load import load_task
 from clipsweep.trials.tasks.prompts import Prompts
 from clipsweep.trials.tasks.settings import TaskSettings
+from clipsweep.trials.tokens.encode import encode_prompts
+from clipsweep.trials.tokens.tokenizer import load_tokenizer
 from tests.conftest import REAL_MODEL, REAL_SST2, needs_shared
 from tests.trials.reference import centred, edit_in_place, score_one_by_one
 

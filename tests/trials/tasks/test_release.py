@@ -13,11 +13,11 @@ from clipsweep.trials.clips.resolve import resolve
 from clipsweep.trials.scores.judge import score_labels
 from clipsweep.trials.spec.clip import Clip
 from clipsweep.trials.spec.trial import PromptSet
-from clipsweep.trials.tasks.encode import encode_prompts
 from clipsweep.trials.tasks.load import load_task
 from clipsweep.trials.tasks.prompts import Prompts
 from clipsweep.trials.tasks.settings import RELEASE, TaskSettings
 from clipsweep.trials.tasks.task import Task
+from clipsweep.trials.tokens.encode import encode_prompts
 from tests.trials.reference import centred, edit_in_place
 from tests.trials.release_reference import TABLE, Release
 from tests.trials.small_readers import BEGINNING, CONTEXT_LENGTH, Reader, build_reader

@@ -5,14 +5,14 @@ import pytest
 from transformers import PreTrainedTokenizerBase
 
 from clipsweep.trials.base.errors import TaskError
-from clipsweep.trials.models.load import load_tokenizer
 from clipsweep.trials.spec.trial import PromptSet
 from clipsweep.trials.tasks.definition import Scoring
-from clipsweep.trials.tasks.encode import check_prompts, encode_prompts
 from clipsweep.trials.tasks.load import load_task
 from clipsweep.trials.tasks.prompts import Prompts, Query
 from clipsweep.trials.tasks.settings import TaskSettings
 from clipsweep.trials.tasks.task import Task
+from clipsweep.trials.tokens.encode import check_prompts, encode_prompts
+from clipsweep.trials.tokens.tokenizer import load_tokenizer
 
 VALIDATION = PromptSet(shots=2, demo_seed=0, split="validation")
 

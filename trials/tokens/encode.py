@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from bisect import bisect_left
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
+from functools import partial
 from itertools import permutations
 from typing import TYPE_CHECKING
 
@@ -14,6 +15,16 @@ from clipsweep.trials.spec.trial import PromptSet
 from clipsweep.trials.tasks.definition import Example, Scoring
 from clipsweep.trials.tasks.prompts import Prompts, Query, Tokens
 from clipsweep.trials.tasks.task import Task
+from clipsweep.trials.tokens.read import read_texts
+from clipsweep.trials.tokens.special import special_tokens_of
+from clipsweep.trials.tokens.wording import (
+    check_row,
+    demonstration_texts,
+    foreign_tokens,
+    render_prompts,
+    where_row,
+    written_tokens,
+)
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
@@ -31,9 +42,10 @@ def encode_prompts(
 ) -> Prompts:
     """Tokenise whole prompts.
 
-    A beginning-of-text token comes first where the tokenizer has one; in the release only where the tokenizer puts one
-    itself. The tokens of a label are those that tokenising prompt + label adds after the prompt; in the release each is
-    the one token that its word alone begins with.
+    A beginning-of-text token comes first where the tokenizer has one, and once where the wording writes it too; in the
+    release only where the tokenizer puts one itself. The text of a special token in a row is plain text; in the wording
+    it is that token. The tokens of a label are those that tokenising prompt + label adds after the prompt; in the
+    release each is the one token that its word alone begins with.
 
     Args:
         task: Where demonstrations and queries come from.
@@ -43,8 +55,8 @@ def encode_prompts(
         numbers: Rows of the split, ascending; None for all.
 
     Raises:
-        TaskError: A label adds no token, two labels are the same tokens, or a prompt with its label is longer than
-            ``context_length``.
+        TaskError: A label adds no token, two labels are the same tokens, a prompt with its label is longer than
+            ``context_length``, or a row holds a special token that cannot be read as plain text.
     """
     shots = fitting_shots(task, tokenizer, wanted, context_length)
     return _encode(task, tokenizer, replace(wanted, shots=shots), context_length, numbers)
@@ -62,7 +74,7 @@ def fitting_shots(task: Task, tokenizer: PreTrainedTokenizerBase, wanted: Prompt
     def fits(shots: int) -> bool:
         each = replace(wanted, shots=shots)
         try:
-            _encode(task, tokenizer, each, context_length, _suspects(task, each, context_length))
+            _encode(task, tokenizer, each, context_length, _suspects(task, tokenizer, each, context_length))
         except PromptTooLongError:
             return False
         return True
@@ -75,8 +87,8 @@ def fitting_shots(task: Task, tokenizer: PreTrainedTokenizerBase, wanted: Prompt
 def check_prompts(task: Task, tokenizer: PreTrainedTokenizerBase, wanted: PromptSet, context_length: int) -> int:
     """Refuse what ``encode_prompts`` would refuse, without tokenising a large split.
 
-    Only rows that can be too long are tokenised, and a few more for their labels: a tokenizer makes at most one token
-    of a byte.
+    Only rows that can be too long are tokenised, those that hold the text of a special token, and a few more for their
+    labels: a tokenizer makes at most one token of a byte.
 
     Returns:
         How many demonstrations will be in the prompt.
@@ -85,7 +97,7 @@ def check_prompts(task: Task, tokenizer: PreTrainedTokenizerBase, wanted: Prompt
         TaskError: As ``encode_prompts``.
     """
     fitting = replace(wanted, shots=fitting_shots(task, tokenizer, wanted, context_length))
-    _encode(task, tokenizer, fitting, context_length, _suspects(task, fitting, context_length))
+    _encode(task, tokenizer, fitting, context_length, _suspects(task, tokenizer, fitting, context_length))
     return fitting.shots
 
 
@@ -104,13 +116,16 @@ def _encode(
     rows = task.splits[wanted.split]
     numbers = range(len(rows)) if numbers is None else numbers
     chosen = [rows[number] for number in numbers]
-    texts = render_prompts(task, wanted, chosen)
     scoring = task.definition.scoring
     if scoring is Scoring.FIRST_TOKEN:
-        heads = _plain(tokenizer, texts)
+        heads = _plain(tokenizer, render_prompts(task, wanted, chosen))
         labels = [_first_tokens(tokenizer, task, chosen[0].answers)] * len(chosen)
+    elif scoring is Scoring.MEAN_LOGIT:
+        texts = render_prompts(task, wanted, chosen)
+        heads, labels = _split_off_labels(partial(_plain, tokenizer), texts, chosen)
     else:
-        heads, labels = _split_off_labels(tokenizer, texts, chosen, plain=scoring is Scoring.MEAN_LOGIT)
+        texts = render_prompts(task, wanted, chosen, special_tokens_of(tokenizer))
+        heads, labels = _split_off_labels(_reader(task, tokenizer, wanted, numbers), texts, chosen)
     _check_labels(task, chosen, labels, wanted.split, numbers)
     prefix: Tokens = () if scoring is Scoring.MEAN_LOGIT else _common_prefix(heads)
     prefix = prefix[: min(len(prefix), min(map(len, heads)) - 1)]
@@ -129,7 +144,7 @@ def _encode(
     if max(lengths) > context_length:
         first = next(place for place, length in enumerate(lengths) if length > context_length)
         raise PromptTooLongError(
-            f"{_where(chosen[first], wanted.split, numbers[first])} makes a prompt of {lengths[first]} tokens with "
+            f"{where_row(chosen[first], wanted.split, numbers[first])} makes a prompt of {lengths[first]} tokens with "
             f"{wanted.shots} demonstrations and its answer; the model's context is {context_length}. Use fewer shots, "
             f"remove the row, take a model with more context, or set task.truncate: demonstrations to leave some out."
         )
@@ -142,36 +157,55 @@ def _cuts(numbers: Sequence[int], n_rows: int) -> tuple[int, ...]:
     return tuple(bisect_left(numbers, rung) for rung in inside)
 
 
-def render_prompts(task: Task, wanted: PromptSet, rows: Sequence[Example]) -> list[str]:
-    """Prompts of some rows as text, up to the answer."""
-    demonstrations = task.draw_demonstrations(wanted.shots, wanted.demo_seed)
-    head = "".join(row.demonstration for row in demonstrations)
-    return [head + (row.query if demonstrations else row.alone) for row in rows]
-
-
-def _suspects(task: Task, wanted: PromptSet, context_length: int) -> list[int]:
-    """Rows whose prompts can be too long, and the first few."""
+def _suspects(task: Task, tokenizer: PreTrainedTokenizerBase, wanted: PromptSet, context_length: int) -> list[int]:
+    """Rows whose prompts can be too long, those that hold the text of a special token, and the first few."""
     rows = task.splits[wanted.split]
-    texts = render_prompts(task, wanted, rows)
+    texts, special = render_prompts(task, wanted, rows), special_tokens_of(tokenizer)
     found = []
     for number, (text, row) in enumerate(zip(texts, rows, strict=True)):
         longest = max(len(answer.encode()) for answer in row.answers)
         most_tokens = len(text.encode()) + longest + SPECIAL_TOKENS  # no token is shorter than a byte
-        if number < SAMPLED_ROWS or most_tokens > context_length:
+        foreign = foreign_tokens(task.definition.wording, row, special)
+        if number < SAMPLED_ROWS or most_tokens > context_length or foreign:
             found.append(number)
     return found
 
 
+def _reader(
+    task: Task, tokenizer: PreTrainedTokenizerBase, wanted: PromptSet, numbers: Sequence[int]
+) -> Callable[[Sequence[str]], list[Tokens]]:
+    """What reads the prompts of some rows, each alone or with an answer; the demonstrations are looked at here.
+
+    Raises:
+        TaskError: A demonstration, or a row, holds a special token that cannot be read as plain text.
+    """
+    members = task.splits[wanted.split]
+    rows, shown = [members[number] for number in numbers], task.draw_demonstrations(wanted.shots, wanted.demo_seed)
+
+    def where(place: int) -> str:
+        return where_row(rows[place], wanted.split, numbers[place])
+
+    def where_shown(place: int) -> str:
+        return where_row(shown[place], "demonstrations")
+
+    written, special = written_tokens(task, tokenizer), special_tokens_of(tokenizer)
+    for named, each in ((where, rows), (where_shown, shown)) if written else ():
+        for place, row in enumerate(each):
+            check_row(task.definition.wording, row, special, named(place))
+    if shown:
+        read_texts(tokenizer, demonstration_texts(task, shown, special), where_shown, written)
+    return partial(read_texts, tokenizer, where=where, written=written)
+
+
 def _split_off_labels(
-    tokenizer: PreTrainedTokenizerBase, texts: Sequence[str], rows: Sequence[Example], *, plain: bool
+    read: Callable[[Sequence[str]], list[Tokens]], texts: Sequence[str], rows: Sequence[Example]
 ) -> tuple[list[Tokens], list[tuple[Tokens, ...]]]:
     """Tokenise each prompt with each of its answers, and cut where they part from the prompt."""
-    encode = _plain if plain else _tokenise
-    prompts = encode(tokenizer, texts)
-    labelled = []
-    for number in range(len(rows[0].answers)):
-        whole_texts = [text + row.answers[number] for text, row in zip(texts, rows, strict=True)]
-        labelled.append(encode(tokenizer, whole_texts))
+    prompts = read(texts)
+    labelled = [
+        read([text + row.answers[number] for text, row in zip(texts, rows, strict=True)])
+        for number in range(len(rows[0].answers))
+    ]
     heads, labels = [], []
     for prompt, *whole in zip(prompts, *labelled, strict=True):
         shared: Tokens = _common_prefix([prompt, *whole])
@@ -184,13 +218,6 @@ def _common_prefix(sequences: Sequence[Tokens]) -> Tokens:
     """Longest token sequence that all start with; only the two extremes in sorting order need comparing."""
     low, high = min(sequences), max(sequences)
     return next((low[:count] for count, pair in enumerate(zip(low, high, strict=False)) if pair[0] != pair[1]), low)
-
-
-def _tokenise(tokenizer: PreTrainedTokenizerBase, texts: Sequence[str]) -> list[Tokens]:
-    """Token ids of each text, with the beginning-of-text token where the tokenizer has one."""
-    start = tokenizer.bos_token_id
-    encoded = tokenizer(list(texts), add_special_tokens=False, verbose=False)["input_ids"]
-    return [tuple(ids) if start is None else (start, *ids) for ids in encoded]
 
 
 def _plain(tokenizer: PreTrainedTokenizerBase, texts: Sequence[str]) -> list[Tokens]:
@@ -218,7 +245,7 @@ def _check_labels(
     scoring = task.definition.scoring
     least = 0 if scoring is Scoring.MEAN_LOGIT else 1
     for number, row, candidates in zip(numbers, rows, labels, strict=True):
-        where = f"{_where(row, split, number)} of task {task.name!r}"
+        where = f"{where_row(row, split, number)} of task {task.name!r}"
         for answer, tokens in zip(row.answers, candidates, strict=True):
             if len(tokens) < least:
                 raise TaskError(
@@ -237,8 +264,3 @@ def _check_labels(
                 f"one answer of {where} ({', '.join(map(repr, row.answers))}) begins another, so that it would always "
                 f"score higher; expected answers that part. Choose other words."
             )
-
-
-def _where(row: Example, split: str, number: int) -> str:
-    """A row by its place in the source, where the user can find it, and in our split."""
-    return f"row {row.row[1]} of the source's {row.row[0]!r} (row {number} of {split})"
