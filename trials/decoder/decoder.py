@@ -109,7 +109,8 @@ class Decoder:
             for block in self._blocks.modules:
                 stack.enter_context(replaced(block, record))
             try:
-                self._model(ids, past_key_values=self.keys, attention_mask=mask, use_cache=True, logits_to_keep=1)
+                cache = {_cache_argument(self._model): self.keys}
+                self._model(ids, **cache, attention_mask=mask, use_cache=True, logits_to_keep=1)
             except Stop:
                 return Opened(hidden=entering[0], arguments=self._placed(arguments))
         raise NotUnderstood(f"its forward calls {len(arguments)} of its {self.n_layers} blocks")
@@ -243,3 +244,8 @@ def _counts_tokens(block: nn.Module) -> bool:
 def _zeros(outputs: int) -> Callable[[Tensor], Tensor]:
     """A forward that computes nothing; real zeros, as some models clamp queries in place."""
     return lambda hidden: hidden.new_zeros(*hidden.shape[:-1], outputs)
+
+
+def _cache_argument(model: PreTrainedModel) -> str:
+    """What a model calls the argument that takes its keys and values: the new name since transformers 5.24."""
+    return "cache" if "cache" in inspect.signature(model.forward).parameters else "past_key_values"
