@@ -41,9 +41,11 @@ ORDER = (
     "orchestrator/run",
     "orchestrator/views",
     "orchestrator",
+    "orchestrator/commands",
 )
 BESIDE = {("cluster", "analysis")}  # neither imports the other, whatever the order says
 LOWEST = {"clipsweep.orchestrator.words"}  # a module that any folder of the orchestrator may use
+HIGHEST = {"clipsweep.orchestrator.cli"}  # the entry point, which puts the commands together
 ANALYSIS_MAY_USE = ("base.errors", "base.files", "base.versions", "spec", "scores.tally", "clips.spectrum")
 MOST_MODULES = 12
 HOMES = {
@@ -54,7 +56,10 @@ HOMES = {
         "analysis/report/page.py",
         *(f"analysis/figures/{name}.py" for name in ("conditions", "curves", "front", "search", "style")),
     },
-    "typer": {"orchestrator/cli.py"},
+    "typer": {
+        "orchestrator/cli.py",
+        *(f"orchestrator/commands/{name}.py" for name in ("look", "run", "shell", "study")),
+    },
     "optuna": {"orchestrator/drivers/bayes/optuna_study.py"},
     "pydantic": {f"orchestrator/study/{name}.py" for name in ("check", "explain", "schema", "section", "task_section")},
 }
@@ -131,6 +136,8 @@ def arrows() -> Iterator[tuple[str, str]]:
 
 def floor(module: str) -> int:
     """How high a module stands."""
+    if module in HIGHEST:
+        return len(ORDER)
     return -1 if module in LOWEST else ORDER.index(MODULES[module].parent.relative_to(ROOT).as_posix())
 
 

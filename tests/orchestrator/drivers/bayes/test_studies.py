@@ -12,7 +12,7 @@ from rich.console import Console
 
 from clipsweep.analysis.store.row import StoredRow
 from clipsweep.cluster import replica
-from clipsweep.orchestrator.cli import best
+from clipsweep.orchestrator.commands.study import best
 from clipsweep.orchestrator.drivers.bayes.driver import BayesDriver
 from clipsweep.orchestrator.drivers.build import make_driver
 from clipsweep.orchestrator.plan.estimate import plan_study

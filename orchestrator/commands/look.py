@@ -1,0 +1,93 @@
+"""Commands that look at a model, a task or the machine: ``spectrum``, ``model show``, ``task show``, ``doctor``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from clipsweep.orchestrator.commands.shell import FAILED, AsJson, print_json, refusing, tell
+from clipsweep.trials.models.settings import Dtype, ModelSettings
+
+
+@refusing
+def spectrum(
+    model: Annotated[str, typer.Argument(metavar="MODEL", help="A folder, a hub name, or 'embedded'.")],
+    modules: Annotated[str, typer.Option(help="Comma-separated: attn, mlp, all or single matrices.")] = "attn,mlp",
+    layers: Annotated[str, typer.Option(help="Comma-separated; negative ones count from the end.")] = "all",
+    dtype: Annotated[Dtype, typer.Option(help="What weights are converted to when loaded.")] = "float32",
+    out: Annotated[Path | None, typer.Option(help="Also keep all singular values in this Parquet file.")] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Condition number of each module by layer; --json and --out give the singular values too."""
+    from clipsweep.orchestrator.commands.printing import print_conditions
+    from clipsweep.orchestrator.views.checkpoint_spectrum import measure_checkpoint, parse_layers, parse_modules
+    from clipsweep.trials.base.files import default_cache
+
+    settings = ModelSettings(path=model, dtype=dtype)
+    measured = measure_checkpoint(settings, parse_modules(modules), parse_layers(layers), default_cache(), tell)
+    if out is not None:
+        measured.write(out)
+    if as_json:
+        print_json(measured.document())
+    else:
+        print_conditions(measured)
+
+
+@refusing
+def doctor(as_json: AsJson = False) -> None:
+    """What this machine has for clipsweep, and what it lacks."""
+    from clipsweep.orchestrator.views.doctor import examine
+    from clipsweep.trials.base.files import default_cache
+
+    checks = examine(default_cache())
+    if as_json:
+        print_json([{"check": check.name, "ok": check.ok, "found": check.found} for check in checks])
+    else:
+        for check in checks:
+            typer.echo(f"{'ok  ' if check.ok else 'FAIL'}  {check.name}: {check.found}")
+    if not all(check.ok for check in checks):
+        raise typer.Exit(FAILED)
+
+
+@refusing
+def show_model(
+    path: Annotated[str, typer.Argument(metavar="PATH", help="A folder with config.json, a hub name, or embedded.")],
+    revision: Annotated[str | None, typer.Option(help="Branch, tag or commit of a hub name.")] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Where a model keeps the matrices that can be clipped, by layer and role; loads no weights."""
+    from clipsweep.orchestrator.views.model_map import describe_map, map_document, read_map
+    from clipsweep.trials.models.find import find_config
+
+    found = read_map(find_config(ModelSettings(path=path, dtype="float32", revision=revision)))
+    if as_json:
+        print_json(map_document(found))
+    else:
+        typer.echo(describe_map(found))
+
+
+@refusing
+def show_task(
+    name: Annotated[str, typer.Argument(metavar="NAME", help="A task, a shipped study, or a YAML file of either.")],
+    model: Annotated[str | None, typer.Option(help="Whose tokenizer counts tokens; no weights are loaded.")] = None,
+    shots: Annotated[int | None, typer.Option(min=0, help="Demonstrations; default the study's.")] = None,
+    demo_seed: Annotated[int | None, typer.Option(min=0, help="Seed that draws them; default the study's.")] = None,
+    row: Annotated[int, typer.Option(min=0, help="Row of the validation split to show.")] = 0,
+    overrides: Annotated[list[str] | None, typer.Option("--set", help="key=value, as task.path=FOLDER.")] = None,
+    as_json: AsJson = False,
+) -> None:
+    """One prompt as the model will see it, the tokens of its answers, split sizes and prompt lengths."""
+    from clipsweep.orchestrator.study.files import NO_MODEL, parse_override, study_of_task
+    from clipsweep.orchestrator.views.task_view import describe_task, view_task
+    from clipsweep.trials.base.files import default_cache
+
+    study = study_of_task(name, model, [parse_override(each) for each in overrides or []])
+    view = view_task(
+        study, default_cache(), shots=shots, demo_seed=demo_seed, row=row, tokens=study.model.path != NO_MODEL
+    )
+    if as_json:
+        print_json(view)
+    else:
+        typer.echo(describe_task(view))

@@ -1,0 +1,95 @@
+"""``clipsweep run``: run studies, or say what would run."""
+
+from __future__ import annotations
+
+import shlex
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from clipsweep.orchestrator.commands.shell import FAILED, INTERRUPTED, AsJson, print_json, refusing, tell
+
+if TYPE_CHECKING:
+    from clipsweep.orchestrator.api import StudyHandle
+    from clipsweep.orchestrator.study.schema import Study
+
+
+@refusing
+def run(
+    study: Annotated[str, typer.Argument(metavar="STUDY", help="A YAML file, or a shipped name such as quickstart.")],
+    folder: Annotated[Path | None, typer.Option("--dir", help="Where the study lives; default studies/NAME.")] = None,
+    overrides: Annotated[list[str] | None, typer.Option("--set", help="key=value, any study key, dotted.")] = None,
+    replicas: Annotated[int | None, typer.Option(min=0, help="How many; 0 runs in this process, without Ray.")] = None,
+    address: Annotated[str | None, typer.Option(help="Ray cluster to join.")] = None,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would run; load no model.")] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Run a study, or resume it: what is known is not run again."""
+    from clipsweep.orchestrator import api
+    from clipsweep.orchestrator.plan.estimate import describe_plan
+    from clipsweep.orchestrator.study.files import parse_override, read_studies
+
+    options = [parse_override(each) for each in overrides or []]
+    options += [] if replicas is None else [("cluster.replicas", replicas)]
+    options += [] if address is None else [("cluster.address", address)]
+    studies = _by_folder(read_studies(study, options), folder)
+    if dry_run:
+        _print_each([api.plan(each, dir=path) for path, each in studies.items()], describe_plan, as_json)
+        return
+    if len(studies) > 1:  # what is wrong with the last is said before the first runs
+        for path, each in studies.items():
+            api.check(each, dir=path)
+    raise typer.Exit(_run_each(studies, as_json))
+
+
+def _by_folder(studies: Sequence[Study], folder: Path | None) -> dict[Path, Study]:
+    """Studies by where they live; several share the folder that was asked for."""
+    from clipsweep.orchestrator.folder.open_study import default_folder
+
+    if folder is None:
+        return {default_folder(each): each for each in studies}
+    return {folder / each.task.name if len(studies) > 1 else folder: each for each in studies}
+
+
+def _run_each(studies: Mapping[Path, Study], as_json: bool) -> int:
+    """Run studies one after the other, unless interrupted; the worst of their exit codes."""
+    from clipsweep.orchestrator.api import run as run_one
+    from clipsweep.orchestrator.status.answer import NO_WINNER
+
+    documents, codes = [], []
+    for path, each in studies.items():
+        ended = run_one(each, dir=path)
+        status = ended.status()
+        documents.append(status | {"dir": str(path), "report": str(ended.report_file)})
+        if not as_json:
+            typer.echo(ended.describe() or NO_WINNER)
+            typer.echo(f"report    {ended.report_file}")
+        codes.append(_tell_end(ended, status["failed"]))
+        if ended.interrupted:
+            break
+    if as_json:
+        print_json(documents if len(studies) > 1 else documents[0])
+    return max(codes)
+
+
+def _tell_end(ended: StudyHandle, failed: int) -> int:
+    """Say what is left to do, on standard error; the exit code of a study that ended."""
+    if ended.interrupted:
+        command = shlex.join(["clipsweep", *sys.argv[1:]])
+        tell(f"interrupted; everything finished is stored. Resume with: {command}")
+        return INTERRUPTED
+    if failed:
+        tell(f"{failed} trials failed; see 'clipsweep results {ended.folder}'. Running again retries them.")
+        return FAILED
+    return 0
+
+
+def _print_each(documents: list[dict[str, Any]], describe: Callable[[dict[str, Any]], str], as_json: bool) -> None:
+    """Print one document, or several: in words one after the other, as JSON a list."""
+    if as_json:
+        print_json(documents if len(documents) > 1 else documents[0])
+    else:
+        typer.echo("\n\n".join(map(describe, documents)))

@@ -1,0 +1,51 @@
+from pathlib import Path
+
+import pytest
+
+from clipsweep.orchestrator.cli import app
+from tests.orchestrator.commands.typed import json_of, runner
+
+
+def test_run_ends_with_winner_baseline_gain_and_report(study_file: Path, tmp_path: Path) -> None:
+    result = runner.invoke(app, ["run", str(study_file), "--dir", str(tmp_path / "s")])
+    words = [line.split()[0] for line in result.stdout.splitlines() if line and not line.startswith(" ")]
+    assert words[:4] == ["winner", "baseline", "gain", "report"]
+    assert "95 % interval" in result.stdout
+    assert (tmp_path / "s" / "report.html").is_file()
+
+
+def test_run_prints_one_json_document_and_nothing_else(study_file: Path, tmp_path: Path) -> None:
+    document = json_of("run", str(study_file), "--dir", str(tmp_path / "s"))
+    assert (document["state"], document["failed"]) == ("done", 0)
+
+
+def test_a_dry_run_loads_nothing(study_file: Path, tmp_path: Path) -> None:
+    document = json_of("run", str(study_file), "--dir", str(tmp_path / "s"), "--dry-run")
+    assert document["trials_to_run"] == 5
+    assert not (tmp_path / "s").exists()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["run", "quikstart"], "Did you mean 'quickstart'"),
+        (["run", "{study}", "--set", "space.layers=[9]"], "layer 9 does not exist"),
+        (["run", "{study}", "--set", "space.clip_rates=[9.5]"], "divided by 10"),
+        (["run", "{study}", "--set", "task.validation_size=0"], "an empty split"),
+        (["run", "{study}", "--set", "space.shots=[100]"], "need more rows of the class of answer"),
+        (["run", "{study}", "--set", "space.shots=[44]"], "model's context is 256"),
+        (["run", "{study}", "--set", "model.path=./nowhere"], "no such folder"),
+        (["status", "nowhere"], "nowhere holds no study"),
+        (["best", "nowhere"], "nowhere holds no study"),
+    ],
+)
+def test_bad_input_exits_with_2_a_message_and_nothing_written(
+    study_file: Path, tmp_path: Path, arguments: list[str], words: str
+) -> None:
+    filled = [argument.format(study=study_file) for argument in arguments]
+    extra = ["--dir", str(tmp_path / "s")] if arguments[0] == "run" else []
+    result = runner.invoke(app, [*filled, *extra])
+    assert result.exit_code == 2
+    assert words in result.stderr.replace("\n", " ")
+    assert result.stdout == ""
+    assert not (tmp_path / "s").exists()
