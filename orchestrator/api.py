@@ -11,9 +11,10 @@ from clipsweep.analysis.winners.pareto import front_document, pareto_front, rate
 from clipsweep.analysis.winners.standings import winners_document
 from clipsweep.orchestrator.folder.open_study import default_folder, reopen
 from clipsweep.orchestrator.folder.snapshot import Snapshot
+from clipsweep.orchestrator.source.overrides import Override
 from clipsweep.orchestrator.status.answer import describe_front, describe_winner
 from clipsweep.orchestrator.status.status import read_status
-from clipsweep.orchestrator.study.files import Override, read_studies
+from clipsweep.orchestrator.study.files import read_studies
 from clipsweep.orchestrator.study.schema import Study
 from clipsweep.trials.base.errors import StudyError
 from clipsweep.trials.base.files import default_cache

@@ -31,6 +31,7 @@ ORDER = (
     "analysis/winners",
     "analysis/figures",
     "analysis/report",
+    "orchestrator/source",
     "orchestrator/study",
     "orchestrator/space",
     "orchestrator/folder",
@@ -61,7 +62,10 @@ HOMES = {
         *(f"orchestrator/commands/{name}.py" for name in ("look", "run", "shell", "study")),
     },
     "optuna": {"orchestrator/drivers/bayes/optuna_study.py"},
-    "pydantic": {f"orchestrator/study/{name}.py" for name in ("check", "explain", "schema", "section", "task_section")},
+    "pydantic": {
+        f"orchestrator/study/{name}.py"
+        for name in ("check", "expected", "explain", "schema", "section", "task_section")
+    },
 }
 
 

@@ -30,12 +30,12 @@ def run(
     """Run a study, or resume it: what is known is not run again."""
     from clipsweep.orchestrator import api
     from clipsweep.orchestrator.plan.estimate import describe_plan
-    from clipsweep.orchestrator.study.files import parse_override, read_studies
+    from clipsweep.orchestrator.source.overrides import parse_overrides
+    from clipsweep.orchestrator.study.files import read_studies
 
-    options = [parse_override(each) for each in overrides or []]
-    options += [] if replicas is None else [("cluster.replicas", replicas)]
-    options += [] if address is None else [("cluster.address", address)]
-    studies = _by_folder(read_studies(study, options), folder)
+    given = {"cluster.replicas": replicas, "cluster.address": address}
+    options = [(key, value) for key, value in given.items() if value is not None]
+    studies = _by_folder(read_studies(study, parse_overrides(overrides or [], options)), folder)
     if dry_run:
         _print_each([api.plan(each, dir=path) for path, each in studies.items()], describe_plan, as_json)
         return

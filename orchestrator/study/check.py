@@ -23,7 +23,7 @@ def check_study(content: dict[str, Any]) -> Study:
     try:
         study = Study.model_validate(content)
     except ValidationError as error:
-        raise StudyError(explain(error)) from error
+        raise StudyError(explain(error, content)) from error
     _check_driver(study)
     _check_effect(study)
     check_search(study)

@@ -26,6 +26,10 @@ class StudyError(ClipsweepError, ValueError):
     """A study file that is wrong, or that contradicts what its folder already holds."""
 
 
+class PlaceError(ClipsweepError, OSError):
+    """A folder or file that cannot be made or written."""
+
+
 class StudyBusyError(ClipsweepError, RuntimeError):
     """Another process runs this study."""
 
