@@ -18,6 +18,7 @@ from clipsweep.orchestrator.study.files import read_studies
 from clipsweep.orchestrator.study.schema import Study
 from clipsweep.trials.base.errors import StudyError
 from clipsweep.trials.base.files import default_cache
+from clipsweep.trials.base.os_words import check_output
 
 if TYPE_CHECKING:
     import pandas
@@ -221,10 +222,15 @@ class StudyHandle:
 
         Returns:
             Where it lies.
+
+        Raises:
+            PlaceError: It cannot be written there.
         """
         from clipsweep.orchestrator.status.report_facts import write_study_report  # loads plotly
 
-        return write_study_report(self._now(), None if out is None else Path(out))
+        path = self.report_file if out is None else Path(out)
+        check_output(path, "the report")
+        return write_study_report(self._now(), path)
 
     def __repr__(self) -> str:
         return f"<study {self.study.name!r} in {self.folder}>"

@@ -47,7 +47,15 @@ ORDER = (
 BESIDE = {("cluster", "analysis")}  # neither imports the other, whatever the order says
 LOWEST = {"clipsweep.orchestrator.words"}  # a module that any folder of the orchestrator may use
 HIGHEST = {"clipsweep.orchestrator.cli"}  # the entry point, which puts the commands together
-ANALYSIS_MAY_USE = ("base.errors", "base.files", "base.versions", "spec", "scores.tally", "clips.spectrum")
+ANALYSIS_MAY_USE = (
+    "base.errors",
+    "base.files",
+    "base.os_words",
+    "base.versions",
+    "spec",
+    "scores.tally",
+    "clips.spectrum",
+)
 MOST_MODULES = 12
 HOMES = {
     "ray": {"cluster/ray_pool.py"},
@@ -83,6 +91,7 @@ LIGHT = (  # of trials: what reading a study needs
     "base.errors",
     "base.files",
     "base.hub",
+    "base.os_words",
     "base.versions",
     "scores.judge",
     "scores.tally",

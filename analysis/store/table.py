@@ -16,6 +16,7 @@ from clipsweep.analysis.store.row import SCHEMA, SCHEMA_VERSION, Record, StoredR
 from clipsweep.analysis.store.rows import Attempts, LatestRows
 from clipsweep.trials.base.errors import StoreError
 from clipsweep.trials.base.files import whole_file
+from clipsweep.trials.base.os_words import word_os_error
 
 
 class ResultsTable:
@@ -64,10 +65,16 @@ class ResultsTable:
         """One file in today's columns: those that an older version did not write are null."""
         stored = read_whole(self._folder / name, SCHEMA_VERSION)
         there = set(stored.column_names)
-        columns = [
-            stored[field.name].cast(field.type) if field.name in there else pa.nulls(stored.num_rows, field.type)
-            for field in SCHEMA
-        ]
+        try:
+            columns = [
+                stored[field.name].cast(field.type) if field.name in there else pa.nulls(stored.num_rows, field.type)
+                for field in SCHEMA
+            ]
+        except pa.ArrowException as error:
+            raise StoreError(
+                f"{self._folder / name} has a column of another type ({_reason(error)}). "
+                f"Move it away and run the study again."
+            ) from error
         return pa.Table.from_arrays(columns, schema=SCHEMA)
 
 
@@ -86,12 +93,21 @@ def read_whole(path: Path, version: int, columns: Sequence[str] | None = None) -
         with pq.ParquetFile(path) as file:  # read_table would load pandas
             wanted = None if columns is None else [*columns, "schema_version"]
             table = file.read(columns=wanted, use_threads=False)  # for files as small as ours threads cost more
-    except (pa.ArrowInvalid, OSError) as error:
+    except (pa.ArrowException, OSError) as error:
         raise StoreError(
-            f"{path} is not a whole Parquet file ({error}). Move it away and run the study again."
+            f"{path} is not a whole Parquet file ({_reason(error)}). Move it away and run the study again."
         ) from error
+    if "schema_version" not in table.column_names:
+        raise StoreError(f"{path} holds no rows of clipsweep: it has no column schema_version. Move it away.")
     versions: list[Any] = table["schema_version"].unique().to_pylist()
     newest = max(versions, default=version)
     if newest > version:
         raise StoreError(f"{path} has schema version {newest}; this clipsweep reads up to {version}. Upgrade it.")
     return table
+
+
+def _reason(error: Exception) -> str:
+    """The first line of what pyarrow or the operating system says, without a number."""
+    if isinstance(error, OSError) and error.errno is not None:
+        return word_os_error(error).rstrip(".")
+    return (str(error).strip().splitlines() or [type(error).__name__])[0].rstrip(".")

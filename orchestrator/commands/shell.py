@@ -6,6 +6,7 @@ Exit codes: 0 done, 1 the study failed or has failed trials, 2 bad input, 130 in
 from __future__ import annotations
 
 import json
+import os
 import sys
 from collections.abc import Callable
 from functools import wraps
@@ -16,6 +17,7 @@ import typer
 from rich.console import Console
 
 from clipsweep.trials.base.errors import ClipsweepError, PoolError, StoreError
+from clipsweep.trials.base.os_words import word_os_error
 
 P = ParamSpec("P")
 FAILED, BAD_INPUT, INTERRUPTED = 1, 2, 130
@@ -35,13 +37,21 @@ def refusing(command: Callable[P, None]) -> Callable[P, None]:
             command(*args, **kwargs)
         except ClipsweepError as error:
             fail(error, FAILED if isinstance(error, PoolError | StoreError) else BAD_INPUT)
+        except BrokenPipeError:  # of 'clipsweep results DIR | head': who reads has seen enough
+            _close_output()
         except OSError as error:  # a folder that cannot be written, a full disk
-            fail(error, FAILED)
+            fail(word_os_error(error), FAILED)
 
     return wrapped
 
 
-def fail(error: Exception, code: int) -> NoReturn:
+def _close_output() -> NoReturn:
+    """End without a word where nobody reads any more; Python would flush what is left, and complain, at its end."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    raise typer.Exit(FAILED)
+
+
+def fail(error: Exception | str, code: int) -> NoReturn:
     """Say what is wrong and end with an exit code."""
     tell(f"error: {error}")
     raise typer.Exit(code)

@@ -9,11 +9,14 @@ import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
 
 from filelock import FileLock, Timeout
 
+from clipsweep.orchestrator.folder.stored import read_json
 from clipsweep.orchestrator.folder.study_folder import StudyFolder
-from clipsweep.trials.base.errors import StudyBusyError
+from clipsweep.trials.base.errors import StoreError, StudyBusyError
 from clipsweep.trials.base.files import write_text
 
 LOOK_SECONDS = 0.5  # longer than another process needs to look whether the lock is held
@@ -32,7 +35,7 @@ def study_lock(folder: StudyFolder) -> Iterator[None]:
     try:
         lock.acquire(timeout=LOOK_SECONDS)
     except Timeout as error:
-        who = json.loads(holder.read_text(encoding="utf-8")) if holder.exists() else {}
+        who = _read_holder(holder)
         raise StudyBusyError(
             f"{folder} is being run by process {who.get('pid', '?')} on {who.get('node', '?')} "
             f"since {who.get('since', '?')}. Wait for it, or watch it with 'clipsweep status {folder}'."
@@ -44,6 +47,14 @@ def study_lock(folder: StudyFolder) -> Iterator[None]:
     finally:
         lock.release()
         _leave_no_empty_folder(folder)
+
+
+def _read_holder(path: Path) -> dict[str, Any]:
+    """Which process it is, as far as is known: the note may be gone or damaged, and the study is held all the same."""
+    try:
+        return read_json(path, "") if path.exists() else {}
+    except StoreError:
+        return {}
 
 
 def _leave_no_empty_folder(folder: StudyFolder) -> None:

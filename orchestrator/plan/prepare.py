@@ -18,6 +18,7 @@ from clipsweep.orchestrator.space.subject import Subject
 from clipsweep.orchestrator.study.schema import Study
 from clipsweep.trials.base.errors import StudyError
 from clipsweep.trials.base.files import factors_limit_bytes
+from clipsweep.trials.base.os_words import check_folder
 from clipsweep.trials.models.describe import describe_checkpoint
 from clipsweep.trials.models.find import find_checkpoint
 from clipsweep.trials.spec.trial import TEST, VALIDATION, TrialSpec
@@ -44,7 +45,7 @@ class Prepared:
 
 
 def prepare(study: Study, path: Path, cache: Path) -> Prepared:
-    """Resolve a study's names and check it against what its folder holds; nothing is written to the folder.
+    """Resolve a study's names and check it against what its folder holds; nothing is left in the folder.
 
     Args:
         study: As its file says.
@@ -55,7 +56,10 @@ def prepare(study: Study, path: Path, cache: Path) -> Prepared:
         ClipsweepError: Anything in the study that cannot be run, or that contradicts the stored rows.
     """
     folder = StudyFolder(path)
+    define_task(study.task_settings())  # first what the study alone can tell: a task that there is not
     factors_limit_bytes()
+    check_folder(folder.path, "the study's folder")
+    check_folder(cache, "the cache folder (CLIPSWEEP_CACHE)")
     checkpoint = find_checkpoint(study.model_settings(), cache)
     card = describe_checkpoint(checkpoint, study.model.dtype, cache)
     resolved = _resolve(study, folder)

@@ -10,7 +10,6 @@ from clipsweep.trials.base.os_words import word_os_error
 
 SHIPPED = Path(__file__).parent.parent / "studies"
 OF_YAML = (".yaml", ".yml", ".json")
-STUDY_FILE = "study.yaml"
 
 
 def shipped_studies() -> list[str]:
@@ -77,11 +76,10 @@ def _nearest_file(path: Path) -> Path | None:
 
 def _refuse_folder(path: Path) -> str:
     """Say what to run in place of a folder."""
-    if (path / STUDY_FILE).is_file():
-        return (
-            f"{path} is a folder; expected a YAML file. To go on with the study in it: "
-            f"clipsweep run {path / STUDY_FILE} --dir {path}"
-        )
     held = sorted(each.name for each in path.iterdir() if each.suffix in OF_YAML)
-    meant = f"Did you mean {str(path / held[0])!r}?" if held else "It holds none."
-    return f"{path} is a folder; expected a YAML file with a study, or a shipped name. {meant}"
+    if not held:
+        return f"{path} is a folder without a YAML file; expected the YAML file of a study, or a shipped name."
+    return (
+        f"{path} is a folder; expected a study's YAML file, or a shipped name. Did you mean {str(path / held[0])!r}? "
+        f"To go on with a study that was run in this folder add --dir {path}."
+    )

@@ -22,6 +22,11 @@ PLAIN: dict[Any, str] = {
 SPELT = {"fp16": "float16", "half": "float16", "bf16": "bfloat16", "fp32": "float32", "float": "float32"}  # elsewhere
 
 
+def _origin(annotation: Any) -> Any:
+    """What a generic type is made from; None for any other."""
+    return get_origin(annotation)
+
+
 def annotation_of(field: FieldInfo) -> Any:
     """A field's type with its metadata, which pydantic keeps apart."""
     return Annotated[field.annotation, *field.metadata] if field.metadata else field.annotation
@@ -31,31 +36,30 @@ def section_of(annotation: Any) -> type[BaseModel] | None:
     """The section that a type is, or may be; None where it is none."""
     if isinstance(annotation, type) and issubclass(annotation, BaseModel):
         return annotation
-    if get_origin(annotation) not in {Annotated, Union, types.UnionType}:
+    if _origin(annotation) not in {Annotated, Union, types.UnionType}:
         return None
     return next(filter(None, map(section_of, get_args(annotation))), None)
 
 
 def item_of(annotation: Any) -> Any:
     """The type of a list's items; None where the type admits no list."""
-    if get_origin(annotation) is list:
+    if _origin(annotation) is list:
         return get_args(annotation)[0]
-    if get_origin(annotation) not in {Annotated, Union, types.UnionType}:
+    if _origin(annotation) not in {Annotated, Union, types.UnionType}:
         return None
     return next((item for each in get_args(annotation) if (item := item_of(each)) is not None), None)
 
 
 def expected(annotation: Any) -> str:
     """A type in words, as they complete "expected ..."."""
-    origin: Any = get_origin(annotation)
-    parts = get_args(annotation)
+    origin, parts = _origin(annotation), get_args(annotation)
     if origin is Annotated:
         return _expected_annotated(parts)
     if origin is Literal:
         return either(list(map(repr, parts)))
     if origin in {Union, types.UnionType}:
-        return either([expected(part) for part in sorted(parts, key=lambda part: get_origin(part) is not Literal)])
-    if origin in {list}:
+        return either([expected(part) for part in sorted(parts, key=lambda part: _origin(part) is not Literal)])
+    if origin is list:
         return f"a list (each item {expected(parts[0])})"
     if (section := section_of(annotation)) is not None:
         return f"keys and values: {', '.join(section.model_fields)}"
@@ -74,7 +78,7 @@ def _expected_annotated(parts: Sequence[Any]) -> str:
 
 def admits_text(annotation: Any) -> bool:
     """Whether any text may stand there, alone or in a list."""
-    if get_origin(annotation) in {Annotated, Union, types.UnionType, list}:
+    if _origin(annotation) in {Annotated, Union, types.UnionType, list}:
         parts = get_args(annotation)
         return not any(isinstance(part, Names) for part in parts) and any(map(admits_text, parts))
     return annotation is str
@@ -82,7 +86,7 @@ def admits_text(annotation: Any) -> bool:
 
 def admits_number(annotation: Any) -> bool:
     """Whether a number may stand there, alone or in a list."""
-    if get_origin(annotation) in {Annotated, Union, types.UnionType, list}:
+    if _origin(annotation) in {Annotated, Union, types.UnionType, list}:
         return any(map(admits_number, get_args(annotation)))
     return annotation in {int, float}
 
@@ -105,7 +109,7 @@ def _names_in(annotation: Any) -> Iterator[str]:
     """All names that a type admits, in a list too."""
     if isinstance(annotation, Names):
         yield from annotation.known
-    elif get_origin(annotation) is Literal:
+    elif _origin(annotation) is Literal:
         yield from (name for name in get_args(annotation) if isinstance(name, str))
     else:
         for part in get_args(annotation):

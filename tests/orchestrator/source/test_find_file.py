@@ -33,14 +33,14 @@ def test_what_is_no_file_and_no_shipped_study_is_refused_with_what_was_meant(nam
 
 
 def test_a_folder_that_is_a_study_says_how_to_go_on_with_it() -> None:
-    with pytest.raises(StudyError, match=r"is a folder; .*clipsweep run .*/study.yaml --dir "):
+    with pytest.raises(StudyError, match=r"is a folder; .* Did you mean '.*/study.yaml'\? To go on .* add --dir "):
         find_study_file(Path.cwd())
 
 
 def test_a_folder_that_holds_no_study_names_a_file_in_it(here: Path) -> None:
     (here / "mine").mkdir()
     (here / "mine" / "a.yaml").touch()
-    with pytest.raises(StudyError, match="is a folder; expected a YAML file .* Did you mean 'mine/a.yaml'"):
+    with pytest.raises(StudyError, match="is a folder; expected a study's YAML file.* Did you mean 'mine/a.yaml'"):
         find_study_file("mine")
 
 
