@@ -62,7 +62,7 @@ def load_study(study: StudySource, **overrides: Any) -> Study:
     return studies[0]
 
 
-def run(study: StudySource, *, dir: str | Path | None = None, **overrides: Any) -> StudyHandle:
+def run(study: StudySource, *, dir: str | Path | None = None, quiet: bool = False, **overrides: Any) -> StudyHandle:
     """Run a study, or resume it: what is known is not run again. Shows progress on standard error, or in the notebook.
 
     Ctrl-C finishes and stores what is in flight; a second one ends it at once. Either way the study is returned, with
@@ -71,6 +71,7 @@ def run(study: StudySource, *, dir: str | Path | None = None, **overrides: Any) 
     Args:
         study: As in ``load_studies``; it must have one task.
         dir: Where the study lives; default ``studies/NAME``.
+        quiet: Whether nothing is shown while it runs.
         overrides: As in ``load_studies``, for example ``cluster={"replicas": 0}`` to run in this process, without Ray.
 
     Returns:
@@ -84,7 +85,7 @@ def run(study: StudySource, *, dir: str | Path | None = None, **overrides: Any) 
     from clipsweep.orchestrator.run.session import run_study
 
     checked = load_study(study, **overrides)
-    outcome = run_study(checked, _folder(checked, dir), default_cache(), Console(stderr=True))
+    outcome = run_study(checked, _folder(checked, dir), default_cache(), Console(stderr=True, quiet=quiet))
     return StudyHandle(outcome.snapshot, interrupted=outcome.interrupted)
 
 
@@ -155,6 +156,11 @@ class StudyHandle:
     def folder(self) -> Path:
         """Where it lives."""
         return self._snapshot.opened.folder.path
+
+    @property
+    def metric(self) -> str:
+        """Column of scores that points are judged by, such as ``"accuracy"``."""
+        return self._snapshot.opened.space.metric
 
     @property
     def report_file(self) -> Path:

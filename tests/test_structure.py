@@ -41,6 +41,7 @@ ORDER = (
     "orchestrator/status",
     "orchestrator/run",
     "orchestrator/views",
+    "orchestrator/editing",
     "orchestrator",
     "orchestrator/commands",
 )
@@ -67,7 +68,7 @@ HOMES = {
     },
     "typer": {
         "orchestrator/cli.py",
-        *(f"orchestrator/commands/{name}.py" for name in ("look", "run", "shell", "study")),
+        *(f"orchestrator/commands/{name}.py" for name in ("look", "make", "results", "run", "shell", "study")),
     },
     "optuna": {"orchestrator/drivers/bayes/optuna_study.py"},
     "pydantic": {

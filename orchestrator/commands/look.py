@@ -75,7 +75,9 @@ def show_task(
     shots: Annotated[int | None, typer.Option(min=0, help="Demonstrations; default the study's.")] = None,
     demo_seed: Annotated[int | None, typer.Option(min=0, help="Seed that draws them; default the study's.")] = None,
     row: Annotated[int, typer.Option(min=0, help="Row of the validation split to show.")] = 0,
-    overrides: Annotated[list[str] | None, typer.Option("--set", help="key=value, as task.path=FOLDER.")] = None,
+    overrides: Annotated[
+        list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="As task.path=FOLDER; several times.")
+    ] = None,
     as_json: AsJson = False,
 ) -> None:
     """One prompt as the model will see it, the tokens of its answers, split sizes and prompt lengths."""

@@ -10,7 +10,18 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from clipsweep.orchestrator.commands.shell import FAILED, INTERRUPTED, AsJson, print_json, refusing, tell
+from clipsweep.orchestrator.commands.shell import (
+    FAILED,
+    INTERRUPTED,
+    AsJson,
+    Quiet,
+    Verbose,
+    change_volume,
+    is_quiet,
+    print_json,
+    refusing,
+    tell_error,
+)
 
 if TYPE_CHECKING:
     from clipsweep.orchestrator.api import StudyHandle
@@ -21,20 +32,27 @@ if TYPE_CHECKING:
 def run(
     study: Annotated[str, typer.Argument(metavar="STUDY", help="A YAML file, or a shipped name such as quickstart.")],
     folder: Annotated[Path | None, typer.Option("--dir", help="Where the study lives; default studies/NAME.")] = None,
-    overrides: Annotated[list[str] | None, typer.Option("--set", help="key=value, any study key, dotted.")] = None,
-    replicas: Annotated[int | None, typer.Option(min=0, help="How many; 0 runs in this process, without Ray.")] = None,
+    overrides: Annotated[
+        list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Any study key, dotted; several times.")
+    ] = None,
+    replicas: Annotated[
+        str | None, typer.Option(metavar="N", help="How many, or auto; 0 runs in this process, without Ray.")
+    ] = None,
     address: Annotated[str | None, typer.Option(help="Ray cluster to join.")] = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would run; load no model.")] = False,
     as_json: AsJson = False,
+    quiet: Quiet = False,
+    verbose: Verbose = False,
 ) -> None:
     """Run a study, or resume it: what is known is not run again."""
+    change_volume(quiet=quiet, verbose=verbose)
     from clipsweep.orchestrator import api
     from clipsweep.orchestrator.plan.estimate import describe_plan
-    from clipsweep.orchestrator.source.overrides import parse_overrides
+    from clipsweep.orchestrator.source.overrides import parse_override, parse_overrides
     from clipsweep.orchestrator.study.files import read_studies
 
-    given = {"cluster.replicas": replicas, "cluster.address": address}
-    options = [(key, value) for key, value in given.items() if value is not None]
+    options = [] if replicas is None else [parse_override(f"cluster.replicas={replicas}")]
+    options += [] if address is None else [("cluster.address", address)]
     studies = _by_folder(read_studies(study, parse_overrides(overrides or [], options)), folder)
     if dry_run:
         _print_each([api.plan(each, dir=path) for path, each in studies.items()], describe_plan, as_json)
@@ -61,7 +79,7 @@ def _run_each(studies: Mapping[Path, Study], as_json: bool) -> int:
 
     documents, codes = [], []
     for path, each in studies.items():
-        ended = run_one(each, dir=path)
+        ended = run_one(each, dir=path, quiet=is_quiet())
         status = ended.status()
         documents.append(status | {"dir": str(path), "report": str(ended.report_file)})
         if not as_json:
@@ -79,10 +97,10 @@ def _tell_end(ended: StudyHandle, failed: int) -> int:
     """Say what is left to do, on standard error; the exit code of a study that ended."""
     if ended.interrupted:
         command = shlex.join(["clipsweep", *sys.argv[1:]])
-        tell(f"interrupted; everything finished is stored. Resume with: {command}")
+        tell_error(f"interrupted; everything finished is stored. Resume with: {command}")
         return INTERRUPTED
     if failed:
-        tell(f"{failed} trials failed; see 'clipsweep results {ended.folder}'. Running again retries them.")
+        tell_error(f"{failed} trials failed; see 'clipsweep results {ended.folder}'. Running again retries them.")
         return FAILED
     return 0
 

@@ -5,27 +5,80 @@ Exit codes: 0 done, 1 the study failed or has failed trials, 2 bad input, 130 in
 
 from __future__ import annotations
 
+import io
 import json
+import logging
 import os
 import sys
 from collections.abc import Callable
 from functools import wraps
 from pathlib import Path
-from typing import Annotated, Any, NoReturn, ParamSpec
+from typing import Annotated, Any, NoReturn, ParamSpec, TextIO
 
 import typer
 from rich.console import Console
 
-from clipsweep.trials.base.errors import ClipsweepError, PoolError, StoreError
+from clipsweep.trials.base.errors import ClipsweepError, PoolError, SpecError, StoreError
 from clipsweep.trials.base.os_words import word_os_error
 
 P = ParamSpec("P")
 FAILED, BAD_INPUT, INTERRUPTED = 1, 2, 130
 
 Folder = Annotated[Path, typer.Argument(metavar="DIR", help="Folder of a study, as 'clipsweep run' named it.")]
+Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Errors and the answer alone.")]
+Verbose = Annotated[bool, typer.Option("--verbose", "-v", help="Also what libraries log, and each trial.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON document on standard output.")]
 
 errors = Console(stderr=True)
+notes = Console(stderr=True)  # all that is neither the answer nor an error
+
+
+def is_quiet() -> bool:
+    """Whether errors and the answer alone are said."""
+    return notes.quiet
+
+
+def change_volume(*, quiet: bool, verbose: bool) -> None:
+    """Take options that stand after a command; those before it hold too.
+
+    Raises:
+        SpecError: They contradict each other.
+    """
+    loud = any(isinstance(handler, _Loud) for handler in logging.getLogger().handlers)
+    set_volume(quiet=quiet or is_quiet(), verbose=verbose or loud)
+
+
+def set_volume(*, quiet: bool, verbose: bool) -> None:
+    """Say errors and the answer alone, or also what libraries log and each trial.
+
+    Raises:
+        SpecError: Both are asked for.
+    """
+    if quiet and verbose:
+        raise SpecError("--quiet and --verbose contradict each other; give one of the two.")
+    notes.quiet = quiet
+    root = logging.getLogger()
+    root.handlers = [handler for handler in root.handlers if not isinstance(handler, _Loud)]
+    if verbose:
+        os.environ.setdefault("TRANSFORMERS_VERBOSITY", "info")
+        root.addHandler(_Loud())
+        root.setLevel(logging.INFO)
+
+
+class _Loud(logging.StreamHandler[TextIO]):
+    """Shows what is logged from INFO upwards; our warnings are shown without it."""
+
+    def __init__(self) -> None:
+        super().__init__(sys.stderr)
+        self.setFormatter(logging.Formatter("%(asctime)s %(name)s: %(message)s", "%H:%M:%S"))
+        self.addFilter(lambda record: record.levelno < logging.WARNING or not record.name.startswith("clipsweep"))
+
+
+def prepare_output() -> None:
+    """Let a terminal that knows few characters show others as question marks, where Python would refuse to write."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper) and stream.encoding.lower().replace("-", "") != "utf8":
+            stream.reconfigure(errors="replace")
 
 
 def refusing(command: Callable[P, None]) -> Callable[P, None]:
@@ -35,6 +88,7 @@ def refusing(command: Callable[P, None]) -> Callable[P, None]:
     def wrapped(*args: P.args, **kwargs: P.kwargs) -> None:
         try:
             command(*args, **kwargs)
+            sys.stdout.flush()  # here, where a reader that has gone away is heard of
         except ClipsweepError as error:
             fail(error, FAILED if isinstance(error, PoolError | StoreError) else BAD_INPUT)
         except BrokenPipeError:  # of 'clipsweep results DIR | head': who reads has seen enough
@@ -53,12 +107,17 @@ def _close_output() -> NoReturn:
 
 def fail(error: Exception | str, code: int) -> NoReturn:
     """Say what is wrong and end with an exit code."""
-    tell(f"error: {error}")
+    tell_error(f"error: {error}")
     raise typer.Exit(code)
 
 
 def tell(message: str) -> None:
-    """Print a message on standard error as it is: no markup, no wrapping."""
+    """Print a note on standard error as it is, no markup, no wrapping; nothing with ``--quiet``."""
+    notes.print(message, markup=False, highlight=False, soft_wrap=True)
+
+
+def tell_error(message: str) -> None:
+    """Print what went wrong, or was cut short, whatever the volume."""
     errors.print(message, markup=False, highlight=False, soft_wrap=True)
 
 

@@ -153,7 +153,7 @@ def _siblings(parts: Sequence[Any]) -> list[str]:
 def _meant(problem: Problem) -> str | None:
     """The key that an unknown one is most like: of its own section, else of another."""
     *sections, last = map(str, problem.parts)
-    every = list(_keys(Study))
+    every = list(all_keys())
     if last in every and "." in last:
         return last
     close = difflib.get_close_matches(last, _siblings(problem.parts), n=1)
@@ -165,10 +165,10 @@ def _meant(problem: Problem) -> str | None:
     return by_name[close[0]] if close else None
 
 
-def _keys(section: type[BaseModel], prefix: str = "") -> Iterator[str]:
+def all_keys(section: type[BaseModel] = Study, prefix: str = "") -> Iterator[str]:
     """All keys of the study, dotted, those of a section after it."""
     for name, field in section.model_fields.items():
         yield f"{prefix}{name}"
         below = section_of(annotation_of(field))
         if below is not None:
-            yield from _keys(below, f"{prefix}{name}.")
+            yield from all_keys(below, f"{prefix}{name}.")
