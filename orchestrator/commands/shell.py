@@ -18,7 +18,7 @@ from typing import Annotated, Any, NoReturn, ParamSpec, TextIO
 import typer
 from rich.console import Console
 
-from clipsweep.trials.base.errors import ClipsweepError, PoolError, SpecError, StoreError
+from clipsweep.trials.base.errors import ClipsweepError, NoClusterError, PoolError, SpecError, StoreError
 from clipsweep.trials.base.os_words import word_os_error
 
 P = ParamSpec("P")
@@ -90,13 +90,19 @@ def refusing(command: Callable[P, None]) -> Callable[P, None]:
             command(*args, **kwargs)
             sys.stdout.flush()  # here, where a reader that has gone away is heard of
         except ClipsweepError as error:
-            fail(error, FAILED if isinstance(error, PoolError | StoreError) else BAD_INPUT)
+            fail(error, _code_of(error))
         except BrokenPipeError:  # of 'clipsweep results DIR | head': who reads has seen enough
             _close_output()
         except OSError as error:  # a folder that cannot be written, a full disk
             fail(word_os_error(error), FAILED)
 
     return wrapped
+
+
+def _code_of(error: ClipsweepError) -> int:
+    """An address where there is no cluster is bad input, unlike replicas that cannot be had there."""
+    failed = isinstance(error, PoolError | StoreError) and not isinstance(error, NoClusterError)
+    return FAILED if failed else BAD_INPUT
 
 
 def _close_output() -> NoReturn:

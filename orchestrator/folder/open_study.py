@@ -27,7 +27,7 @@ from clipsweep.orchestrator.space.subject import Subject
 from clipsweep.orchestrator.study.check import check_study
 from clipsweep.orchestrator.study.names import BAYES
 from clipsweep.orchestrator.study.schema import Study
-from clipsweep.trials.base.errors import StoreError, StudyError
+from clipsweep.trials.base.errors import ClipsweepError, StoreError, StudyError
 from clipsweep.trials.base.files import write_text
 from clipsweep.trials.clips.identity import trial_id
 
@@ -161,7 +161,7 @@ def reopen(path: Path) -> OpenStudy:
         raise StudyError(no_study(folder))
     try:
         study = check_study(read_settings(folder))
-    except StudyError as error:
+    except ClipsweepError as error:
         raise StoreError(f"{folder.study} is not a study of this clipsweep: {error}") from error
     return open_study(study, folder, subject)
 

@@ -42,6 +42,10 @@ class PoolError(ClipsweepError, RuntimeError):
     """The replicas asked for cannot be had, or all of them were lost."""
 
 
+class NoClusterError(PoolError):
+    """No Ray cluster answers at the address that was given."""
+
+
 class EvaluationError(ClipsweepError, ArithmeticError):
     """A trial whose weights, activations or scores are not finite, or that does not fit in memory."""
 

@@ -17,7 +17,7 @@ def problems(content: Any) -> list[str]:
     return [error.message for error in validator.iter_errors(content)]
 
 
-@pytest.mark.parametrize("path", SHIPPED.glob("*.yaml"), ids=lambda path: path.stem)
+@pytest.mark.parametrize("path", sorted(SHIPPED.glob("*.yaml")), ids=lambda path: path.stem)
 def test_every_shipped_study_is_valid(path: Any) -> None:
     assert problems(yaml.safe_load(path.read_text())) == []
 
