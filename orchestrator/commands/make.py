@@ -8,8 +8,9 @@ from typing import Annotated
 import typer
 
 from clipsweep.orchestrator.commands.shell import AsJson, print_json, refusing, tell
+from clipsweep.orchestrator.folder.study_folder import StudyFolder
 
-FILE = Path("study.yaml")
+FILE = StudyFolder(Path()).study  # called as the study file of a folder is
 
 
 @refusing

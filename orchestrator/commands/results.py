@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 import typer
 
-from clipsweep.orchestrator.commands.shell import AsJson, Folder, print_json, refusing
+from clipsweep.orchestrator.commands.shell import AsJson, Folder, print_json, refusing, whole
 from clipsweep.trials.base.errors import SpecError
 
 RowFormat = Literal["table", "csv", "json", "jsonl", "markdown"]
@@ -15,7 +15,7 @@ RowFormat = Literal["table", "csv", "json", "jsonl", "markdown"]
 @refusing
 def results(
     folder: Folder,
-    top: Annotated[int | None, typer.Option(metavar="N", help="So many; the best, unless --sort says else.")] = None,
+    top: Annotated[int | None, whole(1, "So many; the best, unless --sort says else.")] = None,
     sort: Annotated[str | None, typer.Option(metavar="COLUMN", help="-COLUMN: the largest first.")] = None,
     where: Annotated[
         list[str] | None, typer.Option(metavar="CONDITION", help="COLUMN=VALUE, or != < <= > >=; several: all hold.")

@@ -29,6 +29,18 @@ Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Errors and the answe
 Verbose = Annotated[bool, typer.Option("--verbose", "-v", help="Also what libraries log, and each trial.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON document on standard output.")]
 
+
+def whole(smallest: int, help_text: str) -> Any:
+    """An option that takes a whole number; typer's own refusals of numbers speak as libraries do."""
+
+    def read(text: str) -> int:
+        if not str(text).isdecimal() or int(text) < smallest:
+            raise typer.BadParameter(f"{text!r}; expected a whole number of {smallest} or more.")
+        return int(text)
+
+    return typer.Option(parser=read, metavar="N", help=help_text)
+
+
 errors = Console(stderr=True)
 notes = Console(stderr=True)  # all that is neither the answer nor an error
 

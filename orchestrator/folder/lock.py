@@ -6,7 +6,7 @@ import json
 import os
 import platform
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
@@ -18,6 +18,7 @@ from clipsweep.orchestrator.folder.stored import read_json
 from clipsweep.orchestrator.folder.study_folder import StudyFolder
 from clipsweep.trials.base.errors import StoreError, StudyBusyError
 from clipsweep.trials.base.files import write_text
+from clipsweep.trials.base.os_words import missing_folders, remove_empty
 
 LOOK_SECONDS = 0.5  # longer than another process needs to look whether the lock is held
 
@@ -29,6 +30,7 @@ def study_lock(folder: StudyFolder) -> Iterator[None]:
     Raises:
         StudyBusyError: Another process holds it.
     """
+    made = missing_folders(folder.path)
     folder.path.mkdir(parents=True, exist_ok=True)
     lock = FileLock(folder.lock)
     holder = folder.holder
@@ -46,7 +48,7 @@ def study_lock(folder: StudyFolder) -> Iterator[None]:
         yield
     finally:
         lock.release()
-        _leave_no_empty_folder(folder)
+        _leave_no_empty_folder(folder, made)
 
 
 def _read_holder(path: Path) -> dict[str, Any]:
@@ -57,10 +59,11 @@ def _read_holder(path: Path) -> dict[str, Any]:
         return {}
 
 
-def _leave_no_empty_folder(folder: StudyFolder) -> None:
+def _leave_no_empty_folder(folder: StudyFolder, made: Sequence[Path]) -> None:
     """Remove what locking made where no study came of it: replicas could not be had, say."""
     if folder.leftovers_of_lock():
         shutil.rmtree(folder.path)
+        remove_empty(path for path in made if path != folder.path)
 
 
 def is_locked(folder: StudyFolder) -> bool:

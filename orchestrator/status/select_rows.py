@@ -89,8 +89,6 @@ def parse_selection(where: Sequence[str], sort: str | None, top: int | None, met
     Raises:
         SpecError: An unknown column, one that cannot be compared, or a value of another type.
     """
-    if top is not None and top < 1:
-        raise SpecError(f"--top is {top}; expected a number of rows, 1 or more.")
     wanted = f"-{metric}" if sort is None and top is not None else sort
     column = None if wanted is None else _column(wanted.removeprefix("-"), "--sort")
     return Selection(

@@ -156,7 +156,9 @@ def _meant(problem: Problem) -> str | None:
     every = list(all_keys())
     if last in every and "." in last:
         return last
-    close = difflib.get_close_matches(last, _siblings(problem.parts), n=1)
+    siblings = _siblings(problem.parts)
+    begun = [name for name in siblings if name.startswith(last)]
+    close = difflib.get_close_matches(last, siblings, n=1) or begun[:1]
     if close:
         return ".".join([*sections, *close])
     deepest_first = sorted(every, key=lambda key: -key.count("."))  # so that the highest wins

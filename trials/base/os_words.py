@@ -55,18 +55,23 @@ def check_folder(folder: Path, what: str) -> None:
     Raises:
         PlaceError: It is a file, lies below one, or may not be made or written.
     """
-    missing = [each for each in (folder, *folder.parents) if not os.path.lexists(each)]
+    missing = missing_folders(folder)
     try:
         folder.mkdir(parents=True, exist_ok=True)
         try:
             tempfile.TemporaryFile(dir=folder).close()
         finally:
-            _remove_empty(missing)
+            remove_empty(missing)
     except OSError as error:
         raise PlaceError(word_os_error(error, f"making {what}, {folder},")) from error
 
 
-def _remove_empty(folders: Iterable[Path]) -> None:
+def missing_folders(folder: Path) -> list[Path]:
+    """The folder and those above it that are not there, from the deepest up."""
+    return [each for each in (folder, *folder.parents) if not os.path.lexists(each)]
+
+
+def remove_empty(folders: Iterable[Path]) -> None:
     """Remove folders from the deepest up, but none that another process has put something into by now."""
     for folder in folders:
         try:

@@ -47,7 +47,7 @@ def test_a_column_that_rows_are_sorted_by_is_shown(finished_study: Path) -> None
         (["--sort", "acuracy"], "Did you mean 'accuracy'"),
         (["--where", "shot=10"], "Did you mean 'shots'"),
         (["--json", "--format", "csv"], "contradict each other"),
-        (["--top", "0"], "--top is 0; expected a number of rows, 1 or more"),
+        (["--top", "0"], "'0'; expected a whole number of 1 or more"),
     ],
 )
 def test_what_cannot_be_chosen_is_refused(finished_study: Path, options: list[str], words: str) -> None:
