@@ -81,12 +81,12 @@ def show_task(
     as_json: AsJson = False,
 ) -> None:
     """One prompt as the model will see it, the tokens of its answers, split sizes and prompt lengths."""
-    from clipsweep.orchestrator.source.overrides import parse_overrides
+    from clipsweep.orchestrator.source.overrides import parse_override
     from clipsweep.orchestrator.study.files import NO_MODEL, study_of_task
     from clipsweep.orchestrator.views.task_view import describe_task, view_task
     from clipsweep.trials.base.files import default_cache
 
-    study = study_of_task(name, model, parse_overrides(overrides or []))
+    study = study_of_task(name, model, [parse_override(each) for each in overrides or []])
     view = view_task(
         study, default_cache(), shots=shots, demo_seed=demo_seed, row=row, tokens=study.model.path != NO_MODEL
     )

@@ -48,12 +48,12 @@ def run(
     change_volume(quiet=quiet, verbose=verbose)
     from clipsweep.orchestrator import api
     from clipsweep.orchestrator.plan.estimate import describe_plan
-    from clipsweep.orchestrator.source.overrides import parse_override, parse_overrides
+    from clipsweep.orchestrator.source.overrides import parse_once, parse_override
     from clipsweep.orchestrator.study.files import read_studies
 
     options = [] if replicas is None else [parse_override(f"cluster.replicas={replicas}")]
     options += [] if address is None else [("cluster.address", address)]
-    studies = _by_folder(read_studies(study, parse_overrides(overrides or [], options)), folder)
+    studies = _by_folder(read_studies(study, parse_once(overrides or [], options)), folder)
     if dry_run:
         _print_each([api.plan(each, dir=path) for path, each in studies.items()], describe_plan, as_json)
         return

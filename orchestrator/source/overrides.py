@@ -13,8 +13,11 @@ Override = tuple[str, Any]  # a dotted key of a study, and the value that it tak
 EXAMPLE = "expected key=value, as in --set 'space.shots=[0, 4]'"
 
 
-def parse_overrides(texts: Sequence[str], options: Sequence[Override] = ()) -> list[Override]:
-    """Read what ``--set`` takes, several times, beside options that stand for a key.
+def parse_once(texts: Sequence[str], options: Sequence[Override] = ()) -> list[Override]:
+    """Read what ``run --set`` takes, several times, beside options that stand for a key.
+
+    A key that is given twice is refused: whoever writes ``shots=4`` and ``shots=10`` may want both, and would wait for
+    the later alone.
 
     Raises:
         StudyError: As ``parse_override``; a key that is given twice.

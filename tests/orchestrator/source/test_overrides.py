@@ -1,6 +1,6 @@
 import pytest
 
-from clipsweep.orchestrator.source.overrides import apply_override, parse_override, parse_overrides
+from clipsweep.orchestrator.source.overrides import apply_override, parse_once, parse_override
 from clipsweep.trials.base.errors import StudyError
 
 
@@ -21,7 +21,7 @@ def test_what_is_no_key_and_value_is_refused(text: str, words: str) -> None:
 
 def test_a_key_that_is_given_twice_is_refused_with_both_values() -> None:
     with pytest.raises(StudyError, match=r"'cluster.replicas' is given twice on the command line, as 2 and as 3;"):
-        parse_overrides(["cluster.replicas=2"], [("cluster.replicas", 3)])
+        parse_once(["cluster.replicas=2"], [("cluster.replicas", 3)])
 
 
 def test_a_key_that_leads_through_a_value_is_refused_with_the_value() -> None:
