@@ -6,6 +6,7 @@ import itertools
 import os
 import uuid
 from collections.abc import Sequence
+from fnmatch import fnmatch
 from pathlib import Path
 from typing import Any
 
@@ -50,7 +51,7 @@ class ResultsTable:
         Raises:
             StoreError: A file is damaged, or was written by a newer clipsweep.
         """
-        names = sorted(path.name for path in self._folder.glob("part-*.parquet"))
+        names = self._names()
         if self._gathered != set(names):
             self._parts = {name: self._parts[name] if name in self._parts else self._read_part(name) for name in names}
             self._attempts = Attempts(pa.concat_tables(self._parts.values())) if names else Attempts.none()
@@ -60,6 +61,15 @@ class ResultsTable:
     def latest(self) -> LatestRows:
         """The latest attempt at each trial, by trial identity; a complete one always wins."""
         return self.read().latest()
+
+    def _names(self) -> list[str]:
+        """Files of rows; a folder that may not be read is no empty one."""
+        try:
+            return sorted(name for name in os.listdir(self._folder) if fnmatch(name, "part-*.parquet"))
+        except FileNotFoundError:
+            return []
+        except OSError as error:
+            raise StoreError(word_os_error(error, f"reading {self._folder}")) from error
 
     def _read_part(self, name: str) -> pa.Table:
         """One file in today's columns: those that an older version did not write are null."""
@@ -94,6 +104,8 @@ def read_whole(path: Path, version: int, columns: Sequence[str] | None = None) -
             wanted = None if columns is None else [*columns, "schema_version"]
             table = file.read(columns=wanted, use_threads=False)  # for files as small as ours threads cost more
     except (pa.ArrowException, OSError) as error:
+        if isinstance(error, OSError) and error.errno is not None:
+            raise StoreError(word_os_error(error, f"reading {path}")) from error
         raise StoreError(
             f"{path} is not a whole Parquet file ({_reason(error)}). Move it away and run the study again."
         ) from error
@@ -107,7 +119,5 @@ def read_whole(path: Path, version: int, columns: Sequence[str] | None = None) -
 
 
 def _reason(error: Exception) -> str:
-    """The first line of what pyarrow or the operating system says, without a number."""
-    if isinstance(error, OSError) and error.errno is not None:
-        return word_os_error(error).rstrip(".")
+    """The first line of what pyarrow says."""
     return (str(error).strip().splitlines() or [type(error).__name__])[0].rstrip(".")

@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from clipsweep.orchestrator.commands.shell import FAILED, AsJson, print_json, refusing, tell, whole
+from clipsweep.trials.base.os_words import check_cache, check_output
 from clipsweep.trials.models.settings import Dtype, ModelSettings
 
 
@@ -25,8 +26,11 @@ def spectrum(
     from clipsweep.orchestrator.views.checkpoint_spectrum import measure_checkpoint, parse_layers, parse_modules
     from clipsweep.trials.base.files import default_cache
 
-    settings = ModelSettings(path=model, dtype=dtype)
-    measured = measure_checkpoint(settings, parse_modules(modules), parse_layers(layers), default_cache(), tell)
+    settings, cache = ModelSettings(path=model, dtype=dtype), default_cache()
+    check_cache(cache)
+    if out is not None:
+        check_output(out, "singular values")
+    measured = measure_checkpoint(settings, parse_modules(modules), parse_layers(layers), cache, tell)
     if out is not None:
         measured.write(out)
     if as_json:
@@ -87,9 +91,9 @@ def show_task(
     from clipsweep.trials.base.files import default_cache
 
     study = study_of_task(name, model, [parse_override(each) for each in overrides or []])
-    view = view_task(
-        study, default_cache(), shots=shots, demo_seed=demo_seed, row=row, tokens=study.model.path != NO_MODEL
-    )
+    cache = default_cache()
+    check_cache(cache)
+    view = view_task(study, cache, shots=shots, demo_seed=demo_seed, row=row, tokens=study.model.path != NO_MODEL)
     if as_json:
         print_json(view)
     else:

@@ -19,7 +19,7 @@ from clipsweep.orchestrator.commands.shell import (
     change_volume,
     is_quiet,
     print_json,
-    refusing,
+    refusing_run,
     tell_error,
 )
 
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from clipsweep.orchestrator.study.schema import Study
 
 
-@refusing
+@refusing_run
 def run(
     study: Annotated[str, typer.Argument(metavar="STUDY", help="A YAML file, or a shipped name such as quickstart.")],
     folder: Annotated[Path | None, typer.Option("--dir", help="Where the study lives; default studies/NAME.")] = None,

@@ -5,6 +5,7 @@ Exit codes: 0 done, 1 the study failed or has failed trials, 2 bad input, 130 in
 
 from __future__ import annotations
 
+import errno
 import io
 import json
 import logging
@@ -23,6 +24,7 @@ from clipsweep.trials.base.os_words import word_os_error
 
 P = ParamSpec("P")
 FAILED, BAD_INPUT, INTERRUPTED = 1, 2, 130
+FULL = {errno.ENOSPC, errno.EDQUOT, errno.EIO}  # whatever was asked for, it was no bad input
 
 Folder = Annotated[Path, typer.Argument(metavar="DIR", help="Folder of a study, as 'clipsweep run' named it.")]
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Errors and the answer alone.")]
@@ -95,6 +97,15 @@ def prepare_output() -> None:
 
 def refusing(command: Callable[P, None]) -> Callable[P, None]:
     """Turn our own errors into a message and an exit code; any other error is a defect and keeps its traceback."""
+    return _refusing(command, BAD_INPUT)
+
+
+def refusing_run(command: Callable[P, None]) -> Callable[P, None]:
+    """The same for what runs a study: where the operating system refuses something, it is not bad input any more."""
+    return _refusing(command, FAILED)
+
+
+def _refusing(command: Callable[P, None], of_system: int) -> Callable[P, None]:
 
     @wraps(command)
     def wrapped(*args: P.args, **kwargs: P.kwargs) -> None:
@@ -105,8 +116,8 @@ def refusing(command: Callable[P, None]) -> Callable[P, None]:
             fail(error, _code_of(error))
         except BrokenPipeError:  # of 'clipsweep results DIR | head': who reads has seen enough
             _close_output()
-        except OSError as error:  # a folder that cannot be written, a full disk
-            fail(word_os_error(error), FAILED)
+        except OSError as error:
+            fail(word_os_error(error), FAILED if error.errno in FULL else of_system)
 
     return wrapped
 

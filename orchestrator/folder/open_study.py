@@ -159,8 +159,9 @@ def reopen(path: Path) -> OpenStudy:
     subject = read_subject(folder.subject)
     if subject is None or not folder.study.is_file():
         raise StudyError(no_study(folder))
+    settings = read_settings(folder)
     try:
-        study = check_study(read_settings(folder))
+        study = check_study(settings)
     except ClipsweepError as error:
         raise StoreError(f"{folder.study} is not a study of this clipsweep: {error}") from error
     return open_study(study, folder, subject)

@@ -56,4 +56,6 @@ def read_stored_study(path: Path) -> dict[str, Any]:
     try:
         return read_yaml(path)
     except StudyError as error:
+        if isinstance(error.__cause__, OSError):
+            raise StoreError(str(error)) from error
         raise StoreError(f"{error} Move it away and run the study again from its own file; its rows stay.") from error

@@ -18,7 +18,7 @@ from clipsweep.orchestrator.space.subject import Subject
 from clipsweep.orchestrator.study.schema import Study
 from clipsweep.trials.base.errors import StudyError
 from clipsweep.trials.base.files import factors_limit_bytes
-from clipsweep.trials.base.os_words import check_folder
+from clipsweep.trials.base.os_words import check_cache, check_folder, nothing_begun
 from clipsweep.trials.models.describe import describe_checkpoint
 from clipsweep.trials.models.find import find_checkpoint
 from clipsweep.trials.spec.trial import TEST, VALIDATION, TrialSpec
@@ -44,6 +44,7 @@ class Prepared:
     task: Task
 
 
+@nothing_begun()
 def prepare(study: Study, path: Path, cache: Path) -> Prepared:
     """Resolve a study's names and check it against what its folder holds; nothing is left in the folder.
 
@@ -59,7 +60,7 @@ def prepare(study: Study, path: Path, cache: Path) -> Prepared:
     define_task(study.task_settings())  # first what the study alone can tell: a task that there is not
     factors_limit_bytes()
     check_folder(folder.path, "the study's folder")
-    check_folder(cache, "the cache folder (CLIPSWEEP_CACHE)")
+    check_cache(cache)
     checkpoint = find_checkpoint(study.model_settings(), cache)
     card = describe_checkpoint(checkpoint, study.model.dtype, cache)
     resolved = _resolve(study, folder)
@@ -100,6 +101,7 @@ def recheck(opened: OpenStudy) -> None:
         _check_against(opened, history[-1], len(history))
 
 
+@nothing_begun()
 def check_trials(prepared: Prepared, specs: Iterable[TrialSpec]) -> list[str]:
     """Check the prompts of the trials to come, so that none is found wanting once replicas run.
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from clipsweep.trials.base.errors import PlaceError
-from clipsweep.trials.base.os_words import check_folder
+from clipsweep.trials.base.os_words import check_cache
 from clipsweep.trials.base.versions import __version__, package_version
 
 FREE_GIB_WANTED = 2
@@ -93,7 +93,7 @@ def _environment() -> Check:
 
 def _cache(cache: Path) -> Check:
     try:
-        check_folder(cache, "the cache folder (CLIPSWEEP_CACHE)")
+        check_cache(cache)
     except PlaceError as error:
         return Check(name="cache", ok=False, found=str(error))
     there = next(each for each in (cache, *cache.absolute().parents) if each.is_dir())

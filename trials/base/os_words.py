@@ -5,10 +5,11 @@ from __future__ import annotations
 import errno
 import os
 import tempfile
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
-from clipsweep.trials.base.errors import PlaceError
+from clipsweep.trials.base.errors import ClipsweepError, PlaceError
 
 REASONS = {
     errno.EACCES: ("permission denied", "Change its rights, or choose another place."),
@@ -36,7 +37,8 @@ def word_os_error(error: OSError, doing: str | None = None) -> str:
         error: It.
         doing: What was being done, as in ``"reading study.yaml"``; None where only the error knows.
     """
-    path = None if error.filename is None else os.fsdecode(error.filename)
+    named = error.filename if error.filename2 is None else error.filename2  # a draft, and what it was to become
+    path = None if named is None else os.fsdecode(named)
     if doing is None:
         doing = "reading or writing a file" if path is None else f"using {path}"
     where = "" if path is None or path in doing else f" ({path})"
@@ -63,7 +65,8 @@ def check_folder(folder: Path, what: str) -> None:
         finally:
             remove_empty(missing)
     except OSError as error:
-        raise PlaceError(word_os_error(error, f"making {what}, {folder},")) from error
+        refused = OSError(error.errno, error.strerror, str(folder))  # not the file that it was tried with
+        raise PlaceError(word_os_error(refused, f"making {what}, {folder},")) from error
 
 
 def missing_folders(folder: Path) -> list[Path]:
@@ -89,3 +92,27 @@ def check_output(path: Path, what: str) -> None:
     if path.is_dir():
         raise PlaceError(f"{path} is a folder; expected the path of a file for {what}, as in {path / 'NAME'}.")
     check_folder(path.parent, f"the folder for {what}")
+
+
+def check_cache(cache: Path) -> None:
+    """Refuse a cache folder that could not be written.
+
+    Raises:
+        PlaceError: As ``check_folder``.
+    """
+    check_folder(cache, "the cache folder (CLIPSWEEP_CACHE)")
+
+
+@contextmanager
+def nothing_begun() -> Iterator[None]:
+    """Take what the operating system refuses for bad input, where nothing has begun yet.
+
+    Raises:
+        PlaceError: What was refused, in words.
+    """
+    try:
+        yield
+    except ClipsweepError:
+        raise
+    except OSError as error:
+        raise PlaceError(word_os_error(error)) from error

@@ -57,3 +57,9 @@ def test_a_parquet_file_of_something_else_is_named(folder: Path) -> None:
 def test_a_log_that_is_torn_within_a_character_is_shown(folder: Path) -> None:
     (folder / "log.txt").write_bytes(b"2026-01-01 a warning\n\xe2\x96")
     assert "a warning" in CliRunner().invoke(app, ["status", str(folder)]).stdout
+
+
+def test_rows_that_cannot_be_read_are_not_taken_for_none(folder: Path) -> None:
+    shutil.rmtree(folder / "trials")
+    (folder / "trials").touch()
+    assert "trials failed: a part of the path is a file, not a folder" in refusal_of("status", str(folder))

@@ -4,8 +4,15 @@ from pathlib import Path
 
 import pytest
 
-from clipsweep.trials.base.errors import PlaceError
-from clipsweep.trials.base.os_words import check_folder, check_output, word_os_error
+from clipsweep.trials.base.errors import PlaceError, StoreError
+from clipsweep.trials.base.os_words import (
+    check_folder,
+    check_output,
+    missing_folders,
+    nothing_begun,
+    remove_empty,
+    word_os_error,
+)
 
 
 @pytest.mark.parametrize(
@@ -55,3 +62,26 @@ def test_a_folder_that_is_there_is_left_as_it_was(tmp_path: Path) -> None:
 def test_a_folder_in_the_place_of_a_file_is_refused(tmp_path: Path) -> None:
     with pytest.raises(PlaceError, match="is a folder; expected the path of a file for the report"):
         check_output(tmp_path, "the report")
+
+
+def test_of_a_draft_and_what_it_was_to_become_the_latter_is_named() -> None:
+    error = OSError(errno.EISDIR, "Is a directory", "a/.draft-1-r.html", None, "a/r.html")
+    assert word_os_error(error) == "using a/r.html failed: it is a folder. Give the path of a file."
+
+
+def test_a_folder_that_another_has_put_something_into_stays(tmp_path: Path) -> None:
+    made = missing_folders(tmp_path / "a" / "b")
+    (tmp_path / "a" / "b").mkdir(parents=True)
+    (tmp_path / "a" / "theirs").touch()
+    remove_empty(made)
+    assert [path.name for path in (tmp_path / "a").iterdir()] == ["theirs"]
+
+
+def test_what_is_refused_before_anything_has_begun_is_bad_input() -> None:
+    with pytest.raises(PlaceError, match="using x failed: permission denied"), nothing_begun():
+        raise PermissionError(errno.EACCES, "Permission denied", "x")
+
+
+def test_an_error_of_ours_stays_what_it_is() -> None:
+    with pytest.raises(StoreError, match="as it was"), nothing_begun():
+        raise StoreError("as it was")
