@@ -32,7 +32,7 @@ def load_studies(study: StudySource, **overrides: Any) -> list[Study]:
     Args:
         study: Path of a YAML file, a shipped name such as ``"quickstart"``, what such a file holds, or a checked study.
         overrides: Keys of the study. A mapping replaces single keys of a section and leaves the others:
-            ``space={"shots": [4]}`` is ``--set space.shots=[4]``.
+            ``space={"shots": [4]}`` is ``--set 'space.shots=[4]'``.
 
     Raises:
         StudyError: No such study, an unknown key, a wrong value.
