@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+from collections.abc import Callable
 from pathlib import Path
 
 from clipsweep.trials.base.errors import StudyError, unknown_name
@@ -43,8 +44,21 @@ def is_file(path: Path) -> bool:
     Raises:
         StudyError: It cannot be told.
     """
+    return _told(path, path.is_file)
+
+
+def is_dir(path: Path) -> bool:
+    """Whether there is such a folder.
+
+    Raises:
+        StudyError: It cannot be told.
+    """
+    return _told(path, path.is_dir)
+
+
+def _told(path: Path, ask: Callable[[], bool]) -> bool:
     try:
-        return path.is_file()
+        return ask()
     except OSError as error:
         raise StudyError(word_os_error(error, f"looking for {str(path)[:80]!r}")) from error
 

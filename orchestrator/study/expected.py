@@ -78,17 +78,28 @@ def _expected_annotated(parts: Sequence[Any]) -> str:
 
 def admits_text(annotation: Any) -> bool:
     """Whether any text may stand there, alone or in a list."""
-    if _origin(annotation) in {Annotated, Union, types.UnionType, list}:
-        parts = get_args(annotation)
-        return not any(isinstance(part, Names) for part in parts) and any(map(admits_text, parts))
-    return annotation is str
+    named = any(isinstance(part, Names) for part in get_args(annotation))
+    return annotation is str or (not named and any(map(admits_text, _alternatives(annotation))))
 
 
 def admits_number(annotation: Any) -> bool:
     """Whether a number may stand there, alone or in a list."""
-    if _origin(annotation) in {Annotated, Union, types.UnionType, list}:
-        return any(map(admits_number, get_args(annotation)))
-    return annotation in {int, float}
+    return annotation is int or annotation is float or any(map(admits_number, _alternatives(annotation)))
+
+
+def value_type(annotation: Any) -> Any:
+    """The type of a mapping's values; None where the type admits no mapping."""
+    if _origin(annotation) is dict:
+        return get_args(annotation)[1]
+    found = (value_type(each) for each in _alternatives(annotation))
+    return next((each for each in found if each is not None), None)
+
+
+def _alternatives(annotation: Any) -> tuple[Any, ...]:
+    """The types that a type is made of: without its metadata, each of several, the items of a list."""
+    if _origin(annotation) is Annotated:
+        return get_args(annotation)[:1]
+    return get_args(annotation) if _origin(annotation) in {Union, types.UnionType, list} else ()
 
 
 def either(words: Sequence[str]) -> str:

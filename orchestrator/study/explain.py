@@ -5,11 +5,11 @@ from __future__ import annotations
 import difflib
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, get_args, get_origin
+from typing import Any
 
 from pydantic import BaseModel, ValidationError
 
-from clipsweep.orchestrator.study.expected import annotation_of, expected, item_of, section_of
+from clipsweep.orchestrator.study.expected import annotation_of, expected, item_of, section_of, value_type
 from clipsweep.orchestrator.study.hints import hint
 from clipsweep.orchestrator.study.schema import Study
 from clipsweep.orchestrator.words import shown
@@ -117,7 +117,7 @@ def _annotation(parts: Sequence[Any]) -> Any:
         elif isinstance(part, int) and item_of(annotation) is not None:
             annotation = item_of(annotation)
         else:
-            annotation = _value_type(annotation)
+            annotation = value_type(annotation)
     return annotation
 
 
@@ -125,12 +125,6 @@ def _is_required(parts: Sequence[Any]) -> bool:
     """Whether a key must be there."""
     section = section_of(_annotation(parts[:-1]))
     return section is not None and parts[-1] in section.model_fields and section.model_fields[parts[-1]].is_required()
-
-
-def _value_type(annotation: Any) -> Any:
-    """The type of a mapping's values."""
-    mapping = next(each for each in (annotation, *get_args(annotation)) if get_origin(each) is dict)
-    return get_args(mapping)[1]
 
 
 def _explain_unknown(problem: Problem) -> str:

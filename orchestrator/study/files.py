@@ -11,6 +11,7 @@ from typing import Any
 from clipsweep.orchestrator.source.find_file import (
     SHIPPED,
     find_study_file,
+    is_dir,
     is_file,
     looks_like_path,
     missing_file,
@@ -62,7 +63,7 @@ def read_studies(source: str | Path | Mapping[str, Any], overrides: Sequence[Ove
 def _of_task(content: Mapping[str, Any], path: Path | None, task: str) -> dict[str, Any]:
     """One of the studies of a file with several tasks."""
     section = {**content["task"], "name": task}
-    if isinstance(section.get("path"), str) and (Path(section["path"]).expanduser() / task).is_dir():
+    if isinstance(section.get("path"), str) and is_dir(Path(section["path"]).expanduser() / task):
         section["path"] = str(Path(section["path"]) / task)
     one = {**content, "task": section}
     own = content.get("name")
@@ -137,7 +138,7 @@ def _read_definition(content: dict[str, Any], folder: Path) -> None:
         return
     task["definition"] = definition
     data, function = definition.get("data"), definition.get("function")
-    if isinstance(data, dict) and isinstance(data.get("path"), str) and (folder / data["path"]).is_dir():
+    if isinstance(data, dict) and isinstance(data.get("path"), str) and is_dir(folder / data["path"]):
         data["path"] = str((folder / data["path"]).resolve())
-    if isinstance(function, str) and (folder / function.rpartition(":")[0]).is_file():
+    if isinstance(function, str) and is_file(folder / function.rpartition(":")[0]):
         definition["function"] = str((folder / function).resolve())

@@ -39,7 +39,7 @@ def hint(key: str, value: Any, wanted: Any, *, required: bool) -> str:
 
 def _of_text(key: str, value: str, wanted: Any) -> str:
     """How to mend a text that is not one of those expected, or where none is."""
-    if key in ONE_KEY:
+    if key in ONE_KEY and len(value) <= LONGEST_SAID:
         return f" Write it as {{{ONE_KEY[key]}: {value}}}."
     if key == "name":
         usable = re.sub(r"[^A-Za-z0-9._-]+", "-", value).strip("-._")[:LONGEST_SAID]
