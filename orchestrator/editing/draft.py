@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import shlex
 from pathlib import Path
 
 import yaml
@@ -15,7 +16,7 @@ from clipsweep.trials.models.find import EMBEDDED
 from clipsweep.trials.tasks.generated import GENERATED
 from clipsweep.trials.tasks.table import TASKS
 
-TASK = "episodes"
+LONGEST = 100  # characters of a name
 DRAFT = """\
 # A study: which singular values of which matrices are dropped, and what that does to a task.
 #   clipsweep run {file} --dry-run    # what it will cost
@@ -82,9 +83,9 @@ def write_draft(path: Path, model: str, task: str, *, force: bool) -> None:
 
 def draft(path: Path, model: str, task: str) -> str:
     """The text of a study file to start from."""
-    name = re.sub(r"[^A-Za-z0-9._-]+", "-", f"{Path(model).name}-{task}").strip("-._")
+    name = re.sub(r"[^A-Za-z0-9._-]+", "-", f"{Path(model).name}-{task}")[-LONGEST:].strip("-._")
     return DRAFT.format(
-        file=path,
+        file=shlex.quote(str(path)),
         name=name,
         model=_quoted(model),
         dtype="float32" if model == EMBEDDED else "float16",

@@ -80,3 +80,9 @@ def test_help_of_each_command_ends_with_an_example(command: list[str]) -> None:
     text = runner.invoke(app, [*command, "--help"], env={"COLUMNS": "80"}).stdout
     assert f"clipsweep {' '.join(command)}" in text[text.index("Examples:") :]
     assert max(map(len, text.splitlines())) <= 80
+
+
+@pytest.mark.slow
+def test_the_shell_completes_commands() -> None:
+    done = clipsweep(_CLIPSWEEP_COMPLETE="complete_bash", COMP_WORDS="clipsweep r", COMP_CWORD="1")
+    assert done.stdout.split() == ["run", "results", "report"]
