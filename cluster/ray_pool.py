@@ -15,9 +15,9 @@ import ray
 from ray.exceptions import RayActorError, RayError, RayTaskError
 
 from clipsweep.cluster.actor import ReplicaActor
-from clipsweep.cluster.address import check_address
 from clipsweep.cluster.fit import ClusterSettings, fit_replicas, room_on
 from clipsweep.cluster.pool import CALLS_PER_REPLICA, Pool
+from clipsweep.cluster.reach import check_address
 from clipsweep.cluster.replica_warnings import log_again
 from clipsweep.cluster.work import Answer, Batch, ReplicaSettings, Value
 from clipsweep.trials.base.errors import ClipsweepError, NoClusterError, PoolError
