@@ -109,7 +109,7 @@ VALUES: list[tuple[str, Any, str]] = [
     ("cluster.replicas", "many", "expected 'auto' or a whole number of 0 or more"),
     ("cluster.replicas", -1, "expected 'auto' or a whole number of 0 or more"),
     ("cluster.replicas", 1.5, "expected 'auto' or a whole number of 0 or more"),
-    ("cluster.replica", 2, "Did you mean 'cluster.replicas'"),
+    ("cluster.replcas", 2, "Did you mean 'cluster.replicas'"),
     ("cluster.gpus_per_replica", 0, "expected a number above 0"),
     ("cluster.gpus_per_replica", 1.5, "a whole number of GPUs"),
     ("cluster.microbatch", 0, "expected 'auto' or a whole number of 1 or more"),
