@@ -68,10 +68,16 @@ def _find(root: Path) -> Iterator[StudyFolder]:
     """Folders that hold a study's files; nothing below them, and nothing hidden, is looked at."""
     for place, below, names in os.walk(root):
         folder = StudyFolder(Path(place))
-        if {folder.study.name, folder.subject.name} & set(names) and (folder.subject.name in names or len(names) == 1):
+        if _is_study(folder, names):
             below.clear()
             yield folder
         below[:] = [name for name in below if not name.startswith(".")]
+
+
+def _is_study(folder: StudyFolder, names: Sequence[str]) -> bool:
+    """Whether a run made the folder, or would take it up; one where a user keeps a study file among others is none."""
+    begun = folder.lock.name in names or len(names) == 1
+    return folder.subject.name in names or (folder.study.name in names and begun)
 
 
 def _look(folder: StudyFolder) -> Listed:

@@ -17,13 +17,18 @@ def root(finished_study: Path, tmp_path: Path) -> Path:
     (tmp_path / "begun").mkdir()
     (tmp_path / "begun" / "study.yaml").write_text("name: a\n")
     (tmp_path / "other").mkdir()
+    (tmp_path / "other" / "study.yaml").write_text("name: a\n")
+    (tmp_path / "other" / "notes.txt").touch()
+    (tmp_path / "killed").mkdir()
+    for name in ("study.yaml", ".lock", "log.txt"):
+        (tmp_path / "killed" / name).touch()
     shutil.copytree(finished_study, tmp_path / ".hidden")
     return tmp_path
 
 
 def test_every_study_below_a_folder_is_listed_also_half_made_and_damaged_ones(root: Path) -> None:
     listed = {Path(each.dir).relative_to(root).as_posix(): each.state for each in list_studies(root)}
-    assert listed == {"begun": "not run", "damaged": "damaged", "mine/whole": "done"}
+    assert listed == {"begun": "not run", "damaged": "damaged", "killed": "not run", "mine/whole": "done"}
 
 
 def test_a_study_is_listed_with_how_far_it_is_and_its_best_score(root: Path) -> None:
