@@ -17,9 +17,10 @@ from ray.exceptions import RayActorError, RayError, RayTaskError
 from clipsweep.cluster.actor import ReplicaActor
 from clipsweep.cluster.fit import ClusterSettings, fit_replicas, room_on
 from clipsweep.cluster.pool import CALLS_PER_REPLICA, Pool
+from clipsweep.cluster.reach import check_address
 from clipsweep.cluster.replica_warnings import log_again
 from clipsweep.cluster.work import Answer, Batch, ReplicaSettings, Value
-from clipsweep.trials.base.errors import ClipsweepError, PoolError
+from clipsweep.trials.base.errors import ClipsweepError, NoClusterError, PoolError
 from clipsweep.trials.base.versions import recorded_versions
 from clipsweep.trials.clips.spectrum import MatrixSpectrum, Place
 from clipsweep.trials.spec.result import TrialResult, TrialState
@@ -48,18 +49,21 @@ def connect(settings: ClusterSettings) -> None:
     """Join the cluster at ``settings.address``, or start one on this machine; replicas print nothing here.
 
     Raises:
-        PoolError: There is no cluster at that address.
+        NoClusterError: There is no cluster at that address.
     """
     address = settings.address or os.environ.get("RAY_ADDRESS")
+    named = "cluster.address" if settings.address else "RAY_ADDRESS"
     common: dict[str, Any] = {"log_to_driver": False, "logging_level": logging.ERROR, "ignore_reinit_error": True}
     if address is None:
         ray.init(address="local", include_dashboard=False, object_store_memory=OBJECT_STORE_BYTES, **common)
         return
+    if not ray.is_initialized():
+        check_address(address, named)
     try:
         ray.init(address=address, **common)
     except (ConnectionError, ValueError, RuntimeError) as error:
-        raise PoolError(
-            f"no Ray cluster at cluster.address {address!r} ({error}). Start one with 'ray start'."
+        raise NoClusterError(
+            f"no Ray cluster at {named} {address!r} ({_first_line(error)}). Start one with 'ray start --head'."
         ) from error
 
 
@@ -283,6 +287,10 @@ def _refusal(error: RayError) -> ClipsweepError | None:
     behind = error.args[0] if error.args else None
     cause = getattr(behind, "cause", None)
     return cause if isinstance(cause, ClipsweepError) else None
+
+
+def _first_line(error: Exception) -> str:
+    return (str(error).strip().splitlines() or [type(error).__name__])[0].strip().rstrip(".")
 
 
 def _last_line(error: Exception) -> str:

@@ -11,12 +11,14 @@ from clipsweep.analysis.winners.pareto import front_document, pareto_front, rate
 from clipsweep.analysis.winners.standings import winners_document
 from clipsweep.orchestrator.folder.open_study import default_folder, reopen
 from clipsweep.orchestrator.folder.snapshot import Snapshot
+from clipsweep.orchestrator.source.overrides import Override
 from clipsweep.orchestrator.status.answer import describe_front, describe_winner, study_notes
 from clipsweep.orchestrator.status.status import read_status
-from clipsweep.orchestrator.study.files import Override, read_studies
+from clipsweep.orchestrator.study.files import read_studies
 from clipsweep.orchestrator.study.schema import Study
 from clipsweep.trials.base.errors import StudyError
 from clipsweep.trials.base.files import default_cache
+from clipsweep.trials.base.os_words import check_output
 
 if TYPE_CHECKING:
     import pandas
@@ -30,7 +32,7 @@ def load_studies(study: StudySource, **overrides: Any) -> list[Study]:
     Args:
         study: Path of a YAML file, a shipped name such as ``"quickstart"``, what such a file holds, or a checked study.
         overrides: Keys of the study. A mapping replaces single keys of a section and leaves the others:
-            ``space={"shots": [4]}`` is ``--set space.shots=[4]``.
+            ``space={"shots": [4]}`` is ``--set 'space.shots=[4]'``.
 
     Raises:
         StudyError: No such study, an unknown key, a wrong value.
@@ -61,7 +63,12 @@ def load_study(study: StudySource, **overrides: Any) -> Study:
 
 
 def run(
-    study: StudySource, *, dir: str | Path | None = None, verify_hashes: bool = False, **overrides: Any
+    study: StudySource,
+    *,
+    dir: str | Path | None = None,
+    quiet: bool = False,
+    verify_hashes: bool = False,
+    **overrides: Any,
 ) -> StudyHandle:
     """Run a study, or resume it: what is known is not run again. Shows progress on standard error, or in the notebook.
 
@@ -71,6 +78,7 @@ def run(
     Args:
         study: As in ``load_studies``; it must have one task.
         dir: Where the study lives; default ``studies/NAME``.
+        quiet: Whether nothing is shown while it runs.
         verify_hashes: Whether all files of the model are read, whatever is remembered of their hashes.
         overrides: As in ``load_studies``, for example ``cluster={"replicas": 0}`` to run in this process, without Ray.
 
@@ -85,7 +93,7 @@ def run(
     from clipsweep.orchestrator.run.session import run_study
 
     checked = load_study(study, **overrides)
-    folder, console = _folder(checked, dir), Console(stderr=True)
+    folder, console = _folder(checked, dir), Console(stderr=True, quiet=quiet)
     outcome = run_study(checked, folder, default_cache(), console, verify_hashes=verify_hashes)
     return StudyHandle(outcome.snapshot, interrupted=outcome.interrupted)
 
@@ -163,6 +171,11 @@ class StudyHandle:
         return self._snapshot.opened.folder.path
 
     @property
+    def metric(self) -> str:
+        """Column of scores that points are judged by, such as ``"accuracy"``."""
+        return self._snapshot.opened.space.metric
+
+    @property
     def report_file(self) -> Path:
         """Where ``run``, and ``report`` unless it is told otherwise, write the report."""
         return self._snapshot.opened.folder.report
@@ -230,10 +243,15 @@ class StudyHandle:
 
         Returns:
             Where it lies.
+
+        Raises:
+            PlaceError: It cannot be written there.
         """
         from clipsweep.orchestrator.status.report_facts import write_study_report  # loads plotly
 
-        return write_study_report(self._now(), None if out is None else Path(out))
+        path = self.report_file if out is None else Path(out)
+        check_output(path, "the report")
+        return write_study_report(self._now(), path)
 
     def __repr__(self) -> str:
         return f"<study {self.study.name!r} in {self.folder}>"

@@ -7,19 +7,23 @@ Commands import what they use when they are called: torch, transformers, Ray and
 from __future__ import annotations
 
 import platform
+from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from clipsweep.orchestrator.commands import look, run, study
+from clipsweep.orchestrator.commands import look, make, run, shell, study
+from clipsweep.orchestrator.commands.results import results
 from clipsweep.trials.base.versions import RECORDED, __version__, package_version
+
+GUIDE = "Start with: clipsweep run quickstart"
 
 app = typer.Typer(
     name="clipsweep",
     help="Search which singular values of a language model to throw away.",
+    epilog=GUIDE,
     no_args_is_help=True,
-    add_completion=False,
     pretty_exceptions_enable=False,
 )
 model_app = typer.Typer(help="Look at a model.", no_args_is_help=True)
@@ -35,18 +39,36 @@ def _print_version(wanted: bool) -> None:
 
 
 @app.callback()
+@shell.refusing
 def main(
     _version: Annotated[
         bool, typer.Option("--version", is_eager=True, callback=_print_version, help="Print versions and exit.")
     ] = False,
+    quiet: shell.Quiet = False,
+    verbose: shell.Verbose = False,
 ) -> None:
     """Take the options that stand before a command."""
+    shell.prepare_output()
+    shell.set_volume(quiet=quiet, verbose=verbose)
 
 
-app.command()(run.run)
-for command in (study.status, study.best, study.results, study.report, look.spectrum, look.doctor):
-    app.command()(command)
-model_app.command("show")(look.show_model)
-task_app.command("show")(look.show_task)
+def _add(to: typer.Typer, command: Callable[..., None], *examples: str, name: str | None = None) -> None:
+    """Add a command, with examples below its help, each in a line of its own."""
+    lines = "\n\n".join(f"  clipsweep {example}" for example in examples)
+    to.command(name, epilog=f"Examples:\n\n{lines}")(command)
+
+
+_add(app, run.run, "run quickstart", "run study.yaml --dry-run", "run study.yaml --set 'space.shots=[0, 4]'")
+_add(app, study.status, "status studies/quickstart", "status studies/quickstart --json")
+_add(app, study.best, "best studies/quickstart")
+_add(app, results, "results DIR --top 5", "results DIR --where 'shots=10' --sort -accuracy", "results DIR --format csv")
+_add(app, study.report, "report studies/quickstart --out report.html")
+_add(app, study.list_studies, "list", "list /shared/studies --json", name="list")
+_add(app, make.init, "init", "init sst2.yaml --task sst2 --model EleutherAI/gpt-j-6b")
+_add(app, make.schema, "schema > clipsweep.schema.json")
+_add(app, look.spectrum, "spectrum embedded --layers 0,-1", "spectrum MODEL --out spectrum.parquet")
+_add(app, look.doctor, "doctor", "doctor --json")
+_add(model_app, look.show_model, "model show embedded", "model show EleutherAI/gpt-j-6b", name="show")
+_add(task_app, look.show_task, "task show sst2 --model embedded", "task show study.yaml --row 3", name="show")
 app.add_typer(model_app, name="model")
 app.add_typer(task_app, name="task")

@@ -1,9 +1,12 @@
-"""Quantities in words."""
+"""Quantities and values in words."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from typing import Any
 
+LONGEST_SHOWN = 60
+YAML = {None: "null", True: "true", False: "false"}  # as YAML writes them
 Say = Callable[[str], None]  # shows the user a line
 
 
@@ -26,3 +29,14 @@ def format_seconds(seconds: float) -> str:
     minutes, rest = divmod(round(seconds), 60)
     hours, minutes = divmod(minutes, 60)
     return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"
+
+
+def shown(value: Any) -> str:
+    """A value as messages show it: as YAML has it, and not too long."""
+    text = YAML[value] if value is None or isinstance(value, bool) else _text(value)
+    return text if len(text) <= LONGEST_SHOWN else f"{text[: LONGEST_SHOWN - 1]}…"
+
+
+def _text(value: Any) -> str:
+    """Texts in quotes, dates and the like without, lists and mappings as Python has them."""
+    return repr(value) if isinstance(value, str | int | float | list | dict) else str(value)

@@ -34,6 +34,7 @@ ORDER = (
     "analysis/winners",
     "analysis/figures",
     "analysis/report",
+    "orchestrator/source",
     "orchestrator/study",
     "orchestrator/space",
     "orchestrator/folder",
@@ -43,13 +44,22 @@ ORDER = (
     "orchestrator/status",
     "orchestrator/run",
     "orchestrator/views",
+    "orchestrator/editing",
     "orchestrator",
     "orchestrator/commands",
 )
 BESIDE = {("cluster", "analysis")}  # neither imports the other, whatever the order says
 LOWEST = {"clipsweep.orchestrator.words"}  # a module that any folder of the orchestrator may use
 HIGHEST = {"clipsweep.orchestrator.cli"}  # the entry point, which puts the commands together
-ANALYSIS_MAY_USE = ("base.errors", "base.files", "base.versions", "spec", "scores.tally", "clips.spectrum")
+ANALYSIS_MAY_USE = (
+    "base.errors",
+    "base.files",
+    "base.os_words",
+    "base.versions",
+    "spec",
+    "scores.tally",
+    "clips.spectrum",
+)
 MOST_MODULES = 12
 HOMES = {
     "ray": {"cluster/ray_pool.py"},
@@ -64,11 +74,14 @@ HOMES = {
     },
     "typer": {
         "orchestrator/cli.py",
-        *(f"orchestrator/commands/{name}.py" for name in ("look", "run", "shell", "study")),
+        *(f"orchestrator/commands/{name}.py" for name in ("look", "make", "results", "run", "shell", "study")),
     },
     "sentencepiece": {"trials/tokens/tokenizer.py"},
     "optuna": {"orchestrator/drivers/bayes/optuna_study.py"},
-    "pydantic": {f"orchestrator/study/{name}.py" for name in ("check", "explain", "schema", "section", "task_section")},
+    "pydantic": {
+        f"orchestrator/study/{name}.py"
+        for name in ("check", "expected", "explain", "schema", "section", "task_section")
+    },
 }
 
 
@@ -86,6 +99,7 @@ LIGHT = (  # of trials: what reading a study needs
     "base.errors",
     "base.files",
     "base.hub",
+    "base.os_words",
     "base.versions",
     "scores.judge",
     "scores.tally",

@@ -166,6 +166,19 @@ def _columns() -> list[Column[Any]]:
 SCHEMA = pa.schema([(column.name, column.arrow) for column in _columns()])
 
 
+NUMBER, TEXT, TIME, SEVERAL = "number", "text", "time", "several"
+
+
+def kind_of(column: str) -> str:
+    """What a column of ``SCHEMA`` holds, for whoever compares its values: one of the four above."""
+    kind = SCHEMA.field(column).type
+    if pa.types.is_nested(kind) or pa.types.is_binary(kind):
+        return SEVERAL
+    if pa.types.is_timestamp(kind):
+        return TIME
+    return TEXT if pa.types.is_string(kind) else NUMBER
+
+
 def clip_record(clip: Clip) -> Record:
     """A clip as the column ``clips`` holds it."""
     return asdict(clip)

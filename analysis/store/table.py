@@ -8,6 +8,7 @@ import os
 import uuid
 from collections.abc import Sequence
 from dataclasses import dataclass
+from fnmatch import fnmatch
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,7 @@ from clipsweep.analysis.store.row import SCHEMA, SCHEMA_VERSION, Record, StoredR
 from clipsweep.analysis.store.rows import Attempts, LatestRows
 from clipsweep.trials.base.errors import StoreError
 from clipsweep.trials.base.files import whole_file
+from clipsweep.trials.base.os_words import word_os_error
 
 MERGED_FILES = 64  # of one process, before they are merged
 SMALL_BYTES, MERGED_BYTES = 2**23, 2**28  # of a file that is merged, and of what is merged into one
@@ -117,8 +119,13 @@ class ResultsTable:
         self._parts[path.name] = part
 
     def _names(self) -> list[str]:
-        """The files that are there."""
-        return sorted(path.name for path in self._folder.glob("part-*.parquet"))
+        """The files that are there; a folder that may not be read is no empty one."""
+        try:
+            return sorted(name for name in os.listdir(self._folder) if fnmatch(name, "part-*.parquet"))
+        except FileNotFoundError:
+            return []
+        except OSError as error:
+            raise StoreError(word_os_error(error, f"reading {self._folder}")) from error
 
     def _counting(self) -> dict[str, _Part]:
         """The files that were read, without those that others replace."""
@@ -139,10 +146,16 @@ class ResultsTable:
         """One file in today's columns: those that an older version did not write are null."""
         stored = read_whole(self._folder / name, SCHEMA_VERSION)
         there = set(stored.column_names)
-        columns = [
-            stored[field.name].cast(field.type) if field.name in there else pa.nulls(stored.num_rows, field.type)
-            for field in SCHEMA
-        ]
+        try:
+            columns = [
+                stored[field.name].cast(field.type) if field.name in there else pa.nulls(stored.num_rows, field.type)
+                for field in SCHEMA
+            ]
+        except pa.ArrowException as error:
+            raise StoreError(
+                f"{self._folder / name} has a column of another type ({_reason(error)}). "
+                f"Move it away and run the study again."
+            ) from error
         replaces = json.loads((stored.schema.metadata or {}).get(REPLACES.encode(), b"[]"))
         return _Part(pa.Table.from_arrays(columns, schema=SCHEMA), frozenset(replaces))
 
@@ -162,12 +175,21 @@ def read_whole(path: Path, version: int, columns: Sequence[str] | None = None) -
         with pq.ParquetFile(path) as file:  # read_table would load pandas
             wanted = None if columns is None else [*columns, "schema_version"]
             table = file.read(columns=wanted, use_threads=False)  # for files as small as ours threads cost more
-    except (pa.ArrowInvalid, OSError) as error:
+    except (pa.ArrowException, OSError) as error:
+        if isinstance(error, OSError) and error.errno is not None:
+            raise StoreError(word_os_error(error, f"reading {path}")) from error
         raise StoreError(
-            f"{path} is not a whole Parquet file ({error}). Move it away and run the study again."
+            f"{path} is not a whole Parquet file ({_reason(error)}). Move it away and run the study again."
         ) from error
+    if "schema_version" not in table.column_names:
+        raise StoreError(f"{path} holds no rows of clipsweep: it has no column schema_version. Move it away.")
     versions: list[Any] = table["schema_version"].unique().to_pylist()
     newest = max(versions, default=version)
     if newest > version:
         raise StoreError(f"{path} has schema version {newest}; this clipsweep reads up to {version}. Upgrade it.")
     return table
+
+
+def _reason(error: Exception) -> str:
+    """The first line of what pyarrow says."""
+    return (str(error).strip().splitlines() or [type(error).__name__])[0].rstrip(".")

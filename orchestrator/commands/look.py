@@ -7,7 +7,8 @@ from typing import Annotated
 
 import typer
 
-from clipsweep.orchestrator.commands.shell import FAILED, AsJson, print_json, refusing, tell
+from clipsweep.orchestrator.commands.shell import FAILED, AsJson, print_json, refusing, tell, whole
+from clipsweep.trials.base.os_words import check_cache, check_output
 from clipsweep.trials.models.settings import Dtype, ModelSettings
 
 
@@ -25,8 +26,11 @@ def spectrum(
     from clipsweep.orchestrator.views.checkpoint_spectrum import measure_checkpoint, parse_layers, parse_modules
     from clipsweep.trials.base.files import default_cache
 
-    settings = ModelSettings(path=model, dtype=dtype)
-    measured = measure_checkpoint(settings, parse_modules(modules), parse_layers(layers), default_cache(), tell)
+    settings, cache = ModelSettings(path=model, dtype=dtype), default_cache()
+    check_cache(cache)
+    if out is not None:
+        check_output(out, "singular values")
+    measured = measure_checkpoint(settings, parse_modules(modules), parse_layers(layers), cache, tell)
     if out is not None:
         measured.write(out)
     if as_json:
@@ -72,21 +76,24 @@ def show_model(
 def show_task(
     name: Annotated[str, typer.Argument(metavar="NAME", help="A task, a shipped study, or a YAML file of either.")],
     model: Annotated[str | None, typer.Option(help="Whose tokenizer counts tokens; no weights are loaded.")] = None,
-    shots: Annotated[int | None, typer.Option(min=0, help="Demonstrations; default the study's.")] = None,
-    demo_seed: Annotated[int | None, typer.Option(min=0, help="Seed that draws them; default the study's.")] = None,
-    row: Annotated[int, typer.Option(min=0, help="Row of the validation split to show.")] = 0,
-    overrides: Annotated[list[str] | None, typer.Option("--set", help="key=value, as task.path=FOLDER.")] = None,
+    shots: Annotated[int | None, whole(0, "Demonstrations; default the study's.")] = None,
+    demo_seed: Annotated[int | None, whole(0, "Seed that draws them; default the study's.")] = None,
+    row: Annotated[int, whole(0, "Row of the validation split to show.")] = 0,
+    overrides: Annotated[
+        list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="As task.path=FOLDER; several times.")
+    ] = None,
     as_json: AsJson = False,
 ) -> None:
     """One prompt as the model will see it, the tokens of its answers, split sizes and prompt lengths."""
-    from clipsweep.orchestrator.study.files import NO_MODEL, parse_override, study_of_task
+    from clipsweep.orchestrator.source.overrides import parse_override
+    from clipsweep.orchestrator.study.files import NO_MODEL, study_of_task
     from clipsweep.orchestrator.views.task_view import describe_task, view_task
     from clipsweep.trials.base.files import default_cache
 
     study = study_of_task(name, model, [parse_override(each) for each in overrides or []])
-    view = view_task(
-        study, default_cache(), shots=shots, demo_seed=demo_seed, row=row, tokens=study.model.path != NO_MODEL
-    )
+    cache = default_cache()
+    check_cache(cache)
+    view = view_task(study, cache, shots=shots, demo_seed=demo_seed, row=row, tokens=study.model.path != NO_MODEL)
     if as_json:
         print_json(view)
     else:

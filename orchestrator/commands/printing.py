@@ -1,17 +1,18 @@
-"""What commands print in place of JSON: rows and condition numbers as tables."""
+"""What commands print in place of JSON: rows, studies and condition numbers as tables."""
 
 from __future__ import annotations
 
 import csv
 import json
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from rich.console import Console
 from rich.table import Table
 
 from clipsweep.analysis.store.row import SCHEMA, StoredRow, jsonable
+from clipsweep.orchestrator.status.listing import Listed
 from clipsweep.orchestrator.views.checkpoint_spectrum import CheckpointSpectrum
 
 SUMMARY_COLUMNS = (
@@ -40,14 +41,52 @@ def print_rows_csv(rows: Sequence[StoredRow]) -> None:
         writer.writerow(plain | {key: json.dumps(plain[key]) for key in NESTED_COLUMNS})
 
 
-def print_rows_table(rows: Sequence[StoredRow]) -> None:
-    """Print the columns of rows that say most, as a table."""
-    table = Table(*SUMMARY_COLUMNS)
+def print_rows_table(rows: Sequence[StoredRow], also: Iterable[str] = ()) -> None:
+    """Print the columns of rows that say most, as a table.
+
+    Args:
+        rows: What to print.
+        also: Further columns, which rows were picked or sorted by.
+    """
+    columns = tuple(dict.fromkeys((*SUMMARY_COLUMNS, *also)))
+    table = Table(*columns)
+    for cells in _cells(rows, columns):
+        table.add_row(*cells)
+    print_table(table)
+
+
+def print_rows_markdown(rows: Sequence[StoredRow], also: Iterable[str] = ()) -> None:
+    """Print the same as a table of Markdown."""
+    columns = tuple(dict.fromkeys((*SUMMARY_COLUMNS, *also)))
+    lines = [columns, ["---"] * len(columns), *_cells(rows, columns)]
+    for line in lines:
+        cells = (cell.replace("|", "\\|").replace("\n", "<br>") for cell in line)
+        sys.stdout.write(f"| {' | '.join(cells)} |\n")
+
+
+def print_rows_lines(rows: Sequence[StoredRow]) -> None:
+    """Print rows as JSON, one a line."""
+    for row in rows:
+        sys.stdout.write(json.dumps(jsonable(row)) + "\n")
+
+
+def print_list(listed: Sequence[Listed]) -> None:
+    """Print studies, a line for each."""
+    table = Table("folder", "name", "state", "trials", "best score", "last run")
+    for each in listed:
+        score = "–" if each.score is None else f"{each.score:.4f} {each.metric}"
+        last = "–" if each.last_run is None else f"{each.last_run.astimezone():%Y-%m-%d %H:%M}"
+        trials = "–" if each.total is None else f"{each.done}/{each.total}"
+        table.add_row(each.dir, each.name or "–", each.state, trials, score, last)
+    print_table(table)
+
+
+def _cells(rows: Iterable[StoredRow], columns: Sequence[str]) -> Iterator[list[str]]:
+    """The cells of rows in words; of several clips each in a line of its own."""
     for row in rows:
         record = row.record()
         shown = record if len(record["clips"]) < 2 else record | _listed(record["clips"])
-        table.add_row(*(_cell(shown[column]) for column in SUMMARY_COLUMNS))
-    _print_table(table)
+        yield [_cell(shown[column]) for column in columns]
 
 
 def print_conditions(measured: CheckpointSpectrum) -> None:
@@ -56,10 +95,11 @@ def print_conditions(measured: CheckpointSpectrum) -> None:
     values = measured.condition_numbers()
     for layer in sorted({layer for by_layer in values.values() for layer in by_layer}):
         table.add_row(str(layer), *(_cell(values[module].get(layer)) for module in measured.modules))
-    _print_table(table)
+    print_table(table)
 
 
-def _print_table(table: Table) -> None:
+def print_table(table: Table) -> None:
+    """Print a table, as wide as the terminal where there is one."""
     Console(width=None if sys.stdout.isatty() else WIDTH_IN_A_FILE).print(table)
 
 

@@ -10,7 +10,18 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from clipsweep.orchestrator.commands.shell import FAILED, AsJson, print_json, refusing, tell
+from clipsweep.orchestrator.commands.shell import (
+    FAILED,
+    AsJson,
+    Quiet,
+    Verbose,
+    change_volume,
+    is_quiet,
+    print_json,
+    refusing_run,
+    tell,
+    tell_error,
+)
 from clipsweep.orchestrator.run.interrupt import INTERRUPTED
 
 if TYPE_CHECKING:
@@ -18,29 +29,36 @@ if TYPE_CHECKING:
     from clipsweep.orchestrator.study.schema import Study
 
 
-@refusing
+@refusing_run
 def run(
     study: Annotated[str, typer.Argument(metavar="STUDY", help="A YAML file, or a shipped name such as quickstart.")],
     folder: Annotated[Path | None, typer.Option("--dir", help="Where the study lives; default studies/NAME.")] = None,
-    overrides: Annotated[list[str] | None, typer.Option("--set", help="key=value, any study key, dotted.")] = None,
-    replicas: Annotated[int | None, typer.Option(min=0, help="How many; 0 runs in this process, without Ray.")] = None,
+    overrides: Annotated[
+        list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Any study key, dotted; several times.")
+    ] = None,
+    replicas: Annotated[
+        str | None, typer.Option(metavar="N", help="How many, or auto; 0 runs in this process, without Ray.")
+    ] = None,
     address: Annotated[str | None, typer.Option(help="Ray cluster to join.")] = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would run; load no model.")] = False,
     verify_hashes: Annotated[
         bool, typer.Option("--verify-hashes", help="Read all files of the model; trust no remembered hash.")
     ] = False,
     as_json: AsJson = False,
+    quiet: Quiet = False,
+    verbose: Verbose = False,
 ) -> None:
     """Run a study, or resume it: what is known is not run again."""
+    change_volume(quiet=quiet, verbose=verbose)
     tell(f"reading study {study} …")
     from clipsweep.orchestrator import api
     from clipsweep.orchestrator.plan.estimate import describe_plan
-    from clipsweep.orchestrator.study.files import parse_override, read_studies
+    from clipsweep.orchestrator.source.overrides import parse_once, parse_override
+    from clipsweep.orchestrator.study.files import read_studies
 
-    options = [parse_override(each) for each in overrides or []]
-    options += [] if replicas is None else [("cluster.replicas", replicas)]
+    options = [] if replicas is None else [parse_override(f"cluster.replicas={replicas}")]
     options += [] if address is None else [("cluster.address", address)]
-    studies = _by_folder(read_studies(study, options), folder)
+    studies = _by_folder(read_studies(study, parse_once(overrides or [], options)), folder)
     if dry_run:
         tell("looking at the model, the rows and the prompts; no weights are loaded …")
         plans = [api.plan(each, dir=path, verify_hashes=verify_hashes) for path, each in studies.items()]
@@ -68,7 +86,7 @@ def _run_each(studies: Mapping[Path, Study], as_json: bool, verify_hashes: bool)
 
     documents, codes = [], []
     for path, each in studies.items():
-        ended = run_one(each, dir=path, verify_hashes=verify_hashes)
+        ended = run_one(each, dir=path, quiet=is_quiet(), verify_hashes=verify_hashes)
         status = ended.status()
         documents.append(status | {"dir": str(path), "report": str(ended.report_file)})
         if not as_json:
@@ -86,10 +104,10 @@ def _tell_end(ended: StudyHandle, failed: int) -> int:
     """Say what is left to do, on standard error; the exit code of a study that ended."""
     if ended.interrupted:
         command = shlex.join(["clipsweep", *sys.argv[1:]])
-        tell(f"interrupted; everything finished is stored. Resume with: {command}")
+        tell_error(f"interrupted; everything finished is stored. Resume with: {command}")
         return INTERRUPTED
     if failed:
-        tell(f"{failed} trials failed; see 'clipsweep results {ended.folder}'. Running again retries them.")
+        tell_error(f"{failed} trials failed; see 'clipsweep results {ended.folder}'. Running again retries them.")
         return FAILED
     return 0
 

@@ -1,15 +1,15 @@
-"""Commands that look at a study that has been run, or is running: ``status``, ``best``, ``results``, ``report``."""
+"""Commands that look at a study that has been run, or is running: ``status``, ``best``, ``report``, ``list``."""
 
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated
 
 import typer
 
 from clipsweep.orchestrator.commands.shell import FAILED, AsJson, Folder, print_json, refusing, tell
 
-RowFormat = Literal["table", "csv"]
+STUDIES = Path("studies")
 
 
 @refusing
@@ -45,26 +45,6 @@ def best(folder: Folder, as_json: AsJson = False) -> None:
 
 
 @refusing
-def results(
-    folder: Folder,
-    row_format: Annotated[RowFormat, typer.Option("--format", help="How to print the rows.")] = "table",
-    as_json: AsJson = False,
-) -> None:
-    """The latest attempt of each trial."""
-    from clipsweep.analysis.store.row import jsonable
-    from clipsweep.orchestrator.api import open_study
-    from clipsweep.orchestrator.commands.printing import print_rows_csv, print_rows_table
-
-    rows = open_study(folder).stored_rows()
-    if as_json:
-        print_json([jsonable(row) for row in rows])
-    elif row_format == "csv":
-        print_rows_csv(rows)
-    else:
-        print_rows_table(rows)
-
-
-@refusing
 def report(
     folder: Folder,
     out: Annotated[Path | None, typer.Option(help="Where to write it; default DIR/report.html.")] = None,
@@ -78,3 +58,24 @@ def report(
         print_json({"report": str(path)})
     else:
         typer.echo(path)
+
+
+@refusing
+def list_studies(
+    folder: Annotated[Path, typer.Argument(metavar="[FOLDER]", help="Where to look; default studies.")] = STUDIES,
+    as_json: AsJson = False,
+) -> None:
+    """The studies below a folder: how far each is, its best score, when it last ran."""
+    from clipsweep.orchestrator.commands.printing import print_list
+    from clipsweep.orchestrator.status.listing import describe_list
+    from clipsweep.orchestrator.status.listing import list_studies as look
+
+    listed = look(folder)
+    if as_json:
+        print_json([each.document() for each in listed])
+    elif listed:
+        print_list(listed)
+    else:
+        tell(f"no study below {folder}; 'clipsweep run quickstart' makes one.")
+    for line in describe_list(listed):
+        tell(line)

@@ -5,8 +5,11 @@ from __future__ import annotations
 import json
 from dataclasses import asdict, dataclass
 
+from clipsweep.orchestrator.folder.stored import read_json, whole
 from clipsweep.orchestrator.folder.study_folder import StudyFolder
 from clipsweep.trials.base.files import write_text
+
+MEND = "Run the study again: it is written anew."
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -31,7 +34,12 @@ def forget_end(folder: StudyFolder) -> None:
 
 
 def read_end(folder: StudyFolder) -> End | None:
-    """How a study ended; None while it has not."""
+    """How a study ended; None while it has not.
+
+    Raises:
+        StoreError: The note is damaged.
+    """
     if not folder.end.is_file():
         return None
-    return End(**json.loads(folder.end.read_text(encoding="utf-8")))
+    with whole(folder.end, MEND):
+        return End(**read_json(folder.end, MEND))

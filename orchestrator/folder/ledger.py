@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import time
 from collections.abc import Iterable
 from dataclasses import replace
@@ -9,6 +10,7 @@ from dataclasses import replace
 from clipsweep.analysis.store.record import make_record
 from clipsweep.analysis.store.row import Record, StoredRow
 from clipsweep.analysis.store.rows import LatestRows
+from clipsweep.analysis.winners.point import describe_clips
 from clipsweep.orchestrator.folder.open_study import OpenStudy
 from clipsweep.orchestrator.space.proposal import Proposal
 from clipsweep.trials.base.files import write_text
@@ -19,6 +21,7 @@ from clipsweep.trials.spec.trial import Trial
 
 FLUSH_ROWS = 64
 FLUSH_SECONDS = 2.0
+log = logging.getLogger(__name__)
 
 
 class Ledger:
@@ -81,6 +84,9 @@ class Ledger:
             log_path=self._write_log(result, attempt),
         )
         self._waiting.append(record)
+        spec = result.trial.spec
+        clips = describe_clips(spec.clips) or "the untouched model"
+        log.info("%s, %d shots, %s: %s in %.2f s", clips, spec.shots, spec.split, result.state.value, result.seconds)
 
     def end_race(self) -> None:
         """Note that the race has stopped the trials that wait for their next part."""

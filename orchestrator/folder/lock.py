@@ -6,15 +6,19 @@ import json
 import os
 import platform
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
 
 from filelock import FileLock, Timeout
 
+from clipsweep.orchestrator.folder.stored import read_json
 from clipsweep.orchestrator.folder.study_folder import StudyFolder
-from clipsweep.trials.base.errors import StudyBusyError
+from clipsweep.trials.base.errors import StoreError, StudyBusyError
 from clipsweep.trials.base.files import write_text
+from clipsweep.trials.base.os_words import missing_folders, remove_empty
 
 LOOK_SECONDS = 0.5  # longer than another process needs to look whether the lock is held
 
@@ -26,13 +30,14 @@ def study_lock(folder: StudyFolder) -> Iterator[None]:
     Raises:
         StudyBusyError: Another process holds it.
     """
+    made = missing_folders(folder.path)
     folder.path.mkdir(parents=True, exist_ok=True)
     lock = FileLock(folder.lock)
     holder = folder.holder
     try:
         lock.acquire(timeout=LOOK_SECONDS)
     except Timeout as error:
-        who = json.loads(holder.read_text(encoding="utf-8")) if holder.exists() else {}
+        who = _read_holder(holder)
         raise StudyBusyError(
             f"{folder} is being run by process {who.get('pid', '?')} on {who.get('node', '?')} "
             f"since {who.get('since', '?')}. Wait for it, or watch it with 'clipsweep status {folder}'."
@@ -43,13 +48,22 @@ def study_lock(folder: StudyFolder) -> Iterator[None]:
         yield
     finally:
         lock.release()
-        _leave_no_empty_folder(folder)
+        _leave_no_empty_folder(folder, made)
 
 
-def _leave_no_empty_folder(folder: StudyFolder) -> None:
+def _read_holder(path: Path) -> dict[str, Any]:
+    """Which process it is, as far as is known: the note may be gone or damaged, and the study is held all the same."""
+    try:
+        return read_json(path, "") if path.exists() else {}
+    except StoreError:
+        return {}
+
+
+def _leave_no_empty_folder(folder: StudyFolder, made: Sequence[Path]) -> None:
     """Remove what locking made where no study came of it: replicas could not be had, say."""
     if folder.leftovers_of_lock():
         shutil.rmtree(folder.path)
+        remove_empty(path for path in made if path != folder.path)
 
 
 def is_locked(folder: StudyFolder) -> bool:

@@ -23,7 +23,9 @@ def log_warning(folder: StudyFolder, text: str) -> None:
 
 def last_warnings(folder: StudyFolder) -> list[str]:
     """The last ten lines of the log with their dates, oldest first; none where nothing was ever warned of."""
-    return folder.log.read_text(encoding="utf-8").splitlines()[-SHOWN:] if folder.log.is_file() else []
+    if not folder.log.is_file():
+        return []
+    return folder.log.read_text(encoding="utf-8", errors="replace").splitlines()[-SHOWN:]  # a line may be torn
 
 
 def warned_of(folder: StudyFolder) -> list[str]:

@@ -8,13 +8,13 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from clipsweep.analysis.store.record import RowContext
 from clipsweep.analysis.store.row import StoredRow
 from clipsweep.analysis.store.spectrum_file import SpectrumFile
 from clipsweep.analysis.store.table import ResultsTable
 from clipsweep.analysis.winners.point import Point
+from clipsweep.orchestrator.folder.no_study import STUDIES, no_study
+from clipsweep.orchestrator.folder.stored import read_stored_study
 from clipsweep.orchestrator.folder.study_folder import StudyFolder
 from clipsweep.orchestrator.folder.subject_file import read_subject, write_subject
 from clipsweep.orchestrator.space.choices import choices_of_rows
@@ -27,7 +27,7 @@ from clipsweep.orchestrator.space.subject import Subject
 from clipsweep.orchestrator.study.check import check_study
 from clipsweep.orchestrator.study.names import BAYES
 from clipsweep.orchestrator.study.schema import Study
-from clipsweep.trials.base.errors import StudyError
+from clipsweep.trials.base.errors import ClipsweepError, StoreError, StudyError
 from clipsweep.trials.base.files import write_text
 from clipsweep.trials.clips.identity import trial_id
 
@@ -121,7 +121,7 @@ class OpenStudy:
 
 def default_folder(study: Study) -> Path:
     """Where a study lives unless ``--dir`` says otherwise."""
-    return Path("studies") / study.name
+    return STUDIES / study.name
 
 
 def open_study(study: Study, folder: StudyFolder, subject: Subject) -> OpenStudy:
@@ -153,12 +153,18 @@ def reopen(path: Path) -> OpenStudy:
 
     Raises:
         StudyError: No study there.
+        StoreError: A file of it is damaged.
     """
     folder = StudyFolder(path)
     subject = read_subject(folder.subject)
-    if not folder.study.is_file() or subject is None:
-        raise StudyError(f"{folder} holds no study; expected the folder that 'clipsweep run' named (study.yaml in it).")
-    return open_study(check_study(read_settings(folder)), folder, subject)
+    if subject is None or not folder.study.is_file():
+        raise StudyError(no_study(folder))
+    settings = read_settings(folder)
+    try:
+        study = check_study(settings)
+    except ClipsweepError as error:
+        raise StoreError(f"{folder.study} is not a study of this clipsweep: {error}") from error
+    return open_study(study, folder, subject)
 
 
 def write_study(opened: OpenStudy) -> None:
@@ -168,5 +174,9 @@ def write_study(opened: OpenStudy) -> None:
 
 
 def read_settings(folder: StudyFolder) -> dict[str, Any]:
-    """The study file of an earlier run; empty where there is none."""
-    return dict(yaml.safe_load(folder.study.read_text(encoding="utf-8"))) if folder.study.is_file() else {}
+    """The study file of an earlier run; empty where there is none.
+
+    Raises:
+        StoreError: It is damaged.
+    """
+    return read_stored_study(folder.study) if folder.study.is_file() else {}

@@ -6,10 +6,13 @@ import json
 from dataclasses import asdict
 from pathlib import Path
 
+from clipsweep.orchestrator.folder.stored import read_json, whole
 from clipsweep.orchestrator.space.subject import Subject
 from clipsweep.trials.base.files import write_text
 from clipsweep.trials.models.card import ModelCard
 from clipsweep.trials.spec.shape import rows_of_shapes, shapes_of_rows
+
+MEND = "Run the study again: it is written anew, and its rows stay."
 
 
 def write_subject(path: Path, subject: Subject) -> None:
@@ -20,10 +23,15 @@ def write_subject(path: Path, subject: Subject) -> None:
 
 
 def read_subject(path: Path) -> Subject | None:
-    """Read it back; None where there is no file."""
+    """Read it back; None where there is no file.
+
+    Raises:
+        StoreError: It is damaged.
+    """
     if not path.is_file():
         return None
-    content = json.loads(path.read_text(encoding="utf-8"))
-    shapes = shapes_of_rows(content["card"].pop("shapes"))
-    content.setdefault("dropped", {"validation": content.pop("shared_texts", 0)})  # as the first 0.1.0 wrote it
-    return Subject(card=ModelCard(shapes=shapes, **content.pop("card")), **content)
+    content = read_json(path, MEND)
+    with whole(path, MEND):
+        shapes = shapes_of_rows(content["card"].pop("shapes"))
+        content.setdefault("dropped", {"validation": content.pop("shared_texts", 0)})  # as the first 0.1.0 wrote it
+        return Subject(card=ModelCard(shapes=shapes, **content.pop("card")), **content)

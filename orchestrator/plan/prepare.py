@@ -18,6 +18,7 @@ from clipsweep.orchestrator.space.subject import Subject
 from clipsweep.orchestrator.study.schema import Study
 from clipsweep.trials.base.errors import StudyError
 from clipsweep.trials.base.files import factors_limit_bytes
+from clipsweep.trials.base.os_words import check_cache, check_folder, nothing_begun
 from clipsweep.trials.models.describe import describe_checkpoint
 from clipsweep.trials.models.find import find_checkpoint
 from clipsweep.trials.spec.trial import TEST, VALIDATION, TrialSpec
@@ -45,8 +46,9 @@ class Prepared:
     verify_hashes: bool = False
 
 
+@nothing_begun()
 def prepare(study: Study, path: Path, cache: Path, *, verify_hashes: bool = False) -> Prepared:
-    """Resolve a study's names and check it against what its folder holds; nothing is written to the folder.
+    """Resolve a study's names and check it against what its folder holds; nothing is left in the folder.
 
     Args:
         study: As its file says.
@@ -58,7 +60,10 @@ def prepare(study: Study, path: Path, cache: Path, *, verify_hashes: bool = Fals
         ClipsweepError: Anything in the study that cannot be run, or that contradicts the stored rows.
     """
     folder = StudyFolder(path)
+    define_task(study.task_settings())  # first what the study alone can tell: a task that there is not
     factors_limit_bytes()
+    check_folder(folder.path, "the study's folder")
+    check_cache(cache)
     checkpoint = find_checkpoint(study.model_settings(), cache, verify_hashes=verify_hashes)
     card = describe_checkpoint(checkpoint, study.model.dtype, cache, verify_hashes=verify_hashes)
     resolved = _resolve(study, folder)
@@ -100,6 +105,7 @@ def recheck(opened: OpenStudy) -> None:
         _check_against(opened, history[-1], len(history))
 
 
+@nothing_begun()
 def check_trials(prepared: Prepared, specs: Iterable[TrialSpec]) -> list[str]:
     """Check the prompts of the trials to come, so that none is found wanting once replicas run.
 

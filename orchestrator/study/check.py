@@ -6,6 +6,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
+from clipsweep.cluster.reach import parse_address
 from clipsweep.orchestrator.study.check_search import check_search
 from clipsweep.orchestrator.study.explain import explain
 from clipsweep.orchestrator.study.names import ALGORITHM1, DRIVERS, EVERY_DRIVER, OF_SEQUENTIAL_TEST, SEQUENTIAL_TEST
@@ -19,11 +20,12 @@ def check_study(content: dict[str, Any]) -> Study:
 
     Raises:
         StudyError: One line for each key that is wrong.
+        SpecError: An address that is none.
     """
     try:
         study = Study.model_validate(content)
     except ValidationError as error:
-        raise StudyError(explain(error)) from error
+        raise StudyError(explain(error, content)) from error
     _check_driver(study)
     _check_effect(study)
     check_search(study)
@@ -44,6 +46,8 @@ def _check_seeds(study: Study) -> None:
 
 def _check_cluster(cluster: ClusterSection) -> None:
     """Refuse combinations that Ray does not have, or that would have no effect."""
+    if cluster.address is not None:
+        parse_address(cluster.address, "study key 'cluster.address'")
     share = cluster.gpus_per_replica
     if share > 1 and share != int(share):
         raise StudyError(

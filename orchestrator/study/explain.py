@@ -1,71 +1,170 @@
-"""What pydantic finds wrong with a study file, in words."""
+"""What pydantic finds wrong with a study, in our words: a line for each key, with its value and what was expected."""
 
 from __future__ import annotations
 
 import difflib
-from typing import Any, get_args
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
 
 from pydantic import BaseModel, ValidationError
-from pydantic.fields import FieldInfo
 
-from clipsweep.orchestrator.study.names import STOPPING_RULES
-from clipsweep.orchestrator.study.schema import SIZE, Study
-from clipsweep.orchestrator.study.section import Section
-from clipsweep.trials.base.errors import unknown_name
-from clipsweep.trials.spec.modules import MODULES
+from clipsweep.orchestrator.study.expected import annotation_of, expected, item_of, section_of, value_type
+from clipsweep.orchestrator.study.hints import hint
+from clipsweep.orchestrator.study.schema import Study
+from clipsweep.orchestrator.words import shown
 
-KINDS = {"model_type": "a mapping of its keys, as in {key: value}", "list_type": "a list, as in [0, 1]"}  # of pydantic
-HINTS = {f"search.{rule}": " Remove the key for no limit." for rule in STOPPING_RULES}
-HINTS["search.race"] = " Remove the key, or give it null, for no race."
-OTHER_FORMS = {"TopCondition", "RatesSection"}  # of values that are mostly lists: pydantic tells of both forms
-
-
-def explain(error: ValidationError) -> str:
-    """One line for each key that is wrong."""
-    problems = [problem for problem in error.errors(include_url=False) if not OTHER_FORMS & {*problem["loc"]}]
-    return "\n".join(dict.fromkeys(_explain(problem) for problem in problems))
+MOST_LINES = 6  # of a refusal: a screen, where each line may wrap
+TASKS = "tasks"  # read before the schema: a study for each
+OF_ANOTHER_SECTION = 0.8  # how like a key of another section has to be
+EXAMPLES = {
+    "name": "a name for the study's folder, as in name: my-study",
+    "model": "as in model: {path: embedded}",
+    "model.path": "a folder, a hub name or embedded, as in --set model.path=embedded",
+    "task": "as in task: {name: sst2}",
+    "task.name": "the name of a task, as in --set task.name=sst2",
+}
 
 
-def _explain(problem: Any) -> str:
-    """Word one of pydantic's problems: the key, its value, what was expected, and the nearest legal spelling."""
-    path = [part for part in problem["loc"] if isinstance(part, int) or part in _all_keys()]
-    key = ".".join(map(str, problem["loc"] if problem["type"] == "extra_forbidden" else path))
-    if problem["type"] == "extra_forbidden":
-        return _explain_unknown(problem["loc"])
-    if problem["type"] == "missing":
-        return f"study key {key!r} is missing; give it a value."
-    expected = problem["msg"].removeprefix("Input should be ").replace("Value error, ", "")
-    expected = KINDS.get(problem["type"], expected)
-    if key.startswith("space.layers"):
-        expected = "a list of layers, 'all', or {top_condition: k} with a k of 1 or more"
-    if key.startswith("space.clip_rates"):
-        expected = "a fraction in [0, 1); a rate on the 0-10 scale must be divided by 10 (9.5 becomes 0.95)"
-        if not isinstance(problem["input"], int | float | str):
-            expected = "a list of fractions in [0, 1), or {low: 0.0, high: 0.995}"
-    if key == "cluster.activation_budget":
-        expected = SIZE
-    hint = HINTS.get(key, "")
-    if isinstance(problem["input"], str) and key.startswith("space.modules"):
-        close = difflib.get_close_matches(problem["input"], MODULES, n=1)
-        hint = f" Did you mean {close[0]!r}?" if close else ""
-    return f"study key {key!r} is {problem['input']!r}; expected {expected}.{hint}"
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """One thing that is wrong.
+
+    Attributes:
+        parts: Where: keys, and numbers in lists.
+        kind: As pydantic calls it.
+        value: What stands there; None where nothing does.
+    """
+
+    parts: tuple[Any, ...]
+    kind: str
+    value: Any = None
+
+    @property
+    def key(self) -> str:
+        """Where, as users write it."""
+        return ".".join(map(str, self.parts))
 
 
-def _fields_of(annotation: Any) -> dict[str, FieldInfo]:
-    """Keys of a section, or of a section that may be left out."""
-    kinds = [each for each in (annotation, *get_args(annotation)) if isinstance(each, type)]
-    sections = [each for each in kinds if issubclass(each, BaseModel)]
-    return dict(sections[0].model_fields) if sections else {}
+def explain(error: ValidationError, content: Mapping[str, Any]) -> str:
+    """One line for each key that is wrong, of the first few.
+
+    Args:
+        error: Of the schema.
+        content: What was checked.
+    """
+    found = {problem.parts: problem for problem in (_locate(each, content) for each in _errors(error))}
+    deepest = [found[parts] for parts in found if not any(_is_inside(other, parts) for other in found)]
+    meant = {_meant(problem) for problem in deepest if problem.kind == "extra_forbidden"}
+    lines = [_explain(problem) for problem in deepest if problem.kind != "missing" or problem.key not in meant]
+    more = [f"and {len(lines) - MOST_LINES} more."] if len(lines) > MOST_LINES else []
+    return "\n".join(lines[:MOST_LINES] + more)
 
 
-def _explain_unknown(location: tuple[str | int, ...]) -> str:
-    *sections, last = map(str, location)
-    known = dict(Study.model_fields)
-    for section in sections:
-        known = _fields_of(known[section].annotation)
-    prefix = "".join(f"{section}." for section in sections)
-    return unknown_name("study key", f"{prefix}{last}", [f"{prefix}{name}" for name in known])
+def _errors(error: ValidationError) -> list[Any]:
+    return list(error.errors(include_url=False, include_context=False))
 
 
-def _all_keys() -> set[str]:
-    return {key for section in Section.__subclasses__() for key in section.model_fields}
+def _is_inside(inner: Sequence[Any], outer: Sequence[Any]) -> bool:
+    return len(inner) > len(outer) and inner[: len(outer)] == outer
+
+
+def _locate(error: Mapping[str, Any], content: Any) -> Problem:
+    """Find where in the content an error lies; pydantic's location names alternatives of a type too.
+
+    A value that stands for a list of one has no number.
+    """
+    parts: list[Any] = []
+    kind, location = error["type"], list(error["loc"])
+    last = location.pop() if kind == "missing" else None
+    if "[key]" in location:  # a mapping's key is wrong, not what it stands for
+        location = location[: location.index("[key]") - 1]
+    for part in location:
+        if not isinstance(content, dict | list):
+            break
+        if isinstance(content, list):
+            found = part if isinstance(part, int) and part < len(content) else None
+        else:
+            found = next((key for key in content if str(key) == str(part)), None)
+        if found is not None:
+            parts.append(found)
+            content = content[found]
+    return Problem(tuple(parts), kind, content) if last is None else Problem((*parts, last), kind)
+
+
+def _explain(problem: Problem) -> str:
+    """Word one problem."""
+    if problem.kind in {"extra_forbidden", "invalid_key"}:
+        return _explain_unknown(problem)
+    if problem.kind == "missing":
+        return f"study key {problem.key!r} is missing; expected {EXAMPLES.get(problem.key, _wanted(problem.parts))}."
+    wanted = _annotation(problem.parts)
+    said = f"study key {problem.key!r} is {shown(problem.value)}; expected {expected(wanted)}."
+    return said + hint(problem.key, problem.value, wanted, required=_is_required(problem.parts))
+
+
+def _wanted(parts: Sequence[Any]) -> str:
+    return expected(_annotation(parts))
+
+
+def _annotation(parts: Sequence[Any]) -> Any:
+    """The type that the schema has for a place."""
+    annotation: Any = Study
+    for part in parts:
+        section = section_of(annotation)
+        if section is not None and part in section.model_fields:
+            annotation = annotation_of(section.model_fields[part])
+        elif isinstance(part, int) and item_of(annotation) is not None:
+            annotation = item_of(annotation)
+        else:
+            annotation = value_type(annotation)
+    return annotation
+
+
+def _is_required(parts: Sequence[Any]) -> bool:
+    """Whether a key must be there."""
+    section = section_of(_annotation(parts[:-1]))
+    return section is not None and parts[-1] in section.model_fields and section.model_fields[parts[-1]].is_required()
+
+
+def _explain_unknown(problem: Problem) -> str:
+    """Refuse a key that does not exist, naming those that do."""
+    section, key = ".".join(map(str, problem.parts[:-1])), str(problem.parts[-1])
+    where = f" in {section!r}" if section else ""
+    said = f"no study key {problem.key!r}; known{where}: {', '.join(_siblings(problem.parts))}."
+    meant = _meant(problem)
+    if meant is not None and meant == key:
+        return f"{said} Write {meant!r} as a section, as in {meant.replace('.', ': {')}: ...{'}' * meant.count('.')}."
+    return said if meant is None else f"{said} Did you mean {meant!r}?"
+
+
+def _siblings(parts: Sequence[Any]) -> list[str]:
+    section = section_of(_annotation(parts[:-1]))
+    known = list(section.model_fields) if section is not None else []
+    return known if parts[:-1] else [*known, TASKS]
+
+
+def _meant(problem: Problem) -> str | None:
+    """The key that an unknown one is most like: of its own section, else of another."""
+    *sections, last = map(str, problem.parts)
+    every = list(all_keys())
+    if last in every and "." in last:
+        return last
+    siblings = _siblings(problem.parts)
+    begun = [name for name in siblings if name.startswith(last)]
+    close = difflib.get_close_matches(last, siblings, n=1) or begun[:1]
+    if close:
+        return ".".join([*sections, *close])
+    deepest_first = sorted(every, key=lambda key: -key.count("."))  # so that the highest wins
+    by_name = {key.rpartition(".")[2]: key for key in deepest_first}
+    close = difflib.get_close_matches(last, list(by_name), n=1, cutoff=OF_ANOTHER_SECTION)
+    return by_name[close[0]] if close else None
+
+
+def all_keys(section: type[BaseModel] = Study, prefix: str = "") -> Iterator[str]:
+    """All keys of the study, dotted, those of a section after it."""
+    for name, field in section.model_fields.items():
+        yield f"{prefix}{name}"
+        below = section_of(annotation_of(field))
+        if below is not None:
+            yield from all_keys(below, f"{prefix}{name}.")

@@ -9,32 +9,24 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import yaml
-
+from clipsweep.orchestrator.source.find_file import (
+    SHIPPED,
+    find_study_file,
+    is_dir,
+    is_file,
+    looks_like_path,
+    missing_file,
+    shipped_studies,
+)
+from clipsweep.orchestrator.source.overrides import Override, apply_override
+from clipsweep.orchestrator.source.yaml_file import read_yaml
 from clipsweep.orchestrator.study.check import check_study
 from clipsweep.orchestrator.study.schema import Study
-from clipsweep.trials.base.errors import StudyError, unknown_name
+from clipsweep.orchestrator.words import shown
+from clipsweep.trials.base.errors import StudyError
 from clipsweep.trials.tasks.settings import PAPER
 
 NO_MODEL = "-"
-SHIPPED = Path(__file__).parent.parent / "studies"
-
-Override = tuple[str, Any]  # a dotted key of a study, and the value that it takes
-
-
-def parse_override(text: str) -> Override:
-    """Read what ``--set`` takes: ``key=value``, the key dotted (``space.shots=[0,4]``), the value YAML.
-
-    Raises:
-        StudyError: No ``=``, or no YAML behind it.
-    """
-    key, separator, value = text.partition("=")
-    if not separator:
-        raise StudyError(f"--set {text!r} has no '='; expected key=value, as in space.shots=[0,4].")
-    try:
-        return key.strip(), yaml.safe_load(value)
-    except yaml.YAMLError as error:
-        raise StudyError(f"--set {text!r}: {value!r} is not a YAML value ({error}).") from error
 
 
 def read_studies(source: str | Path | Mapping[str, Any], overrides: Sequence[Override] = ()) -> list[Study]:
@@ -53,43 +45,39 @@ def read_studies(source: str | Path | Mapping[str, Any], overrides: Sequence[Ove
     if isinstance(source, Mapping):
         path, content = None, copy.deepcopy(dict(source))
     else:
-        path = _find_file(source)
-        content = _read_yaml(path)
+        path = find_study_file(source)
+        content = read_yaml(path)
     _apply(content, overrides, path.parent if path else Path())
     tasks = content.pop("tasks", None)
     if tasks is None:
         return [check_study(_named(content, path))]
-    if not isinstance(tasks, list) or not tasks or not all(isinstance(each, str) for each in tasks):
-        raise StudyError(f"study key 'tasks' is {tasks!r}; expected names of tasks, as in [sst2, rte].")
-    asked = content.setdefault("task", {}).get("name")
-    return [check_study(_of_task(content, path, each)) for each in ([asked] if asked else tasks)]
-
-
-def _find_file(name: str | Path) -> Path:
-    """The file of a path, or of a shipped study's name."""
-    path = Path(name).expanduser()
-    if not path.is_file():
-        path = SHIPPED / f"{name}.yaml"
-    if not path.is_file():
-        raise StudyError(f"{unknown_name('study', str(name), shipped_studies())} Or give the path of a YAML file.")
-    return path
+    names = tasks if isinstance(tasks, list) else [tasks]  # one stands for a list of one
+    if not names or not all(isinstance(each, str) and each for each in names):
+        raise StudyError(f"study key 'tasks' is {shown(tasks)}; expected names of tasks, as in [sst2, rte].")
+    section = content.setdefault("task", {})
+    if not isinstance(section, dict):
+        raise StudyError(f"study key 'task' is {shown(section)}; expected keys and values.")
+    asked = section.get("name")
+    return [check_study(_of_task(content, path, each)) for each in ([asked] if asked else names)]
 
 
 def _of_task(content: Mapping[str, Any], path: Path | None, task: str) -> dict[str, Any]:
     """One of the studies of a file with several tasks."""
     section = {**content["task"], "name": task}
-    if isinstance(section.get("path"), str) and (Path(section["path"]).expanduser() / task).is_dir():
+    if isinstance(section.get("path"), str) and is_dir(Path(section["path"]).expanduser() / task):
         section["path"] = str(Path(section["path"]) / task)
     one = {**content, "task": section}
-    return {**one, "name": f"{content['name']}-{task}"} if "name" in content else _named(one, path)
+    own = content.get("name")
+    return {**one, "name": f"{own}-{task}"} if isinstance(own, str) else _named(one, path)
 
 
 def _named(content: dict[str, Any], path: Path | None) -> dict[str, Any]:
     """A shipped study that states no name, named by what it runs."""
     model, task = content.get("model", {}), content.get("task", {})
-    known = isinstance(model, dict) and isinstance(task, dict) and "path" in model and "name" in task
-    if "name" in content or path is None or path.parent != SHIPPED or not known:
+    if "name" in content or path is None or path.parent != SHIPPED:
         return content
+    if not (isinstance(model, dict) and isinstance(task, dict) and "path" in model and "name" in task):
+        return {"name": path.stem, **content}  # what is missing is said alone
     variant = "" if task.get("variant", PAPER) == PAPER else f"-{task['variant']}"
     words = f"{path.stem}-{Path(str(model['path'])).name}-{task['name']}{variant}"
     return {"name": re.sub(r"[^A-Za-z0-9._-]+", "-", words), **content}
@@ -104,26 +92,30 @@ def study_of_task(name: str, model: str | None, overrides: Sequence[Override] = 
         overrides: As in ``read_studies``.
     """
     path = SHIPPED / f"{name}.yaml" if name in shipped_studies() else Path(name).expanduser()
+    if looks_like_path(name) and not is_file(path):
+        raise StudyError(missing_file(path))
     content: dict[str, Any] = {"name": "look", "model": {"path": NO_MODEL}, "task": {"name": name}}
-    if path.is_file():
-        read = _read_yaml(path)
-        read.pop("tasks", None)
-        study = "model" in read or "task" in read
-        content = (
-            content | {"task": {}} | read if study else content | {"task": {"name": path.stem, "definition": read}}
-        )
-        content["model"] = {"path": NO_MODEL} | content["model"]
-    if model is not None:
-        content["model"]["path"] = model
-    _apply(content, overrides, path.parent)
+    if is_file(path):
+        content |= _look_at(read_yaml(path), path)
+    named = [] if model is None else [("model.path", model)]
+    _apply(content, [*named, *overrides], path.parent)
     return check_study(content)
+
+
+def _look_at(read: dict[str, Any], path: Path) -> dict[str, Any]:
+    """What a file says of the task to look at: a study's sections, or a definition alone."""
+    read.pop("tasks", None)
+    if "model" not in read and "task" not in read:
+        return {"task": {"name": path.stem, "definition": read}}
+    model = read.get("model", {})
+    return {"task": {}} | read | {"model": {"path": NO_MODEL} | model if isinstance(model, dict) else model}
 
 
 def _apply(content: dict[str, Any], overrides: Sequence[Override], folder: Path) -> None:
     """Read a definition that lies in a file, so that overrides reach its keys, then apply them."""
     _read_definition(content, folder)
     for key, value in overrides:
-        _override(content, key, value)
+        apply_override(content, key, value)
     _read_definition(content, folder)
 
 
@@ -136,52 +128,18 @@ def _read_definition(content: dict[str, Any], folder: Path) -> None:
     definition = task.get("definition") if isinstance(task, dict) else None
     if isinstance(definition, str):
         named = Path(definition).expanduser()
-        path = next((each for each in (folder / named, named) if each.is_file()), None)
+        path = next((each for each in (folder / named, named) if is_file(each)), None)
         if path is None:
-            raise StudyError(f"task.definition is {definition!r}: no such file; expected a YAML file with a task.")
-        definition, folder = _read_yaml(path), path.parent
+            raise StudyError(
+                f"study key 'task.definition' is {shown(definition)}: no such file; expected a YAML file with a task, "
+                f"beside the study's file or in this folder, or its keys and values."
+            )
+        definition, folder = read_yaml(path), path.parent
     if not isinstance(definition, dict) or not isinstance(task, dict):
         return
     task["definition"] = definition
     data, function = definition.get("data"), definition.get("function")
     if isinstance(data, dict) and isinstance(data.get("path"), str) and os.path.exists(folder / data["path"]):
         data["path"] = str((folder / data["path"]).resolve())
-    if isinstance(function, str) and (folder / function.rpartition(":")[0]).is_file():
+    if isinstance(function, str) and is_file(folder / function.rpartition(":")[0]):
         definition["function"] = str((folder / function).resolve())
-
-
-class _Loader(yaml.SafeLoader):
-    """Refuses a key that stands twice in a mapping, of which YAML's own loader takes the last."""
-
-    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
-        seen: list[Any] = []
-        for key, _ in node.value:
-            name = self.construct_object(key, deep=True)
-            if name in seen:
-                raise yaml.constructor.ConstructorError(None, None, f"key {name!r} stands twice", key.start_mark)
-            seen.append(name)
-        return super().construct_mapping(node, deep)
-
-
-def _read_yaml(path: Path) -> dict[str, Any]:
-    try:
-        content = yaml.load(path.read_text(encoding="utf-8"), _Loader)  # a SafeLoader
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise StudyError(f"{path} is not YAML: {error}") from error
-    if not isinstance(content, dict):
-        raise StudyError(f"{path} holds {type(content).__name__}; expected keys and values.")
-    return content
-
-
-def shipped_studies() -> list[str]:
-    """Names of the studies that come with clipsweep."""
-    return sorted(path.stem for path in SHIPPED.glob("*.yaml"))
-
-
-def _override(content: dict[str, Any], key: str, value: Any) -> None:
-    *sections, last = key.split(".")
-    for section in sections:
-        content = content.setdefault(section, {})
-        if not isinstance(content, dict):
-            raise StudyError(f"no study key {key!r}: {section!r} is not a section of the study.")
-    content[last] = value

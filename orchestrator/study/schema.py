@@ -1,4 +1,4 @@
-"""The study file: every key, its type and its default."""
+"""The study file: every key, its type and its default. Where a list is wanted, one value stands for a list of one."""
 
 from __future__ import annotations
 
@@ -8,8 +8,18 @@ import yaml
 from pydantic import BeforeValidator, ByteSize, Field, PlainSerializer
 
 from clipsweep.analysis.winners.point import BEST_MEAN, ONE_STANDARD_ERROR
-from clipsweep.orchestrator.study.names import GRID, HALVING, SEQUENTIAL_TEST
-from clipsweep.orchestrator.study.section import Count, Positive, Section, one_of
+from clipsweep.orchestrator.study.names import DRIVERS, GRID, HALVING, SEQUENTIAL_TEST
+from clipsweep.orchestrator.study.section import (
+    ONE_IS_A_LIST,
+    Above,
+    Count,
+    Names,
+    Positive,
+    Says,
+    Section,
+    Several,
+    Text,
+)
 from clipsweep.orchestrator.study.task_section import TaskSection
 from clipsweep.trials.clips.spectrum import COMBINATIONS
 from clipsweep.trials.models.settings import Dtype, ModelSettings
@@ -18,29 +28,37 @@ from clipsweep.trials.spec.modules import MODULES
 from clipsweep.trials.tasks.settings import TaskSettings
 
 PUBLISHED_RATES = [0, 0.1, 0.5, 0.75, 0.9, 0.95, 0.99, 0.995]
-SIZE = "auto, or a number with a unit, as in 256MB or 1.5GiB"
+SIZE = "a number with a unit, as in 256MB or 1.5GiB"
+LAYERS = "a list of layers, 'all', or {top_condition: k} with a k of 1 or more"
+RATES = "a list of fractions in [0, 1), or {low: 0.0, high: 0.995}"
+LONGEST_NAME = 200  # of the 255 bytes that file systems give a folder's name; studies of several tasks add the task's
 
-Rate = Annotated[float, Field(ge=0, lt=1)]
-ModuleName = Annotated[str, one_of(MODULES)]
-KindName = Annotated[str, one_of(KINDS)]
+Rate = Annotated[float, Field(ge=0, lt=1), Says("a fraction in [0, 1)")]
+ModuleName = Annotated[str, Names(MODULES)]
+KindName = Annotated[str, Names(KINDS)]
 
 
 def _demand_unit(size: Any) -> Any:
     """Refuse a bare number before it is read as bytes: whoever writes 8 means gigabytes."""
     if not isinstance(size, str) or not size[-1:].isalpha():
-        raise ValueError(SIZE)
+        raise ValueError(size)
     return size
 
 
-Size = Annotated[ByteSize, BeforeValidator(_demand_unit), PlainSerializer(lambda size: f"{size:d}B")]
+Size = Annotated[ByteSize, BeforeValidator(_demand_unit), PlainSerializer(lambda size: f"{size:d}B"), Says(SIZE)]
+FolderName = Annotated[
+    str,
+    Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$", max_length=LONGEST_NAME),
+    Says(f"a folder's name: letters, digits, '.', '_' and '-', {LONGEST_NAME} at most, the first a letter or digit"),
+]
 
 
 class ModelSection(Section):
     """Which checkpoint, and how it is loaded."""
 
-    path: str
+    path: Text
     dtype: Dtype = "float32"
-    revision: str | None = None
+    revision: Text | None = None
     allow_bin: bool = False
 
 
@@ -66,43 +84,43 @@ class TopCondition(Section):
 class SpaceSection(Section):
     """The points of the study."""
 
-    layers: Annotated[list[int], Field(min_length=1)] | Literal["all"] | TopCondition = "all"
-    modules: Annotated[list[ModuleName], Field(min_length=1)] = ["attn", "mlp"]
-    shots: Annotated[list[Count], Field(min_length=1)] | None = None
-    demo_seeds: Annotated[list[Count], Field(min_length=1)] | None = None
-    kinds: Annotated[list[KindName], Field(min_length=1)] = [DEFAULT_KIND]
-    clip_rates: Annotated[list[Rate], Field(min_length=1)] | RatesSection = PUBLISHED_RATES
+    layers: Annotated[Several[int] | Literal["all"] | TopCondition, Says(LAYERS)] = "all"
+    modules: Several[ModuleName] = ["attn", "mlp"]
+    shots: Several[Count] | None = None
+    demo_seeds: Several[Count] | None = None
+    kinds: Several[KindName] = [DEFAULT_KIND]
+    clip_rates: Annotated[Several[Rate] | RatesSection, Says(RATES)] = PUBLISHED_RATES
     clips: ClipsSection = ClipsSection()
 
 
 class SearchSection(Section):
     """Which trial runs next, and when to stop; ``DRIVERS`` says which driver uses what."""
 
-    driver: str = GRID
+    driver: Annotated[str, Says(" or ".join(map(repr, DRIVERS)))] = GRID
     sampler: Literal["tpe", "gp", "nsga2", "cmaes", "qmc", "random"] = "tpe"
     seed: Count = 0
     top_k: Positive = 5
-    module_condition: Annotated[str, one_of(COMBINATIONS)] = "max"
-    objectives: Annotated[list[Literal["accuracy", "parameters"]], Field(min_length=1)] = ["accuracy"]
-    winner: Annotated[str, one_of((BEST_MEAN, ONE_STANDARD_ERROR))] = BEST_MEAN
-    race: Annotated[str, one_of((HALVING, SEQUENTIAL_TEST))] | None = None
-    indifference: Annotated[float, Field(ge=0, lt=1)] = 0.005
-    error_rate: Annotated[float, Field(gt=0, lt=1)] = 0.05
+    module_condition: Annotated[str, Names(COMBINATIONS)] = "max"
+    objectives: Several[Literal["accuracy", "parameters"]] = ["accuracy"]
+    winner: Annotated[str, Names((BEST_MEAN, ONE_STANDARD_ERROR))] = BEST_MEAN
+    race: Annotated[str, Names((HALVING, SEQUENTIAL_TEST))] | None = None
+    indifference: Rate = 0.005
+    error_rate: Annotated[float, Field(gt=0, lt=1), Says("a fraction above 0 and below 1")] = 0.05
     n_trials: Positive | None = None
-    max_hours: Annotated[float, Field(gt=0)] | None = None
-    max_gpu_hours: Annotated[float, Field(gt=0)] | None = None
+    max_hours: Above | None = None
+    max_gpu_hours: Above | None = None
     patience: Positive | None = None
-    warm_start: list[str] = []
-    storage: str | None = None
+    warm_start: Annotated[list[Text], ONE_IS_A_LIST] = []
+    storage: Text | None = None
 
 
 class ClusterSection(Section):
     """Where trials run."""
 
     replicas: Count | Literal["auto"] = "auto"
-    gpus_per_replica: Annotated[float, Field(gt=0)] = 1
+    gpus_per_replica: Above = 1
     cpus_per_replica: Positive = 1
-    address: str | None = None
+    address: Text | None = None
     microbatch: Positive | Literal["auto"] = "auto"
     activation_budget: Size | Literal["auto"] = "auto"
 
@@ -115,7 +133,7 @@ class ClusterSection(Section):
 class Study(Section):
     """A study file, checked."""
 
-    name: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")]
+    name: FolderName
     model: ModelSection
     task: TaskSection
     space: SpaceSection = SpaceSection()

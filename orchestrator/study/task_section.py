@@ -8,7 +8,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from clipsweep.orchestrator.study.section import Count, Positive, Section, one_of
+from clipsweep.orchestrator.study.section import ONE_IS_A_LIST, Count, Names, Positive, Says, Section, Text
 from clipsweep.trials.base.errors import StudyError
 from clipsweep.trials.tasks.definition import METRICS, Scoring, Source, Splits, TaskDefinition, Wording
 from clipsweep.trials.tasks.settings import PAPER, Variant
@@ -17,9 +17,9 @@ from clipsweep.trials.tasks.settings import PAPER, Variant
 class DataSection(Section):
     """Where the rows of a user's own task come from."""
 
-    path: str
-    config: str | None = None
-    revision: str | None = None
+    path: Text
+    config: Text | None = None
+    revision: Text | None = None
 
 
 class SplitsSection(Section):
@@ -31,7 +31,9 @@ class SplitsSection(Section):
 
 
 Value = str | int | float | bool | date | None  # of a column, as YAML has it; None where there is none
-Answers = Annotated[list[str], Field(min_length=2)]
+LABELS = "a list of two label words or more, or a mapping of the rows' labels to them, as in {0: ' no', 1: ' yes'}"
+WORDS = "of each column a mapping of its values to words, as in {question: {cause: because, effect: so}}"
+Answers = Annotated[list[str], Field(min_length=2), ONE_IS_A_LIST]
 
 
 class DefinitionSection(Section):
@@ -39,18 +41,18 @@ class DefinitionSection(Section):
 
     data: DataSection
     query: str
-    labels: Answers | Annotated[dict[Value, str], Field(min_length=2)] | None = None
-    candidates: Answers | None = None
+    labels: Annotated[Answers | Annotated[dict[Value, str], Field(min_length=2)] | None, Says(LABELS)] = None
+    candidates: Annotated[Answers | None, Says("a list of two texts or more that name columns")] = None
     label_column: str = "label"
     demonstration: str | None = None
     alone: str | None = None
-    words: dict[str, dict[Value, str]] = {}
+    words: Annotated[dict[str, dict[Value, str]], Says(WORDS)] = {}
     splits: SplitsSection = SplitsSection()
     demonstrations: Positive | None = None
     validation_size: Positive | None = None
     shots: Count = 10
-    metric: Annotated[str, one_of(METRICS)] = "accuracy"
-    function: str | None = None
+    metric: Annotated[str, Names(METRICS)] = "accuracy"
+    function: Text | None = None
 
     def define(self) -> TaskDefinition:
         """The definition as the value that replicas take.
@@ -121,9 +123,9 @@ def _texts(value: Value) -> list[str]:
 class TaskSection(Section):
     """Which task, and which of its rows."""
 
-    name: str
+    name: Text
     variant: Variant = PAPER
-    path: str | None = None
+    path: Text | None = None
     validation_size: Positive | None = None
     test_size: Count | None = None
     demonstrations: Positive | None = None

@@ -4,15 +4,26 @@ from __future__ import annotations
 
 import os
 import platform
+import re
 import shutil
 import sys
 from dataclasses import dataclass
 from pathlib import Path
 
-from clipsweep.trials.base.versions import package_version
+from clipsweep.trials.base.errors import PlaceError
+from clipsweep.trials.base.os_words import check_cache
+from clipsweep.trials.base.versions import __version__, package_version
 
 FREE_GIB_WANTED = 2
-PACKAGES = ("torch", "transformers", "safetensors", "datasets", "ray", "pyarrow", "scipy", "plotly")
+PACKAGES = (
+    *("torch", "transformers", "tokenizers", "safetensors", "huggingface_hub", "datasets", "ray", "optuna"),
+    *("numpy", "scipy", "pandas", "pyarrow", "pydantic", "typer", "plotly"),
+)
+VARIABLES = (  # that change what a run does; none of them is a secret
+    *("CLIPSWEEP_CACHE", "CLIPSWEEP_FACTORS_GIB", "XDG_CACHE_HOME", "HF_HOME", "HF_HUB_OFFLINE", "HF_ENDPOINT"),
+    *("RAY_ADDRESS", "CUDA_VISIBLE_DEVICES", "OMP_NUM_THREADS", "TOKENIZERS_PARALLELISM", "PYTHONPATH"),
+)
+PASSWORD = re.compile(r"//[^/@\s]*@")  # in a URL
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -31,8 +42,17 @@ class Check:
 
 
 def examine(cache: Path) -> list[Check]:
-    """Look at Python, packages, processors, GPUs, the cache folder and the embedded model."""
-    return [_python(), *map(_package, PACKAGES), _processors(), _gpus(), _cache(cache), _embedded_model(cache)]
+    """Look at versions, processors, GPUs, the environment, the cache and the embedded model: all of a bug report."""
+    machine = [_processors(), _gpus(), _environment(), _cache(cache), _embedded_model(cache)]
+    return [_clipsweep(), _python(), _platform(), *map(_package, PACKAGES), *machine]
+
+
+def _clipsweep() -> Check:
+    return Check(name="clipsweep", ok=True, found=f"{__version__} from {Path(__file__).parent.parent.parent}")
+
+
+def _platform() -> Check:
+    return Check(name="platform", ok=True, found=platform.platform())
 
 
 def _python() -> Check:
@@ -55,20 +75,32 @@ def _processors() -> Check:
 
 
 def _gpus() -> Check:
-    import torch
-
+    try:
+        import torch
+    except ImportError as error:  # the line of torch says that it is missing
+        return Check(name="GPUs", ok=False, found=f"cannot be told without torch ({error})")
     names = [torch.cuda.get_device_name(index) for index in range(torch.cuda.device_count())]
-    return Check(name="GPUs", ok=True, found=", ".join(names) or "none; replicas run on CPU cores")
+    found = ", ".join(names) or "none; replicas run on CPU cores"
+    built = f"CUDA {torch.version.cuda}" if torch.version.cuda else "no CUDA"
+    return Check(name="GPUs", ok=True, found=f"{found} (torch is built with {built})")
+
+
+def _environment() -> Check:
+    held = {name: PASSWORD.sub("//...@", os.environ[name]) for name in VARIABLES if name in os.environ}
+    found = ", ".join(f"{name}={value}" for name, value in held.items())
+    return Check(name="environment", ok=True, found=found or "none of the variables that matter is set")
 
 
 def _cache(cache: Path) -> Check:
     try:
-        cache.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        return Check(name="cache", ok=False, found=f"{cache}: {error}. Set CLIPSWEEP_CACHE to a folder you may write.")
-    free = shutil.disk_usage(cache).free / 2**30
-    ok = free >= FREE_GIB_WANTED and os.access(cache, os.W_OK)
-    return Check(name="cache", ok=ok, found=f"{cache}, {free:.0f} GiB free; needs {FREE_GIB_WANTED} and to be writable")
+        check_cache(cache)
+    except PlaceError as error:
+        return Check(name="cache", ok=False, found=str(error))
+    there = next(each for each in (cache, *cache.absolute().parents) if each.is_dir())
+    free = shutil.disk_usage(there).free / 2**30
+    return Check(
+        name="cache", ok=free >= FREE_GIB_WANTED, found=f"{cache}, {free:.0f} GiB free; needs {FREE_GIB_WANTED}"
+    )
 
 
 def _embedded_model(cache: Path) -> Check:

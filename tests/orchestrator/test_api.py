@@ -23,8 +23,9 @@ from clipsweep.cluster.replica import Replica
 from clipsweep.orchestrator.api import StudyHandle
 from clipsweep.orchestrator.cli import app
 from clipsweep.orchestrator.run.interrupt import SIGNALS
+from clipsweep.orchestrator.source.overrides import parse_override
 from clipsweep.orchestrator.study.check import check_study
-from clipsweep.orchestrator.study.files import parse_override, read_studies
+from clipsweep.orchestrator.study.files import read_studies
 from clipsweep.trials.base.errors import ClipsweepError, StudyError
 
 MakeStudy = Callable[..., dict[str, Any]]

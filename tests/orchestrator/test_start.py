@@ -42,10 +42,23 @@ def test_help_and_version_load_no_library_of_ours(option: str) -> None:
         ("status", {"numpy", "pyarrow", "pydantic"}),
         ("results", {"numpy", "pyarrow", "pydantic"}),
         ("best", {"numpy", "pyarrow", "pydantic", "scipy"}),
+        ("list", {"numpy", "pyarrow", "pydantic"}),
     ],
 )
 def test_a_question_about_a_study_loads_what_answers_it(command: str, used: set[str], finished_study: Path) -> None:
     assert loaded_by(COMMAND, command, str(finished_study)) & LIBRARIES <= used
+
+
+def test_a_study_file_is_begun_and_described_without_torch_and_ray(tmp_path: Path) -> None:
+    assert not loaded_by(COMMAND, "init", str(tmp_path / "s.yaml")) & ENGINE
+    assert not loaded_by(COMMAND, "schema") & ENGINE
+
+
+@pytest.mark.parametrize("mistake", ["space.clip_rates=9.5", "space.shot=4", "search.driver=bayse"])
+def test_a_mistake_in_a_study_is_told_before_torch_and_ray_are_loaded(mistake: str, tmp_path: Path) -> None:
+    refused = COMMAND.replace("assert not end.code, end.code", "assert end.code == 2, end.code")
+    code = f"import os; os.chdir({str(tmp_path)!r})\n{refused}"
+    assert not loaded_by(code, "run", "quickstart", "--set", mistake) & ENGINE
 
 
 def test_a_report_is_written_without_torch_and_ray(finished_study: Path, tmp_path: Path) -> None:

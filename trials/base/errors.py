@@ -26,6 +26,10 @@ class StudyError(ClipsweepError, ValueError):
     """A study file that is wrong, or that contradicts what its folder already holds."""
 
 
+class PlaceError(ClipsweepError, OSError):
+    """A folder or file that cannot be made or written."""
+
+
 class StudyBusyError(ClipsweepError, RuntimeError):
     """Another process runs this study."""
 
@@ -36,6 +40,10 @@ class StoreError(ClipsweepError, OSError):
 
 class PoolError(ClipsweepError, RuntimeError):
     """The replicas asked for cannot be had, or all of them were lost."""
+
+
+class NoClusterError(PoolError):
+    """No Ray cluster answers at the address that was given."""
 
 
 class EvaluationError(ClipsweepError, ArithmeticError):

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from clipsweep.trials.base.errors import ModelError
-from clipsweep.trials.base.hub import HUB_NAME
+from clipsweep.trials.base.hub import HUB_NAME, hub_reason
 from clipsweep.trials.checkpoint.config_file import check_config_file, check_not_quantised
 from clipsweep.trials.checkpoint.pickled import converted, pickled_files
 from clipsweep.trials.checkpoint.read import reading
@@ -95,6 +95,6 @@ def _fetch(settings: ModelSettings, *patterns: str) -> Path:
         return Path(snapshot_download(settings.path, revision=settings.revision, allow_patterns=list(patterns)))
     except (OSError, ValueError) as error:  # huggingface_hub's errors derive from these
         raise ModelError(
-            f"model.path is {settings.path!r}: no such folder, and the hub did not give it ({error}). "
+            f"model.path is {settings.path!r}: no such folder, and the hub did not give it: {hub_reason(error)}. "
             f"Give a local folder, or check the name, the network and HF_HUB_OFFLINE."
         ) from error

@@ -47,3 +47,21 @@ def test_the_formats_of_rows_are_named_when_another_is_asked_for(folder: Path) -
     result = runner.invoke(app, ["results", str(folder), "--format", "html"])
     assert result.exit_code == 2
     assert all(name in result.stderr for name in ("table", "csv"))
+
+
+def test_list_prints_a_line_for_each_study(folder: Path, tmp_path: Path) -> None:
+    [document] = json_of("list", str(tmp_path))
+    assert (document["dir"], document["name"], document["state"]) == (str(folder), "tiny", "done")
+    line = next(line for line in runner.invoke(app, ["list", str(tmp_path)]).stdout.splitlines() if "tiny" in line)
+    assert "accuracy" in line
+
+
+def test_list_says_where_there_is_no_study(tmp_path: Path) -> None:
+    result = runner.invoke(app, ["list", str(tmp_path)])
+    assert (result.exit_code, result.stdout) == (0, "")
+    assert "no study below" in result.stderr
+
+
+def test_a_report_is_not_written_over_a_folder(folder: Path, tmp_path: Path) -> None:
+    result = runner.invoke(app, ["report", str(folder), "--out", str(tmp_path)])
+    assert (result.exit_code, "is a folder; expected the path of a file" in result.stderr) == (2, True)

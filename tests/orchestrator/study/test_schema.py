@@ -8,8 +8,10 @@ import yaml
 
 from clipsweep.orchestrator.drivers.driver import StudyDriver
 from clipsweep.orchestrator.plan.prepare import prepare
+from clipsweep.orchestrator.source.find_file import shipped_studies
+from clipsweep.orchestrator.source.overrides import parse_override
 from clipsweep.orchestrator.study.check import check_study
-from clipsweep.orchestrator.study.files import parse_override, read_studies, shipped_studies
+from clipsweep.orchestrator.study.files import read_studies
 from clipsweep.orchestrator.study.names import DRIVERS, EVERY_DRIVER, OF_SEQUENTIAL_TEST
 from clipsweep.orchestrator.study.schema import SearchSection
 from clipsweep.trials.base.errors import ClipsweepError, SpecError, StudyError
@@ -26,11 +28,11 @@ MakeStudy = Callable[..., dict[str, Any]]
         ("space", "clip_rates", [1.0], r"'space.clip_rates.0' is 1.0; expected a fraction"),
         ("space", "clip_rates", [], "'space.clip_rates' is \\[\\]; expected"),
         ("space", "modules", ["atn"], "'space.modules.0' is 'atn'; expected .*Did you mean 'attn'"),
-        ("space", "shots", ["4"], "'space.shots.0' is '4'; expected a valid integer"),
-        ("space", "shots", [-1], "'space.shots.0' is -1; expected greater than or equal to 0"),
+        ("space", "shots", ["4"], "'space.shots.0' is '4'; expected a whole number of 0 or more. It is text; write 4"),
+        ("space", "shots", [-1], "'space.shots.0' is -1; expected a whole number of 0 or more"),
         ("space", "layers", "some", "'space.layers' is 'some'; expected"),
         ("model", "dtype", "float64", "'model.dtype' is 'float64'; expected 'float32', 'bfloat16' or 'float16'"),
-        ("model", "allow_bin", "yes", "'model.allow_bin' is 'yes'; expected a valid boolean"),
+        ("model", "allow_bin", "yes", "'model.allow_bin' is 'yes'; expected true or false"),
         ("task", "truncate", "left", "'task.truncate' is 'left'; expected 'error'"),
         (
             "search",
@@ -38,8 +40,18 @@ MakeStudy = Callable[..., dict[str, Any]]
             "gp",
             "'search.sampler' is 'gp', but driver 'grid' does not use it; expected its default",
         ),
-        ("space", "layers", {"top_conditon": 3}, r"'space.layers' is .*; expected a list .* or \{top_condition: k\}"),
-        ("space", "layers", {"top_condition": 0}, r"'space.layers' is .*; expected a list .* k of 1 or more"),
+        (
+            "space",
+            "layers",
+            {"top_conditon": 3},
+            "'space.layers.top_conditon'.* Did you mean 'space.layers.top_condition'",
+        ),
+        (
+            "space",
+            "layers",
+            {"top_condition": 0},
+            "'space.layers.top_condition' is 0; expected a whole number of 1 or more",
+        ),
         (
             "search",
             "module_condition",
@@ -65,19 +77,32 @@ MakeStudy = Callable[..., dict[str, Any]]
             "cluster",
             "activation_budget",
             "8 gigs",
-            "'cluster.activation_budget' is '8 gigs'; expected auto, or a number with a unit, as in 256MB or 1.5GiB.$",
+            "'cluster.activation_budget' is '8 gigs'; expected 'auto' or a number with a unit, as in 256MB or 1.5GiB.$",
         ),
-        ("cluster", "activation_budget", 8, "'cluster.activation_budget' is 8; expected auto, or a number with a unit"),
+        (
+            "cluster",
+            "activation_budget",
+            8,
+            "'cluster.activation_budget' is 8; expected 'auto' or a number",
+        ),
         (
             "cluster",
             "activation_budget",
             "-3MB",
-            "'cluster.activation_budget' is '-3MB'; expected auto, or a number",
+            "'cluster.activation_budget' is '-3MB'; expected 'auto' or a number",
         ),
-        ("cluster", "microbatch", 0, "'cluster.microbatch' is 0; expected greater than or equal to 1"),
-        ("space", "clips", 2, "'space.clips' is 2; expected a mapping of its keys"),
-        ("space", "demo_seeds", 0, "'space.demo_seeds' is 0; expected a list, as in"),
-        ("search", "race", False, "'search.race' is False.*Remove the key, or give it null, for no race"),
+        ("cluster", "microbatch", 0, "'cluster.microbatch' is 0; expected 'auto' or a whole number of 1 or more"),
+        ("space", "clips", 2, "'space.clips' is 2; expected keys and values: max"),
+        ("space", "demo_seeds", {"low": 0}, "'space.demo_seeds' is {'low': 0}; expected a list"),
+        (
+            "cluster",
+            "replicas",
+            "many",
+            "'cluster.replicas' is 'many'; expected 'auto' or a whole number",
+        ),
+        ("space", "clip_rates", "0.9", "'space.clip_rates' is '0.9'; .* It is text; write 0.9 without quotes"),
+        ("model", "dtype", "fp16", "'model.dtype' is 'fp16'; .* Did you mean 'float16'"),
+        ("search", "race", False, "'search.race' is false.*Remove the key, or give it null, for no race"),
     ],
 )
 def test_a_wrong_key_or_value_is_refused_in_words(
@@ -172,8 +197,8 @@ def test_overrides_reach_any_key(tmp_path: Path, make_study: MakeStudy) -> None:
     ("override", "words"),
     [
         ("space.shots", "has no '='; expected key=value"),
-        ("space.shots=[", "is not a YAML value"),
-        ("name.of=1", "'name' is not a section"),
+        ("space.shots=[", "is not YAML"),
+        ("name.of=1", "'name' is not a section of the study; 'name' is 'tiny'"),
         ("spce.shots=[1]", "no study key 'spce'.*Did you mean 'space'"),
     ],
 )
@@ -191,11 +216,11 @@ def test_an_unknown_study_is_answered_with_the_shipped_ones() -> None:
         read_studies("quikstart")
 
 
-@pytest.mark.parametrize("text", ["- a\n- b\n", "a: [", ""])
+@pytest.mark.parametrize("text", ["- a\n- b\n", "a: [", "", "\ta: 1\n", "a: 1\na: 2\n", "one: two: three\n", "a: \x00"])
 def test_a_file_that_is_no_mapping_is_refused(tmp_path: Path, text: str) -> None:
     path = tmp_path / "s.yaml"
     path.write_text(text)
-    with pytest.raises(StudyError, match=r"s.yaml (holds|is not YAML)"):
+    with pytest.raises(StudyError, match=r"s.yaml (holds a list|is not YAML|is empty)"):
         read_studies(str(path))
 
 
@@ -207,8 +232,8 @@ def test_shipped_studies_take_any_model_and_task_and_are_named_by_what_they_run(
     assert study.model.path == "EleutherAI/gpt-j-6b"
 
 
-def test_a_shipped_study_without_a_model_says_what_is_missing() -> None:
-    with pytest.raises(StudyError, match=r"study key 'model.path' is missing"):
+def test_a_shipped_study_without_a_model_says_that_alone_is_missing() -> None:
+    with pytest.raises(StudyError, match=r"^study key 'model.path' is missing; .*as in --set model.path=embedded\.$"):
         read_studies("figure1")
 
 
@@ -226,8 +251,8 @@ def test_several_tasks_are_a_study_each_with_rows_of_their_own(tmp_path: Path, m
 
 def test_tasks_that_are_no_list_of_names_are_refused(tmp_path: Path, make_study: MakeStudy) -> None:
     path = tmp_path / "s.yaml"
-    path.write_text(yaml.safe_dump(make_study() | {"tasks": "sst2"}))
-    with pytest.raises(StudyError, match="study key 'tasks' is 'sst2'; expected names of tasks"):
+    path.write_text(yaml.safe_dump(make_study() | {"tasks": [2]}))
+    with pytest.raises(StudyError, match=r"study key 'tasks' is \[2\]; expected names of tasks"):
         read_studies(str(path))
 
 

@@ -215,7 +215,7 @@ def test_the_list_of_tasks_can_be_overridden(make_study: MakeStudy, folder: Path
 
 
 def test_a_definition_s_file_that_is_not_there_is_refused(by_file: Callable[..., Study]) -> None:
-    with pytest.raises(StudyError, match="task.definition is 'yours.yaml': no such file; expected a YAML file"):
+    with pytest.raises(StudyError, match="'task.definition' is 'yours.yaml': no such file; expected a YAML file"):
         by_file("yours.yaml")
 
 

@@ -1,0 +1,52 @@
+"""``clipsweep results``: stored rows, those that are asked for, in the format that is asked for."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+import typer
+
+from clipsweep.orchestrator.commands.shell import AsJson, Folder, print_json, refusing, whole
+from clipsweep.trials.base.errors import SpecError
+
+RowFormat = Literal["table", "csv", "json", "jsonl", "markdown"]
+
+
+@refusing
+def results(
+    folder: Folder,
+    top: Annotated[int | None, whole(1, "So many; the best, unless --sort says else.")] = None,
+    sort: Annotated[str | None, typer.Option(metavar="COLUMN", help="-COLUMN: the largest first.")] = None,
+    where: Annotated[
+        list[str] | None, typer.Option(metavar="CONDITION", help="COLUMN=VALUE, or != < <= > >=; several: all hold.")
+    ] = None,
+    row_format: Annotated[
+        RowFormat | None,
+        typer.Option("--format", metavar="FORMAT", help="table (the default), csv, json, jsonl or markdown."),
+    ] = None,
+    as_json: AsJson = False,
+) -> None:
+    """The latest attempt of each trial."""
+    from clipsweep.analysis.store.row import jsonable
+    from clipsweep.orchestrator.api import open_study
+    from clipsweep.orchestrator.commands import printing
+    from clipsweep.orchestrator.status.select_rows import parse_selection
+
+    if as_json and row_format not in {None, "json"}:
+        raise SpecError(f"--json and --format {row_format} contradict each other; give one of the two.")
+    selection = parse_selection(where or [], sort, top, metric="accuracy")
+    study = open_study(folder)
+    if sort is None and top is not None:
+        selection = parse_selection(where or [], sort, top, study.metric)
+    rows = selection.of(study.stored_rows())
+    also = [each.column for each in selection.conditions] + ([selection.column] if selection.column else [])
+    if as_json or row_format == "json":
+        print_json([jsonable(row) for row in rows])
+    elif row_format == "csv":
+        printing.print_rows_csv(rows)
+    elif row_format == "jsonl":
+        printing.print_rows_lines(rows)
+    elif row_format == "markdown":
+        printing.print_rows_markdown(rows, also)
+    else:
+        printing.print_rows_table(rows, also)

@@ -1,0 +1,1 @@
+"""What helps to write a study file: a draft to start from, and a JSON schema for editors."""

@@ -1,0 +1,71 @@
+"""The JSON schema of a study file, with a sentence for each key, for editors that complete and check YAML."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from clipsweep.orchestrator.editing.descriptions import DESCRIPTIONS
+from clipsweep.orchestrator.study.schema import Study
+
+DIALECT = "https://json-schema.org/draft/2020-12/schema"
+SECTIONS = {  # keys of each section's schema, and where they stand in a study
+    "Study": "",
+    "ModelSection": "model",
+    "TaskSection": "task",
+    "DefinitionSection": "task.definition",
+    "DataSection": "task.definition.data",
+    "SplitsSection": "task.definition.splits",
+    "SpaceSection": "space",
+    "TopCondition": "space.layers",
+    "RatesSection": "space.clip_rates",
+    "ClipsSection": "space.clips",
+    "SearchSection": "search",
+    "ClusterSection": "cluster",
+}
+SHIPPED_MAY_LACK = ("name", "path")  # of a file that is completed on the command line
+
+
+def study_schema() -> dict[str, Any]:
+    """The schema, as JSON holds it.
+
+    It admits what a file may hold: one value for a list of one, a task's definition in a file of its own, a list of
+    ``tasks``, and keys that are only given on the command line.
+    """
+    schema = Study.model_json_schema()
+    sections = {"Study": schema, **schema["$defs"]}
+    for name, prefix in SECTIONS.items():
+        _describe(sections[name], prefix)
+    schema["properties"]["tasks"] = {"description": DESCRIPTIONS["tasks"], **_one_or_list({"type": "string"}, {})}
+    schema["required"] = []  # what is missing may be given by --set
+    sections["ModelSection"].pop("required")
+    sections["TaskSection"].pop("required")
+    _admit_file(sections["TaskSection"]["properties"]["definition"])
+    return {"$schema": DIALECT, **schema, "title": "clipsweep study"}
+
+
+def _describe(section: dict[str, Any], prefix: str) -> None:
+    """Give each key its sentence, and let one value stand for a list of one."""
+    for key, held in section["properties"].items():
+        dotted = f"{prefix}.{key}" if prefix else key
+        section["properties"][key] = {**_widened(held), "description": DESCRIPTIONS[dotted]}
+    section["properties"] = dict(section["properties"])
+
+
+def _widened(held: Mapping[str, Any]) -> dict[str, Any]:
+    """The schema of a value that admits one item where it admits a list of one."""
+    if "anyOf" in held:
+        return {**held, "anyOf": [_widened(each) for each in held["anyOf"]]}
+    if held.get("type") == "array" and held.get("minItems", 0) <= 1:
+        return _one_or_list(held["items"], held)
+    return dict(held)
+
+
+def _one_or_list(item: Mapping[str, Any], array: Mapping[str, Any]) -> dict[str, Any]:
+    beside = {key: value for key, value in array.items() if key in {"default", "title"}}
+    bare = {key: value for key, value in array.items() if key not in beside}
+    return {**beside, "anyOf": [{"type": "array", "items": dict(item), **bare}, dict(item)]}
+
+
+def _admit_file(definition: dict[str, Any]) -> None:
+    definition["anyOf"].append({"type": "string"})

@@ -1,0 +1,61 @@
+"""Read what a run left in a study's folder; a damaged file is named, with the mend."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from clipsweep.orchestrator.source.yaml_file import read_yaml
+from clipsweep.trials.base.errors import StoreError, StudyError
+from clipsweep.trials.base.os_words import word_os_error
+
+
+def read_json(path: Path, mend: str) -> dict[str, Any]:
+    """Read a file that holds one JSON object.
+
+    Args:
+        path: It is there.
+        mend: What to do where it is damaged, as a sentence.
+
+    Raises:
+        StoreError: It is damaged, or may not be read.
+    """
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise StoreError(word_os_error(error, f"reading {path}")) from error
+    except (ValueError, RecursionError) as error:
+        raise StoreError(f"{path} is damaged: it is not whole JSON. {mend}") from error
+    if not isinstance(content, dict):
+        raise StoreError(f"{path} is damaged: it holds {type(content).__name__}, not keys and values. {mend}")
+    return content
+
+
+@contextmanager
+def whole(path: Path, mend: str) -> Iterator[None]:
+    """Take a key that is missing or of another type, while a file's content is made a value, for a damaged file.
+
+    Raises:
+        StoreError: The file, and the mend.
+    """
+    try:
+        yield
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        raise StoreError(f"{path} is damaged: a key is missing or wrong ({error!r}). {mend}") from error
+
+
+def read_stored_study(path: Path) -> dict[str, Any]:
+    """Read the study file that an earlier run wrote.
+
+    Raises:
+        StoreError: It is damaged, or may not be read.
+    """
+    try:
+        return read_yaml(path)
+    except StudyError as error:
+        if isinstance(error.__cause__, OSError):
+            raise StoreError(str(error)) from error
+        raise StoreError(f"{error} Move it away and run the study again from its own file; its rows stay.") from error
