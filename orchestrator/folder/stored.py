@@ -10,7 +10,7 @@ from typing import Any
 
 from clipsweep.orchestrator.source.yaml_file import read_yaml
 from clipsweep.trials.base.errors import StoreError, StudyError
-from clipsweep.trials.base.os_words import word_os_error
+from clipsweep.trials.base.os_words import worded_as
 
 
 def read_json(path: Path, mend: str) -> dict[str, Any]:
@@ -24,9 +24,8 @@ def read_json(path: Path, mend: str) -> dict[str, Any]:
         StoreError: It is damaged, or may not be read.
     """
     try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise StoreError(word_os_error(error, f"reading {path}")) from error
+        with worded_as(StoreError, f"reading {path}"):
+            content = json.loads(path.read_text(encoding="utf-8"))
     except (ValueError, RecursionError) as error:
         raise StoreError(f"{path} is damaged: it is not whole JSON. {mend}") from error
     if not isinstance(content, dict):

@@ -16,9 +16,9 @@ from clipsweep.orchestrator.folder.warm_start import check_warm_start
 from clipsweep.orchestrator.space.pending import make_space
 from clipsweep.orchestrator.space.subject import Subject
 from clipsweep.orchestrator.study.schema import Study
-from clipsweep.trials.base.errors import StudyError
+from clipsweep.trials.base.errors import PlaceError, StudyError
 from clipsweep.trials.base.files import factors_limit_bytes
-from clipsweep.trials.base.os_words import check_cache, check_folder, nothing_begun
+from clipsweep.trials.base.os_words import check_cache, check_folder, worded_as
 from clipsweep.trials.models.describe import describe_checkpoint
 from clipsweep.trials.models.find import find_checkpoint
 from clipsweep.trials.spec.trial import TEST, VALIDATION, TrialSpec
@@ -46,7 +46,7 @@ class Prepared:
     verify_hashes: bool = False
 
 
-@nothing_begun()
+@worded_as(PlaceError)  # nothing has begun yet, so it is bad input
 def prepare(study: Study, path: Path, cache: Path, *, verify_hashes: bool = False) -> Prepared:
     """Resolve a study's names and check it against what its folder holds; nothing is left in the folder.
 
@@ -105,7 +105,7 @@ def recheck(opened: OpenStudy) -> None:
         _check_against(opened, history[-1], len(history))
 
 
-@nothing_begun()
+@worded_as(PlaceError)  # nothing has begun yet, so it is bad input
 def check_trials(prepared: Prepared, specs: Iterable[TrialSpec]) -> list[str]:
     """Check the prompts of the trials to come, so that none is found wanting once replicas run.
 

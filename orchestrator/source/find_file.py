@@ -7,7 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from clipsweep.trials.base.errors import StudyError, unknown_name
-from clipsweep.trials.base.os_words import word_os_error
+from clipsweep.trials.base.os_words import worded_as
 
 SHIPPED = Path(__file__).parent.parent / "studies"
 OF_YAML = (".yaml", ".yml", ".json")
@@ -57,10 +57,8 @@ def is_dir(path: Path) -> bool:
 
 
 def _told(path: Path, ask: Callable[[], bool]) -> bool:
-    try:
+    with worded_as(StudyError, f"looking for {str(path)[:80]!r}"):
         return ask()
-    except OSError as error:
-        raise StudyError(word_os_error(error, f"looking for {str(path)[:80]!r}")) from error
 
 
 def looks_like_path(name: str) -> bool:

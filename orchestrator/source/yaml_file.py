@@ -8,7 +8,7 @@ from typing import Any
 import yaml
 
 from clipsweep.trials.base.errors import StudyError
-from clipsweep.trials.base.os_words import word_os_error
+from clipsweep.trials.base.os_words import worded_as
 
 
 class _Loader(yaml.SafeLoader):
@@ -46,14 +46,13 @@ def _kind(content: Any) -> str:
 
 def _read_text(path: Path) -> str:
     try:
-        return path.read_text(encoding="utf-8-sig")  # an editor's byte order mark is no part of the text
+        with worded_as(StudyError, f"reading {path}"):
+            return path.read_text(encoding="utf-8-sig")  # an editor's byte order mark is no part of the text
     except UnicodeDecodeError as error:
         raise StudyError(
             f"{path} is not a text file in UTF-8: byte {error.start} is {error.object[error.start]:#04x}. "
             f"Save it as UTF-8, or give the YAML file that you meant."
         ) from error
-    except OSError as error:
-        raise StudyError(word_os_error(error, f"reading {path}")) from error
 
 
 def parse_yaml(text: str, where: str) -> Any:

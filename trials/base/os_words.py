@@ -104,15 +104,16 @@ def check_cache(cache: Path) -> None:
 
 
 @contextmanager
-def nothing_begun() -> Iterator[None]:
-    """Take what the operating system refuses for bad input, where nothing has begun yet.
+def worded_as(kind: type[ClipsweepError], doing: str | None = None) -> Iterator[None]:
+    """Take what the operating system refuses inside the block for an error of ours, in words.
 
-    Raises:
-        PlaceError: What was refused, in words.
+    Args:
+        kind: The error to raise in its place; errors of ours that are raised inside pass as they are.
+        doing: As ``word_os_error`` takes it.
     """
     try:
         yield
     except ClipsweepError:
         raise
     except OSError as error:
-        raise PlaceError(word_os_error(error)) from error
+        raise kind(word_os_error(error, doing)) from error

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from clipsweep.trials.base.errors import ModelError
-from clipsweep.trials.checkpoint.read import AGAIN, is_file, parse_mapping, reading
+from clipsweep.trials.checkpoint.read import AGAIN, is_file, read_mapping
 
 CONFIG, ADAPTER_CONFIG = "config.json", "adapter_config.json"
 QUANTISED = ("quantization_config", "compression_config")  # keys of a config; the second is an older name
@@ -72,7 +72,4 @@ def read_config(folder: Path) -> dict[str, Any]:
     Raises:
         ModelError: It cannot be read, or is no JSON mapping.
     """
-    path = folder / CONFIG
-    with reading(path):
-        content = path.read_bytes()
-    return parse_mapping(content, path, "a config")
+    return read_mapping(folder / CONFIG, "a config")

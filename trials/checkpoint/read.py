@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from clipsweep.trials.base.errors import ModelError
+from clipsweep.trials.base.os_words import worded_as
 
 AGAIN = "Copy or download it again."
 
@@ -20,13 +21,8 @@ def reading(path: Path) -> Iterator[None]:
     Raises:
         ModelError: The system's reason, and the file.
     """
-    try:
+    with worded_as(ModelError, f"reading {path}"):
         yield
-    except OSError as error:
-        raise ModelError(
-            f"{error.filename or path} cannot be read ({error.strerror or error}); expected a file or folder of a "
-            f"checkpoint. Check its permissions, its links and its disk."
-        ) from error
 
 
 def is_file(path: Path) -> bool:
@@ -41,6 +37,17 @@ def is_file(path: Path) -> bool:
                 f"{path} is a link to {path.readlink()}, which is not there; expected the file itself. {AGAIN}"
             )
         return path.is_file()
+
+
+def read_mapping(path: Path, kind: str) -> dict[str, Any]:
+    """Read a file that holds a JSON mapping; ``kind`` is what ``parse_mapping`` takes.
+
+    Raises:
+        ModelError: It cannot be read, or as ``parse_mapping``.
+    """
+    with reading(path):
+        content = path.read_bytes()
+    return parse_mapping(content, path, kind)
 
 
 def parse_mapping(content: bytes, path: Path, kind: str) -> dict[str, Any]:

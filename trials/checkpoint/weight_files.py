@@ -11,7 +11,7 @@ from clipsweep.trials.base.errors import ModelError
 from clipsweep.trials.base.files import file_hash
 from clipsweep.trials.checkpoint.config_file import ADAPTER_CONFIG, check_weights_are_here
 from clipsweep.trials.checkpoint.header import StoredTensor, read_header
-from clipsweep.trials.checkpoint.read import AGAIN, describe, is_file, parse_mapping, reading
+from clipsweep.trials.checkpoint.read import AGAIN, describe, is_file, read_mapping, reading
 
 TEXT_FILES = ("*.json", "*.txt", "*.model", "*.jinja")
 IDENTIFYING_FILES = (
@@ -108,9 +108,7 @@ def _read_index(folder: Path) -> dict[str, str]:
         ModelError: The index is damaged, or names what is no file of its folder.
     """
     path = folder / WEIGHT_INDEX
-    with reading(path):
-        content = path.read_bytes()
-    weight_map = parse_mapping(content, path, "an index of weights").get("weight_map")
+    weight_map = read_mapping(path, "an index of weights").get("weight_map")
     if not isinstance(weight_map, dict) or not weight_map:
         raise ModelError(
             f"{path} is not an index of weights: its weight_map is {describe(weight_map)}; expected a mapping from "

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from clipsweep.trials.base.errors import TaskError
+from clipsweep.trials.base.os_words import worded_as
 
 BOM = b"\xef\xbb\xbf"
 FROM_UTF_16 = "Convert it: iconv -f UTF-16 -t UTF-8 {name} > NEW, then put NEW in its place."
@@ -37,12 +38,8 @@ def read_bytes(path: Path, expected: str) -> bytes:
     Raises:
         TaskError: It cannot be read, is empty, or begins as something else begins.
     """
-    try:
+    with worded_as(TaskError, f"reading {path}"):
         content = path.read_bytes()
-    except OSError as error:
-        raise TaskError(
-            f"{path} cannot be read ({error.strerror}); expected {expected}. Give a file that you may read."
-        ) from error
     if not content:
         raise TaskError(f"{path} is empty; expected rows. Remove the file or write its rows.")
     signs = [held for sign, held in SIGNS.items() if content.startswith(sign)]

@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from clipsweep.trials.base.errors import TaskError
+from clipsweep.trials.base.os_words import worded_as
 from clipsweep.trials.rows.csv_file import read_csv
 from clipsweep.trials.rows.json_file import read_json
 from clipsweep.trials.rows.parquet_file import read_parquet
@@ -30,13 +31,10 @@ def find_folder(path: str) -> Path | None:
     """
     try:
         folder = Path(path).expanduser()
+    except RuntimeError as error:
+        raise TaskError(f"task.path is {path[:80]!r}, and there is no such user; expected a folder.") from error
+    with worded_as(TaskError, f"looking for task.path {path[:80]!r}"):
         return folder if folder.is_dir() else None
-    except (OSError, RuntimeError) as error:
-        cause = error.strerror if isinstance(error, OSError) else error
-        raise TaskError(
-            f"task.path begins {path[:80]!r} and cannot be looked at ({cause}); expected a folder of data files. Give "
-            f"one that you may read."
-        ) from error
 
 
 def read_folder(folder: Path, split: str) -> SplitRows:

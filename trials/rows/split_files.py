@@ -8,6 +8,7 @@ from itertools import islice
 from pathlib import Path
 
 from clipsweep.trials.base.errors import TaskError
+from clipsweep.trials.base.os_words import worded_as
 
 ENDINGS = (".jsonl", ".json", ".csv", ".parquet")
 SHARD = re.compile(  # as the hub names them; it once put a hash behind the total
@@ -51,10 +52,8 @@ def find_split(folder: Path, split: str) -> list[Path]:
 
 def _listed(folder: Path) -> list[Path]:
     """What a folder holds, sorted; hidden files are left out."""
-    try:
+    with worded_as(TaskError, f"reading {folder}"):
         return sorted(path for path in folder.iterdir() if not path.name.startswith("."))
-    except OSError as error:
-        raise TaskError(f"{folder} cannot be read ({error.strerror}); expected a folder that you may read.") from error
 
 
 def _is_shard(name: str, split: str) -> bool:

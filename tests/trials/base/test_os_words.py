@@ -9,9 +9,9 @@ from clipsweep.trials.base.os_words import (
     check_folder,
     check_output,
     missing_folders,
-    nothing_begun,
     remove_empty,
     word_os_error,
+    worded_as,
 )
 
 
@@ -78,10 +78,10 @@ def test_a_folder_that_another_has_put_something_into_stays(tmp_path: Path) -> N
 
 
 def test_what_is_refused_before_anything_has_begun_is_bad_input() -> None:
-    with pytest.raises(PlaceError, match="using x failed: permission denied"), nothing_begun():
+    with pytest.raises(PlaceError, match="using x failed: permission denied"), worded_as(PlaceError):
         raise PermissionError(errno.EACCES, "Permission denied", "x")
 
 
 def test_an_error_of_ours_stays_what_it_is() -> None:
-    with pytest.raises(StoreError, match="as it was"), nothing_begun():
+    with pytest.raises(StoreError, match="as it was"), worded_as(PlaceError):
         raise StoreError("as it was")

@@ -90,7 +90,7 @@ def test_a_folder_that_may_not_be_read_is_told(tmp_path: Path) -> None:
     tmp_path.chmod(0o700)
     os.seteuid(65534)
     try:
-        with pytest.raises(ModelError, match="cannot be read .Permission denied.; .*Check its permissions"):
+        with pytest.raises(ModelError, match="reading .* failed: permission denied.* Change its rights"):
             find_config(settings(tmp_path))
     finally:
         os.seteuid(0)
