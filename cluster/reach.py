@@ -15,6 +15,7 @@ ANSWER_S = 5.0
 LOOK_UP_S = 10.0  # of a host's name, and the answer
 GREETING = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + b"\0\0\0\4\0\0\0\0\0"  # HTTP/2, which gRPC speaks: no settings
 SETTINGS = 4  # kind of the frame that an HTTP/2 server answers with first
+ENCRYPTED = {"1", "true"}  # values of RAY_USE_TLS
 EXPECTED = "expected HOST:PORT of a cluster's head, 'auto' or ray://HOST:PORT"
 
 
@@ -79,9 +80,11 @@ def _ask(host: str, port: int) -> str | None:
     """Greet whatever listens as a gRPC client does; what is wrong, or None."""
     try:
         with socket.create_connection((host, port), timeout=ANSWER_S) as line:
+            if os.environ.get("RAY_USE_TLS", "0").lower() in ENCRYPTED:
+                return None  # our greeting would be no message to it
             line.sendall(GREETING)
             answer = line.recv(9)
-    except socket.gaierror:
+    except (socket.gaierror, UnicodeError):  # the latter of a name that none can have, as in 'a..b'
         return f"no host {host!r} is known"
     except TimeoutError:
         return f"no answer within {ANSWER_S:.0f} s"

@@ -61,9 +61,15 @@ def test_a_server_that_never_answers_is_not_waited_for(
         check_address(f"127.0.0.1:{listener.getsockname()[1]}", "cluster.address")
 
 
-def test_a_name_that_stands_for_no_host_is_refused() -> None:
-    with pytest.raises(NoClusterError, match="no host 'no-such-host.invalid' is known"):
-        check_address("no-such-host.invalid:6379", "cluster.address")
+@pytest.mark.parametrize("host", ["no-such-host.invalid", "a..b", "x" * 64 + ".com"])
+def test_a_name_that_stands_for_no_host_is_refused(host: str) -> None:
+    with pytest.raises(NoClusterError, match=f"no host '{host}' is known"):
+        check_address(f"{host}:6379", "cluster.address")
+
+
+def test_a_cluster_that_speaks_tls_is_not_greeted(listener: socket.socket, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("RAY_USE_TLS", "1")
+    check_address(f"127.0.0.1:{listener.getsockname()[1]}", "cluster.address")
 
 
 @pytest.mark.parametrize("address", ["head", "head:", ":6379", "head:port", "head:0", "head:70000", "http://head", ""])
