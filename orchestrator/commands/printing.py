@@ -99,8 +99,8 @@ def print_conditions(measured: CheckpointSpectrum) -> None:
 
 
 def print_table(table: Table) -> None:
-    """Print a table, as wide as the terminal where there is one."""
-    Console(width=None if sys.stdout.isatty() else WIDTH_IN_A_FILE).print(table)
+    """Print a table as it is, no markup, as wide as the terminal where there is one."""
+    Console(markup=False, width=None if sys.stdout.isatty() else WIDTH_IN_A_FILE).print(table)
 
 
 def _listed(clips: Sequence[Mapping[str, Any]]) -> dict[str, str]:
