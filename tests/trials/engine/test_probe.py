@@ -9,8 +9,9 @@ import torch
 from clipsweep.trials.decoder.blocks import Blocks
 from clipsweep.trials.decoder.decoder import Decoder
 from clipsweep.trials.engine.passes import Passes
-from clipsweep.trials.engine.probe import try_decoder
+from clipsweep.trials.engine.probe import TogetherCheck, try_decoder
 from clipsweep.trials.models.find_layout import find_layout
+from clipsweep.trials.tasks.prompts import Prompts, Query
 from tests.trials.architectures import build_model
 
 
@@ -29,6 +30,11 @@ def misspelt(self: Passes, *args: Any, **kwargs: Any) -> Any:
 def as_ours(function: Any) -> Any:
     """The same function as if it were written in a module of clipsweep."""
     return type(function)(function.__code__, vars(__import__("clipsweep.trials.engine.passes", fromlist=["Passes"])))
+
+
+def no_numbers_together(_module: Any, _inputs: Any, output: torch.Tensor) -> torch.Tensor:
+    """What a module gives, but no numbers where several texts run together."""
+    return output * (1 if len(output) == 1 else torch.nan)
 
 
 def test_a_mistake_of_our_own_comes_out(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -85,3 +91,18 @@ def test_blocks_that_give_other_scores_alone_are_a_finding(
     monkeypatch.setattr(Blocks, "run", lambda self, *args, **kwargs: 2 * run(self, *args, **kwargs))
     assert try_decoder(model, find_layout(model)) is None
     assert "run block by block it gives other scores" in caplog.text
+
+
+def test_prompts_whose_scores_are_no_numbers_together_are_run_alone() -> None:
+    model = build_model("gptj")
+    model.lm_head.register_forward_hook(no_numbers_together)
+    labels = ((1,), (2,))
+    queries = tuple(Query(tokens=tokens, labels=labels, gold=0) for tokens in ((4, 5), (6, 7, 3)))
+    with torch.inference_mode():
+        assert not TogetherCheck(model, None).passes(Prompts(prefix=(1, 2), queries=queries), 2)
+
+
+def test_a_model_that_gives_no_numbers_block_by_block_is_run_on_full_prompts() -> None:
+    model = build_model("gptj")
+    model.transformer.h[1].mlp.register_forward_hook(no_numbers_together)
+    assert try_decoder(model, find_layout(model)) is None
