@@ -17,7 +17,7 @@ import pyarrow.parquet as pq
 
 from clipsweep.analysis.store.row import SCHEMA, SCHEMA_VERSION, Record, StoredRow
 from clipsweep.analysis.store.rows import Attempts, LatestRows
-from clipsweep.trials.base.errors import StoreError
+from clipsweep.trials.base.errors import StoreError, first_line
 from clipsweep.trials.base.files import whole_file
 from clipsweep.trials.base.os_words import word_os_error
 
@@ -95,10 +95,15 @@ class ResultsTable:
         """
         self._since_merge = itertools.count(1)
         self._parts = self._read_parts()
+        self._remove_replaced()  # before what replaces them is itself replaced
         counting = self._counting()
         merged = self._small([name for name, part in counting.items() if again or not part.replaces])
         if len(merged) > 1:
             self._write(_Part(pa.concat_tables([counting[name].rows for name in merged]), frozenset(merged)))
+        self._remove_replaced()
+
+    def _remove_replaced(self) -> None:
+        """Remove the files whose rows others hold."""
         for name in set(self._parts) - set(self._counting()):
             (self._folder / name).unlink(missing_ok=True)
             del self._parts[name]
@@ -153,7 +158,7 @@ class ResultsTable:
             ]
         except pa.ArrowException as error:
             raise StoreError(
-                f"{self._folder / name} has a column of another type ({_reason(error)}). "
+                f"{self._folder / name} has a column of another type ({first_line(error)}). "
                 f"Move it away and run the study again."
             ) from error
         replaces = json.loads((stored.schema.metadata or {}).get(REPLACES.encode(), b"[]"))
@@ -179,7 +184,7 @@ def read_whole(path: Path, version: int, columns: Sequence[str] | None = None) -
         if isinstance(error, OSError) and error.errno is not None:
             raise StoreError(word_os_error(error, f"reading {path}")) from error
         raise StoreError(
-            f"{path} is not a whole Parquet file ({_reason(error)}). Move it away and run the study again."
+            f"{path} is not a whole Parquet file ({first_line(error)}). Move it away and run the study again."
         ) from error
     if "schema_version" not in table.column_names:
         raise StoreError(f"{path} holds no rows of clipsweep: it has no column schema_version. Move it away.")
@@ -188,8 +193,3 @@ def read_whole(path: Path, version: int, columns: Sequence[str] | None = None) -
     if newest > version:
         raise StoreError(f"{path} has schema version {newest}; this clipsweep reads up to {version}. Upgrade it.")
     return table
-
-
-def _reason(error: Exception) -> str:
-    """The first line of what pyarrow says."""
-    return (str(error).strip().splitlines() or [type(error).__name__])[0].rstrip(".")

@@ -50,6 +50,16 @@ class EvaluationError(ClipsweepError, ArithmeticError):
     """A trial whose weights, activations or scores are not finite, or that does not fit in memory."""
 
 
+def first_line(error: Exception) -> str:
+    """What a library says of an error, its first line without the final stop; the name of its type where it is mute."""
+    return (str(error).strip().splitlines() or [type(error).__name__])[0].strip().rstrip(".")
+
+
+def in_one_line(error: Exception, length: int = 300) -> str:
+    """Type and words of a library's error in one line, so much of it; some go on for pages."""
+    return " ".join(f"{type(error).__name__}: {error}".split())[:length]
+
+
 def unknown_name(kind: str, name: str, known: Iterable[str]) -> str:
     """Word the refusal of a name: ``no driver 'bayse'; known: … . Did you mean 'bayes'?``."""
     names = sorted(known)

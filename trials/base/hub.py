@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import re
 
+from clipsweep.trials.base.errors import first_line
+
 HUB_NAME = re.compile(r"\w[\w.-]*/\w[\w.-]*")
 
 
@@ -25,4 +27,4 @@ def hub_reason(error: Exception) -> str:
         return "HF_HUB_OFFLINE is set, and it was not downloaded before"
     if isinstance(error, errors.LocalEntryNotFoundError | ConnectionError | TimeoutError):
         return "the hub cannot be reached, and it was not downloaded before"
-    return (str(error).strip().splitlines() or [type(error).__name__])[0].strip().rstrip(".")
+    return first_line(error)

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 
 from filelock import FileLock
 
-from clipsweep.trials.base.errors import ModelError
+from clipsweep.trials.base.errors import ModelError, in_one_line
 from clipsweep.trials.base.files import file_hash, read_note, write_note
 from clipsweep.trials.checkpoint.read import AGAIN, reading
 from clipsweep.trials.checkpoint.weight_files import TEXT_FILES, WEIGHT_INDEX, WEIGHTS, identifying_files
@@ -106,10 +106,9 @@ def _load(path: Path) -> dict[str, Tensor]:
     try:
         loaded = torch.load(path, map_location="cpu", weights_only=True)
     except LOADER_ERRORS as error:
-        reason = " ".join(f"{type(error).__name__}: {error}".split())[:REASON_LENGTH]
         raise ModelError(
-            f"{path} cannot be read by torch's weights-only loader ({reason}); expected a map of names to tensors. "
-            f"{AGAIN}"
+            f"{path} cannot be read by torch's weights-only loader ({in_one_line(error, REASON_LENGTH)}); expected a "
+            f"map of names to tensors. {AGAIN}"
         ) from error
     if not isinstance(loaded, dict) or not all(isinstance(each, torch.Tensor) for each in loaded.values()):
         raise ModelError(f"{path} does not hold a plain map of names to tensors; expected a state dict.")

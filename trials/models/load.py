@@ -12,7 +12,7 @@ from transformers import AutoConfig, AutoModelForCausalLM, PreTrainedModel
 from transformers import __version__ as transformers_version
 from transformers.utils import logging as transformers_logging
 
-from clipsweep.trials.base.errors import ModelError
+from clipsweep.trials.base.errors import ModelError, in_one_line
 from clipsweep.trials.checkpoint.config_file import read_config
 from clipsweep.trials.checkpoint.weight_files import stored_tensors
 from clipsweep.trials.models.dry_load import find_misfit
@@ -47,11 +47,10 @@ def empty_model(folder: Path) -> PreTrainedModel:
             model: PreTrainedModel = AutoModelForCausalLM.from_config(config, trust_remote_code=False)
     except CONFIG_ERRORS as error:
         named = read_config(folder).get("model_type")
-        reason = " ".join(f"{type(error).__name__}: {error}".split())[:300]  # some messages list every architecture
         raise ModelError(
             f"{folder / 'config.json'} has model_type {named!r}, of which transformers {transformers_version} builds "
-            f"no causal language model ({reason}); expected a decoder whose code it has. Check the config, or upgrade "
-            f"transformers; code that comes with a checkpoint is never run."
+            f"no causal language model ({in_one_line(error)}); expected a decoder whose code it has. Check the "
+            f"config, or upgrade transformers; code that comes with a checkpoint is never run."
         ) from error
     return model
 

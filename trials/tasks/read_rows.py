@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from pathlib import Path
 
-from clipsweep.trials.base.errors import TaskError
+from clipsweep.trials.base.errors import TaskError, first_line
 from clipsweep.trials.base.hub import HUB_NAME
 from clipsweep.trials.rows.parquet_file import table_rows
 from clipsweep.trials.rows.read_folder import find_folder, read_folder
@@ -66,9 +66,9 @@ def _read_hub(source: Source, split: str, cache: Path) -> SplitRows:
         table = loaded.with_format("arrow")[:]
     except (OSError, ValueError, RuntimeError, datasets.exceptions.DatasetsError) as error:
         raise TaskError(
-            f"rows of {source.path!r}, split {split!r}, cannot be read: {error}. There is no folder of that name here, "
-            f"so the hub was asked. Set task.path to a folder with {split}.jsonl, or check the network and "
-            f"HF_HUB_OFFLINE."
+            f"rows of {source.path!r}, split {split!r}, cannot be read: {first_line(error)}. There is no folder "
+            f"of that name here, so the hub was asked. Set task.path to a folder with {split}.jsonl, or check the "
+            f"network and HF_HUB_OFFLINE."
         ) from error
     place = ", ".join([source.path, *(f"{key} {value}" for key, value in _named(source).items())])
     rows = table_rows(table, place, guessed=kind == "json")

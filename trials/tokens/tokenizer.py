@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Mapping
 from importlib.util import find_spec
@@ -12,7 +11,8 @@ from typing import Any
 from tokenizers.models import BPE
 from transformers import AutoTokenizer, PreTrainedTokenizerBase
 
-from clipsweep.trials.base.errors import ModelError
+from clipsweep.trials.base.errors import ModelError, in_one_line
+from clipsweep.trials.checkpoint.read import AGAIN, is_file, read_mapping, reading
 
 CONFIG = "tokenizer_config.json"
 FILES = {"tokenizer.json", "vocab.json", "vocab.txt", "merges.txt", "tekken.json"}  # a tokenizer's, by their names …
@@ -49,10 +49,9 @@ def open_tokenizer(folder: Path) -> tuple[PreTrainedTokenizerBase, list[str]]:
     try:
         tokenizer = AutoTokenizer.from_pretrained(folder, trust_remote_code=False, **calm)
     except ImportError as error:
-        reason = " ".join(str(error).split())[:300]
         raise ModelError(
-            f"the tokenizer of {folder} needs a package that is not installed ({reason}). Install it, or copy the "
-            f"model's tokenizer.json, which needs none."
+            f"the tokenizer of {folder} needs a package that is not installed ({in_one_line(error)}). Install it, or "
+            f"copy the model's tokenizer.json, which needs none."
         ) from error
     except Exception as error:  # the library of tokenizers raises plain Exception on files that it cannot parse
         raise ModelError(_no_tokenizer(folder, error)) from error
@@ -114,13 +113,7 @@ def _switch_off_dropout(tokenizer: PreTrainedTokenizerBase) -> list[str]:
 def _stated_sampling(folder: Path) -> dict[str, Any]:
     """What the tokenizer's config hands to sentencepiece, where that samples; empty where it does not."""
     path = folder / CONFIG
-    try:
-        config = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
-    except ValueError as error:
-        raise ModelError(f"{path} is not JSON ({error}). Copy or download it again.") from error
-    if not isinstance(config, dict):
-        raise ModelError(f"{path} holds a {type(config).__name__}; expected a mapping. Copy or download it again.")
-    stated = config.get("sp_model_kwargs")
+    stated = read_mapping(path, "a tokenizer's config").get("sp_model_kwargs") if is_file(path) else None
     return stated if isinstance(stated, dict) and stated.get("enable_sampling") else {}
 
 
@@ -153,15 +146,15 @@ def _packages_for(path: Path) -> Mapping[str, str]:
     Raises:
         ModelError: It is neither.
     """
-    with path.open("rb") as opened:
+    with reading(path), path.open("rb") as opened:
         begin = opened.read(1000)
     if begin.startswith(b"\n"):
         return SENTENCEPIECE
     if re.match(rb"[A-Za-z0-9+/=]+ \d+\r?\n", begin):
         return TIKTOKEN
     raise ModelError(
-        f"{path} is no tokenizer of sentencepiece or tiktoken: it begins with {begin[:20]!r}. Copy or download it "
-        f"again; a pointer of Git LFS is fetched by git lfs pull."
+        f"{path} is no tokenizer of sentencepiece or tiktoken: it begins with {begin[:20]!r}. {AGAIN} A pointer of Git "
+        f"LFS is fetched by git lfs pull."
     )
 
 
@@ -173,8 +166,8 @@ def _no_tokenizer(folder: Path, error: Exception | None = None) -> str:
             f"{folder} has no tokenizer; expected tokenizer.json, tokenizer.model, or vocab.json with merges.txt. Copy "
             f"the model's tokenizer files into it."
         )
-    told = error is not None and not str(error).startswith("Couldn't instantiate")  # lists what a programmer can pass
-    reason = f" ({' '.join(f'{type(error).__name__}: {error}'.split())[:300]})" if told else ""
+    told = not str(error).startswith("Couldn't instantiate")  # lists what a programmer can pass
+    reason = f" ({in_one_line(error)})" if error is not None and told else ""
     return (
         f"the tokenizer of {folder} does not load from {', '.join(held)}{reason}; expected tokenizer.json, "
         f"tokenizer.model, or vocab.json with merges.txt. Copy the model's tokenizer files again."

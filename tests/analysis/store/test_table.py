@@ -195,6 +195,19 @@ def test_a_merge_that_was_cut_off_counts_no_row_twice_and_is_finished_by_the_nex
     assert len(ResultsTable(tmp_path).read()) == 3
 
 
+def test_a_merge_after_one_that_was_cut_off_may_be_cut_off_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    appended_one_by_one(tmp_path, 3)
+    pieces = {path: path.read_bytes() for path in tmp_path.iterdir()}
+    ResultsTable(tmp_path).merge()
+    for path, content in pieces.items():
+        path.write_bytes(content)
+    ResultsTable(tmp_path).append([stored_record("later")])
+    monkeypatch.setattr(ResultsTable, "_write", lambda *_: pytest.fail("killed"))
+    with pytest.raises(pytest.fail.Exception):
+        ResultsTable(tmp_path).merge()
+    assert not any(path.exists() for path in pieces)  # else they would count again once their merged file is gone
+
+
 def test_one_file_is_left_as_it_is(tmp_path: Path) -> None:
     table = appended_one_by_one(tmp_path, 1)
     before = files_of(tmp_path)

@@ -61,7 +61,5 @@ def test_line_ends_and_other_white_space_are_as_written(path: Path) -> None:
 def test_a_file_that_the_system_does_not_read_is_told_in_words(tmp_path: Path) -> None:
     path = tmp_path / "train.csv"
     path.symlink_to("/proc/self/mem")  # opens, and fails when read
-    with pytest.raises(
-        TaskError, match="reading .*train.csv failed: the disk or network"
-    ):
+    with pytest.raises(TaskError, match="reading .*train.csv failed: the disk or network"):
         read_bytes(path, "CSV")

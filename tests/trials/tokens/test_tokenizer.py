@@ -106,10 +106,12 @@ def test_a_damaged_tokenizer_is_refused_in_a_sentence(folder: Path, content: str
         load_tokenizer(folder)
 
 
-@pytest.mark.parametrize(("content", "words"), [("{", "is not JSON"), ("[]", "holds a list; expected a mapping")])
+@pytest.mark.parametrize(
+    ("content", "words"), [("{", "its JSON does not parse"), ("[]", "it holds a list; expected a JSON mapping")]
+)
 def test_a_damaged_config_of_a_tokenizer_is_refused(folder: Path, content: str, words: str) -> None:
     (folder / "tokenizer_config.json").write_text(content)
-    with pytest.raises(ModelError, match=f"tokenizer_config.json {words}"):
+    with pytest.raises(ModelError, match=f"tokenizer_config.json is not a tokenizer's config: {words}"):
         load_tokenizer(folder)
 
 
