@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping
 from typing import Any
 
 LONGEST_SHOWN = 60
+UNUSABLE = re.compile(r"[^A-Za-z0-9._-]+")  # in the name of a study
 YAML = {None: "null", True: "true", False: "false"}  # as YAML writes them
 Say = Callable[[str], None]  # shows the user a line
 
@@ -29,6 +31,11 @@ def format_seconds(seconds: float) -> str:
     minutes, rest = divmod(round(seconds), 60)
     hours, minutes = divmod(minutes, 60)
     return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"
+
+
+def as_name(text: str) -> str:
+    """A text as a study may be named: what no name may hold becomes a hyphen."""
+    return UNUSABLE.sub("-", text).strip("-._")
 
 
 def shown(value: Any) -> str:

@@ -34,10 +34,9 @@ def results(
 
     if as_json and row_format not in {None, "json"}:
         raise SpecError(f"--json and --format {row_format} contradict each other; give one of the two.")
-    selection = parse_selection(where or [], sort, top, metric="accuracy")
+    selection = parse_selection(where or [], sort, top)
     study = open_study(folder)
-    if sort is None and top is not None:
-        selection = parse_selection(where or [], sort, top, study.metric)
+    selection = selection.best_by(study.metric)
     rows = selection.of(study.stored_rows())
     also = [each.column for each in selection.conditions] + ([selection.column] if selection.column else [])
     if as_json or row_format == "json":

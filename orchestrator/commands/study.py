@@ -8,8 +8,7 @@ from typing import Annotated
 import typer
 
 from clipsweep.orchestrator.commands.shell import FAILED, AsJson, Folder, print_json, refusing, tell
-
-STUDIES = Path("studies")
+from clipsweep.orchestrator.folder.no_study import STUDIES
 
 
 @refusing

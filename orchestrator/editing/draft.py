@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import re
 import shlex
 from pathlib import Path
 
 import yaml
 
 from clipsweep.orchestrator.source.find_file import is_file
+from clipsweep.orchestrator.words import as_name
 from clipsweep.trials.base.errors import StudyError, TaskError, unknown_name
 from clipsweep.trials.base.files import write_text
 from clipsweep.trials.base.os_words import check_output
@@ -83,7 +83,7 @@ def write_draft(path: Path, model: str, task: str, *, force: bool) -> None:
 
 def draft(path: Path, model: str, task: str) -> str:
     """The text of a study file to start from."""
-    name = re.sub(r"[^A-Za-z0-9._-]+", "-", f"{Path(model).name}-{task}")[-LONGEST:].strip("-._")
+    name = as_name(f"{Path(model).name}-{task}"[-LONGEST:])
     return DRAFT.format(
         file=shlex.quote(str(path)),
         name=name,

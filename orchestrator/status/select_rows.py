@@ -5,7 +5,7 @@ from __future__ import annotations
 import operator
 import re
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any
 
@@ -64,6 +64,12 @@ class Selection:
     descending: bool = False
     top: int | None = None
 
+    def best_by(self, metric: str) -> Selection:
+        """The same; without a column to sort by, the first so many are the best by a metric."""
+        if self.top is None or self.column is not None:
+            return self
+        return replace(self, column=metric, descending=True)
+
     def of(self, rows: Iterable[StoredRow]) -> list[StoredRow]:
         """The rows that are selected, in their order."""
         kept = [row for row in rows if all(condition.holds(row) for condition in self.conditions)]
@@ -77,24 +83,22 @@ class Selection:
         return row.cells.value(self.column or "", row.number)
 
 
-def parse_selection(where: Sequence[str], sort: str | None, top: int | None, metric: str) -> Selection:
+def parse_selection(where: Sequence[str], sort: str | None, top: int | None) -> Selection:
     """Read what ``--where``, ``--sort`` and ``--top`` take.
 
     Args:
         where: ``COLUMN=VALUE`` and the like.
-        sort: A column, with a minus before it for the largest first; None for the best first where there is a ``top``.
+        sort: A column, with a minus before it for the largest first.
         top: How many rows.
-        metric: Column that the study is judged by.
 
     Raises:
         SpecError: An unknown column, one that cannot be compared, or a value of another type.
     """
-    wanted = f"-{metric}" if sort is None and top is not None else sort
-    column = None if wanted is None else _column(wanted.removeprefix("-"), "--sort")
+    column = None if sort is None else _column(sort.removeprefix("-"), "--sort")
     return Selection(
         conditions=tuple(map(parse_condition, where)),
         column=column,
-        descending=wanted is not None and wanted.startswith("-"),
+        descending=sort is not None and sort.startswith("-"),
         top=top,
     )
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import copy
 import os
-import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -22,7 +21,7 @@ from clipsweep.orchestrator.source.overrides import Override, apply_override
 from clipsweep.orchestrator.source.yaml_file import read_yaml
 from clipsweep.orchestrator.study.check import check_study
 from clipsweep.orchestrator.study.schema import Study
-from clipsweep.orchestrator.words import shown
+from clipsweep.orchestrator.words import as_name, shown
 from clipsweep.trials.base.errors import StudyError
 from clipsweep.trials.tasks.settings import PAPER
 
@@ -80,7 +79,7 @@ def _named(content: dict[str, Any], path: Path | None) -> dict[str, Any]:
         return {"name": path.stem, **content}  # what is missing is said alone
     variant = "" if task.get("variant", PAPER) == PAPER else f"-{task['variant']}"
     words = f"{path.stem}-{Path(str(model['path'])).name}-{task['name']}{variant}"
-    return {"name": re.sub(r"[^A-Za-z0-9._-]+", "-", words), **content}
+    return {"name": as_name(words), **content}
 
 
 def study_of_task(name: str, model: str | None, overrides: Sequence[Override] = ()) -> Study:

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import re
 from typing import Any
 
 from clipsweep.orchestrator.study.expected import admits_number, admits_text, nearest
 from clipsweep.orchestrator.study.names import STOPPING_RULES
+from clipsweep.orchestrator.words import LONGEST_SHOWN, as_name
 
-LONGEST_SAID = 60
 QUOTES = " YAML takes yes, no, on and off for true and false; put text in quotes."
 BY_KEY = {f"search.{rule}": " Remove the key for no limit." for rule in STOPPING_RULES}
 BY_KEY["search.race"] = " Remove the key, or give it null, for no race."
@@ -39,10 +38,10 @@ def hint(key: str, value: Any, wanted: Any, *, required: bool) -> str:
 
 def _of_text(key: str, value: str, wanted: Any) -> str:
     """How to mend a text that is not one of those expected, or where none is."""
-    if key in ONE_KEY and len(value) <= LONGEST_SAID:
+    if key in ONE_KEY and len(value) <= LONGEST_SHOWN:
         return f" Write it as {{{ONE_KEY[key]}: {value}}}."
     if key == "name":
-        usable = re.sub(r"[^A-Za-z0-9._-]+", "-", value).strip("-._")[:LONGEST_SAID]
+        usable = as_name(value[:LONGEST_SHOWN])
         return f" Say {usable!r}." if usable else ""
     number = _number(value)
     if number is not None and admits_number(wanted):

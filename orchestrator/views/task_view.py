@@ -12,6 +12,7 @@ from statistics import median
 from typing import TYPE_CHECKING, Any
 
 from clipsweep.orchestrator.study.schema import Study
+from clipsweep.orchestrator.words import counted
 from clipsweep.trials.base.errors import TaskError
 from clipsweep.trials.models.facts import model_facts
 from clipsweep.trials.models.find import find_config
@@ -101,11 +102,11 @@ def _read_tokens(study: Study, task: Task, wanted: PromptSet, row: int, cache: P
     for split, members in task.splits.items():
         numbers = range(min(len(members), LENGTH_ROWS))
         prompts = encode_prompts(task, tokenizer, replace(fitting, split=split), UNLIMITED, numbers)
-        counted = [prompts.length(query) for query in prompts.queries]
-        too_long = sum(length > context for length in counted)
+        tokens = [prompts.length(query) for query in prompts.queries]
+        too_long = sum(length > context for length in tokens)
         check_embeddings(task, tokenizer, [replace(fitting, split=split)], facts["vocabulary_size"])
         notes += prompt_notes(task, tokenizer, split)
-        lengths[split] = _histogram(counted) | {"shared": len(prompts.prefix), "too_long": too_long}
+        lengths[split] = _histogram(tokens) | {"shared": len(prompts.prefix), "too_long": too_long}
     return {
         "model": study.model.path,
         "context_length": context,
@@ -128,11 +129,11 @@ def _read_prompt(
     rows = [task.splits[wanted.split][row]]
     begins = bool(ids) and ids[0] == tokenizer.bos_token_id
     text = render_prompts(task, wanted, rows, special if begins else None)[0]
-    counted = Counter(number for number in ids if number in special.texts)
+    counts = Counter(number for number in ids if number in special.texts)
     return {
         "prompt": f"{special.start if begins else ''}{text}",
         "special_tokens": [
-            {"token": special.texts[each], "id": each, "count": count} for each, count in counted.items()
+            {"token": special.texts[each], "id": each, "count": count} for each, count in counts.items()
         ],
     }
 
@@ -152,7 +153,7 @@ def _describe_files(files: list[dict[str, Any]]) -> list[str]:
     """What was read, a line for each split of the source."""
     lines = []
     for (source, split), members in groupby(files, key=itemgetter("source", "split")):
-        held = [f"{file['name']} ({file['rows']} row{'s' * (file['rows'] != 1)})" for file in members]
+        held = [f"{file['name']} ({counted(file['rows'], 'row')})" for file in members]
         more = f" and {len(held) - SHOWN_FILES} more" if len(held) > SHOWN_FILES else ""
         lines.append(f"{', '.join(held[:SHOWN_FILES])}{more} of {source}, for its split {split}")
     return lines
@@ -174,35 +175,47 @@ def describe_task(view: dict[str, Any]) -> str:
         "",
         *(f"    {line}" for line in (view["prompt"].replace("\n", "⏎\n") + "▁").split("\n")),
         "",
+        *_describe_answers(view),
+        "",
     ]
+    if "answer_tokens" not in view:
+        return "\n".join([*lines, "Tokens are shown with --model NAME, whose tokenizer alone is loaded."])
+    lines += [
+        f"context     {view['context_length']} tokens; {view['demonstrations']} demonstrations are in the prompt",
+        f"special     {_describe_special(view['special_tokens'])}",
+        *(f"note        {note}" for note in view["notes"]),
+        *(line for split, lengths in view["prompt_tokens"].items() for line in _describe_lengths(split, lengths)),
+    ]
+    return "\n".join(lines)
+
+
+def _describe_answers(view: dict[str, Any]) -> list[str]:
+    """The answers of a row, a line for each, with their tokens where a tokenizer was asked."""
+    lines = []
     for number, answer in enumerate(view["answers"]):
         tokens = ""
         if "answer_tokens" in view:
             found = view["answer_tokens"][number]
             tokens = f"   tokens {' '.join(map(repr, found['tokens']))} (ids {', '.join(map(str, found['ids']))})"
         lines.append(f"answer {number}    {answer!r}{tokens}{'   ← right' if number == view['gold'] else ''}")
-    if "answer_tokens" not in view:
-        return "\n".join([*lines, "", "Tokens are shown with --model NAME, whose tokenizer alone is loaded."])
-    lines += [
-        "",
-        f"context     {view['context_length']} tokens; {view['demonstrations']} demonstrations are in the prompt",
-        f"special     {_describe_special(view['special_tokens'])}",
-        *(f"note        {note}" for note in view["notes"]),
+    return lines
+
+
+def _describe_lengths(split: str, lengths: dict[str, Any]) -> list[str]:
+    """How long the prompts of a split are, with a bar for each range of lengths."""
+    lines = [
+        f"lengths     {split}: {lengths['least']} to {lengths['most']} tokens, median {lengths['median']:g}, "
+        f"{lengths['shared']} of them shared by all ({counted(lengths['rows'], 'row')} looked at)"
     ]
-    for split, counted in view["prompt_tokens"].items():
-        lines.append(
-            f"lengths     {split}: {counted['least']} to {counted['most']} tokens, median {counted['median']:g}, "
-            f"{counted['shared']} of them shared by all ({counted['rows']} rows counted)"
-        )
-        if counted["too_long"]:
-            lines.append(f"    {counted['too_long']} of these are longer than the context, so a study would be refused")
-        tallest = max(count for _, _, count in counted["bins"])
-        for low, high, count in counted["bins"]:
-            lines.append(f"    {low:5} to {high - 1:5}  {'█' * round(BAR * count / tallest)} {count}")
-    return "\n".join(lines)
+    if lengths["too_long"]:
+        lines.append(f"    {lengths['too_long']} of these are longer than the context, so a study would be refused")
+    tallest = max(count for _, _, count in lengths["bins"])
+    for low, high, count in lengths["bins"]:
+        lines.append(f"    {low:5} to {high - 1:5}  {'█' * round(BAR * count / tallest)} {count}")
+    return lines
 
 
 def _describe_special(tokens: list[dict[str, Any]]) -> str:
     """The special tokens of a prompt in words."""
-    counted = [f"{each['token']!r} (id {each['id']}), {each['count']} in the prompt" for each in tokens]
-    return "; ".join(counted) or "no special token is in the prompt"
+    words = [f"{each['token']!r} (id {each['id']}), {each['count']} in the prompt" for each in tokens]
+    return "; ".join(words) or "no special token is in the prompt"

@@ -140,14 +140,13 @@ def _encode(
         demonstrations=wanted.shots,
         cuts=_cuts(numbers, len(rows)),
     )
-    lengths = list(map(prompts.length, queries))
-    if max(lengths) > context_length:
-        first = next(place for place, length in enumerate(lengths) if length > context_length)
-        raise PromptTooLongError(
-            f"{where_row(chosen[first], wanted.split, numbers[first])} makes a prompt of {lengths[first]} tokens with "
-            f"{wanted.shots} demonstrations and its answer; the model's context is {context_length}. Use fewer shots, "
-            f"remove the row, take a model with more context, or set task.truncate: demonstrations to leave some out."
-        )
+    for number, row, length in zip(numbers, chosen, map(prompts.length, queries), strict=True):
+        if length > context_length:
+            raise PromptTooLongError(
+                f"{where_row(row, wanted.split, number)} makes a prompt of {length} tokens with {wanted.shots} "
+                f"demonstrations and its answer; the model's context is {context_length}. Use fewer shots, remove the "
+                f"row, take a model with more context, or set task.truncate: demonstrations to leave some out."
+            )
     return prompts
 
 

@@ -23,7 +23,7 @@ def ids() -> Callable[..., str]:
     """Which rows are left, by what ``clipsweep results`` takes."""
 
     def select(where: tuple[str, ...] = (), sort: str | None = None, top: int | None = None) -> str:
-        return "".join(row.trial_id for row in parse_selection(where, sort, top, "accuracy").of(ROWS))
+        return "".join(row.trial_id for row in parse_selection(where, sort, top).best_by("accuracy").of(ROWS))
 
     return select
 
