@@ -23,7 +23,6 @@ SECTIONS = {  # keys of each section's schema, and where they stand in a study
     "SearchSection": "search",
     "ClusterSection": "cluster",
 }
-SHIPPED_MAY_LACK = ("name", "path")  # of a file that is completed on the command line
 
 
 def study_schema() -> dict[str, Any]:
@@ -49,7 +48,6 @@ def _describe(section: dict[str, Any], prefix: str) -> None:
     for key, held in section["properties"].items():
         dotted = f"{prefix}.{key}" if prefix else key
         section["properties"][key] = {**_widened(held), "description": DESCRIPTIONS[dotted]}
-    section["properties"] = dict(section["properties"])
 
 
 def _widened(held: Mapping[str, Any]) -> dict[str, Any]:

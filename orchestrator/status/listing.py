@@ -14,7 +14,7 @@ from clipsweep.orchestrator.folder.snapshot import Snapshot
 from clipsweep.orchestrator.folder.study_folder import StudyFolder
 from clipsweep.orchestrator.status.status import read_status
 from clipsweep.trials.base.errors import ClipsweepError, PlaceError
-from clipsweep.trials.base.os_words import word_os_error
+from clipsweep.trials.base.os_words import word_os_error, worded_as
 
 DAMAGED, NOT_RUN = "damaged", "not run"
 
@@ -54,13 +54,15 @@ def list_studies(root: Path) -> list[Listed]:
     """The studies in and below a folder, by path. Nothing is loaded but what is stored of them.
 
     Raises:
-        PlaceError: There is no such folder.
+        PlaceError: There is no such folder, or it may not be read.
     """
     if not root.is_dir():
         raise PlaceError(
             f"{root} is no folder; expected one that holds studies, as 'clipsweep run' makes them below 'studies'. "
             f"Run a study, or give the folder: clipsweep list FOLDER."
         )
+    with worded_as(PlaceError, f"looking for studies in {root}"):
+        os.listdir(root)  # os.walk passes over what it may not read
     return [_look(folder) for folder in sorted(_find(root), key=lambda folder: folder.path)]
 
 

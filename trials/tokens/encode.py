@@ -117,15 +117,7 @@ def _encode(
     numbers = range(len(rows)) if numbers is None else numbers
     chosen = [rows[number] for number in numbers]
     scoring = task.definition.scoring
-    if scoring is Scoring.FIRST_TOKEN:
-        heads = _plain(tokenizer, render_prompts(task, wanted, chosen))
-        labels = [_first_tokens(tokenizer, task, chosen[0].answers)] * len(chosen)
-    elif scoring is Scoring.MEAN_LOGIT:
-        texts = render_prompts(task, wanted, chosen)
-        heads, labels = _split_off_labels(partial(_plain, tokenizer), texts, chosen)
-    else:
-        texts = render_prompts(task, wanted, chosen, special_tokens_of(tokenizer))
-        heads, labels = _split_off_labels(_reader(task, tokenizer, wanted, numbers), texts, chosen)
+    heads, labels = _heads_and_labels(task, tokenizer, wanted, numbers, chosen)
     _check_labels(task, chosen, labels, wanted.split, numbers)
     prefix: Tokens = () if scoring is Scoring.MEAN_LOGIT else _common_prefix(heads)
     prefix = prefix[: min(len(prefix), min(map(len, heads)) - 1)]
@@ -148,6 +140,24 @@ def _encode(
                 f"row, take a model with more context, or set task.truncate: demonstrations to leave some out."
             )
     return prompts
+
+
+def _heads_and_labels(
+    task: Task,
+    tokenizer: PreTrainedTokenizerBase,
+    wanted: PromptSet,
+    numbers: Sequence[int],
+    rows: Sequence[Example],
+) -> tuple[list[Tokens], list[tuple[Tokens, ...]]]:
+    """Tokens of each prompt up to its labels, and of its labels, as the scoring reads them."""
+    scoring = task.definition.scoring
+    if scoring is Scoring.FIRST_TOKEN:
+        heads = _plain(tokenizer, render_prompts(task, wanted, rows))
+        return heads, [_first_tokens(tokenizer, task, rows[0].answers)] * len(rows)
+    if scoring is Scoring.MEAN_LOGIT:
+        return _split_off_labels(partial(_plain, tokenizer), render_prompts(task, wanted, rows), rows)
+    texts = render_prompts(task, wanted, rows, special_tokens_of(tokenizer))
+    return _split_off_labels(_reader(task, tokenizer, wanted, numbers), texts, rows)
 
 
 def _cuts(numbers: Sequence[int], n_rows: int) -> tuple[int, ...]:

@@ -1,3 +1,4 @@
+import os
 import shutil
 from pathlib import Path
 
@@ -51,3 +52,18 @@ def test_a_study_may_be_asked_for_itself(root: Path) -> None:
 def test_a_folder_that_is_not_there_is_refused(tmp_path: Path) -> None:
     with pytest.raises(PlaceError, match="nowhere is no folder; expected one that holds studies"):
         list_studies(tmp_path / "nowhere")
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only the superuser can take away its own rights and get them back")
+def test_a_folder_that_may_not_be_read_is_refused(tmp_path: Path) -> None:
+    for each in (tmp_path.parent, tmp_path.parent.parent):
+        each.chmod(0o755)
+    folder = tmp_path / "theirs"
+    folder.mkdir(0o711)
+    tmp_path.chmod(0o755)
+    os.seteuid(65534)
+    try:
+        with pytest.raises(PlaceError, match="looking for studies in .*theirs failed: permission denied"):
+            list_studies(folder)
+    finally:
+        os.seteuid(0)
