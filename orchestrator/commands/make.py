@@ -15,7 +15,7 @@ FILE = StudyFolder(Path()).study  # called as the study file of a folder is
 
 @refusing
 def init(
-    file: Annotated[Path, typer.Argument(metavar="[FILE]", help="Where to write it; default study.yaml.")] = FILE,
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="Where to write it.")] = FILE,
     model: Annotated[str, typer.Option(help="A folder, a hub name, or 'embedded'.")] = "embedded",
     task: Annotated[str, typer.Option(help="Name of a task, such as sst2.")] = "episodes",
     force: Annotated[bool, typer.Option("--force", help="Write over a file that is there.")] = False,

@@ -15,10 +15,13 @@ RowFormat = Literal["table", "csv", "json", "jsonl", "markdown"]
 @refusing
 def results(
     folder: Folder,
-    top: Annotated[int | None, whole(1, "So many; the best, unless --sort says else.")] = None,
-    sort: Annotated[str | None, typer.Option(metavar="COLUMN", help="-COLUMN: the largest first.")] = None,
+    top: Annotated[int | None, whole(1, "Show so many rows: the best, or the first by --sort.")] = None,
+    sort: Annotated[
+        str | None, typer.Option(metavar="COLUMN", help="Sort by a column; -COLUMN puts the largest first.")
+    ] = None,
     where: Annotated[
-        list[str] | None, typer.Option(metavar="CONDITION", help="COLUMN=VALUE, or != < <= > >=; several: all hold.")
+        list[str] | None,
+        typer.Option(metavar="CONDITION", help="Keep rows with COLUMN=VALUE, or != < <= > >=; several must all hold."),
     ] = None,
     row_format: Annotated[
         RowFormat | None,

@@ -38,7 +38,7 @@ def run(
         list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Any study key, dotted; several times.")
     ] = None,
     replicas: Annotated[
-        str | None, typer.Option(metavar="N", help="How many, or auto; 0 runs in this process, without Ray.")
+        str | None, typer.Option(metavar="N", help="Copies of the model, or auto; 0 runs in this process, without Ray.")
     ] = None,
     address: Annotated[str | None, typer.Option(help="Ray cluster to join.")] = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would run; load no model.")] = False,

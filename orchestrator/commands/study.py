@@ -61,7 +61,7 @@ def report(
 
 @refusing
 def list_studies(
-    folder: Annotated[Path, typer.Argument(metavar="[FOLDER]", help="Where to look; default studies.")] = STUDIES,
+    folder: Annotated[Path, typer.Argument(metavar="FOLDER", help="Where to look.")] = STUDIES,
     as_json: AsJson = False,
 ) -> None:
     """The studies below a folder: how far each is, its best score, when it last ran."""
