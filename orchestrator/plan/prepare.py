@@ -18,6 +18,7 @@ from clipsweep.orchestrator.space.subject import Subject
 from clipsweep.orchestrator.study.schema import Study
 from clipsweep.trials.base.errors import StudyError
 from clipsweep.trials.base.files import factors_limit_bytes
+from clipsweep.trials.base.loading import nothing_collected
 from clipsweep.trials.base.os_words import check_cache, check_folder, nothing_begun
 from clipsweep.trials.models.describe import describe_checkpoint
 from clipsweep.trials.models.find import find_checkpoint
@@ -122,10 +123,11 @@ def check_trials(prepared: Prepared, specs: Iterable[TrialSpec]) -> list[str]:
         wanted |= {replace(prompt_set, split=TEST) for prompt_set in wanted}
     if not wanted:
         return []
-    from clipsweep.trials.tokens.embeddings import check_embeddings
-    from clipsweep.trials.tokens.encode import check_prompts
-    from clipsweep.trials.tokens.notes import prompt_notes
-    from clipsweep.trials.tokens.tokenizer import open_tokenizer
+    with nothing_collected():
+        from clipsweep.trials.tokens.embeddings import check_embeddings
+        from clipsweep.trials.tokens.encode import check_prompts
+        from clipsweep.trials.tokens.notes import prompt_notes
+        from clipsweep.trials.tokens.tokenizer import open_tokenizer
 
     tokenizer, notes = open_tokenizer(prepared.checkpoint)
     task, card = prepared.task, prepared.opened.subject.card
