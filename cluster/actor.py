@@ -5,9 +5,9 @@ from __future__ import annotations
 import logging
 from collections.abc import Sequence
 
-from clipsweep.cluster.replica import Replica
 from clipsweep.cluster.replica_warnings import PACKAGE, WarningCollector
 from clipsweep.cluster.work import Answer, Batch, ReplicaSettings
+from clipsweep.trials.base.loading import nothing_collected
 from clipsweep.trials.clips.spectrum import MatrixSpectrum, Place
 from clipsweep.trials.spec.result import TrialResult
 from clipsweep.trials.spec.start import Start
@@ -24,6 +24,9 @@ class ReplicaActor:
         """
         self._warnings = WarningCollector()
         logging.getLogger(PACKAGE).addHandler(self._warnings)  # for as long as the process lives
+        with nothing_collected():
+            from clipsweep.cluster.replica import Replica  # here, as it loads torch and transformers
+
         self._replica = Replica(settings, name)
 
     def describe(self) -> Answer[dict[str, str]]:

@@ -66,7 +66,7 @@ HOMES = {
     "datasets": {"trials/tasks/read_rows.py"},
     "pyarrow": {
         "trials/rows/parquet_file.py",
-        *(f"analysis/store/{name}.py" for name in ("columns", "row", "rows", "table", "spectrum_file")),
+        *(f"analysis/store/{name}.py" for name in ("arrays", "columns", "row", "rows", "table", "spectrum_file")),
     },
     "plotly": {
         "analysis/report/page.py",

@@ -15,6 +15,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from clipsweep.analysis.store.arrays import make_table
 from clipsweep.analysis.store.row import SCHEMA, SCHEMA_VERSION, Record, StoredRow
 from clipsweep.analysis.store.rows import Attempts, LatestRows
 from clipsweep.trials.base.errors import StoreError, first_line
@@ -58,7 +59,7 @@ class ResultsTable:
         Returns:
             The rows as they are stored.
         """
-        table = pa.Table.from_pylist(list(records), schema=SCHEMA)
+        table = make_table(records, SCHEMA)
         self._write(_Part(table))
         if next(self._since_merge) >= MERGED_FILES:
             self.merge(again=False)

@@ -12,7 +12,8 @@ from rich.filesize import decimal
 from clipsweep.orchestrator.folder.ledger import Ledger
 from clipsweep.orchestrator.folder.open_study import OpenStudy, default_folder
 from clipsweep.orchestrator.plan.ahead import expected_start, look_ahead, search_notes
-from clipsweep.orchestrator.plan.prepare import Prepared, check_trials, prepare
+from clipsweep.orchestrator.plan.check_trials import check_trials
+from clipsweep.orchestrator.plan.prepare import Prepared, prepare
 from clipsweep.orchestrator.plan.speed import expect_speed
 from clipsweep.orchestrator.study.schema import Study
 from clipsweep.orchestrator.words import counted, format_seconds

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from dataclasses import astuple, dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +20,7 @@ from clipsweep.trials.base.files import factors_limit_bytes
 from clipsweep.trials.base.os_words import check_cache, check_folder, worded_as
 from clipsweep.trials.models.describe import describe_checkpoint
 from clipsweep.trials.models.find import find_checkpoint
-from clipsweep.trials.spec.trial import TEST, VALIDATION, TrialSpec
+from clipsweep.trials.spec.trial import VALIDATION
 from clipsweep.trials.tasks.load import default_seed, define_task, load_task
 from clipsweep.trials.tasks.settings import PAPER
 from clipsweep.trials.tasks.task import Task
@@ -37,12 +36,14 @@ class Prepared:
         opened: The study.
         checkpoint: Folder of the model.
         task: The task with its rows.
+        cache: For factors, converted checkpoints, and what was found out once.
         verify_hashes: Whether replicas read all files of the model, whatever is remembered of their hashes.
     """
 
     opened: OpenStudy
     checkpoint: Path
     task: Task
+    cache: Path
     verify_hashes: bool = False
 
 
@@ -82,7 +83,7 @@ def prepare(study: Study, path: Path, cache: Path, *, verify_hashes: bool = Fals
         check_sampler(study.search.sampler, Encoding(opened.space).parameters)
         check_warm_start(resolved, subject)
     recheck(opened)
-    return Prepared(opened=opened, checkpoint=checkpoint, task=task, verify_hashes=verify_hashes)
+    return Prepared(opened=opened, checkpoint=checkpoint, task=task, cache=cache, verify_hashes=verify_hashes)
 
 
 def _check_race(study: Study, n_rows: int) -> None:
@@ -103,45 +104,6 @@ def recheck(opened: OpenStudy) -> None:
     history = opened.table.read()
     if len(history):
         _check_against(opened, history[-1], len(history))
-
-
-@worded_as(PlaceError)  # nothing has begun yet, so it is bad input
-def check_trials(prepared: Prepared, specs: Iterable[TrialSpec]) -> list[str]:
-    """Check the prompts of the trials to come, so that none is found wanting once replicas run.
-
-    Returns:
-        What the user should know, each once: demonstrations that have no room, by shots, seed and split; answers that
-        do not follow the prompt as a model has seen it; special tokens in rows; chance in the tokenizer.
-
-    Raises:
-        TaskError: A label word without tokens, too few rows for the shots, a prompt longer than the context, a token
-            that the model has no embedding for.
-    """
-    wanted = {spec.prompt_set for spec in specs}
-    if prepared.opened.subject.tested:
-        wanted |= {replace(prompt_set, split=TEST) for prompt_set in wanted}
-    if not wanted:
-        return []
-    from clipsweep.trials.tokens.embeddings import check_embeddings
-    from clipsweep.trials.tokens.encode import check_prompts
-    from clipsweep.trials.tokens.notes import prompt_notes
-    from clipsweep.trials.tokens.tokenizer import open_tokenizer
-
-    tokenizer, notes = open_tokenizer(prepared.checkpoint)
-    task, card = prepared.task, prepared.opened.subject.card
-    shown = []
-    for each in sorted(wanted, key=astuple):
-        fitting = check_prompts(task, tokenizer, each, card.context_length)
-        shown.append(replace(each, shots=fitting))
-        if fitting < each.shots:
-            notes.append(
-                f"{each.split}, {each.shots} shots, seed {each.demo_seed}: {fitting} demonstrations are in the prompt; "
-                f"more do not fit in {card.context_length} tokens (task.truncate: {task.truncate})"
-            )
-    check_embeddings(task, tokenizer, shown, card.vocabulary_size)
-    for split in dict.fromkeys(each.split for each in shown):
-        notes += prompt_notes(task, tokenizer, split)
-    return list(dict.fromkeys(notes))
 
 
 def _resolve(study: Study, folder: StudyFolder) -> Study:

@@ -16,7 +16,8 @@ from clipsweep.orchestrator.folder.log_file import log_warning, warned_of
 from clipsweep.orchestrator.folder.open_study import OpenStudy, default_folder, write_study
 from clipsweep.orchestrator.folder.snapshot import Snapshot
 from clipsweep.orchestrator.plan.ahead import look_ahead
-from clipsweep.orchestrator.plan.prepare import Prepared, check_trials, prepare, recheck
+from clipsweep.orchestrator.plan.check_trials import check_trials
+from clipsweep.orchestrator.plan.prepare import Prepared, prepare, recheck
 from clipsweep.orchestrator.plan.relative_work import amount_ahead
 from clipsweep.orchestrator.run.interrupt import Interrupt
 from clipsweep.orchestrator.run.loop import RunLoop

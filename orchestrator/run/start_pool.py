@@ -10,6 +10,7 @@ from clipsweep.cluster.pool import Pool
 from clipsweep.cluster.work import ReplicaSettings
 from clipsweep.orchestrator.plan.prepare import Prepared
 from clipsweep.orchestrator.words import Say, say_nothing
+from clipsweep.trials.base.loading import nothing_collected
 from clipsweep.trials.clips.resolve import starts_of
 from clipsweep.trials.tasks.settings import TaskSettings
 
@@ -40,7 +41,8 @@ def start_pool(prepared: Prepared, cache: Path, say: Say = say_nothing) -> Pool:
     )
     if cluster.replicas == 0:
         say("loading the model …")
-        from clipsweep.cluster.local_pool import LocalPool  # here, as it loads torch and transformers
+        with nothing_collected():
+            from clipsweep.cluster.local_pool import LocalPool  # here, as it loads torch and transformers
 
         return LocalPool(settings)
     say(f"joining Ray at {cluster.address} …" if cluster.address else "starting Ray …")

@@ -11,11 +11,11 @@ from rich.console import Console
 
 from clipsweep.analysis.store.row import StoredRow
 from clipsweep.cluster import replica
-from clipsweep.orchestrator.plan.prepare import check_trials, prepare
+from clipsweep.orchestrator.plan.prepare import prepare
 from clipsweep.orchestrator.run.session import run_study
 from clipsweep.orchestrator.study.check import check_study
 from clipsweep.trials.base.errors import TaskError
-from clipsweep.trials.spec.trial import PromptSet, TrialSpec
+from clipsweep.trials.spec.trial import PromptSet
 from clipsweep.trials.tokens.tokenizer import load_tokenizer
 from tests.conftest import write_rows
 from tests.orchestrator.stored import latest_rows
@@ -77,17 +77,6 @@ def test_demonstrations_without_room_are_counted_in_rows_and_notes(
     assert shown["validation", 40] in range(5, 40)
     note = f"validation, 40 shots, seed 0: {shown['validation', 40]} demonstrations are in the prompt"
     assert note in console.export_text()
-
-
-def test_notes_name_only_the_prompts_that_lose_demonstrations(
-    make_study: MakeStudy, tmp_path: Path, cache: Path
-) -> None:
-    content = make_study(task={"truncate": "demonstrations"}, space={"shots": [4, 40]})
-    prepared = prepare(check_study(content), tmp_path / "s", cache)
-    specs = [TrialSpec(model="m", task="episodes", shots=shots, demo_seed=0, split="validation") for shots in (4, 40)]
-    notes = check_trials(prepared, specs)
-    assert [note.partition(":")[0] for note in notes] == ["test, 40 shots, seed 0", "validation, 40 shots, seed 0"]
-    assert "more do not fit in 256 tokens (task.truncate: demonstrations)" in notes[0]
 
 
 def test_a_study_of_the_release_takes_its_seed_and_shots_from_the_table(
