@@ -10,7 +10,7 @@ from contextlib import contextmanager
 
 @contextmanager
 def nothing_collected() -> Iterator[None]:
-    """Inside the block Python looks for no garbage; the first to load torch keeps what it makes from ever being looked at.
+    """Inside the block Python looks for no garbage; where it is the first to load torch, never among what it makes.
 
     Loading torch and transformers makes a million objects that stay. Looking through them again and again took an
     eighth of the time that loading takes (measured with Python 3.11).
