@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from clipsweep.orchestrator.commands.shell import FAILED, AsJson, print_json, refusing, tell, whole
+from clipsweep.orchestrator.commands.shell import FAILED, AsJson, print_json, refusing, tell, whole_number
 from clipsweep.trials.base.os_words import check_cache, check_output
 from clipsweep.trials.models.settings import Dtype, ModelSettings
 
@@ -76,9 +76,9 @@ def show_model(
 def show_task(
     name: Annotated[str, typer.Argument(metavar="NAME", help="A task, a shipped study, or a YAML file of either.")],
     model: Annotated[str | None, typer.Option(help="Whose tokenizer counts tokens; no weights are loaded.")] = None,
-    shots: Annotated[int | None, whole(0, "Demonstrations; default the study's.")] = None,
-    demo_seed: Annotated[int | None, whole(0, "Seed that draws them; default the study's.")] = None,
-    row: Annotated[int, whole(0, "Row of the validation split to show.")] = 0,
+    shots: Annotated[int | None, whole_number(0, "Demonstrations; default the study's.")] = None,
+    demo_seed: Annotated[int | None, whole_number(0, "Seed that draws them; default the study's.")] = None,
+    row: Annotated[int, whole_number(0, "Row of the validation split to show.")] = 0,
     overrides: Annotated[
         list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="As task.path=FOLDER; several times.")
     ] = None,

@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 import typer
 
-from clipsweep.orchestrator.commands.shell import AsJson, Folder, print_json, refusing, whole
+from clipsweep.orchestrator.commands.shell import AsJson, Folder, print_json, refusing, whole_number
 from clipsweep.trials.base.errors import SpecError
 
 RowFormat = Literal["table", "csv", "json", "jsonl", "markdown"]
@@ -15,7 +15,7 @@ RowFormat = Literal["table", "csv", "json", "jsonl", "markdown"]
 @refusing
 def results(
     folder: Folder,
-    top: Annotated[int | None, whole(1, "Show so many rows: the best, or the first by --sort.")] = None,
+    top: Annotated[int | None, whole_number(1, "Show so many rows: the best, or the first by --sort.")] = None,
     sort: Annotated[
         str | None, typer.Option(metavar="COLUMN", help="Sort by a column; -COLUMN puts the largest first.")
     ] = None,

@@ -33,7 +33,7 @@ Verbose = Annotated[bool, typer.Option("--verbose", "-v", help="Also what librar
 AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON document on standard output.")]
 
 
-def whole(smallest: int, help_text: str) -> Any:
+def whole_number(smallest: int, help_text: str) -> Any:
     """An option that takes a whole number; typer's own refusals of numbers speak as libraries do."""
 
     def read(text: str) -> int:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from math import prod
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -31,10 +32,7 @@ class Unclipped:
     @property
     def is_part(self) -> bool:
         """Whether the rest of the parameter can be clipped."""
-        size = self.count
-        for length in self.shape:
-            size *= length
-        return self.values < size
+        return self.values < self.count * prod(self.shape)
 
 
 def find_unclipped(model: Any, layout: Layout) -> tuple[Unclipped, ...]:

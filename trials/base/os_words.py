@@ -11,6 +11,7 @@ from pathlib import Path
 
 from clipsweep.trials.base.errors import ClipsweepError, PlaceError
 
+LONGEST_PATH = 300  # that a message repeats
 REASONS = {
     errno.EACCES: ("permission denied", "Change its rights, or choose another place."),
     errno.EPERM: ("permission denied", "Change its rights, or choose another place."),
@@ -41,7 +42,7 @@ def word_os_error(error: OSError, doing: str | None = None) -> str:
     path = None if named is None else os.fsdecode(named)
     if doing is None:
         doing = "reading or writing a file" if path is None else f"using {path}"
-    where = "" if path is None or path in doing else f" ({path})"
+    where = "" if path is None or path in doing else f" ({path if len(path) <= LONGEST_PATH else f'{path[:80]}…'})"
     own = (error.strerror or str(error) or type(error).__name__).rstrip(".")
     reason, mend = REASONS.get(error.errno or 0, (own[:1].lower() + own[1:], "Look at the path and the device."))
     return f"{doing} failed: {reason}{where}. {mend}"

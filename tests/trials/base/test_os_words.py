@@ -85,3 +85,8 @@ def test_what_is_refused_before_anything_has_begun_is_bad_input() -> None:
 def test_an_error_of_ours_stays_what_it_is() -> None:
     with pytest.raises(StoreError, match="as it was"), worded_as(PlaceError):
         raise StoreError("as it was")
+
+
+def test_a_path_without_end_is_not_repeated_whole() -> None:
+    said = word_os_error(OSError(errno.ENAMETOOLONG, "File name too long", "x" * 5000), "looking for it")
+    assert said == f"looking for it failed: the name is too long ({'x' * 80}…). Choose a shorter one."
