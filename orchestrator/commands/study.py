@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from clipsweep.orchestrator.commands.shell import FAILED, AsJson, Folder, print_json, refusing, tell
-from clipsweep.orchestrator.folder.no_study import STUDIES
+from clipsweep.orchestrator.folder.study_folder import STUDIES
 
 
 @refusing

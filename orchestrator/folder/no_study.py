@@ -5,9 +5,8 @@ from __future__ import annotations
 import difflib
 from pathlib import Path
 
-from clipsweep.orchestrator.folder.study_folder import StudyFolder
+from clipsweep.orchestrator.folder.study_folder import STUDIES, StudyFolder
 
-STUDIES = Path("studies")  # where studies live unless --dir says otherwise
 EXPECTED = "expected the folder that 'clipsweep run' named (study.yaml in it)"
 
 
@@ -16,8 +15,8 @@ def no_study(folder: StudyFolder) -> str:
     path = folder.path
     if path.is_file():
         beside = StudyFolder(path.parent)
-        meant = f"'{beside}'" if beside.subject.is_file() else f"'{STUDIES}/NAME', unless --dir named another,"
-        return f"{folder} is a file and holds no study; {EXPECTED}: {meant} is what a run makes of it."
+        meant = f" Did you mean '{beside}'?" if beside.subject.is_file() else f" It is {STUDIES}/NAME without --dir."
+        return f"{folder} is a file and holds no study; {EXPECTED}.{meant}"
     if folder.study.is_file():
         return (
             f"{folder} holds no study that was run: study.yaml is there, identity.json is not. Run it with: "

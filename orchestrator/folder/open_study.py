@@ -13,9 +13,9 @@ from clipsweep.analysis.store.row import StoredRow
 from clipsweep.analysis.store.spectrum_file import SpectrumFile
 from clipsweep.analysis.store.table import ResultsTable
 from clipsweep.analysis.winners.point import Point
-from clipsweep.orchestrator.folder.no_study import STUDIES, no_study
+from clipsweep.orchestrator.folder.no_study import no_study
 from clipsweep.orchestrator.folder.stored import read_stored_study
-from clipsweep.orchestrator.folder.study_folder import StudyFolder
+from clipsweep.orchestrator.folder.study_folder import STUDIES, StudyFolder
 from clipsweep.orchestrator.folder.subject_file import read_subject, write_subject
 from clipsweep.orchestrator.space.choices import choices_of_rows
 from clipsweep.orchestrator.space.layer_rule import LayerRule

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
+STUDIES = Path("studies")  # where studies live unless --dir says otherwise
+
 
 @dataclass(frozen=True, slots=True)
 class StudyFolder:

@@ -27,7 +27,7 @@ def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         ("begun", "begun holds no study that was run: study.yaml is there, identity.json is not"),
         ("begun", "clipsweep run begun/study.yaml --dir begun"),
         ("begun/study.yaml", "begun/study.yaml is a file and holds no study;"),
-        ("studies/quickstart/identity.json", "'studies/quickstart' is what a run makes of it"),
+        ("studies/quickstart/identity.json", "Did you mean 'studies/quickstart'?"),
     ],
 )
 def test_where_there_is_no_study_it_says_what_is_there_and_what_was_meant(path: str, words: str) -> None:
