@@ -139,7 +139,8 @@ class Progress:
         status.rows = self._ended.rows
         status.trials_per_second = self._ended.trials / elapsed
         status.rows_per_second = self._ended.rows / elapsed
-        status.seconds_left = self._time_left.seconds(self._left) if self._pace is Pace.TRIALS else None
+        told = self._pace is Pace.TRIALS and self._left.trials > 0
+        status.seconds_left = self._time_left.seconds(self._left) if told else None
 
     def _total(self) -> int | None:
         """What the bar is filled up to; None where that is not known."""
@@ -165,8 +166,8 @@ class Progress:
             words = [f"{counted(status.rows, 'row')} seen"]
             words += [f"{status.rows_per_second:,.0f} rows/s"] if status.rows_per_second else []
         else:
-            total = f"/{status.total:,}" if self._pace is Pace.TRIALS else ""
-            words = [f"{status.done:,}{total} trials"]
+            whole = f"{status.done:,}/{status.total:,} trials"
+            words = [whole if self._pace is Pace.TRIALS else counted(status.done, "trial")]
             words += [f"{status.trials_per_second:.2f} trials/s"] if status.trials_per_second else []
         if status.seconds_left is not None:
             words.append(f"{format_seconds(status.seconds_left)} left")

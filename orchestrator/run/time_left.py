@@ -45,7 +45,7 @@ class TimeLeft:
         by_trials = elapsed * left.trials / ended.trials
         by_work = elapsed * left.work / ended.work
         low, high = sorted((by_trials, by_work))
-        if high <= AGREEMENT * low or not left.trials:
+        if high <= AGREEMENT * low:
             return math.sqrt(low * high)
         return _solve(first, middle, last, left)
 

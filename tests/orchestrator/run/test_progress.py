@@ -1,6 +1,8 @@
-"""What a run shows in a notebook, which is played by the two modules that rich asks for there."""
+"""What a run shows: in lines, and in a notebook, which is played by the two modules that rich asks for there."""
 
 import builtins
+import io
+import re
 import sys
 from collections.abc import Callable
 from importlib.machinery import ModuleSpec
@@ -9,8 +11,11 @@ from types import ModuleType
 from typing import Any
 
 import pytest
+from rich.console import Console
 
 import clipsweep
+from clipsweep.orchestrator.run.session import run_study
+from clipsweep.orchestrator.study.check import check_study
 
 MakeStudy = Callable[..., dict[str, Any]]
 
@@ -72,3 +77,36 @@ def test_a_kernel_without_ipython_runs_without_showing_anything(
     monkeypatch.setitem(sys.modules, "IPython", None)
     assert clipsweep.run(make_study(), dir=tmp_path / "s").status()["state"] == "done"
     assert capfd.readouterr().err == ""
+
+
+@pytest.fixture
+def lines(make_study: MakeStudy, tmp_path: Path, cache: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., str]:
+    """What a run prints where there is no terminal, a line for each arrival of results."""
+    monkeypatch.setattr("clipsweep.orchestrator.run.progress.LINE_SECONDS", 0.0)
+
+    def run(**changes: dict[str, Any]) -> str:
+        shown = io.StringIO()
+        run_study(check_study(make_study(**changes)), tmp_path / "s", cache, Console(file=shown))
+        return shown.getvalue()
+
+    return run
+
+
+def test_trials_are_counted_of_all_that_will_run(lines: Callable[..., str]) -> None:
+    shown = lines()
+    assert "1/5 trials, " in shown
+    assert "2 trials on test: winners and their baselines\n" in shown
+    assert "7/7 trials, " in shown
+
+
+def test_a_race_counts_rows_and_tells_no_time(lines: Callable[..., str]) -> None:
+    shown = lines(search={"race": "halving"}, task={"validation_size": 100})
+    assert " rows seen, " in shown
+    assert " rows/s" in shown
+    assert not re.search(r"trials/s|left", shown)
+
+
+def test_a_search_that_stops_by_itself_counts_trials_so_far(lines: Callable[..., str]) -> None:
+    shown = lines(search={"driver": "bayes", "sampler": "random", "patience": 3}, task={"test_size": 0})
+    assert "1 trial, " in shown
+    assert not re.search(r"/\d+ trials|left", shown)

@@ -35,7 +35,3 @@ def test_once_dear_trials_have_been_seen_what_is_left_is_told() -> None:
     work = [0.1] * 20 + [1.0] * 20
     told = seen([0.2 + 2.0 * cost for cost in work], work)  # 0.2 s for a trial and 2 s for its work
     assert told.seconds(Amount(trials=50, work=200.0)) == pytest.approx(0.2 * 50 + 2.0 * 200)
-
-
-def test_nothing_is_left_of_nothing() -> None:
-    assert seen([1.0] * 10, [1.0] * 10).seconds(Amount()) == 0.0
