@@ -28,7 +28,7 @@ def make_table(records: Sequence[Mapping[str, Any]], schema: pa.Schema) -> pa.Ta
 
     Raises:
         TypeError: A value is not of its column's type.
-        OverflowError: An integer has no room in it.
+        OverflowError: An integer has no room in it, or its texts and lists are of more than 2 GiB.
     """
     columns = [make_array([record.get(field.name) for record in records], field.type) for field in schema]
     return pa.Table.from_arrays(columns, schema=schema)
@@ -78,6 +78,8 @@ def _bits(valid: Sequence[bool]) -> pa.Buffer | None:
 def _offsets(pieces: Sequence[Sequence[Any]]) -> pa.Buffer:
     """Where each of them begins once they are joined, and the last one ends."""
     ends = np.cumsum([0, *map(len, pieces)])
+    if ends[-1] >= 2**31:  # astype would wrap it
+        raise OverflowError(f"{ends[-1]} bytes or values are too many for one array of Arrow")
     return _buffer(ends.astype("<i4", casting="same_kind"))
 
 

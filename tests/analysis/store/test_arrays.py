@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from clipsweep.analysis.store.arrays import make_array, make_table
+from clipsweep.analysis.store.arrays import _offsets, make_array, make_table
 from clipsweep.analysis.store.row import SCHEMA
 from tests.analysis.store.rows import failed_record, stored_record
 
@@ -80,3 +80,8 @@ print("pandas" in sys.modules)
 """
     done = subprocess.run([sys.executable, "-c", code, str(tmp_path)], capture_output=True, text=True, check=False)
     assert (done.stdout, done.stderr) == ("False\n", "")
+
+
+def test_what_is_too_long_for_one_array_is_refused_and_does_not_wrap() -> None:
+    with pytest.raises(OverflowError, match="2147483648 bytes or values are too many"):
+        _offsets([range(2**31)])
