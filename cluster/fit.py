@@ -6,7 +6,7 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from clipsweep.trials.base.errors import SpecError
+from clipsweep.trials.base.errors import SpecError, counted
 
 DEFAULT_GPUS = 1
 
@@ -51,8 +51,9 @@ def fit_replicas(cluster: ClusterSettings, nodes: Sequence[Mapping[str, float]])
     if wanted < 1 or wanted > room:
         cpus, gpus = sum(node.get("CPU", 0) for node in nodes), sum(node.get("GPU", 0) for node in nodes)
         raise SpecError(
-            f"cluster.replicas asks for {max(wanted, 1)} replicas with {cluster.cpus_per_replica} CPU cores and "
-            f"{share:g} GPUs each; the cluster has {cpus:g} cores and {gpus:g} GPUs, which is room for {room}. "
+            f"cluster.replicas asks for {counted(max(wanted, 1), 'replica')} with "
+            f"{counted(cluster.cpus_per_replica, 'CPU core')} and {counted(share, 'GPU')} each; the cluster has "
+            f"{counted(cpus, 'core')} and {counted(gpus, 'GPU')}, which is room for {room}. "
             f"Lower --replicas or what each is given; --replicas 0 runs in this process."
         )
     return share, wanted

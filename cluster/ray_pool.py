@@ -20,7 +20,7 @@ from clipsweep.cluster.pool import CALLS_PER_REPLICA, Pool
 from clipsweep.cluster.reach import check_address
 from clipsweep.cluster.replica_warnings import log_again
 from clipsweep.cluster.work import Answer, Batch, ReplicaSettings, Value
-from clipsweep.trials.base.errors import ClipsweepError, NoClusterError, PoolError
+from clipsweep.trials.base.errors import ClipsweepError, NoClusterError, PoolError, first_line, last_line
 from clipsweep.trials.base.versions import recorded_versions
 from clipsweep.trials.clips.spectrum import MatrixSpectrum, Place
 from clipsweep.trials.spec.result import TrialResult, TrialState
@@ -63,7 +63,7 @@ def connect(settings: ClusterSettings) -> None:
         ray.init(address=address, **common)
     except (ConnectionError, ValueError, RuntimeError) as error:
         raise NoClusterError(
-            f"no Ray cluster at {named} {address!r} ({_first_line(error)}). Start one with 'ray start --head'."
+            f"no Ray cluster at {named} {address!r} ({first_line(error)}). Start one with 'ray start --head'."
         ) from error
 
 
@@ -194,7 +194,7 @@ class RayPool(Pool):
         deaths = self._deaths[name] = self._deaths.get(name, 0) + 1
         if deaths >= DEATHS_ALLOWED:
             raise PoolError(
-                f"{deaths} replicas died while computing the singular values of {name}; the last: {_last_line(error)}. "
+                f"{deaths} replicas died while computing the singular values of {name}; the last: {last_line(error)}. "
                 f"Expected it to fit in the device's memory: give each replica more, or search among fewer layers."
             ) from error
 
@@ -234,7 +234,7 @@ class RayPool(Pool):
         except RayError as error:
             if (refusal := _refusal(error)) is not None:
                 raise refusal from error
-            log.warning("%s died while loading its model: %s", worker.name, _last_line(error))
+            log.warning("%s died while loading its model: %s", worker.name, last_line(error))
             return
         self._workers.append(worker)
 
@@ -256,7 +256,7 @@ class RayPool(Pool):
 
     def _replace(self, dead: _Worker, error: RayError) -> None:
         """Queue a dead replica's trials and ask for another replica."""
-        log.warning("%s died (%s); its %d calls run elsewhere", dead.name, _last_line(error), len(dead.calls))
+        log.warning("%s died (%s); its %d calls run elsewhere", dead.name, last_line(error), len(dead.calls))
         self._workers.remove(dead)
         ray.kill(dead.actor)  # one that is merely out of reach would keep its GPU
         for number, batch in enumerate(dead.calls.values()):
@@ -289,14 +289,6 @@ def _refusal(error: RayError) -> ClipsweepError | None:
     return cause if isinstance(cause, ClipsweepError) else None
 
 
-def _first_line(error: Exception) -> str:
-    return (str(error).strip().splitlines() or [type(error).__name__])[0].strip().rstrip(".")
-
-
-def _last_line(error: Exception) -> str:
-    return (str(error).strip().splitlines() or [type(error).__name__])[-1].strip()
-
-
 def _killer(trial: Trial, microbatch: int, dead: _Worker, error: Exception) -> TrialResult:
     """The result of a trial that was running each time a replica died."""
     now = datetime.now(UTC)
@@ -308,7 +300,7 @@ def _killer(trial: Trial, microbatch: int, dead: _Worker, error: Exception) -> T
         replica=dead.name,
         node=dead.about["node"],
         device=dead.about["device"],
-        error=f"{DEATHS_ALLOWED} replicas died while running this trial; the last: {_last_line(error)}",
+        error=f"{DEATHS_ALLOWED} replicas died while running this trial; the last: {last_line(error)}",
         traceback=str(error),
         started_at=now,
         finished_at=now,

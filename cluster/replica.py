@@ -185,21 +185,21 @@ class Replica:
         )
 
 
-def pick_devices(gpus: int) -> list[str]:
+def pick_devices(gpus: float) -> list[str]:
     """Torch devices of a replica: of the GPUs that Ray, or the user, has left visible to this process the first.
 
     Raises:
         PoolError: There are GPUs, but fewer than ``gpus``.
-        SpecError: There are none, and several were asked for.
+        SpecError: There are none, and another number than the default was asked for.
     """
     if not torch.cuda.is_available() or os.environ.get("CUDA_VISIBLE_DEVICES") == "":
         check_gpus_unused(gpus, f"{platform.node()}, or what this process sees of it,")
         return ["cpu"]
-    if gpus == 1:
+    if gpus <= 1:
         return ["cuda"]
     if gpus > torch.cuda.device_count():
         raise PoolError(
-            f"cluster.gpus_per_replica is {gpus}, and {platform.node()} shows this replica "
+            f"cluster.gpus_per_replica is {gpus:g}, and {platform.node()} shows this replica "
             f"{torch.cuda.device_count()} GPUs; expected as many. Lower it, or look at CUDA_VISIBLE_DEVICES."
         )
-    return [f"cuda:{number}" for number in range(gpus)]
+    return [f"cuda:{number}" for number in range(int(gpus))]

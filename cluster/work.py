@@ -28,7 +28,7 @@ class ReplicaSettings:
         threads: CPU threads of each matrix product.
         activation_bytes: What captured activations may take; None for a measured share of what is free.
         sharers: Replicas that may share a node's memory.
-        gpus: GPUs that the model is spread over; not used on a node that has none.
+        gpus: GPUs of the replica: a share of one, or so many that the model is spread over.
         starts: Where the study's trials start; none while its layers have yet to be chosen.
     """
 
@@ -41,7 +41,7 @@ class ReplicaSettings:
     verify_hashes: bool = False
     activation_bytes: int | None = None
     sharers: int = 1
-    gpus: int = 1
+    gpus: float = 1
     starts: tuple[Start, ...] = ()
 
 

@@ -16,11 +16,6 @@ def say_nothing(line: str) -> None:
     """For callers who show nothing."""
 
 
-def counted(number: int, name: str, several: str | None = None) -> str:
-    """A number with its noun: ``1 replica``, ``2 replicas``, ``1,000 rows``."""
-    return f"{number:,} {name if number == 1 else several or name + 's'}"
-
-
 def by_split(counts: Mapping[str, int]) -> str:
     """How many there are on each split: ``49 on validation, 2 on test``; splits without any are left out."""
     return ", ".join(f"{count:,} on {split}" for split, count in counts.items() if count)

@@ -23,7 +23,7 @@ from clipsweep.orchestrator.commands.shell import (
     tell_error,
 )
 from clipsweep.orchestrator.run.interrupt import INTERRUPTED
-from clipsweep.orchestrator.words import counted
+from clipsweep.trials.base.errors import counted
 
 if TYPE_CHECKING:
     from clipsweep.orchestrator.api import StudyHandle

@@ -23,11 +23,15 @@ def log_warning(folder: StudyFolder, text: str) -> None:
 
 def last_warnings(folder: StudyFolder) -> list[str]:
     """The last ten lines of the log with their dates, oldest first; none where nothing was ever warned of."""
-    if not folder.log.is_file():
-        return []
-    return folder.log.read_text(encoding="utf-8", errors="replace").splitlines()[-SHOWN:]  # a line may be torn
+    return _lines(folder)[-SHOWN:]
 
 
 def warned_of(folder: StudyFolder) -> list[str]:
-    """What the last lines of the log say without their dates, each once, oldest first."""
-    return list(dict.fromkeys(line.partition(SEPARATOR)[2] for line in last_warnings(folder)))
+    """What the log says without its dates, each once, oldest first."""
+    return list(dict.fromkeys(line.partition(SEPARATOR)[2] for line in _lines(folder)))
+
+
+def _lines(folder: StudyFolder) -> list[str]:
+    if not folder.log.is_file():
+        return []
+    return folder.log.read_text(encoding="utf-8", errors="replace").splitlines()  # a line may be torn

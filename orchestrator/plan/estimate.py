@@ -16,7 +16,8 @@ from clipsweep.orchestrator.plan.check_trials import check_trials
 from clipsweep.orchestrator.plan.prepare import Prepared, prepare
 from clipsweep.orchestrator.plan.speed import expect_speed
 from clipsweep.orchestrator.study.schema import Study
-from clipsweep.orchestrator.words import counted, format_seconds
+from clipsweep.orchestrator.words import format_seconds
+from clipsweep.trials.base.errors import counted
 from clipsweep.trials.clips.resolve import resolve
 from clipsweep.trials.engine.cost import CostModel, measure_extents
 from clipsweep.trials.spec.clip import Clip

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from clipsweep.orchestrator.folder.ledger import Ledger
 from clipsweep.orchestrator.folder.open_study import OpenStudy
 from clipsweep.orchestrator.study.schema import ClusterSection
-from clipsweep.orchestrator.words import counted
+from clipsweep.trials.base.errors import counted
 
 ENGINE_SHARE = 0.4  # of the fastest matrix products, where the engine itself has not been timed
 MEASURED_SECONDS = 0.5

@@ -65,6 +65,7 @@ class Interrupt:
         self._announce = announce
         self._nothing_in_flight = False
         self._process = os.getpid()
+        self._deferred = False
         self._alarm: Any = None  # what SIGALRM meant before it was taken to end a start
 
     @contextmanager
@@ -94,9 +95,9 @@ class Interrupt:
             yield
         finally:
             self._nothing_in_flight = False
-            if self._alarm is not None:
+            if self._deferred:
                 signal.setitimer(signal.ITIMER_REAL, 0)
-                signal.signal(signal.SIGALRM, self._alarm)
+                signal.signal(signal.SIGALRM, self._alarm or signal.SIG_DFL)
         if self.requested:  # a library swallowed the exception
             raise KeyboardInterrupt
 
@@ -115,7 +116,7 @@ class Interrupt:
         if not self._nothing_in_flight:
             self._announce("interrupted: finishing what is in flight; once more ends it at once")
             return
-        self._alarm = signal.signal(signal.SIGALRM, self._end_start)
+        self._deferred, self._alarm = True, signal.signal(signal.SIGALRM, self._end_start)
         self._end_start(signal.SIGALRM, frame)
 
     def _end_start(self, _number: int, frame: FrameType | None) -> None:

@@ -21,7 +21,7 @@ from clipsweep.orchestrator.run.interrupt import Interrupt
 from clipsweep.orchestrator.run.measure_layers import measure_layers
 from clipsweep.orchestrator.run.progress import Progress
 from clipsweep.orchestrator.space.proposal import Choice, Proposal
-from clipsweep.orchestrator.words import counted
+from clipsweep.trials.base.errors import counted
 from clipsweep.trials.clips.resolve import starts_of
 from clipsweep.trials.spec.result import TrialState
 from clipsweep.trials.spec.trial import Trial

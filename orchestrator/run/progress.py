@@ -19,7 +19,8 @@ from rich.progress import Progress as RichProgress
 
 from clipsweep.orchestrator.plan.amount import Amount
 from clipsweep.orchestrator.run.time_left import TimeLeft
-from clipsweep.orchestrator.words import counted, format_seconds
+from clipsweep.orchestrator.words import format_seconds
+from clipsweep.trials.base.errors import counted
 from clipsweep.trials.base.files import write_text
 from clipsweep.trials.spec.result import TrialResult, TrialState
 

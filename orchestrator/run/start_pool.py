@@ -36,7 +36,7 @@ def start_pool(prepared: Prepared, cache: Path, say: Say = say_nothing) -> Pool:
         verify_hashes=prepared.verify_hashes,
         threads=cluster.cpus_per_replica,
         activation_bytes=cluster.activation_bytes,
-        gpus=max(1, int(cluster.gpus_per_replica)),
+        gpus=cluster.gpus_per_replica,
         starts=starts_of(space.starts(), subject.card) if prepared.opened.pending is None else (),
     )
     if cluster.replicas == 0:

@@ -10,7 +10,7 @@ from clipsweep.analysis.winners.point import BEST_MEAN, describe_point
 from clipsweep.analysis.winners.scores import mean_score
 from clipsweep.analysis.winners.standings import Standings, Winner
 from clipsweep.orchestrator.folder.snapshot import Snapshot
-from clipsweep.orchestrator.words import counted
+from clipsweep.trials.base.errors import counted
 from clipsweep.trials.spec.trial import VALIDATION
 
 NO_WINNER = "no winner yet: it needs a complete baseline and one more complete trial"

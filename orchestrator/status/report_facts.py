@@ -15,7 +15,8 @@ from clipsweep.orchestrator.folder.open_study import OpenStudy
 from clipsweep.orchestrator.folder.snapshot import Snapshot
 from clipsweep.orchestrator.space.layer_rule import measured_values, module_places
 from clipsweep.orchestrator.status.answer import study_notes
-from clipsweep.orchestrator.words import by_split, counted
+from clipsweep.orchestrator.words import by_split
+from clipsweep.trials.base.errors import counted
 from clipsweep.trials.clips.spectrum import Conditions
 
 

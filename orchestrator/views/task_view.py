@@ -12,8 +12,7 @@ from statistics import median
 from typing import TYPE_CHECKING, Any
 
 from clipsweep.orchestrator.study.schema import Study
-from clipsweep.orchestrator.words import counted
-from clipsweep.trials.base.errors import TaskError
+from clipsweep.trials.base.errors import TaskError, counted
 from clipsweep.trials.models.facts import model_facts
 from clipsweep.trials.models.find import find_config
 from clipsweep.trials.spec.trial import TEST, VALIDATION, PromptSet

@@ -41,10 +41,16 @@ def test_a_replica_without_a_gpu_runs_on_the_cpu(monkeypatch: pytest.MonkeyPatch
     assert pick_devices(1) == ["cpu"]
 
 
-def test_several_gpus_are_not_ignored_where_there_are_none(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("asked", [0.5, 4])
+def test_gpus_are_not_ignored_where_there_are_none(asked: float, monkeypatch: pytest.MonkeyPatch) -> None:
     see_gpus(monkeypatch, 0, "")
-    with pytest.raises(SpecError, match="gpus_per_replica is 4, but .* has no GPU; expected .* Remove the key"):
-        pick_devices(4)
+    with pytest.raises(SpecError, match=f"gpus_per_replica is {asked:g}, but .* has no GPU; .* Remove the key"):
+        pick_devices(asked)
+
+
+def test_a_share_of_a_gpu_is_run_on_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    see_gpus(monkeypatch, 1, "0")
+    assert pick_devices(0.5) == ["cuda"]
 
 
 def test_a_replica_that_sees_fewer_gpus_than_asked_for_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -55,9 +55,20 @@ def first_line(error: Exception) -> str:
     return (str(error).strip().splitlines() or [type(error).__name__])[0].strip().rstrip(".")
 
 
+def last_line(error: Exception) -> str:
+    """The last line of an error's text, or its type's name where it has none."""
+    return (str(error).strip().splitlines() or [type(error).__name__])[-1].strip()
+
+
 def in_one_line(error: Exception, length: int = 300) -> str:
     """Type and words of a library's error in one line, so much of it; some go on for pages."""
     return " ".join(f"{type(error).__name__}: {error}".split())[:length]
+
+
+def counted(number: float, name: str) -> str:
+    """A number with its noun, for messages: ``1 replica``, ``2 replicas``, ``1,000 rows``."""
+    amount = f"{int(number):,}" if number == int(number) else f"{number:g}"
+    return f"{amount} {name}" if number == 1 else f"{amount} {name}s"
 
 
 def unknown_name(kind: str, name: str, known: Iterable[str]) -> str:

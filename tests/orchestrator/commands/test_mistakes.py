@@ -192,7 +192,7 @@ COMMANDS: list[tuple[str, str]] = [
     ("model shwo embedded", "Did you mean 'show'"),
     ("task show sst3", "Did you mean 'sst2'"),
     ("task show nowhere.yaml", "no such file"),
-    ("task show episodes --row 100000", "row"),
+    ("task show episodes --row 100000", "row 100000 of validation does not exist"),
     ("task show episodes --row -1", "expected a whole number of 0 or more"),
     ("task show episodes --shots many", "expected a whole number of 0 or more"),
     ("task show episodes --demo-seed 0.5", "expected a whole number of 0 or more"),
@@ -200,7 +200,7 @@ COMMANDS: list[tuple[str, str]] = [
     ("spectrum ./nowhere", "no such folder"),
     ("spectrum embedded --modules atn", "Did you mean 'attn'"),
     ("spectrum embedded --layers 99", "layer 99 does not exist"),
-    ("spectrum embedded --layers x", "layers"),
+    ("spectrum embedded --layers x", "--layers is 'x'; expected 'all' or whole numbers"),
     ("spectrum embedded --dtype fp16", "float16"),
 ]
 FORBIDDEN = ("Traceback", "Errno", "Input should be", "valid string", "pydantic", "pattern", "literal_error", "extra_")

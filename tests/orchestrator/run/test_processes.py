@@ -95,12 +95,14 @@ def test_an_interrupt_stores_what_ran_says_how_to_resume_and_exits_130(
     assert document["done"] == len(rows_by_attempt(tmp_path / "s")) < document["total"]
 
 
-@pytest.mark.parametrize("delay_s", [0.15, 0.4, 1.0, 2.0])
+@pytest.mark.parametrize("said", ["reading study", "looking at", "checking the prompts", "loading the model"])
 def test_an_interrupt_before_anything_runs_ends_with_one_line(
-    delay_s: float, start: Callable[[], subprocess.Popen[str]], tmp_path: Path
+    said: str, start: Callable[[], subprocess.Popen[str]], tmp_path: Path
 ) -> None:
     process = start()
-    time.sleep(delay_s)  # while modules load, names are looked up, or the model is
+    assert process.stderr is not None
+    while said not in process.stderr.readline():  # while modules load, names are looked up, or the model is
+        assert process.poll() is None
     process.send_signal(signal.SIGINT)
     _, errors = process.communicate(timeout=60)
     told = [line for line in errors.splitlines() if not line.endswith("…")]
@@ -108,6 +110,16 @@ def test_an_interrupt_before_anything_runs_ends_with_one_line(
     assert len(told) == 1
     assert told[0].startswith("interrupted")
     assert not (tmp_path / "s").exists()
+
+
+def test_an_interrupt_of_the_first_moment_ends_with_one_line(start: Callable[[], subprocess.Popen[str]]) -> None:
+    process = start()
+    time.sleep(0.2)  # while the command line itself is loaded
+    process.send_signal(signal.SIGINT)
+    _, errors = process.communicate(timeout=60)
+    assert process.returncode == 130
+    assert errors.splitlines()[-1] == "interrupted"
+    assert "Traceback" not in errors
 
 
 @pytest.mark.ray
