@@ -96,6 +96,7 @@ def _read_tokens(study: Study, task: Task, wanted: PromptSet, row: int, cache: P
     fitting = replace(wanted, shots=fitting_shots(task, tokenizer, wanted, context))
     prompts = encode_prompts(task, tokenizer, fitting, UNLIMITED, [row])
     shown = prompts.queries[0]
+    read = _read_prompt(task, tokenizer, fitting, row, (*prompts.prefix, *shown.tokens))
     answers = [{"ids": list(label), "tokens": tokenizer.convert_ids_to_tokens(list(label))} for label in shown.labels]
     lengths = {}
     for split, members in task.splits.items():
@@ -110,7 +111,7 @@ def _read_tokens(study: Study, task: Task, wanted: PromptSet, row: int, cache: P
         "model": study.model.path,
         "context_length": context,
         "demonstrations": fitting.shots,
-        **_read_prompt(task, tokenizer, fitting, row, (*prompts.prefix, *shown.tokens)),
+        **read,
         "answer_tokens": answers,
         "prompt_tokens": lengths,
         "notes": list(dict.fromkeys(notes)),
