@@ -12,6 +12,7 @@ from statistics import median
 from typing import TYPE_CHECKING, Any
 
 from clipsweep.orchestrator.study.schema import Study
+from clipsweep.orchestrator.words import counted
 from clipsweep.trials.base.errors import TaskError
 from clipsweep.trials.models.facts import model_facts
 from clipsweep.trials.models.find import find_config
@@ -102,11 +103,11 @@ def _read_tokens(study: Study, task: Task, wanted: PromptSet, row: int, cache: P
     for split, members in task.splits.items():
         numbers = range(min(len(members), LENGTH_ROWS))
         prompts = encode_prompts(task, tokenizer, replace(fitting, split=split), UNLIMITED, numbers)
-        counted = [prompts.length(query) for query in prompts.queries]
-        too_long = sum(length > context for length in counted)
+        sizes = [prompts.length(query) for query in prompts.queries]
+        too_long = sum(length > context for length in sizes)
         check_embeddings(task, tokenizer, [replace(fitting, split=split)], facts["vocabulary_size"])
         notes += prompt_notes(task, tokenizer, split)
-        lengths[split] = _histogram(counted) | {"shared": len(prompts.prefix), "too_long": too_long}
+        lengths[split] = _histogram(sizes) | {"shared": len(prompts.prefix), "too_long": too_long}
     return {
         "model": study.model.path,
         "context_length": context,
@@ -129,12 +130,10 @@ def _read_prompt(
     rows = [task.splits[wanted.split][row]]
     begins = bool(ids) and ids[0] == tokenizer.bos_token_id
     text = render_prompts(task, wanted, rows, special if begins else None)[0]
-    counted = Counter(number for number in ids if number in special.texts)
+    held = Counter(number for number in ids if number in special.texts)
     return {
         "prompt": f"{special.start if begins else ''}{text}",
-        "special_tokens": [
-            {"token": special.texts[each], "id": each, "count": count} for each, count in counted.items()
-        ],
+        "special_tokens": [{"token": special.texts[each], "id": each, "count": count} for each, count in held.items()],
     }
 
 
@@ -171,7 +170,7 @@ def describe_task(view: dict[str, Any]) -> str:
         *(f"read        {line}" for line in _describe_files(view["files"])),
         f"scoring     {view['scoring']}; the winner is picked by {view['metric']}",
         f"prompt      of row {view['row']['number']} of the source's {view['row']['split']}, "
-        f"{view['shots']} shots; ⏎ ends a line",
+        f"{counted(view['shots'], 'shot')}; ⏎ ends a line",
         "",
         *(f"    {line}" for line in (view["prompt"].replace("\n", "⏎\n") + "▁").split("\n")),
         "",
@@ -184,26 +183,28 @@ def describe_task(view: dict[str, Any]) -> str:
         lines.append(f"answer {number}    {answer!r}{tokens}{'   ← right' if number == view['gold'] else ''}")
     if "answer_tokens" not in view:
         return "\n".join([*lines, "", "Tokens are shown with --model NAME, whose tokenizer alone is loaded."])
+    shown = view["demonstrations"]
+    in_prompt = f"{counted(shown, 'demonstration')} {'is' if shown == 1 else 'are'}"
     lines += [
         "",
-        f"context     {view['context_length']} tokens; {view['demonstrations']} demonstrations are in the prompt",
+        f"context     {view['context_length']} tokens; {in_prompt} in the prompt",
         f"special     {_describe_special(view['special_tokens'])}",
         *(f"note        {note}" for note in view["notes"]),
     ]
-    for split, counted in view["prompt_tokens"].items():
+    for split, found in view["prompt_tokens"].items():
         lines.append(
-            f"lengths     {split}: {counted['least']} to {counted['most']} tokens, median {counted['median']:g}, "
-            f"{counted['shared']} of them shared by all ({counted['rows']} rows counted)"
+            f"lengths     {split}: {found['least']} to {found['most']} tokens, median {found['median']:g}, "
+            f"{found['shared']} of them shared by all ({found['rows']} rows counted)"
         )
-        if counted["too_long"]:
-            lines.append(f"    {counted['too_long']} of these are longer than the context, so a study would be refused")
-        tallest = max(count for _, _, count in counted["bins"])
-        for low, high, count in counted["bins"]:
+        if found["too_long"]:
+            lines.append(f"    {found['too_long']} of these are longer than the context, so a study would be refused")
+        tallest = max(count for _, _, count in found["bins"])
+        for low, high, count in found["bins"]:
             lines.append(f"    {low:5} to {high - 1:5}  {'█' * round(BAR * count / tallest)} {count}")
     return "\n".join(lines)
 
 
 def _describe_special(tokens: list[dict[str, Any]]) -> str:
     """The special tokens of a prompt in words."""
-    counted = [f"{each['token']!r} (id {each['id']}), {each['count']} in the prompt" for each in tokens]
-    return "; ".join(counted) or "no special token is in the prompt"
+    words = [f"{each['token']!r} (id {each['id']}), {each['count']} in the prompt" for each in tokens]
+    return "; ".join(words) or "no special token is in the prompt"
