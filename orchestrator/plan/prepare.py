@@ -113,7 +113,7 @@ def _check_study_file(opened: OpenStudy) -> None:
         StudyError: It is there, and what the names in it stand for is not.
     """
     folder = opened.folder
-    if folder.subject.is_file() or not folder.study.is_file():
+    if folder.subject.is_file() or folder.trials.exists() or not folder.study.is_file():
         return
     if folder.study.read_text(encoding="utf-8") != opened.study.to_yaml():  # else a run was killed as it began
         raise StudyError(
