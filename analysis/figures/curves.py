@@ -11,7 +11,7 @@ from plotly.colors import sample_colorscale
 from clipsweep.analysis.figures.style import ESTIMATED, STAR, STOPPED_COLOR, in_words, lay_out
 from clipsweep.analysis.store.row import StoredRow
 from clipsweep.analysis.winners.pick import pick
-from clipsweep.analysis.winners.point import Point, group_points
+from clipsweep.analysis.winners.point import Point, describe_shots, group_points
 from clipsweep.analysis.winners.scores import estimated_score, mean_score, seed_spread
 from clipsweep.trials.spec.clip import Clip
 
@@ -23,7 +23,7 @@ def curve_panels(points: Sequence[Point], rows: Rows) -> list[tuple[str, go.Figu
     """One panel for each shots and module: its title and its figure. Points of several clips have no place in one."""
     drawn = [point for point in points if len(point.clips) < 2]
     return [
-        (f"{module} clipped, {shots} shots", _panel(group, rows))
+        (f"{module} clipped, {describe_shots(shots)}", _panel(group, rows))
         for (shots, module), group in group_points(drawn).items()
     ]
 

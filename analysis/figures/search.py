@@ -8,7 +8,7 @@ import plotly.graph_objects as go
 
 from clipsweep.analysis.figures.style import FINISHED_COLOR, STOPPED_COLOR, in_words, lay_out
 from clipsweep.analysis.store.row import StoredRow
-from clipsweep.analysis.winners.point import Point, describe_clips
+from clipsweep.analysis.winners.point import Point, describe_clips, describe_shots
 from clipsweep.analysis.winners.search_trace import Seen, Step, trace_search
 
 FLAT_MARGIN = 0.01  # of a score, around a line that stays where it is
@@ -67,4 +67,4 @@ def _stops(seen: Sequence[Seen]) -> go.Figure:
 
 def _describe(row: StoredRow) -> str:
     what = describe_clips(row.clips) or "the untouched model"
-    return f"{what}, {row.shots} shots: {row.accuracy:.4f} on {row.n_examples} rows"
+    return f"{what}, {describe_shots(row.shots)}: {row.accuracy:.4f} on {row.n_examples} rows"

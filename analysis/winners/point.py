@@ -68,7 +68,12 @@ def _describe_clip(clip: Clip) -> str:
 def describe_point(point: Point) -> str:
     """Name a point: ``mlp of layer 4 at clip rate 0.95, 10 shots``, or the untouched model."""
     clips = describe_clips(clip for clip in point.clips if clip.clip_rate)
-    return f"{clips or 'the untouched model'}, {point.shots} shots"
+    return f"{clips or 'the untouched model'}, {describe_shots(point.shots)}"
+
+
+def describe_shots(shots: int) -> str:
+    """How many demonstrations: ``0 shots``, ``1 shot``."""
+    return f"{shots} shot{'s' * (shots != 1)}"
 
 
 def group_points(points: Sequence[Point]) -> dict[tuple[int, str], list[Point]]:

@@ -63,9 +63,15 @@ def show_model(
 ) -> None:
     """Where a model keeps the matrices that can be clipped, by layer and role; loads no weights."""
     from clipsweep.orchestrator.views.model_map import describe_map, map_document, read_map
+    from clipsweep.trials.base.files import default_cache
     from clipsweep.trials.models.find import find_config
+    from clipsweep.trials.models.fit import check_what_is_there
 
-    found = read_map(find_config(ModelSettings(path=path, dtype="float32", revision=revision)))
+    folder = find_config(ModelSettings(path=path, dtype="float32", revision=revision))
+    found = read_map(folder)
+    if Path(path).expanduser().is_dir():  # of a hub name some shards may have come, and others not yet
+        check_cache(default_cache())
+        check_what_is_there(folder, default_cache())
     if as_json:
         print_json(map_document(found))
     else:

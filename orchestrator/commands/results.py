@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 import typer
 
-from clipsweep.orchestrator.commands.shell import AsJson, Folder, print_json, refusing, whole_number
+from clipsweep.orchestrator.commands.shell import AsJson, Folder, print_json, refusing, tell, whole_number
 from clipsweep.trials.base.errors import SpecError
 
 RowFormat = Literal["table", "csv", "json", "jsonl", "markdown"]
@@ -41,6 +41,8 @@ def results(
     study = open_study(folder)
     selection = selection.best_by(study.metric)
     rows = selection.of(study.stored_rows())
+    if not rows and where:
+        tell(f"no row matches {' and '.join(where)}")
     also = [each.column for each in selection.conditions] + ([selection.column] if selection.column else [])
     if as_json or row_format == "json":
         print_json([jsonable(row) for row in rows])

@@ -108,9 +108,9 @@ def _tell_end(ended: StudyHandle, failed: int) -> int:
         tell_error(f"interrupted; everything finished is stored. Resume with: {command}")
         return INTERRUPTED
     if failed:
-        tell_error(
-            f"{counted(failed, 'trial')} failed; see 'clipsweep results {ended.folder}'. Running again retries them."
-        )
+        retried = "it" if failed == 1 else "them"
+        see = f"see 'clipsweep results {ended.folder}'"
+        tell_error(f"{counted(failed, 'trial')} failed; {see}. Running again retries {retried}.")
         return FAILED
     return 0
 

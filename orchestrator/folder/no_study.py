@@ -31,7 +31,7 @@ def _nearest(path: Path) -> Path | None:
     """The study that is named most like a path, beside it or where studies live."""
     for place in (path.parent, STUDIES):
         if place.is_dir():
-            names = [each.name for each in place.iterdir() if StudyFolder(each).subject.is_file()]
+            names = [each.name for each in place.iterdir() if each != path and StudyFolder(each).subject.is_file()]
             close = difflib.get_close_matches(path.name, names, n=1)
             if close:
                 return place / close[0]

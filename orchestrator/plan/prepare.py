@@ -83,6 +83,7 @@ def prepare(study: Study, path: Path, cache: Path, *, verify_hashes: bool = Fals
         check_sampler(study.search.sampler, Encoding(opened.space).parameters)
         check_warm_start(resolved, subject)
     recheck(opened)
+    _check_study_file(opened)
     return Prepared(opened=opened, checkpoint=checkpoint, task=task, cache=cache, verify_hashes=verify_hashes)
 
 
@@ -104,6 +105,22 @@ def recheck(opened: OpenStudy) -> None:
     history = opened.table.read()
     if len(history):
         _check_against(opened, history[-1], len(history))
+
+
+def _check_study_file(opened: OpenStudy) -> None:
+    """Refuse a folder with a study file that no run has written: a run would write over it.
+
+    Raises:
+        StudyError: It is there, and what the names in it stand for is not.
+    """
+    folder = opened.folder
+    if folder.subject.is_file() or folder.trials.exists() or not folder.study.is_file():
+        return
+    if folder.study.read_text(encoding="utf-8") != opened.study.to_yaml():  # else a run was killed as it began
+        raise StudyError(
+            f"{folder.study} was not written by a run, which would write its own over it; expected a folder for this "
+            f"study alone. Give another --dir, or none for studies/{opened.study.name}; or move the file."
+        )
 
 
 def _resolve(study: Study, folder: StudyFolder) -> Study:

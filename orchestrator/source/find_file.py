@@ -88,7 +88,8 @@ def _nearest_file(path: Path) -> Path | None:
 
 def _refuse_folder(path: Path) -> str:
     """Say what to run in place of a folder."""
-    held = sorted(each.name for each in path.iterdir() if each.suffix in OF_YAML)
+    found = [each for each in path.iterdir() if each.suffix in OF_YAML and not each.name.startswith(".")]
+    held = [each.name for each in sorted(found, key=lambda each: (each.suffix == ".json", each.name))]
     if not held:
         return f"{path} is a folder without a YAML file; expected the YAML file of a study, or a shipped name."
     return (

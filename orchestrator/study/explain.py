@@ -83,12 +83,12 @@ def _locate(error: Mapping[str, Any], content: Any) -> Problem:
         if not isinstance(content, dict | list):
             break
         if isinstance(content, list):
-            found = part if isinstance(part, int) and part < len(content) else None
+            found = [part] if isinstance(part, int) and part < len(content) else []
         else:
-            found = next((key for key in content if str(key) == str(part)), None)
-        if found is not None:
-            parts.append(found)
-            content = content[found]
+            found = [key for key in content if str(key) == str(part)]  # a key may be null
+        if found:
+            parts.append(found[0])
+            content = content[found[0]]
     return Problem(tuple(parts), kind, content) if last is None else Problem((*parts, last), kind)
 
 

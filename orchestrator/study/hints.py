@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 from clipsweep.orchestrator.study.expected import admits_number, admits_text, nearest
@@ -55,5 +56,7 @@ def _number(text: str) -> str | None:
     try:
         number = float(text.strip().rstrip("%")) / (100 if text.strip().endswith("%") else 1)
     except ValueError:
+        return None
+    if not math.isfinite(number):
         return None
     return repr(int(number)) if number.is_integer() else repr(number)

@@ -15,6 +15,7 @@ from clipsweep.orchestrator.views.unclipped import (
     find_unclipped,
     name_of_experts,
 )
+from clipsweep.trials.base.errors import counted
 from clipsweep.trials.spec.modules import MODULES
 
 if TYPE_CHECKING:
@@ -158,7 +159,7 @@ def describe_map(model_map: ModelMap) -> str:
     groups = [f"{name} ({' '.join(modules[name])})" for name in GROUPS if name in modules]
     single = [name for name in modules if name not in (*GROUPS, "all")]
     lines = [
-        f"{facts['model_type']}: {facts['n_layers']} layers in {model_map.blocks}, "
+        f"{facts['model_type']}: {counted(facts['n_layers'], 'layer')} in {model_map.blocks}, "
         f"{facts['parameters_total']:,} parameters, context of {facts['context_length']:,} tokens",
         f"modules to clip: {', '.join(groups)}, all; or one of {' '.join(single)}",
     ]

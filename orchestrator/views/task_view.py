@@ -96,6 +96,7 @@ def _read_tokens(study: Study, task: Task, wanted: PromptSet, row: int, cache: P
     fitting = replace(wanted, shots=fitting_shots(task, tokenizer, wanted, context))
     prompts = encode_prompts(task, tokenizer, fitting, UNLIMITED, [row])
     shown = prompts.queries[0]
+    read = _read_prompt(task, tokenizer, fitting, row, (*prompts.prefix, *shown.tokens))
     answers = [{"ids": list(label), "tokens": tokenizer.convert_ids_to_tokens(list(label))} for label in shown.labels]
     lengths = {}
     for split, members in task.splits.items():
@@ -110,7 +111,7 @@ def _read_tokens(study: Study, task: Task, wanted: PromptSet, row: int, cache: P
         "model": study.model.path,
         "context_length": context,
         "demonstrations": fitting.shots,
-        **_read_prompt(task, tokenizer, fitting, row, (*prompts.prefix, *shown.tokens)),
+        **read,
         "answer_tokens": answers,
         "prompt_tokens": lengths,
         "notes": list(dict.fromkeys(notes)),
@@ -170,7 +171,7 @@ def describe_task(view: dict[str, Any]) -> str:
         *(f"read        {line}" for line in _describe_files(view["files"])),
         f"scoring     {view['scoring']}; the winner is picked by {view['metric']}",
         f"prompt      of row {view['row']['number']} of the source's {view['row']['split']}, "
-        f"{view['shots']} shots; ⏎ ends a line",
+        f"{counted(view['shots'], 'shot')}; ⏎ ends a line",
         "",
         *(f"    {line}" for line in (view["prompt"].replace("\n", "⏎\n") + "▁").split("\n")),
         "",

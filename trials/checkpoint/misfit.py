@@ -122,7 +122,8 @@ def _said_of_layers(names: Collection[str], config: Mapping[str, Any]) -> str:
 def _said_of_sizes(stored: tuple[int, ...], wanted: tuple[int, ...], config: Mapping[str, Any]) -> str:
     """The keys of the config that have the model's sizes, where the files have others."""
     sizes = {size for number, size in enumerate(wanted) if stored[number : number + 1] != (size,)}
-    return _quoted([key for key, value in config.items() if type(value) is int and value in sizes], config)
+    of_sizes = [key for key, value in config.items() if type(value) is int and not key.endswith("_token_id")]
+    return _quoted([key for key in of_sizes if config[key] in sizes], config)
 
 
 def _quoted(keys: Collection[str], config: Mapping[str, Any]) -> str:

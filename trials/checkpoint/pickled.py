@@ -19,7 +19,13 @@ from filelock import FileLock
 from clipsweep.trials.base.errors import ModelError, in_one_line
 from clipsweep.trials.base.files import file_hash, read_note, write_note
 from clipsweep.trials.checkpoint.read import AGAIN, reading
-from clipsweep.trials.checkpoint.weight_files import TEXT_FILES, WEIGHT_INDEX, WEIGHTS, identifying_files
+from clipsweep.trials.checkpoint.weight_files import (
+    TEXT_FILES,
+    WEIGHT_INDEX,
+    WEIGHTS,
+    check_no_adapter,
+    identifying_files,
+)
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -69,7 +75,11 @@ def converted(folder: Path, pickles: list[Path], cache: Path, *, verify: bool = 
     """Keep one safetensors copy of a pickled checkpoint in the cache, put into place whole.
 
     A copy whose files are no longer those that were written is reported, and made again.
+
+    Raises:
+        ModelError: A file is damaged, or an adapter lies beside them, which the copy would be without.
     """
+    check_no_adapter(folder)
     hashes = "".join(file_hash(path, cache, verify=verify) for path in [*pickles, *identifying_files(folder)])
     target = cache / "checkpoints" / hashlib.sha256(hashes.encode()).hexdigest()[:32]
     target.parent.mkdir(parents=True, exist_ok=True)

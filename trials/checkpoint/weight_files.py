@@ -56,7 +56,7 @@ def stored_tensors(folder: Path) -> dict[str, StoredTensor]:
         ModelError: A file is damaged, holds what its index does not say, or lies there unused; none holds floats.
     """
     check_weights_are_here(folder)
-    _check_no_adapter(folder)
+    check_no_adapter(folder)
     files = weight_files(folder)
     _check_all_used(folder, files)
     tensors: dict[str, StoredTensor] = {}
@@ -140,7 +140,7 @@ def _check_index(folder: Path, tensors: dict[str, StoredTensor]) -> None:
             )
 
 
-def _check_no_adapter(folder: Path) -> None:
+def check_no_adapter(folder: Path) -> None:
     """Refuse an adapter beside the weights: transformers would load both where peft is installed, and else one.
 
     Raises:

@@ -12,6 +12,7 @@ from clipsweep.trials.base.files import read_note, write_note
 from clipsweep.trials.base.versions import package_version
 from clipsweep.trials.checkpoint.header import StoredTensor
 from clipsweep.trials.checkpoint.read import reading
+from clipsweep.trials.checkpoint.weight_files import stored_tensors, weight_files
 
 FIT_VERSION = 1  # raised when more is refused, or less
 CHUNK_BYTES = 2**22
@@ -40,6 +41,16 @@ def check_fit(folder: Path, stored: Mapping[str, StoredTensor], cache: Path) -> 
         write_note(note, known)
     for one, other in known["tied"]:
         _check_equal(folder, one, other, stored)
+
+
+def check_what_is_there(folder: Path, cache: Path) -> None:
+    """As ``check_fit``, where the folder holds weights; one with the config alone passes.
+
+    Raises:
+        ModelError: The files are damaged, or of another model than the config.
+    """
+    if any(folder.glob("*.safetensors")) and weight_files(folder):
+        check_fit(folder, stored_tensors(folder), cache)
 
 
 def _try_out(folder: Path, stored: Mapping[str, StoredTensor]) -> list[list[str]]:

@@ -9,7 +9,7 @@ from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from clipsweep.trials.base.errors import TaskError
+from clipsweep.trials.base.errors import TaskError, counted
 from clipsweep.trials.rows.split_rows import Origin
 from clipsweep.trials.spec.trial import VALIDATION
 from clipsweep.trials.tasks.definition import Example, TaskDefinition
@@ -93,7 +93,7 @@ class Task:
             for label in rng.sample(range(len(by_class)), len(by_class)):
                 if not by_class[label]:
                     raise TaskError(
-                        f"{shots} shots of task {self.name!r} need more rows of the class of answer "
+                        f"{counted(shots, 'shot')} of task {self.name!r} need more rows of the class of answer "
                         f"{self.definition.wording.answers[label]!r} than the "
                         f"{sum(row.gold == label for row in self.demonstrations)} kept for demonstrations. "
                         f"Ask for fewer shots, raise task.demonstrations, or give more rows."

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import unicodedata
 from collections.abc import Sequence
+from string import Formatter
 from typing import TYPE_CHECKING
 
-from clipsweep.trials.tasks.definition import Example, Scoring
+from clipsweep.trials.tasks.definition import Example, Scoring, Wording
 from clipsweep.trials.tasks.task import Task
 from clipsweep.trials.tokens.special import special_tokens_of
 from clipsweep.trials.tokens.wording import foreign_tokens, where_row, written_tokens
@@ -35,6 +36,7 @@ def prompt_notes(task: Task, tokenizer: PreTrainedTokenizerBase, split: str) -> 
     queries = [row.query for row in rows]
     notes = [
         _joined_note(tokenizer, queries, rows),
+        _demonstration_note(tokenizer, task.definition.wording, rows),
         _doubled_note(queries, rows),
         _ends_note(rows),
         _alike_note(rows),
@@ -54,6 +56,21 @@ def _joined_note(tokenizer: PreTrainedTokenizerBase, prompts: Sequence[str], row
                 f"{_named(joined, 'follow')} {_tail(prompt)!r} without a space, and this tokenizer has other "
                 f"tokens for it after one; a model has seldom seen it so. Begin each answer with a space "
                 f"({' ' + joined[0]!r}), unless it is meant"
+            )
+    return ""
+
+
+def _demonstration_note(tokenizer: PreTrainedTokenizerBase, wording: Wording, rows: Sequence[Example]) -> str:
+    """A demonstration of its own whose answer has lost the space that is scored: ``{answer}`` is without it."""
+    for before, name, _, conversion in Formatter().parse(wording.demonstration or ""):
+        if name != "answer" or conversion is not None or not before or not _wants_space(tokenizer, before):
+            continue
+        spaced = [answer for row in rows for answer in row.answers if answer.startswith(" ")]
+        joined = [word for word in map(str.strip, spaced) if _begins_word(word) and _is_other(tokenizer, before, word)]
+        if wording.demonstration_answers is None and joined:
+            return (
+                f"in demonstrations {_named(joined, 'follow')} {_tail(before)!r} without the space that is scored: "
+                f"{{answer}} is without outer white space. Write {{answer!w}}, which keeps it, or a space before it"
             )
     return ""
 

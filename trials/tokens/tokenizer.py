@@ -131,6 +131,19 @@ def _check_packages(folder: Path) -> None:
                 f"{' and '.join(missing)} {'is' if len(missing) == 1 else 'are'} not installed. "
                 f"pip install {' '.join(missing)}, or copy the model's tokenizer.json, which needs none."
             )
+        if needed is SENTENCEPIECE:
+            _check_whole(path)
+
+
+def _check_whole(path: Path) -> None:
+    """Refuse a file that sentencepiece cannot read; transformers would ask for another package to read it with."""
+    from sentencepiece import SentencePieceProcessor
+
+    try:
+        SentencePieceProcessor(model_file=str(path))
+    except (OSError, RuntimeError) as error:
+        reason = " ".join(str(error).split())[:200]
+        raise ModelError(f"{path} is no whole model of sentencepiece ({reason}). Copy or download it again.") from error
 
 
 def _model_files(folder: Path) -> list[Path]:

@@ -24,6 +24,7 @@ def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         ("studies/quikstart", "Did you mean 'studies/quickstart'?"),
         ("elsewhere", "elsewhere holds no study; expected the folder that 'clipsweep run' named"),
         ("elsewhere", "'clipsweep list' shows the studies there are."),
+        ("studies/quickstart", "'clipsweep list' shows the studies there are."),
         ("begun", "begun holds no study that was run: study.yaml is there, identity.json is not"),
         ("begun", "clipsweep run begun/study.yaml --dir begun"),
         ("begun/study.yaml", "begun/study.yaml is a file and holds no study;"),

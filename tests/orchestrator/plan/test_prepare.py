@@ -14,7 +14,7 @@ from clipsweep.cluster import replica
 from clipsweep.orchestrator.plan.prepare import prepare
 from clipsweep.orchestrator.run.session import run_study
 from clipsweep.orchestrator.study.check import check_study
-from clipsweep.trials.base.errors import TaskError
+from clipsweep.trials.base.errors import StudyError, TaskError
 from clipsweep.trials.spec.trial import PromptSet
 from clipsweep.trials.tokens.tokenizer import load_tokenizer
 from tests.conftest import write_rows
@@ -58,6 +58,21 @@ def test_a_prompt_too_long_for_the_model(refused: Callable[..., None], sst2_fold
     task = {"name": "sst2", "path": str(sst2_folder), "validation_size": 10}
     place = r"row \d+ of the source's 'train' .row \d+ of (validation|test)."
     refused(rf"{place} makes a prompt of \d+ tokens with 2 demonstrations.* context is 256", task=task)
+
+
+def test_a_study_file_of_the_user_s_is_not_written_over(make_study: MakeStudy, tmp_path: Path, cache: Path) -> None:
+    (tmp_path / "study.yaml").write_text("# mine\nname: s\n")
+    with pytest.raises(StudyError, match=r"study.yaml was not written by a run, .* Give another --dir"):
+        prepare(check_study(make_study()), tmp_path, cache)
+    assert (tmp_path / "study.yaml").read_text() == "# mine\nname: s\n"
+
+
+def test_a_run_that_was_killed_after_it_wrote_its_study_file_goes_on(
+    make_study: MakeStudy, tmp_path: Path, cache: Path
+) -> None:
+    study = check_study(make_study())
+    (tmp_path / "study.yaml").write_text(prepare(study, tmp_path, cache).opened.study.to_yaml())
+    assert prepare(study, tmp_path, cache).opened.folder.path == tmp_path
 
 
 def run_crowded(make_study: MakeStudy, folder: Path, cache: Path, console: Console) -> list[StoredRow]:

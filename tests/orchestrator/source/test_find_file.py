@@ -37,6 +37,14 @@ def test_a_folder_that_is_a_study_says_how_to_go_on_with_it() -> None:
         find_study_file(Path.cwd())
 
 
+def test_of_a_study_s_folder_the_yaml_file_is_named_and_no_note_of_the_run(here: Path) -> None:
+    (here / "mine").mkdir()
+    for name in (".holder.json", "end.json", "identity.json", "study.yaml"):
+        (here / "mine" / name).touch()
+    with pytest.raises(StudyError, match="Did you mean 'mine/study.yaml'"):
+        find_study_file("mine")
+
+
 def test_a_folder_that_holds_no_study_names_a_file_in_it(here: Path) -> None:
     (here / "mine").mkdir()
     (here / "mine" / "a.yaml").touch()

@@ -5,6 +5,7 @@ from datetime import date
 from typing import Any
 
 import pytest
+import yaml
 
 from clipsweep.orchestrator.study.check import check_study
 from clipsweep.orchestrator.study.explain import MOST_LINES, all_keys
@@ -24,6 +25,18 @@ ODD: list[Any] = [
     *(date(2024, 1, 1), b"x", (1, 2), {1}),
 ]
 WORDS_OF_LIBRARIES = ("Input should", "valid string", "valid integer", "pattern", "function-", "should have at least")
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("~: x", "no study key 'None'; known: name, model"),
+        ("model: {path: embedded, ~: x}", "no study key 'model.None'; known in 'model': path"),
+    ],
+)
+def test_a_key_that_is_null_is_refused_as_any_other(text: str, words: str) -> None:
+    with pytest.raises(StudyError, match=words):
+        check_study({**STUDY, **yaml.safe_load(text)})
 
 
 def with_value(key: str, value: Any) -> dict[str, Any]:

@@ -101,6 +101,12 @@ MakeStudy = Callable[..., dict[str, Any]]
             "'cluster.replicas' is 'many'; expected 'auto' or a whole number",
         ),
         ("space", "clip_rates", "0.9", "'space.clip_rates' is '0.9'; .* It is text; write 0.9 without quotes"),
+        (
+            "space",
+            "clip_rates",
+            "nan",
+            r"'space.clip_rates' is 'nan'; expected a list of fractions in \[0, 1\), or .*}\.$",
+        ),
         ("model", "dtype", "fp16", "'model.dtype' is 'fp16'; .* Did you mean 'float16'"),
         ("search", "race", False, "'search.race' is false.*Remove the key, or give it null, for no race"),
     ],

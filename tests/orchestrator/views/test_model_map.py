@@ -7,9 +7,19 @@ from transformers import MambaConfig
 from typer.testing import CliRunner
 
 from clipsweep.orchestrator.cli import app
+from tests.conftest import save_tiny_model
 from tests.trials.architectures import ARCHITECTURES
 
 runner = CliRunner()
+
+
+def test_weights_that_do_not_fit_their_config_are_refused(tmp_path: Path, cache: Path) -> None:
+    folder = save_tiny_model(tmp_path / "m", "llama")
+    config = json.loads((folder / "config.json").read_text())
+    (folder / "config.json").write_text(json.dumps(config | {"num_hidden_layers": 1}))
+    result = runner.invoke(app, ["model", "show", str(folder)])
+    assert result.exit_code == 2
+    assert "no place for 9 tensors (model.layers.1." in result.stderr
 
 
 @pytest.fixture

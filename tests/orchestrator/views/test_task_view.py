@@ -159,6 +159,18 @@ def test_a_prompt_is_shown_as_it_is_read_with_one_beginning(show_own: Show) -> N
     assert view["special_tokens"] == [{"token": "<|endoftext|>", "id": 0, "count": 1}]
 
 
+def test_one_shot_and_one_demonstration_are_no_plural(show_own: Show) -> None:
+    shown = show_own()
+    assert ", 1 shot; ⏎ ends a line" in shown
+    assert "; 1 demonstration is in the prompt" in shown
+
+
+def test_the_special_tokens_of_the_shown_prompt_are_counted_wherever_they_stand(show_own: Show) -> None:
+    view = json.loads(show_own("--json", query="text: {text}<|endoftext|>\nlabel:"))
+    assert view["prompt"].count("<|endoftext|>") == 3
+    assert view["special_tokens"] == [{"token": "<|endoftext|>", "id": 0, "count": 3}]
+
+
 def test_special_tokens_in_rows_are_told_and_are_none_in_the_prompt(show_own: Show) -> None:
     lines = show_own(text="film <|endoftext|> end").splitlines()
     assert "special     '<|endoftext|>' (id 0), 1 in the prompt" in lines

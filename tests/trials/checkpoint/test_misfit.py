@@ -37,6 +37,11 @@ def test_all_that_is_wrong_is_said_at_once() -> None:
     assert "c and d are for one place" in said
 
 
+def test_the_id_of_a_token_is_no_size(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(CONFIG, "eos_token_id", 32)
+    assert "in the model (its config says hidden_size: 32)" in words(shapes=(("b", (3,), (32,)),))
+
+
 @pytest.mark.parametrize("name", ["model.layers.2.x.bias", "transformer.h.2.x", "gpt_neox.layers.11.x", "layers.2.x"])
 def test_of_a_layer_beyond_the_config_its_count_is_said(name: str) -> None:
     assert f"({name}), which would be dropped (its config says num_hidden_layers: 2)" in words(unplaced=(name,))

@@ -85,6 +85,16 @@ def test_shards_with_a_gap_or_of_two_checkpoints_are_refused(beside: list[str], 
         find_checkpoint(settings(pickled, allow_bin=True), cache)
 
 
+@pytest.mark.parametrize("name", ["adapter_config.json", "adapter_model.safetensors", "adapter_model.bin"])
+def test_an_adapter_beside_pickled_weights_is_refused_also_where_there_is_a_copy_without_it(
+    name: str, pickled: Path, cache: Path
+) -> None:
+    find_checkpoint(settings(pickled, allow_bin=True), cache)
+    (pickled / name).write_text("{}")
+    with pytest.raises(ModelError, match=f"holds an adapter .{name}. beside the weights.* merge_and_unload"):
+        find_checkpoint(settings(pickled, allow_bin=True), cache)
+
+
 def test_a_pickle_of_another_purpose_is_no_weight(pickled: Path, cache: Path) -> None:
     (pickled / "pytorch_model_old.bin").write_bytes(b"anything")
     assert find_checkpoint(settings(pickled, allow_bin=True), cache).is_relative_to(cache)

@@ -17,6 +17,21 @@ def test_a_label_without_its_space_is_named_with_the_mend() -> None:
     assert "Begin each answer with a space (' good')" in note
 
 
+def of_demonstrations(demonstration: str) -> list[str]:
+    return prompt_notes(make_task("fine", demonstration=demonstration), byte_level(), "validation")
+
+
+def test_an_answer_that_loses_its_space_in_the_demonstrations_is_named_with_the_mend() -> None:
+    (note,) = of_demonstrations("text: {text}\nlabel:{answer}\n")
+    assert note.startswith("in demonstrations answers 'good', 'bad' follow 'label:' without the space that is scored")
+    assert "Write {answer!w}" in note
+
+
+@pytest.mark.parametrize("end", ["label:{answer!w}", "label: {answer}", "label:\n{answer}", "[{answer}]", "no answer"])
+def test_an_answer_that_keeps_its_space_in_the_demonstrations_is_not_remarked_on(end: str) -> None:
+    assert of_demonstrations(f"text: {{text}}\n{end}\n") == []
+
+
 def test_only_the_labels_without_their_space_are_named() -> None:
     assert notes("{text}\nlabel:", " good", "bad")[0].startswith("answer 'bad' follows 'label:'")
 

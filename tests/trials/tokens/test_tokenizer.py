@@ -178,6 +178,13 @@ def test_a_model_of_sentencepiece_is_read_as_sentencepiece_reads_it(tmp_path: Pa
     assert notes == []
 
 
+def test_a_model_of_sentencepiece_that_is_cut_off_is_said_to_be(tmp_path: Path) -> None:
+    content = save_sentencepiece(tmp_path, tokenizer_class="LlamaTokenizer")
+    (tmp_path / "tokenizer.model").write_bytes(content[: len(content) // 2])
+    with pytest.raises(ModelError, match="tokenizer.model is no whole model of sentencepiece .* Copy or download it"):
+        open_tokenizer(tmp_path)
+
+
 def test_a_tokenizer_that_reads_otherwise_than_sentencepiece_says_so(tmp_path: Path) -> None:
     save_sentencepiece(tmp_path)
     _, notes = open_tokenizer(tmp_path)
