@@ -17,7 +17,7 @@ from ray.exceptions import RayActorError, RayError, RayTaskError
 from clipsweep.cluster.actor import ReplicaActor
 from clipsweep.cluster.fit import ClusterSettings, fit_replicas, room_on
 from clipsweep.cluster.pool import CALLS_PER_REPLICA, Pool
-from clipsweep.cluster.reach import check_address
+from clipsweep.cluster.reach import AUTO, check_address
 from clipsweep.cluster.replica_warnings import log_again
 from clipsweep.cluster.work import Answer, Batch, ReplicaSettings, Value
 from clipsweep.trials.base.errors import ClipsweepError, NoClusterError, PoolError, first_line, last_line
@@ -57,7 +57,7 @@ def connect(settings: ClusterSettings) -> None:
     if address is None:
         ray.init(address="local", include_dashboard=False, object_store_memory=OBJECT_STORE_BYTES, **common)
         return
-    if not ray.is_initialized():
+    if not ray.is_initialized() or address != AUTO:  # 'auto' is then the cluster that this process has joined
         check_address(address, named)
     try:
         ray.init(address=address, **common)

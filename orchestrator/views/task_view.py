@@ -180,8 +180,10 @@ def describe_task(view: dict[str, Any]) -> str:
     ]
     if "answer_tokens" not in view:
         return "\n".join([*lines, "Tokens are shown with --model NAME, whose tokenizer alone is loaded."])
+    shown = view["demonstrations"]
+    in_prompt = f"{counted(shown, 'demonstration')} {'is' if shown == 1 else 'are'} in the prompt"
     lines += [
-        f"context     {view['context_length']} tokens; {view['demonstrations']} demonstrations are in the prompt",
+        f"context     {view['context_length']} tokens; {in_prompt}",
         f"special     {_describe_special(view['special_tokens'])}",
         *(f"note        {note}" for note in view["notes"]),
         *(line for split, lengths in view["prompt_tokens"].items() for line in _describe_lengths(split, lengths)),

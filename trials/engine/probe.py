@@ -160,14 +160,14 @@ class TogetherCheck:
         with PickedKeys() as whole_text:
             alone = [self._logits([text], tokens)[0] for text in texts]
         with PickedKeys() as shorter_text:
-            shorter = self._logits([texts[0][:-1]], tokens)[0]
+            shorter = self._logits([texts[0][:-1] or texts[0]], tokens)[0]  # of a single token there is none
         if len(texts[0]) in whole_text.lengths and len(texts[0]) - 1 in shorter_text.lengths:
             raise NotUnderstood("its attention picks among the keys of a text, padding among them")
         if not all(torch.isfinite(each).all() for each in alone):
             return  # what is not finite is for the trials to say
         together = self._logits(texts, tokens)
         differences = [_difference(whole[: len(each)], each) for whole, each in zip(together, alone, strict=True)]
-        differences.append(_difference(shorter, alone[0][:-1]))
+        differences.append(_difference(shorter, alone[0][: len(shorter)]))
         if self._decoder is not None:
             by_blocks = _score_by_blocks(self._model, self._decoder, prompts)
             differences.append(_difference(by_blocks, torch.stack([each[-1] for each in alone])))

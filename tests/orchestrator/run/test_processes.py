@@ -37,7 +37,9 @@ def start(command: list[str]) -> Iterator[Callable[[], subprocess.Popen[str]]]:
     started: list[subprocess.Popen[str]] = []
 
     def launch() -> subprocess.Popen[str]:
-        process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+        process = subprocess.Popen(
+            command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, preexec_fn=hear_interrupts
+        )
         started.append(process)
         return process
 
@@ -45,6 +47,11 @@ def start(command: list[str]) -> Iterator[Callable[[], subprocess.Popen[str]]]:
     for process in started:
         process.kill()
         process.communicate()
+
+
+def hear_interrupts() -> None:
+    """Whoever runs the tests in the background has the shell ignore Ctrl-C for them, and so for what they start."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 
 def wait_for_rows(folder: Path, count: int) -> None:
