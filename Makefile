@@ -22,8 +22,10 @@ $(READY): requirements.lock pyproject.toml
 demo: $(READY)
 	$(BIN)/clipsweep run quickstart
 
+# Two processes of one thread each: with small models a second thread gains nothing.
+test: export OMP_NUM_THREADS ?= 1
 test: $(READY)
-	$(BIN)/python -m pytest -m "not gpu"
+	$(BIN)/python -m pytest -m "not gpu" -n 2 --dist loadgroup
 
 lint: $(READY)
 	$(BIN)/ruff check .

@@ -56,13 +56,14 @@ def list_studies(root: Path) -> list[Listed]:
     Raises:
         PlaceError: There is no such folder, or it may not be read.
     """
-    if not root.is_dir():
-        raise PlaceError(
-            f"{root} is no folder; expected one that holds studies, as 'clipsweep run' makes them below 'studies'. "
-            f"Run a study, or give the folder: clipsweep list FOLDER."
-        )
     with worded_as(PlaceError, f"looking for studies in {root}"):
-        os.listdir(root)  # os.walk passes over what it may not read
+        if root.is_dir():
+            os.listdir(root)  # os.walk passes over what it may not read
+        else:
+            raise PlaceError(
+                f"{root} is no folder; expected one that holds studies, as 'clipsweep run' makes them below 'studies'. "
+                f"Run a study, or give the folder: clipsweep list FOLDER."
+            )
     return [_look(folder) for folder in sorted(_find(root), key=lambda folder: folder.path)]
 
 

@@ -1,6 +1,6 @@
 """How long it takes to the first stored row, next to a plain script that loads the same model and scores one trial.
 
-The plain script is what a researcher writes in a day: transformers, the weights edited in place, batches of 32 padded
+The plain script is what a researcher writes in a day: transformers, Optuna, the weights edited in place, batches of 32 padded
 prompts, the demonstrations read once. It needs no study, no checks and no store.
 """
 
@@ -38,14 +38,18 @@ tokenizer = transformers.AutoTokenizer.from_pretrained({str(EMBEDDED_FOLDER)!r})
 PLAIN = (
     LOAD
     + """
-import json, sys
-head, texts, labels = json.load(open("prompts.json"))
+import json, optuna
+study = optuna.create_study(direction="maximize")
+trial = study.ask()
+rate = trial.suggest_categorical("rate", [0.1, 0.5, 0.75, 0.9, 0.95])
+head, texts, labels, gold = json.load(open("prompts.json"))
+right = 0
 tokenizer.pad_token = tokenizer.pad_token or tokenizer.eos_token
 label_ids = [tokenizer(label).input_ids[-1] for label in labels]
 weight = model.transformer.h[-1].mlp.fc_out.weight
 with torch.inference_mode():
     u, s, vh = torch.linalg.svd(weight, full_matrices=False)
-    rank = len(s) // 2
+    rank = max(1, round((1 - rate) * len(s)))
     weight.copy_(u[:, :rank] * s[:rank] @ vh[:rank])
     shared = model(**tokenizer([head], return_tensors="pt"), use_cache=True).past_key_values
     for start in range(0, len(texts), 32):
@@ -56,7 +60,9 @@ with torch.inference_mode():
         mask = torch.cat([before, batch.attention_mask], dim=1)
         logits = model(input_ids=batch.input_ids, attention_mask=mask, past_key_values=cache).logits
         last = batch.attention_mask.sum(dim=1) - 1
-        logits[torch.arange(len(last)), last][:, label_ids].argmax(dim=1)
+        found = logits[torch.arange(len(last)), last][:, label_ids].argmax(dim=1)
+        right += (found == torch.tensor(gold[start : start + 32])).sum().item()
+study.tell(trial, right / len(texts))
 open("first", "w").close()
 """
 )
@@ -79,7 +85,8 @@ def write_prompts(folder: Path) -> None:
     task = load_task(TaskSettings(**STUDY["task"]), folder / "cache")
     head = "".join(row.demonstration for row in task.draw_demonstrations(10, 0))
     texts = [row.query for row in task.splits["validation"]]
-    (folder / "prompts.json").write_text(json.dumps([head, texts, task.labels]), encoding="utf-8")
+    content = [head, texts, task.labels, [row.gold for row in task.splits["validation"]]]
+    (folder / "prompts.json").write_text(json.dumps(content), encoding="utf-8")
 
 
 def to_first(command: Sequence[str], folder: Path, found: str) -> tuple[float, float]:

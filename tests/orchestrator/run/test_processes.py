@@ -25,7 +25,7 @@ RATES = [round(0.02 * step, 2) for step in range(48)]
 def command(make_study: MakeStudy, tmp_path: Path) -> list[str]:
     """Run a study of some hundred trials, which take seconds, in its own process, without Ray."""
     space = {"clip_rates": RATES, "modules": ["mlp", "attn"]}
-    content = make_study(space=space, task={"validation_size": 2500, "test_size": 20})
+    content = make_study(space=space, task={"validation_size": 1200, "test_size": 20})
     (tmp_path / "long.yaml").write_text(yaml.safe_dump(content))
     executable = Path(sys.executable).parent / "clipsweep"
     return [str(executable), "run", str(tmp_path / "long.yaml"), "--dir", str(tmp_path / "s")]
