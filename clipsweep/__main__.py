@@ -4,12 +4,14 @@ import os
 import sys
 
 from clipsweep.orchestrator.run.interrupt import INTERRUPTED, hear_from_the_start
+from clipsweep.trials.base.loading import nothing_collected
 
 
 def main() -> None:
     """Run the command line. Ctrl-C ends it with one line and exit code 130, from the first moment on."""
     hear_from_the_start()
-    from clipsweep.orchestrator.cli import app  # here, once Ctrl-C is heard
+    with nothing_collected():
+        from clipsweep.orchestrator.cli import app  # here, once Ctrl-C is heard
 
     try:
         app(prog_name="clipsweep")

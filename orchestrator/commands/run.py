@@ -24,6 +24,7 @@ from clipsweep.orchestrator.commands.shell import (
 )
 from clipsweep.orchestrator.run.interrupt import INTERRUPTED
 from clipsweep.trials.base.errors import counted
+from clipsweep.trials.base.loading import nothing_collected
 
 if TYPE_CHECKING:
     from clipsweep.orchestrator.api import StudyHandle
@@ -52,8 +53,8 @@ def run(
     """Run a study, or resume it: what is known is not run again."""
     change_volume(quiet=quiet, verbose=verbose)
     tell(f"reading study {study} …")
-    from clipsweep.orchestrator import api
-    from clipsweep.orchestrator.plan.estimate import describe_plan
+    with nothing_collected():
+        from clipsweep.orchestrator import api
     from clipsweep.orchestrator.source.overrides import parse_once, parse_override
     from clipsweep.orchestrator.study.files import read_studies
 
@@ -61,6 +62,8 @@ def run(
     options += [] if address is None else [("cluster.address", address)]
     studies = _by_folder(read_studies(study, parse_once(overrides or [], options)), folder)
     if dry_run:
+        from clipsweep.orchestrator.plan.estimate import describe_plan
+
         tell("looking at the model, the rows and the prompts; no weights are loaded …")
         plans = [api.plan(each, dir=path, verify_hashes=verify_hashes) for path, each in studies.items()]
         _print_each(plans, describe_plan, as_json)

@@ -1,7 +1,7 @@
 """How long it takes to the first stored row, next to a plain script that loads the same model and scores one trial.
 
-The plain script is what a researcher writes in a day: transformers, Optuna, the weights edited in place, batches of 32 padded
-prompts, the demonstrations read once. It needs no study, no checks and no store.
+The plain script is what a researcher writes in a day: transformers, Optuna, the weights edited in place, batches of 32
+padded prompts, the demonstrations read once. It needs no study, no checks and no store.
 """
 
 from __future__ import annotations
