@@ -363,16 +363,16 @@ _WIDE = {
     "num_attention_heads": 4,
     "max_position_embeddings": 256,
 }
-_GROUPED = {**_WIDE, "num_key_value_heads": 2}
+GROUPED = {**_WIDE, "num_key_value_heads": 2}
 OTHERS: dict[str, tuple[Any, dict[str, Any], bool]] = {
-    "granite": (transformers.GraniteConfig, {**_GROUPED, "residual_multiplier": 0.5}, True),
-    "glm": (transformers.GlmConfig, {**_GROUPED, "head_dim": 8}, True),
-    "olmo": (transformers.OlmoConfig, {**_GROUPED, "clip_qkv": 3.0}, True),  # clamps its queries in place
+    "granite": (transformers.GraniteConfig, {**GROUPED, "residual_multiplier": 0.5}, True),
+    "glm": (transformers.GlmConfig, {**GROUPED, "head_dim": 8}, True),
+    "olmo": (transformers.OlmoConfig, {**GROUPED, "clip_qkv": 3.0}, True),  # clamps its queries in place
     "mpt": (transformers.MptConfig, {**_COMMON, "d_model": 32, "n_heads": 4, "n_layers": 2, "max_seq_len": 256}, True),
     "gpt_neox_japanese": (transformers.GPTNeoXJapaneseConfig, _WIDE, True),  # its attention answers a bias as well
     "lfm2": (  # keeps the state of a convolution
         transformers.Lfm2Config,
-        {**_GROUPED, "layer_types": ["full_attention", "conv"], "block_multiple_of": 8},
+        {**GROUPED, "layer_types": ["full_attention", "conv"], "block_multiple_of": 8},
         False,
     ),
 }
@@ -391,52 +391,3 @@ def test_decoders_that_nobody_listed_are_exact_too(name: str, cache: Path) -> No
             expected = run_one_by_one(model, prompts)
         assert_equal(engine.score(prompts, resolve(clips, engine.card), 2), expected)
     assert engine.runs_blocks == by_blocks
-
-
-_DOGE = {**_GROUPED, "pad_token_id": 2}
-LOOKING_AHEAD: dict[str, dict[str, Any]] = {
-    "few keys": {**_DOGE, "keep_window_size": 8},
-    "few keys and a window": {**_DOGE, "keep_window_size": 8, "sliding_window": 12},
-    "keys for long prompts": {**_DOGE, "keep_window_size": 40},
-    "experts": {**_DOGE, "is_moe": True, "num_experts": 16, "num_experts_per_tok": 2},
-}
-
-
-@pytest.mark.parametrize("labels", [ONE_TOKEN, SEVERAL_TOKENS], ids=["single", "several"])
-@pytest.mark.parametrize("name", LOOKING_AHEAD)
-def test_a_model_that_padding_changes_is_run_on_each_prompt_alone(
-    name: str, labels: tuple[Tokens, ...], cache: Path, caplog: pytest.LogCaptureFixture
-) -> None:
-    model = random_model(transformers.DogeConfig(**LOOKING_AHEAD[name]))
-    prompts = draw_prompts(0, 10, (33, 2, 14, 5), labels)
-    with caplog.at_level(logging.WARNING, logger="clipsweep"):
-        scored = make_engine(model, cache).score(prompts, resolve((), card_of(model)), 4)
-    expected = [[read_whole(model, prompts, query, label) for label in labels] for query in prompts.queries]
-    assert scored.microbatch == 1
-    torch.testing.assert_close(centred(scored.log_likelihoods), centred(torch.tensor(expected)), atol=1e-5, rtol=0)
-    assert "each prompt is run alone, which is slower" in caplog.text
-
-
-def test_short_prompts_of_a_model_that_keeps_few_keys_run_together(cache: Path) -> None:
-    engine = make_engine(random_model(transformers.DogeConfig(**LOOKING_AHEAD["keys for long prompts"])), cache)
-    scored = engine.score(draw_prompts(0, 10, (20, 2, 14), ONE_TOKEN), resolve((), engine.card), 3)
-    assert scored.microbatch == 3
-
-
-_LONG_ROPE = {**ROPES["longrope"], "short_mscale": 1.0, "long_mscale": 1.2}
-PHI: dict[str, Any] = {"phi3": transformers.Phi3Config, "phimoe": transformers.PhimoeConfig}
-
-
-@pytest.mark.parametrize("name", PHI)
-@pytest.mark.parametrize("length", range(10, 19))
-def test_a_label_that_reaches_over_the_trained_length_is_read_with_its_whole_text(
-    name: str, length: int, cache: Path
-) -> None:
-    stretched = {"original_max_position_embeddings": 16, "rope_parameters": dict(_LONG_ROPE), "num_local_experts": 2}
-    make = functools.partial(PHI[name], **(_GROUPED | stretched | {"max_position_embeddings": 64}))
-    prompts = draw_prompts(0, 0, (length,), SEVERAL_TOKENS)
-    engine = make_engine(random_model(make()), cache)
-    scored = engine.score(prompts, resolve((), engine.card), 1).log_likelihoods[0]
-    for label, score in zip(SEVERAL_TOKENS, scored, strict=True):
-        expected = read_whole(random_model(make()), prompts, prompts.queries[0], label)
-        torch.testing.assert_close(score, expected, atol=1e-5, rtol=0)
