@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import logging
 import traceback
 from collections.abc import Sequence
@@ -135,7 +136,7 @@ class TogetherCheck:
 
     def passes(self, prompts: Prompts, size: int) -> bool:
         """Whether these prompts may run together, so many at a time; tells in the log when they may not."""
-        longest, count = prompts.longest(), min(size, TRIED_QUERIES)
+        longest, count = prompts.longest(), min(size, TRIED_QUERIES if self._decoder is None else 2)
         if longest <= self._agreed.get(count, 0):
             return True
         if self._failed:
@@ -150,30 +151,43 @@ class TogetherCheck:
         return True
 
     def _compare(self, prompts: Prompts) -> None:
-        """Compare the logits of a few prompts together and alone: at every token, and block by block.
+        """Compare the logits of a few prompts, the longest first, together and alone.
+
+        Block by block the answer of the shortest is enough: it stands before padding, and after a prefix that was read
+        without it. Otherwise every token is compared, and the longest without its last token.
 
         Raises:
             NotUnderstood: They differ, or are bound to differ for other prompts.
         """
         texts = [prompts.prefix + query.tokens for query in prompts.queries]
         tokens = torch.tensor([token for (token,) in prompts.queries[0].labels], device=self._model.device)
-        with PickedKeys() as whole_text:
-            alone = [self._logits([text], tokens)[0] for text in texts]
-        with PickedKeys() as shorter_text:
-            shorter = self._logits([texts[0][:-1] or texts[0]], tokens)[0]  # of a single token there is none
-        if len(texts[0]) in whole_text.lengths and len(texts[0]) - 1 in shorter_text.lengths:
+        with PickedKeys() as picked:
+            if self._decoder is None:
+                pairs = self._at_every_token(texts, tokens)
+            else:
+                answers = _score_by_blocks(self._model, self._decoder, prompts)
+                pairs = [(answers[-1:], self._logits(texts[-1:], tokens)[0, -1:])]
+        if any(len(text) in picked.lengths and self._picks_along(text[:-1], tokens) for text in texts):
             raise NotUnderstood("its attention picks among the keys of a text, padding among them")
-        if not all(torch.isfinite(each).all() for each in alone):
+        if not all(torch.isfinite(alone).all() for _, alone in pairs):
             return  # what is not finite is for the trials to say
-        together = self._logits(texts, tokens)
-        differences = [_difference(whole[: len(each)], each) for whole, each in zip(together, alone, strict=True)]
-        differences.append(_difference(shorter, alone[0][: len(shorter)]))
-        if self._decoder is not None:
-            by_blocks = _score_by_blocks(self._model, self._decoder, prompts)
-            differences.append(_difference(by_blocks, torch.stack([each[-1] for each in alone])))
         tolerance = TOGETHER_TOLERANCE[self._model.dtype]
-        if off := [each for each in differences if not each <= tolerance]:  # NaN is off
+        if off := [each for each in itertools.starmap(_difference, pairs) if not each <= tolerance]:  # NaN is off
             raise NotUnderstood(f"padded or after a shared prefix it scores otherwise, by {max(off):.2g} of the spread")
+
+    def _at_every_token(self, texts: Sequence[Tokens], tokens: Tensor) -> list[tuple[Tensor, Tensor]]:
+        """Logits of each text padded, and of the first without its last token, beside those of each alone."""
+        alone = [self._logits([text], tokens)[0] for text in texts]
+        padded = self._logits(texts, tokens)
+        pairs = [(whole[: len(each)], each) for whole, each in zip(padded, alone, strict=True)]
+        shorter = self._logits([texts[0][:-1] or texts[0]], tokens)[0]  # of a single token there is none
+        return [*pairs, (shorter, alone[0][: len(shorter)])]
+
+    def _picks_along(self, text: Tokens, tokens: Tensor) -> bool:
+        """Whether the model picks along a text's length; asked again, as there may be as many experts to pick from."""
+        with PickedKeys() as picked:
+            self._logits([text], tokens)
+        return len(text) in picked.lengths
 
     def _logits(self, texts: Sequence[Tokens], tokens: Tensor) -> Tensor:
         """Logits of some tokens at every position, shape ``(texts, positions, tokens)``, float32; one is not padded."""
