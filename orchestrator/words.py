@@ -4,12 +4,20 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from rich.console import Console
 
 LONGEST_SHOWN = 60
 UNUSABLE = re.compile(r"[^A-Za-z0-9._-]+")  # in the name of a study
 YAML = {None: "null", True: "true", False: "false"}  # as YAML writes them
 Say = Callable[[str], None]  # shows the user a line
+
+
+def print_line(console: Console, message: str) -> None:
+    """Print a line as it is: no markup, no wrapping."""
+    console.print(message, markup=False, highlight=False, soft_wrap=True)
 
 
 def say_nothing(line: str) -> None:

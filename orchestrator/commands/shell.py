@@ -20,6 +20,7 @@ import typer
 from rich.console import Console
 
 from clipsweep.orchestrator.run.interrupt import INTERRUPTED, begin_command
+from clipsweep.orchestrator.words import print_line
 from clipsweep.trials.base.errors import ClipsweepError, NoClusterError, PoolError, SpecError, StoreError
 from clipsweep.trials.base.os_words import word_os_error
 
@@ -147,12 +148,12 @@ def fail(error: Exception | str, code: int) -> NoReturn:
 
 def tell(message: str) -> None:
     """Print a note on standard error as it is, no markup, no wrapping; nothing with ``--quiet``."""
-    notes.print(message, markup=False, highlight=False, soft_wrap=True)
+    print_line(notes, message)
 
 
 def tell_error(message: str) -> None:
     """Print what went wrong, or was cut short, whatever the volume."""
-    errors.print(message, markup=False, highlight=False, soft_wrap=True)
+    print_line(errors, message)
 
 
 def print_json(document: Any) -> None:

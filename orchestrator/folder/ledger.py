@@ -10,7 +10,7 @@ from dataclasses import replace
 from clipsweep.analysis.store.record import make_record
 from clipsweep.analysis.store.row import Record, StoredRow
 from clipsweep.analysis.store.rows import LatestRows
-from clipsweep.analysis.winners.point import describe_clips
+from clipsweep.analysis.winners.point import describe_clips, describe_shots
 from clipsweep.orchestrator.folder.open_study import OpenStudy
 from clipsweep.orchestrator.space.proposal import Proposal
 from clipsweep.trials.base.files import write_text
@@ -86,7 +86,14 @@ class Ledger:
         self._waiting.append(record)
         spec = result.trial.spec
         clips = describe_clips(spec.clips) or "the untouched model"
-        log.info("%s, %d shots, %s: %s in %.2f s", clips, spec.shots, spec.split, result.state.value, result.seconds)
+        log.info(
+            "%s, %s, %s: %s in %.2f s",
+            clips,
+            describe_shots(spec.shots),
+            spec.split,
+            result.state.value,
+            result.seconds,
+        )
 
     def end_race(self) -> None:
         """Note that the race has stopped the trials that wait for their next part."""

@@ -19,7 +19,7 @@ from rich.progress import Progress as RichProgress
 
 from clipsweep.orchestrator.plan.amount import Amount
 from clipsweep.orchestrator.run.time_left import TimeLeft
-from clipsweep.orchestrator.words import format_seconds
+from clipsweep.orchestrator.words import format_seconds, print_line
 from clipsweep.trials.base.errors import counted
 from clipsweep.trials.base.files import write_text
 from clipsweep.trials.spec.result import TrialResult, TrialState
@@ -178,11 +178,6 @@ class Progress:
 
     def _write(self) -> None:
         write_text(self._path, json.dumps(asdict(self._status)))
-
-
-def print_line(console: Console, message: str) -> None:
-    """Print a line as it is: no markup, no wrapping."""
-    console.print(message, markup=False, highlight=False, soft_wrap=True)
 
 
 def _can_draw(console: Console) -> bool:

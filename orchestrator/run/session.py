@@ -21,11 +21,11 @@ from clipsweep.orchestrator.plan.prepare import Prepared, prepare, recheck
 from clipsweep.orchestrator.plan.relative_work import amount_ahead
 from clipsweep.orchestrator.run.interrupt import Interrupt
 from clipsweep.orchestrator.run.loop import RunLoop
-from clipsweep.orchestrator.run.progress import Pace, Progress, print_line
+from clipsweep.orchestrator.run.progress import Pace, Progress
 from clipsweep.orchestrator.run.start_pool import start_pool
 from clipsweep.orchestrator.run.study_log import recorded_warnings
 from clipsweep.orchestrator.study.schema import Study
-from clipsweep.orchestrator.words import Say, say_nothing
+from clipsweep.orchestrator.words import Say, print_line, say_nothing
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -98,7 +98,7 @@ def run_study(
         forget_end(opened.folder)
         with interrupt.watched(), recorded_warnings(opened.folder, progress.say):
             try:
-                loop = RunLoop(opened, ledger, lambda: _start(prepared, cache, say), progress, interrupt)
+                loop = RunLoop(opened, ledger, lambda: _start(prepared, say), progress, interrupt)
                 loop.run()
                 write_study(opened)
                 if not interrupt.requested:
@@ -120,9 +120,9 @@ def _write_report(snapshot: Snapshot) -> None:
     write_study_report(snapshot)
 
 
-def _start(prepared: Prepared, cache: Path, say: Say) -> Pool:
+def _start(prepared: Prepared, say: Say) -> Pool:
     """Start the replicas; once they are there, the study may be written into its folder."""
-    pool = start_pool(prepared, cache, say)
+    pool = start_pool(prepared, say)
     write_study(prepared.opened)
     return pool
 

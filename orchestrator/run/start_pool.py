@@ -17,12 +17,11 @@ from clipsweep.trials.tasks.settings import TaskSettings
 MEMORY_PER_WEIGHT_BYTE = 3
 
 
-def start_pool(prepared: Prepared, cache: Path, say: Say = say_nothing) -> Pool:
+def start_pool(prepared: Prepared, say: Say = say_nothing) -> Pool:
     """Start the replicas that the study asks for.
 
     Args:
         prepared: The study.
-        cache: Folder for factors, conversions and rows.
         say: Shows the user what is waited for.
     """
     study, subject, space = prepared.opened.study, prepared.opened.subject, prepared.opened.space
@@ -32,7 +31,7 @@ def start_pool(prepared: Prepared, cache: Path, say: Say = say_nothing) -> Pool:
         task=_absolute_task(study.task_settings()),
         model_fingerprint=subject.card.fingerprint,
         task_fingerprint=subject.task_fingerprint,
-        cache=cache.absolute(),
+        cache=prepared.cache.absolute(),
         verify_hashes=prepared.verify_hashes,
         threads=cluster.cpus_per_replica,
         activation_bytes=cluster.activation_bytes,

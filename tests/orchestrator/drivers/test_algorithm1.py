@@ -156,7 +156,7 @@ def test_an_interrupted_measurement_goes_on_where_it_stopped(
     make: Callable[..., Study], tmp_path: Path, cache: Path, calls: list[Any]
 ) -> None:
     prepared = prepare(make(), tmp_path / "s", cache)
-    pool = start_pool(prepared, cache)
+    pool = start_pool(prepared)
     answers: Iterator[bool] = iter([False, False, True])
     stopped = measure_layers(prepared.opened, pool, lambda line: None, lambda: next(answers))
     assert stopped.pending is not None
@@ -190,7 +190,7 @@ def test_a_measured_study_starts_no_pool_to_choose_its_layers(
     make: Callable[..., Study], tmp_path: Path, cache: Path
 ) -> None:
     prepared = prepare(make(), tmp_path / "s", cache)
-    measure_layers(prepared.opened, start_pool(prepared, cache), lambda line: None, lambda: False)
+    measure_layers(prepared.opened, start_pool(prepared), lambda line: None, lambda: False)
     again = prepare(make(), tmp_path / "s", cache).opened
     assert again.pending is None
     assert prepared.opened.choose_layers().space.sites == again.space.sites
@@ -200,7 +200,7 @@ def test_condition_numbers_of_another_dtype_are_measured_again(
     make: Callable[..., Study], tmp_path: Path, cache: Path
 ) -> None:
     prepared = prepare(make(), tmp_path / "s", cache)
-    measure_layers(prepared.opened, start_pool(prepared, cache), lambda line: None, lambda: False)
+    measure_layers(prepared.opened, start_pool(prepared), lambda line: None, lambda: False)
     assert prepare(make(model={"dtype": "bfloat16"}), tmp_path / "s", cache).opened.pending is not None
 
 
