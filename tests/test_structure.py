@@ -30,6 +30,7 @@ ORDER = (
     "trials/engine",
     "trials/embedded",
     "cluster",
+    "cluster/on_ray",
     "analysis/store",
     "analysis/winners",
     "analysis/figures",
@@ -62,11 +63,14 @@ ANALYSIS_MAY_USE = (
 )
 MOST_MODULES = 12
 HOMES = {
-    "ray": {"cluster/ray_pool.py"},
+    "ray": {"cluster/on_ray/connect.py", "cluster/on_ray/ray_pool.py"},
     "datasets": {"trials/tasks/read_rows.py"},
     "pyarrow": {
         "trials/rows/parquet_file.py",
-        *(f"analysis/store/{name}.py" for name in ("arrays", "columns", "row", "rows", "table", "spectrum_file")),
+        *(
+            f"analysis/store/{name}.py"
+            for name in ("arrays", "columns", "part", "row", "rows", "table", "spectrum_file")
+        ),
     },
     "plotly": {
         "analysis/report/page.py",

@@ -9,8 +9,8 @@ from typing import Literal
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from clipsweep.analysis.store.part import read_whole
 from clipsweep.analysis.store.row import Record
-from clipsweep.analysis.store.table import read_whole
 from clipsweep.trials.base.files import whole_file
 from clipsweep.trials.clips.spectrum import MatrixSpectrum, Place
 

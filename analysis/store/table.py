@@ -3,41 +3,23 @@
 from __future__ import annotations
 
 import itertools
-import json
 import os
 import uuid
 from collections.abc import Sequence
-from dataclasses import dataclass
 from fnmatch import fnmatch
 from pathlib import Path
-from typing import Any
 
 import pyarrow as pa
-import pyarrow.parquet as pq
 
 from clipsweep.analysis.store.arrays import make_table
-from clipsweep.analysis.store.row import SCHEMA, SCHEMA_VERSION, Record, StoredRow
+from clipsweep.analysis.store.part import Part, read_part, write_part
+from clipsweep.analysis.store.row import SCHEMA, Record, StoredRow
 from clipsweep.analysis.store.rows import Attempts, LatestRows
-from clipsweep.trials.base.errors import StoreError, first_line
-from clipsweep.trials.base.files import whole_file
+from clipsweep.trials.base.errors import StoreError
 from clipsweep.trials.base.os_words import word_os_error
 
 MERGED_FILES = 64  # of one process, before they are merged
 SMALL_BYTES, MERGED_BYTES = 2**23, 2**28  # of a file that is merged, and of what is merged into one
-REPLACES = "clipsweep.replaces"  # key of a file's metadata
-
-
-@dataclass(frozen=True, slots=True)
-class _Part:
-    """One file of rows.
-
-    Attributes:
-        rows: In today's columns.
-        replaces: Names of the files whose rows it holds since they were merged; these count no more.
-    """
-
-    rows: pa.Table
-    replaces: frozenset[str] = frozenset()
 
 
 class ResultsTable:
@@ -49,7 +31,7 @@ class ResultsTable:
         self._sequence = itertools.count()
         self._since_merge = itertools.count(1)
         self._writer = f"{os.getpid():x}{uuid.uuid4().hex[:8]}"
-        self._parts: dict[str, _Part] = {}  # by file; files never change, so each is read once
+        self._parts: dict[str, Part] = {}  # by file; files never change, so each is read once
         self._gathered: set[str] = set()  # files whose rows are in the attempts below
         self._attempts = Attempts.none()
 
@@ -60,7 +42,7 @@ class ResultsTable:
             The rows as they are stored.
         """
         table = make_table(records, SCHEMA)
-        self._write(_Part(table))
+        self._write(Part(table))
         if next(self._since_merge) >= MERGED_FILES:
             self.merge(again=False)
         return list(Attempts(table))
@@ -100,7 +82,7 @@ class ResultsTable:
         counting = self._counting()
         merged = self._small([name for name, part in counting.items() if again or not part.replaces])
         if len(merged) > 1:
-            self._write(_Part(pa.concat_tables([counting[name].rows for name in merged]), frozenset(merged)))
+            self._write(Part(pa.concat_tables([counting[name].rows for name in merged]), frozenset(merged)))
         self._remove_replaced()
 
     def _remove_replaced(self) -> None:
@@ -116,12 +98,10 @@ class ResultsTable:
         together = itertools.accumulate(sizes[name] for name in small)
         return [name for name, size in zip(small, together, strict=True) if size < MERGED_BYTES]
 
-    def _write(self, part: _Part) -> None:
+    def _write(self, part: Part) -> None:
         """Write a new file whole."""
         path = self._folder / f"part-{self._writer}-{next(self._sequence):06}.parquet"
-        replaces = {REPLACES: json.dumps(sorted(part.replaces))} if part.replaces else None
-        with whole_file(path) as draft:
-            pq.write_table(part.rows.replace_schema_metadata(replaces), draft)
+        write_part(path, part)
         self._parts[path.name] = part
 
     def _names(self) -> list[str]:
@@ -133,64 +113,17 @@ class ResultsTable:
         except OSError as error:
             raise StoreError(word_os_error(error, f"reading {self._folder}")) from error
 
-    def _counting(self) -> dict[str, _Part]:
+    def _counting(self) -> dict[str, Part]:
         """The files that were read, without those that others replace."""
         replaced = {name for part in self._parts.values() for name in part.replaces}
         return {name: part for name, part in self._parts.items() if name not in replaced}
 
-    def _read_parts(self) -> dict[str, _Part]:
+    def _read_parts(self) -> dict[str, Part]:
         """Every file that is there; all are listed anew where one went away meanwhile, into a merged one."""
         while True:
             names = self._names()
             try:
-                return {name: self._parts.get(name) or self._read_part(name) for name in names}
+                return {name: self._parts.get(name) or read_part(self._folder / name) for name in names}
             except StoreError:
                 if all(os.path.lexists(self._folder / name) for name in names):
                     raise
-
-    def _read_part(self, name: str) -> _Part:
-        """One file in today's columns: those that an older version did not write are null."""
-        stored = read_whole(self._folder / name, SCHEMA_VERSION)
-        there = set(stored.column_names)
-        try:
-            columns = [
-                stored[field.name].cast(field.type) if field.name in there else pa.nulls(stored.num_rows, field.type)
-                for field in SCHEMA
-            ]
-        except pa.ArrowException as error:
-            raise StoreError(
-                f"{self._folder / name} has a column of another type ({first_line(error)}). "
-                f"Move it away and run the study again."
-            ) from error
-        replaces = json.loads((stored.schema.metadata or {}).get(REPLACES.encode(), b"[]"))
-        return _Part(pa.Table.from_arrays(columns, schema=SCHEMA), frozenset(replaces))
-
-
-def read_whole(path: Path, version: int, columns: Sequence[str] | None = None) -> pa.Table:
-    """Read one Parquet file of ours, or some of its columns.
-
-    Args:
-        path: The file; its column ``schema_version`` is read in any case.
-        version: The newest schema version that is understood.
-        columns: Which columns; None for all.
-
-    Raises:
-        StoreError: It is damaged, or was written by a newer clipsweep.
-    """
-    try:
-        with pq.ParquetFile(path) as file:  # read_table would load pandas
-            wanted = None if columns is None else [*columns, "schema_version"]
-            table = file.read(columns=wanted, use_threads=False)  # for files as small as ours threads cost more
-    except (pa.ArrowException, OSError) as error:
-        if isinstance(error, OSError) and error.errno is not None:
-            raise StoreError(word_os_error(error, f"reading {path}")) from error
-        raise StoreError(
-            f"{path} is not a whole Parquet file ({first_line(error)}). Move it away and run the study again."
-        ) from error
-    if "schema_version" not in table.column_names:
-        raise StoreError(f"{path} holds no rows of clipsweep: it has no column schema_version. Move it away.")
-    versions: list[Any] = table["schema_version"].unique().to_pylist()
-    newest = max(versions, default=version)
-    if newest > version:
-        raise StoreError(f"{path} has schema version {newest}; this clipsweep reads up to {version}. Upgrade it.")
-    return table

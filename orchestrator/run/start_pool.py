@@ -45,7 +45,7 @@ def start_pool(prepared: Prepared, say: Say = say_nothing) -> Pool:
 
         return LocalPool(settings)
     say(f"joining Ray at {cluster.address} …" if cluster.address else "starting Ray …")
-    from clipsweep.cluster.ray_pool import RayPool
+    from clipsweep.cluster.on_ray.ray_pool import RayPool
 
     return RayPool(
         settings,

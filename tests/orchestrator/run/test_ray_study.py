@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from rich.console import Console
 
-from clipsweep.cluster.ray_pool import RayPool
+from clipsweep.cluster.on_ray.ray_pool import RayPool
 from clipsweep.orchestrator.run.session import run_study
 from clipsweep.orchestrator.study.check import check_study
 from clipsweep.trials.spec.result import TrialResult

@@ -33,7 +33,7 @@ def path(tmp_path: Path) -> Path:
         (b"<!DOCTYPE html><html>404</html>", "is a web page .HTML or XML.*Download the file itself"),
         (b"\xef\xbb\xbf\n <HTML>", "is a web page"),
         (b"<?xml version='1.0'?><Error>", "is a web page"),
-        (gzip.compress(ROWS.encode()), "is compressed .gzip.; .*gunzip train.csv.gz"),
+        (gzip.compress(ROWS.encode(), mtime=0), "is compressed .gzip.; .*gunzip train.csv.gz"),
         (bz2.compress(ROWS.encode()), "is compressed .bzip2."),
         (lzma.compress(ROWS.encode()), "is compressed .xz."),
         (b"PK\x03\x04rest", "is a zip archive or an Excel workbook"),

@@ -1,10 +1,9 @@
-"""The Ray pool: an actor for each replica, pinned to its GPU or CPU cores. The one place that touches ray."""
+"""The Ray pool: an actor for each replica, pinned to its GPU or CPU cores."""
 
 from __future__ import annotations
 
 import itertools
 import logging
-import os
 from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
@@ -14,13 +13,13 @@ from typing import Any
 import ray
 from ray.exceptions import RayActorError, RayError, RayTaskError
 
-from clipsweep.cluster.actor import ReplicaActor
 from clipsweep.cluster.fit import ClusterSettings, fit_replicas, room_on
+from clipsweep.cluster.on_ray.actor import ReplicaActor
+from clipsweep.cluster.on_ray.connect import connect
 from clipsweep.cluster.pool import CALLS_PER_REPLICA, Pool
-from clipsweep.cluster.reach import AUTO, check_address
 from clipsweep.cluster.replica_warnings import log_again
 from clipsweep.cluster.work import Answer, Batch, ReplicaSettings, Value
-from clipsweep.trials.base.errors import ClipsweepError, NoClusterError, PoolError, first_line, last_line
+from clipsweep.trials.base.errors import ClipsweepError, PoolError, last_line
 from clipsweep.trials.base.versions import recorded_versions
 from clipsweep.trials.clips.spectrum import MatrixSpectrum, Place
 from clipsweep.trials.spec.result import TrialResult, TrialState
@@ -28,7 +27,6 @@ from clipsweep.trials.spec.start import Start
 from clipsweep.trials.spec.trial import Trial
 
 DEATHS_ALLOWED = 3
-OBJECT_STORE_BYTES = 150 * 2**20
 START_TIMEOUT_S = 1800
 LOOK_UP_S = 0.5
 GRACE_S = 60
@@ -43,28 +41,6 @@ class _Worker:
     actor: Any
     about: dict[str, str] = field(default_factory=dict)
     calls: dict[Any, Batch] = field(default_factory=dict)
-
-
-def connect(settings: ClusterSettings) -> None:
-    """Join the cluster at ``settings.address``, or start one on this machine; replicas print nothing here.
-
-    Raises:
-        NoClusterError: There is no cluster at that address.
-    """
-    address = settings.address or os.environ.get("RAY_ADDRESS")
-    named = "cluster.address" if settings.address else "RAY_ADDRESS"
-    common: dict[str, Any] = {"log_to_driver": False, "logging_level": logging.ERROR, "ignore_reinit_error": True}
-    if address is None:
-        ray.init(address="local", include_dashboard=False, object_store_memory=OBJECT_STORE_BYTES, **common)
-        return
-    if not ray.is_initialized() or address != AUTO:  # 'auto' is then the cluster that this process has joined
-        check_address(address, named)
-    try:
-        ray.init(address=address, **common)
-    except (ConnectionError, ValueError, RuntimeError) as error:
-        raise NoClusterError(
-            f"no Ray cluster at {named} {address!r} ({first_line(error)}). Start one with 'ray start --head'."
-        ) from error
 
 
 class RayPool(Pool):

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from clipsweep.cluster.actor import ReplicaActor
+from clipsweep.cluster.on_ray.actor import ReplicaActor
 from clipsweep.cluster.replica_warnings import PACKAGE, WarningCollector, log_again, text_without_replica
 from tests.cluster.pool_contract import replica_settings, save_fallback
 

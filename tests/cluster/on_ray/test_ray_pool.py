@@ -11,11 +11,11 @@ import torch
 from ray.exceptions import RayActorError
 from transformers import AutoModelForCausalLM
 
-from clipsweep.cluster import ray_pool
-from clipsweep.cluster.actor import ReplicaActor
 from clipsweep.cluster.fit import ClusterSettings, fit_replicas
+from clipsweep.cluster.on_ray import ray_pool
+from clipsweep.cluster.on_ray.actor import ReplicaActor
+from clipsweep.cluster.on_ray.ray_pool import RayPool
 from clipsweep.cluster.pool import Pool
-from clipsweep.cluster.ray_pool import RayPool
 from clipsweep.cluster.work import Answer, Batch, ReplicaSettings
 from clipsweep.trials.base.errors import EvaluationError, ModelError, PoolError, SpecError
 from clipsweep.trials.models.card import ModelCard
