@@ -38,6 +38,7 @@ ORDER = (
     "orchestrator/source",
     "orchestrator/study",
     "orchestrator/space",
+    "orchestrator/claims",
     "orchestrator/folder",
     "orchestrator/drivers",
     "orchestrator/drivers/bayes",

@@ -5,18 +5,18 @@ from __future__ import annotations
 import itertools
 import os
 import uuid
-from collections.abc import Sequence
-from fnmatch import fnmatch
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import pyarrow as pa
 
 from clipsweep.analysis.store.arrays import make_table
+from clipsweep.analysis.store.fence import Fence, look
 from clipsweep.analysis.store.part import Part, read_part, write_part
+from clipsweep.analysis.store.part_names import part_name
 from clipsweep.analysis.store.row import SCHEMA, Record, StoredRow
 from clipsweep.analysis.store.rows import Attempts, LatestRows
 from clipsweep.trials.base.errors import StoreError
-from clipsweep.trials.base.os_words import word_os_error
 
 MERGED_FILES = 64  # of one process, before they are merged
 SMALL_BYTES, MERGED_BYTES = 2**23, 2**28  # of a file that is merged, and of what is merged into one
@@ -31,18 +31,51 @@ class ResultsTable:
         self._sequence = itertools.count()
         self._since_merge = itertools.count(1)
         self._writer = f"{os.getpid():x}{uuid.uuid4().hex[:8]}"
+        self._token = 0
+        self._check: Callable[[], None] = _nobody_else_writes
+        self._fence = Fence()  # which files count
+        self._is_told = True  # whether other readers know of it
         self._parts: dict[str, Part] = {}  # by file; files never change, so each is read once
         self._gathered: set[str] = set()  # files whose rows are in the attempts below
         self._attempts = Attempts.none()
+
+    def take_over(self, token: int, check: Callable[[], None]) -> None:
+        """Write from now on, under a claim on the study. Files that are there and count go on counting.
+
+        What the holder of an earlier claim puts into place from now on does not: for this process at once, for others
+        as soon as this one has written something. Nothing is written before that, so that it may be cut off anywhere.
+
+        Args:
+            token: Number of the claim, which has been made; higher than that of any file here.
+            check: Raises where somebody has made a later one.
+
+        Raises:
+            StoreError: The folder cannot be read.
+        """
+        names, fence = look(self._folder, self._fence)
+        accepted = frozenset(filter(fence.counts, names))
+        self._token, self._check = token, check
+        self._fence = Fence(token=token, accepted=accepted)
+        self._is_told = token == 1 and not accepted  # then there is nothing to tell others from
+
+    def set_aside(self) -> list[str]:
+        """Files whose rows do not count, as they were written after the study had been taken over from their writer."""
+        names, fence = look(self._folder, self._fence)
+        return [name for name in names if not fence.counts(name)]
 
     def append(self, records: Sequence[Record]) -> list[StoredRow]:
         """Write rows as one new file; when this returns they are on disk. Many files of its own are merged.
 
         Returns:
             The rows as they are stored.
+
+        Raises:
+            TakenOverError: Another process holds the study. The rows may be on disk, but do not count.
         """
         table = make_table(records, SCHEMA)
+        self._check()
         self._write(Part(table))
+        self._check()  # what was in place before a check that passes is seen by whoever takes over later
         if next(self._since_merge) >= MERGED_FILES:
             self.merge(again=False)
         return list(Attempts(table))
@@ -68,13 +101,16 @@ class ResultsTable:
         """Put the rows of small files into one, and remove those.
 
         The new file is whole before one is removed, and it names those that it replaces. So nothing is lost or counted
-        twice whenever this is cut off, and a reader who finds a file gone reads the new one.
+        twice whenever this is cut off, and a reader who finds a file gone reads the new one. Whoever takes the study
+        over counts the new file too, as it is in place before a check that passes; so it does no harm
+        if this process is stopped after the check, and removes the others when it wakes.
 
         Args:
             again: Whether files are merged that were merged before.
 
         Raises:
             StoreError: A file is damaged.
+            TakenOverError: Another process holds the study; nothing is removed.
         """
         self._since_merge = itertools.count(1)
         self._parts = self._read_parts()
@@ -86,8 +122,11 @@ class ResultsTable:
         self._remove_replaced()
 
     def _remove_replaced(self) -> None:
-        """Remove the files whose rows others hold."""
-        for name in set(self._parts) - set(self._counting()):
+        """Remove the files whose rows others hold, which are in place before the check."""
+        replaced = set(self._parts) - set(self._counting())
+        if replaced:
+            self._check()
+        for name in replaced:
             (self._folder / name).unlink(missing_ok=True)
             del self._parts[name]
 
@@ -99,19 +138,18 @@ class ResultsTable:
         return [name for name, size in zip(small, together, strict=True) if size < MERGED_BYTES]
 
     def _write(self, part: Part) -> None:
-        """Write a new file whole."""
-        path = self._folder / f"part-{self._writer}-{next(self._sequence):06}.parquet"
+        """Write a new file whole; before the first one others are told which earlier ones count."""
+        if not self._is_told:
+            self._fence.write(self._folder)
+            self._is_told = True
+        path = self._folder / part_name(self._token, self._writer, next(self._sequence))
         write_part(path, part)
         self._parts[path.name] = part
 
     def _names(self) -> list[str]:
-        """The files that are there; a folder that may not be read is no empty one."""
-        try:
-            return sorted(name for name in os.listdir(self._folder) if fnmatch(name, "part-*.parquet"))
-        except FileNotFoundError:
-            return []
-        except OSError as error:
-            raise StoreError(word_os_error(error, f"reading {self._folder}")) from error
+        """The files that are there and count."""
+        names, self._fence = look(self._folder, self._fence)
+        return list(filter(self._fence.counts, names))
 
     def _counting(self) -> dict[str, Part]:
         """The files that were read, without those that others replace."""
@@ -127,3 +165,7 @@ class ResultsTable:
             except StoreError:
                 if all(os.path.lexists(self._folder / name) for name in names):
                     raise
+
+
+def _nobody_else_writes() -> None:
+    """What is checked where no claim is held: a table that is made outside a study."""

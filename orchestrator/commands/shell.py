@@ -21,7 +21,14 @@ from rich.console import Console
 
 from clipsweep.orchestrator.run.interrupt import INTERRUPTED, begin_command
 from clipsweep.orchestrator.words import print_line
-from clipsweep.trials.base.errors import ClipsweepError, NoClusterError, PoolError, SpecError, StoreError
+from clipsweep.trials.base.errors import (
+    ClipsweepError,
+    NoClusterError,
+    PoolError,
+    SpecError,
+    StoreError,
+    TakenOverError,
+)
 from clipsweep.trials.base.os_words import word_os_error
 
 P = ParamSpec("P")
@@ -130,7 +137,7 @@ def _refusing(command: Callable[P, None], of_system: int) -> Callable[P, None]:
 
 def _code_of(error: ClipsweepError) -> int:
     """An address where there is no cluster is bad input, unlike replicas that cannot be had there."""
-    failed = isinstance(error, PoolError | StoreError) and not isinstance(error, NoClusterError)
+    failed = isinstance(error, PoolError | StoreError | TakenOverError) and not isinstance(error, NoClusterError)
     return FAILED if failed else BAD_INPUT
 
 

@@ -34,6 +34,10 @@ class StudyBusyError(ClipsweepError, RuntimeError):
     """Another process runs this study."""
 
 
+class TakenOverError(StudyBusyError):
+    """Another process has taken over the study that this one ran."""
+
+
 class StoreError(ClipsweepError, OSError):
     """Stored results that cannot be read."""
 
