@@ -33,7 +33,8 @@ def folder(tmp_path: Path) -> StudyFolder:
 def older(folder: StudyFolder) -> Iterator[None]:
     """A process of an earlier version, which knows no claims, runs the study."""
     code = (
-        "import sys; from filelock import FileLock; FileLock(sys.argv[1]).acquire(); print('held', flush=True); input()"
+        "import sys; from filelock import FileLock\n"
+        "lock = FileLock(sys.argv[1]); lock.acquire(); print('held', flush=True); input()"
     )
     process = subprocess.Popen(
         [sys.executable, "-c", code, str(folder.lock)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
