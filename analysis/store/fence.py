@@ -89,7 +89,7 @@ def look(folder: Path, known: Fence) -> tuple[list[str], Fence]:
 
 def _newest_fence(folder: Path, names: Iterable[str], known: Fence) -> Fence | None:
     """What the newest list says; None where that was removed meanwhile, for a newer one."""
-    newest = max((accepted_token(name) or 0 for name in names), default=0)
+    newest = max((accepted_token(name) or 0 for name in names if name.startswith(".")), default=0)
     if newest <= known.token:
         return known
     path = folder / accepted_name(newest)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from fnmatch import fnmatch
 
 PART = re.compile(r"part-(\d{8})-[^-]+-\d{6,}\.parquet")
 ACCEPTED = re.compile(r"\.accepted-(\d{8})\.json")
@@ -22,7 +21,7 @@ def part_name(token: int, writer: str, number: int) -> str:
 
 def is_part(name: str) -> bool:
     """Whether a file holds rows; hidden drafts do not."""
-    return fnmatch(name, "part-*.parquet")
+    return name.startswith("part-") and name.endswith(".parquet")
 
 
 def token_of(name: str) -> int:

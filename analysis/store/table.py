@@ -58,6 +58,14 @@ class ResultsTable:
         self._fence = Fence(token=token, accepted=accepted)
         self._is_told = token == 1 and not accepted  # then there is nothing to tell others from
 
+    def check(self) -> None:
+        """See that nobody has taken the study over, before another of its files is written.
+
+        Raises:
+            TakenOverError: Somebody has.
+        """
+        self._check()
+
     def set_aside(self) -> list[str]:
         """Files whose rows do not count, as they were written after the study had been taken over from their writer."""
         names, fence = look(self._folder, self._fence)

@@ -25,17 +25,20 @@ class Hold:
 
     Attributes:
         token: The number of its claim: higher than that of whoever held the folder before.
+        note: That it was taken over from a process that may live; None where it was free.
     """
 
-    def __init__(self, claims: Claims, token: int, what: str) -> None:
+    def __init__(self, claims: Claims, token: int, what: str, note: str | None = None) -> None:
         """Take a claim that was made.
 
         Args:
             claims: On the folder.
             token: The claim's number.
             what: The folder, as messages name it.
+            note: That it was taken over, and from whom.
         """
         self.token = token
+        self.note = note
         self._claims = claims
         self._what = what
 
@@ -79,18 +82,15 @@ def hold(claims: Claims, what: str, lowest: Callable[[], int], say: Say) -> Iter
     Raises:
         StudyBusyError: Another process holds it, and lives.
     """
-    claim = _make_claim(claims, Watch(claims, what, say), lowest)
-    beat = claims.beat_path(claim.number)
-    beat.write_bytes(_count(0))
-    ended = threading.Event()
-    thread = threading.Thread(target=_go_on_beating, args=(beat, claim.beat_seconds, ended), daemon=True)
-    thread.start()
+    watch = Watch(claims, what, say)
+    claim = _make_claim(claims, watch, lowest)
     try:
-        claims.remove_below(claim.number)
-        yield Hold(claims, claim.number, what)
+        with _beating(claims.beat_path(claim.number), claim.beat_seconds):
+            claims.remove_below(claim.number)
+            if watch.note is not None:
+                say(watch.note)
+            yield Hold(claims, claim.number, what, watch.note)
     finally:
-        ended.set()
-        thread.join(LONGEST_END)
         try:
             claims.release(claim)
         except OSError as error:  # the run itself has ended in order
@@ -108,6 +108,20 @@ def _make_claim(claims: Claims, watch: Watch, lowest: Callable[[], int]) -> Clai
                 return claim
         else:
             time.sleep(LOOK_SECONDS)
+
+
+@contextmanager
+def _beating(path: Path, seconds: float) -> Iterator[None]:
+    """Say again and again that this process lives, inside the block."""
+    path.write_bytes(_count(0))
+    ended = threading.Event()
+    thread = threading.Thread(target=_go_on_beating, args=(path, seconds, ended), daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        ended.set()
+        thread.join(LONGEST_END)
 
 
 def _go_on_beating(path: Path, seconds: float, ended: threading.Event) -> None:

@@ -20,7 +20,11 @@ STATES = {
 
 
 class Watch:
-    """Watches the newest claim on a folder."""
+    """Watches the newest claim on a folder.
+
+    Attributes:
+        note: That the folder is taken over from a process that may live; None while it is not.
+    """
 
     def __init__(self, claims: Claims, what: str, say: Say) -> None:
         """Nothing has been seen yet.
@@ -36,6 +40,7 @@ class Watch:
         self._number: int | None = None
         self._beat: Beat | None = None
         self._silent = self._looked_at = 0.0
+        self.note: str | None = None
 
     def may_take(self, claim: Claim | None) -> bool:
         """Whether the folder may be claimed; to be asked again and again until it may.
@@ -59,7 +64,7 @@ class Watch:
         self._looked_at = now
         if self._silent < grace:
             return False
-        self._say(f"{self._what} is taken over from {claim}: no sign of life from it for {grace:g} s")
+        self.note = f"{self._what} is taken over from {claim}: no sign of life from it for {grace:g} s"
         return True
 
     def _begin(self, claim: Claim, beat: Beat | None, life: Life, grace: float) -> None:

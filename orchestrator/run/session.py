@@ -87,6 +87,8 @@ def run_study(
     prepared, notes = check_run(study, folder or default_folder(study), cache, say, verify_hashes=verify_hashes)
     with study_lock(prepared.opened.folder, say) as held:
         prepared.opened.table.take_over(held.token, held.check)
+        if held.note is not None:
+            log_warning(prepared.opened.folder, held.note)
         recheck(prepared.opened)
         opened = prepared.opened.choose_layers()
         prepared = replace(prepared, opened=opened)
