@@ -9,7 +9,7 @@ import re
 import time
 import uuid
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -19,6 +19,7 @@ from clipsweep.trials.base.errors import SpecError
 from clipsweep.trials.base.files import make_folder, write_text
 
 BEAT_SECONDS = "5"
+LONGEST_BEAT = 3600
 BEAT_VARIABLE = "CLIPSWEEP_BEAT_SECONDS"
 NAME = re.compile(r"(\d{8})\.json")
 NO_LINKS = {errno.EPERM, errno.ENOTSUP, errno.ENOSYS, errno.EMLINK, errno.EINVAL}  # of a file system
@@ -35,10 +36,10 @@ def beat_seconds() -> float:
         seconds = float(text)
     except ValueError:
         seconds = 0.0
-    if not 0 < seconds <= 3600:
+    if not 0 < seconds <= LONGEST_BEAT:
         raise SpecError(
-            f"{BEAT_VARIABLE} is {text!r}; expected a positive number of seconds, at most 3600. Set it, e.g. to 10, "
-            f"or unset it for {BEAT_SECONDS}."
+            f"{BEAT_VARIABLE} is {text!r}; expected a positive number of seconds, at most {LONGEST_BEAT}. "
+            f"Set it, e.g. to 10, or unset it for {BEAT_SECONDS}."
         )
     return seconds
 
@@ -142,7 +143,8 @@ class Claims:
 
     def remove_all(self, own: int) -> None:
         """Remove a claim, its beat, what killed processes left, and the folder, unless it has been claimed since."""
-        for path in (*self._folder.glob(".draft-*"), self.beat_path(own), self._path(own)):
+        left = (*self._folder.glob(".draft-*"), *self._folder.glob(".look-*"))
+        for path in (*left, self.beat_path(own), self._path(own)):
             path.unlink(missing_ok=True)
         try:
             self._folder.rmdir()
@@ -177,19 +179,17 @@ class Claims:
     def _read(self, number: int) -> Claim | None:
         """A claim; None where it is gone."""
         try:
-            content = json.loads(self._path(number).read_bytes())
-            process = Process(**content.pop("process"))
-            return Claim(number=number, process=process, **content)
+            return _claim_of(number, json.loads(self._path(number).read_bytes()))
         except FileNotFoundError:
             return None
-        except (ValueError, TypeError, KeyError, AttributeError, RecursionError):  # torn where there are no links
+        except (ValueError, TypeError, KeyError, RecursionError):  # torn where there are no links
             return Claim(number=number, process=None, since="?", beat_seconds=float(BEAT_SECONDS))
 
     def _create(self, claim: Claim) -> bool:
         """Make a claim's file, which must not be there yet: by a link, which appears whole, on NFS too."""
         draft = self._folder / f".draft-{uuid.uuid4().hex}-{claim.number:08}.json"
-        write_text(draft, _as_text(claim, released=False))
         try:
+            write_text(draft, _as_text(claim, released=False))
             os.link(draft, self._path(claim.number))
         except FileExistsError:
             return _links(draft) == 2  # the answer of a server got lost, and its client asked again
@@ -213,6 +213,21 @@ class Claims:
         except FileExistsError:
             return False
         return True
+
+
+def _claim_of(number: int, content: dict[str, Any]) -> Claim:
+    """A claim as its file has it; other keys, of a later version, say nothing here."""
+    process = {each.name: content["process"][each.name] for each in fields(Process)}
+    seconds, pid = float(content["beat_seconds"]), int(process["pid"])
+    if not (0 < seconds <= LONGEST_BEAT and 0 < pid < 2**31):
+        raise ValueError("no process has such a number, or is silent for so long")
+    return Claim(
+        number=number,
+        process=Process(**process | {"pid": pid}),
+        since=str(content["since"]),
+        beat_seconds=seconds,
+        released=content["released"] is True,
+    )
 
 
 def _as_text(claim: Claim, *, released: bool) -> str:

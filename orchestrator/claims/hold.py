@@ -106,8 +106,7 @@ def _make_claim(claims: Claims, watch: Watch, lowest: Callable[[], int]) -> Clai
             claim = Claim.new(max(number, newest.number if newest is not None else 0) + 1)
             if claims.make(claim):
                 return claim
-        else:
-            time.sleep(LOOK_SECONDS)
+        time.sleep(LOOK_SECONDS)
 
 
 @contextmanager

@@ -7,6 +7,11 @@ import pytest
 from clipsweep.orchestrator.claims.claims import Claim, Claims, beat_seconds
 from clipsweep.trials.base.errors import SpecError
 
+STRANGE = (
+    b'{"process": {"pid": 1e30, "host": 1, "boot": 1, "namespace": 1, "started": 1}, '
+    b'"since": 1, "beat_seconds": 5, "released": false}'
+)
+
 
 @pytest.fixture
 def claims(tmp_path: Path) -> Claims:
@@ -74,7 +79,9 @@ def test_a_claim_that_is_gone_is_not_made_anew_to_be_released(claims: Claims, tm
     assert not (tmp_path / "claims").exists()
 
 
-@pytest.mark.parametrize("content", [b"", b"{", b"\xff\x00", b"[1]", b'{"process": null}', b'{"process": {"pid": 1}}'])
+@pytest.mark.parametrize(
+    "content", [b"", b"{", b"\xff\x00", b"[1]", b'{"process": null}', b'{"process": {"pid": 1}}', STRANGE]
+)
 def test_a_torn_claim_holds_all_the_same(claims: Claims, tmp_path: Path, content: bytes) -> None:
     claims.make(Claim.new(2))
     (tmp_path / "claims" / "00000002.json").write_bytes(content)
