@@ -5,16 +5,17 @@ from __future__ import annotations
 import itertools
 import os
 import uuid
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from fnmatch import fnmatch
 from pathlib import Path
 
 import pyarrow as pa
 
 from clipsweep.analysis.store.arrays import make_table
-from clipsweep.analysis.store.part import Part, read_part, write_part
+from clipsweep.analysis.store.part import Part, check_part, read_part, write_part
 from clipsweep.analysis.store.row import SCHEMA, Record, StoredRow
 from clipsweep.analysis.store.rows import Attempts, LatestRows
+from clipsweep.analysis.store.valid import fault_of, foreign
 from clipsweep.trials.base.errors import StoreError
 from clipsweep.trials.base.os_words import word_os_error
 
@@ -33,7 +34,7 @@ class ResultsTable:
         self._writer = f"{os.getpid():x}{uuid.uuid4().hex[:8]}"
         self._parts: dict[str, Part] = {}  # by file; files never change, so each is read once
         self._gathered: set[str] = set()  # files whose rows are in the attempts below
-        self._attempts = Attempts.none()
+        self._attempts = self._belonging = Attempts.none()  # what was read, and what is known to be of one study
 
     def append(self, records: Sequence[Record]) -> list[StoredRow]:
         """Write rows as one new file; when this returns they are on disk. Many files of its own are merged.
@@ -123,7 +124,36 @@ class ResultsTable:
         while True:
             names = self._names()
             try:
-                return {name: self._parts.get(name) or read_part(self._folder / name) for name in names}
+                parts = {name: self._parts.get(name) or read_part(self._folder / name) for name in names}
+                self._check_new(parts)
+                return parts
             except StoreError:
                 if all(os.path.lexists(self._folder / name) for name in names):
                     raise
+
+    def _check_new(self, parts: Mapping[str, Part]) -> None:
+        """Refuse rows that cannot be: all new ones at once, and file by file only where something is wrong."""
+        new = {name: part.rows for name, part in parts.items() if name not in self._parts}
+        if new and fault_of(pa.concat_tables(new.values())) is not None:
+            for name, rows in new.items():
+                check_part(self._folder / name, rows)
+
+    def refuse_others(self, belongs: Mapping[str, str]) -> None:
+        """Refuse rows of another model or task among those that were read.
+
+        Args:
+            belongs: By column the one value that it may hold.
+
+        Raises:
+            StoreError: The file, and how it differs.
+        """
+        if self._attempts is self._belonging or foreign(self._attempts.table, belongs) is None:
+            self._belonging = self._attempts
+            return
+        for name, part in self._counting().items():
+            different = foreign(part.rows, belongs)
+            if different is not None:
+                raise StoreError(
+                    f"{self._folder / name} holds rows of another study ({different}). Move it away: they are not "
+                    f"counted."
+                )

@@ -35,7 +35,7 @@ class Ledger:
             rows: What is stored, where that has been read already.
         """
         self._opened = opened
-        self._rows = opened.table.latest() if rows is None else rows
+        self._rows = opened.history().latest() if rows is None else rows
         self._waiting: list[Record] = []
         self._flushed_at: float | None = None
 

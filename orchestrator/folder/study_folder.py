@@ -77,9 +77,19 @@ class StudyFolder:
         """Which process that is."""
         return self.path / ".holder.json"
 
+    @property
+    def logs(self) -> Path:
+        """Folder of the tracebacks of failed attempts."""
+        return self.path / "logs"
+
+    def files(self) -> list[Path]:
+        """Every file that a run writes here, but for rows, tracebacks and Optuna's journal, which mends itself."""
+        of_lock = [self.lock, self.holder]
+        return [self.study, self.subject, self.spectrum, self.report, self.status, self.end, self.log, *of_lock]
+
     def traceback(self, trial_id: str, attempt: int) -> Path:
         """The traceback of a failed attempt."""
-        return self.path / "logs" / f"{trial_id}-{attempt}.txt"
+        return self.logs / f"{trial_id}-{attempt}.txt"
 
     def leftovers_of_lock(self) -> bool:
         """Whether there is nothing here but what a run leaves that never started."""

@@ -9,7 +9,7 @@ import os
 import platform
 import uuid
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -29,22 +29,36 @@ def default_cache() -> Path:
 
 
 @contextmanager
-def whole_file(path: Path) -> Iterator[Path]:
-    """Yield a hidden draft beside ``path``; flush it to disk and put it into place on success, remove it otherwise."""
-    path.parent.mkdir(parents=True, exist_ok=True)
+def whole_file(path: Path, *, parents: bool = True) -> Iterator[Path]:
+    """Yield a hidden draft beside ``path``; flush it to disk and put it into place on success, remove it otherwise.
+
+    Args:
+        path: The file.
+        parents: Whether the folder that it lies in, and those above, are made; False lets one that was removed stay so.
+
+    Raises:
+        OSError: The operating system refuses something; the error names ``path``, not the draft.
+    """
     draft = path.parent / f".draft-{uuid.uuid4().hex}-{path.name}"
     try:
+        if parents:
+            path.parent.mkdir(parents=True, exist_ok=True)
         yield draft
         with draft.open("rb") as written:
             os.fsync(written.fileno())
         os.replace(draft, path)
+    except OSError as error:
+        if error.errno is None or error.filename not in {None, draft, str(draft)}:
+            raise
+        raise OSError(error.errno, os.strerror(error.errno), str(path)) from error
     finally:
-        draft.unlink(missing_ok=True)
+        with suppress(OSError):  # of a folder that is gone, or a disk that can only be read: the first error counts
+            draft.unlink(missing_ok=True)
 
 
-def write_text(path: Path, text: str) -> None:
-    """Write a text file whole."""
-    with whole_file(path) as draft:
+def write_text(path: Path, text: str, *, parents: bool = True) -> None:
+    """Write a text file whole; arguments as ``whole_file`` takes them."""
+    with whole_file(path, parents=parents) as draft:
         draft.write_text(text, encoding="utf-8")
 
 
