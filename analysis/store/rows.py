@@ -9,6 +9,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from clipsweep.analysis.store.arrays import make_array
 from clipsweep.analysis.store.columns import ArrowCells
 from clipsweep.analysis.store.row import SCHEMA, StoredRow
 from clipsweep.trials.spec.result import TrialState
@@ -116,14 +117,15 @@ class LatestRows(Mapping[str, StoredRow]):
 
 def _without_copies(table: pa.Table, order: pa.Array[Any]) -> pa.Array[Any]:
     """Numbers of rows in their order, each attempt once: a file that somebody has copied holds rows a second time."""
-    same: Any = True
+    same: Any = None  # whether a row equals the one before it
     for name in _KEYS:
         column = table[name].take(order)
-        same = pc.and_(same, pc.equal(column[1:], column[:-1]))
+        as_before = pc.equal(column[1:], column[:-1])
+        same = as_before if same is None else pc.and_(same, as_before)
         if not pc.any(same).as_py():
             return order
-    kept = np.concatenate([[True], [not each for each in same.to_pylist()]])
-    return order.filter(pa.array(kept))
+    first = [0, *(number + 1 for number, copied in enumerate(same.to_pylist()) if not copied)]
+    return order.take(make_array(first, pa.int64()))
 
 
 def _latest_numbers(attempts: Attempts) -> dict[str, int]:

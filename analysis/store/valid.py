@@ -91,7 +91,8 @@ def _without_score(rows: pa.Table) -> str | None:
 def _lengths(rows: pa.Table) -> str | None:
     """Outcomes are a bit for each example, rounded up to whole bytes; margins are two bytes for each, or none."""
     examples = rows["n_examples"]
-    expected = {"outcomes": pc.divide(pc.add(examples, 7), 8), "margins": pc.multiply(examples, 2)}
+    two, seven, eight = (pa.scalar(number, pa.int32()) for number in (2, 7, 8))  # plain ones would load pandas
+    expected = {"outcomes": pc.divide(pc.add(examples, seven), eight), "margins": pc.multiply(examples, two)}
     for name, length in expected.items():
         if pc.any(pc.not_equal(pc.binary_length(rows[name]), length)).as_py():
             return f"a row has more or fewer {name} than examples"
