@@ -12,6 +12,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from clipsweep.analysis.store.arrays import make_array
 from clipsweep.trials.spec.result import TrialState
 
 MAY_BE_NULL = {
@@ -83,7 +84,8 @@ def _out_of_range(rows: pa.Table) -> str | None:
 
 
 def _without_score(rows: pa.Table) -> str | None:
-    scored = pc.not_equal(rows["state"], pa.scalar(TrialState.FAILED.value))
+    [failed] = make_array([TrialState.FAILED.value], pa.string())
+    scored = pc.not_equal(rows["state"], failed)
     missing = pc.and_(scored, pc.is_null(rows["accuracy"]))
     return "a row that was evaluated has no accuracy" if pc.any(missing).as_py() else None
 
@@ -91,7 +93,7 @@ def _without_score(rows: pa.Table) -> str | None:
 def _lengths(rows: pa.Table) -> str | None:
     """Outcomes are a bit for each example, rounded up to whole bytes; margins are two bytes for each, or none."""
     examples = rows["n_examples"]
-    two, seven, eight = (pa.scalar(number, pa.int32()) for number in (2, 7, 8))  # plain ones would load pandas
+    two, seven, eight = make_array([2, 7, 8], pa.int32())  # plain ones, and pa.scalar, would load pandas
     expected = {"outcomes": pc.divide(pc.add(examples, seven), eight), "margins": pc.multiply(examples, two)}
     for name, length in expected.items():
         if pc.any(pc.not_equal(pc.binary_length(rows[name]), length)).as_py():
