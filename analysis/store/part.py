@@ -13,7 +13,7 @@ import pyarrow.parquet as pq
 
 from clipsweep.analysis.store.row import SCHEMA, SCHEMA_VERSION
 from clipsweep.analysis.store.valid import fault_of
-from clipsweep.trials.base.errors import StoreError, first_line
+from clipsweep.trials.base.errors import StoreError, WriteError, first_line
 from clipsweep.trials.base.files import whole_file
 from clipsweep.trials.base.os_words import word_os_error
 
@@ -35,10 +35,19 @@ class Part:
 
 
 def write_part(path: Path, part: Part) -> None:
-    """Write a new file whole."""
+    """Write a new file whole. Its folder is made, but not the study's above it.
+
+    Raises:
+        WriteError: The disk is full or can only be read, or the study's folder is gone.
+    """
     replaces = {REPLACES: json.dumps(sorted(part.replaces))} if part.replaces else None
-    with whole_file(path) as draft:
-        pq.write_table(part.rows.replace_schema_metadata(replaces), draft)
+    try:
+        with whole_file(path, within=path.parent.parent) as draft:
+            pq.write_table(part.rows.replace_schema_metadata(replaces), draft)
+    except OSError as error:
+        raise WriteError(
+            f"{word_os_error(error, f'writing {path}')} What was stored before is whole; run the study again to go on."
+        ) from error
 
 
 def read_part(path: Path) -> Part:

@@ -55,7 +55,7 @@ class SpectrumFile:
         """
         added = self._table(spectra)
         if added.num_rows:
-            self._write(pa.concat_tables([self._stored(), added]))
+            self._write(pa.concat_tables([self._stored(), added]), within=self._path.parent)
 
     def replace(self, spectra: Iterable[MatrixSpectrum]) -> None:
         """Write the file with these alone, whatever is there."""
@@ -97,8 +97,8 @@ class SpectrumFile:
     def _table(self, spectra: Iterable[MatrixSpectrum]) -> pa.Table:
         return pa.Table.from_pylist([self._row(spectrum) for spectrum in spectra], schema=SPECTRUM_SCHEMA)
 
-    def _write(self, table: pa.Table) -> None:
-        with whole_file(self._path) as draft:
+    def _write(self, table: pa.Table, within: Path | None = None) -> None:
+        with whole_file(self._path, within=within) as draft:
             pq.write_table(table.sort_by(ORDER), draft)
 
     def _row(self, spectrum: MatrixSpectrum) -> Record:

@@ -61,6 +61,10 @@ class ResultsTable:
             self._gathered = set(self._parts)
         return self._attempts
 
+    def missing_files(self) -> list[str]:
+        """Files that were read or written here and are there no more, though nothing replaces them."""
+        return sorted(self._parts.keys() - set(self._names()))
+
     def latest(self) -> LatestRows:
         """The latest attempt at each trial, by trial identity; a complete one always wins."""
         return self.read().latest()

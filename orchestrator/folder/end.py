@@ -25,7 +25,7 @@ class End:
 
 def write_end(folder: StudyFolder, end: End) -> None:
     """Note that a study has ended."""
-    write_text(folder.end, json.dumps(asdict(end)), parents=False)
+    write_text(folder.end, json.dumps(asdict(end)), within=folder.path)
 
 
 def forget_end(folder: StudyFolder) -> None:

@@ -196,7 +196,7 @@ def read_stored(folder: StudyFolder) -> Study | None:
 
 def write_study(opened: OpenStudy) -> None:
     """Write the resolved study, and what its names stand for, into its folder."""
-    write_text(opened.folder.study, opened.study.to_yaml(), parents=False)
+    write_text(opened.folder.study, opened.study.to_yaml(), within=opened.folder.path)
     write_subject(opened.folder.subject, opened.subject)
 
 

@@ -93,4 +93,5 @@ class StudyFolder:
 
     def leftovers_of_lock(self) -> bool:
         """Whether there is nothing here but what a run leaves that never started."""
-        return {path.name for path in self.path.iterdir()} <= {self.lock.name, self.holder.name, self.log.name}
+        leftovers = {self.lock.name, self.holder.name, self.log.name}
+        return self.path.is_dir() and {path.name for path in self.path.iterdir()} <= leftovers

@@ -19,7 +19,7 @@ def write_subject(path: Path, subject: Subject) -> None:
     """Write the file whole."""
     content = asdict(subject)
     content["card"]["shapes"] = rows_of_shapes(subject.card.shapes)
-    write_text(path, json.dumps(content, indent=1), parents=False)
+    write_text(path, json.dumps(content, indent=1), within=path.parent)
 
 
 def read_subject(path: Path) -> Subject | None:

@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import json
+import logging
 import math
 import os
 import platform
 import uuid
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
+from functools import cache
 from pathlib import Path
 from typing import Any
 
 from clipsweep.trials.base.errors import SpecError
+from clipsweep.trials.base.os_words import OF_THE_DISK, word_os_error
 
+log = logging.getLogger(__name__)
 DEFAULT_LIMIT_GIB = "200"
 READ_WHOLE_BYTES = 2**20
 SAMPLED_BLOCKS, BLOCK_BYTES = 32, 2**14  # half a MiB of a large file, its head and tail among them
@@ -29,20 +34,21 @@ def default_cache() -> Path:
 
 
 @contextmanager
-def whole_file(path: Path, *, parents: bool = True) -> Iterator[Path]:
+def whole_file(path: Path, *, within: Path | None = None) -> Iterator[Path]:
     """Yield a hidden draft beside ``path``; flush it to disk and put it into place on success, remove it otherwise.
 
     Args:
         path: The file.
-        parents: Whether the folder that it lies in, and those above, are made; False lets one that was removed stay so.
+        within: A folder that must be there, so that one which was removed is not made anew; None for no such folder.
 
     Raises:
         OSError: The operating system refuses something; the error names ``path``, not the draft.
     """
     draft = path.parent / f".draft-{uuid.uuid4().hex}-{path.name}"
     try:
-        if parents:
-            path.parent.mkdir(parents=True, exist_ok=True)
+        if within is not None and not within.is_dir():
+            raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), str(within))
+        path.parent.mkdir(parents=True, exist_ok=True)
         yield draft
         with draft.open("rb") as written:
             os.fsync(written.fileno())
@@ -56,15 +62,26 @@ def whole_file(path: Path, *, parents: bool = True) -> Iterator[Path]:
             draft.unlink(missing_ok=True)
 
 
-def write_text(path: Path, text: str, *, parents: bool = True) -> None:
+def write_text(path: Path, text: str, *, within: Path | None = None) -> None:
     """Write a text file whole; arguments as ``whole_file`` takes them."""
-    with whole_file(path, parents=parents) as draft:
+    with whole_file(path, within=within) as draft:
         draft.write_text(text, encoding="utf-8")
 
 
 def write_note(path: Path, content: Mapping[str, Any]) -> None:
-    """Write down what was found out once, with a checksum."""
-    write_text(path, json.dumps({"content": content, "checksum": _checksum(content)}))
+    """Write down what was found out once, with a checksum; on a full disk it is found out again the next time."""
+    try:
+        write_text(path, json.dumps({"content": content, "checksum": _checksum(content)}))
+    except OSError as error:
+        if error.errno not in OF_THE_DISK:
+            raise
+        _tell_unkept(word_os_error(error, f"keeping what was found out in {path.parent}", path))
+
+
+@cache
+def _tell_unkept(reason: str) -> None:
+    """Say once that notes cannot be kept."""
+    log.warning("%s Until then it is found out again each time", reason)
 
 
 def read_note(path: Path) -> dict[str, Any] | None:

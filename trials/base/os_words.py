@@ -33,21 +33,23 @@ REASONS = {
 }
 
 
-def word_os_error(error: OSError, doing: str | None = None) -> str:
+def word_os_error(error: OSError, doing: str | None = None, path: Path | None = None) -> str:
     """Word an error of the operating system; its own words, such as ``[Errno 13]``, say too little.
 
     Args:
         error: It.
         doing: What was being done, as in ``"reading study.yaml"``; None where only the error knows.
+        path: Of which file, where the error does not know, as when it is written to.
     """
     named = error.filename if error.filename2 is None else error.filename2  # a draft, and what it was to become
-    path = None if named is None else os.fsdecode(named)
+    place = path if named is None else Path(os.fsdecode(named))
     if doing is None:
-        doing = "reading or writing a file" if path is None else f"using {path}"
-    where = "" if path is None or path in doing else f" ({path if len(path) <= LONGEST_PATH else f'{path[:80]}…'})"
+        doing = "reading or writing a file" if place is None else f"using {place}"
+    name = "" if place is None else str(place)
+    where = "" if name in doing else f" ({name if len(name) <= LONGEST_PATH else f'{name[:80]}…'})"
     own = (error.strerror or str(error) or type(error).__name__).rstrip(".")
     reason, mend = REASONS.get(error.errno or 0, (own[:1].lower() + own[1:], "Look at the path and the device."))
-    room = "" if path is None or error.errno not in OF_THE_DISK else _free_space(Path(path))
+    room = "" if place is None or error.errno not in OF_THE_DISK else _free_space(place)
     return f"{doing} failed: {reason}{where}{room}. {mend}"
 
 
