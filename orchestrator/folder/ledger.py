@@ -144,8 +144,8 @@ class Ledger:
         stored, waiting = counted(len(self._rows), "trial"), counted(len(self._waiting), "result")
         return WriteError(
             f"{what} removed or renamed while the study ran. {stored} had been stored there, {waiting} had yet to be. "
-            f"If it was renamed, go on with --dir and its new name; if not, bring it back from a copy, or run the study "
-            f"again: what is missing then runs anew."
+            f"If it was renamed, go on with --dir and its new name; if not, bring it back from a copy, or run the "
+            f"study again: what is missing then runs anew."
         )
 
     def _joined(self, result: TrialResult, before: StoredRow | None) -> TrialResult:

@@ -12,12 +12,11 @@ import platform
 import uuid
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
-from functools import cache
 from pathlib import Path
 from typing import Any
 
 from clipsweep.trials.base.errors import SpecError
-from clipsweep.trials.base.os_words import OF_THE_DISK, word_os_error
+from clipsweep.trials.base.os_words import word_os_error
 
 log = logging.getLogger(__name__)
 DEFAULT_LIMIT_GIB = "200"
@@ -73,15 +72,17 @@ def write_note(path: Path, content: Mapping[str, Any]) -> None:
     try:
         write_text(path, json.dumps({"content": content, "checksum": _checksum(content)}))
     except OSError as error:
-        if error.errno not in OF_THE_DISK:
-            raise
-        _tell_unkept(word_os_error(error, f"keeping what was found out in {path.parent}", path))
+        _tell_unkept(path.parent, word_os_error(error, None, path))
 
 
-@cache
-def _tell_unkept(reason: str) -> None:
-    """Say once that notes cannot be kept."""
-    log.warning("%s Until then it is found out again each time", reason)
+_told: set[Path] = set()
+
+
+def _tell_unkept(folder: Path, reason: str) -> None:
+    """Say once of a folder that notes cannot be kept in it."""
+    if folder not in _told:
+        _told.add(folder)
+        log.warning("a note cannot be kept in the cache, so it is made again next time (%s)", reason)
 
 
 def read_note(path: Path) -> dict[str, Any] | None:
