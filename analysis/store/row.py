@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from clipsweep.analysis.store.columns import Cells, Column, RecordCells
 from clipsweep.analysis.store.packing import unpack_margins, unpack_outcomes
+from clipsweep.trials.base.errors import StoreError
 from clipsweep.trials.base.versions import RECORDED
 from clipsweep.trials.scores.tally import Tally
 from clipsweep.trials.spec.clip import Clip
@@ -34,7 +35,12 @@ def _read_clips(stored: Sequence[Mapping[str, Any]]) -> tuple[Clip, ...]:
 
 
 def _read_tally(stored: str | None) -> Tally | None:
-    return None if stored is None else Tally.of_json(json.loads(stored))
+    try:
+        return None if stored is None else Tally.of_json(json.loads(stored))
+    except (ValueError, TypeError, KeyError, RecursionError) as error:
+        raise StoreError(
+            f"a stored row has a tally that is none ({error!r}). 'clipsweep verify' names its file; move that away."
+        ) from error
 
 
 class StoredRow:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from typing import Literal, overload
+from typing import Any, Literal, overload
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from clipsweep.analysis.store.arrays import make_array
 from clipsweep.analysis.store.columns import ArrowCells
 from clipsweep.analysis.store.row import SCHEMA, StoredRow
 from clipsweep.trials.spec.result import TrialState
@@ -18,6 +19,7 @@ _ORDER: list[tuple[str, Literal["ascending", "descending"]]] = [
     ("trial_id", "ascending"),
     ("attempt", "ascending"),
 ]
+_KEYS = [name for name, _ in _ORDER]
 
 
 class Attempts(Sequence[StoredRow]):
@@ -31,7 +33,7 @@ class Attempts(Sequence[StoredRow]):
         """
         self._table = table
         # numbers are sorted, not rows: Arrow cannot join a column of more than 2 GiB, and margins grow beyond that
-        self._order = pc.sort_indices(table.select([name for name, _ in _ORDER]), sort_keys=_ORDER)
+        self._order = _without_copies(table, pc.sort_indices(table.select(_KEYS), sort_keys=_ORDER))
         self._cells = ArrowCells(table)
 
     @classmethod
@@ -39,6 +41,11 @@ class Attempts(Sequence[StoredRow]):
         """No attempts."""
         columns = [pa.nulls(0, field.type) for field in SCHEMA]  # Schema.empty_table would load pandas
         return cls(pa.Table.from_arrays(columns, schema=SCHEMA))
+
+    @property
+    def table(self) -> pa.Table:
+        """All of them in Arrow, in no order."""
+        return self._table
 
     def __len__(self) -> int:
         """How many attempts."""
@@ -106,6 +113,19 @@ class LatestRows(Mapping[str, StoredRow]):
     def add(self, rows: Iterable[StoredRow]) -> None:
         """Take rows that have been stored since."""
         self._added |= {row.trial_id: row for row in rows}
+
+
+def _without_copies(table: pa.Table, order: pa.Array[Any]) -> pa.Array[Any]:
+    """Numbers of rows in their order, each attempt once: a file that somebody has copied holds rows a second time."""
+    same: Any = None  # whether a row equals the one before it
+    for name in _KEYS:
+        column = table[name].take(order)
+        as_before = pc.equal(column[1:], column[:-1])
+        same = as_before if same is None else pc.and_(same, as_before)
+        if not pc.any(same).as_py():
+            return order
+    first = [0, *(number + 1 for number, copied in enumerate(same.to_pylist()) if not copied)]
+    return order.take(make_array(first, pa.int64()))
 
 
 def _latest_numbers(attempts: Attempts) -> dict[str, int]:

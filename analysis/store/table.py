@@ -5,17 +5,18 @@ from __future__ import annotations
 import itertools
 import os
 import uuid
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 import pyarrow as pa
 
 from clipsweep.analysis.store.arrays import make_table
 from clipsweep.analysis.store.fence import Fence, look
-from clipsweep.analysis.store.part import Part, read_part, write_part
+from clipsweep.analysis.store.part import Part, check_part, read_part, write_part
 from clipsweep.analysis.store.part_names import part_name
 from clipsweep.analysis.store.row import SCHEMA, Record, StoredRow
 from clipsweep.analysis.store.rows import Attempts, LatestRows
+from clipsweep.analysis.store.valid import fault_of, foreign
 from clipsweep.trials.base.errors import StoreError
 
 MERGED_FILES = 64  # of one process, before they are merged
@@ -37,7 +38,7 @@ class ResultsTable:
         self._is_told = True  # whether other readers know of it
         self._parts: dict[str, Part] = {}  # by file; files never change, so each is read once
         self._gathered: set[str] = set()  # files whose rows are in the attempts below
-        self._attempts = Attempts.none()
+        self._attempts = self._belonging = Attempts.none()  # what was read, and what is known to be of one study
 
     def take_over(self, token: int, check: Callable[[], None]) -> None:
         """Write from now on, under a claim on the study. Files that are there and count go on counting.
@@ -100,6 +101,10 @@ class ResultsTable:
             self._attempts = Attempts(pa.concat_tables(tables)) if tables else Attempts.none()
             self._gathered = set(self._parts)
         return self._attempts
+
+    def missing_files(self) -> list[str]:
+        """Files that were read or written here and are there no more, though nothing replaces them."""
+        return sorted(self._parts.keys() - set(self._names()))
 
     def latest(self) -> LatestRows:
         """The latest attempt at each trial, by trial identity; a complete one always wins."""
@@ -169,10 +174,39 @@ class ResultsTable:
         while True:
             names = self._names()
             try:
-                return {name: self._parts.get(name) or read_part(self._folder / name) for name in names}
+                parts = {name: self._parts.get(name) or read_part(self._folder / name) for name in names}
+                self._check_new(parts)
+                return parts
             except StoreError:
                 if all(os.path.lexists(self._folder / name) for name in names):
                     raise
+
+    def _check_new(self, parts: Mapping[str, Part]) -> None:
+        """Refuse rows that cannot be: all new ones at once, and file by file only where something is wrong."""
+        new = {name: part.rows for name, part in parts.items() if name not in self._parts}
+        if new and fault_of(pa.concat_tables(new.values())) is not None:
+            for name, rows in new.items():
+                check_part(self._folder / name, rows)
+
+    def refuse_others(self, belongs: Mapping[str, str]) -> None:
+        """Refuse rows of another model or task among those that were read.
+
+        Args:
+            belongs: By column the one value that it may hold.
+
+        Raises:
+            StoreError: The file, and how it differs.
+        """
+        if self._attempts is self._belonging or foreign(self._attempts.table, belongs) is None:
+            self._belonging = self._attempts
+            return
+        for name, part in self._counting().items():
+            different = foreign(part.rows, belongs)
+            if different is not None:
+                raise StoreError(
+                    f"{self._folder / name} holds rows of another study ({different}). Move it away: they are not "
+                    f"counted."
+                )
 
 
 def _nobody_else_writes() -> None:

@@ -13,7 +13,7 @@ from pathlib import Path
 from clipsweep.orchestrator.claims.claims import Claim, Claims
 from clipsweep.orchestrator.claims.watch import Watch
 from clipsweep.orchestrator.words import Say
-from clipsweep.trials.base.errors import StoreError, TakenOverError
+from clipsweep.trials.base.errors import TakenOverError, WriteError
 
 LOOK_SECONDS = 0.2
 LONGEST_END = 2.0  # that the end of a run waits for a last beat, where a disk does not answer
@@ -50,7 +50,7 @@ class Hold:
 
         Raises:
             TakenOverError: Somebody has.
-            StoreError: The claims are gone.
+            WriteError: The claims are gone.
         """
         try:
             newest = self._claims.newest_number()
@@ -59,7 +59,7 @@ class Hold:
         if newest == self.token:
             return
         if newest is None or newest < self.token:
-            raise StoreError(
+            raise WriteError(
                 f"{self._what} was removed, moved or emptied while it was run; this run stops. Look for the folder; "
                 f"rows that are in it still count when the study is run again."
             )

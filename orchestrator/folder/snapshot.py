@@ -27,7 +27,7 @@ class Snapshot:
     @classmethod
     def take(cls, opened: OpenStudy) -> Snapshot:
         """Read what is stored now."""
-        return cls(opened=opened, history=opened.table.read())
+        return cls(opened=opened, history=opened.history())
 
     @cached_property
     def rows(self) -> LatestRows:

@@ -16,6 +16,7 @@ from clipsweep.orchestrator.folder.lock import study_lock
 from clipsweep.orchestrator.folder.log_file import log_warning, warned_of
 from clipsweep.orchestrator.folder.open_study import OpenStudy, default_folder, write_study
 from clipsweep.orchestrator.folder.snapshot import Snapshot
+from clipsweep.orchestrator.folder.study_folder import StudyFolder
 from clipsweep.orchestrator.plan.ahead import look_ahead
 from clipsweep.orchestrator.plan.check_trials import check_trials
 from clipsweep.orchestrator.plan.prepare import Prepared, prepare, recheck
@@ -27,6 +28,9 @@ from clipsweep.orchestrator.run.start_pool import start_pool
 from clipsweep.orchestrator.run.study_log import recorded_warnings
 from clipsweep.orchestrator.study.schema import Study
 from clipsweep.orchestrator.words import Say, print_line, say_nothing
+from clipsweep.trials.base.errors import WriteError
+from clipsweep.trials.base.kept_folders import KeptFolders
+from clipsweep.trials.base.os_words import worded_as
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -85,14 +89,18 @@ def run_study(
     """
     say = partial(print_line, console)
     prepared, notes = check_run(study, folder or default_folder(study), cache, say, verify_hashes=verify_hashes)
-    with study_lock(prepared.opened.folder, say) as held:
+    with (
+        study_lock(prepared.opened.folder, say) as held,
+        _kept(prepared.opened.folder) as kept,
+        worded_as(WriteError),
+    ):
         prepared.opened.table.take_over(held.token, held.check)
         if held.note is not None:
             log_warning(prepared.opened.folder, held.note)
         recheck(prepared.opened)
         opened = prepared.opened.choose_layers()
         prepared = replace(prepared, opened=opened)
-        ledger = Ledger(opened)
+        ledger = Ledger(opened, kept=kept)
         progress = _open_progress(opened, ledger, console)
         for note in notes:
             progress.say(f"note: {note}")
@@ -119,6 +127,11 @@ def run_study(
             held.check()
             _write_report(snapshot)
     return Outcome(snapshot=snapshot, interrupted=interrupt.requested)
+
+
+def _kept(folder: StudyFolder) -> KeptFolders:
+    """The folders that must not go away while the study runs."""
+    return KeptFolders([folder.path, folder.trials])
 
 
 def _write_report(snapshot: Snapshot) -> None:

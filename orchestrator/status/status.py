@@ -11,7 +11,7 @@ from clipsweep.orchestrator.folder.lock import is_locked
 from clipsweep.orchestrator.folder.log_file import last_warnings
 from clipsweep.orchestrator.folder.open_study import OpenStudy
 from clipsweep.orchestrator.folder.snapshot import Snapshot
-from clipsweep.orchestrator.folder.stored import read_json
+from clipsweep.orchestrator.folder.stored import is_there, read_json
 from clipsweep.orchestrator.plan.ahead import look_ahead
 from clipsweep.orchestrator.words import by_split, format_seconds
 from clipsweep.trials.spec.result import TrialState
@@ -83,7 +83,7 @@ def _how_it_ended(count: dict[TrialState, int]) -> str:
 def _read_live(opened: OpenStudy) -> dict[str, Any]:
     """What the running process last said of itself."""
     path = opened.folder.status
-    return read_json(path, "The running study writes it anew; ask again.") if path.is_file() else {}
+    return read_json(path, "The running study writes it anew; ask again.") if is_there(path) else {}
 
 
 def describe_status(document: dict[str, Any]) -> str:

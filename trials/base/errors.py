@@ -39,7 +39,11 @@ class TakenOverError(StudyBusyError):
 
 
 class StoreError(ClipsweepError, OSError):
-    """Stored results that cannot be read."""
+    """A file of a study's folder that is damaged, that belongs to something else, or that cannot be read."""
+
+
+class WriteError(ClipsweepError, OSError):
+    """What a running study cannot store: its disk is full or can only be read, or its folder went away."""
 
 
 class PoolError(ClipsweepError, RuntimeError):

@@ -12,7 +12,7 @@ import pytest
 from clipsweep.orchestrator.claims.claims import Claim, Claims
 from clipsweep.orchestrator.claims.hold import Hold, hold
 from clipsweep.orchestrator.claims.process import this_process
-from clipsweep.trials.base.errors import StoreError, StudyBusyError, TakenOverError
+from clipsweep.trials.base.errors import StudyBusyError, TakenOverError, WriteError
 from tests.orchestrator.claims.stale import ended_process, left_behind, process_elsewhere
 
 Take = Callable[..., Hold]
@@ -171,7 +171,7 @@ def test_a_hold_whose_folder_is_gone_says_so(tmp_path: Path, said: list[str]) ->
         for path in folder.iterdir():
             path.unlink()
         folder.rmdir()
-        with pytest.raises(StoreError, match="s was removed, moved or emptied while it was run"):
+        with pytest.raises(WriteError, match="s was removed, moved or emptied while it was run"):
             held.check()
     assert not folder.exists()
 
