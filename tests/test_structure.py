@@ -69,7 +69,7 @@ HOMES = {
         "trials/rows/parquet_file.py",
         *(
             f"analysis/store/{name}.py"
-            for name in ("arrays", "columns", "part", "row", "rows", "table", "spectrum_file")
+            for name in ("arrays", "blocks", "columns", "gather", "part", "row", "rows", "table", "spectrum_file")
         ),
     },
     "plotly": {

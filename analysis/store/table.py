@@ -12,7 +12,8 @@ from pathlib import Path
 import pyarrow as pa
 
 from clipsweep.analysis.store.arrays import make_table
-from clipsweep.analysis.store.part import Part, read_part, write_part
+from clipsweep.analysis.store.gather import Piece, read_pieces, stack_of
+from clipsweep.analysis.store.part import Part, write_part
 from clipsweep.analysis.store.row import SCHEMA, Record, StoredRow
 from clipsweep.analysis.store.rows import Attempts, LatestRows
 from clipsweep.trials.base.errors import StoreError
@@ -31,7 +32,7 @@ class ResultsTable:
         self._sequence = itertools.count()
         self._since_merge = itertools.count(1)
         self._writer = f"{os.getpid():x}{uuid.uuid4().hex[:8]}"
-        self._parts: dict[str, Part] = {}  # by file; files never change, so each is read once
+        self._pieces: dict[str, Piece] = {}  # by file; files never change, so each is read once
         self._gathered: set[str] = set()  # files whose rows are in the attempts below
         self._attempts = Attempts.none()
 
@@ -45,7 +46,7 @@ class ResultsTable:
         self._write(Part(table))
         if next(self._since_merge) >= MERGED_FILES:
             self.merge(again=False)
-        return list(Attempts(table))
+        return list(Attempts.of(table))
 
     def read(self) -> Attempts:
         """All rows in the order they finished. Of files that were read before nothing is read again.
@@ -54,10 +55,9 @@ class ResultsTable:
             StoreError: A file is damaged, or was written by a newer clipsweep.
         """
         if self._gathered != set(self._names()):
-            self._parts = self._read_parts()
-            tables = [part.rows for part in self._counting().values()]
-            self._attempts = Attempts(pa.concat_tables(tables)) if tables else Attempts.none()
-            self._gathered = set(self._parts)
+            self._pieces = self._read_pieces()
+            self._attempts = Attempts(stack_of(self._counting().values()))
+            self._gathered = set(self._pieces)
         return self._attempts
 
     def latest(self) -> LatestRows:
@@ -77,24 +77,41 @@ class ResultsTable:
             StoreError: A file is damaged.
         """
         self._since_merge = itertools.count(1)
-        self._parts = self._read_parts()
+        self._pieces = self._read_pieces()
         self._remove_replaced()  # before what replaces them is itself replaced
         counting = self._counting()
-        merged = self._small([name for name, part in counting.items() if again or not part.replaces])
+        self._merge_small([name for name, piece in counting.items() if again or not piece.replaces], SMALL_BYTES)
+
+    def compact(self) -> None:
+        """Put the rows of all files into as few as are easily read: ``merge``, until nothing is left to be merged.
+
+        Raises:
+            StoreError: A file is damaged.
+        """
+        self.merge()
+        while self._merge_small(list(self._counting()), MERGED_BYTES // 2):
+            pass
+
+    def _merge_small(self, names: Sequence[str], limit: int) -> bool:
+        """Merge files below a size, as many as make one file of a size that is easily read; whether there were any."""
+        counting = self._counting()
+        merged = self._small(names, limit)
         if len(merged) > 1:
-            self._write(Part(pa.concat_tables([counting[name].rows for name in merged]), frozenset(merged)))
+            tables = [counting[name].table() for name in merged]
+            self._write(Part(pa.concat_tables(tables), frozenset(merged)))
         self._remove_replaced()
+        return len(merged) > 1
 
     def _remove_replaced(self) -> None:
         """Remove the files whose rows others hold."""
-        for name in set(self._parts) - set(self._counting()):
+        for name in set(self._pieces) - set(self._counting()):
             (self._folder / name).unlink(missing_ok=True)
-            del self._parts[name]
+            del self._pieces[name]
 
-    def _small(self, names: Sequence[str]) -> list[str]:
+    def _small(self, names: Sequence[str], limit: int) -> list[str]:
         """Those of some files that are small, as many as make one file of a size that is easily read."""
         sizes = {name: (self._folder / name).stat().st_size for name in names}
-        small = [name for name in names if sizes[name] < SMALL_BYTES]
+        small = [name for name in names if sizes[name] < limit]
         together = itertools.accumulate(sizes[name] for name in small)
         return [name for name, size in zip(small, together, strict=True) if size < MERGED_BYTES]
 
@@ -102,7 +119,7 @@ class ResultsTable:
         """Write a new file whole."""
         path = self._folder / f"part-{self._writer}-{next(self._sequence):06}.parquet"
         write_part(path, part)
-        self._parts[path.name] = part
+        self._pieces[path.name] = Piece.of(part)
 
     def _names(self) -> list[str]:
         """The files that are there; a folder that may not be read is no empty one."""
@@ -113,17 +130,21 @@ class ResultsTable:
         except OSError as error:
             raise StoreError(word_os_error(error, f"reading {self._folder}")) from error
 
-    def _counting(self) -> dict[str, Part]:
+    def _counting(self) -> dict[str, Piece]:
         """The files that were read, without those that others replace."""
-        replaced = {name for part in self._parts.values() for name in part.replaces}
-        return {name: part for name, part in self._parts.items() if name not in replaced}
+        replaced = {name for piece in self._pieces.values() for name in piece.replaces}
+        return {name: piece for name, piece in self._pieces.items() if name not in replaced}
 
-    def _read_parts(self) -> dict[str, Part]:
+    def _read_pieces(self) -> dict[str, Piece]:
         """Every file that is there; all are listed anew where one went away meanwhile, into a merged one."""
         while True:
             names = self._names()
+            known = {name: self._pieces[name] for name in names if name in self._pieces}
             try:
-                return {name: self._parts.get(name) or read_part(self._folder / name) for name in names}
+                new = dict(read_pieces(self._folder, [name for name in names if name not in known], len(known)))
             except StoreError:
                 if all(os.path.lexists(self._folder / name) for name in names):
                     raise
+            else:
+                found = known | new
+                return {name: found[name] for name in names}

@@ -11,7 +11,7 @@ from clipsweep.analysis.store.row import StoredRow, jsonable
 from clipsweep.analysis.winners.gain import Comparison, Gain
 from clipsweep.analysis.winners.pick import pick
 from clipsweep.analysis.winners.point import Point, group_points
-from clipsweep.analysis.winners.scores import mean_score, seed_spread
+from clipsweep.analysis.winners.scores import has_scores, mean_score, seed_spread
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -143,7 +143,7 @@ class Standings:
         return any(map(self._is_scored, point.trial_ids))
 
     def _is_scored(self, trial_id: str) -> bool:
-        return trial_id in self.rows and self.rows[trial_id].has_scores
+        return has_scores(trial_id, self.rows)
 
 
 def winners_document(standings: Standings, winner: Winner) -> dict[str, Any]:

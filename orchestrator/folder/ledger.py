@@ -14,7 +14,7 @@ from clipsweep.analysis.winners.point import describe_clips, describe_shots
 from clipsweep.orchestrator.folder.open_study import OpenStudy
 from clipsweep.orchestrator.space.proposal import Proposal
 from clipsweep.trials.base.files import write_text
-from clipsweep.trials.clips.identity import identify
+from clipsweep.trials.clips.identity import Identities
 from clipsweep.trials.clips.resolve import resolve
 from clipsweep.trials.spec.result import TrialResult, TrialState
 from clipsweep.trials.spec.trial import Trial
@@ -35,6 +35,7 @@ class Ledger:
             rows: What is stored, where that has been read already.
         """
         self._opened = opened
+        self._identities = Identities(opened.subject.card, opened.subject.task_fingerprint)
         self._rows = opened.table.latest() if rows is None else rows
         self._waiting: list[Record] = []
         self._flushed_at: float | None = None
@@ -53,7 +54,7 @@ class Ledger:
         """A proposal with its identity, and the rows of the split that are left of those it asks for."""
         subject, spec = self._opened.subject, proposal.spec
         resolved = resolve(spec.clips, subject.card)
-        key = identify(spec.prompt_set, resolved.fingerprint, subject.card, subject.task_fingerprint)
+        key = self._identities.of(spec.prompt_set, resolved.fingerprint)
         row = self._rows.get(key)
         begun = row.n_examples if row is not None and row.is_cut_short else 0
         if proposal.rows is None and not begun:

@@ -235,5 +235,5 @@ def test_a_reader_whose_files_are_merged_meanwhile_reads_the_new_one(
 
     reader = ResultsTable(tmp_path)
     monkeypatch.setattr(ResultsTable, "_names", listed_before_a_merge)
-    reader._read_parts()
+    reader._read_pieces()
     assert [row.trial_id for row in reader.read()] == ["0000", "0001", "0002"]
