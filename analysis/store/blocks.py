@@ -18,6 +18,7 @@ from clipsweep.analysis.store.part import OpenPart
 from clipsweep.analysis.store.row import SCHEMA
 
 GROUPS_KEPT = 64  # columns of a row group, the last that were read of a file: a row has some 30
+FIRST = ("trial_id", "state", "attempt", "split", "accuracy", "finished_at")  # read of every file, at once
 
 
 class Block(ABC):
@@ -76,9 +77,9 @@ class FileBlock(Block):
     """Rows of one large file. It stays open, so that they can be read although it is merged, and removed, meanwhile."""
 
     def __init__(self, part: OpenPart) -> None:
-        """Take an open file; no column is read yet."""
+        """Take an open file of which ``FIRST`` has been read."""
         self._part = part
-        self._whole: dict[str, ArrowCells] = {}
+        self._whole = {name: ArrowCells(part.first.select([name])) for name in FIRST}
         self._groups: OrderedDict[tuple[str, int], pa.Table] = OrderedDict()
         self._first = [0, *accumulate(part.group_sizes)]
         self.n_rows = self._first[-1]

@@ -8,14 +8,14 @@ from pathlib import Path
 
 import pyarrow as pa
 
-from clipsweep.analysis.store.blocks import Block, FileBlock, MemoryBlock, Stack
+from clipsweep.analysis.store.blocks import FIRST, Block, FileBlock, MemoryBlock, Stack
 from clipsweep.analysis.store.part import OpenPart, Part, read_part
 from clipsweep.trials.base.errors import StoreError
 from clipsweep.trials.base.os_words import worded_as
 
-WHOLE_BYTES = 2**20  # of a file that is read whole: of a smaller one, opening it is most of the work
+WHOLE_BYTES = 2**14  # of a file that is read whole: of a smaller one, opening it is most of the work
 TOGETHER_FILES, TOGETHER_BYTES = 1024, 2**27  # that are put into one block
-OPEN_FILES = 256  # at most, whatever their number: processes may usually have 1024
+OPEN_FILES = 512  # at most, whatever their number: processes may usually have 1024
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -63,7 +63,7 @@ def read_pieces(folder: Path, names: Iterable[str], n_open: int = 0) -> Iterator
             size = path.stat().st_size
         if size >= WHOLE_BYTES and n_open < OPEN_FILES:
             n_open += 1
-            opened = OpenPart(path)
+            opened = OpenPart(path, FIRST)
             block = FileBlock(opened)
             yield name, Piece(block=block, count=block.n_rows, replaces=opened.replaces)
             continue

@@ -58,10 +58,15 @@ class OpenPart:
     Attributes:
         replaces: As a part has it.
         group_sizes: Rows of each of its row groups.
+        first: The columns that were wanted at once.
     """
 
-    def __init__(self, path: Path) -> None:
-        """Open a file and look at its schema.
+    def __init__(self, path: Path, names: Sequence[str]) -> None:
+        """Open a file and read some columns.
+
+        Args:
+            path: The file.
+            names: Columns that are wanted at once, as ``first``.
 
         Raises:
             StoreError: It is damaged, or was written by a newer clipsweep.
@@ -72,7 +77,9 @@ class OpenPart:
         meta, there = self._file.metadata, self._file.schema_arrow
         self.group_sizes = [meta.row_group(number).num_rows for number in range(meta.num_row_groups)]
         self.replaces = _replaces(there)
-        _check_version(path, self._read(["schema_version"]), SCHEMA_VERSION)
+        first = self._read([*names, "schema_version"])
+        _check_version(path, first, SCHEMA_VERSION)
+        self.first = _in_todays_columns(path, first, names)
 
     def read(self, names: Sequence[str], group: int | None = None) -> pa.Table:
         """Some columns in today's types, of all rows or of one row group.

@@ -51,7 +51,7 @@ class Snapshot:
     @cached_property
     def tested(self) -> set[str]:
         """Test trials that stored rows call for: those of the winners so far, and their baselines."""
-        points = self.standings.winning_points
+        points = self.standings.winning_points if self.opened.subject.tested else []
         return {trial_id for point in points for trial_id in (*point.test_ids, *point.baseline_test_ids)}
 
     @cached_property

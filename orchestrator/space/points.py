@@ -32,13 +32,17 @@ def make_points(
     """
     card, tested = subject.card, subject.tested
     identities = Identities(card, subject.task_fingerprint)
+    sets: dict[tuple[int, str], list[PromptSet]] = {}
     fingerprints: dict[tuple[Clip, ...], Fingerprint] = {}
 
     @lru_cache(maxsize=NEIGHBOURS_KEPT)
     def ids_of(shots: int, clips: Fingerprint, split: str) -> tuple[str, ...]:
-        sets = (PromptSet(shots=shots, demo_seed=seed, split=split) for seed in space.demo_seeds)
-        ids = (identities.of(each, clips) for each in sets)
-        return tuple(dict.fromkeys(ids))  # at 0 shots all seeds are one trial
+        if (shots, split) not in sets:
+            seeds = (
+                space.demo_seeds if shots else space.demo_seeds[:1]
+            )  # without demonstrations all seeds are one trial
+            sets[shots, split] = [PromptSet(shots=shots, demo_seed=seed, split=split) for seed in seeds]
+        return tuple([identities.of(each, clips) for each in sets[shots, split]])
 
     found = []
     for choice in choices:

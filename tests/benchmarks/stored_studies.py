@@ -14,9 +14,9 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.parquet as pq
 
 from clipsweep.analysis.store.arrays import make_array
+from clipsweep.analysis.store.part import Part, write_part
 from clipsweep.analysis.store.row import SCHEMA, SCHEMA_VERSION, Record, clip_record
 from clipsweep.orchestrator.folder.end import End, write_end
 from clipsweep.orchestrator.folder.open_study import OpenStudy, open_study, write_study
@@ -89,7 +89,8 @@ def store_rows(opened: OpenStudy, rows_per_file: int) -> int:
         count += len(table)
         while count >= rows_per_file or (count and len(table) < CHUNK):
             whole = pa.concat_tables(waiting)
-            pq.write_table(whole.slice(0, rows_per_file), opened.folder.trials / f"part-made-{number:06}.parquet")
+            path = opened.folder.trials / f"part-made-{number:06}.parquet"
+            write_part(path, Part(whole.slice(0, rows_per_file)))
             number, waiting = number + 1, [whole.slice(rows_per_file)]
             count = len(waiting[0])
     return number
