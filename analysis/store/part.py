@@ -13,7 +13,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from clipsweep.analysis.store.row import SCHEMA, SCHEMA_VERSION
-from clipsweep.trials.base.errors import StoreError, first_line
+from clipsweep.trials.base.errors import DamagedFileError, StoreError, first_line
 from clipsweep.trials.base.files import whole_file
 from clipsweep.trials.base.os_words import word_os_error
 
@@ -119,7 +119,7 @@ def _in_todays_columns(path: Path, stored: pa.Table, names: Sequence[str]) -> pa
             for field in schema
         ]
     except pa.ArrowException as error:
-        raise StoreError(
+        raise DamagedFileError(
             f"{path} has a column of another type ({first_line(error)}). Move it away and run the study again."
         ) from error
     return pa.Table.from_arrays(columns, schema=schema)
@@ -155,7 +155,7 @@ def _naming_damage(path: Path) -> Iterator[None]:
     except (pa.ArrowException, OSError) as error:
         if isinstance(error, OSError) and error.errno is not None:
             raise StoreError(word_os_error(error, f"reading {path}")) from error
-        raise StoreError(
+        raise DamagedFileError(
             f"{path} is not a whole Parquet file ({first_line(error)}). Move it away and run the study again."
         ) from error
 
@@ -163,7 +163,7 @@ def _naming_damage(path: Path) -> Iterator[None]:
 def _check_version(path: Path, table: pa.Table, version: int) -> None:
     """Refuse what is no table of ours, or one of a newer clipsweep."""
     if "schema_version" not in table.column_names:
-        raise StoreError(f"{path} holds no rows of clipsweep: it has no column schema_version. Move it away.")
+        raise DamagedFileError(f"{path} holds no rows of clipsweep: it has no column schema_version. Move it away.")
     versions: list[Any] = table["schema_version"].unique().to_pylist()
     newest = max(versions, default=version)
     if newest > version:

@@ -54,7 +54,7 @@ class ResultsTable:
         Raises:
             StoreError: A file is damaged, or was written by a newer clipsweep.
         """
-        if self._gathered != set(self._names()):
+        if self._gathered != set(self.files()):
             self._pieces = self._read_pieces()
             self._attempts = Attempts(stack_of(self._counting().values()))
             self._gathered = set(self._pieces)
@@ -121,8 +121,8 @@ class ResultsTable:
         write_part(path, part)
         self._pieces[path.name] = Piece.of(part)
 
-    def _names(self) -> list[str]:
-        """The files that are there; a folder that may not be read is no empty one."""
+    def files(self) -> list[str]:
+        """The names of the files that are there; a folder that may not be read is no empty one."""
         try:
             return sorted(name for name in os.listdir(self._folder) if fnmatch(name, "part-*.parquet"))
         except FileNotFoundError:
@@ -138,7 +138,7 @@ class ResultsTable:
     def _read_pieces(self) -> dict[str, Piece]:
         """Every file that is there; all are listed anew where one went away meanwhile, into a merged one."""
         while True:
-            names = self._names()
+            names = self.files()
             known = {name: self._pieces[name] for name in names if name in self._pieces}
             try:
                 new = dict(read_pieces(self._folder, [name for name in names if name not in known], len(known)))

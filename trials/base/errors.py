@@ -38,6 +38,10 @@ class StoreError(ClipsweepError, OSError):
     """Stored results that cannot be read."""
 
 
+class DamagedFileError(StoreError):
+    """A file of stored results that is torn, or that holds none of ours: moving it away is the mend."""
+
+
 class PoolError(ClipsweepError, RuntimeError):
     """The replicas asked for cannot be had, or all of them were lost."""
 
