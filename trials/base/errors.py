@@ -46,6 +46,10 @@ class WriteError(ClipsweepError, OSError):
     """What a running study cannot store: its disk is full or can only be read, or its folder went away."""
 
 
+class DamagedFileError(StoreError):
+    """A file of stored results that is torn, or that holds none of ours: moving it away is the mend."""
+
+
 class PoolError(ClipsweepError, RuntimeError):
     """The replicas asked for cannot be had, or all of them were lost."""
 
