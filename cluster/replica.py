@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import platform
 import time
 import traceback
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from functools import lru_cache, partial
 
@@ -40,6 +41,7 @@ from clipsweep.trials.tokens.encode import encode_prompts
 from clipsweep.trials.tokens.tokenizer import load_tokenizer
 
 PROMPT_SETS_KEPT, PARTS_KEPT = 16, 64
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -116,13 +118,14 @@ class Replica:
         return encode_prompts(self._task, self._tokenizer, wanted, self._card.context_length)
 
     def _cut(self, wanted: PromptSet, rows: tuple[int, int]) -> Prompts:
-        """A part of a race, which shares its queries with the whole."""
+        """A part of a race, which keeps the queries of the whole: how they run is told by all of them."""
         return self._prompts(wanted).part(*rows)
 
     def _judge(self, scored: LabelScores, prompts: Prompts) -> Judged:
         """Compare the scores of a trial's labels with the gold ones."""
-        gold = [query.gold for query in prompts.queries]
-        scores = scored.log_likelihoods.numpy()
+        numbers = prompts.evaluated
+        gold = [prompts.queries[number].gold for number in numbers]
+        scores = scored.log_likelihoods[numbers.start : numbers.stop].numpy()
         outcomes, tally = score_labels(scores, gold, strict=self._task.strict)
         return Judged(
             scored=scored,
@@ -146,9 +149,22 @@ class Replica:
                 return [result for trial in trials for result in self._evaluate([trial], microbatch)]
             ends = [error]
         seconds = (time.perf_counter() - started) / len(trials)
-        return [
+        results = [
             self._result(trial, end, started_at, microbatch, seconds) for trial, end in zip(trials, ends, strict=True)
         ]
+        return [self._at_one_size(result, microbatch) for result in results]
+
+    def _at_one_size(self, result: TrialResult, microbatch: int) -> TrialResult:
+        """A result whose rows, with those of the parts before it, all ran at one microbatch.
+
+        Where memory allowed a later part only a smaller one than the parts before it had, the trial is evaluated at
+        that one from the first row on.
+        """
+        first, last = result.trial.rows or (0, 0)
+        if first == 0 or result.state is TrialState.FAILED or result.microbatch == microbatch:
+            return result
+        log.warning("the rows before do not fit a microbatch of %d; they are evaluated again", result.microbatch)
+        return self._evaluate([replace(result.trial, rows=(0, last))], result.microbatch)[0]
 
     def _result(
         self, trial: Trial, end: Judged | Exception, started_at: datetime, microbatch: int, seconds: float

@@ -18,6 +18,7 @@ from clipsweep.trials.base.files import write_text
 from clipsweep.trials.base.kept_folders import KeptFolders
 from clipsweep.trials.clips.identity import Identities
 from clipsweep.trials.clips.resolve import resolve
+from clipsweep.trials.spec.ladder import make_rungs
 from clipsweep.trials.spec.result import TrialResult, TrialState
 from clipsweep.trials.spec.trial import Trial
 
@@ -63,8 +64,19 @@ class Ledger:
         begun = row.n_examples if row is not None and row.is_cut_short else 0
         if proposal.rows is None and not begun:
             return Trial(trial_id=key, spec=spec, resolved=resolved)
-        left = (begun, proposal.rows or subject.split_sizes[spec.split])
-        return Trial(trial_id=key, spec=spec, resolved=resolved, rows=left)
+        size = subject.split_sizes[spec.split]
+        wanted = proposal.rows or size
+        if begun < wanted and begun not in make_rungs(size):
+            begun = 0  # of an older version, which cut its microbatches at other rows: its last digits may differ
+        return Trial(trial_id=key, spec=spec, resolved=resolved, rows=(begun, wanted))
+
+    def microbatch(self, trial: Trial) -> int:
+        """Queries per forward pass: the study's; of a trial that is continued, as many as its stored parts had."""
+        if trial.rows is not None and trial.rows[0] > 0:
+            return self._rows[trial.trial_id].microbatch
+        microbatch = self._opened.study.cluster.microbatch
+        assert isinstance(microbatch, int), "prepare() resolves auto"
+        return microbatch
 
     def known(self, trial: Trial) -> StoredRow | None:
         """The row of a trial that is complete, or has seen all rows asked for, and so need not run."""

@@ -184,15 +184,14 @@ class RunLoop:
         """Trials from the front of the queue that share prompts: as many as a call of a few seconds holds."""
         first = self._queue.popleft().trial
         trials, seconds = [first], self._expected_seconds(first)
+        microbatch = self._ledger.microbatch(first)
         while self._queue and len(trials) < CALL_TRIALS:
             following = self._queue[0].trial
             seconds += self._expected_seconds(following)
             shared = (following.spec.prompt_set, following.rows) == (first.spec.prompt_set, first.rows)
-            if seconds > CALL_SECONDS or not shared:
+            if seconds > CALL_SECONDS or not shared or self._ledger.microbatch(following) != microbatch:
                 break
             trials.append(self._queue.popleft().trial)
-        microbatch = self._opened.study.cluster.microbatch
-        assert isinstance(microbatch, int), "prepare() resolves auto"
         return Batch(trials=tuple(trials), microbatch=microbatch)
 
     def _expected_seconds(self, trial: Trial) -> float:

@@ -149,11 +149,15 @@ class Engine:
         return self._timed(prompts, clips, size, lambda: score_full_prompts(self._model, prompts, size))
 
     def _score_alone(
-        self, prompts: Prompts, clips: ResolvedClips, _size: int, *, stretched: bool
+        self, prompts: Prompts, clips: ResolvedClips, size: int, *, stretched: bool
     ) -> LabelScores | EvaluationError:
-        """Score one trial on full prompts, each label with a pass of its own."""
+        """Score one trial on full prompts, each label with a pass of its own.
+
+        The size that is told is the one that was asked for: asked for one at a time, the prompts may run another way.
+        """
         whole = replace(prompts, whole_labels=True)
-        return self._timed(whole, clips, 1, lambda: score_alone(self._model, whole, stretches=stretched))
+        scored = self._timed(whole, clips, 1, lambda: score_alone(self._model, whole, stretches=stretched))
+        return replace(scored, microbatch=size) if isinstance(scored, LabelScores) else scored
 
     def _timed(
         self, prompts: Prompts, clips: ResolvedClips, size: int, score: Callable[[], Tensor]
