@@ -85,7 +85,7 @@ def submitted(slurm: dict[str, str], tmp_path_factory: pytest.TempPathFactory) -
     Its time limit is cut short once it has stored some rows, however slow the machine is, and is ample afterwards.
     """
     folder = tmp_path_factory.mktemp("submitted")
-    write_study(folder)
+    write_study(folder, validation_size=800)
     command = ["sbatch", "--parsable", "--output=log", *ALLOCATION, str(LAUNCH / "slurm" / "clipsweep.sbatch")]
     asked = [*command, "study.yaml", str(folder / "done")]
     job = subprocess.run(asked, cwd=folder, env=slurm, check=True, capture_output=True, text=True).stdout.strip()

@@ -67,7 +67,11 @@ def launch(hosts: Path, tmp_path: Path) -> Iterator[Launch]:
     variables = {name: value for name, value in os.environ.items() if not name.startswith("RAY_")}
     path = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
     variables |= {MARK: str(hosts), "OMP_NUM_THREADS": "1", "PATH": path}
-    command = [str(LAUNCH / "ssh" / "clipsweep-ssh"), str(hosts / "hosts.txt"), str(write_study(tmp_path))]
+    command = [
+        str(LAUNCH / "ssh" / "clipsweep-ssh"),
+        str(hosts / "hosts.txt"),
+        str(write_study(tmp_path, validation_size=100)),
+    ]
 
     def start() -> "subprocess.Popen[bytes]":
         with (tmp_path / "log").open("ab") as log:

@@ -1,4 +1,4 @@
-"""A study of a minute or more for the clusters that are tried, and what must not depend on where it ran."""
+"""A study for the clusters that are tried, and what must not depend on where it ran."""
 
 import subprocess
 import sys
@@ -14,7 +14,7 @@ from tests.orchestrator.stored import all_rows
 
 LAUNCH = Path(__file__).parents[3] / "cluster" / "launch"
 OF_THE_RUN = {"seconds", "started_at", "finished_at", "replica", "node", "versions"}
-STUDY = {
+STUDY: dict[str, Any] = {
     "name": "launched",
     "model": {"path": "embedded"},
     "task": {"name": "episodes", "validation_size": 800, "test_size": 100, "seed": 0},
@@ -28,9 +28,10 @@ STUDY = {
 }
 
 
-def write_study(folder: Path) -> Path:
+def write_study(folder: Path, validation_size: int) -> Path:
+    """With 800 rows it takes a minute or more."""
     file = folder / "study.yaml"
-    file.write_text(yaml.safe_dump(STUDY))
+    file.write_text(yaml.safe_dump(STUDY | {"task": STUDY["task"] | {"validation_size": validation_size}}))
     return file
 
 
