@@ -34,6 +34,8 @@ TRIAL_ID, SOURCE = "trial_id", "source"
 STARTUP_SHARE, LEAST_STARTUP, MOST_STARTUP = 1 / 3, 4, 12
 LEAST_POPULATION, MOST_POPULATION = 6, 50
 GENERATIONS = 6
+LEAST_SOURCE = 10  # CMA-ES starts from the best tenth of what is known, which must not be empty
+UNPICKLED = {"cmaes"}  # samplers whose state Optuna unpickles from the storage, whoever wrote it there
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -116,12 +118,14 @@ class OptunaStudy:
     ) -> None:
         """Open or make it: repair its journal, fail what a dead driver left running, add what it lacks.
 
+        A sampler whose state is a pickle keeps it in memory, and learns anew from what is known.
+
         Raises:
             StudyError: A database that cannot be opened.
         """
         self._distributions = {each.name: _distribution(each) for each in parameters}
         sampler = _make_sampler(settings, self._source_trials(known, directions))
-        self._study = _open_study(storage, sampler, directions)
+        self._study = _open_study(Storage() if settings.name in UNPICKLED else storage, sampler, directions)
         self.abandoned: list[Params] = self._fail_running()
         self._add_missing(known)
 
@@ -216,7 +220,8 @@ def _make_sampler(settings: SamplerSettings, source: list[FrozenTrial]) -> BaseS
             case "nsga2":
                 return samplers.NSGAIISampler(seed=seed, population_size=population)
             case "cmaes":
-                return samplers.CmaEsSampler(seed=seed, source_trials=source or None, warn_independent_sampling=False)
+                start = source if len(source) >= LEAST_SOURCE else None
+                return samplers.CmaEsSampler(seed=seed, source_trials=start, warn_independent_sampling=False)
             case "qmc":
                 return samplers.QMCSampler(seed=seed, scramble=True, warn_independent_sampling=False)
             case _:
