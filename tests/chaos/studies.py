@@ -1,0 +1,41 @@
+"""The studies that faults are put into: a tiny model, a few rows, and each way to search."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from tests.conftest import save_tiny_model, tiny_study
+
+RATES = [0, 0.3, 0.5, 0.7, 0.9]
+SPACE: dict[str, Any] = {"layers": [0, 1], "modules": ["mlp", "attn"], "clip_rates": RATES}
+
+
+def save_model(folder: Path) -> Path:
+    """A random model of two layers, with its tokenizer."""
+    return save_tiny_model(folder, "gptj")
+
+
+def twenty_trials(model: Path) -> dict[str, Any]:
+    """A grid of 17 trials and 3 on test."""
+    return tiny_study(model, space=SPACE)
+
+
+def short_search(model: Path) -> dict[str, Any]:
+    """Twelve trials of the same space, chosen by Optuna."""
+    return tiny_study(
+        model, task={"test_size": 0}, space=SPACE, search={"driver": "bayes", "n_trials": 12, "sampler": "tpe"}
+    )
+
+
+def whole_space(model: Path) -> dict[str, Any]:
+    """Every trial that the search could choose."""
+    return tiny_study(model, task={"test_size": 0}, space=SPACE)
+
+
+def write_study(content: dict[str, Any], path: Path) -> Path:
+    """Write the study file."""
+    path.write_text(yaml.safe_dump(content), encoding="utf-8")
+    return path

@@ -1,0 +1,236 @@
+"""A fault at every n-th system call of a study: killed, a device that does not answer, a full disk; then resumed.
+
+A small study is run once under strace, and what it does to its files is listed. Then each of these calls is made to
+fail, or to be the last, in a run of its own; the study is resumed without a fault, and compared with a clean one.
+"""
+
+from __future__ import annotations
+
+import itertools
+import random
+import re
+import shutil
+import sys
+import tempfile
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack, closing
+from dataclasses import dataclass, replace
+from pathlib import Path
+from queue import SimpleQueue
+from typing import Any
+
+from clipsweep.analysis.store.row import Record
+from clipsweep.trials.base.errors import StoreError
+from tests.benchmarks.document import Line
+from tests.chaos import runner, studies
+from tests.chaos.judge import Verdict, clean_rows, judge_end, judge_rows, read_rows
+from tests.chaos.strace import FAULTS, Call, count_calls, missing_strace, run_with_fault
+from tests.chaos.warm import Job, WarmProcess
+
+ALSO_LOADED = "clipsweep.orchestrator.drivers.bayes.optuna_study"  # by a search
+RANDOM_NAME = re.compile(r"\.draft-[0-9a-f]{32}-|(?<=part-)[0-9a-f]+(?=-\d)")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Scenario:
+    """One command on one folder, in which each call is made to fail in turn.
+
+    Attributes:
+        name: In the log.
+        study: The study file.
+        folder: What the study's folder holds at first; None where there is none.
+        cache: What the cache holds at first; None for nothing.
+        clean: What each trial gives.
+        whole: Whether all of these trials must be complete at the end.
+    """
+
+    name: str
+    study: Path
+    folder: Path | None
+    cache: Path | None
+    clean: Mapping[str, Record]
+    whole: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Case:
+    """A fault at one call of a scenario."""
+
+    scenario: Scenario
+    call: Call
+    fault: str
+
+
+class Place:
+    """A folder for one run: its study, its cache, what it said, what strace saw."""
+
+    def __init__(self, root: Path, scenario: Scenario) -> None:
+        """Copy what the scenario starts from."""
+        self.root = root
+        self.study, self.cache = root / "study", root / "cache"
+        root.mkdir()
+        self._file = scenario.study
+        for source, target in ((scenario.folder, self.study), (scenario.cache, self.cache)):
+            if source is not None:
+                shutil.copytree(source, target)
+
+    def job(self, name: str, *arguments: str, traced: bool = False) -> Job:
+        """A command here; by default the run of the study."""
+        run = ("run", str(self._file), "--dir", str(self.study))
+        gate = self.root / f"{name}.gate" if traced else None
+        return Job(arguments=arguments or run, cache=self.cache, said=self.root / name, gate=gate)
+
+    def owns(self, call: Call) -> bool:
+        """Whether a call touches the study or the cache."""
+        return call.path.is_relative_to(self.study) or call.path.is_relative_to(self.cache)
+
+    def words(self, call: Call) -> str:
+        """A call as the log names it: what is drawn at random in names of files is left out."""
+        return RANDOM_NAME.sub("*", f"{call.name} {call.number} of {call.path.relative_to(self.root)}")
+
+
+def list_cases(process: WarmProcess, scenario: Scenario, root: Path) -> list[Case]:
+    """Run a scenario without a fault, and list each call that touches its files, with each fault."""
+    place = Place(root, scenario)
+    job = place.job("counted", traced=True)
+    code, calls = count_calls(process, job, root / "counted.strace")
+    assert code == 0, job.errors()
+    return [Case(scenario, call, fault) for call in calls if place.owns(call) for fault in FAULTS]
+
+
+def run_case(process: WarmProcess, case: Case, root: Path) -> tuple[str, Verdict]:
+    """Put the fault in, look at what is left, resume, and compare; gives what happened in words, and the verdict."""
+    place = Place(root, case.scenario)
+    job = place.job("faulty", traced=True)
+    code, hit = run_with_fault(process, job, root / "faulty.strace", case.call, case.fault)
+    what = f"{case.scenario.name}, {case.fault} at {place.words(hit) if hit else f'{case.call.name} not reached'}"
+    verdict = judge_end(code, job.errors(), _right_codes(case, hit))
+    try:
+        before = read_rows(place.study)
+    except StoreError as error:
+        return what, verdict + Verdict(lost=(f"rows cannot be read after the fault: {error}",))
+    if code == 0:
+        verdict += judge_rows(before, place.study, case.scenario.clean, whole=case.scenario.whole)
+    looked = _run(process, place.job("looked", "status", str(place.study)), {0, 2})
+    resumed = _run(process, place.job("resumed"), {0})
+    judged = judge_rows(before, place.study, case.scenario.clean, whole=case.scenario.whole)
+    words = f"{what}: exit {code}, {len(before)} rows, resumed to {len(read_rows(place.study))}"
+    return words, verdict + looked + resumed + judged
+
+
+def _right_codes(case: Case, hit: Call | None) -> set[int]:
+    """Killed, unless it ended before; or one sentence and exit 1, or survived."""
+    if case.fault == "SIGKILL":
+        return {-9} if hit else {0}
+    return {0, 1}
+
+
+def _run(process: WarmProcess, job: Job, allowed: set[int]) -> Verdict:
+    code = process.run(job)
+    return judge_end(code, job.errors(), allowed)
+
+
+def make_scenarios(process: WarmProcess, bench: Bench) -> list[Scenario]:
+    """A study that starts with an empty cache, a search that starts with a full one, and both resumed half-way."""
+    root, cache = bench.root, bench.root / "grid" / "cache"
+    begun = Scenario(
+        name="grid", study=bench.grid, folder=None, cache=None, clean=clean_rows(root / "grid" / "study"), whole=True
+    )
+    every = studies.write_study(studies.whole_space(bench.model), root / "every.yaml")
+    of_all = _run_clean(process, replace(begun, study=every, cache=cache), root / "every")
+    search = studies.write_study(studies.short_search(bench.model), root / "search.yaml")
+    searched = Scenario(name="search", study=search, folder=None, cache=cache, clean=of_all, whole=False)
+    halves = [
+        replace(each, name=f"{each.name} resumed", cache=cache, folder=_run_half(process, each, root / each.study.stem))
+        for each in (replace(begun, cache=cache), searched)
+    ]
+    return [begun, halves[0], searched, halves[1]]
+
+
+def _run_clean(process: WarmProcess, scenario: Scenario, root: Path) -> dict[str, Record]:
+    place = Place(root, scenario)
+    job = place.job("clean")
+    assert process.run(job) == 0, job.errors()
+    return clean_rows(place.study)
+
+
+def _run_half(process: WarmProcess, scenario: Scenario, root: Path) -> Path:
+    """Kill a run in its middle; gives the folder that it leaves."""
+    place = Place(root.with_name(f"half {root.name}"), scenario)
+    call = Call("rename", 14, root)
+    code, _ = run_with_fault(process, place.job("half", traced=True), place.root / "half.strace", call, "SIGKILL")
+    rows = read_rows(place.study)
+    assert code == -9, place.job("half").errors()
+    assert 5 < len(rows) < len(scenario.clean), len(rows)
+    return place.study
+
+
+class Bench:
+    """Loaded processes that take turns, below one folder; each job is run by whichever is idle."""
+
+    def __init__(self, root: Path, jobs: int) -> None:
+        """Run the grid once in a process that has loaded nothing, to learn what there is to load.
+
+        Args:
+            root: An empty folder.
+            jobs: How many processes.
+        """
+        self.root = root
+        self.model = studies.save_model(root / "model")
+        self.grid = studies.write_study(studies.twenty_trials(self.model), root / "grid.yaml")
+        self._idle: SimpleQueue[WarmProcess] = SimpleQueue()
+        self._stack = ExitStack()
+        self._jobs = jobs
+        modules = root / "modules"
+        scenario = Scenario(name="", study=self.grid, folder=None, cache=None, clean={}, whole=True)
+        job = replace(Place(root / "grid", scenario).job("clean"), modules=modules)
+        with WarmProcess(modules) as process:
+            assert process.run(job) == 0, job.errors()
+        with modules.open("a", encoding="utf-8") as names:
+            names.write(f"\n{ALSO_LOADED}\n")
+        for process in [WarmProcess(modules) for _ in range(jobs)]:
+            self._idle.put(self._stack.enter_context(process))
+
+    def each(self, run: Callable[[WarmProcess, Path, Any], None], items: Sequence[Any]) -> None:
+        """Run something with each item, as many at a time as there are processes, in a folder that is removed."""
+
+        def run_one(number: int, item: Any) -> None:
+            process, place = self._idle.get(), self.root / str(number)
+            try:
+                run(process, place, item)
+            finally:
+                self._idle.put(process)
+            shutil.rmtree(place, ignore_errors=True)
+
+        with ThreadPoolExecutor(self._jobs) as pool:
+            list(pool.map(run_one, itertools.count(), items))
+
+    def close(self) -> None:
+        """End the processes."""
+        self._stack.close()
+
+
+def measure(wanted: runner.Wanted, log: runner.Log) -> Sequence[Line]:
+    """Run all cases, or some that are drawn at random."""
+    if (missing := missing_strace()) is not None:
+        print(f"skipped: {missing}", file=sys.stderr)
+        return []
+    with tempfile.TemporaryDirectory(prefix="chaos-") as folder, closing(Bench(Path(folder), wanted.jobs)) as bench:
+        scenarios: list[Scenario] = []
+        bench.each(lambda process, place, _: scenarios.extend(make_scenarios(process, bench)), [None])
+        cases: list[Case] = []
+        bench.each(lambda process, place, each: cases.extend(list_cases(process, each, place)), scenarios)
+        if wanted.times is not None:
+            cases = random.Random(wanted.seed).sample(cases, min(wanted.times, len(cases)))
+        print(f"{len(cases)} runs", file=sys.stderr, flush=True)
+
+        def run_one(process: WarmProcess, place: Path, case: Case) -> None:
+            log.note(*run_case(process, case, place), len(cases))
+
+        bench.each(run_one, cases)
+    return log.lines("system calls")
+
+
+if __name__ == "__main__":
+    runner.main(measure, default_times=10)
