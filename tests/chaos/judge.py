@@ -130,8 +130,8 @@ def judge_end(code: int, errors: str, allowed: Collection[int]) -> Verdict:
     tracebacks = tuple(
         f"{errors[errors.index(word) :].strip().splitlines()[-1]}" for word in NOT_OURS if word in errors
     )
-    wrong = () if code in allowed else (f"exit code {code}, where {sorted(allowed)} are right",)
+    wrong = [] if code in allowed else [f"exit code {code}, where {sorted(allowed)} are right"]
     told = len(SENTENCE.findall(errors))
     if code in {1, 2} and told != 1:
-        wrong += (f"exit code {code} with {told} sentences",)
-    return Verdict(tracebacks=tracebacks, ended_wrong=wrong)
+        wrong.append(f"exit code {code} with {told} sentences")
+    return Verdict(tracebacks=tracebacks, ended_wrong=tuple(wrong))

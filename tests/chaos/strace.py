@@ -29,6 +29,7 @@ FAULTS = {"SIGKILL": "signal=KILL", "EIO": "error=EIO", "ENOSPC": "error=ENOSPC"
 FOR_WRITING = ("O_WRONLY", "O_RDWR")
 SEEN = re.compile(r"^(?:(?P<thread>\d+) +)?(?P<name>\w+)\((?P<arguments>.*)")
 PATHS = re.compile(r'"([^"]*)"|<(/[^>]*)>')
+NOTHING_DONE = re.compile(r" = -1 ")  # a folder that is there already, a draft that is gone
 ATTACH_S = 30
 
 
@@ -45,13 +46,6 @@ class Call:
     name: str
     number: int
     path: Path
-
-    def said(self, below: Sequence[Path]) -> str:
-        """The call in words: its name, its number, and its file as it is called below one of these folders."""
-        for folder in below:
-            if self.path.is_relative_to(folder):
-                return f"{self.name} {self.number} of {folder.name}/{self.path.relative_to(folder)}"
-        return f"{self.name} {self.number} of {self.path}"
 
 
 def missing_strace() -> str | None:
@@ -71,10 +65,10 @@ def count_calls(process: WarmProcess, job: Job, log: Path) -> tuple[int, list[Ca
         log: What strace writes; it stays.
 
     Returns:
-        Its exit code and its calls in order, of any file.
+        Its exit code and, in order, its calls that may have changed a file, whichever.
     """
     code = _traced(process, job, log, ["-f"])
-    return code, list(_read_calls(log))
+    return code, [call for call, changed in _read_calls(log) if changed]
 
 
 def run_with_fault(process: WarmProcess, job: Job, log: Path, call: Call, fault: str) -> tuple[int, Call | None]:
@@ -92,7 +86,7 @@ def run_with_fault(process: WarmProcess, job: Job, log: Path, call: Call, fault:
     """
     what = f"inject={call.name}:{FAULTS[fault]}:when={call.number}"
     code = _traced(process, job, log, ["-e", what], call.name)
-    return code, next((each for each in _read_calls(log) if each.number == call.number), None)
+    return code, next((each for each, _ in _read_calls(log) if each.number == call.number), None)
 
 
 def _traced(process: WarmProcess, job: Job, log: Path, options: Sequence[str], *names: str) -> int:
@@ -118,8 +112,8 @@ def _await_tracer(pid: int, tracer: subprocess.Popen[str]) -> None:
         time.sleep(0.002)
 
 
-def _read_calls(log: Path) -> Iterator[Call]:
-    """The calls of the main thread that write; the others count, as strace counts them."""
+def _read_calls(log: Path) -> Iterator[tuple[Call, bool]]:
+    """The calls of the main thread, each with whether it may have changed a file; numbered as strace counts them."""
     counts: Counter[str] = Counter()
     main: str | None = None
     for line in log.read_text(encoding="utf-8", errors="replace").splitlines():
@@ -131,7 +125,8 @@ def _read_calls(log: Path) -> Iterator[Call]:
             continue
         name, arguments = found["name"], found["arguments"]
         counts[name] += 1
-        paths = [one or other for one, other in PATHS.findall(arguments)]
-        if paths and (name != "openat" or any(flag in arguments for flag in FOR_WRITING)):
-            named = [path for path in paths if path.startswith("/")]
-            yield Call(name, counts[name], Path((named or paths)[-1]))
+        paths = [one or other for one, other in PATHS.findall(arguments)] or ["?"]
+        named = [path for path in paths if path.startswith("/")]
+        reads = name == "openat" and not any(flag in arguments for flag in FOR_WRITING)
+        changed = not reads and NOTHING_DONE.search(arguments) is None
+        yield Call(name, counts[name], Path((named or paths)[-1])), changed

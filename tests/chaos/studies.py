@@ -24,9 +24,9 @@ def twenty_trials(model: Path) -> dict[str, Any]:
 
 
 def short_search(model: Path) -> dict[str, Any]:
-    """Twelve trials of the same space, chosen by Optuna."""
+    """Eight trials of the same space, chosen by Optuna."""
     return tiny_study(
-        model, task={"test_size": 0}, space=SPACE, search={"driver": "bayes", "n_trials": 12, "sampler": "tpe"}
+        model, task={"test_size": 0}, space=SPACE, search={"driver": "bayes", "n_trials": 8, "sampler": "tpe"}
     )
 
 

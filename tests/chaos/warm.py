@@ -10,11 +10,12 @@ import contextlib
 import importlib
 import json
 import os
+import select
 import subprocess
 import sys
 import traceback
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from types import TracebackType
 from typing import NoReturn
@@ -32,6 +33,8 @@ class Job:
         said: Where its standard output goes; its standard error goes beside it, as ``.err``.
         gate: A named pipe; the command begins when another process has opened and closed it. None to begin at once.
         modules: Where to write the names of all modules that are loaded when the command ends; None for nowhere.
+        environment: Variables beside those of this process.
+        flush_s: How often rows are put on disk; with 0 every row is, so that 20 trials take as many steps as 1,000.
     """
 
     arguments: Sequence[str]
@@ -39,11 +42,17 @@ class Job:
     said: Path
     gate: Path | None = None
     modules: Path | None = None
+    environment: Mapping[str, str] = field(default_factory=dict)
+    flush_s: float = 0.0
 
     def as_json(self) -> str:
         """One line, as the loaded process reads it."""
-        gate, modules = (None if path is None else str(path) for path in (self.gate, self.modules))
-        return json.dumps([list(self.arguments), str(self.cache), str(self.said), gate, modules])
+        paths = {
+            name: None if path is None else str(path) for name, path in (("gate", self.gate), ("modules", self.modules))
+        }
+        environment = {**self.environment, "CLIPSWEEP_CACHE": str(self.cache)}
+        plain = {"arguments": list(self.arguments), "said": str(self.said), "flush_s": self.flush_s}
+        return json.dumps({**plain, **paths, "environment": environment})
 
     def errors(self) -> str:
         """What it has said on standard error."""
@@ -56,19 +65,24 @@ class WarmProcess:
     def __init__(self, modules: Path) -> None:
         """Start it and have it load these modules, one name in a line; the file may be missing."""
         command = [sys.executable, "-m", "tests.chaos.warm", str(modules)]
-        self._process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+        self._process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, bufsize=0)
         assert self._read() == "ready"
 
     def start(self, job: Job) -> int:
         """Begin a job; gives its process id."""
         assert self._process.stdin is not None
-        self._process.stdin.write(job.as_json() + "\n")
-        self._process.stdin.flush()
+        self._process.stdin.write(f"{job.as_json()}\n".encode())
         return int(self._read())
 
     def wait(self) -> int:
         """Wait for the job that was begun; its exit code, negative for a signal."""
         return int(self._read())
+
+    def ended(self, timeout_s: float) -> bool:
+        """Whether the job that was begun has ended, or ends in time; ``wait`` then gives its exit code at once."""
+        output = self._process.stdout
+        assert output is not None
+        return bool(select.select([output.fileno()], [], [], timeout_s)[0])
 
     def run(self, job: Job) -> int:
         """Run a job to its end; its exit code."""
@@ -86,7 +100,7 @@ class WarmProcess:
 
     def _read(self) -> str:
         assert self._process.stdout is not None
-        return self._process.stdout.readline().strip()
+        return self._process.stdout.readline().decode().strip()
 
 
 def serve(modules: Path) -> None:
@@ -101,35 +115,44 @@ def serve(modules: Path) -> None:
     for line in sys.stdin:
         child = os.fork()
         if child == 0:
-            _become(*json.loads(line))
+            _become(**json.loads(line))
         print(child, flush=True)
         _, status = os.waitpid(child, 0)
         print(os.waitstatus_to_exitcode(status), flush=True)
 
 
-def _become(arguments: list[str], cache: str, said: str, gate: str | None, loaded: str | None) -> NoReturn:
-    """Be the command line from here on."""
-    os.environ["CLIPSWEEP_CACHE"] = cache
+def _become(
+    *,
+    arguments: list[str],
+    said: str,
+    environment: dict[str, str],
+    flush_s: float,
+    gate: str | None,
+    modules: str | None,
+) -> NoReturn:
+    """Be the command line from here on, in a session of its own, as what a shell starts is in a group of its own."""
+    os.setsid()
+    os.environ.update(environment)
     for descriptor, path in ((0, os.devnull), (1, said), (2, f"{said}.err")):
         os.dup2(os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND), descriptor)
     if gate is not None:
         Path(gate).read_bytes()
-    code = _run(arguments)
-    if loaded is not None:
+    code = _run(arguments, flush_s)
+    if modules is not None:
         specs = [(name, getattr(module, "__spec__", None)) for name, module in list(sys.modules.items())]
         of_files = [name for name, spec in specs if spec is not None and spec.has_location]
-        Path(loaded).write_text("\n".join(of_files), encoding="utf-8")
+        Path(modules).write_text("\n".join(of_files), encoding="utf-8")
     sys.stdout.flush()
     sys.stderr.flush()
     os._exit(code)
 
 
-def _run(arguments: list[str]) -> int:
-    """Run the command line; its exit code. Every row is flushed by itself: 20 trials take as many steps as 1,000."""
+def _run(arguments: list[str], flush_s: float) -> int:
+    """Run the command line; its exit code."""
     from clipsweep.__main__ import main
     from clipsweep.orchestrator.folder import ledger
 
-    ledger.FLUSH_SECONDS = 0.0
+    ledger.FLUSH_SECONDS = flush_s
     sys.argv = ["clipsweep", *arguments]
     try:
         main()
