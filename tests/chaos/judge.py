@@ -16,7 +16,10 @@ from clipsweep.orchestrator.folder.study_folder import StudyFolder
 from clipsweep.trials.base.errors import StoreError
 from clipsweep.trials.spec.result import TrialState
 
-OF_THE_RUN = {"study", "attempt", "seconds", "replica", "node", "device", "started_at", "finished_at", "versions"}
+OF_THE_RUN = {  # what a trial cost, and where it ran; a race that sees a trial in parts pays more for it
+    *("study", "attempt", "seconds", "operations", "replica", "node", "device"),
+    *("started_at", "finished_at", "versions"),
+}
 SENTENCE = re.compile(r"^error: .+", re.MULTILINE)
 NOT_OURS = ("Traceback", "Exception ignored", "Fatal Python error")
 

@@ -6,30 +6,27 @@ fail, or to be the last, in a run of its own; the study is resumed without a fau
 
 from __future__ import annotations
 
-import itertools
 import random
 import re
 import shutil
 import sys
 import tempfile
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack, closing
+from collections.abc import Mapping, Sequence
+from contextlib import closing
 from dataclasses import dataclass, replace
 from pathlib import Path
-from queue import SimpleQueue
-from typing import Any
 
 from clipsweep.analysis.store.row import Record
 from clipsweep.trials.base.errors import StoreError
 from tests.benchmarks.document import Line
 from tests.chaos import runner, studies
+from tests.chaos.bench import Bench
 from tests.chaos.judge import Verdict, clean_rows, judge_end, judge_rows, read_rows
 from tests.chaos.strace import FAULTS, Call, count_calls, missing_strace, run_with_fault
 from tests.chaos.warm import Job, WarmProcess
 
-ALSO_LOADED = "clipsweep.orchestrator.drivers.bayes.optuna_study"  # by a search
+ALSO_LOADED = ("clipsweep.orchestrator.drivers.bayes.optuna_study",)  # by a search
 RANDOM_NAME = re.compile(r"\.draft-[0-9a-f]{32}-|(?<=part-)[0-9a-f]+(?=-\d)")
 
 
@@ -171,57 +168,15 @@ def _run_half(process: WarmProcess, scenario: Scenario, root: Path) -> Path:
     return place.study
 
 
-class Bench:
-    """Loaded processes that take turns, below one folder; each job is run by whichever is idle."""
-
-    def __init__(self, root: Path, jobs: int) -> None:
-        """Run the grid once in a process that has loaded nothing, to learn what there is to load.
-
-        Args:
-            root: An empty folder.
-            jobs: How many processes.
-        """
-        self.root = root
-        self.model = studies.save_model(root / "model")
-        self.grid = studies.write_study(studies.twenty_trials(self.model), root / "grid.yaml")
-        self._idle: SimpleQueue[WarmProcess] = SimpleQueue()
-        self._stack = ExitStack()
-        self._jobs = jobs
-        modules = root / "modules"
-        scenario = Scenario(name="", study=self.grid, folder=None, cache=None, clean={}, whole=True)
-        job = replace(Place(root / "grid", scenario).job("clean"), modules=modules)
-        with WarmProcess(modules) as process:
-            assert process.run(job) == 0, job.errors()
-        with modules.open("a", encoding="utf-8") as names:
-            names.write(f"\n{ALSO_LOADED}\n")
-        for process in [WarmProcess(modules) for _ in range(jobs)]:
-            self._idle.put(self._stack.enter_context(process))
-
-    def each(self, run: Callable[[WarmProcess, Path, Any], None], items: Sequence[Any]) -> None:
-        """Run something with each item, as many at a time as there are processes, in a folder that is removed."""
-
-        def run_one(number: int, item: Any) -> None:
-            process, place = self._idle.get(), self.root / str(number)
-            try:
-                run(process, place, item)
-            finally:
-                self._idle.put(process)
-            shutil.rmtree(place, ignore_errors=True)
-
-        with ThreadPoolExecutor(self._jobs) as pool:
-            list(pool.map(run_one, itertools.count(), items))
-
-    def close(self) -> None:
-        """End the processes."""
-        self._stack.close()
-
-
 def measure(wanted: runner.Wanted, log: runner.Log) -> Sequence[Line]:
     """Run all cases, or some that are drawn at random."""
     if (missing := missing_strace()) is not None:
         print(f"skipped: {missing}", file=sys.stderr)
         return []
-    with tempfile.TemporaryDirectory(prefix="chaos-") as folder, closing(Bench(Path(folder), wanted.jobs)) as bench:
+    with (
+        tempfile.TemporaryDirectory(prefix="chaos-") as folder,
+        closing(Bench(Path(folder), wanted.jobs, ALSO_LOADED)) as bench,
+    ):
         scenarios: list[Scenario] = []
         bench.each(lambda process, place, _: scenarios.extend(make_scenarios(process, bench)), [None])
         cases: list[Case] = []

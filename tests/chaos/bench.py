@@ -1,0 +1,67 @@
+"""Where runs are made: loaded processes that take turns, each run in a folder of its own."""
+
+from __future__ import annotations
+
+import itertools
+import shutil
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
+from pathlib import Path
+from queue import SimpleQueue
+from typing import Any
+
+from tests.chaos import studies
+from tests.chaos.warm import Job, WarmProcess
+
+
+class Bench:
+    """Loaded processes that take turns, below one folder; each job is run by whichever is idle."""
+
+    def __init__(self, root: Path, jobs: int, also_loaded: Sequence[str]) -> None:
+        """Run the grid once in a process that has loaded nothing, to learn what there is to load.
+
+        Args:
+            root: An empty folder.
+            jobs: How many processes.
+            also_loaded: Modules that the grid does not need.
+        """
+        self.root = root
+        self.model = studies.save_model(root / "model")
+        self.grid = studies.write_study(studies.twenty_trials(self.model), root / "grid.yaml")
+        self._idle: SimpleQueue[WarmProcess] = SimpleQueue()
+        self._stack = ExitStack()
+        self._jobs = jobs
+        modules = root / "modules"
+        place = root / "grid"
+        place.mkdir()
+        job = Job(
+            arguments=("run", str(self.grid), "--dir", str(place / "study")),
+            cache=place / "cache",
+            said=place / "clean",
+            modules=modules,
+        )
+        with WarmProcess(modules) as process:
+            assert process.run(job) == 0, job.errors()
+        with modules.open("a", encoding="utf-8") as names:
+            names.write("\n".join(["", *also_loaded]))
+        for process in [WarmProcess(modules) for _ in range(jobs)]:
+            self._idle.put(self._stack.enter_context(process))
+
+    def each(self, run: Callable[[WarmProcess, Path, Any], None], items: Sequence[Any]) -> None:
+        """Run something with each item, as many at a time as there are processes, in a folder that is removed."""
+
+        def run_one(number: int, item: Any) -> None:
+            process, place = self._idle.get(), self.root / str(number)
+            try:
+                run(process, place, item)
+            finally:
+                self._idle.put(process)
+            shutil.rmtree(place, ignore_errors=True)
+
+        with ThreadPoolExecutor(self._jobs) as pool:
+            list(pool.map(run_one, itertools.count(), items))
+
+    def close(self) -> None:
+        """End the processes."""
+        self._stack.close()
