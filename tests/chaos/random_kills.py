@@ -9,33 +9,23 @@ from __future__ import annotations
 import os
 import random
 import signal
-import tempfile
 import time
 from collections.abc import Mapping, Sequence
-from contextlib import closing, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 from clipsweep.analysis.store.row import Record
 from clipsweep.trials.base.errors import StoreError
 from tests.benchmarks.document import Line
-from tests.chaos import runner, studies
-from tests.chaos.bench import Bench
-from tests.chaos.judge import Verdict, clean_rows, judge_end, judge_rows, read_rows
-from tests.chaos.processes import Processes, kill, one_of, replicas_of, wait_until
-from tests.chaos.warm import Job, WarmProcess
+from tests.chaos.tools import runner, studies
+from tests.chaos.tools.judge import Verdict, judge_rows, read_rows
+from tests.chaos.tools.processes import kill, one_of, replicas_of, wait_until
+from tests.chaos.tools.ray_run import AT_MOST_S, RayRun, ground
+from tests.chaos.tools.warm import WarmProcess
 
 IN_PROCESS, DRIVER, GROUP, REPLICA, RAYLET, GCS = "in-process", "driver", "group", "replica", "raylet", "gcs"
 TARGETS = (DRIVER, GROUP, REPLICA, RAYLET, GCS)
 WHOLE = ("grid",)  # searches that complete every trial
-ALSO_LOADED = (
-    "clipsweep.orchestrator.drivers.bayes.optuna_study",
-    "clipsweep.cluster.on_ray.ray_pool",
-    "clipsweep.orchestrator.drivers.racing_driver",
-)
-FLUSH_S = 0.2
-AT_MOST_S = 300  # for a run that shall end by itself
-LEFT_S = 30  # for what a killed driver leaves to be gone
 RESUMES = 3
 
 
@@ -56,59 +46,7 @@ class Kill:
     later_s: float
 
 
-class Run:
-    """A study on a Ray of its own, below a folder."""
-
-    def __init__(self, process: WarmProcess, root: Path, content: Mapping[str, object], cache: Path) -> None:
-        """Nothing runs yet."""
-        self.study = root / "study"
-        (root / "ray").mkdir(parents=True)
-        self.processes = Processes(root / "ray")
-        self._process, self._root, self._cache = process, root, cache
-        self._file = studies.write_study(dict(content), root / "study.yaml")
-        self._count = 0
-        self.driver = 0
-
-    def start(self) -> Job:
-        """Run or resume the study; ``driver`` is then its process id."""
-        self._count += 1
-        job = Job(
-            arguments=("run", str(self._file), "--dir", str(self.study)),
-            cache=self._cache,
-            said=self._root / f"said-{self._count}",
-            environment={**self.processes.environment, "RAY_AUTH_MODE": "disabled"},
-            flush_s=FLUSH_S,
-        )
-        self.driver = self._process.start(job)
-        return job
-
-    def ended(self, patience_s: float) -> bool:
-        """Whether the driver has ended, or ends in time."""
-        return self._process.ended(patience_s)
-
-    def finish(self, job: Job, allowed: set[int]) -> tuple[int, Verdict]:
-        """Wait for the end of the driver and of all that it started; its exit code, and what was wrong."""
-        verdict = Verdict()
-        if not self.ended(AT_MOST_S):
-            verdict += Verdict(ended_wrong=(f"still ran after {AT_MOST_S} s",))
-            kill(self.driver, signal.SIGKILL)
-            allowed = {*allowed, -9}
-        code = self._process.wait()
-        left = self.processes.left_after(LEFT_S)
-        if left:
-            names = ", ".join(sorted(command.split()[0].rpartition("/")[2] for command in left.values()))
-            verdict += Verdict(ended_wrong=(f"left behind after {LEFT_S} s: {names}",))
-            self.processes.end()
-        return code, verdict + judge_end(code, job.errors(), allowed)
-
-    def n_rows(self) -> int:
-        """Rows on disk; as of before, while files are merged."""
-        with suppress(StoreError):
-            return len(read_rows(self.study))
-        return 0
-
-
-def find_target(run: Run, target: str, rng: random.Random) -> int | None:
+def find_target(run: RayRun, target: str, rng: random.Random) -> int | None:
     """Process id of what shall be killed; None while there is none."""
     if target in {IN_PROCESS, DRIVER, GROUP}:
         return run.driver
@@ -117,7 +55,7 @@ def find_target(run: Run, target: str, rng: random.Random) -> int | None:
     return one_of(run.processes.named(target), rng)
 
 
-def run_killed(run: Run, wanted: Kill, rng: random.Random, clean: Mapping[str, Record]) -> tuple[str, Verdict]:
+def run_killed(run: RayRun, wanted: Kill, rng: random.Random, clean: Mapping[str, Record]) -> tuple[str, Verdict]:
     """Kill, look, resume until done, and compare; gives what happened in words, and the verdict."""
     job = run.start()
     wait_until(lambda: run.n_rows() >= wanted.rows or run.ended(0), AT_MOST_S)
@@ -148,7 +86,7 @@ def _kill(target: str, pid: int) -> bool:
     return True
 
 
-def _resume(run: Run, code: int) -> tuple[int, Verdict]:
+def _resume(run: RayRun, code: int) -> tuple[int, Verdict]:
     """Run again until it ends well; how often, and what was wrong."""
     verdict = Verdict()
     for number in range(RESUMES):
@@ -177,31 +115,16 @@ def measure(wanted: runner.Wanted, log: runner.Log) -> Sequence[Line]:
     rng = random.Random(wanted.seed)
     kills = [draw(number, rng, TARGETS) for number in range(times)]
     kills += [draw(number, rng, (IN_PROCESS,)) for number in range(times)]
-    with (
-        tempfile.TemporaryDirectory(prefix="ch", dir="/tmp") as folder,
-        closing(Bench(Path(folder), wanted.jobs, ALSO_LOADED)) as bench,
-    ):
-        cache = bench.root / "warm"
-        clean: dict[str, Record] = {}
-
-        def run_clean(process: WarmProcess, root: Path, _: None) -> None:
-            """Run what is not drawn from at random: the whole grid, and what all searches need of the cache."""
-            run = Run(process, root, studies.many_trials(bench.model, "grid", 0), cache)
-            code, verdict = run.finish(run.start(), {0})
-            assert code == 0, verdict.words
-            clean.update(clean_rows(run.study))
+    with ground(wanted.jobs) as shared:
 
         def run_one(process: WarmProcess, root: Path, each: Kill) -> None:
-            replicas = 0 if each.target == IN_PROCESS else 2
-            run = Run(process, root, studies.many_trials(bench.model, each.search, replicas), cache)
-            drawn = random.Random(f"{wanted.seed} {each}")
+            run = shared.run(process, root, each.search, 0 if each.target == IN_PROCESS else 2)
             try:
-                log.note(*run_killed(run, each, drawn, clean), len(kills))
+                log.note(*run_killed(run, each, random.Random(f"{wanted.seed} {each}"), shared.clean), len(kills))
             finally:
                 run.processes.end()
 
-        bench.each(run_clean, [None])
-        bench.each(run_one, kills)
+        shared.bench.each(run_one, kills)
     return log.lines("random kills")
 
 

@@ -20,11 +20,11 @@ from pathlib import Path
 from clipsweep.analysis.store.row import Record
 from clipsweep.trials.base.errors import StoreError
 from tests.benchmarks.document import Line
-from tests.chaos import runner, studies
-from tests.chaos.bench import Bench
-from tests.chaos.judge import Verdict, clean_rows, judge_end, judge_rows, read_rows
-from tests.chaos.strace import FAULTS, Call, count_calls, missing_strace, run_with_fault
-from tests.chaos.warm import Job, WarmProcess
+from tests.chaos.tools import runner, studies
+from tests.chaos.tools.bench import Bench
+from tests.chaos.tools.judge import Verdict, clean_rows, judge_end, judge_rows, read_rows
+from tests.chaos.tools.strace import FAULTS, Call, count_calls, missing_strace, run_with_fault
+from tests.chaos.tools.warm import Job, WarmProcess
 
 ALSO_LOADED = ("clipsweep.orchestrator.drivers.bayes.optuna_study",)  # by a search
 RANDOM_NAME = re.compile(r"\.draft-[0-9a-f]{32}-|(?<=part-)[0-9a-f]+(?=-\d)")

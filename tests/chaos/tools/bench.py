@@ -11,8 +11,8 @@ from pathlib import Path
 from queue import SimpleQueue
 from typing import Any
 
-from tests.chaos import studies
-from tests.chaos.warm import Job, WarmProcess
+from tests.chaos.tools import studies
+from tests.chaos.tools.warm import Job, WarmProcess
 
 
 class Bench:

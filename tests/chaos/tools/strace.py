@@ -15,7 +15,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from tests.chaos.warm import Job, WarmProcess
+from tests.chaos.tools.warm import Job, WarmProcess
 
 CALLS = (
     *("fsync", "fdatasync"),

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TextIO
 
 from tests.benchmarks.document import Line, at_most, machine, tell
-from tests.chaos.judge import Verdict
+from tests.chaos.tools.judge import Verdict
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

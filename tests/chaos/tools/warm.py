@@ -64,7 +64,7 @@ class WarmProcess:
 
     def __init__(self, modules: Path) -> None:
         """Start it and have it load these modules, one name in a line; the file may be missing."""
-        command = [sys.executable, "-m", "tests.chaos.warm", str(modules)]
+        command = [sys.executable, "-m", "tests.chaos.tools.warm", str(modules)]
         self._process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, bufsize=0)
         assert self._read() == "ready"
 
