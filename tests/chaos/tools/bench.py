@@ -32,7 +32,7 @@ class Bench:
         self._idle: SimpleQueue[WarmProcess] = SimpleQueue()
         self._stack = ExitStack()
         self._jobs = jobs
-        modules = root / "modules"
+        self.modules = modules = root / "modules"
         place = root / "grid"
         place.mkdir()
         job = Job(
