@@ -113,8 +113,9 @@ def measure(wanted: runner.Wanted, log: runner.Log) -> Sequence[Line]:
     """As many runs on Ray, and as many in this process, as were asked for."""
     times = wanted.times or 100
     rng = random.Random(wanted.seed)
-    kills = [draw(number, rng, TARGETS) for number in range(times)]
-    kills += [draw(number, rng, (IN_PROCESS,)) for number in range(times)]
+    first = rng.randrange(len(TARGETS) * len(studies.SEARCHES))  # so that one run alone is not always the same
+    kills = [draw(first + number, rng, TARGETS) for number in range(times)]
+    kills += [draw(first + number, rng, (IN_PROCESS,)) for number in range(times)]
     with ground(wanted.jobs) as shared:
 
         def run_one(process: WarmProcess, root: Path, each: Kill) -> None:

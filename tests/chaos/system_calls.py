@@ -12,7 +12,7 @@ import shutil
 import sys
 import tempfile
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -27,6 +27,9 @@ from tests.chaos.tools.strace import FAULTS, Call, count_calls, missing_strace, 
 from tests.chaos.tools.warm import Job, WarmProcess
 
 ALSO_LOADED = ("clipsweep.orchestrator.drivers.bayes.optuna_study",)  # by a search
+GRID, SEARCH = "grid", "search"
+NAMES = (GRID, SEARCH)
+FEW = 20  # runs that are drawn from one of the two alone, as listing the calls of all takes longer
 RANDOM_NAME = re.compile(r"\.draft-[0-9a-f]{32}-|(?<=part-)[0-9a-f]+(?=-\d)")
 
 
@@ -133,21 +136,34 @@ def _run(process: WarmProcess, job: Job, allowed: set[int]) -> Verdict:
     return judge_end(code, job.errors(), allowed)
 
 
-def make_scenarios(process: WarmProcess, bench: Bench) -> list[Scenario]:
-    """A study that starts with an empty cache, a search that starts with a full one, and both resumed half-way."""
-    root, cache = bench.root, bench.root / "grid" / "cache"
-    begun = Scenario(
-        name="grid", study=bench.grid, folder=None, cache=None, clean=clean_rows(root / "grid" / "study"), whole=True
-    )
-    every = studies.write_study(studies.whole_space(bench.model), root / "every.yaml")
-    of_all = _run_clean(process, replace(begun, study=every, cache=cache), root / "every")
-    search = studies.write_study(studies.short_search(bench.model), root / "search.yaml")
-    searched = Scenario(name="search", study=search, folder=None, cache=cache, clean=of_all, whole=False)
-    halves = [
-        replace(each, name=f"{each.name} resumed", cache=cache, folder=_run_half(process, each, root / each.study.stem))
-        for each in (replace(begun, cache=cache), searched)
-    ]
-    return [begun, halves[0], searched, halves[1]]
+def make_scenarios(process: WarmProcess, bench: Bench, names: Collection[str]) -> list[Scenario]:
+    """A study that starts with an empty cache, a search that starts with a full one; each also resumed half-way.
+
+    Args:
+        process: Runs what they start from.
+        bench: Where it runs.
+        names: Which of ``NAMES``.
+    """
+    made = [_begun(process, bench, name) for name in names]
+    return [each for begun in made for each in (begun, _half(process, begun, bench.root))]
+
+
+def _begun(process: WarmProcess, bench: Bench, name: str) -> Scenario:
+    if name == GRID:
+        clean = clean_rows(bench.root / "grid" / "study")
+        return Scenario(name=GRID, study=bench.grid, folder=None, cache=None, clean=clean, whole=True)
+    cache = bench.root / "grid" / "cache"
+    every = studies.write_study(studies.whole_space(bench.model), bench.root / "every.yaml")
+    whole = Scenario(name="", study=every, folder=None, cache=cache, clean={}, whole=True)
+    clean = _run_clean(process, whole, bench.root / "every")
+    search = studies.write_study(studies.short_search(bench.model), bench.root / "search.yaml")
+    return Scenario(name=SEARCH, study=search, folder=None, cache=cache, clean=clean, whole=False)
+
+
+def _half(process: WarmProcess, begun: Scenario, root: Path) -> Scenario:
+    """The scenario of resuming, with a full cache."""
+    full = replace(begun, name=f"{begun.name} resumed", cache=root / "grid" / "cache")
+    return replace(full, folder=_run_half(process, full, root / begun.study.stem))
 
 
 def _run_clean(process: WarmProcess, scenario: Scenario, root: Path) -> dict[str, Record]:
@@ -177,12 +193,13 @@ def measure(wanted: runner.Wanted, log: runner.Log) -> Sequence[Line]:
         tempfile.TemporaryDirectory(prefix="chaos-") as folder,
         closing(Bench(Path(folder), wanted.jobs, ALSO_LOADED)) as bench,
     ):
-        scenarios: list[Scenario] = []
-        bench.each(lambda process, place, _: scenarios.extend(make_scenarios(process, bench)), [None])
+        rng, scenarios = random.Random(wanted.seed), list[Scenario]()
+        names = NAMES if wanted.times is None or wanted.times > FEW else [rng.choice(NAMES)]
+        bench.each(lambda process, place, _: scenarios.extend(make_scenarios(process, bench, names)), [None])
         cases: list[Case] = []
         bench.each(lambda process, place, each: cases.extend(list_cases(process, each, place)), scenarios)
         if wanted.times is not None:
-            cases = random.Random(wanted.seed).sample(cases, min(wanted.times, len(cases)))
+            cases = rng.sample(cases, min(wanted.times, len(cases)))
         counts = Counter((each.scenario.name, each.call.name) for each in cases)
         print(f"{len(cases)} runs: {dict(counts)}", file=sys.stderr, flush=True)
 

@@ -34,7 +34,7 @@ class RayRun:
     def __init__(self, process: WarmProcess, root: Path, content: Mapping[str, object], cache: Path) -> None:
         """Nothing runs yet."""
         self.study = root / "study"
-        (root / "ray").mkdir(parents=True)
+        (root / "ray").mkdir(parents=True, exist_ok=True)
         self.processes = Processes(root / "ray")
         self._process, self._root, self._cache = process, root, cache
         self._file = studies.write_study(dict(content), root / "study.yaml")
@@ -60,17 +60,22 @@ class RayRun:
 
     def finish(self, job: Job, allowed: set[int]) -> tuple[int, Verdict]:
         """Wait for the end of the driver and of all that it started; its exit code, and what was wrong."""
+        code, verdict = self.finish_driver(job, allowed)
+        left = self.processes.left_after(LEFT_S)
+        if left:
+            names = ", ".join(sorted(command.split()[0].rpartition("/")[2] for command in left.values()))
+            verdict += Verdict(ended_wrong=(f"left behind after {LEFT_S} s: {names}",))
+            self.processes.end()
+        return code, verdict
+
+    def finish_driver(self, job: Job, allowed: set[int]) -> tuple[int, Verdict]:
+        """Wait for the end of the driver; its exit code, and what was wrong."""
         verdict = Verdict()
         if not self.ended(AT_MOST_S):
             verdict += Verdict(ended_wrong=(f"still ran after {AT_MOST_S} s",))
             kill(self.driver, signal.SIGKILL)
             allowed = {*allowed, -9}
         code = self._process.wait()
-        left = self.processes.left_after(LEFT_S)
-        if left:
-            names = ", ".join(sorted(command.split()[0].rpartition("/")[2] for command in left.values()))
-            verdict += Verdict(ended_wrong=(f"left behind after {LEFT_S} s: {names}",))
-            self.processes.end()
         return code, verdict + judge_end(code, job.errors(), allowed)
 
     def n_rows(self) -> int:
@@ -94,14 +99,14 @@ class Ground:
     cache: Path
     clean: dict[str, Record]
 
-    def run(self, process: WarmProcess, root: Path, search: str, replicas: int, **cluster: Any) -> RayRun:
+    def run(self, process: WarmProcess, root: Path, search: str, replicas: int | str, **cluster: Any) -> RayRun:
         """A study of many trials; nothing runs yet.
 
         Args:
             process: Runs it.
             root: A folder that is not there.
             search: One of ``studies.SEARCHES``.
-            replicas: How many; 0 for no Ray.
+            replicas: How many, or ``auto``; 0 for no Ray.
             cluster: Other keys of that section.
         """
         return RayRun(process, root, studies.many_trials(self.bench.model, search, replicas, **cluster), self.cache)

@@ -50,7 +50,7 @@ def whole_space(model: Path) -> dict[str, Any]:
     return tiny_study(model, task={"test_size": 0}, space=SPACE)
 
 
-def many_trials(model: Path, search: str, replicas: int, **cluster: Any) -> dict[str, Any]:
+def many_trials(model: Path, search: str, replicas: int | str, **cluster: Any) -> dict[str, Any]:
     """Some 200 trials, chosen by one of ``SEARCHES``; all of them are trials of the first, a grid."""
     space = {**MANY, "layers": "all"} if search == "algorithm1" else MANY
     sections = {"task": ROWS, "space": space, "search": SEARCHES[search]}
