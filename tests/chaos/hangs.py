@@ -37,11 +37,32 @@ class Hangs:
 
     def replica(self, process: WarmProcess, root: Path) -> tuple[str, Verdict]:
         """Stop one of two replicas; its trials run elsewhere, and the run ends by itself."""
-        return self._stopped(process, root, "replica", lambda run: self._rng.choice(replicas_of(run.study)))
+        run = self._shared.run(process, root, "grid", 2, hang_after_s=HANG_AFTER_S)
+        job = self._begin(run)
+        before = read_rows(run.study)
+        kill(self._rng.choice(replicas_of(run.study)), signal.SIGSTOP)
+        began = time.monotonic()
+        wait_until(lambda: _told(run.study) or run.ended(0), AT_MOST_S)
+        late_s = time.monotonic() - began - HANG_AFTER_S
+        code, verdict = run.finish(job, {0})
+        if _told(run.study):
+            self.late_s.append(late_s)
+        else:
+            verdict += Verdict(ended_wrong=("the log does not say that a replica hung",))
+        verdict += judge_rows(before, run.study, self._shared.clean, whole=True)
+        words = f"replica stopped at {len(before)} rows: told {late_s:.1f} s after the deadline, exit {code}"
+        return words, verdict
 
     def raylet(self, process: WarmProcess, root: Path) -> tuple[str, Verdict]:
-        """Stop the raylet; the run starts another Ray, and ends by itself."""
-        return self._stopped(process, root, "raylet", lambda run: run.processes.named("raylet")[0])
+        """Stop the raylet; the run goes on without it, or starts another Ray, and ends by itself."""
+        run = self._shared.run(process, root, "grid", 2, hang_after_s=HANG_AFTER_S)
+        job = self._begin(run)
+        before = read_rows(run.study)
+        for raylet in run.processes.named("raylet"):
+            kill(raylet, signal.SIGSTOP)
+        code, verdict = run.finish(job, {0})
+        verdict += judge_rows(before, run.study, self._shared.clean, whole=True)
+        return f"raylet stopped at {len(before)} rows: exit {code}", verdict
 
     def driver(self, process: WarmProcess, root: Path) -> tuple[str, Verdict]:
         """Stop the run, let another take its study over, and wake it: it ends with a sentence, and does no harm."""
@@ -57,24 +78,6 @@ class Hangs:
         woken, of_first = run.finish(job, {1})
         verdict += of_first + judge_rows(before, run.study, self._shared.clean, whole=True)
         return f"run stopped at {len(before)} rows, taken over (exit {code}) and woken (exit {woken})", verdict
-
-    def _stopped(
-        self, process: WarmProcess, root: Path, what: str, find: Callable[[RayRun], int]
-    ) -> tuple[str, Verdict]:
-        run = self._shared.run(process, root, "grid", 2, hang_after_s=HANG_AFTER_S)
-        job = self._begin(run)
-        before = read_rows(run.study)
-        kill(find(run), signal.SIGSTOP)
-        began = time.monotonic()
-        told = wait_until(lambda: _told(run.study) or run.ended(0), AT_MOST_S)
-        late_s = time.monotonic() - began - HANG_AFTER_S
-        if told and what == "replica":
-            self.late_s.append(late_s)
-        code, verdict = run.finish(job, {0})
-        if not _told(run.study):
-            verdict += Verdict(ended_wrong=("the log does not say that it hung",))
-        verdict += judge_rows(before, run.study, self._shared.clean, whole=True)
-        return f"{what} stopped at {len(before)} rows: told {late_s:.1f} s after the deadline, exit {code}", verdict
 
     def _begin(self, run: RayRun) -> Job:
         """Start a run and wait for some rows."""

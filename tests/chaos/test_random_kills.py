@@ -8,7 +8,7 @@ import pytest
 from tests.chaos.random_kills import measure
 from tests.chaos.tools.runner import Log, Wanted
 
-pytestmark = [pytest.mark.slow, pytest.mark.ray]
+pytestmark = [pytest.mark.slow, pytest.mark.ray, pytest.mark.timeout(900)]
 
 
 def test_a_study_killed_at_a_random_moment_loses_repeats_and_changes_nothing(tmp_path: Path) -> None:

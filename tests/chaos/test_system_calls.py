@@ -9,7 +9,7 @@ from tests.chaos.system_calls import measure
 from tests.chaos.tools.runner import Log, Wanted
 from tests.chaos.tools.strace import missing_strace
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
 
 
 def test_a_fault_at_any_of_ten_system_calls_loses_repeats_and_changes_nothing(tmp_path: Path) -> None:
