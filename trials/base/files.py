@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import logging
 import math
 import os
 import platform
@@ -15,12 +14,10 @@ from pathlib import Path
 from typing import Any
 
 from clipsweep.trials.base.errors import SpecError
-from clipsweep.trials.base.os_words import word_os_error
 
 DEFAULT_LIMIT_GIB = "200"
 READ_WHOLE_BYTES = 2**20
 SAMPLED_BLOCKS, BLOCK_BYTES = 32, 2**14  # half a MiB of a large file, its head and tail among them
-log = logging.getLogger(__name__)
 
 
 def default_cache() -> Path:
@@ -52,11 +49,8 @@ def write_text(path: Path, text: str) -> None:
 
 
 def write_note(path: Path, content: Mapping[str, Any]) -> None:
-    """Write down what was found out once, with a checksum; where the disk refuses it, say so: it is found out anew."""
-    try:
-        write_text(path, json.dumps({"content": content, "checksum": _checksum(content)}))
-    except OSError as error:
-        log.warning("a note cannot be kept in the cache, so it is made again next time (%s)", word_os_error(error))
+    """Write down what was found out once, with a checksum."""
+    write_text(path, json.dumps({"content": content, "checksum": _checksum(content)}))
 
 
 def read_note(path: Path) -> dict[str, Any] | None:

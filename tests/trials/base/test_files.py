@@ -100,15 +100,6 @@ def test_a_damaged_note_is_not_believed(damage: bytes, tmp_path: Path, cache: Pa
     assert is_hash_of(file_hash(path, cache), bytes(LARGE))
 
 
-def test_a_note_that_cannot_be_kept_is_told_and_made_again(
-    tmp_path: Path, cache: Path, caplog: pytest.LogCaptureFixture
-) -> None:
-    path = write(tmp_path / "weights", bytes(LARGE))
-    write(cache, b"a file where the cache should be")
-    assert is_hash_of(file_hash(path, cache), bytes(LARGE))
-    assert "a note cannot be kept in the cache" in caplog.text
-
-
 def test_a_note_that_was_changed_is_not_believed(tmp_path: Path, cache: Path) -> None:
     path = write(tmp_path / "weights", bytes(LARGE))
     file_hash(path, cache)
