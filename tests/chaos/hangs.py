@@ -9,7 +9,7 @@ from __future__ import annotations
 import random
 import signal
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 from clipsweep.orchestrator.folder.log_file import warned_of
@@ -98,11 +98,7 @@ def measure(wanted: runner.Wanted, log: runner.Log) -> Sequence[Line]:
     with ground(wanted.jobs) as shared:
         hangs = Hangs(shared, wanted.seed)
         kinds = [hangs.replica, hangs.driver, hangs.raylet] * times
-
-        def run_one(process: WarmProcess, root: Path, kind: Callable[[WarmProcess, Path], tuple[str, Verdict]]) -> None:
-            log.note(*kind(process, root), len(kinds))
-
-        shared.bench.each(run_one, kinds)
+        shared.bench.each_noted(lambda process, root, kind: kind(process, root), kinds, log)
     late_s = max(hangs.late_s, default=0.0)
     return [
         *log.lines("hangs"),

@@ -38,7 +38,7 @@ FAULTS = {
 }
 DELAY = {"RAY_testing_asio_delay_us": f"{PUSH}=1000:200000"}
 FAILED = re.compile(r"^(?:FAILED|ERROR) \S*::(\w+)", re.MULTILINE)
-AT_MOST_S = 300
+AT_MOST_S = 900
 
 
 def environments() -> dict[str, dict[str, str]]:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import random
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -162,12 +162,8 @@ def measure(wanted: runner.Wanted, log: runner.Log) -> Sequence[Line]:
     """A change of nodes and the loss of the head, each so many times."""
     with ground(1) as shared:
         runs = NodeRuns(shared, wanted.seed)
-        kinds: list[Callable[[WarmProcess, Path], tuple[str, Verdict]]] = [runs.change, runs.head]
-
-        def run_one(process: WarmProcess, root: Path, number: int) -> None:
-            log.note(*kinds[number % len(kinds)](process, root))
-
-        shared.bench.each(run_one, range(len(kinds) * (wanted.times or 3)))
+        kinds = [runs.change, runs.head] * (wanted.times or 3)
+        shared.bench.each_noted(lambda process, root, kind: kind(process, root), kinds, log)
     follow_s = max(runs.follow_s, default=0.0)
     return [*log.lines("nodes"), at_most("until a replica is on a new node, worst", follow_s, "s", FOLLOW_S)]
 

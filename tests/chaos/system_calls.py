@@ -19,7 +19,7 @@ from pathlib import Path
 
 from clipsweep.analysis.store.row import Record
 from clipsweep.trials.base.errors import StoreError
-from tests.benchmarks.document import Line
+from tests.benchmarks.document import Line, at_most
 from tests.chaos.tools import runner, studies
 from tests.chaos.tools.bench import Bench
 from tests.chaos.tools.judge import Verdict, clean_rows, judge_end, judge_rows, read_rows
@@ -31,6 +31,7 @@ GRID, SEARCH = "grid", "search"
 NAMES = (GRID, SEARCH)
 COMPACTED = "compact"
 FEW = 20  # runs that are drawn from one of the two alone, as listing the calls of all takes longer
+FIRST_FAULT = next(iter(FAULTS))
 RANDOM_NAME = re.compile(r"\.draft-[0-9a-f]{32}-|(?<=part-)[0-9a-f]+(?=-\d)")
 
 
@@ -109,7 +110,19 @@ def list_cases(process: WarmProcess, scenario: Scenario, root: Path) -> list[Cas
     return [Case(scenario, call, fault) for call in calls if place.owns(call) for fault in FAULTS]
 
 
-def run_case(process: WarmProcess, case: Case, root: Path) -> tuple[str, Verdict]:
+def unsynced(cases: Sequence[Case]) -> list[str]:
+    """Files that were put into place, and whose folder was not synced next: a power failure would lose their names."""
+    found = []
+    for scenario in {case.scenario.name for case in cases}:
+        calls = [case.call for case in cases if case.scenario.name == scenario and case.fault == FIRST_FAULT]
+        for number, call in enumerate(calls):
+            synced = next((each for each in calls[number + 1 :] if each.name == "fsync"), None)
+            if call.name == "rename" and (synced is None or synced.path != call.path.parent):
+                found.append(f"{scenario}: {call.path.parent.name}/{RANDOM_NAME.sub('*', call.path.name)}")
+    return found
+
+
+def run_case(process: WarmProcess, root: Path, case: Case) -> tuple[str, Verdict]:
     """Put the fault in, look at what is left, resume, and compare; gives what happened in words, and the verdict."""
     place = Place(root, case.scenario)
     at_first = read_rows(place.study)
@@ -211,16 +224,15 @@ def measure(wanted: runner.Wanted, log: runner.Log) -> Sequence[Line]:
         bench.each(lambda process, place, _: scenarios.extend(make_scenarios(process, bench, names)), [None])
         cases: list[Case] = []
         bench.each(lambda process, place, each: cases.extend(list_cases(process, each, place)), scenarios)
+        not_synced = unsynced(cases)
+        print(f"folders not synced: {not_synced}", file=sys.stderr, flush=True)
         if wanted.times is not None:
             cases = rng.sample(cases, min(wanted.times, len(cases)))
         counts = Counter((each.scenario.name, each.call.name) for each in cases)
         print(f"{len(cases)} runs: {dict(counts)}", file=sys.stderr, flush=True)
-
-        def run_one(process: WarmProcess, place: Path, case: Case) -> None:
-            log.note(*run_case(process, case, place), len(cases))
-
-        bench.each(run_one, cases)
-    return log.lines("system calls")
+        bench.each_noted(run_case, cases, log)
+    synced = at_most("system calls: files whose folder is not synced after their rename", len(not_synced), "", 0)
+    return [*log.lines("system calls"), synced]
 
 
 if __name__ == "__main__":

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import shutil
+import subprocess
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
@@ -11,8 +12,14 @@ from pathlib import Path
 from queue import SimpleQueue
 from typing import Any
 
+from clipsweep.trials.base.errors import ClipsweepError
 from tests.chaos.tools import studies
+from tests.chaos.tools.judge import Verdict
+from tests.chaos.tools.runner import Log
 from tests.chaos.tools.warm import Job, WarmProcess
+
+Run = tuple[str, Verdict]  # what happened, in words, and what was wrong
+CANNOT_BE_MADE = (AssertionError, OSError, ValueError, ClipsweepError, subprocess.SubprocessError)
 
 
 class Bench:
@@ -61,6 +68,18 @@ class Bench:
 
         with ThreadPoolExecutor(self._jobs) as pool:
             list(pool.map(run_one, itertools.count(), items))
+
+    def each_noted(self, run: Callable[[WarmProcess, Path, Any], Run], items: Sequence[Any], log: Log) -> None:
+        """Make a run with each item, and note what came of it; one that cannot be made does not end the others."""
+
+        def run_one(process: WarmProcess, place: Path, item: Any) -> None:
+            try:
+                log.note(*run(process, place, item), len(items))
+            except CANNOT_BE_MADE as error:
+                log.note(f"{item}", Verdict(ended_wrong=(f"the run could not be made: {error!r}",)), len(items))
+                process.restart()
+
+        self.each(run_one, items)
 
     def close(self) -> None:
         """End the processes."""

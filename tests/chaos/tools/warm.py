@@ -64,9 +64,24 @@ class WarmProcess:
 
     def __init__(self, modules: Path) -> None:
         """Start it and have it load these modules, one name in a line; the file may be missing."""
-        command = [sys.executable, "-m", "tests.chaos.tools.warm", str(modules)]
-        self._process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, bufsize=0)
-        assert self._read() == "ready"
+        self._command = [sys.executable, "-m", "tests.chaos.tools.warm", str(modules)]
+        self._process = self._load()
+
+    def _load(self) -> subprocess.Popen[bytes]:
+        process = subprocess.Popen(self._command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, bufsize=0)
+        assert process.stdout is not None
+        assert process.stdout.readline() == b"ready\n", "the process could not load what it needs; it says why above"
+        return process
+
+    def restart(self) -> None:
+        """End it with the job that it may still have, and start another in its place."""
+        self.end()
+        self._process = self._load()
+
+    def end(self) -> None:
+        """End it."""
+        self._process.kill()
+        self._process.wait()
 
     def start(self, job: Job) -> int:
         """Begin a job; gives its process id."""
@@ -95,8 +110,7 @@ class WarmProcess:
 
     def __exit__(self, *_: type[BaseException] | BaseException | TracebackType | None) -> None:
         """End it."""
-        self._process.kill()
-        self._process.wait()
+        self.end()
 
     def _read(self) -> str:
         assert self._process.stdout is not None
