@@ -27,25 +27,20 @@ from tests.chaos.tools.warm import WarmProcess
 NODES = 3
 FOLLOW_S = 10.0  # until replicas are where the nodes are
 NOT_REMOVED = 1  # exit code of a run whose cluster is gone, which is not ours to start again
-STORE_BYTES = 100 * 2**20
+NODE = {"num_cpus": 1, "object_store_memory": 100 * 2**20, "include_dashboard": False}
 
 
 class ThreeNodes:
     """A cluster of nodes with one core each, and replicas by node."""
 
-    def __init__(self, processes: Processes) -> None:
-        """Start them; they live below the folder of these processes, and carry their mark.
-
-        Args:
-            processes: Of the run.
-        """
-        self._folder = processes.environment["RAY_TMPDIR"]
-        self.cluster = Cluster(initialize_head=True, shutdown_at_exit=False, head_node_args=self._about())
+    def __init__(self) -> None:
+        """Start them, with the variables of this process."""
+        self.cluster = Cluster(initialize_head=True, shutdown_at_exit=False, head_node_args=NODE)
         self.others = [self.add() for _ in range(NODES - 1)]
 
     def add(self) -> Any:
         """One more node."""
-        return self.cluster.add_node(**self._about())
+        return self.cluster.add_node(**NODE)
 
     def remove(self, node: Any) -> None:
         """End a node without a warning."""
@@ -54,14 +49,6 @@ class ThreeNodes:
     def replicas_on(self, node: Any) -> int:
         """Replicas whose parent is this node's raylet."""
         return sum(_is_replica(child) for child in _children(raylet_of(node)))
-
-    def _about(self) -> dict[str, Any]:
-        return {
-            "num_cpus": 1,
-            "object_store_memory": STORE_BYTES,
-            "include_dashboard": False,
-            "temp_dir": self._folder,
-        }
 
 
 def raylet_of(node: Any) -> int:
@@ -149,7 +136,7 @@ class NodeRuns:
         processes = Processes(root / "ray")
         (root / "ray").mkdir(parents=True)
         with variables({**processes.environment, "RAY_AUTH_MODE": "disabled"}):
-            nodes = ThreeNodes(processes)
+            nodes = ThreeNodes()
         try:
             address = nodes.cluster.address
             yield self._shared.run(process, root, "grid", "auto", address=address), nodes

@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import shutil
 import subprocess
+import traceback
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
@@ -76,7 +77,9 @@ class Bench:
             try:
                 log.note(*run(process, place, item), len(items))
             except CANNOT_BE_MADE as error:
-                log.note(f"{item}", Verdict(ended_wrong=(f"the run could not be made: {error!r}",)), len(items))
+                traceback.print_exc()
+                made = Verdict(ended_wrong=(f"the run could not be made: {error!r}",))
+                log.note(str(getattr(item, "__name__", item)), made, len(items))
                 process.restart()
 
         self.each(run_one, items)
