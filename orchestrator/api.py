@@ -259,7 +259,7 @@ class StudyHandle:
     def _now(self) -> Snapshot:
         """What is stored by now; the same snapshot as before where nothing has been added."""
         opened = self._snapshot.opened.choose_layers()
-        history = opened.table.read()
+        history = opened.history()
         if opened is not self._snapshot.opened or history is not self._snapshot.history:
             self._snapshot = Snapshot(opened=opened, history=history)
         return self._snapshot

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Literal
@@ -9,8 +10,9 @@ from typing import Literal
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from clipsweep.analysis.store.part import read_whole
+from clipsweep.analysis.store.part import MEND, read_whole
 from clipsweep.analysis.store.row import Record
+from clipsweep.trials.base.errors import StoreError, first_line
 from clipsweep.trials.base.files import whole_file
 from clipsweep.trials.clips.spectrum import MatrixSpectrum, Place
 
@@ -53,7 +55,7 @@ class SpectrumFile:
         """
         added = self._table(spectra)
         if added.num_rows:
-            self._write(pa.concat_tables([self._stored(), added]))
+            self._write(pa.concat_tables([self._stored(), added]), within=self._path.parent)
 
     def replace(self, spectra: Iterable[MatrixSpectrum]) -> None:
         """Write the file with these alone, whatever is there."""
@@ -73,18 +75,30 @@ class SpectrumFile:
 
     def _stored(self, columns: list[str] | None = None) -> pa.Table:
         """Rows of this model in this dtype."""
-        if not self._path.is_file():
+        if not os.path.lexists(self._path):
             return SPECTRUM_SCHEMA.empty_table()
         wanted = None if columns is None else [*columns, "model_fingerprint", "dtype"]
-        table = read_whole(self._path, SPECTRUM_VERSION, wanted)
+        table = self._in_our_types(read_whole(self._path, SPECTRUM_VERSION, wanted))
         models = zip(table["model_fingerprint"].to_pylist(), table["dtype"].to_pylist(), strict=True)
         return table.filter(pa.array([model == (self._model_fingerprint, self._dtype) for model in models], pa.bool_()))
+
+    def _in_our_types(self, table: pa.Table) -> pa.Table:
+        """The table of a file with the types that we write; refused where a value is missing."""
+        try:
+            columns = [table[name].cast(SPECTRUM_SCHEMA.field(name).type) for name in table.column_names]
+        except (pa.ArrowException, KeyError) as error:
+            raise StoreError(f"{self._path} has other columns than ours ({first_line(error)}). {MEND}") from error
+        required = [each for each in zip(table.column_names, columns, strict=True) if each[0] != "expert"]
+        missing = [name for name, column in required if column.null_count]
+        if missing:
+            raise StoreError(f"{self._path} is damaged: a row has no {missing[0]}. {MEND}")
+        return pa.table(columns, names=table.column_names)
 
     def _table(self, spectra: Iterable[MatrixSpectrum]) -> pa.Table:
         return pa.Table.from_pylist([self._row(spectrum) for spectrum in spectra], schema=SPECTRUM_SCHEMA)
 
-    def _write(self, table: pa.Table) -> None:
-        with whole_file(self._path) as draft:
+    def _write(self, table: pa.Table, within: Path | None = None) -> None:
+        with whole_file(self._path, within=within) as draft:
             pq.write_table(table.sort_by(ORDER), draft)
 
     def _row(self, spectrum: MatrixSpectrum) -> Record:

@@ -21,7 +21,14 @@ from rich.console import Console
 
 from clipsweep.orchestrator.run.interrupt import INTERRUPTED, begin_command
 from clipsweep.orchestrator.words import print_line
-from clipsweep.trials.base.errors import ClipsweepError, NoClusterError, PoolError, SpecError, StoreError
+from clipsweep.trials.base.errors import (
+    ClipsweepError,
+    NoClusterError,
+    PoolError,
+    SpecError,
+    TakenOverError,
+    WriteError,
+)
 from clipsweep.trials.base.os_words import word_os_error
 
 P = ParamSpec("P")
@@ -129,9 +136,13 @@ def _refusing(command: Callable[P, None], of_system: int) -> Callable[P, None]:
 
 
 def _code_of(error: ClipsweepError) -> int:
-    """An address where there is no cluster is bad input, unlike replicas that cannot be had there."""
-    failed = isinstance(error, PoolError | StoreError) and not isinstance(error, NoClusterError)
-    return FAILED if failed else BAD_INPUT
+    """An address where there is no cluster is bad input, unlike replicas that cannot be had there.
+
+    So is a damaged file, unlike a disk that does not give it.
+    """
+    failed = isinstance(error, PoolError | TakenOverError | WriteError) and not isinstance(error, NoClusterError)
+    no_answer = isinstance(error.__cause__, OSError) and error.__cause__.errno in FULL
+    return FAILED if failed or no_answer else BAD_INPUT
 
 
 def _close_output() -> NoReturn:

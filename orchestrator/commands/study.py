@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from clipsweep.orchestrator.commands.shell import FAILED, AsJson, Folder, print_json, refusing, tell
+from clipsweep.orchestrator.commands.shell import BAD_INPUT, FAILED, AsJson, Folder, print_json, refusing, tell
 from clipsweep.orchestrator.folder.study_folder import STUDIES
 
 
@@ -76,5 +76,7 @@ def list_studies(
         print_list(listed)
     else:
         tell(f"no study below {folder}; 'clipsweep run quickstart' makes one.")
-    for line in describe_list(listed):
+    for line in (problems := describe_list(listed)):
         tell(line)
+    if problems:
+        raise typer.Exit(BAD_INPUT)

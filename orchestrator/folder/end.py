@@ -5,9 +5,9 @@ from __future__ import annotations
 import json
 from dataclasses import asdict, dataclass
 
-from clipsweep.orchestrator.folder.stored import read_json, whole
+from clipsweep.orchestrator.folder.stored import is_there, read_json, whole
 from clipsweep.orchestrator.folder.study_folder import StudyFolder
-from clipsweep.trials.base.files import write_text
+from clipsweep.trials.base.files import sync_folder, write_text
 
 MEND = "Run the study again: it is written anew."
 
@@ -25,12 +25,14 @@ class End:
 
 def write_end(folder: StudyFolder, end: End) -> None:
     """Note that a study has ended."""
-    write_text(folder.end, json.dumps(asdict(end)))
+    write_text(folder.end, json.dumps(asdict(end)), within=folder.path)
 
 
 def forget_end(folder: StudyFolder) -> None:
     """Forget that it has ended, as it is run again."""
-    folder.end.unlink(missing_ok=True)
+    if folder.end.exists():
+        folder.end.unlink()
+        sync_folder(folder.path)  # else it is back when the power fails, and the study seems to have ended
 
 
 def read_end(folder: StudyFolder) -> End | None:
@@ -39,7 +41,10 @@ def read_end(folder: StudyFolder) -> End | None:
     Raises:
         StoreError: The note is damaged.
     """
-    if not folder.end.is_file():
+    if not is_there(folder.end):
         return None
     with whole(folder.end, MEND):
-        return End(**read_json(folder.end, MEND))
+        end = End(**read_json(folder.end, MEND))
+        if not isinstance(end.stopped_by, str | None):
+            raise TypeError(f"stopped_by is {end.stopped_by!r}")
+        return end

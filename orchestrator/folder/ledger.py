@@ -13,8 +13,10 @@ from clipsweep.analysis.store.rows import LatestRows
 from clipsweep.analysis.winners.point import describe_clips, describe_shots
 from clipsweep.orchestrator.folder.open_study import OpenStudy
 from clipsweep.orchestrator.space.proposal import Proposal
+from clipsweep.trials.base.errors import WriteError, counted
 from clipsweep.trials.base.files import write_text
-from clipsweep.trials.clips.identity import identify
+from clipsweep.trials.base.kept_folders import KeptFolders
+from clipsweep.trials.clips.identity import Identities
 from clipsweep.trials.clips.resolve import resolve
 from clipsweep.trials.spec.result import TrialResult, TrialState
 from clipsweep.trials.spec.trial import Trial
@@ -27,15 +29,18 @@ log = logging.getLogger(__name__)
 class Ledger:
     """The store's rows by trial identity, plus results not yet on disk. Nothing counts as known until it is flushed."""
 
-    def __init__(self, opened: OpenStudy, rows: LatestRows | None = None) -> None:
+    def __init__(self, opened: OpenStudy, rows: LatestRows | None = None, kept: KeptFolders | None = None) -> None:
         """Ask the store what is done.
 
         Args:
             opened: The study.
             rows: What is stored, where that has been read already.
+            kept: The study's folders, which may go away while it runs; None where it is only read.
         """
         self._opened = opened
-        self._rows = opened.table.latest() if rows is None else rows
+        self._identities = Identities(opened.subject.card, opened.subject.task_fingerprint)
+        self._rows = opened.history().latest() if rows is None else rows
+        self._kept = kept
         self._waiting: list[Record] = []
         self._flushed_at: float | None = None
 
@@ -53,7 +58,7 @@ class Ledger:
         """A proposal with its identity, and the rows of the split that are left of those it asks for."""
         subject, spec = self._opened.subject, proposal.spec
         resolved = resolve(spec.clips, subject.card)
-        key = identify(spec.prompt_set, resolved.fingerprint, subject.card, subject.task_fingerprint)
+        key = self._identities.of(spec.prompt_set, resolved.fingerprint)
         row = self._rows.get(key)
         begun = row.n_examples if row is not None and row.is_cut_short else 0
         if proposal.rows is None and not begun:
@@ -111,11 +116,38 @@ class Ledger:
         """Put what waits on disk; returns it."""
         if not self._waiting:
             return []
+        self.check_folders()
         self._flushed_at = time.monotonic()
         flushed = self._opened.table.append(self._waiting)
+        self.check_folders()  # one that was removed meanwhile may have been made anew
+        self._check_files()
         self._waiting = []
         self._rows.add(flushed)
         return flushed
+
+    def check_folders(self) -> None:
+        """Stop a study whose folder, or that of its rows, went away: whatever it still computes would be lost.
+
+        Raises:
+            WriteError: Which folder, and what is lost with it.
+        """
+        gone = None if self._kept is None else self._kept.gone()
+        if gone is not None:
+            raise self._loss(f"{gone} was")
+
+    def _check_files(self) -> None:
+        """Stop a study that files were removed of, as by a removal of its folder that a new file has cut off."""
+        missing = self._opened.table.missing_files() if self._kept is not None else []
+        if missing:
+            raise self._loss(f"{counted(len(missing), 'file')} of {self._opened.folder.trials} were")
+
+    def _loss(self, what: str) -> WriteError:
+        stored, waiting = counted(len(self._rows), "trial"), counted(len(self._waiting), "result")
+        return WriteError(
+            f"{what} removed or renamed while the study ran. {stored} had been stored there, {waiting} had yet to be. "
+            f"If it was renamed, go on with --dir and its new name; if not, bring it back from a copy, or run the "
+            f"study again: what is missing then runs anew."
+        )
 
     def _joined(self, result: TrialResult, before: StoredRow | None) -> TrialResult:
         """A part of a trial with the parts that are stored; ``partial`` while rows of the split are left."""
@@ -132,7 +164,7 @@ class Ledger:
         if result.traceback is None:
             return None
         path = self._opened.folder.traceback(result.trial.trial_id, attempt)
-        write_text(path, result.traceback)
+        write_text(path, result.traceback, within=self._opened.folder.path)
         return str(path.relative_to(self._opened.folder.path))
 
 

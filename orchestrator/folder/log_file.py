@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 
+from clipsweep.orchestrator.folder.stored import is_there
 from clipsweep.orchestrator.folder.study_folder import StudyFolder
 
 SHOWN = 10
@@ -32,6 +33,6 @@ def warned_of(folder: StudyFolder) -> list[str]:
 
 
 def _lines(folder: StudyFolder) -> list[str]:
-    if not folder.log.is_file():
+    if not is_there(folder.log):
         return []
     return folder.log.read_text(encoding="utf-8", errors="replace").splitlines()  # a line may be torn

@@ -10,11 +10,12 @@ from typing import Any
 
 from clipsweep.analysis.store.record import RowContext
 from clipsweep.analysis.store.row import StoredRow
+from clipsweep.analysis.store.rows import Attempts
 from clipsweep.analysis.store.spectrum_file import SpectrumFile
 from clipsweep.analysis.store.table import ResultsTable
 from clipsweep.analysis.winners.point import Point
 from clipsweep.orchestrator.folder.no_study import no_study
-from clipsweep.orchestrator.folder.stored import read_stored_study
+from clipsweep.orchestrator.folder.stored import MEND_STUDY, check_in_place, is_there, read_stored_study
 from clipsweep.orchestrator.folder.study_folder import STUDIES, StudyFolder
 from clipsweep.orchestrator.folder.subject_file import read_subject, write_subject
 from clipsweep.orchestrator.space.choices import choices_of_rows
@@ -30,6 +31,8 @@ from clipsweep.orchestrator.study.schema import Study
 from clipsweep.trials.base.errors import ClipsweepError, StoreError, StudyError
 from clipsweep.trials.base.files import write_text
 from clipsweep.trials.clips.identity import trial_id
+
+OF_ALL_ROWS = ("model_fingerprint", "dtype", "task_fingerprint")  # columns in which all rows of a study are equal
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -82,6 +85,16 @@ class OpenStudy:
             task_fingerprint=self.subject.task_fingerprint,
             parameters_total=card.parameters_total,
         )
+
+    def history(self) -> Attempts:
+        """Every stored attempt in the order they finished.
+
+        Raises:
+            StoreError: A file is damaged, or holds rows of another model or task.
+        """
+        history, context = self.table.read(), self.row_context
+        self.table.refuse_others({name: getattr(context, name) for name in OF_ALL_ROWS})
+        return history
 
     def choose_layers(self) -> OpenStudy:
         """The study with the layers that its stored condition numbers choose, once all are there.
@@ -157,19 +170,33 @@ def reopen(path: Path) -> OpenStudy:
     """
     folder = StudyFolder(path)
     subject = read_subject(folder.subject)
-    if subject is None or not folder.study.is_file():
+    if not is_there(folder.study) or subject is None:
         raise StudyError(no_study(folder))
-    settings = read_settings(folder)
-    try:
-        study = check_study(settings)
-    except ClipsweepError as error:
-        raise StoreError(f"{folder.study} is not a study of this clipsweep: {error}") from error
+    check_in_place(folders=[folder.trials])
+    study = read_stored(folder)
+    assert study is not None, "its file is there"
     return open_study(study, folder, subject)
+
+
+def read_stored(folder: StudyFolder) -> Study | None:
+    """The study of an earlier run; None where there is none.
+
+    Raises:
+        StoreError: Its file is damaged: torn where YAML goes on to be YAML, say.
+    """
+    if not is_there(folder.study):
+        return None
+    try:
+        return check_study(read_stored_study(folder.study))
+    except StoreError:
+        raise
+    except ClipsweepError as error:
+        raise StoreError(f"{folder.study} is not a study of this clipsweep: {error} {MEND_STUDY}") from error
 
 
 def write_study(opened: OpenStudy) -> None:
     """Write the resolved study, and what its names stand for, into its folder."""
-    write_text(opened.folder.study, opened.study.to_yaml())
+    write_text(opened.folder.study, opened.study.to_yaml(), within=opened.folder.path)
     write_subject(opened.folder.subject, opened.subject)
 
 
@@ -179,4 +206,4 @@ def read_settings(folder: StudyFolder) -> dict[str, Any]:
     Raises:
         StoreError: It is damaged.
     """
-    return read_stored_study(folder.study) if folder.study.is_file() else {}
+    return read_stored_study(folder.study) if is_there(folder.study) else {}

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+import os
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -11,6 +12,38 @@ from typing import Any
 from clipsweep.orchestrator.source.yaml_file import read_yaml
 from clipsweep.trials.base.errors import StoreError, StudyError
 from clipsweep.trials.base.os_words import worded_as
+
+MEND_STUDY = "Move it away and run the study again from its own file; its rows stay."
+
+
+def is_there(path: Path) -> bool:
+    """Whether a file is there.
+
+    Raises:
+        StoreError: Something else is in its place: a folder, or a link that leads nowhere.
+    """
+    check_in_place([path])
+    return path.is_file()
+
+
+def check_in_place(files: Iterable[Path] = (), folders: Iterable[Path] = ()) -> None:
+    """Refuse what stands where a file or a folder of a study belongs, and is none.
+
+    Raises:
+        StoreError: What it is, and the mend.
+    """
+    for path in files:
+        if os.path.lexists(path) and not path.is_file():
+            what = "a folder" if path.is_dir() else _kind_of_other(path)
+            raise StoreError(f"{path} is {what}; expected a file, as a run writes it. Move it away.")
+    for path in folders:
+        if os.path.lexists(path) and not path.is_dir():
+            what = "a file" if path.is_file() else _kind_of_other(path)
+            raise StoreError(f"{path} is {what}; expected a folder, as a run makes it. Move it away.")
+
+
+def _kind_of_other(path: Path) -> str:
+    return "a link that leads nowhere" if path.is_symlink() else "no regular file"
 
 
 def read_json(path: Path, mend: str) -> dict[str, Any]:
@@ -57,4 +90,4 @@ def read_stored_study(path: Path) -> dict[str, Any]:
     except StudyError as error:
         if isinstance(error.__cause__, OSError):
             raise StoreError(str(error)) from error
-        raise StoreError(f"{error} Move it away and run the study again from its own file; its rows stay.") from error
+        raise StoreError(f"{error} {MEND_STUDY}") from error

@@ -68,19 +68,35 @@ class StudyFolder:
         return self.path / "log.txt"
 
     @property
+    def claims(self) -> Path:
+        """Folder of the claims of processes that run the study, or ran it."""
+        return self.path / ".claims"
+
+    @property
     def lock(self) -> Path:
-        """Locked by the process that runs the study."""
+        """Locked by the process that runs the study, so that earlier versions see it; they know no claims."""
         return self.path / ".lock"
 
     @property
     def holder(self) -> Path:
-        """Which process that is."""
+        """Which process of an earlier version runs the study, or ran it last."""
         return self.path / ".holder.json"
+
+    @property
+    def logs(self) -> Path:
+        """Folder of the tracebacks of failed attempts."""
+        return self.path / "logs"
+
+    def files(self) -> list[Path]:
+        """Every file that a run writes here, but for rows, tracebacks and Optuna's journal, which mends itself."""
+        of_lock = [self.lock, self.holder]
+        return [self.study, self.subject, self.spectrum, self.report, self.status, self.end, self.log, *of_lock]
 
     def traceback(self, trial_id: str, attempt: int) -> Path:
         """The traceback of a failed attempt."""
-        return self.path / "logs" / f"{trial_id}-{attempt}.txt"
+        return self.logs / f"{trial_id}-{attempt}.txt"
 
     def leftovers_of_lock(self) -> bool:
         """Whether there is nothing here but what a run leaves that never started."""
-        return {path.name for path in self.path.iterdir()} <= {self.lock.name, self.holder.name, self.log.name}
+        left = {path.name for path in (self.claims, self.lock, self.holder, self.log)}
+        return self.path.is_dir() and {path.name for path in self.path.iterdir()} <= left

@@ -6,7 +6,7 @@ import json
 from dataclasses import asdict
 from pathlib import Path
 
-from clipsweep.orchestrator.folder.stored import read_json, whole
+from clipsweep.orchestrator.folder.stored import is_there, read_json, whole
 from clipsweep.orchestrator.space.subject import Subject
 from clipsweep.trials.base.files import write_text
 from clipsweep.trials.models.card import ModelCard
@@ -19,7 +19,7 @@ def write_subject(path: Path, subject: Subject) -> None:
     """Write the file whole."""
     content = asdict(subject)
     content["card"]["shapes"] = rows_of_shapes(subject.card.shapes)
-    write_text(path, json.dumps(content, indent=1))
+    write_text(path, json.dumps(content, indent=1), within=path.parent)
 
 
 def read_subject(path: Path) -> Subject | None:
@@ -28,7 +28,7 @@ def read_subject(path: Path) -> Subject | None:
     Raises:
         StoreError: It is damaged.
     """
-    if not path.is_file():
+    if not is_there(path):
         return None
     content = read_json(path, MEND)
     with whole(path, MEND):

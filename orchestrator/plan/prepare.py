@@ -9,7 +9,8 @@ from typing import Any
 from clipsweep.analysis.store.row import StoredRow
 from clipsweep.orchestrator.drivers.bayes.encoding import Encoding, check_sampler
 from clipsweep.orchestrator.drivers.race_rules import LEAST_ROWS
-from clipsweep.orchestrator.folder.open_study import OpenStudy, open_study, read_settings
+from clipsweep.orchestrator.folder.open_study import OpenStudy, open_study, read_settings, read_stored
+from clipsweep.orchestrator.folder.stored import check_in_place
 from clipsweep.orchestrator.folder.study_folder import StudyFolder
 from clipsweep.orchestrator.folder.warm_start import check_warm_start
 from clipsweep.orchestrator.space.pending import make_space
@@ -64,6 +65,7 @@ def prepare(study: Study, path: Path, cache: Path, *, verify_hashes: bool = Fals
     define_task(study.task_settings())  # first what the study alone can tell: a task that there is not
     factors_limit_bytes()
     check_folder(folder.path, "the study's folder")
+    check_in_place(folder.files(), [folder.trials, folder.logs])
     check_cache(cache)
     checkpoint = find_checkpoint(study.model_settings(), cache, verify_hashes=verify_hashes)
     card = describe_checkpoint(checkpoint, study.model.dtype, cache, verify_hashes=verify_hashes)
@@ -105,6 +107,7 @@ def recheck(opened: OpenStudy) -> None:
     history = opened.table.read()
     if len(history):
         _check_against(opened, history[-1], len(history))
+        opened.history()
 
 
 def _check_study_file(opened: OpenStudy) -> None:
@@ -114,7 +117,7 @@ def _check_study_file(opened: OpenStudy) -> None:
         StudyError: It is there, and what the names in it stand for is not.
     """
     folder = opened.folder
-    if folder.subject.is_file() or folder.trials.exists() or not folder.study.is_file():
+    if _was_run(folder) or not folder.study.is_file():
         return
     if folder.study.read_text(encoding="utf-8") != opened.study.to_yaml():  # else a run was killed as it began
         raise StudyError(
@@ -123,10 +126,16 @@ def _check_study_file(opened: OpenStudy) -> None:
         )
 
 
+def _was_run(folder: StudyFolder) -> bool:
+    """Whether a run has begun in a folder."""
+    return folder.subject.is_file() or folder.trials.exists()
+
+
 def _resolve(study: Study, folder: StudyFolder) -> Study:
     """Fix what a study leaves open: to the task's and variant's defaults, and the microbatch to what ran before."""
     settings = study.task_settings()
-    stored = read_settings(folder).get("cluster", {}).get("microbatch", AUTO_MICROBATCH)
+    before = read_stored(folder) if _was_run(folder) else None
+    stored = AUTO_MICROBATCH if before is None else before.cluster.microbatch
     microbatch = stored if study.cluster.microbatch == "auto" else study.cluster.microbatch
     seed = default_seed(settings) if settings.seed is None else settings.seed
     shots = [define_task(settings).shots] if study.space.shots is None else study.space.shots

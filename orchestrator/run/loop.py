@@ -117,11 +117,16 @@ class RunLoop:
         if self._opened.pending is None:
             return
         pool = self._started_pool()
-        self._opened = measure_layers(self._opened, pool, self._progress.say, lambda: self._interrupt.requested)
+        self._opened = measure_layers(self._opened, pool, self._progress.say, self._is_stopped)
         if self._opened.pending is None:
             pool.announce(starts_of(self._opened.space.starts(), self._opened.subject.card))
             ahead = look_ahead(self._opened, self._ledger)
             self._progress.expect(known=ahead.known, left=amount_ahead(self._opened, ahead))
+
+    def _is_stopped(self) -> bool:
+        """Whether the user wants an end; raises where the study's folder is gone."""
+        self._ledger.check_folders()
+        return self._interrupt.requested
 
     def _started_pool(self) -> Pool:
         """The pool, started the first time that it is wanted."""
@@ -212,6 +217,7 @@ class RunLoop:
 
     def _collect(self, driver: Driver) -> None:
         """Take what the pool finished; flush when it is time, and only then tell the driver."""
+        self._ledger.check_folders()
         results = self._pool.collect(COLLECT_SECONDS) if self._pool is not None else []
         for result in results:
             self._paces.append(result.seconds / self._cost(result.trial))

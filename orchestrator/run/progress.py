@@ -6,6 +6,7 @@ The same numbers are kept in ``<dir>/status.json`` for ``clipsweep status``.
 from __future__ import annotations
 
 import json
+import logging
 import time
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
@@ -22,10 +23,12 @@ from clipsweep.orchestrator.run.time_left import TimeLeft
 from clipsweep.orchestrator.words import format_seconds, print_line
 from clipsweep.trials.base.errors import counted
 from clipsweep.trials.base.files import write_text
+from clipsweep.trials.base.os_words import word_os_error
 from clipsweep.trials.spec.result import TrialResult, TrialState
 
 LINE_SECONDS = 10.0
 FILE_SECONDS = 1.0
+log = logging.getLogger(__name__)
 
 
 @dataclass(slots=True, kw_only=True)
@@ -89,6 +92,7 @@ class Progress:
         self._time_left = TimeLeft()
         self._line_at = self._file_at = 0.0
         self._bar: RichProgress | None = None
+        self._unwritten = False  # whether the file could not be written once
 
     def started(self, replicas: Sequence[dict[str, str]]) -> None:
         """Replicas are up: the clock starts."""
@@ -177,7 +181,13 @@ class Progress:
         return ", ".join(words)
 
     def _write(self) -> None:
-        write_text(self._path, json.dumps(asdict(self._status)))
+        """Keep the numbers in the folder; they are no result, so that the study goes on where they cannot be kept."""
+        try:
+            write_text(self._path, json.dumps(asdict(self._status)), within=self._path.parent)
+        except OSError as error:
+            if not self._unwritten:
+                log.warning("'clipsweep status' tells old numbers: %s", word_os_error(error, f"writing {self._path}"))
+            self._unwritten = True
 
 
 def _can_draw(console: Console) -> bool:

@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from clipsweep.cluster.replica_warnings import PACKAGE, text_without_replica
 from clipsweep.orchestrator.folder.log_file import log_warning
 from clipsweep.orchestrator.folder.study_folder import StudyFolder
+from clipsweep.trials.base.os_words import word_os_error
 
 
 class StudyLog(logging.Handler):
@@ -25,6 +26,7 @@ class StudyLog(logging.Handler):
         self._folder = folder
         self._say = say
         self._said: set[str] = set()
+        self._unwritten = False  # whether the log could not be written once
 
     def emit(self, record: logging.LogRecord) -> None:
         """Write a record, and show it unless this or another replica has said the same before."""
@@ -35,8 +37,10 @@ class StudyLog(logging.Handler):
             self._say(f"warning: {line}")
         try:
             log_warning(self._folder, line)
-        except OSError:  # a full disk: logging reports it, for whoever warned did nothing wrong
-            self.handleError(record)
+        except OSError as error:  # a full disk; whoever warned did nothing wrong
+            if not self._unwritten:
+                self._say(f"warning: {word_os_error(error, f'writing {self._folder.log}', self._folder.log)}")
+            self._unwritten = True
 
 
 @contextmanager

@@ -11,6 +11,7 @@ from typing import Any
 
 from clipsweep.orchestrator.folder.open_study import reopen
 from clipsweep.orchestrator.folder.snapshot import Snapshot
+from clipsweep.orchestrator.folder.stored import is_there
 from clipsweep.orchestrator.folder.study_folder import StudyFolder
 from clipsweep.orchestrator.status.status import read_status
 from clipsweep.trials.base.errors import ClipsweepError, PlaceError
@@ -71,7 +72,7 @@ def _find(root: Path) -> Iterator[StudyFolder]:
     """Folders that hold a study's files; nothing below them, and nothing hidden, is looked at."""
     for place, below, names in os.walk(root):
         folder = StudyFolder(Path(place))
-        if _is_study(folder, names):
+        if folder.subject.name in below or _is_study(folder, names):  # a folder of that name is damage
             below.clear()
             yield folder
         below[:] = [name for name in below if not name.startswith(".")]
@@ -85,9 +86,9 @@ def _is_study(folder: StudyFolder, names: Sequence[str]) -> bool:
 
 def _look(folder: StudyFolder) -> Listed:
     """One study; what is wrong with it is told in its place, so that the others are seen."""
-    if not folder.subject.is_file():
-        return Listed(dir=str(folder), state=NOT_RUN)
     try:
+        if not is_there(folder.subject):
+            return Listed(dir=str(folder), state=NOT_RUN)
         return _describe(folder)
     except ClipsweepError as error:
         return Listed(dir=str(folder), state=DAMAGED, problem=str(error))

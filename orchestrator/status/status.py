@@ -11,7 +11,7 @@ from clipsweep.orchestrator.folder.lock import is_locked
 from clipsweep.orchestrator.folder.log_file import last_warnings
 from clipsweep.orchestrator.folder.open_study import OpenStudy
 from clipsweep.orchestrator.folder.snapshot import Snapshot
-from clipsweep.orchestrator.folder.stored import read_json
+from clipsweep.orchestrator.folder.stored import is_there, read_json
 from clipsweep.orchestrator.plan.ahead import look_ahead
 from clipsweep.orchestrator.words import by_split, format_seconds
 from clipsweep.trials.spec.result import TrialState
@@ -28,7 +28,7 @@ def read_status(snapshot: Snapshot) -> dict[str, Any]:
         ended the search, if one did; ``warnings`` are the last lines of the study's log, those of earlier runs too.
     """
     opened = snapshot.opened
-    count = _count_states(snapshot)
+    count = snapshot.count_states()
     end = read_end(opened.folder)
     total = sum(count.values()) if end else _count_all(snapshot)  # what a stopping rule left out is not waited for
     is_running = is_locked(opened.folder)
@@ -49,12 +49,6 @@ def read_status(snapshot: Snapshot) -> dict[str, Any]:
         "replicas": live.get("replicas", []),
         "warnings": last_warnings(opened.folder),
     }
-
-
-def _count_states(snapshot: Snapshot) -> dict[TrialState, int]:
-    """How many of the trials that stored rows call for are in each state."""
-    states = [row.state for row in snapshot.called_for]
-    return {state: states.count(state) for state in TrialState}
 
 
 def _count_all(snapshot: Snapshot) -> int:
@@ -83,7 +77,7 @@ def _how_it_ended(count: dict[TrialState, int]) -> str:
 def _read_live(opened: OpenStudy) -> dict[str, Any]:
     """What the running process last said of itself."""
     path = opened.folder.status
-    return read_json(path, "The running study writes it anew; ask again.") if path.is_file() else {}
+    return read_json(path, "The running study writes it anew; ask again.") if is_there(path) else {}
 
 
 def describe_status(document: dict[str, Any]) -> str:

@@ -2,22 +2,27 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import json
+import logging
 import math
 import os
 import platform
 import uuid
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
 from clipsweep.trials.base.errors import SpecError
+from clipsweep.trials.base.os_words import missing_folders, word_os_error
 
+log = logging.getLogger(__name__)
 DEFAULT_LIMIT_GIB = "200"
 READ_WHOLE_BYTES = 2**20
 SAMPLED_BLOCKS, BLOCK_BYTES = 32, 2**14  # half a MiB of a large file, its head and tail among them
+UNSYNCED = {errno.EINVAL, errno.ENOTSUP, errno.ENOSYS, errno.EBADF, errno.EACCES, errno.EPERM}  # no sync of folders
 
 
 def default_cache() -> Path:
@@ -28,29 +33,84 @@ def default_cache() -> Path:
     return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "clipsweep"
 
 
+def make_folder(folder: Path) -> None:
+    """Make a folder, and those above it, where they are missing; when this returns their names are on disk."""
+    made = missing_folders(folder)
+    folder.mkdir(parents=True, exist_ok=True)
+    for each in made:
+        sync_folder(each.parent)
+
+
+def sync_folder(folder: Path) -> None:
+    """Flush to disk which names a folder holds; a new name is else lost when the power fails, however whole its file.
+
+    Where a file system has no such flush, or a user may not ask for it, its own care has to do.
+    """
+    try:
+        opened = os.open(folder, os.O_RDONLY)
+        try:
+            os.fsync(opened)
+        finally:
+            os.close(opened)
+    except OSError as error:
+        if error.errno not in UNSYNCED:
+            raise OSError(error.errno, error.strerror, str(folder)) from error
+
+
 @contextmanager
-def whole_file(path: Path) -> Iterator[Path]:
-    """Yield a hidden draft beside ``path``; flush it to disk and put it into place on success, remove it otherwise."""
-    path.parent.mkdir(parents=True, exist_ok=True)
+def whole_file(path: Path, *, within: Path | None = None) -> Iterator[Path]:
+    """Yield a hidden draft beside ``path`` and put it into place on success; remove it otherwise.
+
+    After the block the content and the name are on disk: neither is lost when the power fails.
+
+    Args:
+        path: The file.
+        within: A folder that must be there, so that one which was removed is not made anew; None for no such folder.
+
+    Raises:
+        OSError: The operating system refuses something; the error names ``path``, not the draft.
+    """
     draft = path.parent / f".draft-{uuid.uuid4().hex}-{path.name}"
     try:
+        if within is not None and not within.is_dir():
+            raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), str(within))
+        make_folder(path.parent)
         yield draft
         with draft.open("rb") as written:
             os.fsync(written.fileno())
         os.replace(draft, path)
+    except OSError as error:
+        if error.errno is None or error.filename not in {None, draft, str(draft)}:
+            raise
+        raise OSError(error.errno, os.strerror(error.errno), str(path)) from error
     finally:
-        draft.unlink(missing_ok=True)
+        with suppress(OSError):  # of a folder that is gone, or a disk that can only be read: the first error counts
+            draft.unlink(missing_ok=True)
+    sync_folder(path.parent)
 
 
-def write_text(path: Path, text: str) -> None:
-    """Write a text file whole."""
-    with whole_file(path) as draft:
+def write_text(path: Path, text: str, *, within: Path | None = None) -> None:
+    """Write a text file whole; arguments as ``whole_file`` takes them."""
+    with whole_file(path, within=within) as draft:
         draft.write_text(text, encoding="utf-8")
 
 
 def write_note(path: Path, content: Mapping[str, Any]) -> None:
-    """Write down what was found out once, with a checksum."""
-    write_text(path, json.dumps({"content": content, "checksum": _checksum(content)}))
+    """Write down what was found out once, with a checksum; on a full disk it is found out again the next time."""
+    try:
+        write_text(path, json.dumps({"content": content, "checksum": _checksum(content)}))
+    except OSError as error:
+        _tell_unkept(path.parent, word_os_error(error, None, path))
+
+
+_told: set[Path] = set()
+
+
+def _tell_unkept(folder: Path, reason: str) -> None:
+    """Say once of a folder that notes cannot be kept in it."""
+    if folder not in _told:
+        _told.add(folder)
+        log.warning("a note cannot be kept in the cache, so it is made again next time (%s)", reason)
 
 
 def read_note(path: Path) -> dict[str, Any] | None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+import shutil
 import tempfile
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
@@ -12,6 +13,7 @@ from pathlib import Path
 from clipsweep.trials.base.errors import ClipsweepError, PlaceError
 
 LONGEST_PATH = 300  # that a message repeats
+OF_THE_DISK = {errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EIO}  # its free space is told
 REASONS = {
     errno.EACCES: ("permission denied", "Change its rights, or choose another place."),
     errno.EPERM: ("permission denied", "Change its rights, or choose another place."),
@@ -31,21 +33,36 @@ REASONS = {
 }
 
 
-def word_os_error(error: OSError, doing: str | None = None) -> str:
+def word_os_error(error: OSError, doing: str | None = None, path: Path | None = None) -> str:
     """Word an error of the operating system; its own words, such as ``[Errno 13]``, say too little.
 
     Args:
         error: It.
         doing: What was being done, as in ``"reading study.yaml"``; None where only the error knows.
+        path: Of which file, where the error does not know, as when it is written to.
     """
     named = error.filename if error.filename2 is None else error.filename2  # a draft, and what it was to become
-    path = None if named is None else os.fsdecode(named)
+    place = path if named is None else Path(os.fsdecode(named))
     if doing is None:
-        doing = "reading or writing a file" if path is None else f"using {path}"
-    where = "" if path is None or path in doing else f" ({path if len(path) <= LONGEST_PATH else f'{path[:80]}…'})"
+        doing = "reading or writing a file" if place is None else f"using {place}"
+    name = "" if place is None else str(place)
+    where = "" if name in doing else f" ({name if len(name) <= LONGEST_PATH else f'{name[:80]}…'})"
     own = (error.strerror or str(error) or type(error).__name__).rstrip(".")
     reason, mend = REASONS.get(error.errno or 0, (own[:1].lower() + own[1:], "Look at the path and the device."))
-    return f"{doing} failed: {reason}{where}. {mend}"
+    room = "" if place is None or error.errno not in OF_THE_DISK else _free_space(place)
+    return f"{doing} failed: {reason}{where}{room}. {mend}"
+
+
+def _free_space(path: Path) -> str:
+    """How much is free on the disk of a path, for a sentence; nothing where that cannot be asked."""
+    there = next((place for place in (path, *path.parents) if place.exists()), None)
+    if there is None:
+        return ""
+    try:
+        usage = shutil.disk_usage(there)
+    except OSError:  # a disk that does not answer
+        return ""
+    return f", {usage.free / 2**20:,.1f} of {usage.total / 2**20:,.1f} MiB free"
 
 
 def check_folder(folder: Path, what: str) -> None:
@@ -109,12 +126,13 @@ def worded_as(kind: type[ClipsweepError], doing: str | None = None) -> Iterator[
     """Take what the operating system refuses inside the block for an error of ours, in words.
 
     Args:
-        kind: The error to raise in its place; errors of ours that are raised inside pass as they are.
+        kind: The error to raise in its place; errors of ours that are raised inside pass as they are, and so does that
+            of a reader who has gone away.
         doing: As ``word_os_error`` takes it.
     """
     try:
         yield
-    except ClipsweepError:
+    except (ClipsweepError, BrokenPipeError):
         raise
     except OSError as error:
         raise kind(word_os_error(error, doing)) from error

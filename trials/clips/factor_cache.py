@@ -38,12 +38,14 @@ class FactorCache:
         self._memory_bytes = memory_bytes
         self._limit_bytes = factors_limit_bytes() if limit_bytes is None else limit_bytes
         self._fingerprints: dict[str, str] = {}
+        self._can_keep = True  # until the disk refuses one; then no more are tried, and nothing is said again
         self._kept: dict[str, Factors] = {}  # by fingerprint, the most recently used last
 
     def get(self, weight: Tensor, name: str) -> Factors:
         """Return the exact SVD of ``weight``, on its device.
 
-        A damaged or foreign file is reported, replaced, and never used. Factors that cannot be written are used.
+        A damaged or foreign file is reported, replaced, and never used. Factors that cannot be written are used; it is
+        reported once.
 
         Args:
             weight: Shape ``(rows, cols)``, floating point, as the model holds it before any clip.
@@ -93,11 +95,13 @@ class FactorCache:
         factors = read_factors(path, fingerprint, weight, name)
         if factors is not None:
             return factors
+        if not self._can_keep:
+            return compute_factors(weight, name)
         with locked(path, name):
             factors = read_factors(path, fingerprint, weight, name)
             if factors is None:
                 factors = compute_factors(weight, name)
-                write_factors(path, fingerprint, factors, name)
+                self._can_keep = write_factors(path, fingerprint, factors, name)
         self._make_room(path)
         return factors
 

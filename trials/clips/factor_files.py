@@ -16,6 +16,7 @@ from safetensors.torch import save
 from torch import Tensor
 
 from clipsweep.trials.base.files import whole_file
+from clipsweep.trials.base.os_words import word_os_error
 from clipsweep.trials.clips.factors import Factors
 
 FORMAT, FORMAT_VERSION = "layout", "2"  # the key that files have; version 1 had no checksum
@@ -50,8 +51,12 @@ def locked(path: Path, name: str) -> Iterator[None]:
         yield
 
 
-def write_factors(path: Path, fingerprint: str, factors: Factors, name: str) -> None:
-    """Write factors whole; on a full disk report it, and leave nothing."""
+def write_factors(path: Path, fingerprint: str, factors: Factors, name: str) -> bool:
+    """Write factors whole; on a full disk report it, and leave nothing.
+
+    Returns:
+        Whether they are there.
+    """
     tensors = {"u": factors.u.cpu(), "s": factors.s.cpu(), "vh": factors.vh.cpu()}
     note = {FORMAT: FORMAT_VERSION, "fingerprint": fingerprint, "checksum": hash_tensors(*tensors.values())}
     try:
@@ -59,7 +64,10 @@ def write_factors(path: Path, fingerprint: str, factors: Factors, name: str) -> 
             # Not save_file: its own temporary file outlives a killed process, and no other user can read the result.
             draft.write_bytes(save(tensors, metadata=note))
     except OSError as error:
-        log.warning("the factors of %s are used but cannot be kept in %s (%s); free some disk", name, path, error)
+        reason = word_os_error(error, f"keeping the factors of {name} in {path}", path)
+        log.warning("%s Until the run ends factors are used without being kept", reason)
+        return False
+    return True
 
 
 def read_factors(path: Path, fingerprint: str, weight: Tensor, name: str) -> Factors | None:

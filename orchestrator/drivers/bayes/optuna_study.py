@@ -23,7 +23,8 @@ from optuna.trial import FrozenTrial, TrialState
 from sqlalchemy.exc import SQLAlchemyError
 
 from clipsweep.orchestrator.drivers.bayes.encoding import Parameter, Params
-from clipsweep.trials.base.errors import StudyError
+from clipsweep.trials.base.errors import StudyError, WriteError
+from clipsweep.trials.base.os_words import word_os_error
 
 Direction = Literal["maximize", "minimize"]
 
@@ -95,8 +96,11 @@ class _Journal(BaseJournalBackend):
         return self._file.read_logs(log_number_from)
 
     def append_logs(self, logs: list[dict[str, Any]]) -> None:
-        with self._path.open("a", encoding="utf-8") as journal:
-            journal.write("".join(json.dumps(entry, separators=(",", ":")) + "\n" for entry in logs))
+        try:
+            with self._path.open("a", encoding="utf-8") as journal:
+                journal.write("".join(json.dumps(entry, separators=(",", ":")) + "\n" for entry in logs))
+        except OSError as error:
+            raise WriteError(word_os_error(error, f"writing {self._path}", self._path)) from error
 
 
 class OptunaStudy:
@@ -234,6 +238,8 @@ def _open_study(storage: Storage, sampler: BaseSampler, directions: Sequence[Dir
     _mend_journal(storage.journal)
     try:
         return create(_open_journal(storage.journal))
+    except WriteError:
+        raise
     except Exception as error:  # whatever Optuna makes of a journal that is not one
         aside = storage.journal.with_name(f"{storage.journal.name}.unreadable")
         os.replace(storage.journal, aside)

@@ -20,7 +20,12 @@ from tests.trials.spec.test_clip import make_clip
 from tests.trials.spec.test_trial import make_spec
 
 CONTEXT = RowContext(
-    study="s", model_fingerprint="m", dtype="float32", variant="paper", task_fingerprint="t", parameters_total=10
+    study="s",
+    model_fingerprint=CARD.fingerprint,
+    dtype=CARD.dtype,
+    variant="paper",
+    task_fingerprint="t",
+    parameters_total=10,
 )
 NOON = datetime(2026, 1, 1, 12, tzinfo=UTC)
 FAILED: dict[str, Any] = {

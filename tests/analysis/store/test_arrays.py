@@ -66,14 +66,14 @@ def test_a_value_of_another_type_is_refused(kind: pa.DataType, value: Any) -> No
 
 
 def test_neither_writing_nor_reading_rows_loads_pandas(tmp_path: str) -> None:
-    code = """
-import sys
+    code = f"""
+import datetime, sys
 from pathlib import Path
 from clipsweep.analysis.store.table import ResultsTable
 
-folder, row = Path(sys.argv[1]), {"attempt": 1, "state": "failed", "schema_version": 5}
-for name in ("a", "b"):
-    ResultsTable(folder).append([row | {"trial_id": name}])
+folder = Path(sys.argv[1])
+for record in {[stored_record("a"), stored_record("b")]!r}:
+    ResultsTable(folder).append([record])
 ResultsTable(folder).merge()
 assert len(ResultsTable(folder).latest()) == 2
 print("pandas" in sys.modules)

@@ -51,9 +51,9 @@ def test_bad_input_exits_with_2_a_message_and_nothing_written(
     assert not (tmp_path / "s").exists()
 
 
-def test_what_the_system_refuses_during_a_run_ends_it_with_1_in_words(study_file: Path, tmp_path: Path) -> None:
+def test_what_would_be_in_the_way_of_a_report_is_said_before_anything_runs(study_file: Path, tmp_path: Path) -> None:
     (tmp_path / "s" / "report.html").mkdir(parents=True)
     result = runner.invoke(app, ["run", str(study_file), "--dir", str(tmp_path / "s")])
-    assert result.exit_code == 1
-    assert "report.html failed: it is a folder" in result.stderr
-    assert "Errno" not in result.stderr
+    assert result.exit_code == 2
+    assert "report.html is a folder; expected a file" in result.stderr
+    assert not (tmp_path / "s" / "trials").exists()

@@ -230,6 +230,7 @@ def test_before_anything_is_measured_the_totals_are_known_and_there_is_no_winner
     make: Callable[..., Study], tmp_path: Path, cache: Path
 ) -> None:
     opened: OpenStudy = prepare(make(), tmp_path / "s", cache).opened
+    opened.folder.path.mkdir()
     write_study(opened)
     status = status_of(tmp_path / "s")
     assert (status["state"], status["done"], status["total"]) == ("interrupted", 0, 3)

@@ -78,12 +78,14 @@ def test_the_last_ten_warnings_of_all_runs_are_told(tmp_path: Path) -> None:
     assert len(told) == SHOWN
 
 
-def test_a_log_that_cannot_be_written_is_reported_and_stops_nothing(
+def test_a_log_that_cannot_be_written_is_reported_in_words_and_stops_nothing(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     (tmp_path / "log.txt").mkdir()
-    assert record(tmp_path, "memory is short") == ["warning: memory is short"]
-    assert "IsADirectoryError" in capsys.readouterr().err
+    said, told = record(tmp_path, "memory is short")
+    assert said == "warning: memory is short"
+    assert told.endswith("log.txt failed: it is a folder. Give the path of a file.")
+    assert "Traceback" not in capsys.readouterr().err
 
 
 def test_a_warning_of_a_replica_is_shown_logged_and_in_the_status_after_the_run(
