@@ -14,10 +14,10 @@ from clipsweep.orchestrator.folder.study_folder import STUDIES
 @refusing
 def status(folder: Folder, as_json: AsJson = False) -> None:
     """Progress, rate, time left and failures."""
-    from clipsweep.orchestrator.api import open_study
-    from clipsweep.orchestrator.status.status import describe_status
+    from clipsweep.orchestrator.status.status import status_of
+    from clipsweep.orchestrator.status.status_words import describe_status
 
-    document = open_study(folder).status()
+    document = status_of(folder)
     if as_json:
         print_json(document)
     else:

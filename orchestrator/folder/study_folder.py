@@ -83,4 +83,9 @@ class StudyFolder:
 
     def leftovers_of_lock(self) -> bool:
         """Whether there is nothing here but what a run leaves that never started."""
-        return {path.name for path in self.path.iterdir()} <= {self.lock.name, self.holder.name, self.log.name}
+        return {path.name for path in self.path.iterdir()} <= {
+            self.lock.name,
+            self.holder.name,
+            self.log.name,
+            self.status.name,
+        }

@@ -1,15 +1,14 @@
-"""What a run shows while it runs: a bar with rate and time left on a terminal and in a notebook, plain lines elsewhere.
+"""What a run shows while it runs: a bar on a terminal and in a notebook, plain lines elsewhere.
 
-The same numbers are kept in ``<dir>/status.json`` for ``clipsweep status``.
+The same numbers are kept in ``<dir>/status.json`` for ``clipsweep status`` and ``clipsweep watch``.
 """
 
 from __future__ import annotations
 
-import json
+import threading
 import time
-from collections.abc import Sequence
-from dataclasses import asdict, dataclass
-from enum import StrEnum
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -18,166 +17,168 @@ from rich.progress import BarColumn, TextColumn
 from rich.progress import Progress as RichProgress
 
 from clipsweep.orchestrator.plan.amount import Amount
-from clipsweep.orchestrator.run.time_left import TimeLeft
-from clipsweep.orchestrator.words import format_seconds, print_line
+from clipsweep.orchestrator.run.counts import Counts
+from clipsweep.orchestrator.run.goal import Goal, Pace
+from clipsweep.orchestrator.run.left import Rows
+from clipsweep.orchestrator.run.progress_words import describe_progress
+from clipsweep.orchestrator.status.live import write_live
+from clipsweep.orchestrator.words import print_line
 from clipsweep.trials.base.errors import counted
-from clipsweep.trials.base.files import write_text
-from clipsweep.trials.spec.result import TrialResult, TrialState
+from clipsweep.trials.spec.result import TrialResult
 
-LINE_SECONDS = 10.0
+LINE_SECONDS = 30.0  # between two lines, at least
+SILENT_SECONDS = 240.0  # and at most, whatever happens
 FILE_SECONDS = 1.0
-
-
-@dataclass(slots=True, kw_only=True)
-class Status:
-    """Where a run is. Counts are of distinct trials; of a race, of parts of trials.
-
-    Attributes:
-        done: Complete, known ones included.
-        failed: Failed in this run.
-        running: Sent to a replica, result not back.
-        total: All that the study needs, as far as is known.
-        rows: Seen in this run.
-        trials_per_second: Of this run; None before the first result.
-        rows_per_second: The same of rows.
-        seconds_left: Told from what finished trials cost and what is left; None while that would be a guess.
-        replicas: Name, node and device of each.
-    """
-
-    done: int
-    failed: int
-    total: int
-    running: int = 0
-    rows: int = 0
-    trials_per_second: float | None = None
-    rows_per_second: float | None = None
-    seconds_left: float | None = None
-    replicas: Sequence[dict[str, str]] = ()
-
-
-class Pace(StrEnum):
-    """What a run counts.
-
-    ``TRIALS`` of a known number; ``TRIALS_SO_FAR`` where a search stops when it has seen enough; ``ROWS`` of a race,
-    whose trials run in parts and may be stopped after any of them.
-    """
-
-    TRIALS = "trials"
-    TRIALS_SO_FAR = "trials so far"
-    ROWS = "rows"
+TICK_SECONDS = 1.0
 
 
 class Progress:
-    """Shows a run's progress on standard error and in the study's folder."""
+    """Shows a run's progress on standard error and in the study's folder.
 
-    def __init__(self, path: Path, console: Console, *, pace: Pace, known: int, left: Amount) -> None:
-        """Show nothing until the first trial must run.
+    The run loop tells what happens. While it waits, in a trial of its own process or for Ray, a thread goes on showing.
+    """
+
+    def __init__(self, path: Path, console: Console, goal: Goal) -> None:
+        """Show nothing yet.
 
         Args:
             path: The file that says where the run is.
             console: Where to show it.
-            pace: What is counted.
-            known: Trials that need not run.
-            left: The others.
+            goal: What the run is after.
         """
         self._path = path
         self._console = console
-        self._pace = pace
-        self._status = Status(done=known, failed=0, total=known + left.trials)
-        self._left, self._ended = left, Amount()
-        self._began = time.monotonic()
-        self._time_left = TimeLeft()
+        self._counts = Counts(goal)
+        self._lock = threading.RLock()
+        self._ended = threading.Event()
+        self._problem: OSError | None = None  # of the thread, for the run loop to raise
         self._line_at = self._file_at = 0.0
+        self._lined_at = time.monotonic()  # last line of any kind
+        self._news = False
         self._bar: RichProgress | None = None
 
-    def started(self, replicas: Sequence[dict[str, str]]) -> None:
+    @contextmanager
+    def shown(self) -> Iterator[None]:
+        """Inside the block a thread shows what is waited for; after it the last numbers are in the folder."""
+        thread = threading.Thread(target=self._tick, name="progress", daemon=True)
+        thread.start()
+        try:
+            yield
+        finally:
+            self._ended.set()
+            thread.join()
+            self._close()
+
+    def waits_for(self, what: str) -> None:
+        """Say what no trial can run without; it stands in lines and in the file until the first result."""
+        with self._lock:
+            self._counts.waits_for = what
+            self._news = True
+            self._write()
+        if what.endswith("…"):
+            self.say(what)
+
+    def started(self, replicas: Sequence[Mapping[str, str]]) -> None:
         """Replicas are up: the clock starts."""
-        self._status.replicas = list(replicas)
-        self._began = time.monotonic()
         devices = ", ".join(f"{replica['name']} on {replica['device']}" for replica in replicas)
         self.say(f"{counted(len(replicas), 'replica')}: {devices}")
-        if _can_draw(self._console):
-            self._bar = RichProgress(BarColumn(), TextColumn("{task.description}"), console=self._console)
-            self._bar.add_task(self._words(), total=self._total(), completed=self._status.done)
-            self._bar.start()
-
-    def expect(self, *, known: int, left: Amount) -> None:
-        """Count anew, before any trial has run, and start the clock again: the layers have been chosen."""
-        self._status.done, self._status.total = known, known + left.trials
-        self._left = left
-        self._began = time.monotonic()
-
-    def add_to_total(self, more: Amount) -> None:
-        """Learn of more trials: winners on the test split, the next parts of a race."""
-        self._status.total += more.trials
-        self._left += more
-
-    def finished(self, results: Sequence[TrialResult], running: int, ended: Amount) -> None:
-        """Count results and what they cost; prints a line every few seconds where there is no bar."""
-        status, now = self._status, time.monotonic()
-        status.running = running
-        failed = sum(result.state is TrialState.FAILED for result in results)
-        status.failed += failed
-        status.done += len(results) - failed
-        if results:
-            self._left, self._ended = self._left - ended, self._ended + ended
-            self._tell_pace(now)
-        if self._bar is not None:
-            self._bar.update(
-                self._bar.task_ids[0], completed=status.done, total=self._total(), description=self._words()
-            )
-        elif self._ended.trials and now - self._line_at >= LINE_SECONDS:
-            self._line_at = now
-            self.say(self._words())
-        if now - self._file_at >= FILE_SECONDS:
-            self._file_at = now
+        with self._lock:
+            self._counts.waits_for = None
+            self._counts.see_replicas(replicas)
+            self._counts.start_clock()
             self._write()
+            if _can_draw(self._console):
+                self._bar = RichProgress(BarColumn(), TextColumn("{task.description}"), console=self._console)
+                self._bar.add_task("", total=None)
+                self._draw(self._bar)
+                self._bar.start()
 
-    def _tell_pace(self, now: float) -> None:
-        """Work out rates and the time left."""
-        status, elapsed = self._status, max(now - self._began, 1e-6)
-        self._time_left.note(now, self._ended)
-        status.rows = self._ended.rows
-        status.trials_per_second = self._ended.trials / elapsed
-        status.rows_per_second = self._ended.rows / elapsed
-        told = self._pace is Pace.TRIALS and self._left.trials > 0
-        status.seconds_left = self._time_left.seconds(self._left) if told else None
+    def replicas(self, replicas: Sequence[Mapping[str, str]]) -> None:
+        """Hear which replicas are up now."""
+        with self._lock:
+            self._news |= self._counts.see_replicas(replicas)
 
-    def _total(self) -> int | None:
-        """What the bar is filled up to; None where that is not known."""
-        return self._status.total if self._pace is Pace.TRIALS else None
+    def expect(self, goal: Goal) -> None:
+        """Count anew, before any trial has run, and start the clock again: the layers have been chosen."""
+        with self._lock:
+            self._counts.waits_for = None
+            self._counts.aim(goal)
+
+    def begun(self, rows: Rows, amount: Amount) -> None:
+        """Learn of the next part of a race."""
+        with self._lock:
+            self._counts.begin(rows, amount)
+
+    def begun_tests(self, tests: Amount) -> None:
+        """Learn that the search is over, and what will run on the test split."""
+        with self._lock:
+            self._counts.begin_tests(tests)
+
+    def finished(self, results: Sequence[TrialResult], running: int, amounts: Sequence[Amount]) -> None:
+        """Count results and what each cost, and show it.
+
+        Raises:
+            OSError: The file cannot be written.
+        """
+        with self._lock:
+            self._counts.running = running
+            for result, amount in zip(results, amounts, strict=True):
+                self._counts.end(result, amount)
+            if results:
+                self._counts.arrive(results)
+                self._news = True
+            self._show()
+            if self._problem is not None:
+                raise self._problem
 
     def say(self, message: str) -> None:
         """Print a line above the bar."""
         print_line(self._console, message)
+        self._lined_at = time.monotonic()
 
-    def close(self) -> None:
-        """Take the bar down and leave the last numbers in the folder."""
+    def _tick(self) -> None:
+        """Show from time to time, for as long as the run lasts; in a thread of its own."""
+        while not self._ended.wait(TICK_SECONDS):
+            with self._lock:
+                try:
+                    self._show()
+                except OSError as problem:
+                    self._problem = problem
+                    return
+
+    def _show(self) -> None:
+        """Move the bar, or print a line where it is time for one, and write the file where that is."""
+        now = time.monotonic()
         if self._bar is not None:
-            self._bar.refresh()  # rich draws the last numbers by itself on a terminal alone
-            self._bar.stop()
-        self._status.running, self._status.seconds_left = 0, None
-        if self._status.replicas:
+            self._draw(self._bar)
+        elif now - self._lined_at >= SILENT_SECONDS or (self._news and now - self._line_at >= LINE_SECONDS):
+            self._line_at, self._news = now, False
+            self.say(describe_progress(self._counts.live(), self._counts.pace))
+        if now - self._file_at >= FILE_SECONDS:
             self._write()
 
-    def _words(self) -> str:
-        """The counts, each with its name, and the rate."""
-        status = self._status
-        if self._pace is Pace.ROWS:
-            words = [f"{counted(status.rows, 'row')} seen"]
-            words += [f"{status.rows_per_second:,.0f} rows/s"] if status.rows_per_second else []
-        else:
-            whole = f"{status.done:,}/{status.total:,} trials"
-            words = [whole if self._pace is Pace.TRIALS else counted(status.done, "trial")]
-            words += [f"{status.trials_per_second:.2f} trials/s"] if status.trials_per_second else []
-        if status.seconds_left is not None:
-            words.append(f"{format_seconds(status.seconds_left)} left")
-        if status.failed:
-            words.append(f"{status.failed} failed")
-        return ", ".join(words)
+    def _draw(self, bar: RichProgress) -> None:
+        """Fill the bar up to where the run is; where its end is not known it only moves."""
+        live, pace = self._counts.live(), self._counts.pace
+        done, total = {
+            Pace.TRIALS: (live.done, live.total),
+            Pace.TRIALS_SO_FAR: (live.done, None),
+            Pace.ROWS: (live.rows, None if live.rows_left is None else live.rows + live.rows_left),
+        }[pace]
+        bar.update(bar.task_ids[0], completed=done, total=total, description=describe_progress(live, pace))
+
+    def _close(self) -> None:
+        """Take the bar down and leave the last numbers in the folder."""
+        self._counts.finish()
+        if self._bar is not None:
+            self._draw(self._bar)
+            self._bar.refresh()  # rich draws the last numbers by itself on a terminal alone
+            self._bar.stop()
+        self._write()
 
     def _write(self) -> None:
-        write_text(self._path, json.dumps(asdict(self._status)))
+        self._file_at = time.monotonic()
+        write_live(self._path, self._counts.live())
 
 
 def _can_draw(console: Console) -> bool:

@@ -6,7 +6,8 @@ import pytest
 
 from clipsweep.orchestrator.folder.open_study import OpenStudy
 from clipsweep.orchestrator.folder.snapshot import Snapshot
-from clipsweep.orchestrator.status.status import describe_status, read_status
+from clipsweep.orchestrator.status.status import read_status
+from clipsweep.orchestrator.status.status_words import describe_status
 from clipsweep.trials.spec.result import TrialState
 from tests.analysis.store.rows import failed_record, stored_record
 from tests.analysis.watch import watch_bootstraps
