@@ -43,6 +43,7 @@ ORDER = (
     "orchestrator/drivers/bayes",
     "orchestrator/plan",
     "orchestrator/status",
+    "orchestrator/progress",
     "orchestrator/run",
     "orchestrator/views",
     "orchestrator/editing",

@@ -16,10 +16,10 @@ from clipsweep.orchestrator.folder.ledger import Ledger
 from clipsweep.orchestrator.folder.open_study import OpenStudy
 from clipsweep.orchestrator.plan.amount import Amount
 from clipsweep.orchestrator.plan.relative_work import RelativeWork
-from clipsweep.orchestrator.run.goal import goal_of
+from clipsweep.orchestrator.progress.goal import goal_of
+from clipsweep.orchestrator.progress.progress import Progress
 from clipsweep.orchestrator.run.interrupt import Interrupt
 from clipsweep.orchestrator.run.measure_layers import measure_layers
-from clipsweep.orchestrator.run.progress import Progress
 from clipsweep.orchestrator.space.proposal import Choice, Proposal
 from clipsweep.trials.base.errors import counted
 from clipsweep.trials.clips.resolve import starts_of

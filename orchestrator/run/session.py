@@ -18,10 +18,10 @@ from clipsweep.orchestrator.folder.snapshot import Snapshot
 from clipsweep.orchestrator.plan.ahead import look_ahead
 from clipsweep.orchestrator.plan.check_trials import check_trials
 from clipsweep.orchestrator.plan.prepare import Prepared, prepare, recheck
-from clipsweep.orchestrator.run.goal import goal_of
+from clipsweep.orchestrator.progress.goal import goal_of
+from clipsweep.orchestrator.progress.progress import Progress
 from clipsweep.orchestrator.run.interrupt import Interrupt
 from clipsweep.orchestrator.run.loop import RunLoop
-from clipsweep.orchestrator.run.progress import Progress
 from clipsweep.orchestrator.run.start_pool import start_pool
 from clipsweep.orchestrator.run.study_log import recorded_warnings
 from clipsweep.orchestrator.status.live import forget_live

@@ -33,7 +33,7 @@ def status_of(path: Path) -> dict[str, Any]:
     if not folder.subject.is_file():
         run = look_at_run(folder)
         if run.alive:
-            return _begun(run) | {"warnings": last_warnings(folder)}
+            return with_run(begun(run), run) | {"warnings": last_warnings(folder)}
     return read_status(Snapshot.take(reopen(path)))
 
 
@@ -52,46 +52,40 @@ def read_status(snapshot: Snapshot, run: Liveness | None = None) -> dict[str, An
         ``alive`` is whether a process runs it, ``updated_at`` when a run last said something, ``age_s`` how long ago
         that was; ``rows`` are those that its trials have seen in all runs.
     """
+    return with_run(read_stored(snapshot), run or look_at_run(snapshot.opened.folder))
+
+
+def read_stored(snapshot: Snapshot) -> dict[str, Any]:
+    """The part of the status that follows from what is stored; its state is that of a study that nothing runs."""
     opened = snapshot.opened
     count = _count_states(snapshot)
     end = read_end(opened.folder)
     total = sum(count.values()) if end else _count_all(snapshot)  # what a stopping rule left out is not waited for
-    run = run or look_at_run(opened.folder)
-    ended = "interrupted" if _is_cut_off(snapshot, count, total) else _how_it_ended(count)
-    of_run = _of_run(run)
     return {
-        "state": "running" if run.alive else ended,
+        "state": "interrupted" if _is_cut_off(snapshot, count, total) else _how_it_ended(count),
         "done": count[TrialState.COMPLETE],
-        "running": of_run.pop("running"),
+        "running": 0,
         "partial": count[TrialState.PARTIAL],
         "pruned": count[TrialState.PRUNED],
         "failed": count[TrialState.FAILED],
         "total": total,
         "total_on_test": len(snapshot.tested),
         "stopped_by": end.stopped_by if end else None,
-        **of_run,
-        "warnings": last_warnings(opened.folder),
         "rows": sum(row.n_examples for row in snapshot.called_for),
+        "warnings": last_warnings(opened.folder),
     }
 
 
-def _begun(run: Liveness) -> dict[str, Any]:
-    """The status of a study of which nothing is stored yet, as its run knows it."""
-    live, of_run = run.live, _of_run(run)
-    return {
-        "state": "running",
-        "done": 0,
-        "running": of_run.pop("running"),
-        "partial": 0,
-        "pruned": 0,
-        "failed": 0,
-        "total": 0 if live is None else live.total,
-        "total_on_test": 0,
-        "stopped_by": None,
-        **of_run,
-        "warnings": [],
-        "rows": 0,
-    }
+def begun(run: Liveness) -> dict[str, Any]:
+    """The same of a study of which nothing is stored yet, as its run knows it."""
+    counts = dict.fromkeys(("done", "running", "partial", "pruned", "failed", "total", "total_on_test", "rows"), 0)
+    total = run.live.total if run.live else 0
+    return {"state": "interrupted", **counts, "total": total, "stopped_by": None, "warnings": []}
+
+
+def with_run(stored: dict[str, Any], run: Liveness) -> dict[str, Any]:
+    """The whole status: what is stored, and what the last run says of itself."""
+    return stored | {"state": "running" if run.alive else stored["state"]} | _of_run(run)
 
 
 def _of_run(run: Liveness) -> dict[str, Any]:
@@ -102,6 +96,7 @@ def _of_run(run: Liveness) -> dict[str, Any]:
         "trials_per_second": now.trials_per_second if now else None,
         "seconds_left": now.seconds_left if now else None,
         "replicas": [] if now is None else plain([asdict(each) for each in now.replicas]),
+        "lost": [] if now is None else plain([asdict(each) for each in now.lost]),
         "seconds_left_at_most": now.at_most if now else False,
         "rows_per_second": now.rows_per_second if now else None,
         "waits_for": now.waits_for if now else None,

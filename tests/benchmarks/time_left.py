@@ -18,9 +18,9 @@ from clipsweep.orchestrator.folder.snapshot import Snapshot
 from clipsweep.orchestrator.plan.ahead import look_ahead
 from clipsweep.orchestrator.plan.amount import Amount
 from clipsweep.orchestrator.plan.relative_work import RelativeWork
-from clipsweep.orchestrator.run.goal import left_of
-from clipsweep.orchestrator.run.left import Rows
-from clipsweep.orchestrator.run.time_left import TimeLeft
+from clipsweep.orchestrator.progress.goal import left_of
+from clipsweep.orchestrator.progress.left import Rows
+from clipsweep.orchestrator.progress.time_left import TimeLeft
 from clipsweep.trials.clips.resolve import resolve
 from clipsweep.trials.spec.trial import TEST
 
@@ -55,6 +55,7 @@ def replay(folder: Path) -> None:
     wanted = [share * whole for share in SHARES]
     tests = [each for each in events if each[1].split == TEST]
     in_tests = False
+    told.start(0.0)
 
     def amount(row: StoredRow, n: int) -> Amount:
         spec = opened.space.propose(row.shots, row.demo_seed, row.clips, row.split).spec

@@ -17,10 +17,10 @@ from rich.progress import BarColumn, TextColumn
 from rich.progress import Progress as RichProgress
 
 from clipsweep.orchestrator.plan.amount import Amount
-from clipsweep.orchestrator.run.counts import Counts
-from clipsweep.orchestrator.run.goal import Goal, Pace
-from clipsweep.orchestrator.run.left import Rows
-from clipsweep.orchestrator.run.progress_words import describe_progress
+from clipsweep.orchestrator.progress.counts import Counts
+from clipsweep.orchestrator.progress.goal import Goal, Pace
+from clipsweep.orchestrator.progress.left import Rows
+from clipsweep.orchestrator.progress.words import describe_progress
 from clipsweep.orchestrator.status.live import write_live
 from clipsweep.orchestrator.words import print_line
 from clipsweep.trials.base.errors import counted

@@ -82,7 +82,7 @@ def test_a_kernel_without_ipython_runs_without_showing_anything(
 @pytest.fixture
 def lines(make_study: MakeStudy, tmp_path: Path, cache: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., str]:
     """What a run prints where there is no terminal, a line for each arrival of results."""
-    monkeypatch.setattr("clipsweep.orchestrator.run.progress.LINE_SECONDS", 0.0)
+    monkeypatch.setattr("clipsweep.orchestrator.progress.progress.LINE_SECONDS", 0.0)
 
     def run(**changes: dict[str, Any]) -> str:
         shown = io.StringIO()

@@ -9,7 +9,7 @@ from clipsweep.orchestrator.folder.ledger import Ledger
 from clipsweep.orchestrator.folder.open_study import OpenStudy
 from clipsweep.orchestrator.plan.ahead import Ahead, look_ahead
 from clipsweep.orchestrator.plan.relative_work import amount_ahead, amount_on_test
-from clipsweep.orchestrator.run.left import Field, Left, ListedLeft, RacedLeft, SampledLeft
+from clipsweep.orchestrator.progress.left import Field, Left, ListedLeft, RacedLeft, SampledLeft
 from clipsweep.orchestrator.study.names import HALVING
 from clipsweep.trials.spec.ladder import make_rungs
 from clipsweep.trials.spec.trial import VALIDATION

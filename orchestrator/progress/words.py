@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 
-from clipsweep.orchestrator.run.goal import Pace
+from clipsweep.orchestrator.progress.goal import Pace
 from clipsweep.orchestrator.status.live import Live
-from clipsweep.orchestrator.status.status_words import describe_left
+from clipsweep.orchestrator.status.words import describe_left
 from clipsweep.orchestrator.words import format_seconds
 from clipsweep.trials.base.errors import counted
 

@@ -9,10 +9,10 @@ from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 
 from clipsweep.orchestrator.plan.amount import Amount
-from clipsweep.orchestrator.run.goal import Goal, Pace
-from clipsweep.orchestrator.run.left import RacedLeft, Rows
-from clipsweep.orchestrator.run.replica_lives import ReplicaLives
-from clipsweep.orchestrator.run.time_left import TimeLeft
+from clipsweep.orchestrator.progress.goal import Goal, Pace
+from clipsweep.orchestrator.progress.left import RacedLeft, Rows
+from clipsweep.orchestrator.progress.replica_lives import ReplicaLives
+from clipsweep.orchestrator.progress.time_left import TimeLeft
 from clipsweep.orchestrator.status.live import Live
 from clipsweep.trials.spec.result import TrialResult, TrialState
 
@@ -42,6 +42,7 @@ class Counts:
     def start_clock(self) -> None:
         """Let rates be of the time from now on: replicas are up, or the layers have been chosen."""
         self._began = time.monotonic()
+        self._time_left.start(self._began)
 
     @property
     def pace(self) -> Pace:

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import pytest
 
 from clipsweep.orchestrator.plan.amount import Amount
-from clipsweep.orchestrator.run.time_left import TimeLeft
+from clipsweep.orchestrator.progress.time_left import TimeLeft
 
 
 def seen(seconds: Sequence[float], work: Sequence[float]) -> TimeLeft:
