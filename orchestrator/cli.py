@@ -58,7 +58,14 @@ def _add(to: typer.Typer, command: Callable[..., None], *examples: str, name: st
     to.command(name, epilog=f"Examples:\n\n{lines}")(command)
 
 
-_add(app, run.run, "run quickstart", "run study.yaml --dry-run", "run study.yaml --set 'space.shots=[0, 4]'")
+_add(
+    app,
+    run.run,
+    "run quickstart",
+    "run study.yaml --dry-run",
+    "run study.yaml --set 'space.shots=[0, 4]'",
+    "run study.yaml --notify https://example.org/hooks/1",
+)
 _add(app, study.status, "status studies/quickstart", "status studies/quickstart --json", "status DIR --watch")
 _add(app, watch.watch, "watch studies/quickstart", "watch /shared/my-study")
 _add(app, study.best, "best studies/quickstart")

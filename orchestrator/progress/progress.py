@@ -71,11 +71,12 @@ class Progress:
 
     def waits_for(self, what: str) -> None:
         """Say what no trial can run without; it stands in lines and in the file until the first result."""
+        is_new = what.endswith("…")
         with self._lock:
             self._counts.waits_for = what
-            self._news = True
+            self._news = not is_new
             self._write()
-        if what.endswith("…"):
+        if is_new:
             self.say(what)
 
     def started(self, replicas: Sequence[Mapping[str, str]]) -> None:

@@ -41,7 +41,11 @@ def _bar(document: Mapping[str, Any]) -> RenderableType:
     """How many of the trials are done or stopped."""
     total = document["total"] or None
     over = document["done"] + document["pruned"] + document["failed"]
-    return ProgressBar(total=total, completed=over, pulse=total is None)
+    grid = Table.grid(padding=(0, 1), expand=True)
+    grid.add_column(ratio=1)
+    grid.add_column(justify="right", no_wrap=True)
+    grid.add_row(ProgressBar(total=total, completed=over), f"{100 * over / total:.0f} %" if total else "")
+    return grid
 
 
 def _age_of_rows(seen: Seen) -> str:
