@@ -16,6 +16,7 @@ from ray.exceptions import RayActorError, RayError, RayTaskError
 from clipsweep.cluster.fit import ClusterSettings, fit_replicas, room_on
 from clipsweep.cluster.on_ray.actor import ReplicaActor
 from clipsweep.cluster.on_ray.connect import connect
+from clipsweep.cluster.on_ray.metrics import PoolMetrics
 from clipsweep.cluster.pool import CALLS_PER_REPLICA, Pool
 from clipsweep.cluster.replica_warnings import log_again
 from clipsweep.cluster.work import Answer, Batch, ReplicaSettings, Value
@@ -65,6 +66,7 @@ class RayPool(Pool):
         self._failed: list[TrialResult] = []
         self._deaths: dict[str, int] = {}
         self._numbers = itertools.count()
+        self._metrics = PoolMetrics()
         try:
             connect(cluster)
             nodes = [node["Resources"] for node in ray.nodes() if node["Alive"]]
@@ -233,6 +235,7 @@ class RayPool(Pool):
     def _replace(self, dead: _Worker, error: RayError) -> None:
         """Queue a dead replica's trials and ask for another replica."""
         log.warning("%s died (%s); its %d calls run elsewhere", dead.name, last_line(error), len(dead.calls))
+        self._metrics.restarted()
         self._workers.remove(dead)
         ray.kill(dead.actor)  # one that is merely out of reach would keep its GPU
         for number, batch in enumerate(dead.calls.values()):

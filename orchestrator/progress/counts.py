@@ -34,7 +34,7 @@ class Counts:
     def aim(self, goal: Goal) -> None:
         """Count towards a goal, from now on."""
         self._goal = goal
-        self._left = goal.left
+        self.left = goal.left
         self.done, self.total = goal.known, goal.known + goal.trials
         self._time_left = TimeLeft()
         self.start_clock()
@@ -52,24 +52,24 @@ class Counts:
     @property
     def ended(self) -> Amount:
         """What has run."""
-        return self._left.ended
+        return self.left.ended
 
     def begin(self, rows: Rows, amount: Amount) -> None:
         """Count a further part of a trial."""
         self.total += amount.trials
-        self._left.begin(rows, amount)
+        self.left.begin(rows, amount)
 
     def begin_tests(self, tests: Amount) -> None:
         """Count the winners on the test split."""
         self.total += tests.trials
-        self._left.begin_tests(tests)
+        self.left.begin_tests(tests)
 
     def end(self, result: TrialResult, amount: Amount) -> None:
         """Count a result."""
         failed = result.state is TrialState.FAILED
         self.failed += failed
         self.done += not failed
-        self._left.end(result.trial.rows, amount)
+        self.left.end(result.trial.rows, amount)
 
     def arrive(self, results: Sequence[TrialResult]) -> None:
         """Note when results came, after each was counted."""
@@ -88,7 +88,7 @@ class Counts:
     def live(self) -> Live:
         """All of it at this moment."""
         now, elapsed = datetime.now(UTC), max(1e-6, time.monotonic() - self._began)
-        left, ended = self._left.amount(), self.ended
+        left, ended = self.left.amount(), self.ended
         seconds, at_most = self._seconds_left(left, elapsed)
         return Live(
             pid=os.getpid(),
@@ -119,4 +119,4 @@ class Counts:
         limit = None if self._goal.limit_s is None else max(0.0, self._goal.limit_s - elapsed)
         if limit is not None and (told is None or limit < told):
             return limit, True
-        return told, told is not None and isinstance(self._left, RacedLeft) and self._left.is_bound
+        return told, told is not None and isinstance(self.left, RacedLeft) and self.left.is_bound

@@ -1,89 +1,110 @@
-"""How good the time left is: studies that have run are replayed from their rows, and told and real times compared.
+"""How good the time left is: studies of each kind are run in-process, and what is told is compared with what was left.
 
-``python -m tests.benchmarks.time_left DIR [DIR ...]``
+The clock is the processor time of the process, which other work on the machine does not stretch.
 """
 
 from __future__ import annotations
 
+import math
 import sys
-from collections.abc import Iterator
-from datetime import datetime
+import tempfile
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
+from typing import Any
 
-from clipsweep.analysis.store.row import StoredRow
-from clipsweep.analysis.store.rows import LatestRows
-from clipsweep.orchestrator.folder.ledger import Ledger
-from clipsweep.orchestrator.folder.open_study import reopen
-from clipsweep.orchestrator.folder.snapshot import Snapshot
-from clipsweep.orchestrator.plan.ahead import look_ahead
+import pytest
+from rich.console import Console
+
 from clipsweep.orchestrator.plan.amount import Amount
-from clipsweep.orchestrator.plan.relative_work import RelativeWork
-from clipsweep.orchestrator.progress.goal import left_of
-from clipsweep.orchestrator.progress.left import Rows
+from clipsweep.orchestrator.progress.counts import Counts
 from clipsweep.orchestrator.progress.time_left import TimeLeft
-from clipsweep.trials.clips.resolve import resolve
-from clipsweep.trials.spec.trial import TEST
+from clipsweep.orchestrator.run.session import run_study
+from clipsweep.orchestrator.study.files import read_studies
+from clipsweep.trials.spec.result import TrialResult
+from tests.benchmarks.document import Line, at_most, print_document, tell
 
-SHARES = (0.02, 0.05, 0.1, 0.25, 0.5, 0.75, 0.9)
-
-
-def parts(snapshot: Snapshot) -> Iterator[tuple[datetime, StoredRow, Rows, int]]:
-    """Each attempt with the rows that it saw itself."""
-    seen: dict[str, int] = {}
-    raced = snapshot.opened.study.search.race is not None
-    for row in snapshot.history:
-        first, seen[row.trial_id] = seen.get(row.trial_id, 0), row.n_examples
-        if row.n_examples > first:
-            yield (
-                row.finished_at,
-                row,
-                (first, row.n_examples) if raced and row.split != TEST else None,
-                row.n_examples - first,
-            )
+SHARES = (0.1, 0.25, 0.5, 0.75)  # of the whole time
+LARGER = {"space.shots": [0, 10], "space.layers": "all", "space.modules": ["attn", "mlp", "all"]}
+RACE = LARGER | {"task.validation_size": 1000}
+STUDIES: Mapping[str, dict[str, Any]] = {
+    "quickstart": {},
+    "grid": LARGER,
+    "halving": RACE | {"search.race": "halving"},
+    "test": RACE | {"search.race": "test"},
+    "bayes": LARGER | {"search.driver": "bayes", "search.n_trials": 100},
+    "bayes, halving": RACE | {"search.driver": "bayes", "search.n_trials": 100, "search.race": "halving"},
+}
 
 
-def replay(folder: Path) -> None:
-    snapshot = Snapshot.take(reopen(folder))
-    opened = snapshot.opened
-    events = list(parts(snapshot))
-    nothing = LatestRows(type(snapshot.history).none())
-    ledger = Ledger(opened, nothing)
-    left = left_of(opened, look_ahead(opened, ledger), ledger)
-    work_of, told = RelativeWork(opened), TimeLeft()
-    began, ended = events[0][1].started_at, events[-1][0]
-    whole = (ended - began).total_seconds()
-    wanted = [share * whole for share in SHARES]
-    tests = [each for each in events if each[1].split == TEST]
-    in_tests = False
-    told.start(0.0)
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Moment:
+    """What had ended, and what was expected to be left, when results came."""
 
-    def amount(row: StoredRow, n: int) -> Amount:
-        spec = opened.space.propose(row.shots, row.demo_seed, row.clips, row.split).spec
-        size = opened.subject.split_sizes[row.split]
-        return Amount(trials=1, rows=n, work=work_of(spec, resolve(row.clips, opened.subject.card)) * n / size)
-
-    print(f"{folder.name}: {whole:.0f} s, {len(events)} parts")
-    line = []
-    for at, row, rows, n in events:
-        now = (at - began).total_seconds()
-        while wanted and now > wanted[0]:
-            share = wanted.pop(0)
-            amount_left = left.amount()
-            guess = None if amount_left is None else told.seconds(amount_left)
-            real = whole - share
-            line.append(
-                f"{share / whole:4.0%} at {share:5.1f}s: "
-                + ("   none   " if guess is None else f"{guess:6.1f}/{real:6.1f}={guess / real:4.2f}")
-            )
-        if row.split == TEST and not in_tests:
-            in_tests = True
-            left.begin_tests(sum((amount(r, k) for _, r, _, k in tests), start=Amount()))
-        if rows and rows[0] > 0:
-            left.begin(rows, amount(row, n))
-        left.end(rows, amount(row, n))
-        told.note(now, left.ended)
-    print("\n".join("   " + each for each in line))
+    at: float
+    ended: Amount
+    left: Amount | None
 
 
-for name in sys.argv[1:]:
-    replay(Path(name))
+@contextmanager
+def traced(trace: list[Moment]) -> Iterator[None]:
+    """Note every arrival of results of the runs inside the block."""
+    arrive = Counts.arrive
+
+    def note(self: Counts, results: Sequence[TrialResult]) -> None:
+        arrive(self, results)
+        trace.append(Moment(at=time.process_time(), ended=self.ended, left=self.left.amount()))
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Counts, "arrive", note)
+        yield
+
+
+def run(changes: Mapping[str, Any]) -> list[Moment]:
+    """Run a study in this process; what came when, from the time that its model was loaded."""
+    trace: list[Moment] = []
+    (study,) = read_studies("quickstart", [*changes.items(), ("cluster.replicas", 0)])
+    with tempfile.TemporaryDirectory() as folder, traced(trace):
+        run_study(study, Path(folder) / "s", Path(folder) / "cache", Console(quiet=True))
+    return trace
+
+
+def ratios(trace: Sequence[Moment], began: float) -> list[float | None]:
+    """What was told of the time left, by what was left, at each share of the whole time; None where nothing was."""
+    told, whole = TimeLeft(), trace[-1].at - began
+    told.start(began)
+    wanted, found = list(SHARES), []
+    for moment, following in zip(trace, [*trace[1:], None], strict=True):
+        told.note(moment.at, moment.ended)
+        while wanted and (following is None or following.at - began > wanted[0] * whole):
+            seconds = None if moment.left is None else told.seconds(moment.left)
+            found.append(None if seconds is None else seconds / ((1 - wanted.pop(0)) * whole))
+            wanted = wanted[1:] if seconds is None else wanted
+    return found
+
+
+def measure_study(name: str, changes: Mapping[str, Any]) -> Sequence[Line]:
+    """The farthest that what was told is from what was left, as a factor, and each ratio."""
+    began = time.process_time()
+    trace = run(changes)
+    found = ratios(trace, began)
+    farthest = max(math.inf if ratio is None else max(ratio, 1 / ratio) for ratio in found)
+    lines = [
+        Line(name=f"{name}, told by real time left at {share:.0%}", value=math.nan if ratio is None else ratio, unit="")
+        for share, ratio in zip(SHARES, found, strict=True)
+    ]
+    whole = Line(name=f"{name}, whole time", value=trace[-1].at - began, unit="s")
+    return tell([whole, *lines, at_most(f"{name}, farthest from the truth by a factor of", farthest, "", 2.0)])
+
+
+def measure() -> Sequence[Line]:
+    """Each study; with ``--quick`` the smallest of them."""
+    studies = {"quickstart": STUDIES["quickstart"]} if "--quick" in sys.argv else STUDIES
+    return list(chain.from_iterable(measure_study(name, changes) for name, changes in studies.items()))
+
+
+if __name__ == "__main__":
+    print_document(measure)
