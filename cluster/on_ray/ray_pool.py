@@ -66,9 +66,9 @@ class RayPool(Pool):
         self._failed: list[TrialResult] = []
         self._deaths: dict[str, int] = {}
         self._numbers = itertools.count()
-        self._metrics = PoolMetrics()
         try:
             connect(cluster)
+            self._metrics = PoolMetrics()
             nodes = [node["Resources"] for node in ray.nodes() if node["Alive"]]
             gpus, n_replicas = fit_replicas(cluster, nodes)
             on_one_node = max(room_on(node, cluster.cpus_per_replica, gpus) for node in nodes)

@@ -81,11 +81,13 @@ def left_of(opened: OpenStudy, ahead: Ahead, ledger: Ledger) -> Left:
     """
     search, left, tests = opened.study.search, amount_ahead(opened, ahead), amount_on_test(opened, ahead)
     counted = _is_counted(opened)
+    n_seeds = len(opened.space.demo_seeds)
     if search.race is not None:
         field = Field(
             rungs=make_rungs(opened.subject.split_sizes[VALIDATION]),
             trials=ahead.total if counted else None,
-            baselines=len(opened.space.untouched()) * len(opened.space.demo_seeds),
+            baselines=len(opened.space.untouched()) * n_seeds,
+            finishers=len(opened.space.shots) * n_seeds * (1 if opened.is_searched else len(opened.space.modules)),
             halves=search.race == HALVING,
         )
         return RacedLeft(field, ledger.rows.values(), left, tests)

@@ -123,12 +123,14 @@ class Field:
         rungs: Rows of each rung, ascending.
         trials: That enter the first rung in all; None where that is not known.
         baselines: Those of them that go on whatever they score.
+        finishers: That see all rows whatever they score, besides the baselines: where a winner is looked for.
         halves: Whether of each rung one in ``FACTOR`` goes on; else a test decides, of which that cannot be known.
     """
 
     rungs: Sequence[int]
     trials: int | None
     baselines: int
+    finishers: int
     halves: bool
 
 
@@ -203,7 +205,8 @@ class RacedLeft(Left):
         for number in range(1, len(self._field.rungs)):
             share = 1 / FACTOR if self._field.halves else self._share_going_on(number - 1)
             reach = baselines + share * (expected[-1] - baselines)
-            expected.append(max(float(self._begun[number]), reach))
+            least = min(entered, baselines + self._field.finishers)
+            expected.append(max(float(self._begun[number]), float(least), reach))
         return expected
 
     def _share_going_on(self, rung: int) -> float:

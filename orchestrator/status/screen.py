@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from rich.console import Console, Group, RenderableType
@@ -16,7 +16,6 @@ from clipsweep.trials.base.errors import counted
 
 STALE_S = 5.0  # rows older than this are said to be
 WARNINGS_SHOWN = 3
-LINES_BESIDES = 13  # of all but replicas
 FOOTER = "Ctrl-C ends watching, not the study."
 STYLES = {"running": "bold cyan", "done": "bold green", "failed": "bold red", "interrupted": "bold yellow"}
 
@@ -24,17 +23,20 @@ STYLES = {"running": "bold cyan", "done": "bold green", "failed": "bold red", "i
 def draw(seen: Seen, console: Console) -> RenderableType:
     """The study as so many lines as the terminal has."""
     document = seen.document
-    parts: list[RenderableType] = [
+    above: list[RenderableType] = [
         Text.assemble((seen.name, "bold"), "  ", (document["state"], STYLES[document["state"]])),
         _bar(document),
-        Text(describe_counts(document) + _age_of_rows(seen)),
+        *map(Text, [describe_counts(document) + _age_of_rows(seen), *_run_lines(document)]),
+        Text(f"best so far: {seen.best}"),
     ]
-    parts += [Text(line) for line in _run_lines(document) if line]
-    parts.append(Text(f"best so far: {seen.best}"))
-    parts += [] if not document["replicas"] else [_replicas(document, max(1, console.size.height - LINES_BESIDES))]
-    parts += [Text(line, style="yellow") for line in _lost(document)]
-    parts += [Text(line, style="yellow", no_wrap=True, overflow="ellipsis") for line in _warnings(document)]
-    return Group(*parts, Text(FOOTER, style="dim"))
+    below: list[RenderableType] = [
+        *(Text(line, style="yellow", no_wrap=True, overflow="ellipsis") for line in _troubles(document)),
+        Text(FOOTER, style="dim"),
+    ]
+    taken = sum(len(console.render_lines(part)) for part in (*above, *below))
+    room = console.size.height - taken - 1  # for the names of the columns
+    replicas = [_replicas(document["replicas"], room)] if document["replicas"] and room > 0 else []
+    return Group(*above, *replicas, *below)
 
 
 def _bar(document: Mapping[str, Any]) -> RenderableType:
@@ -57,13 +59,11 @@ def _run_lines(document: dict[str, Any]) -> Iterator[str]:
     """What the run says, and how old that is."""
     if document["waits_for"]:
         yield f"waiting: {document['waits_for']}"
-    yield describe_rate(document)
-    yield describe_word(document)
+    yield from filter(None, (describe_rate(document), describe_word(document)))
 
 
-def _replicas(document: Mapping[str, Any], most: int) -> RenderableType:
+def _replicas(replicas: Sequence[Mapping[str, Any]], most: int) -> RenderableType:
     """The replicas that are up, a line each, and how many more there are."""
-    replicas = document["replicas"]
     table = Table(box=None, pad_edge=False, header_style="dim")
     for column in ("replica", "where"):
         table.add_column(column, no_wrap=True, overflow="ellipsis", ratio=1)
@@ -89,14 +89,11 @@ def _cells(replica: Mapping[str, Any]) -> list[str]:
     ]
 
 
-def _lost(document: Mapping[str, Any]) -> Iterator[str]:
-    """The replicas that were lost, the last of them by name."""
+def _troubles(document: Mapping[str, Any]) -> Iterator[str]:
+    """The replicas that were lost, the last of them by name, and the last warnings."""
     if document["replicas_lost"]:
         named = ", ".join(f"{each['name']} at {clock(each['down_since'])}" for each in document["lost"][-2:])
         yield f"{counted(document['replicas_lost'], 'replica')} lost in this run, the last: {named}"
-
-
-def _warnings(document: Mapping[str, Any]) -> Iterator[str]:
     yield from (f"warning: {line}" for line in document["warnings"][-WARNINGS_SHOWN:])
 
 

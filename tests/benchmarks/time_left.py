@@ -12,7 +12,7 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from itertools import chain
+from itertools import chain, pairwise
 from pathlib import Path
 from typing import Any
 
@@ -50,9 +50,13 @@ class Moment:
 
 
 @contextmanager
-def traced(trace: list[Moment]) -> Iterator[None]:
-    """Note every arrival of results of the runs inside the block."""
-    arrive = Counts.arrive
+def traced(trace: list[Moment], started: list[float]) -> Iterator[None]:
+    """Note every start of the clock, and every arrival of results, of the runs inside the block."""
+    arrive, start_clock = Counts.arrive, Counts.start_clock
+
+    def start(self: Counts) -> None:
+        start_clock(self)
+        started.append(time.process_time())
 
     def note(self: Counts, results: Sequence[TrialResult]) -> None:
         arrive(self, results)
@@ -60,41 +64,43 @@ def traced(trace: list[Moment]) -> Iterator[None]:
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(Counts, "arrive", note)
+        patch.setattr(Counts, "start_clock", start)
         yield
 
 
-def run(changes: Mapping[str, Any]) -> list[Moment]:
-    """Run a study in this process; what came when, from the time that its model was loaded."""
+def run(changes: Mapping[str, Any]) -> tuple[list[Moment], float]:
+    """Run a study in this process; what came when, and when its model was loaded."""
     trace: list[Moment] = []
+    started: list[float] = []
     (study,) = read_studies("quickstart", [*changes.items(), ("cluster.replicas", 0)])
-    with tempfile.TemporaryDirectory() as folder, traced(trace):
+    with tempfile.TemporaryDirectory() as folder, traced(trace, started):
         run_study(study, Path(folder) / "s", Path(folder) / "cache", Console(quiet=True))
-    return trace
+    return trace, started[-1]
 
 
-def ratios(trace: Sequence[Moment], began: float) -> list[float | None]:
-    """What was told of the time left, by what was left, at each share of the whole time; None where nothing was."""
+def ratios(trace: Sequence[Moment], began: float) -> list[float]:
+    """What was told of the time left, by what was left, at each share of the whole time; NaN where nothing was."""
     told, whole = TimeLeft(), trace[-1].at - began
     told.start(began)
     wanted, found = list(SHARES), []
-    for moment, following in zip(trace, [*trace[1:], None], strict=True):
+    for moment, following in pairwise(trace):
         told.note(moment.at, moment.ended)
-        while wanted and (following is None or following.at - began > wanted[0] * whole):
+        while wanted and following.at - began > wanted[0] * whole:
             seconds = None if moment.left is None else told.seconds(moment.left)
-            found.append(None if seconds is None else seconds / ((1 - wanted.pop(0)) * whole))
-            wanted = wanted[1:] if seconds is None else wanted
+            really = (1 - wanted.pop(0)) * whole
+            found.append(math.nan if seconds is None else seconds / really)
     return found
 
 
 def measure_study(name: str, changes: Mapping[str, Any]) -> Sequence[Line]:
     """The farthest that what was told is from what was left, as a factor, and each ratio."""
-    began = time.process_time()
-    trace = run(changes)
+    trace, began = run(changes)
     found = ratios(trace, began)
-    farthest = max(math.inf if ratio is None else max(ratio, 1 / ratio) for ratio in found)
+    farthest = max(max(ratio, 1 / ratio) for ratio in found if not math.isnan(ratio))
     lines = [
-        Line(name=f"{name}, told by real time left at {share:.0%}", value=math.nan if ratio is None else ratio, unit="")
+        Line(name=f"{name}, told by real time left at {share:.0%}", value=ratio, unit="")
         for share, ratio in zip(SHARES, found, strict=True)
+        if not math.isnan(ratio)  # nothing is told yet
     ]
     whole = Line(name=f"{name}, whole time", value=trace[-1].at - began, unit="s")
     return tell([whole, *lines, at_most(f"{name}, farthest from the truth by a factor of", farthest, "", 2.0)])
