@@ -124,3 +124,18 @@ def test_the_parts_of_a_race_give_what_a_whole_evaluation_gives_bit_by_bit(
         assert sum((each.outcomes for each in met), ()) == expected.outcomes
         assert sum((each.margins for each in met), ()) == expected.margins
         assert reduce(add, tallies) == expected.tally
+
+
+def test_a_replica_counts_what_it_does_and_where_its_factors_came_from(tiny_gptj: Path, cache: Path) -> None:
+    settings, card = replica_settings(tiny_gptj, cache)
+    batch = Batch(trials=tuple(make_trial(card, rate) for rate in RATES), microbatch=4)
+    first, second = Replica(settings, "first"), Replica(settings, "second")
+    results = first.evaluate(batch)
+    second.evaluate(batch)
+    counted, again = first.counters(), second.counters()
+    assert (counted.trials, counted.failed, counted.halvings) == (len(RATES), 0, 0)
+    assert counted.rows == sum(len(result.outcomes) for result in results)
+    phases = [value for name, value in counted.values() if name.endswith("_seconds")]
+    assert min(phases) > 0
+    assert counted.factors_computed == again.factors_found > 0
+    assert again.factors_computed == again.svd_seconds == 0

@@ -4,6 +4,8 @@ import builtins
 import io
 import re
 import sys
+import threading
+import time
 from collections.abc import Callable
 from importlib.machinery import ModuleSpec
 from pathlib import Path
@@ -14,7 +16,12 @@ import pytest
 from rich.console import Console
 
 import clipsweep
+from clipsweep.orchestrator.plan.amount import Amount
+from clipsweep.orchestrator.progress.goal import Goal, Pace
+from clipsweep.orchestrator.progress.left import ListedLeft
+from clipsweep.orchestrator.progress.progress import Progress
 from clipsweep.orchestrator.run.session import run_study
+from clipsweep.orchestrator.status.live import read_live
 from clipsweep.orchestrator.study.check import check_study
 
 MakeStudy = Callable[..., dict[str, Any]]
@@ -111,3 +118,71 @@ def test_a_search_that_stops_by_itself_counts_trials_so_far(lines: Callable[...,
     shown = lines(search={"driver": "bayes", "sampler": "random", "patience": 3}, task={"test_size": 0})
     assert "1 trial, " in shown
     assert not re.search(r"/\d+ trials|left", shown)
+
+
+@pytest.fixture
+def waiting(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> tuple[Progress, io.StringIO]:
+    """A run that has not begun, which looks up often, and what it prints."""
+    monkeypatch.setattr("clipsweep.orchestrator.progress.progress.TICK_SECONDS", 0.01)
+    monkeypatch.setattr("clipsweep.orchestrator.progress.progress.SILENT_SECONDS", 0.05)
+    monkeypatch.setattr("clipsweep.orchestrator.progress.progress.FILE_SECONDS", 0.01)
+    shown = io.StringIO()
+    left = ListedLeft(Amount(trials=9, rows=90, work=9.0), Amount())
+    goal = Goal(pace=Pace.TRIALS, known=0, trials=9, left=left)
+    return Progress(tmp_path / "s" / "status.json", Console(file=shown), goal), shown
+
+
+def until(holds: Callable[[], bool]) -> None:
+    """Wait, for as long as a busy machine may need."""
+    for _ in range(3000):
+        if holds():
+            return
+        time.sleep(0.01)
+    raise AssertionError("it never came")
+
+
+def test_while_nothing_can_run_lines_say_what_is_waited_for(waiting: tuple[Progress, io.StringIO]) -> None:
+    progress, shown = waiting
+    with progress.shown():
+        progress.waits_for("starting Ray …")
+        until(lambda: shown.getvalue().count("starting Ray … (0:00 so far)") > 1)
+
+
+def test_while_a_first_trial_runs_lines_say_that_nothing_has_come(
+    waiting: tuple[Progress, io.StringIO], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("clipsweep.orchestrator.progress.words.QUIET_S", 0.0)
+    progress, shown = waiting
+    with progress.shown():
+        progress.started([{"name": "in-process", "node": "n", "device": "cpu"}])
+        progress.finished([], 2, [])
+        until(lambda: "0/9 trials, no result for 0:00, waiting for 2 trials" in shown.getvalue())
+
+
+def test_the_folder_tells_what_is_waited_for_and_afterwards_that_the_run_has_ended(
+    waiting: tuple[Progress, io.StringIO], tmp_path: Path
+) -> None:
+    progress, _ = waiting
+    with progress.shown():
+        progress.waits_for("starting Ray …")
+        during = read_live(tmp_path / "s" / "status.json")
+    after = read_live(tmp_path / "s" / "status.json")
+    assert during is not None
+    assert (during.waits_for, during.ended_at, during.total) == ("starting Ray …", None, 9)
+    assert after is not None
+    assert after.ended_at is not None
+
+
+def test_a_file_that_cannot_be_written_while_the_run_waits_ends_the_run(
+    waiting: tuple[Progress, io.StringIO], tmp_path: Path
+) -> None:
+    progress, _ = waiting
+    (tmp_path / "s" / "status.json").mkdir(parents=True)
+
+    def run() -> None:
+        with progress.shown():
+            until(lambda: not any(thread.name == "progress" for thread in threading.enumerate()))
+            progress.finished([], 0, [])
+
+    with pytest.raises(OSError, match="status.json"):
+        run()

@@ -30,8 +30,7 @@ def test_a_rate_is_that_of_the_last_results() -> None:
     lives = ReplicaLives()
     lives.see([ONE], NOON)
     for number in range(LOOK_BACK):
-        lives.count(
-            [make_result(replica="replica-1", outcomes=(True,) * 10)], NOON + timedelta(hours=1, seconds=number)
-        )
+        later = NOON + timedelta(hours=1, seconds=number)
+        lives.count([make_result(replica="replica-1", outcomes=(True,) * 10)], later)
     [one] = lives.up(NOON + timedelta(hours=1, seconds=LOOK_BACK - 1))
     assert one.rows_per_second == 10.0

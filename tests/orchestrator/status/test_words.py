@@ -68,12 +68,9 @@ def test_a_study_whose_first_run_loads_says_what_it_waits_for(tmp_path: Path) ->
 
 @pytest.mark.parametrize("size", [(60, 20), (80, 24), (200, 50)])
 def test_a_screen_fits_its_terminal_whatever_there_is_to_show(size: tuple[int, int], tmp_path: Path) -> None:
-    lives = [
-        ReplicaLife(name=f"replica-{n}", node="node" * 9, device="cuda:0", up_since=NOON, down_since=NOON)
-        for n in range(64)
-    ]
+    one = ReplicaLife(name="replica-10", node="node" * 9, device="cuda:0", up_since=NOON, down_since=NOON)
     document = status_of_run(
-        tmp_path / "s", alive=True, seconds_ago=90, replicas=tuple(lives), lost=tuple(lives[:8]), replicas_lost=8,
+        tmp_path / "s", alive=True, seconds_ago=90, replicas=(one,) * 64, lost=(one,) * 8, replicas_lost=8,
         trials_per_second=2.0, rows_per_second=800.0, seconds_left=99.0,
     )  # fmt: skip
     document["warnings"] = ["a warning that goes on " * 20] * 10
