@@ -84,7 +84,7 @@ def test_ray_serves_what_a_replica_publishes() -> None:
         free.bind(("", 0))
         port = free.getsockname()[1]
     done = subprocess.run([sys.executable, "-c", SERVED, str(port)], capture_output=True, text=True, timeout=300)
-    trials, seconds = (line for line in done.stdout.splitlines() if line)
+    seconds, trials = sorted(line for line in done.stdout.splitlines() if line)
     assert 'replica="replica-0"' in trials
     assert trials.endswith(" 3.0")
     assert 'phase="svd"' in seconds
