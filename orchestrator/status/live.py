@@ -9,6 +9,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any, TypeVar
 
+from clipsweep.trials.base.errors import StoreError
 from clipsweep.trials.base.files import write_text
 
 
@@ -96,7 +97,16 @@ TIMES = {"began_at", "updated_at", "ended_at", "last_result_at", "up_since", "do
 
 
 def write_live(path: Path, live: Live) -> None:
-    """Write it whole."""
+    """Write it whole.
+
+    Raises:
+        StoreError: The study's folder is gone; it is not made anew, as its rows would be missing.
+    """
+    if not path.parent.is_dir():
+        raise StoreError(
+            f"{path.parent} is gone: it was removed, or moved, while the study ran, and the rows in it with it. Put it "
+            f"back, or run the study again."
+        )
     write_text(path, json.dumps(live.document()))
 
 

@@ -23,6 +23,7 @@ from clipsweep.orchestrator.progress.progress import Progress
 from clipsweep.orchestrator.run.session import run_study
 from clipsweep.orchestrator.status.live import read_live
 from clipsweep.orchestrator.study.check import check_study
+from clipsweep.trials.base.errors import StoreError
 
 MakeStudy = Callable[..., dict[str, Any]]
 
@@ -129,6 +130,7 @@ def waiting(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> tuple[Progress, 
     shown = io.StringIO()
     left = ListedLeft(Amount(trials=9, rows=90, work=9.0), Amount())
     goal = Goal(pace=Pace.TRIALS, known=0, trials=9, left=left)
+    (tmp_path / "s").mkdir()
     return Progress(tmp_path / "s" / "status.json", Console(file=shown), goal), shown
 
 
@@ -177,7 +179,7 @@ def test_a_file_that_cannot_be_written_while_the_run_waits_ends_the_run(
     waiting: tuple[Progress, io.StringIO], tmp_path: Path
 ) -> None:
     progress, _ = waiting
-    (tmp_path / "s" / "status.json").mkdir(parents=True)
+    (tmp_path / "s" / "status.json").mkdir()
 
     def run() -> None:
         with progress.shown():
@@ -186,3 +188,13 @@ def test_a_file_that_cannot_be_written_while_the_run_waits_ends_the_run(
 
     with pytest.raises(OSError, match="status.json"):
         run()
+
+
+def test_a_folder_that_is_removed_while_the_run_waits_ends_the_run_and_is_not_made_anew(
+    waiting: tuple[Progress, io.StringIO], tmp_path: Path
+) -> None:
+    progress, _ = waiting
+    (tmp_path / "s").rmdir()
+    with pytest.raises(StoreError, match=r"s is gone: .* Put it back"), progress.shown():
+        progress.started([])
+    assert not (tmp_path / "s").exists()
