@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections import deque
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
@@ -13,6 +14,7 @@ from clipsweep.trials.spec.trial import VALIDATION
 
 Rows = tuple[int, int] | None  # of a part of a trial; None for a whole one
 PRIOR_TRIALS = 8  # trials of a search that count as much as what random ones would cost
+LATER_PARTS = 64  # that the cost of those to come is told from
 ALL_GO_ON = 4  # trials at each rung that are taken to have gone on before any was seen
 
 
@@ -153,10 +155,10 @@ class RacedLeft(Left):
         super().__init__(tests)
         self._field = field
         self._first = first
-        self._work_per_row = first.work / first.rows if first.rows else 1.0
         self._begun = [0] * len(field.rungs)
         self._done = [0] * len(field.rungs)
-        self._later = Amount()  # parts after the first that have run
+        self._entered = Amount()  # first parts that have run
+        self._later: deque[Amount] = deque(maxlen=LATER_PARTS)  # the last other parts
         for row in stored:
             if row.split == VALIDATION and row.has_scores:
                 self._count(self._begun, (0, row.n_examples))
@@ -175,8 +177,9 @@ class RacedLeft(Left):
         self._count(self._done, rows)
         if rows is None or rows[0] == 0:
             self._first -= amount
+            self._entered += amount
         else:
-            self._later += amount
+            self._later.append(amount)
 
     def _count(self, counts: list[int], rows: Rows) -> None:
         """Count a part at each rung that it reaches."""
@@ -196,8 +199,20 @@ class RacedLeft(Left):
         return left
 
     def _pace(self) -> float:
-        """Work of a row in the parts after the first."""
-        return self._later.work / self._later.rows if self._later.rows else self._work_per_row
+        """Work of a row in the parts to come after the first.
+
+        It is that of the last such parts; for trials that have yet to enter the race by as much more, or less, as their
+        first parts cost next to those that have run. A grid begins with cheap ones.
+        """
+        first, entered, later = self._first, self._entered, sum(self._later, start=Amount())
+        coming = first.work / first.rows if first.rows > 0 else 0.0
+        if not later.rows:
+            return coming or 1.0
+        pace = later.work / later.rows
+        if first.trials > 0 and entered.work > 0:
+            share = first.trials / (first.trials + entered.trials)
+            pace *= 1 - share + share * coming * entered.rows / entered.work
+        return min(1.0, pace)
 
     def _expected(self, entered: int) -> list[float]:
         """Trials that reach each rung."""

@@ -10,13 +10,13 @@ RUNGS = (10, 20, 40, 80)
 
 
 def rows(count: int) -> Amount:
-    return Amount(trials=1, rows=count, work=2.0 * count)
+    return Amount(trials=1, rows=count, work=0.5 * count)
 
 
 def race(trials: int | None = 16, *, halves: bool, finishers: int = 0) -> RacedLeft:
     field = Field(rungs=RUNGS, trials=trials, baselines=0, finishers=finishers, halves=halves)
     entered = trials or 0
-    return RacedLeft(field, [], Amount(trials=entered, rows=10 * entered, work=20.0 * entered), NOTHING)
+    return RacedLeft(field, [], Amount(trials=entered, rows=10 * entered, work=5.0 * entered), NOTHING)
 
 
 def test_of_a_grid_what_ended_is_taken_off_and_tests_are_waited_for_from_the_beginning() -> None:
@@ -51,7 +51,7 @@ def test_a_race_that_halves_counts_the_rows_of_those_that_will_go_on() -> None:
     amount = race(halves=True).amount()
     assert amount is not None
     assert amount.rows == 16 * 10 + 8 * 10 + 4 * 20 + 2 * 40
-    assert amount.work == 2.0 * amount.rows
+    assert amount.work == 0.5 * amount.rows
 
 
 def test_a_race_runs_somebody_to_the_end_wherever_a_winner_is_looked_for() -> None:
