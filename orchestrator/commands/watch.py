@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 LOOK_SECONDS = 1.0
 LINE_SECONDS = 30.0  # between two lines where there is no terminal
 SILENT_SECONDS = 240.0
+WARNINGS_SHOWN = 3  # at the end
 
 
 @refusing
@@ -37,7 +38,8 @@ def watch_study(folder: Path) -> None:
             seen = _draw(watcher, console) if console.is_terminal else _print_lines(watcher, console)
     except KeyboardInterrupt:
         return
-    print_line(console, describe_status(seen.document))
+    last = {"warnings": seen.document["warnings"][-WARNINGS_SHOWN:]}
+    print_line(console, describe_status(seen.document | last))
     print_line(console, f"best so far: {seen.best}")
 
 

@@ -14,7 +14,7 @@ from clipsweep.trials.spec.trial import VALIDATION
 
 Rows = tuple[int, int] | None  # of a part of a trial; None for a whole one
 PRIOR_TRIALS = 8  # trials of a search that count as much as what random ones would cost
-LATER_PARTS = 64  # that the cost of those to come is told from
+LATER_PARTS = 16  # that the cost of those to come is told from
 ALL_GO_ON = 4  # trials at each rung that are taken to have gone on before any was seen
 
 
