@@ -14,6 +14,7 @@ from functools import lru_cache, partial
 
 import torch
 
+from clipsweep.cluster.counters import Counters
 from clipsweep.cluster.fit import check_gpus_unused
 from clipsweep.cluster.work import Batch, ReplicaSettings
 from clipsweep.trials.base.budget import Budget
@@ -66,6 +67,7 @@ class Replica:
             ModelError: This node holds another checkpoint under that name than the driver, or the model does not load.
             TaskError: The same for the task's rows.
         """
+        began = time.perf_counter()
         torch.set_num_threads(settings.threads)
         keep_freed_memory()
         self._name = name
@@ -90,17 +92,43 @@ class Replica:
         self._engine.announce(settings.starts)
         self._prompts = lru_cache(maxsize=PROMPT_SETS_KEPT)(self._encode)
         self._parts = lru_cache(maxsize=PARTS_KEPT)(self._cut)
+        self._counted = Counters(load_seconds=time.perf_counter() - began)  # what nothing below counts by itself
 
     def describe(self) -> dict[str, str]:
         """Name, node, process and device, for the status display."""
         return {"name": self._name, "node": platform.node(), "pid": str(os.getpid()), "device": self._device}
+
+    def counters(self) -> Counters:
+        """What it has done since it was loaded."""
+        factors, captured = self._engine.factors, self._engine.capture_seconds
+        counted = self._counted
+        others = counted.encode_seconds + factors.svd_seconds + captured
+        return replace(
+            counted,
+            capture_seconds=captured,
+            svd_seconds=factors.svd_seconds,
+            evaluate_seconds=max(0.0, counted.evaluate_seconds - others),
+            halvings=self._engine.n_halvings,
+            factors_found=factors.n_found,
+            factors_computed=factors.n_computed,
+        )
 
     def evaluate(self, batch: Batch) -> list[TrialResult]:
         """Run a batch; a trial that raises is a result with its error, and the others run."""
         together: dict[tuple[PromptSet, tuple[int, int] | None], list[Trial]] = {}
         for trial in batch.trials:
             together.setdefault((trial.spec.prompt_set, trial.rows), []).append(trial)
-        return [result for trials in together.values() for result in self._evaluate(trials, batch.microbatch)]
+        began = time.perf_counter()
+        results = [result for trials in together.values() for result in self._evaluate(trials, batch.microbatch)]
+        counted = self._counted
+        self._counted = replace(
+            counted,
+            trials=counted.trials + len(results),
+            failed=counted.failed + sum(result.state is TrialState.FAILED for result in results),
+            rows=counted.rows + sum(len(result.outcomes) for result in results),
+            evaluate_seconds=counted.evaluate_seconds + time.perf_counter() - began,
+        )
+        return results
 
     def announce(self, starts: Sequence[Start]) -> None:
         """Hear where trials will start, so that one pass captures for all of them."""
@@ -115,7 +143,11 @@ class Replica:
         return list(measure_spectrum(self._model, self._engine.layout, places, self._engine.factors))
 
     def _encode(self, wanted: PromptSet) -> Prompts:
-        return encode_prompts(self._task, self._tokenizer, wanted, self._card.context_length)
+        began = time.perf_counter()
+        prompts = encode_prompts(self._task, self._tokenizer, wanted, self._card.context_length)
+        taken = self._counted.encode_seconds + time.perf_counter() - began
+        self._counted = replace(self._counted, encode_seconds=taken)
+        return prompts
 
     def _cut(self, wanted: PromptSet, rows: tuple[int, int]) -> Prompts:
         """A part of a race, which keeps the queries of the whole: how they run is told by all of them."""

@@ -186,7 +186,8 @@ class StudyHandle:
         Returns:
             The document of ``clipsweep status --json``: ``state`` (``running``, ``done``, ``failed``, ``interrupted``),
             ``done``, ``running``, ``partial``, ``pruned``, ``failed`` and ``total`` (trials), ``stopped_by``,
-            ``trials_per_second``, ``seconds_left``, ``replicas`` and ``warnings``.
+            ``trials_per_second``, ``rows_per_second``, ``seconds_left``, ``replicas``, ``warnings``, ``alive``,
+            ``age_s`` and others, which ``docs/howto.md`` lists.
         """
         return read_status(self._now())
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 from collections import Counter
-from collections.abc import Container
+from collections.abc import Container, Iterable
 from dataclasses import dataclass, field, replace
 from itertools import groupby, product
 
@@ -21,7 +21,7 @@ from clipsweep.trials.spec.clip import Clip
 from clipsweep.trials.spec.ladder import make_rungs
 from clipsweep.trials.spec.resolved import Fingerprint, ResolvedClips
 from clipsweep.trials.spec.start import USUALLY_REUSED, Start
-from clipsweep.trials.spec.trial import VALIDATION, PromptSet, TrialSpec
+from clipsweep.trials.spec.trial import TEST, VALIDATION, PromptSet, TrialSpec
 
 DRAWS_PER_POINT = 4
 
@@ -196,6 +196,19 @@ def _choices_ahead(opened: OpenStudy, ledger: Ledger) -> list[Choice]:
         drawn = draw(space, rng)
         chosen.setdefault(identity(drawn), drawn)
     return list(chosen.values())
+
+
+def expected_tests(opened: OpenStudy, missing: Iterable[TrialSpec]) -> list[TrialSpec]:
+    """Trials on the test split, if each number of shots and module had a winner of its own, and their baselines.
+
+    Winners are taken to clip the layer in the middle of their module's.
+    """
+    by_module: dict[str, list[Clip]] = {}
+    for clip in opened.space.starts():
+        by_module.setdefault(clip.module, []).append(clip)
+    winners = [(clips[len(clips) // 2],) for clips in by_module.values()]
+    tests = (replace(spec, split=TEST, clips=clips) for spec in missing for clips in ((), *winners))
+    return list(dict.fromkeys(tests))
 
 
 def search_notes(opened: OpenStudy) -> list[str]:

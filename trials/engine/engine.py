@@ -93,6 +93,16 @@ class Engine:
         """Whether the model is run block by block; otherwise every trial reads full prompts."""
         return self._by_blocks is not None
 
+    @property
+    def n_halvings(self) -> int:
+        """How often memory ran out so that the microbatch was halved."""
+        return self._retreat.n_halvings
+
+    @property
+    def capture_seconds(self) -> float:
+        """What passes of the untouched model have taken."""
+        return 0.0 if self._by_blocks is None else self._by_blocks.capture_seconds
+
     def announce(self, starts: Collection[Start]) -> None:
         """Hear where later trials will start, so that one pass captures for all of them."""
         if self._by_blocks is not None:

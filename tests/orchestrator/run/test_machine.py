@@ -30,10 +30,10 @@ from clipsweep.orchestrator.drivers.driver import Driver
 from clipsweep.orchestrator.folder.ledger import Ledger
 from clipsweep.orchestrator.folder.open_study import OpenStudy, open_study
 from clipsweep.orchestrator.folder.study_folder import StudyFolder
-from clipsweep.orchestrator.plan.amount import Amount
+from clipsweep.orchestrator.progress.goal import goal_of
+from clipsweep.orchestrator.progress.progress import Progress
 from clipsweep.orchestrator.run.interrupt import Interrupt
 from clipsweep.orchestrator.run.loop import RunLoop
-from clipsweep.orchestrator.run.progress import Pace, Progress
 from clipsweep.orchestrator.space.proposal import Proposal
 from clipsweep.orchestrator.study.check import check_study
 from clipsweep.orchestrator.words import say_nothing
@@ -112,7 +112,7 @@ class Process:
         driver, _ = compose_search(self.opened, self.ledger)
         self.driver = Watched(driver, told)
         console = Console(quiet=True)
-        progress = Progress(self.opened.folder.status, console, pace=Pace.TRIALS_SO_FAR, known=0, left=Amount())
+        progress = Progress(self.opened.folder.status, console, goal_of(self.opened, self.ledger))
         self.loop = RunLoop(self.opened, self.ledger, lambda: self.pool, progress, Interrupt(say_nothing))
 
     def _submitted(self, trial: Trial) -> None:
