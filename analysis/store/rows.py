@@ -138,10 +138,20 @@ class LatestRows(Mapping[str, StoredRow]):
         return self._states[number] if number < len(self._states) else self[trial_id].state
 
     def column(self, name: str) -> list[Any]:
-        """The value of a column in the row of each trial, as plain Python; meant for columns of small values."""
-        values = self.attempts.columns([name])[name].to_pylist()
-        values += [row.cells.value(name, row.number) for row in self._added]
-        return [values[number] for number in self._numbers.values()]
+        """A column of the row of each trial; meant for columns of small values."""
+        return [value for (value,) in self.values_of([name])]
+
+    def values_of(self, names: Sequence[str]) -> Iterator[tuple[Any, ...]]:
+        """Some columns of the row of each trial, as its fields have them; meant for columns of small values."""
+        table = self.attempts.columns(list(names))
+        columns = [_as_fields(name, table[name]) for name in names]
+        count = len(self.attempts)
+        for number in self._numbers.values():
+            if number < count:
+                yield tuple([column[number] for column in columns])
+            else:
+                row = self._added[number - count]
+                yield tuple([getattr(row, name) for name in names])
 
     def complete_score(self, trial_id: str, metric: str) -> float | None:
         """A score of a trial that is complete, else None. Quicker than to ask the row."""
@@ -158,6 +168,17 @@ class LatestRows(Mapping[str, StoredRow]):
     def numbers(self) -> list[int]:
         """The numbers of the latest attempts among all, ascending; of rows that were not added."""
         return sorted(number for number in self._numbers.values() if number < len(self.attempts))
+
+
+def _as_fields(name: str, column: pa.ChunkedArray[Any]) -> list[Any]:
+    """A column's values as the fields of rows have them."""
+    if name == "clips":
+        return list(clips_in(column))
+    if name == "state":
+        return [TrialState(state) for state in column.to_pylist()]
+    if pa.types.is_timestamp(column.type):
+        return [None if each is None else time_of(each) for each in column.cast(pa.int64()).to_pylist()]
+    return column.to_pylist()
 
 
 def plain_rows(rows: Sequence[StoredRow]) -> Iterator[Record]:

@@ -79,12 +79,18 @@ def _card() -> ModelCard:
     )
 
 
-def store_rows(opened: OpenStudy, rows_per_file: int) -> int:
-    """Store a complete row for each trial of a study, in files of so many rows; returns how many files."""
+def store_rows(opened: OpenStudy, rows_per_file: int, trials: int | None = None) -> int:
+    """Store a complete row for each trial of a study, in files of so many rows; returns how many files.
+
+    Args:
+        opened: The study; its validation split has ``EXAMPLES`` rows.
+        rows_per_file: Of each file but the last.
+        trials: How many of them, from the first visited; None for all.
+    """
     opened.folder.trials.mkdir(parents=True)
     waiting: list[pa.Table] = []
     count = number = 0
-    for table in _tables(opened):
+    for table in _tables(opened, trials):
         waiting.append(table)
         count += len(table)
         while count >= rows_per_file or (count and len(table) < CHUNK):
@@ -96,9 +102,9 @@ def store_rows(opened: OpenStudy, rows_per_file: int) -> int:
     return number
 
 
-def _tables(opened: OpenStudy) -> Iterator[pa.Table]:
+def _tables(opened: OpenStudy, limit: int | None) -> Iterator[pa.Table]:
     """The rows of every trial, in the order in which a run visits them, so many at a time."""
-    trials, rng, begun = _trials(opened), np.random.default_rng(0), 0
+    trials, rng, begun = islice(_trials(opened), limit), np.random.default_rng(0), 0
     while chunk := list(islice(trials, CHUNK)):
         yield _table(opened, chunk, rng, begun)
         begun += len(chunk)
