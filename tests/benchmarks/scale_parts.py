@@ -8,7 +8,6 @@ import resource
 import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -18,9 +17,11 @@ from rich.console import Console
 
 from clipsweep.cluster.pool import CALLS_PER_REPLICA, Pool
 from clipsweep.cluster.work import Batch
-from clipsweep.orchestrator.plan.prepare import prepare
+from clipsweep.orchestrator.folder.open_study import write_study
+from clipsweep.orchestrator.plan.prepare import Prepared, prepare
 from clipsweep.orchestrator.run import session
 from clipsweep.orchestrator.study.check import check_study
+from clipsweep.orchestrator.words import Say
 from clipsweep.trials.base.versions import recorded_versions
 from clipsweep.trials.clips.spectrum import MatrixSpectrum, Place
 from clipsweep.trials.scores.tally import LabelTally, Tally
@@ -131,7 +132,7 @@ class Ready:
 def store_most(folder: Path, left: int) -> dict[str, float]:
     """Store all trials of the grid but so many."""
     opened = prepare(check_study(GRID), folder / "study", folder / "cache").opened
-    session.write_study(opened)
+    write_study(opened)
     store_rows(opened, 250_000, len(opened.space) - left)
     return {"trials": len(opened.space)}
 
@@ -159,7 +160,7 @@ def dispatch(folder: Path, trials: int) -> dict[str, float]:
     """Run so many trivial trials; the first are known by then to have started everything."""
     pools: list[ReadyPool] = []
 
-    def start(*_: object) -> Pool:
+    def start(prepared: Prepared, say: Say) -> Pool:
         pools.append(ReadyPool())
         return pools[0]
 
@@ -167,7 +168,7 @@ def dispatch(folder: Path, trials: int) -> dict[str, float]:
     session._write_report = lambda *_: None
     study = check_study({**GRID, "search": {"n_trials": trials}})
     prepared = prepare(study, folder / "dispatched", folder / "cache")
-    session.write_study(replace(prepared.opened))
+    write_study(prepared.opened)
     session.run_study(study, folder / "dispatched", folder / "cache", Console(quiet=True))
     (wall, processor), (wall_end, processor_end) = pools[0].began, pools[0].ended
     return {"trials": trials, "seconds": wall_end - wall, "processor_seconds": processor_end - processor}

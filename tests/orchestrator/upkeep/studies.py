@@ -11,14 +11,14 @@ import pyarrow.parquet as pq
 from clipsweep.analysis.store.row import Record
 from clipsweep.analysis.store.table import ResultsTable
 from clipsweep.orchestrator.folder.open_study import OpenStudy, reopen
-from tests.benchmarks.stored_studies import make_study, store_rows
+from tests.benchmarks.stored_studies import Axes, make_study, store_rows
 
 ROWS = 253
 
 
 def stored_study(folder: Path) -> OpenStudy:
     """Write it."""
-    opened = make_study(folder, rates=1, shots=[4], seeds=1)
+    opened = make_study(folder, Axes(rates=1))
     assert store_rows(opened, 64) == 4
     return reopen(folder)
 
