@@ -222,7 +222,8 @@ class StudyHandle:
 
     def stored_rows(self) -> list[StoredRow]:
         """The latest attempt of each trial as it is stored, in the order they finished."""
-        return sorted(self._now().rows.values(), key=lambda row: (row.finished_at, row.trial_id))
+        rows = self._now().rows
+        return [rows.attempts[number] for number in rows.numbers]
 
     def rows(self) -> pandas.DataFrame:
         """The latest attempt of each trial as a pandas frame, a row each, in the order they finished.

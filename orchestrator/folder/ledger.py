@@ -24,6 +24,7 @@ from clipsweep.trials.spec.trial import Trial
 
 FLUSH_ROWS = 64
 FLUSH_SECONDS = 2.0
+CUT_SHORT = {TrialState.PARTIAL, TrialState.PRUNED}  # states of trials that have scores, of the first rows alone
 log = logging.getLogger(__name__)
 
 
@@ -60,8 +61,7 @@ class Ledger:
         subject, spec = self._opened.subject, proposal.spec
         resolved = resolve(spec.clips, subject.card)
         key = self._identities.of(spec.prompt_set, resolved.fingerprint)
-        row = self._rows.get(key)
-        begun = row.n_examples if row is not None and row.is_cut_short else 0
+        begun = self._rows[key].n_examples if self._rows.state(key) in CUT_SHORT else 0
         if proposal.rows is None and not begun:
             return Trial(trial_id=key, spec=spec, resolved=resolved)
         size = subject.split_sizes[spec.split]
@@ -80,9 +80,9 @@ class Ledger:
 
     def known(self, trial: Trial) -> StoredRow | None:
         """The row of a trial that is complete, or has seen all rows asked for, and so need not run."""
-        row = self._rows.get(trial.trial_id)
+        state = self._rows.state(trial.trial_id)
         seen = trial.rows is not None and trial.rows[0] >= trial.rows[1]
-        return row if row is not None and (seen or row.is_complete) else None
+        return self._rows[trial.trial_id] if state is not None and (seen or state is TrialState.COMPLETE) else None
 
     def missing(self, proposals: Iterable[Proposal]) -> dict[str, Proposal]:
         """The proposals that must run, by trial identity; those that leave the same ranks are one."""

@@ -114,7 +114,7 @@ class BayesDriver(StudyDriver):
         self._study = self._open_study(storage, seed, trials)
         for shots in space.shots:
             self._start(Choice(shots, ()), None)
-        begun = [choice for choice in choices_of_rows(space, rows.values()) if choice.clips]
+        begun = [choice for choice in choices_of_rows(space, rows) if choice.clips]
         self._left = math.inf if search.n_trials is None else search.n_trials - len(begun)
         self._again = self._unfinished(begun)
 
@@ -249,7 +249,7 @@ class BayesDriver(StudyDriver):
             Those that Optuna can be told, and those that a race stopped before the untouched model was complete.
         """
         known, waiting = [], []
-        for choice in choices_of_rows(self._space, rows.values()):
+        for choice in choices_of_rows(self._space, rows):
             scored = self._scored_rows(choice, rows)
             if len(scored) < len(self._space.demo_seeds):
                 continue
