@@ -13,7 +13,7 @@ from typing import Annotated
 
 import typer
 
-from clipsweep.orchestrator.commands import look, make, run, shell, study
+from clipsweep.orchestrator.commands import look, make, run, shell, study, upkeep
 from clipsweep.orchestrator.commands.results import results
 from clipsweep.trials.base.versions import RECORDED, __version__, package_version
 
@@ -64,6 +64,8 @@ _add(app, study.best, "best studies/quickstart")
 _add(app, results, "results DIR --top 5", "results DIR --where 'shots=10' --sort -accuracy", "results DIR --format csv")
 _add(app, study.report, "report studies/quickstart --out report.html")
 _add(app, study.list_studies, "list", "list /shared/studies --json", name="list")
+_add(app, upkeep.verify, "verify studies/quickstart", "verify studies/quickstart --repair")
+_add(app, upkeep.compact, "compact studies/quickstart")
 _add(app, make.init, "init", "init sst2.yaml --task sst2 --model EleutherAI/gpt-j-6b")
 _add(app, make.schema, "schema > clipsweep.schema.json")
 _add(app, look.spectrum, "spectrum embedded --layers 0,-1", "spectrum MODEL --out spectrum.parquet")

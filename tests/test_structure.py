@@ -38,12 +38,14 @@ ORDER = (
     "orchestrator/source",
     "orchestrator/study",
     "orchestrator/space",
+    "orchestrator/claims",
     "orchestrator/folder",
     "orchestrator/drivers",
     "orchestrator/drivers/bayes",
     "orchestrator/plan",
     "orchestrator/status",
     "orchestrator/run",
+    "orchestrator/upkeep",
     "orchestrator/views",
     "orchestrator/editing",
     "orchestrator",
@@ -69,7 +71,18 @@ HOMES = {
         "trials/rows/parquet_file.py",
         *(
             f"analysis/store/{name}.py"
-            for name in ("arrays", "columns", "part", "row", "rows", "table", "spectrum_file", "valid")
+            for name in (
+                "arrays",
+                "blocks",
+                "check_rows",
+                "columns",
+                "gather",
+                "part",
+                "row",
+                "rows",
+                "table",
+                "spectrum_file",
+            )
         ),
     },
     "plotly": {
@@ -78,7 +91,10 @@ HOMES = {
     },
     "typer": {
         "orchestrator/cli.py",
-        *(f"orchestrator/commands/{name}.py" for name in ("look", "make", "results", "run", "shell", "study")),
+        *(
+            f"orchestrator/commands/{name}.py"
+            for name in ("look", "make", "results", "run", "shell", "study", "upkeep")
+        ),
     },
     "sentencepiece": {"trials/tokens/tokenizer.py"},
     "optuna": {"orchestrator/drivers/bayes/optuna_study.py"},

@@ -61,6 +61,54 @@ def make_array(values: Sequence[Any], kind: pa.DataType) -> pa.Array[Any]:
     return pa.Array.from_buffers(kind, len(values), [valid, _buffer(numbers)])
 
 
+def numbers_in(column: pa.ChunkedArray[Any]) -> NDArray[Any]:
+    """The numbers of a column of ``NUMBERS``, times as microseconds; anything where it is null."""
+    dtype = NUMBERS[column.type][0]
+    return _joined([_numbers(chunk, dtype) for chunk in column.chunks], dtype)
+
+
+def valid_in(column: pa.ChunkedArray[Any]) -> NDArray[np.bool_]:
+    """Where a column is not null."""
+    return _joined([_valid(chunk) for chunk in column.chunks], "?")
+
+
+def lengths_in(column: pa.ChunkedArray[Any]) -> NDArray[np.int64]:
+    """How many bytes or values each text, bytes or list of a column has; 0 where it is null."""
+    return _joined([np.diff(ends_of(chunk)) for chunk in column.chunks], "<i8")
+
+
+def ends_of(chunk: pa.Array[Any]) -> NDArray[np.int64]:
+    """Where the first text, bytes or list of an array begins, and where each ends, in what lies below it."""
+    buffer = chunk.buffers()[1]
+    if buffer is None:
+        return np.zeros(1, dtype="<i8")
+    return view(buffer, "<i4")[chunk.offset : chunk.offset + len(chunk) + 1].astype("<i8")
+
+
+def view(buffer: Any, dtype: str) -> NDArray[Any]:
+    """A buffer of Arrow as numbers; nothing is copied."""
+    return np.frombuffer(buffer, dtype)
+
+
+def _numbers(chunk: pa.Array[Any], dtype: str) -> NDArray[Any]:
+    buffer = chunk.buffers()[1]
+    if buffer is None:
+        return np.zeros(len(chunk), dtype)
+    return view(buffer, dtype)[chunk.offset : chunk.offset + len(chunk)]
+
+
+def _valid(chunk: pa.Array[Any]) -> NDArray[np.bool_]:
+    buffer = chunk.buffers()[0]
+    if buffer is None:
+        return np.full(len(chunk), chunk.null_count == 0)
+    bits = np.unpackbits(view(buffer, "u1"), bitorder="little")
+    return bits[chunk.offset : chunk.offset + len(chunk)].astype(bool)
+
+
+def _joined(parts: Sequence[NDArray[Any]], dtype: str) -> NDArray[Any]:
+    return np.concatenate([np.zeros(0, dtype), *parts])
+
+
 def _encode(value: Any, kind: pa.DataType) -> bytes:
     """The bytes of a text, or bytes as they are."""
     if value is None:

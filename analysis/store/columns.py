@@ -24,6 +24,7 @@ class ArrowCells:
 
     def __init__(self, table: pa.Table) -> None:
         """Take a table; nothing but times is copied, of which pyarrow would load pandas to make Python's."""
+        self.table = table
         self._times = {field.name for field in table.schema if pa.types.is_timestamp(field.type)}
         self._columns = {
             name: column.cast(pa.int64()) if name in self._times else column

@@ -9,9 +9,8 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from clipsweep.analysis.store.arrays import make_array
-from clipsweep.analysis.store.columns import ArrowCells
-from clipsweep.analysis.store.row import SCHEMA, StoredRow
+from clipsweep.analysis.store.blocks import MemoryBlock, Stack, indices_of
+from clipsweep.analysis.store.row import StoredRow
 from clipsweep.trials.spec.result import TrialState
 
 _ORDER: list[tuple[str, Literal["ascending", "descending"]]] = [
@@ -20,32 +19,28 @@ _ORDER: list[tuple[str, Literal["ascending", "descending"]]] = [
     ("attempt", "ascending"),
 ]
 _KEYS = [name for name, _ in _ORDER]
+CHUNK_ROWS = 8192  # that are looked at together
 
 
 class Attempts(Sequence[StoredRow]):
     """Every stored attempt in the order they finished. The rows stay in an Arrow table until they are asked for."""
 
-    def __init__(self, table: pa.Table) -> None:
-        """Put rows into the order in which they finished. The table is not copied.
+    def __init__(self, rows: Stack) -> None:
+        """Put rows into the order in which they finished. Only what tells the order is read."""
+        self._rows = rows
+        keys = rows.columns(_KEYS)
+        order = pc.sort_indices(keys, sort_keys=_ORDER)  # numbers are sorted, not rows
+        self._order: list[Any] = _without_copies(keys, order).to_pylist()
 
-        Args:
-            table: With the columns of ``SCHEMA``.
-        """
-        self._table = table
-        # numbers are sorted, not rows: Arrow cannot join a column of more than 2 GiB, and margins grow beyond that
-        self._order = _without_copies(table, pc.sort_indices(table.select(_KEYS), sort_keys=_ORDER))
-        self._cells = ArrowCells(table)
+    @classmethod
+    def of(cls, table: pa.Table) -> Attempts:
+        """The rows of a table with the columns of ``SCHEMA``; it is not copied."""
+        return cls(Stack([MemoryBlock(table)]))
 
     @classmethod
     def none(cls) -> Attempts:
         """No attempts."""
-        columns = [pa.nulls(0, field.type) for field in SCHEMA]  # Schema.empty_table would load pandas
-        return cls(pa.Table.from_arrays(columns, schema=SCHEMA))
-
-    @property
-    def table(self) -> pa.Table:
-        """All of them in Arrow, in no order."""
-        return self._table
+        return cls(Stack([]))
 
     def __len__(self) -> int:
         """How many attempts."""
@@ -69,11 +64,22 @@ class Attempts(Sequence[StoredRow]):
         return map(self._row, range(len(self)))
 
     def _row(self, number: int) -> StoredRow:
-        return StoredRow(self._cells, self._order[number].as_py())
+        return StoredRow(self._rows, self._order[number])
 
     def columns(self, names: Sequence[str]) -> pa.Table:
-        """Some columns of all attempts, in their order."""
-        return self._table.select(list(names)).take(self._order)
+        """Some columns of all attempts, in their order. They are kept: meant for columns of small values."""
+        return self._rows.columns(names).take(indices_of(np.array(self._order)))
+
+    def chunks(self, names: Sequence[str], numbers: Sequence[int]) -> Iterator[pa.Table]:
+        """Some columns of some attempts, some thousands at a time; none is kept.
+
+        Args:
+            names: Of the columns.
+            numbers: Of the attempts, in the order wanted.
+        """
+        for first in range(0, len(numbers), CHUNK_ROWS):
+            wanted = [self._order[number] for number in numbers[first : first + CHUNK_ROWS]]
+            yield self._rows.take(names, wanted)
 
     def latest(self) -> LatestRows:
         """The latest attempt at each trial."""
@@ -88,54 +94,93 @@ class LatestRows(Mapping[str, StoredRow]):
 
     def __init__(self, attempts: Attempts) -> None:
         """Find the latest attempts."""
-        self._attempts = attempts
-        self._numbers = _latest_numbers(attempts)
-        self._added: dict[str, StoredRow] = {}
+        self.attempts = attempts
+        self._numbers, self._states = _latest_numbers(attempts)
+        self._scores: dict[str, list[float | None]] = {}
+        self._added: list[StoredRow] = []  # their numbers follow those of the attempts
 
     def __getitem__(self, trial_id: str) -> StoredRow:
         """The latest attempt at a trial."""
-        added = self._added.get(trial_id)
-        return self._attempts[self._numbers[trial_id]] if added is None else added
+        number = self._numbers[trial_id]
+        count = len(self.attempts)
+        return self.attempts[number] if number < count else self._added[number - count]
 
     def __iter__(self) -> Iterator[str]:
         """The trials."""
-        yield from self._numbers
-        yield from (trial_id for trial_id in self._added if trial_id not in self._numbers)
+        return iter(self._numbers)
 
     def __len__(self) -> int:
         """How many trials."""
-        return len(self._numbers.keys() | self._added.keys()) if self._added else len(self._numbers)
+        return len(self._numbers)
 
     def __contains__(self, trial_id: object) -> bool:
         """Whether a trial has a row."""
-        return trial_id in self._numbers or trial_id in self._added
+        return trial_id in self._numbers
 
     def add(self, rows: Iterable[StoredRow]) -> None:
         """Take rows that have been stored since."""
-        self._added |= {row.trial_id: row for row in rows}
+        count = len(self.attempts)
+        for row in rows:
+            number = self._numbers.get(row.trial_id, -1)
+            if number >= count:
+                self._added[number - count] = row
+            else:
+                self._numbers[row.trial_id] = count + len(self._added)
+                self._added.append(row)
+
+    def state(self, trial_id: str) -> TrialState | None:
+        """How the latest attempt at a trial ended; None where there is none. Quicker than to ask the row."""
+        number = self._numbers.get(trial_id)
+        if number is None:
+            return None
+        return self._states[number] if number < len(self._states) else self[trial_id].state
+
+    def column(self, name: str) -> list[Any]:
+        """The value of a column in the row of each trial, as plain Python; meant for columns of small values."""
+        values = self.attempts.columns([name])[name].to_pylist()
+        values += [row.cells.value(name, row.number) for row in self._added]
+        return [values[number] for number in self._numbers.values()]
+
+    def complete_score(self, trial_id: str, metric: str) -> float | None:
+        """A score of a trial that is complete, else None. Quicker than to ask the row."""
+        if self.state(trial_id) is not TrialState.COMPLETE:
+            return None
+        number = self._numbers[trial_id]
+        if number >= len(self._states):
+            return self[trial_id].score(metric)
+        if metric not in self._scores:
+            self._scores[metric] = self.attempts.columns([metric])[metric].to_pylist()
+        return self._scores[metric][number]
+
+    @property
+    def numbers(self) -> list[int]:
+        """The numbers of the latest attempts among all, ascending; of rows that were not added."""
+        return sorted(number for number in self._numbers.values() if number < len(self.attempts))
 
 
-def _without_copies(table: pa.Table, order: pa.Array[Any]) -> pa.Array[Any]:
+def _without_copies(keys: pa.Table, order: pa.Array[Any]) -> pa.Array[Any]:
     """Numbers of rows in their order, each attempt once: a file that somebody has copied holds rows a second time."""
     same: Any = None  # whether a row equals the one before it
     for name in _KEYS:
-        column = table[name].take(order)
+        column = keys[name].take(order)
         as_before = pc.equal(column[1:], column[:-1])
         same = as_before if same is None else pc.and_(same, as_before)
         if not pc.any(same).as_py():
             return order
     first = [0, *(number + 1 for number, copied in enumerate(same.to_pylist()) if not copied)]
-    return order.take(make_array(first, pa.int64()))
+    return order.take(indices_of(np.array(first)))
 
 
-def _latest_numbers(attempts: Attempts) -> dict[str, int]:
-    """By trial the number of its latest attempt, of equal ones the first."""
+def _latest_numbers(attempts: Attempts) -> tuple[dict[str, int], list[TrialState]]:
+    """By trial the number of its latest attempt, of equal ones the first; and the state of every attempt."""
     table = attempts.columns(("trial_id", "state", "attempt"))
-    trial_ids = [str(each) for each in table["trial_id"].to_pylist()]
-    complete = np.array([state == TrialState.COMPLETE.value for state in table["state"].to_pylist()])
+    trial_ids: list[Any] = table["trial_id"].to_pylist()
+    of_name = {state.value: state for state in TrialState}
+    states = [of_name[str(name)] for name in table["state"].to_pylist()]
+    complete = np.array([state is TrialState.COMPLETE for state in states])
     attempt = np.array(table["attempt"].to_pylist())  # to_numpy would load pandas
     position = np.arange(len(trial_ids))
     ascending = np.lexsort((-position, attempt, complete)).tolist()
     numbers = dict.fromkeys(trial_ids, 0)  # so that trials keep the order of their first attempts
     numbers.update((trial_ids[number], number) for number in ascending)
-    return numbers
+    return numbers, states

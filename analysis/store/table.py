@@ -5,19 +5,20 @@ from __future__ import annotations
 import itertools
 import os
 import uuid
-from collections.abc import Mapping, Sequence
-from fnmatch import fnmatch
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 import pyarrow as pa
 
 from clipsweep.analysis.store.arrays import make_table
-from clipsweep.analysis.store.part import Part, check_part, read_part, write_part
+from clipsweep.analysis.store.check_rows import difference
+from clipsweep.analysis.store.fence import Fence, look
+from clipsweep.analysis.store.gather import Piece, read_pieces, stack_of
+from clipsweep.analysis.store.part import Part, write_part
+from clipsweep.analysis.store.part_names import part_name
 from clipsweep.analysis.store.row import SCHEMA, Record, StoredRow
 from clipsweep.analysis.store.rows import Attempts, LatestRows
-from clipsweep.analysis.store.valid import fault_of, foreign
-from clipsweep.trials.base.errors import StoreError
-from clipsweep.trials.base.os_words import word_os_error
+from clipsweep.trials.base.errors import DamagedFileError, StoreError
 
 MERGED_FILES = 64  # of one process, before they are merged
 SMALL_BYTES, MERGED_BYTES = 2**23, 2**28  # of a file that is merged, and of what is merged into one
@@ -32,21 +33,63 @@ class ResultsTable:
         self._sequence = itertools.count()
         self._since_merge = itertools.count(1)
         self._writer = f"{os.getpid():x}{uuid.uuid4().hex[:8]}"
-        self._parts: dict[str, Part] = {}  # by file; files never change, so each is read once
+        self._token = 0
+        self._check: Callable[[], None] = _nobody_else_writes
+        self._fence = Fence()  # which files count
+        self._is_told = True  # whether other readers know of it
+        self._pieces: dict[str, Piece] = {}  # by file; files never change, so each is read once
         self._gathered: set[str] = set()  # files whose rows are in the attempts below
-        self._attempts = self._belonging = Attempts.none()  # what was read, and what is known to be of one study
+        self._belonging: set[str] = set()  # files whose rows are known to be of one study
+        self._attempts = Attempts.none()
+
+    def take_over(self, token: int, check: Callable[[], None]) -> None:
+        """Write from now on, under a claim on the study. Files that are there and count go on counting.
+
+        What the holder of an earlier claim puts into place from now on does not: for this process at once, for others
+        as soon as this one has written something. Nothing is written before that, so that it may be cut off anywhere.
+
+        Args:
+            token: Number of the claim, which has been made; higher than that of any file here.
+            check: Raises where somebody has made a later one.
+
+        Raises:
+            StoreError: The folder cannot be read.
+        """
+        names, fence = look(self._folder, self._fence)
+        accepted = frozenset(filter(fence.counts, names))
+        self._token, self._check = token, check
+        self._fence = Fence(token=token, accepted=accepted)
+        self._is_told = token == 1 and not accepted  # then there is nothing to tell others from
+
+    def check(self) -> None:
+        """See that nobody has taken the study over, before another of its files is written.
+
+        Raises:
+            TakenOverError: Somebody has.
+        """
+        self._check()
+
+    def set_aside(self) -> list[str]:
+        """Files whose rows do not count, as they were written after the study had been taken over from their writer."""
+        names, fence = look(self._folder, self._fence)
+        return [name for name in names if not fence.counts(name)]
 
     def append(self, records: Sequence[Record]) -> list[StoredRow]:
         """Write rows as one new file; when this returns they are on disk. Many files of its own are merged.
 
         Returns:
             The rows as they are stored.
+
+        Raises:
+            TakenOverError: Another process holds the study. The rows may be on disk, but do not count.
         """
         table = make_table(records, SCHEMA)
+        self._check()
         self._write(Part(table))
+        self._check()  # what was in place before a check that passes is seen by whoever takes over later
         if next(self._since_merge) >= MERGED_FILES:
             self.merge(again=False)
-        return list(Attempts(table))
+        return list(Attempts.of(table))
 
     def read(self) -> Attempts:
         """All rows in the order they finished. Of files that were read before nothing is read again.
@@ -54,16 +97,15 @@ class ResultsTable:
         Raises:
             StoreError: A file is damaged, or was written by a newer clipsweep.
         """
-        if self._gathered != set(self._names()):
-            self._parts = self._read_parts()
-            tables = [part.rows for part in self._counting().values()]
-            self._attempts = Attempts(pa.concat_tables(tables)) if tables else Attempts.none()
-            self._gathered = set(self._parts)
+        if self._gathered != set(self.files()):
+            self._pieces = self._read_pieces()
+            self._attempts = Attempts(stack_of(self._counting().values()))
+            self._gathered = set(self._pieces)
         return self._attempts
 
     def missing_files(self) -> list[str]:
         """Files that were read or written here and are there no more, though nothing replaces them."""
-        return sorted(self._parts.keys() - set(self._names()))
+        return sorted(self._pieces.keys() - set(self.files()))
 
     def latest(self) -> LatestRows:
         """The latest attempt at each trial, by trial identity; a complete one always wins."""
@@ -73,74 +115,91 @@ class ResultsTable:
         """Put the rows of small files into one, and remove those.
 
         The new file is whole before one is removed, and it names those that it replaces. So nothing is lost or counted
-        twice whenever this is cut off, and a reader who finds a file gone reads the new one.
+        twice whenever this is cut off, and a reader who finds a file gone reads the new one. Whoever takes the study
+        over counts the new file too, as it is in place before a check that passes; so it does no harm
+        if this process is stopped after the check, and removes the others when it wakes.
 
         Args:
             again: Whether files are merged that were merged before.
 
         Raises:
             StoreError: A file is damaged.
+            TakenOverError: Another process holds the study; nothing is removed.
         """
         self._since_merge = itertools.count(1)
-        self._parts = self._read_parts()
+        self._pieces = self._read_pieces()
         self._remove_replaced()  # before what replaces them is itself replaced
         counting = self._counting()
-        merged = self._small([name for name, part in counting.items() if again or not part.replaces])
+        self._merge_small([name for name, piece in counting.items() if again or not piece.replaces], SMALL_BYTES)
+
+    def compact(self) -> None:
+        """Put the rows of all files into as few as are easily read: ``merge``, until nothing is left to be merged.
+
+        Raises:
+            StoreError: A file is damaged.
+        """
+        self.merge()
+        while self._merge_small(list(self._counting()), MERGED_BYTES // 2):
+            pass
+
+    def _merge_small(self, names: Sequence[str], limit: int) -> bool:
+        """Merge files below a size, as many as make one file of a size that is easily read; whether there were any."""
+        counting = self._counting()
+        merged = self._small(names, limit)
         if len(merged) > 1:
-            self._write(Part(pa.concat_tables([counting[name].rows for name in merged]), frozenset(merged)))
+            tables = [counting[name].table() for name in merged]
+            self._write(Part(pa.concat_tables(tables), frozenset(merged)))
         self._remove_replaced()
+        return len(merged) > 1
 
     def _remove_replaced(self) -> None:
-        """Remove the files whose rows others hold."""
-        for name in set(self._parts) - set(self._counting()):
+        """Remove the files whose rows others hold, which are in place before the check."""
+        replaced = set(self._pieces) - set(self._counting())
+        if replaced:
+            self._check()
+        for name in replaced:
             (self._folder / name).unlink(missing_ok=True)
-            del self._parts[name]
+            del self._pieces[name]
 
-    def _small(self, names: Sequence[str]) -> list[str]:
+    def _small(self, names: Sequence[str], limit: int) -> list[str]:
         """Those of some files that are small, as many as make one file of a size that is easily read."""
         sizes = {name: (self._folder / name).stat().st_size for name in names}
-        small = [name for name in names if sizes[name] < SMALL_BYTES]
+        small = [name for name in names if sizes[name] < limit]
         together = itertools.accumulate(sizes[name] for name in small)
         return [name for name, size in zip(small, together, strict=True) if size < MERGED_BYTES]
 
     def _write(self, part: Part) -> None:
-        """Write a new file whole."""
-        path = self._folder / f"part-{self._writer}-{next(self._sequence):06}.parquet"
+        """Write a new file whole; before the first one others are told which earlier ones count."""
+        if not self._is_told:
+            self._fence.write(self._folder)
+            self._is_told = True
+        path = self._folder / part_name(self._token, self._writer, next(self._sequence))
         write_part(path, part)
-        self._parts[path.name] = part
+        self._pieces[path.name] = Piece.of(part)
 
-    def _names(self) -> list[str]:
-        """The files that are there; a folder that may not be read is no empty one."""
-        try:
-            return sorted(name for name in os.listdir(self._folder) if fnmatch(name, "part-*.parquet"))
-        except FileNotFoundError:
-            return []
-        except OSError as error:
-            raise StoreError(word_os_error(error, f"reading {self._folder}")) from error
+    def files(self) -> list[str]:
+        """The names of the files that are there and count."""
+        names, self._fence = look(self._folder, self._fence)
+        return list(filter(self._fence.counts, names))
 
-    def _counting(self) -> dict[str, Part]:
+    def _counting(self) -> dict[str, Piece]:
         """The files that were read, without those that others replace."""
-        replaced = {name for part in self._parts.values() for name in part.replaces}
-        return {name: part for name, part in self._parts.items() if name not in replaced}
+        replaced = {name for piece in self._pieces.values() for name in piece.replaces}
+        return {name: piece for name, piece in self._pieces.items() if name not in replaced}
 
-    def _read_parts(self) -> dict[str, Part]:
+    def _read_pieces(self) -> dict[str, Piece]:
         """Every file that is there; all are listed anew where one went away meanwhile, into a merged one."""
         while True:
-            names = self._names()
+            names = self.files()
+            known = {name: self._pieces[name] for name in names if name in self._pieces}
             try:
-                parts = {name: self._parts.get(name) or read_part(self._folder / name) for name in names}
-                self._check_new(parts)
-                return parts
+                new = dict(read_pieces(self._folder, [name for name in names if name not in known], len(known)))
             except StoreError:
                 if all(os.path.lexists(self._folder / name) for name in names):
                     raise
-
-    def _check_new(self, parts: Mapping[str, Part]) -> None:
-        """Refuse rows that cannot be: all new ones at once, and file by file only where something is wrong."""
-        new = {name: part.rows for name, part in parts.items() if name not in self._parts}
-        if new and fault_of(pa.concat_tables(new.values())) is not None:
-            for name, rows in new.items():
-                check_part(self._folder / name, rows)
+            else:
+                found = known | new
+                return {name: found[name] for name in names}
 
     def refuse_others(self, belongs: Mapping[str, str]) -> None:
         """Refuse rows of another model or task among those that were read.
@@ -149,15 +208,21 @@ class ResultsTable:
             belongs: By column the one value that it may hold.
 
         Raises:
-            StoreError: The file, and how it differs.
+            DamagedFileError: The file, and how it differs.
         """
-        if self._attempts is self._belonging or foreign(self._attempts.table, belongs) is None:
-            self._belonging = self._attempts
-            return
-        for name, part in self._counting().items():
-            different = foreign(part.rows, belongs)
-            if different is not None:
-                raise StoreError(
-                    f"{self._folder / name} holds rows of another study ({different}). Move it away: they are not "
-                    f"counted."
-                )
+        new = {name: piece for name, piece in self._counting().items() if name not in self._belonging}
+        for block in {id(piece.block): piece.block for piece in new.values()}.values():
+            if difference(block.table(list(belongs)), belongs) is None:
+                continue
+            for name, piece in new.items():
+                different = difference(piece.table(list(belongs)), belongs)
+                if different is not None:
+                    raise DamagedFileError(
+                        f"{self._folder / name} holds rows of another study ({different}). Move it away: they are not "
+                        f"counted."
+                    )
+        self._belonging |= new.keys()
+
+
+def _nobody_else_writes() -> None:
+    """What is checked where no claim is held: a table that is made outside a study."""

@@ -13,7 +13,7 @@ from clipsweep.analysis.store.row import StoredRow
 from clipsweep.analysis.winners.scores import mean_outcomes
 
 CONFIDENCE = 0.95
-RESAMPLES = 9999
+RESAMPLES, BATCH = 9999, 100
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -49,7 +49,9 @@ class Comparison:
 
 
 def measure_gain(clipped: Sequence[StoredRow], baseline: Sequence[StoredRow]) -> Gain:
-    """Paired gain over examples: percentile bootstrap and exact sign test (both from scipy).
+    """Paired gain over examples: percentile bootstrap and exact sign test.
+
+    Both give what scipy gives, of which loading alone takes longer than most commands.
 
     An example counts once however many demonstration seeds there are: its differences are averaged first.
 
@@ -58,7 +60,7 @@ def measure_gain(clipped: Sequence[StoredRow], baseline: Sequence[StoredRow]) ->
         baseline: The baseline's row of each seed.
     """
     differences = mean_outcomes(clipped) - mean_outcomes(baseline)
-    low, high = _bootstrap(differences)
+    low, high = bootstrap(differences)
     return Gain(
         estimate=float(differences.mean()),
         low=low,
@@ -68,30 +70,26 @@ def measure_gain(clipped: Sequence[StoredRow], baseline: Sequence[StoredRow]) ->
     )
 
 
-def _bootstrap(differences: NDArray[np.float64]) -> tuple[float, float]:
-    """Ends of the interval of the mean; without a difference there is nothing to resample."""
+def bootstrap(differences: NDArray[np.float64]) -> tuple[float, float]:
+    """Ends of the percentile interval of the mean; without a difference there is nothing to resample."""
     if not differences.any():
         return 0.0, 0.0
-    from scipy import stats  # loading it takes longer than most commands
-
-    resampled = stats.bootstrap(
-        (differences,),
-        np.mean,
-        n_resamples=RESAMPLES,
-        confidence_level=CONFIDENCE,
-        method="percentile",
-        batch=100,
-        rng=np.random.default_rng(0),
-    )
-    low, high = map(float, resampled.confidence_interval)
+    count, rng = len(differences), np.random.default_rng(0)
+    sizes = [min(BATCH, RESAMPLES - first) for first in range(0, RESAMPLES, BATCH)]
+    means = np.concatenate([differences[rng.integers(0, count, (size, count))].mean(axis=-1) for size in sizes])
+    outside = (1 - CONFIDENCE) / 2
+    low, high = np.quantile(means, [outside, 1 - outside]).tolist()
     return low, high
 
 
 def _sign_test(differences: NDArray[np.float64]) -> float:
     """Chance of as many gained and lost examples, or a more uneven split, if both were as likely."""
     gained, lost = int(np.sum(differences > 0)), int(np.sum(differences < 0))
-    if not gained + lost:
+    count, fewer = gained + lost, min(gained, lost)
+    if 2 * fewer == count:
         return 1.0
-    from scipy import stats  # as above
-
-    return float(stats.binomtest(gained, gained + lost).pvalue)
+    ways, as_uneven = 1, 1  # of fewer and fewer examples out of all, and of these together
+    for number in range(fewer):
+        ways = ways * (count - number) // (number + 1)
+        as_uneven += ways
+    return float(2 * as_uneven / 2**count)

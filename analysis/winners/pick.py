@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,7 +19,11 @@ def pick(points: Iterable[Point], rows: Mapping[str, StoredRow]) -> Point | None
     Returns:
         None while no point is complete.
     """
-    scored = _complete(points, rows)
+    return pick_scored(complete(points, rows), rows)
+
+
+def pick_scored(scored: Sequence[tuple[Point, float]], rows: Mapping[str, StoredRow]) -> Point | None:
+    """The same of complete points whose scores are known."""
     if not scored:
         return None
     best, _ = max(scored, key=lambda pair: pair[1])  # of equals the first
@@ -30,7 +34,7 @@ def pick(points: Iterable[Point], rows: Mapping[str, StoredRow]) -> Point | None
     return min(near, key=lambda point: rows[point.trial_ids[0]].parameters_kept)
 
 
-def _complete(points: Iterable[Point], rows: Mapping[str, StoredRow]) -> list[tuple[Point, float]]:
+def complete(points: Iterable[Point], rows: Mapping[str, StoredRow]) -> list[tuple[Point, float]]:
     """Points with their scores, as far as they are complete."""
     scores = ((point, mean_score(point.trial_ids, rows, point.metric)) for point in points)
     return [(point, score) for point, score in scores if score is not None]

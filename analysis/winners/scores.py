@@ -8,14 +8,18 @@ import numpy as np
 from numpy.typing import NDArray
 
 from clipsweep.analysis.store.row import StoredRow
+from clipsweep.analysis.store.rows import LatestRows
 from clipsweep.analysis.winners.point import Point
 from clipsweep.analysis.winners.smoothing import gain_so_far, have_margins
+from clipsweep.trials.spec.result import TrialState
 
 
 def mean_score(trial_ids: Sequence[str], rows: Mapping[str, StoredRow], metric: str) -> float | None:
     """Mean over demonstration seeds of one column of scores; None unless there are some and all are complete."""
     scores = _seed_scores(trial_ids, rows, metric)
-    return float(np.mean(scores)) if scores else None
+    if len(scores) < 2:  # the usual case, in which numpy would take most of the time
+        return scores[0] if scores else None
+    return float(np.mean(scores))
 
 
 def seed_spread(trial_ids: Sequence[str], rows: Mapping[str, StoredRow], metric: str) -> float | None:
@@ -38,6 +42,20 @@ def estimated_score(point: Point, rows: Mapping[str, StoredRow]) -> float | None
     return float(np.mean([untouched.score("accuracy") for _, untouched in pairs]) + np.mean(gains))
 
 
+def has_scores(trial_id: str, rows: Mapping[str, StoredRow]) -> bool:
+    """Whether a trial was evaluated, on all rows or on the first of them."""
+    state = state_of(trial_id, rows)
+    return state is not None and state.has_scores
+
+
+def state_of(trial_id: str, rows: Mapping[str, StoredRow]) -> TrialState | None:
+    """How the latest attempt at a trial ended; None where there is none."""
+    if isinstance(rows, LatestRows):
+        return rows.state(trial_id)
+    row = rows.get(trial_id)
+    return None if row is None else row.state
+
+
 def mean_outcomes(rows: Sequence[StoredRow]) -> NDArray[np.float64]:
     """Outcome of each example, averaged over demonstration seeds: shape ``(n_examples,)``."""
     return np.asarray(np.mean([row.outcomes for row in rows], axis=0, dtype=float))
@@ -55,6 +73,13 @@ def _beside_baselines(point: Point, rows: Mapping[str, StoredRow]) -> list[tuple
 
 def _seed_scores(trial_ids: Sequence[str], rows: Mapping[str, StoredRow], metric: str) -> list[float]:
     """The score of each seed; none at all while one of them is not complete."""
-    found = [rows.get(trial_id) for trial_id in trial_ids]
-    complete = [row for row in found if row is not None and row.is_complete]
-    return [row.score(metric) for row in complete] if len(complete) == len(found) else []
+    if isinstance(rows, LatestRows):  # of many rows, whose values need not become Python one by one
+        found = [rows.complete_score(trial_id, metric) for trial_id in trial_ids]
+    else:
+        found = [_complete_score(rows.get(trial_id), metric) for trial_id in trial_ids]
+    scores = [score for score in found if score is not None]
+    return scores if len(scores) == len(found) else []
+
+
+def _complete_score(row: StoredRow | None, metric: str) -> float | None:
+    return row.score(metric) if row is not None and row.is_complete else None

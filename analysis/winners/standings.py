@@ -9,9 +9,9 @@ from typing import Any
 
 from clipsweep.analysis.store.row import StoredRow, jsonable
 from clipsweep.analysis.winners.gain import Comparison, Gain
-from clipsweep.analysis.winners.pick import pick
+from clipsweep.analysis.winners.pick import complete, pick_scored
 from clipsweep.analysis.winners.point import Point, group_points
-from clipsweep.analysis.winners.scores import mean_score, seed_spread
+from clipsweep.analysis.winners.scores import has_scores, mean_score, seed_spread
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -68,6 +68,11 @@ class Standings:
         self._comparisons: dict[Point, Comparison] = {}  # the winner overall is also that of its group
 
     @cached_property
+    def _scores(self) -> dict[int, float]:
+        """Scores of complete points by the identity of the object: each is asked for overall and in its group."""
+        return {id(point): score for point, score in complete(self.points, self.rows)}
+
+    @cached_property
     def winner(self) -> Winner | None:
         """The winner overall; None while no point, or no baseline, is complete."""
         return self._winner_of(self.points)
@@ -89,7 +94,9 @@ class Standings:
         return all(trial_id in self.rows for trial_id in point.trial_ids)
 
     def _winner_of(self, points: Sequence[Point]) -> Winner | None:
-        point = pick(points, self.rows)
+        scores = self._scores
+        scored = [(point, scores[id(point)]) for point in points if id(point) in scores]
+        point = pick_scored(scored, self.rows)
         return None if point is None else self._beside_baseline(point, points)
 
     def _beside_baseline(self, point: Point, among: Sequence[Point]) -> Winner | None:
@@ -143,7 +150,7 @@ class Standings:
         return any(map(self._is_scored, point.trial_ids))
 
     def _is_scored(self, trial_id: str) -> bool:
-        return trial_id in self.rows and self.rows[trial_id].has_scores
+        return has_scores(trial_id, self.rows)
 
 
 def winners_document(standings: Standings, winner: Winner) -> dict[str, Any]:

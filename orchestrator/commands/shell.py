@@ -21,7 +21,14 @@ from rich.console import Console
 
 from clipsweep.orchestrator.run.interrupt import INTERRUPTED, begin_command
 from clipsweep.orchestrator.words import print_line
-from clipsweep.trials.base.errors import ClipsweepError, NoClusterError, PoolError, SpecError, StoreError, WriteError
+from clipsweep.trials.base.errors import (
+    ClipsweepError,
+    NoClusterError,
+    PoolError,
+    SpecError,
+    TakenOverError,
+    WriteError,
+)
 from clipsweep.trials.base.os_words import word_os_error
 
 P = ParamSpec("P")
@@ -133,8 +140,8 @@ def _code_of(error: ClipsweepError) -> int:
 
     So is a damaged file, unlike a disk that does not give it.
     """
-    failed = isinstance(error, PoolError | WriteError) and not isinstance(error, NoClusterError)
-    no_answer = isinstance(error, StoreError) and isinstance(error.__cause__, OSError) and error.__cause__.errno in FULL
+    failed = isinstance(error, PoolError | TakenOverError | WriteError) and not isinstance(error, NoClusterError)
+    no_answer = isinstance(error.__cause__, OSError) and error.__cause__.errno in FULL
     return FAILED if failed or no_answer else BAD_INPUT
 
 

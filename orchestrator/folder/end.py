@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass
 
 from clipsweep.orchestrator.folder.stored import is_there, read_json, whole
 from clipsweep.orchestrator.folder.study_folder import StudyFolder
-from clipsweep.trials.base.files import write_text
+from clipsweep.trials.base.files import sync_folder, write_text
 
 MEND = "Run the study again: it is written anew."
 
@@ -30,7 +30,9 @@ def write_end(folder: StudyFolder, end: End) -> None:
 
 def forget_end(folder: StudyFolder) -> None:
     """Forget that it has ended, as it is run again."""
-    folder.end.unlink(missing_ok=True)
+    if folder.end.exists():
+        folder.end.unlink()
+        sync_folder(folder.path)  # else it is back when the power fails, and the study seems to have ended
 
 
 def read_end(folder: StudyFolder) -> End | None:

@@ -16,7 +16,7 @@ from clipsweep.orchestrator.space.proposal import Proposal
 from clipsweep.trials.base.errors import WriteError, counted
 from clipsweep.trials.base.files import write_text
 from clipsweep.trials.base.kept_folders import KeptFolders
-from clipsweep.trials.clips.identity import identify
+from clipsweep.trials.clips.identity import Identities
 from clipsweep.trials.clips.resolve import resolve
 from clipsweep.trials.spec.result import TrialResult, TrialState
 from clipsweep.trials.spec.trial import Trial
@@ -38,6 +38,7 @@ class Ledger:
             kept: The study's folders, which may go away while it runs; None where it is only read.
         """
         self._opened = opened
+        self._identities = Identities(opened.subject.card, opened.subject.task_fingerprint)
         self._rows = opened.history().latest() if rows is None else rows
         self._kept = kept
         self._waiting: list[Record] = []
@@ -57,7 +58,7 @@ class Ledger:
         """A proposal with its identity, and the rows of the split that are left of those it asks for."""
         subject, spec = self._opened.subject, proposal.spec
         resolved = resolve(spec.clips, subject.card)
-        key = identify(spec.prompt_set, resolved.fingerprint, subject.card, subject.task_fingerprint)
+        key = self._identities.of(spec.prompt_set, resolved.fingerprint)
         row = self._rows.get(key)
         begun = row.n_examples if row is not None and row.is_cut_short else 0
         if proposal.rows is None and not begun:

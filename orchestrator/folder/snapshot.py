@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -10,6 +11,7 @@ from clipsweep.analysis.store.rows import Attempts, LatestRows
 from clipsweep.analysis.winners.standings import Standings
 from clipsweep.orchestrator.folder.open_study import OpenStudy
 from clipsweep.trials.spec.result import TrialState
+from clipsweep.trials.spec.trial import TEST, VALIDATION
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -49,16 +51,25 @@ class Snapshot:
     @cached_property
     def tested(self) -> set[str]:
         """Test trials that stored rows call for: those of the winners so far, and their baselines."""
-        points = self.standings.winning_points
+        points = self.standings.winning_points if self.opened.subject.tested else []
         return {trial_id for point in points for trial_id in (*point.test_ids, *point.baseline_test_ids)}
 
     @cached_property
-    def called_for(self) -> list[StoredRow]:
-        """Latest attempts at the trials that are called for, on validation and on test."""
+    def called_for(self) -> list[str]:
+        """Trials that have rows and are called for, on validation and on test."""
         called_for = self.searched | self.tested
-        return [row for trial_id, row in self.rows.items() if trial_id in called_for]
+        return [trial_id for trial_id in self.rows if trial_id in called_for]
+
+    def count_states(self) -> dict[TrialState, int]:
+        """How many of them are in each state, by their latest attempts."""
+        found = Counter(map(self.rows.state, self.called_for))
+        return {state: found[state] for state in TrialState}
+
+    def splits_called_for(self) -> list[str]:
+        """The split of each of them."""
+        return [VALIDATION if each in self.searched else TEST for each in self.called_for]
 
     @property
     def failed(self) -> list[StoredRow]:
-        """Those of them that failed."""
-        return [row for row in self.called_for if row.state is TrialState.FAILED]
+        """Latest attempts of those of them that failed."""
+        return [self.rows[each] for each in self.called_for if self.rows.state(each) is TrialState.FAILED]

@@ -68,13 +68,18 @@ class StudyFolder:
         return self.path / "log.txt"
 
     @property
+    def claims(self) -> Path:
+        """Folder of the claims of processes that run the study, or ran it."""
+        return self.path / ".claims"
+
+    @property
     def lock(self) -> Path:
-        """Locked by the process that runs the study."""
+        """Locked by the process that runs the study, so that earlier versions see it; they know no claims."""
         return self.path / ".lock"
 
     @property
     def holder(self) -> Path:
-        """Which process that is."""
+        """Which process of an earlier version runs the study, or ran it last."""
         return self.path / ".holder.json"
 
     @property
@@ -93,5 +98,5 @@ class StudyFolder:
 
     def leftovers_of_lock(self) -> bool:
         """Whether there is nothing here but what a run leaves that never started."""
-        leftovers = {self.lock.name, self.holder.name, self.log.name}
-        return self.path.is_dir() and {path.name for path in self.path.iterdir()} <= leftovers
+        left = {path.name for path in (self.claims, self.lock, self.holder, self.log)}
+        return self.path.is_dir() and {path.name for path in self.path.iterdir()} <= left

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from clipsweep.cluster.pool import Pool
 from clipsweep.orchestrator.folder.open_study import OpenStudy
@@ -29,6 +29,7 @@ def measure_layers(opened: OpenStudy, pool: Pool, say: Callable[[str], None], st
     Raises:
         EvaluationError: A matrix has weights that are not finite.
         PoolError: The replicas were lost.
+        TakenOverError: Another process holds the study.
     """
     assert opened.pending is not None, "only layers that are not known yet need condition numbers"
     missing = opened.pending.rule.missing(opened.spectrum.conditions())
@@ -44,7 +45,13 @@ def measure_layers(opened: OpenStudy, pool: Pool, say: Callable[[str], None], st
             break
         if time.monotonic() - kept_at >= KEEP_SECONDS:
             say(f"{count}/{total} matrices measured")
-            opened.spectrum.add(waiting)
+            _keep(opened, waiting)
             waiting, kept_at = [], time.monotonic()
-    opened.spectrum.add(waiting)
+    _keep(opened, waiting)
     return opened.choose_layers()
+
+
+def _keep(opened: OpenStudy, spectra: Sequence[MatrixSpectrum]) -> None:
+    """Add to the file, which whoever took the study over may have filled further."""
+    opened.table.check()
+    opened.spectrum.add(spectra)

@@ -9,6 +9,7 @@ from pathlib import Path
 from rich.console import Console
 
 from clipsweep.cluster.pool import Pool
+from clipsweep.orchestrator.claims.hold import Hold
 from clipsweep.orchestrator.folder.end import End, forget_end, write_end
 from clipsweep.orchestrator.folder.ledger import Ledger
 from clipsweep.orchestrator.folder.lock import study_lock
@@ -84,11 +85,18 @@ def run_study(
         verify_hashes: Whether all files of the model are read, whatever is remembered of their hashes.
 
     Raises:
-        ClipsweepError: Bad input, a busy study, or replicas that cannot be had.
+        ClipsweepError: Bad input, a busy study, one that another run took over, or replicas that cannot be had.
     """
     say = partial(print_line, console)
     prepared, notes = check_run(study, folder or default_folder(study), cache, say, verify_hashes=verify_hashes)
-    with study_lock(prepared.opened.folder), _kept(prepared.opened.folder) as kept, worded_as(WriteError):
+    with (
+        study_lock(prepared.opened.folder, say) as held,
+        _kept(prepared.opened.folder) as kept,
+        worded_as(WriteError),
+    ):
+        prepared.opened.table.take_over(held.token, held.check)
+        if held.note is not None:
+            log_warning(prepared.opened.folder, held.note)
         recheck(prepared.opened)
         opened = prepared.opened.choose_layers()
         prepared = replace(prepared, opened=opened)
@@ -102,11 +110,13 @@ def run_study(
         forget_end(opened.folder)
         with interrupt.watched(), recorded_warnings(opened.folder, progress.say):
             try:
-                loop = RunLoop(opened, ledger, lambda: _start(prepared, say), progress, interrupt)
+                loop = RunLoop(opened, ledger, lambda: _start(prepared, held, say), progress, interrupt)
                 loop.run()
+                held.check()
                 write_study(opened)
                 if not interrupt.requested:
                     opened.table.merge()
+                    held.check()
                     write_end(opened.folder, End(stopped_by=loop.stopped_by))
             except KeyboardInterrupt:
                 interrupt.requested = True
@@ -114,6 +124,7 @@ def run_study(
                 progress.close()
         snapshot = Snapshot.take(opened.choose_layers())
         if snapshot.opened.folder.study.is_file():  # not where it was interrupted before its replicas were there
+            held.check()
             _write_report(snapshot)
     return Outcome(snapshot=snapshot, interrupted=interrupt.requested)
 
@@ -129,9 +140,10 @@ def _write_report(snapshot: Snapshot) -> None:
     write_study_report(snapshot)
 
 
-def _start(prepared: Prepared, say: Say) -> Pool:
+def _start(prepared: Prepared, held: Hold, say: Say) -> Pool:
     """Start the replicas; once they are there, the study may be written into its folder."""
     pool = start_pool(prepared, say)
+    held.check()
     write_study(prepared.opened)
     return pool
 

@@ -9,8 +9,9 @@ from clipsweep.analysis.winners.point import Point
 from clipsweep.orchestrator.space.proposal import Choice
 from clipsweep.orchestrator.space.space import Space
 from clipsweep.orchestrator.space.subject import Subject
-from clipsweep.trials.clips.identity import identify
-from clipsweep.trials.clips.resolve import resolve
+from clipsweep.trials.clips.identity import Identities
+from clipsweep.trials.clips.resolve import fingerprint_of
+from clipsweep.trials.spec.clip import Clip
 from clipsweep.trials.spec.resolved import Fingerprint
 from clipsweep.trials.spec.trial import TEST, VALIDATION, PromptSet
 
@@ -30,16 +31,24 @@ def make_points(
             leave out nothing.
     """
     card, tested = subject.card, subject.tested
+    identities = Identities(card, subject.task_fingerprint)
+    sets: dict[tuple[int, str], list[PromptSet]] = {}
+    fingerprints: dict[tuple[Clip, ...], Fingerprint] = {}
 
     @lru_cache(maxsize=NEIGHBOURS_KEPT)
     def ids_of(shots: int, clips: Fingerprint, split: str) -> tuple[str, ...]:
-        sets = (PromptSet(shots=shots, demo_seed=seed, split=split) for seed in space.demo_seeds)
-        ids = (identify(each, clips, card, subject.task_fingerprint) for each in sets)
-        return tuple(dict.fromkeys(ids))  # at 0 shots all seeds are one trial
+        if (shots, split) not in sets:
+            seeds = (
+                space.demo_seeds if shots else space.demo_seeds[:1]
+            )  # without demonstrations all seeds are one trial
+            sets[shots, split] = [PromptSet(shots=shots, demo_seed=seed, split=split) for seed in seeds]
+        return tuple([identities.of(each, clips) for each in sets[shots, split]])
 
     found = []
     for choice in choices:
-        clips = resolve(choice.clips, card).fingerprint
+        clips = fingerprints.get(choice.clips)
+        if clips is None:
+            clips = fingerprints[choice.clips] = fingerprint_of(choice.clips, card)
         trial_ids = ids_of(choice.shots, clips, VALIDATION)
         if stored is not None and not any(trial_id in stored for trial_id in trial_ids):
             continue

@@ -8,7 +8,6 @@ from pathlib import Path
 
 from clipsweep.analysis.figures.conditions import ConditionLine
 from clipsweep.analysis.report.page import ReportFacts, write_report
-from clipsweep.analysis.store.row import StoredRow
 from clipsweep.orchestrator.folder.end import read_end
 from clipsweep.orchestrator.folder.log_file import warned_of
 from clipsweep.orchestrator.folder.open_study import OpenStudy
@@ -42,7 +41,7 @@ def report_facts(snapshot: Snapshot) -> ReportFacts:
         two_objectives=opened.two_objectives,
         history=snapshot.history,
         points_total=None if opened.is_searched else opened.space.n_points,
-        trials=trials_in_words(snapshot.called_for),
+        trials=trials_in_words(snapshot.splits_called_for()),
         notes=study_notes(snapshot),
     )
 
@@ -79,7 +78,7 @@ def _search_facts(opened: OpenStudy) -> dict[str, str]:
 
 def _row_facts(snapshot: Snapshot) -> dict[str, str]:
     """How much is stored, and what made it."""
-    facts = {"stored": trials_in_words(list(snapshot.rows.values()))}
+    facts = {"stored": trials_in_words(snapshot.rows.column("split"))}
     if not snapshot.history:
         return facts
     latest = snapshot.history[-1]
@@ -87,10 +86,9 @@ def _row_facts(snapshot: Snapshot) -> dict[str, str]:
     return facts | {"versions": versions, "last trial": latest.finished_at.strftime("%Y-%m-%d %H:%M UTC")}
 
 
-def trials_in_words(rows: Sequence[StoredRow]) -> str:
-    """How many trials these rows are: ``51 trials: 49 on validation, 2 on test``."""
-    splits = Counter(row.split for row in rows)
-    return f"{counted(len(rows), 'trial')}: {by_split(splits)}"
+def trials_in_words(splits: Sequence[str]) -> str:
+    """How many trials on these splits there are: ``51 trials: 49 on validation, 2 on test``."""
+    return f"{counted(len(splits), 'trial')}: {by_split(Counter(splits))}"
 
 
 def describe_layers(opened: OpenStudy) -> str:

@@ -28,7 +28,7 @@ def read_status(snapshot: Snapshot) -> dict[str, Any]:
         ended the search, if one did; ``warnings`` are the last lines of the study's log, those of earlier runs too.
     """
     opened = snapshot.opened
-    count = _count_states(snapshot)
+    count = snapshot.count_states()
     end = read_end(opened.folder)
     total = sum(count.values()) if end else _count_all(snapshot)  # what a stopping rule left out is not waited for
     is_running = is_locked(opened.folder)
@@ -49,12 +49,6 @@ def read_status(snapshot: Snapshot) -> dict[str, Any]:
         "replicas": live.get("replicas", []),
         "warnings": last_warnings(opened.folder),
     }
-
-
-def _count_states(snapshot: Snapshot) -> dict[TrialState, int]:
-    """How many of the trials that stored rows call for are in each state."""
-    states = [row.state for row in snapshot.called_for]
-    return {state: states.count(state) for state in TrialState}
 
 
 def _count_all(snapshot: Snapshot) -> int:

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pyarrow.parquet as pq
 import pytest
 from numpy.typing import NDArray
-from scipy import stats
+
+from clipsweep.analysis.winners import gain
 
 
 def watch_files(patch: pytest.MonkeyPatch) -> list[str]:
@@ -28,11 +28,11 @@ def watch_files(patch: pytest.MonkeyPatch) -> list[str]:
 def watch_bootstraps(patch: pytest.MonkeyPatch) -> list[int]:
     """How many examples each bootstrap has that is computed from now on."""
     counts: list[int] = []
-    bootstrap = stats.bootstrap
+    bootstrap = gain.bootstrap
 
-    def watch(data: tuple[NDArray[np.float64]], *arguments: Any, **options: Any) -> Any:
-        counts.append(len(data[0]))
-        return bootstrap(data, *arguments, **options)
+    def watch(differences: NDArray[np.float64]) -> tuple[float, float]:
+        counts.append(len(differences))
+        return bootstrap(differences)
 
-    patch.setattr(stats, "bootstrap", watch)
+    patch.setattr(gain, "bootstrap", watch)
     return counts

@@ -41,7 +41,7 @@ def test_help_and_version_load_no_library_of_ours(option: str) -> None:
     [
         ("status", {"numpy", "pyarrow", "pydantic"}),
         ("results", {"numpy", "pyarrow", "pydantic"}),
-        ("best", {"numpy", "pyarrow", "pydantic", "scipy"}),
+        ("best", {"numpy", "pyarrow", "pydantic"}),
         ("list", {"numpy", "pyarrow", "pydantic"}),
     ],
 )

@@ -34,12 +34,20 @@ class StudyBusyError(ClipsweepError, RuntimeError):
     """Another process runs this study."""
 
 
+class TakenOverError(StudyBusyError):
+    """Another process has taken over the study that this one ran."""
+
+
 class StoreError(ClipsweepError, OSError):
     """A file of a study's folder that is damaged, that belongs to something else, or that cannot be read."""
 
 
 class WriteError(ClipsweepError, OSError):
     """What a running study cannot store: its disk is full or can only be read, or its folder went away."""
+
+
+class DamagedFileError(StoreError):
+    """A file of stored results that is torn, or that holds none of ours: moving it away is the mend."""
 
 
 class PoolError(ClipsweepError, RuntimeError):

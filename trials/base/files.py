@@ -16,12 +16,13 @@ from pathlib import Path
 from typing import Any
 
 from clipsweep.trials.base.errors import SpecError
-from clipsweep.trials.base.os_words import word_os_error
+from clipsweep.trials.base.os_words import missing_folders, word_os_error
 
 log = logging.getLogger(__name__)
 DEFAULT_LIMIT_GIB = "200"
 READ_WHOLE_BYTES = 2**20
 SAMPLED_BLOCKS, BLOCK_BYTES = 32, 2**14  # half a MiB of a large file, its head and tail among them
+UNSYNCED = {errno.EINVAL, errno.ENOTSUP, errno.ENOSYS, errno.EBADF, errno.EACCES, errno.EPERM}  # no sync of folders
 
 
 def default_cache() -> Path:
@@ -32,9 +33,35 @@ def default_cache() -> Path:
     return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "clipsweep"
 
 
+def make_folder(folder: Path) -> None:
+    """Make a folder, and those above it, where they are missing; when this returns their names are on disk."""
+    made = missing_folders(folder)
+    folder.mkdir(parents=True, exist_ok=True)
+    for each in made:
+        sync_folder(each.parent)
+
+
+def sync_folder(folder: Path) -> None:
+    """Flush to disk which names a folder holds; a new name is else lost when the power fails, however whole its file.
+
+    Where a file system has no such flush, or a user may not ask for it, its own care has to do.
+    """
+    try:
+        opened = os.open(folder, os.O_RDONLY)
+        try:
+            os.fsync(opened)
+        finally:
+            os.close(opened)
+    except OSError as error:
+        if error.errno not in UNSYNCED:
+            raise OSError(error.errno, error.strerror, str(folder)) from error
+
+
 @contextmanager
 def whole_file(path: Path, *, within: Path | None = None) -> Iterator[Path]:
-    """Yield a hidden draft beside ``path``; flush it to disk and put it into place on success, remove it otherwise.
+    """Yield a hidden draft beside ``path`` and put it into place on success; remove it otherwise.
+
+    After the block the content and the name are on disk: neither is lost when the power fails.
 
     Args:
         path: The file.
@@ -47,7 +74,7 @@ def whole_file(path: Path, *, within: Path | None = None) -> Iterator[Path]:
     try:
         if within is not None and not within.is_dir():
             raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), str(within))
-        path.parent.mkdir(parents=True, exist_ok=True)
+        make_folder(path.parent)
         yield draft
         with draft.open("rb") as written:
             os.fsync(written.fileno())
@@ -59,6 +86,7 @@ def whole_file(path: Path, *, within: Path | None = None) -> Iterator[Path]:
     finally:
         with suppress(OSError):  # of a folder that is gone, or a disk that can only be read: the first error counts
             draft.unlink(missing_ok=True)
+    sync_folder(path.parent)
 
 
 def write_text(path: Path, text: str, *, within: Path | None = None) -> None:

@@ -11,6 +11,7 @@ from clipsweep.trials.spec.resolved import Fingerprint
 from clipsweep.trials.spec.trial import PromptSet, TrialSpec
 
 IDENTITY_VERSION = 1
+RANKS = "ranks"  # the key under which version 1 hashes the fingerprint of the clips
 
 
 def trial_id(spec: TrialSpec, card: ModelCard, task_fingerprint: str) -> str:
@@ -27,14 +28,37 @@ def trial_id(spec: TrialSpec, card: ModelCard, task_fingerprint: str) -> str:
 
 def identify(prompt_set: PromptSet, clips: Fingerprint, card: ModelCard, task_fingerprint: str) -> str:
     """The identity of the trial on these prompts whose clips have this fingerprint; see ``trial_id``."""
-    content = {
-        "identity_version": IDENTITY_VERSION,
-        "model": card.fingerprint,
-        "dtype": card.dtype,
-        "task": task_fingerprint,
-        "shots": prompt_set.shots,
-        "demo_seed": prompt_set.demo_seed if prompt_set.shots else None,
-        "split": prompt_set.split,
-        "ranks": clips,  # the key under which version 1 hashes it
-    }
-    return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:32]
+    return Identities(card, task_fingerprint).of(prompt_set, clips)
+
+
+class Identities:
+    """Identities of trials of one model and task; what many have in common is written out once."""
+
+    def __init__(self, card: ModelCard, task_fingerprint: str) -> None:
+        """Take the model and the task."""
+        self._card = card
+        self._task_fingerprint = task_fingerprint
+        self._around: dict[PromptSet, tuple[str, str]] = {}
+
+    def of(self, prompt_set: PromptSet, clips: Fingerprint) -> str:
+        """The identity of the trial on these prompts whose clips have this fingerprint; see ``trial_id``."""
+        around = self._around.get(prompt_set)
+        if around is None:
+            around = self._around[prompt_set] = self._lay_out(prompt_set)
+        content = json.dumps(clips).join(around)
+        return hashlib.sha256(content.encode()).hexdigest()[:32]
+
+    def _lay_out(self, prompt_set: PromptSet) -> tuple[str, str]:
+        """What is hashed, before and after the fingerprint of the clips."""
+        content = {
+            "identity_version": IDENTITY_VERSION,
+            "model": self._card.fingerprint,
+            "dtype": self._card.dtype,
+            "task": self._task_fingerprint,
+            "shots": prompt_set.shots,
+            "demo_seed": prompt_set.demo_seed if prompt_set.shots else None,
+            "split": prompt_set.split,
+            RANKS: None,
+        }
+        before, _, after = json.dumps(content, sort_keys=True).partition(f'"{RANKS}": null')
+        return f'{before}"{RANKS}": ', after

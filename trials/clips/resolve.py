@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 
-from clipsweep.trials.clips.kind import load_kind
+from clipsweep.trials.clips.kind import Kind, load_kind
 from clipsweep.trials.models.card import ModelCard
 from clipsweep.trials.spec.clip import Clip
 from clipsweep.trials.spec.modules import ATTENTION, ATTENTION_ROLES, MLP
 from clipsweep.trials.spec.resolved import Edit, Fingerprint, ResolvedClips
+from clipsweep.trials.spec.shape import Shape
 from clipsweep.trials.spec.start import Start
 
 
@@ -22,7 +23,11 @@ def resolve(clips: Iterable[Clip], card: ModelCard) -> ResolvedClips:
     Raises:
         SpecError: The model lacks a layer, or has no matrix of the module in it.
     """
-    edits = tuple(edit for clip in clips for edit in _edits(clip, card))
+    edits = tuple(
+        Edit(layer=clip.layer, role=role, shape=shape, clip=clip)
+        for clip in clips
+        for _, role, shape in _changes(clip, card)
+    )
     return ResolvedClips(
         edits=edits,
         start=_start(edits, card),
@@ -31,18 +36,31 @@ def resolve(clips: Iterable[Clip], card: ModelCard) -> ResolvedClips:
     )
 
 
+def fingerprint_of(clips: Iterable[Clip], card: ModelCard) -> Fingerprint:
+    """The fingerprint of ``resolve`` alone, in less than half the time.
+
+    Raises:
+        SpecError: As ``resolve``.
+    """
+    return _sorted(
+        (clip.layer, role, kind.fingerprint(clip, shape), clip.kind)
+        for clip in clips
+        for kind, role, shape in _changes(clip, card)
+    )
+
+
 def starts_of(clips: Iterable[Clip], card: ModelCard) -> tuple[Start, ...]:
     """Where trials start that have one of these clips each; every start once."""
     return tuple(dict.fromkeys(resolve([clip], card).start for clip in clips))
 
 
-def _edits(clip: Clip, card: ModelCard) -> Iterator[Edit]:
-    """Matrices that a clip really changes."""
+def _changes(clip: Clip, card: ModelCard) -> Iterator[tuple[Kind, str, Shape]]:
+    """Role and shape of the matrices that a clip really changes, and its kind."""
     kind = load_kind(clip.kind)
     for role in card.roles_at(clip.layer, clip.module):
         for shape in card.shapes[clip.layer, role]:
             if not kind.leaves_alone(clip, shape):
-                yield Edit(layer=clip.layer, role=role, shape=shape, clip=clip)
+                yield kind, role, shape
 
 
 def _start(edits: Sequence[Edit], card: ModelCard) -> Start:
@@ -62,12 +80,16 @@ def _parameters_saved(edit: Edit) -> int:
 
 
 def _fingerprint(edits: Sequence[Edit]) -> Fingerprint:
-    """The same for clips in any order. Identities of stored rows depend on this order: it must stay as it is."""
-    found = [
+    """The same for clips in any order."""
+    return _sorted(
         (edit.layer, edit.role, load_kind(edit.clip.kind).fingerprint(edit.clip, edit.shape), edit.clip.kind)
         for edit in edits
-    ]
-    return tuple(sorted(found, key=_order))
+    )
+
+
+def _sorted(entries: Iterable[tuple[int, str, int | str, str]]) -> Fingerprint:
+    """Entries in the order of a fingerprint. Identities of stored rows depend on it: it must stay as it is."""
+    return tuple(sorted(entries, key=_order))
 
 
 def _order(entry: tuple[int, str, int | str, str]) -> tuple[int, str, int, str, str]:

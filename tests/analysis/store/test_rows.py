@@ -12,7 +12,7 @@ from tests.analysis.store.rows import NOON, failed_record, stored_record, stored
 
 
 def attempts_of(*records: Record) -> Attempts:
-    return Attempts(pa.Table.from_pylist(list(records), schema=SCHEMA))
+    return Attempts.of(pa.Table.from_pylist(list(records), schema=SCHEMA))
 
 
 def finished(trial_id: str, minute: int, state: TrialState = TrialState.COMPLETE, attempt: int = 1) -> Record:
@@ -64,7 +64,7 @@ def test_a_value_leaves_arrow_when_it_is_asked_for_and_not_before(values_read: l
 def test_putting_attempts_in_order_copies_none_of_their_margins() -> None:
     table = pa.Table.from_pylist([stored_record(str(n), margins=(1.0,) * 10**6) for n in range(3)], schema=SCHEMA)
     before = pa.total_allocated_bytes()
-    attempts = Attempts(pa.concat_tables([table, table]))
+    attempts = Attempts.of(pa.concat_tables([table, table]))
     assert attempts.latest()["2"].has_margins
     assert pa.total_allocated_bytes() - before < 10**6
 

@@ -225,15 +225,15 @@ def test_a_reader_whose_files_are_merged_meanwhile_reads_the_new_one(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     writer = appended_one_by_one(tmp_path, 3)
-    names = ResultsTable._names
+    names = ResultsTable.files
 
     def listed_before_a_merge(table: ResultsTable) -> list[str]:
         listed = names(table)
-        monkeypatch.setattr(ResultsTable, "_names", names)
+        monkeypatch.setattr(ResultsTable, "files", names)
         writer.merge()
         return listed
 
     reader = ResultsTable(tmp_path)
-    monkeypatch.setattr(ResultsTable, "_names", listed_before_a_merge)
-    reader._read_parts()
+    monkeypatch.setattr(ResultsTable, "files", listed_before_a_merge)
+    reader._read_pieces()
     assert [row.trial_id for row in reader.read()] == ["0000", "0001", "0002"]

@@ -1,5 +1,6 @@
 import numpy as np
 import pytest
+from scipy import stats
 
 from clipsweep.analysis.winners.gain import measure_gain
 from tests.analysis.store.rows import stored_row
@@ -23,3 +24,19 @@ def test_the_interval_covers_the_truth_about_as_often_as_it_says() -> None:
         gain = measure_gain([stored_row(outcomes=tuple(ours))], [stored_row(outcomes=tuple(theirs))])
         covered += gain.low <= 0.03 <= gain.high
     assert covered >= 51  # 57 expected; 51 or fewer has probability 0.02 at 95 %
+
+
+def test_interval_and_p_value_are_those_of_scipy() -> None:
+    rng = np.random.default_rng(2)
+    ours, theirs = rng.random(300) < 0.7, rng.random(300) < 0.6
+    gain = measure_gain([stored_row(outcomes=tuple(ours))], [stored_row(outcomes=tuple(theirs))])
+    differences = ours.astype(float) - theirs
+    expected = stats.bootstrap((differences,), np.mean, method="percentile", rng=np.random.default_rng(0))
+    assert [gain.low, gain.high] == pytest.approx([*expected.confidence_interval], abs=1e-12)
+    gained, lost = int((differences > 0).sum()), int((differences < 0).sum())
+    assert gain.p_value == pytest.approx(stats.binomtest(gained, gained + lost).pvalue, rel=1e-9)
+
+
+def test_as_many_gained_as_lost_is_no_evidence() -> None:
+    ours, theirs = (True,) * 3 + (False,) * 3, (False,) * 3 + (True,) * 3
+    assert measure_gain([stored_row(outcomes=ours)], [stored_row(outcomes=theirs)]).p_value == 1.0

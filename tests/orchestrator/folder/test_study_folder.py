@@ -8,7 +8,7 @@ from clipsweep.orchestrator.folder.study_folder import StudyFolder
 ROOT = Path(__file__).parents[3]
 FOLDER = StudyFolder(Path("s"))
 FILES = [FOLDER.study, FOLDER.subject, FOLDER.spectrum, FOLDER.journal, FOLDER.report, FOLDER.status, FOLDER.end,
-         FOLDER.lock, FOLDER.holder]  # fmt: skip
+         FOLDER.lock, FOLDER.holder, FOLDER.claims]  # fmt: skip
 
 
 @pytest.mark.parametrize("name", [path.name for path in FILES])
@@ -31,6 +31,7 @@ def test_a_folder_that_holds_nothing_but_its_lock_is_known(tmp_path: Path) -> No
     folder = StudyFolder(tmp_path)
     folder.lock.touch()
     folder.holder.touch()
+    folder.claims.mkdir()
     assert folder.leftovers_of_lock()
     folder.study.touch()
     assert not folder.leftovers_of_lock()

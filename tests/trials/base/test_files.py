@@ -1,3 +1,4 @@
+import errno
 import json
 import os
 import platform
@@ -6,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from clipsweep.trials.base.files import file_hash
+from clipsweep.trials.base.files import file_hash, write_text
 
 LARGE = 3 * 2**20  # more than what is read whole each time
 
@@ -108,3 +109,59 @@ def test_a_note_that_was_changed_is_not_believed(tmp_path: Path, cache: Path) ->
     changed["content"]["sha256"] = "0" * 64
     note.write_text(json.dumps(changed))
     assert is_hash_of(file_hash(path, cache), bytes(LARGE))
+
+
+@pytest.fixture
+def calls(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """What is flushed to disk and put into place from now on, by name and in order."""
+    seen: list[str] = []
+    sync, replace = os.fsync, os.replace
+
+    def watch_sync(opened: int) -> None:
+        seen.append(f"sync {Path(os.readlink(f'/proc/self/fd/{opened}')).name.partition('-')[0]}")
+        sync(opened)
+
+    def watch_replace(draft: Path, path: Path) -> None:
+        seen.append(f"replace {path.name}")
+        replace(draft, path)
+
+    monkeypatch.setattr(os, "fsync", watch_sync)
+    monkeypatch.setattr(os, "replace", watch_replace)
+    return seen
+
+
+def test_a_file_and_its_name_are_on_disk_when_it_has_been_written(tmp_path: Path, calls: list[str]) -> None:
+    write_text(tmp_path / "a", "1")
+    assert calls == ["sync .draft", "replace a", f"sync {tmp_path.name.partition('-')[0]}"]
+
+
+def test_folders_that_are_made_for_a_file_are_on_disk_too(tmp_path: Path, calls: list[str]) -> None:
+    (tmp_path / "top").mkdir()
+    write_text(tmp_path / "top" / "middle" / "low" / "a", "1")
+    assert sorted(calls[:2]) == ["sync middle", "sync top"]
+    assert calls[2:] == ["sync .draft", "replace a", "sync low"]
+
+
+def refuse_folders(monkeypatch: pytest.MonkeyPatch, number: int) -> None:
+    """Let a flush of a folder fail, as some file systems do."""
+    sync = os.fsync
+
+    def refuse(opened: int) -> None:
+        if os.path.isdir(f"/proc/self/fd/{opened}"):
+            raise OSError(number, os.strerror(number))
+        sync(opened)
+
+    monkeypatch.setattr(os, "fsync", refuse)
+
+
+def test_a_file_system_that_cannot_flush_folders_is_no_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    refuse_folders(monkeypatch, errno.EINVAL)
+    write_text(tmp_path / "new" / "a", "1")
+    assert (tmp_path / "new" / "a").read_text() == "1"
+
+
+def test_a_disk_that_fails_as_a_folder_is_flushed_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    refuse_folders(monkeypatch, errno.EIO)
+    with pytest.raises(OSError, match="Input/output error") as told:
+        write_text(tmp_path / "a", "1")
+    assert told.value.filename == str(tmp_path)

@@ -1,0 +1,60 @@
+"""What is damaged is moved aside, into ``damaged/``; what is whole of a file stays."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import numpy as np
+
+from clipsweep.analysis.store.blocks import indices_of
+from clipsweep.analysis.store.part import Part, read_part, write_part
+from clipsweep.orchestrator.folder.open_study import OpenStudy
+from clipsweep.orchestrator.upkeep.verify import FileRows, Verified
+from clipsweep.trials.base.errors import StoreError
+from clipsweep.trials.base.os_words import worded_as
+
+DAMAGED = "damaged"
+
+
+def repair(opened: OpenStudy, verified: Verified) -> list[str]:
+    """Move damaged files, and copies of others, into the study's ``damaged`` folder. Nothing is deleted.
+
+    A file that can be read, and has some rows with faults, is moved as well; a new one keeps its other rows. The study
+    must be locked.
+
+    Returns:
+        Where each of them lies now, in the study's folder.
+
+    Raises:
+        StoreError: The operating system refuses it.
+    """
+    folder = opened.folder.trials
+    with worded_as(StoreError, f"moving damaged files out of {folder}"):
+        partly = [rows for rows in verified.rows if rows.wrong.any() and not rows.wrong.all()]
+        for rows in partly:
+            _keep_the_right(folder, rows)
+        wholly = [rows.name for rows in verified.rows if rows.wrong.any() and rows.wrong.all()]
+        unreadable = [Path(fault.file).name for fault in verified.faults if fault.damaged]
+        names = [*(rows.name for rows in partly), *wholly, *unreadable, *verified.copies]
+        return [_move_aside(opened, name) for name in dict.fromkeys(names)]
+
+
+def _keep_the_right(folder: Path, rows: FileRows) -> None:
+    """Write the rows of a file that are right into another, which says that it stands for the file."""
+    part = read_part(folder / rows.name)
+    right = part.rows.take(indices_of(np.flatnonzero(~rows.wrong)))
+    name = f"{Path(rows.name).stem}-mended.parquet"
+    write_part(folder / name, Part(right, part.replaces | {rows.name}))
+
+
+def _move_aside(opened: OpenStudy, name: str) -> str:
+    """Move a file; one of that name that was moved before is not written over."""
+    target = opened.folder.path / DAMAGED / name
+    target.parent.mkdir(exist_ok=True)
+    number = 1
+    while target.exists():
+        target = target.with_name(f"{name}.{number}")
+        number += 1
+    os.replace(opened.folder.trials / name, target)
+    return str(target.relative_to(opened.folder.path))
