@@ -134,7 +134,9 @@ class Bench:
             faults += [] if resumed == 0 else [f"the resume ended with {resumed}: {errors[-300:]}"]
             after = read(study, faults)
             faults += self._compare(before, after)
-            what = f"disk full {at:.1f} s after {'the start' if while_starting else 'the replica'}: exit {code}, {len(before)} rows, resumed to {len(after)}"
+            since = "the start" if while_starting else "the replica"
+            seen = f"exit {code}, {len(before)} rows, resumed to {len(after)}"
+            what = f"disk full {at:.1f} s after {since}: {seen}"
             return Round(what=what, faults=tuple(faults), hit=hit)
 
     def fill_cache_disk(self, place: Path) -> Round:
