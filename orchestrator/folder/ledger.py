@@ -16,6 +16,7 @@ from clipsweep.orchestrator.space.proposal import Proposal
 from clipsweep.trials.base.errors import WriteError, counted
 from clipsweep.trials.base.files import write_text
 from clipsweep.trials.base.kept_folders import KeptFolders
+from clipsweep.trials.base.passwords import hide_passwords
 from clipsweep.trials.clips.identity import Identities
 from clipsweep.trials.clips.resolve import resolve
 from clipsweep.trials.spec.ladder import make_rungs
@@ -91,6 +92,8 @@ class Ledger:
 
     def add(self, result: TrialResult) -> None:
         """Take a result; it is on disk after the next flush."""
+        if result.traceback is not None:
+            result = replace(result, error=hide_passwords(result.error), traceback=hide_passwords(result.traceback))
         before = self._rows.get(result.trial.trial_id)
         attempt = before.attempt + 1 if before is not None else 1
         record = make_record(

@@ -16,6 +16,7 @@ from statistics import fmean
 
 from clipsweep.analysis.store.row import StoredRow
 from clipsweep.analysis.winners.smoothing import estimated_accuracy, have_margins
+from clipsweep.orchestrator.drivers.bayes.database import database_url
 from clipsweep.orchestrator.drivers.bayes.encoding import Encoding
 from clipsweep.orchestrator.drivers.bayes.optuna_study import (
     Direction,
@@ -130,7 +131,11 @@ class BayesDriver(StudyDriver):
             search,
             rows,
             warm=warm_rows(opened.study),
-            storage=Storage(journal=opened.folder.journal, url=search.storage, name=f"{opened.study.name} {digest}"),
+            storage=Storage(
+                journal=opened.folder.journal,
+                url=None if search.storage is None else database_url(search.storage),
+                name=f"{opened.study.name} {digest}",
+            ),
             identify=lambda spec: trial_id(spec, identity.card, identity.task_fingerprint),
         )
 

@@ -9,24 +9,30 @@ import json
 import logging
 import os
 import warnings
-from collections.abc import Generator, Iterable, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import wraps
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, ParamSpec, TypeVar
 
 import optuna
 from optuna.distributions import BaseDistribution, CategoricalDistribution, FloatDistribution, IntDistribution
+from optuna.exceptions import StorageInternalError
 from optuna.samplers import BaseSampler
 from optuna.storages import BaseStorage, InMemoryStorage, RDBStorage
 from optuna.storages.journal import BaseJournalBackend, JournalFileBackend, JournalStorage
 from optuna.trial import FrozenTrial, TrialState
 from sqlalchemy.exc import SQLAlchemyError
 
+from clipsweep.orchestrator.drivers.bayes.database import without_password
 from clipsweep.orchestrator.drivers.bayes.encoding import Parameter, Params
-from clipsweep.trials.base.errors import StudyError, WriteError
+from clipsweep.trials.base.errors import StudyError, WriteError, first_line
 from clipsweep.trials.base.os_words import word_os_error
+from clipsweep.trials.base.passwords import hide_password
 
 Direction = Literal["maximize", "minimize"]
+P = ParamSpec("P")
+R = TypeVar("R")
 
 log = logging.getLogger(__name__)
 optuna.logging.set_verbosity(optuna.logging.ERROR)
@@ -105,6 +111,22 @@ class _Journal(BaseJournalBackend):
             raise WriteError(word_os_error(error, f"writing {self._path}", self._path)) from error
 
 
+def _told_in_words(method: Callable[P, R]) -> Callable[P, R]:
+    """Take a database that stops answering for an error of ours; its own words may hold a password."""
+
+    @wraps(method)
+    def wrapped(*args: P.args, **kwargs: P.kwargs) -> R:
+        try:
+            return method(*args, **kwargs)
+        except (SQLAlchemyError, StorageInternalError) as error:
+            raise WriteError(
+                f"the database of search.storage does not answer ({hide_password(first_line(error))}). What was stored "
+                f"of the study is whole; run it again once the database is back."
+            ) from None
+
+    return wrapped
+
+
 class OptunaStudy:
     """One Optuna study, asked and told."""
 
@@ -129,6 +151,7 @@ class OptunaStudy:
         self.abandoned: list[Params] = self._fail_running()
         self._add_missing(known)
 
+    @_told_in_words
     def ask(self) -> tuple[int, Params]:
         """The number and parameters of a new trial, suggested by the sampler."""
         with warnings.catch_warnings():
@@ -136,16 +159,19 @@ class OptunaStudy:
             trial = self._study.ask(self._distributions)
         return trial.number, trial.params
 
+    @_told_in_words
     def start(self, params: Params) -> int:
         """The number of a new trial with parameters that were chosen without the sampler, which would take its time."""
         template = optuna.create_trial(state=TrialState.RUNNING, params=dict(params), distributions=self._distributions)
         storage = self._study._storage
         return storage.get_trial_number_from_id(storage.create_new_trial(self._study._study_id, template))
 
+    @_told_in_words
     def name(self, number: int, label: str) -> None:
         """Note which trial of ours a running one is."""
         self._study._storage.set_trial_user_attr(self._trial_key(number), TRIAL_ID, label)
 
+    @_told_in_words
     def tell(self, number: int, values: Sequence[float] | None) -> None:
         """End a trial with one value for each objective; None if it failed."""
         if values is None:
@@ -153,6 +179,7 @@ class OptunaStudy:
         else:
             self._study.tell(number, list(values))
 
+    @_told_in_words
     def add(self, known: KnownTrial) -> None:
         """Add a trial that was not asked for, unless it is there."""
         self._add_missing([known])
@@ -257,11 +284,12 @@ def _open_study(storage: Storage, sampler: BaseSampler, directions: Sequence[Dir
 def _open_database(url: str) -> RDBStorage:
     try:
         return RDBStorage(url)
-    except (SQLAlchemyError, ImportError, ValueError) as error:
+    except (SQLAlchemyError, ImportError, ValueError, TypeError) as error:
         raise StudyError(
-            f"study key 'search.storage' cannot be opened ({str(error).splitlines()[0]}); expected the URL of a "
-            f"database that answers: sqlite:///search.db, postgresql://user@host/name. Remove the key to use a file."
-        ) from error
+            f"study key 'search.storage' cannot be opened ({without_password(first_line(error), url)}); expected the "
+            f"URL of a database that answers: sqlite:///search.db, postgresql://user@host/name. Remove the key to use "
+            f"a file."
+        ) from None  # whose words may hold the password
 
 
 def _open_journal(path: Path) -> JournalStorage:
