@@ -63,7 +63,7 @@ ANALYSIS_MAY_USE = (
 )
 MOST_MODULES = 12
 HOMES = {
-    "ray": {"cluster/on_ray/connect.py", "cluster/on_ray/ray_pool.py"},
+    "ray": {f"cluster/on_ray/{name}.py" for name in ("connect", "fleet", "ray_pool", "session", "worker")},
     "datasets": {"trials/tasks/read_rows.py"},
     "pyarrow": {
         "trials/rows/parquet_file.py",

@@ -101,6 +101,10 @@ class Progress:
             self._bar.add_task(self._words(), total=self._total(), completed=self._status.done)
             self._bar.start()
 
+    def replicas_changed(self, replicas: Sequence[dict[str, str]]) -> None:
+        """Hear which replicas there are now."""
+        self._status.replicas = list(replicas)
+
     def expect(self, *, known: int, left: Amount) -> None:
         """Count anew, before any trial has run, and start the clock again: the layers have been chosen."""
         self._status.done, self._status.total = known, known + left.trials

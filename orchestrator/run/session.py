@@ -10,7 +10,7 @@ from rich.console import Console
 
 from clipsweep.cluster.pool import Pool
 from clipsweep.orchestrator.folder.end import End, forget_end, write_end
-from clipsweep.orchestrator.folder.ledger import Ledger
+from clipsweep.orchestrator.folder.ledger import Ledger, forgive_deaths
 from clipsweep.orchestrator.folder.lock import study_lock
 from clipsweep.orchestrator.folder.log_file import log_warning, warned_of
 from clipsweep.orchestrator.folder.open_study import OpenStudy, default_folder, write_study
@@ -68,7 +68,13 @@ def check_run(
 
 
 def run_study(
-    study: Study, folder: Path | None, cache: Path, console: Console, *, verify_hashes: bool = False
+    study: Study,
+    folder: Path | None,
+    cache: Path,
+    console: Console,
+    *,
+    verify_hashes: bool = False,
+    retry_failed: bool = False,
 ) -> Outcome:
     """Run or resume a study in this process; replicas run where the study says.
 
@@ -78,6 +84,7 @@ def run_study(
         cache: For factors, converted checkpoints and file hashes.
         console: Shows the progress.
         verify_hashes: Whether all files of the model are read, whatever is remembered of their hashes.
+        retry_failed: Whether trials that took their replicas with them are tried again; others that failed always are.
 
     Raises:
         ClipsweepError: Bad input, a busy study, or replicas that cannot be had.
@@ -86,6 +93,8 @@ def run_study(
     prepared, notes = check_run(study, folder or default_folder(study), cache, say, verify_hashes=verify_hashes)
     with study_lock(prepared.opened.folder):
         recheck(prepared.opened)
+        if retry_failed:
+            forgive_deaths(prepared.opened.folder)
         opened = prepared.opened.choose_layers()
         prepared = replace(prepared, opened=opened)
         ledger = Ledger(opened)
@@ -98,7 +107,7 @@ def run_study(
         forget_end(opened.folder)
         with interrupt.watched(), recorded_warnings(opened.folder, progress.say):
             try:
-                loop = RunLoop(opened, ledger, lambda: _start(prepared, say), progress, interrupt)
+                loop = RunLoop(opened, ledger, lambda: _start(prepared, ledger, say), progress, interrupt)
                 loop.run()
                 write_study(opened)
                 if not interrupt.requested:
@@ -120,9 +129,9 @@ def _write_report(snapshot: Snapshot) -> None:
     write_study_report(snapshot)
 
 
-def _start(prepared: Prepared, say: Say) -> Pool:
+def _start(prepared: Prepared, ledger: Ledger, say: Say) -> Pool:
     """Start the replicas; once they are there, the study may be written into its folder."""
-    pool = start_pool(prepared, say)
+    pool = start_pool(prepared, say, ledger.deaths)
     write_study(prepared.opened)
     return pool
 

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from clipsweep.orchestrator.folder.end import read_end
-from clipsweep.orchestrator.folder.ledger import Ledger
+from clipsweep.orchestrator.folder.ledger import Ledger, is_given_up, read_deaths
 from clipsweep.orchestrator.folder.lock import is_locked
 from clipsweep.orchestrator.folder.log_file import last_warnings
 from clipsweep.orchestrator.folder.open_study import OpenStudy
@@ -24,11 +24,12 @@ def read_status(snapshot: Snapshot) -> dict[str, Any]:
     Returns:
         The document of ``clipsweep status --json``. Its ``state`` is ``running``, ``done``, ``failed`` or
         ``interrupted``; ``partial`` counts trials that wait for the next part of a race, ``pruned`` those that it
-        stopped; ``total_on_test`` are those of ``total`` that run on test; ``stopped_by`` is the stopping rule that
-        ended the search, if one did; ``warnings`` are the last lines of the study's log, those of earlier runs too.
+        stopped; ``given_up`` those of ``failed`` that only ``--retry-failed`` runs again; ``total_on_test`` are those
+        of ``total`` that run on test; ``stopped_by`` is the stopping rule that ended the search, if one did;
+        ``warnings`` are the last lines of the study's log, those of earlier runs too.
     """
     opened = snapshot.opened
-    count = _count_states(snapshot)
+    count, deaths = _count_states(snapshot), read_deaths(opened.folder)
     end = read_end(opened.folder)
     total = sum(count.values()) if end else _count_all(snapshot)  # what a stopping rule left out is not waited for
     is_running = is_locked(opened.folder)
@@ -41,6 +42,7 @@ def read_status(snapshot: Snapshot) -> dict[str, Any]:
         "partial": count[TrialState.PARTIAL],
         "pruned": count[TrialState.PRUNED],
         "failed": count[TrialState.FAILED],
+        "given_up": sum(is_given_up(row, deaths) for row in snapshot.called_for),
         "total": total,
         "total_on_test": len(snapshot.tested),
         "stopped_by": end.stopped_by if end else None,
