@@ -32,7 +32,8 @@ def test_results_are_the_stored_rows(folder: Path) -> None:
 def test_status_has_the_documented_keys(folder: Path) -> None:
     document = json_of("status", str(folder))
     assert list(document) == [
-        "state", "done", "running", "partial", "pruned", "failed", "total", "total_on_test", "stopped_by",
+        "state", "done", "running", "partial", "pruned", "failed", "given_up", "total",
+        "total_on_test", "stopped_by",
         "trials_per_second", "seconds_left", "replicas", "warnings",
     ]  # fmt: skip
     assert runner.invoke(app, ["status", str(folder)]).stdout.startswith("done: ")
