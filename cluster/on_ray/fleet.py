@@ -292,7 +292,8 @@ class Fleet:
         for worker in self.all():
             node = up.get(worker.node.number)
             if node is None:
-                log.warning("node %s is gone; %d calls of %s run elsewhere", *_where(worker))
+                if worker in self.workers:
+                    log.warning("node %s is gone; %d calls of %s run elsewhere", *_where(worker))
                 self._drop(worker, "its node is gone", charged=False)
             elif node.draining and not worker.draining:
                 worker.draining = True

@@ -14,7 +14,7 @@ from clipsweep.cluster.fit import ClusterSettings, fit_replicas
 from clipsweep.cluster.on_ray import fleet
 from clipsweep.cluster.on_ray.actor import ReplicaActor
 from clipsweep.cluster.on_ray.ray_pool import RayPool
-from clipsweep.cluster.pool import Pool
+from clipsweep.cluster.pool import CALLS_PER_REPLICA, Pool
 from clipsweep.cluster.work import Answer, Batch, ReplicaSettings
 from clipsweep.trials.base.errors import EvaluationError, ModelError, PoolError, SpecError
 from clipsweep.trials.clips.spectrum import MatrixSpectrum, Place
@@ -30,7 +30,9 @@ from tests.cluster.pool_contract import (
     warnings_in,
 )
 
-TWO = ClusterSettings(replicas=2, gpus_per_replica=1, cpus_per_replica=1, address=None, bytes_per_replica=2**20)
+TWO = ClusterSettings(
+    replicas=2, gpus_per_replica=1, cpus_per_replica=1, address=None, bytes_per_replica=2**20, hang_after_s=4
+)
 
 
 @pytest.fixture(scope="module")
@@ -67,6 +69,13 @@ def pids_of_two_replicas(pool: Pool) -> set[int]:
     return {int(replica["pid"]) for replica in replicas}
 
 
+def meet(pool: Pool, card: ModelCard) -> None:
+    """Let every replica run a trial of the kind that the test uses: what is met for the first time may take long."""
+    for number in range(pool.free_calls()):
+        pool.submit(Batch(trials=(make_trial(card, 0.1 + number / 100),), microbatch=8))
+    drain(pool, CALLS_PER_REPLICA * len(pool.replicas()))
+
+
 @pytest.mark.ray
 class TestRayPool(PoolContract):
     @pytest.fixture
@@ -84,6 +93,22 @@ class TestRayPool(PoolContract):
         assert sorted(r.trial.trial_id for r in results) == sorted(trial.trial_id for trial in trials)
         assert {result.state for result in results} == {TrialState.COMPLETE}
         assert killed not in pids_of_two_replicas(pool)
+
+    def test_a_replica_that_hangs_is_ended_and_its_trials_run_elsewhere(
+        self, pool: RayPool, card: ModelCard, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        pids_of_two_replicas(pool)
+        meet(pool, card)
+        hung = pool.replicas()[0]
+        os.kill(int(hung["pid"]), signal.SIGSTOP)
+        trials = [make_trial(card, rate) for rate in RATES]
+        for trial in trials:
+            pool.submit(Batch(trials=(trial,), microbatch=8, expected_s=0.1))
+        results = drain(pool, len(trials))
+        assert {result.state for result in results} == {TrialState.COMPLETE}
+        assert {result.replica for result in results} != {hung["name"]}
+        assert any(f"{hung['name']} of node" in text and "taken for hung" in text for text in warnings_in(caplog))
+        assert not Path(f"/proc/{hung['pid']}").exists()
 
     def test_a_replica_killed_over_a_spectrum_costs_no_matrix(self, pool: RayPool, card: ModelCard) -> None:
         killed = int(pool.replicas()[0]["pid"])
