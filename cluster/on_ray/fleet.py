@@ -23,7 +23,7 @@ from clipsweep.cluster.on_ray.session import RESUME, RaySession
 from clipsweep.cluster.on_ray.worker import Call, Worker
 from clipsweep.cluster.replica_warnings import log_again
 from clipsweep.cluster.work import Answer, ReplicaSettings, Value
-from clipsweep.trials.base.errors import ClipsweepError, PoolError, last_line
+from clipsweep.trials.base.errors import ClipsweepError, NoMemoryError, PoolError, last_line
 from clipsweep.trials.spec.start import Start
 
 START_TIMEOUT_S = 1800
@@ -182,14 +182,15 @@ class Fleet:
             self.workers.append(worker)
 
     def _refuse(self, worker: Worker, reason: ClipsweepError, now: float) -> None:
-        """Note that a node cannot load the model; the others that load there are not waited for."""
+        """Note that a node cannot load the model; where that is for good, the others that load there are ended."""
         self._refusal = self._refusal or reason
         worker.end()
         is_new, goes_on = self._placement.refused(worker.node, reason, now), len(self._nodes) > 1 or bool(self.workers)
         if is_new and goes_on:
             log.warning(words_of_refusal(worker.node, reason))
-        for ref in [ref for ref, other in self._loading.items() if other.node.number == worker.node.number]:
-            self._loading.pop(ref).end()
+        if not isinstance(reason, NoMemoryError):
+            for ref in [ref for ref, other in self._loading.items() if other.node.number == worker.node.number]:
+                self._loading.pop(ref).end()
         self._forget_placed()
 
     def _drop(self, worker: Worker, reason: str, *, charged: bool, for_certain: bool = False) -> None:

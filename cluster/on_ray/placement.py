@@ -12,7 +12,7 @@ from clipsweep.trials.base.errors import ClipsweepError, NoMemoryError, first_li
 
 STEADY_S = 60.0  # a replica that ran so long dies of something new
 LONGEST_PAUSE_S = 60.0
-MEMORY_PAUSE_S, LONGEST_MEMORY_PAUSE_S = 30.0, 600.0
+MEMORY_PAUSE_S, LONGEST_LOAD_PAUSE_S = 30.0, 600.0
 LOADS_ALLOWED = 3  # that failed one after the other, where no replica runs
 log = logging.getLogger(__name__)
 
@@ -111,7 +111,8 @@ class Placement:
         """Hear that a replica died while it loaded."""
         past = self._past[node.number]
         past.failed_loads += 1
-        past.not_before = now + min(LONGEST_PAUSE_S, 2.0 ** (past.failed_loads - 1))
+        pause_s = 2.0 ** (past.failed_loads - 1)
+        past.not_before = now + (pause_s if past.failed_loads < LOADS_ALLOWED else LONGEST_LOAD_PAUSE_S)
 
     def refused(self, node: Node, reason: ClipsweepError, now: float) -> bool:
         """Hear why a replica could not load there; gives whether that is new.
@@ -122,7 +123,7 @@ class Placement:
         if isinstance(reason, NoMemoryError):
             is_new, past.short = not past.short, True
             past.failed_loads += 1
-            past.not_before = now + min(LONGEST_MEMORY_PAUSE_S, MEMORY_PAUSE_S * 2.0 ** (past.failed_loads - 1))
+            past.not_before = now + min(LONGEST_LOAD_PAUSE_S, MEMORY_PAUSE_S * 2.0 ** (past.failed_loads - 1))
             return is_new
         is_new, past.refusal = past.refusal is None, reason
         return is_new

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import atexit
 import logging
 import signal
 import threading
@@ -104,6 +105,8 @@ class RaySession:
         log.warning("Ray is lost: %s; it is started again, and what was in flight runs again", loss)
         self._guard.kill_all()
         self._shut_down()
+        if ray.is_initialized():
+            raise PoolError(f"Ray is lost, and this process cannot leave it: {loss}. {RESUME}")
         time.sleep(2 ** (self._restarts - 1) - 1)
         with _signals_kept():
             self._guard.close()
@@ -128,6 +131,8 @@ class RaySession:
         if thread.is_alive() and self._guard is not None:
             self._guard.kill_all()
             thread.join(SHUTDOWN_S)
+        if thread.is_alive():
+            atexit.unregister(ray.shutdown)  # the end of the process would wait as long
 
     def _dead_process(self) -> str | None:
         """Which process of our own Ray is dead, if one is that it needs."""
