@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import atexit
 import logging
+import os
 import signal
+import sys
 import threading
 import time
 from collections.abc import Iterator
@@ -13,6 +15,8 @@ from dataclasses import dataclass
 
 import ray
 from ray._private import worker as ray_worker
+from ray.core.generated.autoscaler_pb2 import ClusterResourceState, NodeStatus
+from ray.core.generated.gcs_pb2 import GcsNodeInfo
 from ray.exceptions import RayError
 
 from clipsweep.cluster.fit import ClusterSettings
@@ -21,7 +25,7 @@ from clipsweep.cluster.on_ray.guard import Guard
 from clipsweep.cluster.on_ray.placement import Node
 from clipsweep.trials.base.errors import PoolError, first_line
 
-ANSWER_S = 1.0
+ANSWER_S = 1
 SILENCE_S = 15.0  # of our own head, which is on this machine
 SILENCE_JOINED_S = 35.0  # of another: Ray ends this process by itself after 60 s
 SHUTDOWN_S = 20.0
@@ -132,7 +136,8 @@ class RaySession:
             self._guard.kill_all()
             thread.join(SHUTDOWN_S)
         if thread.is_alive():
-            atexit.unregister(ray.shutdown)  # the end of the process would wait as long
+            atexit.unregister(ray.shutdown)  # it would wait for the head again
+            atexit.register(_leave)
 
     def _dead_process(self) -> str | None:
         """Which process of our own Ray is dead, if one is that it needs."""
@@ -141,6 +146,13 @@ class RaySession:
             return None
         dead = sorted(NEEDED & {kind for kind, _ in node.dead_processes()})
         return f"its {dead[0]} died" if dead else None
+
+
+def _leave() -> None:
+    """End this process, which has failed, at once: in Ray's libraries it would crash while a thread waits in them."""
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(1)
 
 
 def node_here() -> str | None:
@@ -156,24 +168,30 @@ def _is_client() -> bool:
 def _ask_nodes() -> tuple[Node, ...] | None:
     """The nodes that are up; None where the head does not answer at once.
 
-    ``ray.nodes`` waits for a dead head until Ray ends the process, so the head is asked first in a way that may fail.
+    ``ray.nodes`` would wait for a dead head until Ray ends the process; these calls end.
     """
-    draining: set[str] = set()
-    if not _is_client():
-        try:
-            ray_worker.global_worker.gcs_client.get_all_node_info(timeout=ANSWER_S)
-        except RayError:
-            return None
-        draining = set(ray._private.state.state.get_draining_nodes())
+    if _is_client():
+        return tuple(
+            Node(number=node["NodeID"], name=node["NodeManagerHostname"], resources=node["Resources"])
+            for node in ray.nodes()
+            if node["Alive"]
+        )
+    head = ray_worker.global_worker.gcs_client
+    try:
+        infos = head.get_all_node_info(timeout=ANSWER_S)
+        state = ClusterResourceState.FromString(head.get_cluster_resource_state(timeout_s=ANSWER_S))
+    except RayError:
+        return None
+    draining = {node.node_id for node in state.node_states if node.status == NodeStatus.Value("DRAINING")}
     return tuple(
         Node(
-            number=node["NodeID"],
-            name=node["NodeManagerHostname"],
-            resources=node["Resources"],
-            draining=node["NodeID"] in draining,
+            number=info.node_id.hex(),
+            name=info.node_manager_hostname,
+            resources=dict(info.resources_total),
+            draining=info.node_id in draining,
         )
-        for node in ray.nodes()
-        if node["Alive"]
+        for info in infos.values()
+        if info.state == GcsNodeInfo.GcsNodeState.Value("ALIVE")
     )
 
 

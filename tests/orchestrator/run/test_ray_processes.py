@@ -42,10 +42,12 @@ def driver(content: dict[str, Any], tmp_path: Path) -> Iterator[subprocess.Popen
         env=os.environ | {"HOME": str(tmp_path), "RAY_AUTH_MODE": "disabled"},
         preexec_fn=hear_interrupts,
     )
-    wait_for_rows(tmp_path / "s", 5)
-    yield process
-    process.kill()
-    process.communicate()
+    try:
+        wait_for_rows(tmp_path / "s", 5, limit_s=300)
+        yield process
+    finally:
+        process.kill()
+        process.communicate()
 
 
 def started_with(home: Path) -> dict[int, str]:
