@@ -3,6 +3,7 @@ from pathlib import Path
 import pytest
 
 from clipsweep.orchestrator.cli import app
+from clipsweep.orchestrator.commands.run import words_of_retry
 from tests.orchestrator.commands.typed import json_of, runner
 
 
@@ -57,3 +58,16 @@ def test_what_the_system_refuses_during_a_run_ends_it_with_1_in_words(study_file
     assert result.exit_code == 1
     assert "report.html failed: it is a folder" in result.stderr
     assert "Errno" not in result.stderr
+
+
+@pytest.mark.parametrize(
+    ("failed", "given_up", "words"),
+    [
+        (1, 0, "Running again retries it."),
+        (3, 0, "Running again retries them."),
+        (1, 1, "Replicas died over it again and again; 'run --retry-failed' tries again."),
+        (3, 1, "Running again retries them, but for 1 trial over which replicas died: 'run --retry-failed' tries all."),
+    ],
+)
+def test_the_end_of_a_run_says_which_failed_trials_the_next_run_retries(failed: int, given_up: int, words: str) -> None:
+    assert words_of_retry(failed, given_up) == words
