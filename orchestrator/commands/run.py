@@ -130,7 +130,7 @@ def _tell_end(ended: StudyHandle, failed: int, given_up: int) -> int:
         return INTERRUPTED
     if failed:
         see = f"see 'clipsweep results {ended.folder}'"
-        tell_error(f"{counted(failed, 'trial')} failed; {see}. {_words_of_retry(failed, given_up)}")
+        tell_error(f"{counted(failed, 'trial')} failed; {see}. {words_of_retry(failed, given_up)}")
         return FAILED
     return 0
 
@@ -141,14 +141,16 @@ def _without_address(arguments: Sequence[str]) -> list[str]:
     return ["URL" if before == NOTIFY else each for before, each in zip(["", *hidden], hidden, strict=False)]
 
 
-def _words_of_retry(failed: int, given_up: int) -> str:
+def words_of_retry(failed: int, given_up: int) -> str:
     """Which failed trials the next run tries again."""
-    again = f"Running again retries {'it' if failed == 1 else 'them'}"
     if not given_up:
-        return f"{again}."
-    which = "it" if failed == 1 else "all of them" if failed == given_up else f"{given_up} of them"
-    rest = "" if failed == given_up else f"{again}, but for those: "
-    return f"Replicas died over {which} again and again; {rest}they run again with --retry-failed only."
+        return f"Running again retries {'it' if failed == 1 else 'them'}."
+    if given_up == failed:
+        return (
+            f"Replicas died over {'it' if failed == 1 else 'them'} again and again; 'run --retry-failed' tries again."
+        )
+    others = counted(given_up, "trial")
+    return f"Running again retries them, but for {others} over which replicas died: 'run --retry-failed' tries all."
 
 
 def _print_each(documents: list[dict[str, Any]], describe: Callable[[dict[str, Any]], str], as_json: bool) -> None:
