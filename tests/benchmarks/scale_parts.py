@@ -56,6 +56,7 @@ class ReadyPool(Pool):
         self._actors = [actor.remote() for _ in range(REPLICAS)]
         ray.get([each.evaluate.remote(()) for each in self._actors])
         self._flying: dict[Any, Any] = {}
+        self.n_results = 0
         self.began = time.perf_counter(), time.process_time()
 
     def free_calls(self) -> int:
@@ -73,7 +74,9 @@ class ReadyPool(Pool):
         done, _ = ray.wait(list(self._flying), num_returns=1, timeout=timeout_s)
         for each in done:
             del self._flying[each]
-        return [result for results in ray.get(done) for result in results]
+        results = [result for answered in ray.get(done) for result in answered]
+        self.n_results += len(results)
+        return results
 
     def spectrum(self, places: Sequence[Place]) -> Iterator[list[MatrixSpectrum]]:
         """None are asked for."""
@@ -159,8 +162,8 @@ def resume(folder: Path, _: int) -> dict[str, float]:
     raise AssertionError("nothing was left to run")
 
 
-def dispatch(folder: Path, trials: int) -> dict[str, float]:
-    """Run so many trivial trials; the first are known by then to have started everything."""
+def dispatch(folder: Path, points: int) -> dict[str, float]:
+    """Run the trivial trials of so many points, five each; the clock runs once Ray is there."""
     pools: list[ReadyPool] = []
 
     def start() -> Pool:
@@ -169,12 +172,12 @@ def dispatch(folder: Path, trials: int) -> dict[str, float]:
 
     session._start = lambda *_: start()
     session._write_report = lambda *_: None
-    study = check_study({**GRID, "search": {"n_trials": trials}})
+    study = check_study({**GRID, "search": {"n_trials": points}})
     prepared = prepare(study, folder / "dispatched", folder / "cache")
     write_study(prepared.opened)
     session.run_study(study, folder / "dispatched", folder / "cache", Console(quiet=True))
     (wall, processor), (wall_end, processor_end) = pools[0].began, pools[0].ended
-    return {"trials": trials, "seconds": wall_end - wall, "processor_seconds": processor_end - processor}
+    return {"trials": pools[0].n_results, "seconds": wall_end - wall, "processor_seconds": processor_end - processor}
 
 
 if __name__ == "__main__":
