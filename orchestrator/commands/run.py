@@ -32,6 +32,12 @@ if TYPE_CHECKING:
     from clipsweep.orchestrator.study.schema import Study
 
 NOTIFY = "--notify"
+Notify = Annotated[
+    str | None,
+    typer.Option(
+        NOTIFY, metavar="URL", envvar="CLIPSWEEP_NOTIFY", help="Post one JSON document there as a study ends."
+    ),
+]
 
 
 @refusing_run
@@ -49,10 +55,7 @@ def run(
     verify_hashes: Annotated[
         bool, typer.Option("--verify-hashes", help="Read all files of the model; trust no remembered hash.")
     ] = False,
-    notify: Annotated[
-        str | None,
-        typer.Option(metavar="URL", envvar="CLIPSWEEP_NOTIFY", help="Post one JSON document there when a study ends."),
-    ] = None,
+    notify: Notify = None,
     as_json: AsJson = False,
     quiet: Quiet = False,
     verbose: Verbose = False,

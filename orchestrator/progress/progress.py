@@ -5,6 +5,7 @@ The same numbers are kept in ``<dir>/status.json`` for ``clipsweep status`` and 
 
 from __future__ import annotations
 
+import logging
 import threading
 import time
 from collections.abc import Iterator, Mapping, Sequence
@@ -24,12 +25,14 @@ from clipsweep.orchestrator.progress.words import describe_progress
 from clipsweep.orchestrator.status.live import write_live
 from clipsweep.orchestrator.words import print_line
 from clipsweep.trials.base.errors import counted
+from clipsweep.trials.base.os_words import word_os_error
 from clipsweep.trials.spec.result import TrialResult
 
 LINE_SECONDS = 30.0  # between two lines, at least
 SILENT_SECONDS = 240.0  # and at most, whatever happens
 FILE_SECONDS = 1.0
 TICK_SECONDS = 1.0
+log = logging.getLogger(__name__)
 
 
 class Progress:
@@ -51,7 +54,7 @@ class Progress:
         self._counts = Counts(goal)
         self._lock = threading.RLock()
         self._ended = threading.Event()
-        self._problem: OSError | None = None  # of the thread, for the run loop to raise
+        self._unwritten = False  # whether the file could not be written once
         self._line_at = self._file_at = 0.0
         self._lined_at = time.monotonic()  # last line of any kind
         self._news = False
@@ -116,11 +119,7 @@ class Progress:
             self._counts.begin_tests(tests)
 
     def finished(self, results: Sequence[TrialResult], running: int, amounts: Sequence[Amount]) -> None:
-        """Count results and what each cost, and show it.
-
-        Raises:
-            OSError: The file cannot be written.
-        """
+        """Count results and what each cost, and show it."""
         with self._lock:
             self._counts.running = running
             for result, amount in zip(results, amounts, strict=True):
@@ -129,8 +128,6 @@ class Progress:
                 self._counts.arrive(results)
                 self._news = True
             self._show()
-            if self._problem is not None:
-                raise self._problem
 
     def say(self, message: str) -> None:
         """Print a line above the bar."""
@@ -141,11 +138,7 @@ class Progress:
         """Show from time to time, for as long as the run lasts; in a thread of its own."""
         while not self._ended.wait(TICK_SECONDS):
             with self._lock:
-                try:
-                    self._show()
-                except OSError as problem:
-                    self._problem = problem
-                    return
+                self._show()
 
     def _show(self) -> None:
         """Move the bar, or print a line where it is time for one, and write the file where that is."""
@@ -178,8 +171,14 @@ class Progress:
         self._write()
 
     def _write(self) -> None:
+        """Keep the numbers in the folder; they are no result, so that the study goes on where they cannot be kept."""
         self._file_at = time.monotonic()
-        write_live(self._path, self._counts.live())
+        try:
+            write_live(self._path, self._counts.live())
+        except OSError as error:
+            if not self._unwritten:
+                log.warning("'clipsweep status' tells old numbers: %s", word_os_error(error, f"writing {self._path}"))
+            self._unwritten = True
 
 
 def _can_draw(console: Console) -> bool:
