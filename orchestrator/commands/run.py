@@ -33,6 +33,12 @@ if TYPE_CHECKING:
     from clipsweep.orchestrator.study.schema import Study
 
 NOTIFY = "--notify"
+Notify = Annotated[
+    str | None,
+    typer.Option(
+        NOTIFY, metavar="URL", envvar="CLIPSWEEP_NOTIFY", help="Post one JSON document there as a study ends."
+    ),
+]
 
 
 @refusing_run
@@ -50,10 +56,7 @@ def run(
     verify_hashes: Annotated[
         bool, typer.Option("--verify-hashes", help="Read all files of the model; trust no remembered hash.")
     ] = False,
-    notify: Annotated[
-        str | None,
-        typer.Option(metavar="URL", envvar="CLIPSWEEP_NOTIFY", help="Post one JSON document there when a study ends."),
-    ] = None,
+    notify: Notify = None,
     retry_failed: Annotated[
         bool, typer.Option("--retry-failed", help="Also run trials again that took their replica down three times.")
     ] = False,
