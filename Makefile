@@ -7,7 +7,7 @@ PYTHON ?= python3
 export HF_HUB_OFFLINE ?= 1
 export TOKENIZERS_PARALLELISM ?= false
 
-.PHONY: setup demo test lint bench chaos clean
+.PHONY: setup demo test launch-test lint bench chaos clean
 
 setup: $(READY)
 
@@ -25,7 +25,11 @@ demo: $(READY)
 # Two processes of one thread each: with small models a second thread gains nothing.
 test: export OMP_NUM_THREADS ?= 1
 test: $(READY)
-	$(BIN)/python -m pytest -m "not gpu" -n 2 --dist loadgroup
+	$(BIN)/python -m pytest -m "not gpu and not launch" -n 2 --dist loadgroup
+
+# The files of cluster/launch on a Slurm and an sshd of the tests' own, where those are installed.
+launch-test: $(READY)
+	$(BIN)/python -m pytest -m launch
 
 lint: $(READY)
 	$(BIN)/ruff check .

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import platform
 import time
 import traceback
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from functools import lru_cache, partial
 
 import torch
 
+from clipsweep.cluster.counters import Counters
 from clipsweep.cluster.fit import check_gpus_unused
 from clipsweep.cluster.work import Batch, ReplicaSettings
 from clipsweep.trials.base.budget import Budget
@@ -40,6 +42,7 @@ from clipsweep.trials.tokens.encode import encode_prompts
 from clipsweep.trials.tokens.tokenizer import load_tokenizer
 
 PROMPT_SETS_KEPT, PARTS_KEPT = 16, 64
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -64,6 +67,7 @@ class Replica:
             ModelError: This node holds another checkpoint under that name than the driver, or the model does not load.
             TaskError: The same for the task's rows.
         """
+        began = time.perf_counter()
         torch.set_num_threads(settings.threads)
         keep_freed_memory()
         self._name = name
@@ -88,17 +92,43 @@ class Replica:
         self._engine.announce(settings.starts)
         self._prompts = lru_cache(maxsize=PROMPT_SETS_KEPT)(self._encode)
         self._parts = lru_cache(maxsize=PARTS_KEPT)(self._cut)
+        self._counted = Counters(load_seconds=time.perf_counter() - began)  # what nothing below counts by itself
 
     def describe(self) -> dict[str, str]:
         """Name, node, process and device, for the status display."""
         return {"name": self._name, "node": platform.node(), "pid": str(os.getpid()), "device": self._device}
+
+    def counters(self) -> Counters:
+        """What it has done since it was loaded."""
+        factors, captured = self._engine.factors, self._engine.capture_seconds
+        counted = self._counted
+        others = counted.encode_seconds + factors.svd_seconds + captured
+        return replace(
+            counted,
+            capture_seconds=captured,
+            svd_seconds=factors.svd_seconds,
+            evaluate_seconds=max(0.0, counted.evaluate_seconds - others),
+            halvings=self._engine.n_halvings,
+            factors_found=factors.n_found,
+            factors_computed=factors.n_computed,
+        )
 
     def evaluate(self, batch: Batch) -> list[TrialResult]:
         """Run a batch; a trial that raises is a result with its error, and the others run."""
         together: dict[tuple[PromptSet, tuple[int, int] | None], list[Trial]] = {}
         for trial in batch.trials:
             together.setdefault((trial.spec.prompt_set, trial.rows), []).append(trial)
-        return [result for trials in together.values() for result in self._evaluate(trials, batch.microbatch)]
+        began = time.perf_counter()
+        results = [result for trials in together.values() for result in self._evaluate(trials, batch.microbatch)]
+        counted = self._counted
+        self._counted = replace(
+            counted,
+            trials=counted.trials + len(results),
+            failed=counted.failed + sum(result.state is TrialState.FAILED for result in results),
+            rows=counted.rows + sum(len(result.outcomes) for result in results),
+            evaluate_seconds=counted.evaluate_seconds + time.perf_counter() - began,
+        )
+        return results
 
     def announce(self, starts: Sequence[Start]) -> None:
         """Hear where trials will start, so that one pass captures for all of them."""
@@ -113,16 +143,21 @@ class Replica:
         return list(measure_spectrum(self._model, self._engine.layout, places, self._engine.factors))
 
     def _encode(self, wanted: PromptSet) -> Prompts:
-        return encode_prompts(self._task, self._tokenizer, wanted, self._card.context_length)
+        began = time.perf_counter()
+        prompts = encode_prompts(self._task, self._tokenizer, wanted, self._card.context_length)
+        taken = self._counted.encode_seconds + time.perf_counter() - began
+        self._counted = replace(self._counted, encode_seconds=taken)
+        return prompts
 
     def _cut(self, wanted: PromptSet, rows: tuple[int, int]) -> Prompts:
-        """A part of a race, which shares its queries with the whole."""
+        """A part of a race, which keeps the queries of the whole: how they run is told by all of them."""
         return self._prompts(wanted).part(*rows)
 
     def _judge(self, scored: LabelScores, prompts: Prompts) -> Judged:
         """Compare the scores of a trial's labels with the gold ones."""
-        gold = [query.gold for query in prompts.queries]
-        scores = scored.log_likelihoods.numpy()
+        numbers = prompts.evaluated
+        gold = [prompts.queries[number].gold for number in numbers]
+        scores = scored.log_likelihoods[numbers.start : numbers.stop].numpy()
         outcomes, tally = score_labels(scores, gold, strict=self._task.strict)
         return Judged(
             scored=scored,
@@ -146,9 +181,22 @@ class Replica:
                 return [result for trial in trials for result in self._evaluate([trial], microbatch)]
             ends = [error]
         seconds = (time.perf_counter() - started) / len(trials)
-        return [
+        results = [
             self._result(trial, end, started_at, microbatch, seconds) for trial, end in zip(trials, ends, strict=True)
         ]
+        return [self._at_one_size(result, microbatch) for result in results]
+
+    def _at_one_size(self, result: TrialResult, microbatch: int) -> TrialResult:
+        """A result whose rows, with those of the parts before it, all ran at one microbatch.
+
+        Where memory allowed a later part only a smaller one than the parts before it had, the trial is evaluated at
+        that one from the first row on.
+        """
+        first, last = result.trial.rows or (0, 0)
+        if first == 0 or result.state is TrialState.FAILED or result.microbatch == microbatch:
+            return result
+        log.warning("the rows before do not fit a microbatch of %d; they are evaluated again", result.microbatch)
+        return self._evaluate([replace(result.trial, rows=(0, last))], result.microbatch)[0]
 
     def _result(
         self, trial: Trial, end: Judged | Exception, started_at: datetime, microbatch: int, seconds: float

@@ -51,7 +51,7 @@ class Batch:
 
     Attributes:
         trials: In the order they run.
-        microbatch: Queries per forward pass.
+        microbatch: Queries per forward pass; of a trial that is continued, as many as its parts before had.
     """
 
     trials: tuple[Trial, ...]

@@ -186,7 +186,8 @@ class StudyHandle:
         Returns:
             The document of ``clipsweep status --json``: ``state`` (``running``, ``done``, ``failed``, ``interrupted``),
             ``done``, ``running``, ``partial``, ``pruned``, ``failed`` and ``total`` (trials), ``stopped_by``,
-            ``trials_per_second``, ``seconds_left``, ``replicas`` and ``warnings``.
+            ``trials_per_second``, ``rows_per_second``, ``seconds_left``, ``replicas``, ``warnings``, ``alive``,
+            ``age_s`` and others, which ``docs/howto.md`` lists.
         """
         return read_status(self._now())
 
@@ -221,7 +222,8 @@ class StudyHandle:
 
     def stored_rows(self) -> list[StoredRow]:
         """The latest attempt of each trial as it is stored, in the order they finished."""
-        return sorted(self._now().rows.values(), key=lambda row: (row.finished_at, row.trial_id))
+        rows = self._now().rows
+        return [rows.attempts[number] for number in rows.numbers]
 
     def rows(self) -> pandas.DataFrame:
         """The latest attempt of each trial as a pandas frame, a row each, in the order they finished.

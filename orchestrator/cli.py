@@ -13,7 +13,7 @@ from typing import Annotated
 
 import typer
 
-from clipsweep.orchestrator.commands import look, make, run, shell, study, upkeep
+from clipsweep.orchestrator.commands import look, make, run, shell, study, upkeep, watch
 from clipsweep.orchestrator.commands.results import results
 from clipsweep.trials.base.versions import RECORDED, __version__, package_version
 
@@ -58,8 +58,16 @@ def _add(to: typer.Typer, command: Callable[..., None], *examples: str, name: st
     to.command(name, epilog=f"Examples:\n\n{lines}")(command)
 
 
-_add(app, run.run, "run quickstart", "run study.yaml --dry-run", "run study.yaml --set 'space.shots=[0, 4]'")
-_add(app, study.status, "status studies/quickstart", "status studies/quickstart --json")
+_add(
+    app,
+    run.run,
+    "run quickstart",
+    "run study.yaml --dry-run",
+    "run study.yaml --set 'space.shots=[0, 4]'",
+    "run study.yaml --notify https://example.org/hooks/1",
+)
+_add(app, study.status, "status studies/quickstart", "status studies/quickstart --json", "status DIR --watch")
+_add(app, watch.watch, "watch studies/quickstart", "watch /shared/my-study")
 _add(app, study.best, "best studies/quickstart")
 _add(app, results, "results DIR --top 5", "results DIR --where 'shots=10' --sort -accuracy", "results DIR --format csv")
 _add(app, study.report, "report studies/quickstart --out report.html")

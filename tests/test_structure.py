@@ -44,6 +44,7 @@ ORDER = (
     "orchestrator/drivers/bayes",
     "orchestrator/plan",
     "orchestrator/status",
+    "orchestrator/progress",
     "orchestrator/run",
     "orchestrator/upkeep",
     "orchestrator/views",
@@ -65,7 +66,7 @@ ANALYSIS_MAY_USE = (
 )
 MOST_MODULES = 12
 HOMES = {
-    "ray": {"cluster/on_ray/connect.py", "cluster/on_ray/ray_pool.py"},
+    "ray": {f"cluster/on_ray/{name}.py" for name in ("connect", "metrics", "ray_pool")},
     "datasets": {"trials/tasks/read_rows.py"},
     "pyarrow": {
         "trials/rows/parquet_file.py",

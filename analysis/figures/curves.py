@@ -82,14 +82,19 @@ def _add_line(
             return estimates[point]
         return None if point is None else mean_score(point.trial_ids, rows, point.metric)
 
+    marks: dict[str, Any] = {}
+    if estimates:
+        marks = {
+            "marker": {"symbol": [ESTIMATED if point in estimates else "circle" for point in line]},
+            "text": ["estimated from the rows seen" if point in estimates else "" for point in line],
+        }
     figure.add_scatter(
         y=[score(point) for point in line],
         error_y=_spreads(line, rows),
         name=name,
         mode="lines+markers",
-        marker={"symbol": [ESTIMATED if point in estimates else "circle" for point in line]},
-        text=["estimated from the rows seen" if point in estimates else "" for point in line],
-        hovertemplate="clip rate %{x}: %{y:.4f} %{text}",
+        **marks,
+        hovertemplate="clip rate %{x}: %{y:.4f}" + (" %{text}" if estimates else ""),
     )
 
 

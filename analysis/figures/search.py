@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
+from itertools import pairwise
 
 import plotly.graph_objects as go
 
@@ -11,14 +12,16 @@ from clipsweep.analysis.store.row import StoredRow
 from clipsweep.analysis.winners.point import Point, describe_clips, describe_shots
 from clipsweep.analysis.winners.search_trace import Seen, Step, trace_search
 
+MOST_STEPS = 5000
 FLAT_MARGIN = 0.01  # of a score, around a line that stays where it is
 
 
-def search_panels(history: Iterable[StoredRow], points: Sequence[Point]) -> list[tuple[str, go.Figure]]:
+def search_panels(history: Sequence[StoredRow], points: Sequence[Point]) -> list[tuple[str, go.Figure]]:
     """Titles and figures of the report's search section; how far each trial came is shown where a race stopped some."""
-    steps, seen = trace_search(history, points)
-    if not any(step.best is not None for step in steps):
+    traced, seen = trace_search(history, points)
+    if not any(step.best is not None for step in traced):
         return []
+    steps = _drawn(traced)
     best = f"best {in_words(points[0].metric)} so far"
     panels = [
         (f"{best}, by trials", _curve("trials", [step.trials for step in steps], steps)),
@@ -27,6 +30,14 @@ def search_panels(history: Iterable[StoredRow], points: Sequence[Point]) -> list
     if any(each.stopped for each in seen):
         panels.append(("Rows that each trial has seen", _stops(seen)))
     return panels
+
+
+def _drawn(steps: Sequence[Step]) -> Sequence[Step]:
+    """The steps that a line is drawn through; of very many those where it rises, which give the same line."""
+    if len(steps) <= MOST_STEPS:
+        return steps
+    rises = [step for before, step in pairwise(steps) if step.best != before.best]
+    return [steps[0], *rises, steps[-1]]
 
 
 def _curve(axis: str, counts: Sequence[int], steps: Sequence[Step]) -> go.Figure:

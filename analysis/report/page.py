@@ -19,6 +19,7 @@ from clipsweep.analysis.figures.style import PLOT_CONFIG, in_words, legend_of
 from clipsweep.analysis.store.row import StoredRow
 from clipsweep.analysis.winners.pareto import Rated, pareto_front, rate_points
 from clipsweep.analysis.winners.point import describe_point
+from clipsweep.analysis.winners.scores import state_of
 from clipsweep.analysis.winners.standings import Standings
 from clipsweep.trials.base.files import write_text
 from clipsweep.trials.spec.result import TrialState
@@ -112,8 +113,8 @@ def _failed(standings: Standings) -> list[StoredRow]:
     """Latest attempts that failed, of trials that the points ask for."""
     asked = [(*point.trial_ids, *point.test_ids, *point.baseline_test_ids) for point in standings.points]
     trial_ids = {trial_id for each in asked for trial_id in each}
-    rows = [row for trial_id, row in standings.rows.items() if trial_id in trial_ids]
-    return [row for row in rows if row.state is TrialState.FAILED]
+    failed = [each for each in standings.rows if state_of(each, standings.rows) is TrialState.FAILED]
+    return [standings.rows[trial_id] for trial_id in failed if trial_id in trial_ids]
 
 
 def _gaps(lines: Sequence[ConditionLine]) -> str:

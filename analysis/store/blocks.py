@@ -13,6 +13,7 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
+from clipsweep.analysis.store.check_rows import CHECKED_WITH
 from clipsweep.analysis.store.columns import ArrowCells
 from clipsweep.analysis.store.part import OpenPart, refuse_faults
 from clipsweep.analysis.store.row import SCHEMA
@@ -115,8 +116,10 @@ class FileBlock(Block):
         return self._read(names)
 
     def _read(self, names: Sequence[str], group: int | None = None) -> pa.Table:
-        """Read some columns, and see that they can be."""
-        return refuse_faults(self._part.path, self._part.read(names, group))
+        """Read some columns, and see that they can be: some can only be told with others."""
+        others = {other for name in names for other in CHECKED_WITH.get(name, ())} - {*names}
+        read = self._part.read([*names, *sorted(others)], group)
+        return refuse_faults(self._part.path, read).select(list(names))
 
     def _group_of(self, number: int) -> int:
         return bisect_right(self._first, number) - 1

@@ -33,6 +33,7 @@ RANGES: Mapping[str, tuple[float, float]] = {
     "gold_logprob": FINITE,
     "seconds": (0, FINITE[1]),
 }
+CHECKED_WITH: Mapping[str, tuple[str, ...]] = {"outcomes": ("n_examples", "accuracy"), "margins": ("n_examples",)}
 ACCURACY_DIGITS = 9  # to which an accuracy is the mean of its outcomes
 BITS = np.array([bin(byte).count("1") for byte in range(256)], dtype=np.int64)
 
@@ -134,7 +135,7 @@ def _scores(table: pa.Table) -> Iterator[Problem]:
         return
     failed = ~none_of(table["state"], {TrialState.FAILED.value})
     scored = valid_in(table["accuracy"])
-    yield Problem(what="a state with scores and none", rows=~failed & ~scored)
+    yield Problem(what="a state that has scores, and none of them", rows=~failed & ~scored)
     yield Problem(what="scores although the trial failed", rows=failed & scored)
     if _has(table, "n_examples"):
         yield Problem(what="scores of no examples", rows=scored & (numbers_in(table["n_examples"]) < 1))
@@ -160,18 +161,20 @@ def _is_tally(text: str) -> bool:
 
 def _examples(table: pa.Table) -> Iterator[Problem]:
     """Outcomes and margins of another number of examples; an accuracy that is not the mean of the outcomes."""
-    if not _has(table, "n_examples", "outcomes", "margins", "accuracy"):
+    if not _has(table, "n_examples"):
         return
     count = numbers_in(table["n_examples"]).astype(np.int64)
-    fits = lengths_in(table["outcomes"]) == (count + 7) // 8
-    yield Problem(what="outcomes of another number of examples", rows=~fits)
-    margins = lengths_in(table["margins"]) == count * MARGIN_DTYPE.itemsize
-    yield Problem(what="margins of another number of examples", rows=valid_in(table["margins"]) & ~margins)
-    right = np.concatenate([np.zeros(0, np.int64), *map(_count_bits, table["outcomes"].chunks)])
-    mean = right / np.maximum(count, 1)
-    differs = np.abs(numbers_in(table["accuracy"]) - mean) > 10.0**-ACCURACY_DIGITS
-    told = valid_in(table["accuracy"]) & fits & (count > 0)
-    yield Problem(what="an accuracy that is not the mean of the outcomes", rows=told & differs)
+    if _has(table, "margins"):
+        margins = lengths_in(table["margins"]) == count * MARGIN_DTYPE.itemsize
+        yield Problem(what="margins of another number of examples", rows=valid_in(table["margins"]) & ~margins)
+    if _has(table, "outcomes"):
+        fits = lengths_in(table["outcomes"]) == (count + 7) // 8
+        yield Problem(what="outcomes of another number of examples", rows=~fits)
+        if _has(table, "accuracy"):
+            right = np.concatenate([np.zeros(0, np.int64), *map(_count_bits, table["outcomes"].chunks)])
+            differs = np.abs(numbers_in(table["accuracy"]) - right / np.maximum(count, 1)) > 10.0**-ACCURACY_DIGITS
+            told = valid_in(table["accuracy"]) & fits & (count > 0)
+            yield Problem(what="an accuracy that is not the mean of the outcomes", rows=told & differs)
 
 
 def _count_bits(chunk: pa.Array[Any]) -> NDArray[np.int64]:

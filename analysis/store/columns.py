@@ -12,6 +12,11 @@ T = TypeVar("T")
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
+def time_of(microseconds: int) -> datetime:
+    """A time as a table holds it, as Python does."""
+    return EPOCH + timedelta(microseconds=microseconds)
+
+
 class Cells(Protocol):
     """Where the values of rows lie."""
 
@@ -34,7 +39,7 @@ class ArrowCells:
     def value(self, name: str, number: int) -> Any:
         """One cell."""
         value = self._columns[name][number].as_py()
-        return EPOCH + timedelta(microseconds=value) if name in self._times and value is not None else value
+        return time_of(value) if name in self._times and value is not None else value
 
 
 class RecordCells:

@@ -62,7 +62,7 @@ def read_pieces(folder: Path, names: Iterable[str], n_open: int = 0) -> Iterator
     for name in names:
         path = folder / name
         with worded_as(StoreError, f"reading {path}"):
-            size = path.stat().st_size
+            size = path.lstat().st_size  # a link that leads nowhere is told of where it is read
         if size >= WHOLE_BYTES and n_open < OPEN_FILES:
             n_open += 1
             opened = OpenPart(path, FIRST)

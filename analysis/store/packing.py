@@ -20,6 +20,11 @@ def unpack_outcomes(packed: bytes, n_examples: int) -> NDArray[np.bool_]:
     return np.unpackbits(np.frombuffer(packed, dtype=np.uint8), count=n_examples).astype(bool)
 
 
+def outcomes_as_text(packed: bytes, n_examples: int) -> str:
+    """A 1 for each example that was right, a 0 for each that was wrong."""
+    return f"{int.from_bytes(packed, 'big'):0{8 * len(packed)}b}"[:n_examples] if packed else ""
+
+
 def pack_margins(margins: Sequence[float]) -> bytes:
     """Two bytes for each example: IEEE 754 half precision, little-endian.
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from base64 import b64encode
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from itertools import starmap
 from typing import Any, Literal, overload
 
 import numpy as np
@@ -10,7 +12,9 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from clipsweep.analysis.store.blocks import MemoryBlock, Stack, indices_of
-from clipsweep.analysis.store.row import StoredRow
+from clipsweep.analysis.store.columns import time_of
+from clipsweep.analysis.store.packing import outcomes_as_text
+from clipsweep.analysis.store.row import SCHEMA, Record, StoredRow, clip_record, clips_in, jsonable
 from clipsweep.trials.spec.result import TrialState
 
 _ORDER: list[tuple[str, Literal["ascending", "descending"]]] = [
@@ -136,10 +140,20 @@ class LatestRows(Mapping[str, StoredRow]):
         return self._states[number] if number < len(self._states) else self[trial_id].state
 
     def column(self, name: str) -> list[Any]:
-        """The value of a column in the row of each trial, as plain Python; meant for columns of small values."""
-        values = self.attempts.columns([name])[name].to_pylist()
-        values += [row.cells.value(name, row.number) for row in self._added]
-        return [values[number] for number in self._numbers.values()]
+        """A column of the row of each trial; meant for columns of small values."""
+        return [value for (value,) in self.values_of([name])]
+
+    def values_of(self, names: Sequence[str]) -> Iterator[tuple[Any, ...]]:
+        """Some columns of the row of each trial, as its fields have them; meant for columns of small values."""
+        table = self.attempts.columns(list(names))
+        columns = [_as_fields(name, table[name]) for name in names]
+        count = len(self.attempts)
+        for number in self._numbers.values():
+            if number < count:
+                yield tuple([column[number] for column in columns])
+            else:
+                row = self._added[number - count]
+                yield tuple([getattr(row, name) for name in names])
 
     def complete_score(self, trial_id: str, metric: str) -> float | None:
         """A score of a trial that is complete, else None. Quicker than to ask the row."""
@@ -169,6 +183,45 @@ def _without_copies(keys: pa.Table, order: pa.Array[Any]) -> pa.Array[Any]:
             return order
     first = [0, *(number + 1 for number, copied in enumerate(same.to_pylist()) if not copied)]
     return order.take(indices_of(np.array(first)))
+
+
+def _as_fields(name: str, column: pa.ChunkedArray[Any]) -> list[Any]:
+    """A column's values as the fields of rows have them."""
+    if name == "clips":
+        return list(clips_in(column))
+    if name == "state":
+        return [TrialState(state) for state in column.to_pylist()]
+    if pa.types.is_timestamp(column.type):
+        return [None if each is None else time_of(each) for each in column.cast(pa.int64()).to_pylist()]
+    return column.to_pylist()
+
+
+def plain_rows(rows: Sequence[StoredRow]) -> Iterator[Record]:
+    """``jsonable`` of many rows, in a tenth of the time where they lie in one table."""
+    for first in range(0, len(rows), CHUNK_ROWS):
+        chunk = rows[first : first + CHUNK_ROWS]
+        cells = chunk[0].cells
+        if isinstance(cells, Stack) and all(row.cells is cells for row in chunk):
+            yield from _plain(cells.take(SCHEMA.names, [row.number for row in chunk]))
+        else:
+            yield from map(jsonable, chunk)
+
+
+def _plain(table: pa.Table) -> Iterator[Record]:
+    """The rows of a table, with every value as JSON has it."""
+    counts = table["n_examples"].to_pylist()
+    columns: dict[str, Iterable[Any]] = {
+        "clips": ([clip_record(clip) for clip in clips] for clips in clips_in(table["clips"])),
+        "outcomes": starmap(outcomes_as_text, zip(table["outcomes"].to_pylist(), counts, strict=True)),
+        "margins": (None if each is None else b64encode(each).decode() for each in table["margins"].to_pylist()),
+    }
+    for field in SCHEMA:
+        if pa.types.is_timestamp(field.type):
+            times = table[field.name].cast(pa.int64()).to_pylist()
+            columns[field.name] = (None if time is None else time_of(time).isoformat() for time in times)
+    values = [columns[name] if name in columns else table[name].to_pylist() for name in SCHEMA.names]
+    for row in zip(*values, strict=True):
+        yield dict(zip(SCHEMA.names, row, strict=True))
 
 
 def _latest_numbers(attempts: Attempts) -> tuple[dict[str, int], list[TrialState]]:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from clipsweep.analysis.store.row import StoredRow
+from clipsweep.analysis.store.rows import Attempts
 from clipsweep.analysis.winners.point import Point
-from clipsweep.analysis.winners.scores import mean_score
+from clipsweep.analysis.winners.scores import mean_of
+from clipsweep.trials.spec.result import TrialState
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -44,7 +46,7 @@ class Seen:
         return self.row.is_cut_short
 
 
-def trace_search(history: Iterable[StoredRow], points: Sequence[Point]) -> tuple[list[Step], list[Seen]]:
+def trace_search(history: Sequence[StoredRow], points: Sequence[Point]) -> tuple[list[Step], list[Seen]]:
     """Follow a search through its stored attempts.
 
     Args:
@@ -58,18 +60,42 @@ def trace_search(history: Iterable[StoredRow], points: Sequence[Point]) -> tuple
     for point in points:
         for trial_id in point.trial_ids:
             points_of[trial_id].append(point)
-    rows: dict[str, StoredRow] = {}
+    metric = points[0].metric if points else "accuracy"
+    last: dict[str, tuple[int, int]] = {}  # by trial its last attempt, and the examples that it has seen
+    scores: dict[str, float] = {}  # of complete trials
     steps: list[Step] = []
     evaluated, best = 0, None
-    for row in history:
-        if row.trial_id not in points_of or not row.has_scores:
+    for number, (trial_id, state, n_examples, score) in enumerate(_looked_at(history, metric)):
+        if trial_id not in points_of or not state.has_scores:
             continue
-        before = rows.get(row.trial_id)
-        rows[row.trial_id] = row
-        if before is not None and before.n_examples == row.n_examples:
+        _, before = last.get(trial_id, (0, 0))
+        last[trial_id] = number, n_examples
+        scores.pop(trial_id, None)
+        if state is TrialState.COMPLETE and score is not None:
+            scores[trial_id] = score
+        if before == n_examples:
             continue  # the race has stopped it, and nothing was evaluated
-        evaluated += row.n_examples - (before.n_examples if before else 0)
-        scores = [mean_score(point.trial_ids, rows, point.metric) for point in points_of[row.trial_id]]
-        best = max((score for score in (best, *scores) if score is not None), default=None)
-        steps.append(Step(trials=len(rows), rows_evaluated=evaluated, best=best))
-    return steps, [Seen(number=number, row=row) for number, row in enumerate(rows.values(), start=1)]
+        evaluated += n_examples - before
+        found = (_mean(point, scores) for point in points_of[trial_id])
+        best = max((each for each in (best, *found) if each is not None), default=None)
+        steps.append(Step(trials=len(last), rows_evaluated=evaluated, best=best))
+    seen = enumerate(last.values(), start=1)
+    return steps, [Seen(number=place, row=history[number]) for place, (number, _) in seen]
+
+
+def _mean(point: Point, scores: Mapping[str, float]) -> float | None:
+    """The mean score of a point all of whose trials are complete."""
+    found = [scores[trial_id] for trial_id in point.trial_ids if trial_id in scores]
+    return mean_of(found) if len(found) == len(point.trial_ids) else None
+
+
+def _looked_at(history: Sequence[StoredRow], metric: str) -> Iterator[tuple[str, TrialState, int, float | None]]:
+    """Trial, state, examples and score of each attempt; column by column where there may be many."""
+    if isinstance(history, Attempts):
+        table = history.columns(["trial_id", "state", "n_examples", metric])
+        ids, states, counts, scores = (column.to_pylist() for column in table.columns)
+        yield from zip(ids, map(TrialState, states), counts, scores, strict=True)
+    else:
+        for row in history:
+            score = row.score(metric) if row.has_scores else None
+            yield row.trial_id, row.state, row.n_examples, score

@@ -25,9 +25,12 @@ class ReplicaActor:
         self._warnings = WarningCollector()
         logging.getLogger(PACKAGE).addHandler(self._warnings)  # for as long as the process lives
         with nothing_collected():
+            from clipsweep.cluster.on_ray.metrics import ReplicaMetrics
             from clipsweep.cluster.replica import Replica  # here, as it loads torch and transformers
 
         self._replica = Replica(settings, name)
+        self._metrics = ReplicaMetrics(name)
+        self._metrics.publish(self._replica.counters())
 
     def describe(self) -> Answer[dict[str, str]]:
         """Name, node, process and device."""
@@ -36,6 +39,7 @@ class ReplicaActor:
     def evaluate(self, batch: Batch) -> Answer[list[TrialResult]]:
         """Run a batch."""
         results = self._replica.evaluate(batch)
+        self._metrics.publish(self._replica.counters())
         return Answer(value=results, warnings=self._warnings.take())
 
     def announce(self, starts: Sequence[Start]) -> None:

@@ -16,6 +16,7 @@ from ray.exceptions import RayActorError, RayError, RayTaskError
 from clipsweep.cluster.fit import ClusterSettings, fit_replicas, room_on
 from clipsweep.cluster.on_ray.actor import ReplicaActor
 from clipsweep.cluster.on_ray.connect import connect
+from clipsweep.cluster.on_ray.metrics import PoolMetrics
 from clipsweep.cluster.pool import CALLS_PER_REPLICA, Pool
 from clipsweep.cluster.replica_warnings import log_again
 from clipsweep.cluster.work import Answer, Batch, ReplicaSettings, Value
@@ -67,6 +68,7 @@ class RayPool(Pool):
         self._numbers = itertools.count()
         try:
             connect(cluster)
+            self._metrics = PoolMetrics()
             nodes = [node["Resources"] for node in ray.nodes() if node["Alive"]]
             gpus, n_replicas = fit_replicas(cluster, nodes)
             on_one_node = max(room_on(node, cluster.cpus_per_replica, gpus) for node in nodes)
@@ -233,6 +235,7 @@ class RayPool(Pool):
     def _replace(self, dead: _Worker, error: RayError) -> None:
         """Queue a dead replica's trials and ask for another replica."""
         log.warning("%s died (%s); its %d calls run elsewhere", dead.name, last_line(error), len(dead.calls))
+        self._metrics.restarted()
         self._workers.remove(dead)
         ray.kill(dead.actor)  # one that is merely out of reach would keep its GPU
         for number, batch in enumerate(dead.calls.values()):

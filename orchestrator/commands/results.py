@@ -30,7 +30,7 @@ def results(
     as_json: AsJson = False,
 ) -> None:
     """The latest attempt of each trial."""
-    from clipsweep.analysis.store.row import jsonable
+    from clipsweep.analysis.store.rows import plain_rows
     from clipsweep.orchestrator.api import open_study
     from clipsweep.orchestrator.commands import printing
     from clipsweep.orchestrator.status.select_rows import parse_selection
@@ -45,7 +45,7 @@ def results(
         tell(f"no row matches {' and '.join(where)}")
     also = [each.column for each in selection.conditions] + ([selection.column] if selection.column else [])
     if as_json or row_format == "json":
-        print_json([jsonable(row) for row in rows])
+        print_json(list(plain_rows(rows)))
     elif row_format == "csv":
         printing.print_rows_csv(rows)
     elif row_format == "jsonl":

@@ -23,12 +23,15 @@ from clipsweep.orchestrator.commands.shell import (
     tell_error,
 )
 from clipsweep.orchestrator.run.interrupt import INTERRUPTED
+from clipsweep.orchestrator.status.notify import Ending, check_address, notifying
 from clipsweep.trials.base.errors import counted
 from clipsweep.trials.base.loading import nothing_collected
 
 if TYPE_CHECKING:
     from clipsweep.orchestrator.api import StudyHandle
     from clipsweep.orchestrator.study.schema import Study
+
+NOTIFY = "--notify"
 
 
 @refusing_run
@@ -46,12 +49,18 @@ def run(
     verify_hashes: Annotated[
         bool, typer.Option("--verify-hashes", help="Read all files of the model; trust no remembered hash.")
     ] = False,
+    notify: Annotated[
+        str | None,
+        typer.Option(metavar="URL", envvar="CLIPSWEEP_NOTIFY", help="Post one JSON document there when a study ends."),
+    ] = None,
     as_json: AsJson = False,
     quiet: Quiet = False,
     verbose: Verbose = False,
 ) -> None:
     """Run a study, or resume it: what is known is not run again."""
     change_volume(quiet=quiet, verbose=verbose)
+    if notify is not None:
+        check_address(notify)
     tell(f"reading study {study} …")
     with nothing_collected():
         from clipsweep.orchestrator import api
@@ -71,7 +80,7 @@ def run(
     if len(studies) > 1:  # what is wrong with the last is said before the first runs
         for path, each in studies.items():
             api.check(each, dir=path)
-    raise typer.Exit(_run_each(studies, as_json, verify_hashes))
+    raise typer.Exit(_run_each(studies, as_json, verify_hashes, notify))
 
 
 def _by_folder(studies: Sequence[Study], folder: Path | None) -> dict[Path, Study]:
@@ -83,15 +92,18 @@ def _by_folder(studies: Sequence[Study], folder: Path | None) -> dict[Path, Stud
     return {folder / each.task.name if len(studies) > 1 else folder: each for each in studies}
 
 
-def _run_each(studies: Mapping[Path, Study], as_json: bool, verify_hashes: bool) -> int:
+def _run_each(studies: Mapping[Path, Study], as_json: bool, verify_hashes: bool, notify: str | None) -> int:
     """Run studies one after the other, unless interrupted; the worst of their exit codes."""
     from clipsweep.orchestrator.api import run as run_one
     from clipsweep.orchestrator.status.answer import NO_WINNER
 
     documents, codes = [], []
     for path, each in studies.items():
-        ended = run_one(each, dir=path, quiet=is_quiet(), verify_hashes=verify_hashes)
-        status = ended.status()
+        ending = Ending(study=each.name, dir=str(path))
+        with notifying(notify, ending, tell):
+            ended = run_one(each, dir=path, quiet=is_quiet(), verify_hashes=verify_hashes)
+            status, ending.best = ended.status(), ended.best()
+            ending.state, ending.status = status["state"], status
         documents.append(status | {"dir": str(path), "report": str(ended.report_file)})
         if not as_json:
             typer.echo(ended.describe() or NO_WINNER)
@@ -107,7 +119,7 @@ def _run_each(studies: Mapping[Path, Study], as_json: bool, verify_hashes: bool)
 def _tell_end(ended: StudyHandle, failed: int) -> int:
     """Say what is left to do, on standard error; the exit code of a study that ended."""
     if ended.interrupted:
-        command = shlex.join(["clipsweep", *sys.argv[1:]])
+        command = shlex.join(["clipsweep", *_without_address(sys.argv[1:])])
         tell_error(f"interrupted; everything finished is stored. Resume with: {command}")
         return INTERRUPTED
     if failed:
@@ -116,6 +128,12 @@ def _tell_end(ended: StudyHandle, failed: int) -> int:
         tell_error(f"{counted(failed, 'trial')} failed; {see}. Running again retries {retried}.")
         return FAILED
     return 0
+
+
+def _without_address(arguments: Sequence[str]) -> list[str]:
+    """What was typed, with a word in the place of the address to notify, which may be a secret."""
+    hidden = [NOTIFY + "=URL" if each.startswith(NOTIFY + "=") else each for each in arguments]
+    return ["URL" if before == NOTIFY else each for before, each in zip(["", *hidden], hidden, strict=False)]
 
 
 def _print_each(documents: list[dict[str, Any]], describe: Callable[[dict[str, Any]], str], as_json: bool) -> None:

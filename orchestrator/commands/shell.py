@@ -30,6 +30,7 @@ from clipsweep.trials.base.errors import (
     WriteError,
 )
 from clipsweep.trials.base.os_words import word_os_error
+from clipsweep.trials.base.passwords import hide_password
 
 P = ParamSpec("P")
 FAILED, BAD_INPUT = 1, 2
@@ -88,12 +89,19 @@ def set_volume(*, quiet: bool, verbose: bool) -> None:
         root.setLevel(logging.INFO)
 
 
+class _Discreet(logging.Formatter):
+    """Hides passwords that libraries log."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        return hide_password(super().format(record))
+
+
 class _Loud(logging.StreamHandler[TextIO]):
     """Shows what is logged from INFO upwards; our warnings are shown without it."""
 
     def __init__(self) -> None:
         super().__init__(sys.stderr)
-        self.setFormatter(logging.Formatter("%(asctime)s %(name)s: %(message)s", "%H:%M:%S"))
+        self.setFormatter(_Discreet("%(asctime)s %(name)s: %(message)s", "%H:%M:%S"))
         self.addFilter(lambda record: record.levelno < logging.WARNING or not record.name.startswith("clipsweep"))
 
 
@@ -164,7 +172,7 @@ def tell(message: str) -> None:
 
 def tell_error(message: str) -> None:
     """Print what went wrong, or was cut short, whatever the volume."""
-    print_line(errors, message)
+    print_line(errors, hide_password(message))
 
 
 def print_json(document: Any) -> None:

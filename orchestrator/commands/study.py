@@ -8,16 +8,27 @@ from typing import Annotated
 import typer
 
 from clipsweep.orchestrator.commands.shell import BAD_INPUT, FAILED, AsJson, Folder, print_json, refusing, tell
+from clipsweep.orchestrator.commands.watch import watch_study
 from clipsweep.orchestrator.folder.study_folder import STUDIES
+from clipsweep.trials.base.errors import SpecError
 
 
 @refusing
-def status(folder: Folder, as_json: AsJson = False) -> None:
-    """Progress, rate, time left and failures."""
-    from clipsweep.orchestrator.api import open_study
-    from clipsweep.orchestrator.status.status import describe_status
+def status(
+    folder: Folder,
+    watch: Annotated[bool, typer.Option("--watch", help="Show it live, as 'clipsweep watch' does.")] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Progress, rate, time left and failures, how old that knowledge is, and whether the study runs."""
+    if watch and as_json:
+        raise SpecError("--watch draws on a terminal and --json prints one document; give one of the two.")
+    if watch:
+        watch_study(folder)
+        return
+    from clipsweep.orchestrator.status.status import status_of
+    from clipsweep.orchestrator.status.words import describe_status
 
-    document = open_study(folder).status()
+    document = status_of(folder)
     if as_json:
         print_json(document)
     else:

@@ -23,7 +23,7 @@ def compose_search(opened: OpenStudy, ledger: Ledger) -> tuple[Driver, StoppingD
     """The driver to run, and the part of it that tells which rule stopped it."""
     study, space = opened.study, opened.space
     driver = make_driver(opened, ledger.rows)
-    begun = choices_of_rows(space, ledger.rows.values()) if driver.adaptive else []
+    begun = choices_of_rows(space, ledger.rows) if driver.adaptive else []
     stopping = StoppingDriver(
         driver,
         study.search,

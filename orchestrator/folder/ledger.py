@@ -16,13 +16,16 @@ from clipsweep.orchestrator.space.proposal import Proposal
 from clipsweep.trials.base.errors import WriteError, counted
 from clipsweep.trials.base.files import write_text
 from clipsweep.trials.base.kept_folders import KeptFolders
+from clipsweep.trials.base.passwords import hide_passwords
 from clipsweep.trials.clips.identity import Identities
 from clipsweep.trials.clips.resolve import resolve
+from clipsweep.trials.spec.ladder import make_rungs
 from clipsweep.trials.spec.result import TrialResult, TrialState
 from clipsweep.trials.spec.trial import Trial
 
 FLUSH_ROWS = 64
 FLUSH_SECONDS = 2.0
+CUT_SHORT = {TrialState.PARTIAL, TrialState.PRUNED}  # states of trials that have scores, of the first rows alone
 log = logging.getLogger(__name__)
 
 
@@ -59,18 +62,28 @@ class Ledger:
         subject, spec = self._opened.subject, proposal.spec
         resolved = resolve(spec.clips, subject.card)
         key = self._identities.of(spec.prompt_set, resolved.fingerprint)
-        row = self._rows.get(key)
-        begun = row.n_examples if row is not None and row.is_cut_short else 0
+        begun = self._rows[key].n_examples if self._rows.state(key) in CUT_SHORT else 0
         if proposal.rows is None and not begun:
             return Trial(trial_id=key, spec=spec, resolved=resolved)
-        left = (begun, proposal.rows or subject.split_sizes[spec.split])
-        return Trial(trial_id=key, spec=spec, resolved=resolved, rows=left)
+        size = subject.split_sizes[spec.split]
+        wanted = proposal.rows or size
+        if begun < wanted and begun not in make_rungs(size):
+            begun = 0  # of an older version, which cut its microbatches at other rows: its last digits may differ
+        return Trial(trial_id=key, spec=spec, resolved=resolved, rows=(begun, wanted))
+
+    def microbatch(self, trial: Trial) -> int:
+        """Queries per forward pass: the study's; of a trial that is continued, as many as its stored parts had."""
+        if trial.rows is not None and trial.rows[0] > 0:
+            return self._rows[trial.trial_id].microbatch
+        microbatch = self._opened.study.cluster.microbatch
+        assert isinstance(microbatch, int), "prepare() resolves auto"
+        return microbatch
 
     def known(self, trial: Trial) -> StoredRow | None:
         """The row of a trial that is complete, or has seen all rows asked for, and so need not run."""
-        row = self._rows.get(trial.trial_id)
+        state = self._rows.state(trial.trial_id)
         seen = trial.rows is not None and trial.rows[0] >= trial.rows[1]
-        return row if row is not None and (seen or row.is_complete) else None
+        return self._rows[trial.trial_id] if state is not None and (seen or state is TrialState.COMPLETE) else None
 
     def missing(self, proposals: Iterable[Proposal]) -> dict[str, Proposal]:
         """The proposals that must run, by trial identity; those that leave the same ranks are one."""
@@ -79,6 +92,8 @@ class Ledger:
 
     def add(self, result: TrialResult) -> None:
         """Take a result; it is on disk after the next flush."""
+        if result.traceback is not None:
+            result = replace(result, error=hide_passwords(result.error), traceback=hide_passwords(result.traceback))
         before = self._rows.get(result.trial.trial_id)
         attempt = before.attempt + 1 if before is not None else 1
         record = make_record(

@@ -135,7 +135,7 @@ def _leave_no_empty_folder(folder: StudyFolder, claims: Claims, held: Hold, made
     """Remove what locking made where no study came of it: replicas could not be had, say."""
     if not folder.path.exists() or not folder.leftovers_of_lock():
         return
-    for path in (folder.log, folder.holder, folder.lock):
+    for path in (folder.status, folder.log, folder.holder, folder.lock):
         path.unlink(missing_ok=True)
     claims.remove_all(held.token)
     remove_empty([folder.path, *(path for path in made if path != folder.path)])

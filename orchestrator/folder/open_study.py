@@ -129,7 +129,7 @@ class OpenStudy:
             return untouched
         if not self.is_searched:
             return self.space.choices()
-        return [*untouched, *(choice for choice in choices_of_rows(self.space, rows.values()) if choice.clips)]
+        return [*untouched, *(choice for choice in choices_of_rows(self.space, rows) if choice.clips)]
 
 
 def default_folder(study: Study) -> Path:

@@ -65,6 +65,12 @@ class Snapshot:
         found = Counter(map(self.rows.state, self.called_for))
         return {state: found[state] for state in TrialState}
 
+    def count_rows_seen(self) -> int:
+        """Rows of the task that they have seen."""
+        called_for = set(self.called_for)
+        seen = zip(self.rows, self.rows.column("n_examples"), strict=True)
+        return sum(count for trial_id, count in seen if trial_id in called_for)
+
     def splits_called_for(self) -> list[str]:
         """The split of each of them."""
         return [VALIDATION if each in self.searched else TEST for each in self.called_for]

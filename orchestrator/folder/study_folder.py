@@ -98,5 +98,5 @@ class StudyFolder:
 
     def leftovers_of_lock(self) -> bool:
         """Whether there is nothing here but what a run leaves that never started."""
-        left = {path.name for path in (self.claims, self.lock, self.holder, self.log)}
+        left = {path.name for path in (self.claims, self.lock, self.holder, self.log, self.status)}
         return self.path.is_dir() and {path.name for path in self.path.iterdir()} <= left

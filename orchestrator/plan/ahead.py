@@ -4,24 +4,25 @@ from __future__ import annotations
 
 import random
 from collections import Counter
-from collections.abc import Container
+from collections.abc import Container, Iterable
 from dataclasses import dataclass, field, replace
 from itertools import groupby, product
 
 from clipsweep.orchestrator.drivers.race_rules import halving_share
 from clipsweep.orchestrator.folder.ledger import Ledger
 from clipsweep.orchestrator.folder.open_study import OpenStudy
-from clipsweep.orchestrator.space.choices import choice_of_row, choices_of_rows, draw
+from clipsweep.orchestrator.space.choices import choices_of_rows, draw
 from clipsweep.orchestrator.space.proposal import Choice
 from clipsweep.orchestrator.space.space import Space
 from clipsweep.orchestrator.study.names import HALVING
-from clipsweep.trials.clips.resolve import resolve
+from clipsweep.trials.clips.resolve import fingerprint_of, resolve
 from clipsweep.trials.models.card import ModelCard
 from clipsweep.trials.spec.clip import Clip
 from clipsweep.trials.spec.ladder import make_rungs
 from clipsweep.trials.spec.resolved import Fingerprint, ResolvedClips
+from clipsweep.trials.spec.result import TrialState
 from clipsweep.trials.spec.start import USUALLY_REUSED, Start
-from clipsweep.trials.spec.trial import VALIDATION, PromptSet, TrialSpec
+from clipsweep.trials.spec.trial import TEST, VALIDATION, PromptSet, TrialSpec
 
 DRAWS_PER_POINT = 4
 
@@ -121,17 +122,18 @@ def _known_demonstrations(
 ) -> dict[Fingerprint, set[tuple[int, int | None]]]:
     """For clips that have stored rows: with which demonstrations their validation trial need not run."""
     known: dict[Fingerprint, set[tuple[int, int | None]]] = {}
-    for row in ledger.rows.values():
-        if row.split != VALIDATION:
+    fingerprints: dict[tuple[Clip, ...], Fingerprint] = {}
+    limit = rows or opened.subject.split_sizes[VALIDATION]
+    names = ("split", "shots", "demo_seed", "clips", "state", "n_examples")
+    for split, shots, seed, clips, state, n_examples in ledger.rows.values_of(names):
+        done = state is TrialState.COMPLETE or (state.has_scores and n_examples >= limit)
+        if split != VALIDATION or not done:
             continue
-        choice = choice_of_row(row)
-        proposal = opened.space.propose(choice.shots, row.demo_seed, choice.clips)
-        trial = ledger.trial(replace(proposal, rows=rows))
-        fingerprint = trial.resolved.fingerprint
-        if fingerprint and opened.pending is not None:  # layers are chosen anew, so only the untouched model is known
-            continue
-        if ledger.known(trial) is not None:
-            known.setdefault(fingerprint, set()).add(_demonstrations(choice.shots, row.demo_seed))
+        if clips not in fingerprints:
+            fingerprints[clips] = fingerprint_of(clips, opened.subject.card)
+        fingerprint = fingerprints[clips]
+        if not fingerprint or opened.pending is None:  # else layers are chosen anew: only the untouched model is known
+            known.setdefault(fingerprint, set()).add(_demonstrations(shots, seed))
     return known
 
 
@@ -185,7 +187,7 @@ def _choices_ahead(opened: OpenStudy, ledger: Ledger) -> list[Choice]:
     def identity(choice: Choice) -> str:
         return ledger.trial(space.propose(choice.shots, space.demo_seeds[0], choice.clips)).trial_id
 
-    begun = [choice for choice in choices_of_rows(space, ledger.rows.values()) if choice.clips]
+    begun = [choice for choice in choices_of_rows(space, ledger.rows) if choice.clips]
     left = len(space.shots) if n_trials is None else max(0, n_trials - len(begun))
     chosen = {identity(choice): choice for choice in begun}
     wanted = len(chosen) + left
@@ -196,6 +198,19 @@ def _choices_ahead(opened: OpenStudy, ledger: Ledger) -> list[Choice]:
         drawn = draw(space, rng)
         chosen.setdefault(identity(drawn), drawn)
     return list(chosen.values())
+
+
+def expected_tests(opened: OpenStudy, missing: Iterable[TrialSpec]) -> list[TrialSpec]:
+    """Trials on the test split, if each number of shots and module had a winner of its own, and their baselines.
+
+    Winners are taken to clip the layer in the middle of their module's.
+    """
+    by_module: dict[str, list[Clip]] = {}
+    for clip in opened.space.starts():
+        by_module.setdefault(clip.module, []).append(clip)
+    winners = [(clips[len(clips) // 2],) for clips in by_module.values()]
+    tests = (replace(spec, split=TEST, clips=clips) for spec in missing for clips in ((), *winners))
+    return list(dict.fromkeys(tests))
 
 
 def search_notes(opened: OpenStudy) -> list[str]:

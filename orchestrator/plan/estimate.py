@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +9,7 @@ from rich.filesize import decimal
 
 from clipsweep.orchestrator.folder.ledger import Ledger
 from clipsweep.orchestrator.folder.open_study import OpenStudy, default_folder
-from clipsweep.orchestrator.plan.ahead import expected_start, look_ahead, search_notes
+from clipsweep.orchestrator.plan.ahead import expected_start, expected_tests, look_ahead, search_notes
 from clipsweep.orchestrator.plan.check_trials import check_trials
 from clipsweep.orchestrator.plan.prepare import Prepared, prepare
 from clipsweep.orchestrator.plan.speed import expect_speed
@@ -20,10 +18,9 @@ from clipsweep.orchestrator.words import format_seconds
 from clipsweep.trials.base.errors import counted
 from clipsweep.trials.clips.resolve import resolve
 from clipsweep.trials.engine.cost import CostModel, measure_extents
-from clipsweep.trials.spec.clip import Clip
 from clipsweep.trials.spec.shape import Shape
 from clipsweep.trials.spec.start import Start
-from clipsweep.trials.spec.trial import TEST, PromptSet, TrialSpec
+from clipsweep.trials.spec.trial import PromptSet, TrialSpec
 
 SAMPLED_ROWS = 1000
 
@@ -43,7 +40,7 @@ def plan_study(study: Study, folder: Path | None, cache: Path, *, verify_hashes:
     notes = check_trials(prepared, missing) + search_notes(opened)
     counts = _Counts(prepared)
     operations = sum(count * counts.trial(spec) for spec, count in missing.items())
-    tests = _expected_tests(opened, missing) if opened.subject.tested else []
+    tests = expected_tests(opened, missing) if opened.subject.tested else []
     operations += sum(map(counts.trial, tests))
     shared = counts.shared() if missing else 0.0
     speed = expect_speed(opened, ledger)
@@ -169,19 +166,6 @@ class _Counts:
             )
             self._prompts[wanted] = prompts, rows / sampled
         return self._prompts[wanted]
-
-
-def _expected_tests(opened: OpenStudy, missing: Iterable[TrialSpec]) -> list[TrialSpec]:
-    """Trials on the test split, if each number of shots and module had a winner of its own, and their baselines.
-
-    Winners are taken to clip the layer in the middle of their module's.
-    """
-    by_module: dict[str, list[Clip]] = {}
-    for clip in opened.space.starts():
-        by_module.setdefault(clip.module, []).append(clip)
-    winners = [(clips[len(clips) // 2],) for clips in by_module.values()]
-    tests = (replace(spec, split=TEST, clips=clips) for spec in missing for clips in ((), *winners))
-    return list(dict.fromkeys(tests))
 
 
 def _matrices_to_measure(opened: OpenStudy) -> int:

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from clipsweep.analysis.store.row import StoredRow
+from clipsweep.orchestrator.drivers.bayes.database import database_url
 from clipsweep.orchestrator.drivers.bayes.encoding import Encoding, check_sampler
 from clipsweep.orchestrator.drivers.race_rules import LEAST_ROWS
 from clipsweep.orchestrator.folder.open_study import OpenStudy, open_study, read_settings, read_stored
@@ -84,6 +85,8 @@ def prepare(study: Study, path: Path, cache: Path, *, verify_hashes: bool = Fals
     if opened.is_searched:
         check_sampler(study.search.sampler, Encoding(opened.space).parameters)
         check_warm_start(resolved, subject)
+        if study.search.storage is not None:
+            database_url(study.search.storage)
     recheck(opened)
     _check_study_file(opened)
     return Prepared(opened=opened, checkpoint=checkpoint, task=task, cache=cache, verify_hashes=verify_hashes)

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from clipsweep.orchestrator.folder.open_study import OpenStudy
-from clipsweep.orchestrator.plan.ahead import Ahead, expected_start, first_rows
+from clipsweep.orchestrator.plan.ahead import Ahead, expected_start, expected_tests, first_rows
 from clipsweep.orchestrator.plan.amount import Amount
 from clipsweep.trials.clips.resolve import resolve
 from clipsweep.trials.engine.cost import CostModel, Extent
 from clipsweep.trials.spec.resolved import ResolvedClips
 from clipsweep.trials.spec.start import Start
-from clipsweep.trials.spec.trial import VALIDATION, TrialSpec
+from clipsweep.trials.spec.trial import TEST, VALIDATION, TrialSpec
 
 TYPICAL_QUERY, TYPICAL_DEMONSTRATION = 40, 30  # tokens, where none have been counted
 LEAST_SHARE = 0.005  # of a whole pass: what a trial costs however little it runs
@@ -51,3 +51,13 @@ def amount_ahead(opened: OpenStudy, ahead: Ahead) -> Amount:
     n_rows, trials = opened.subject.split_sizes[VALIDATION], sum(ahead.missing.values())
     rows = first_rows(opened) or n_rows
     return Amount(trials=trials, rows=trials * rows, work=whole * rows / n_rows)
+
+
+def amount_on_test(opened: OpenStudy, ahead: Ahead) -> Amount:
+    """The winners and their baselines on the test split, as many as there can be of the prompts of missing trials."""
+    if not opened.subject.tested:
+        return Amount()
+    work_of, card = RelativeWork(opened), opened.subject.card
+    tests = expected_tests(opened, ahead.missing)
+    work = sum(work_of(spec, resolve(spec.clips, card)) for spec in tests)
+    return Amount(trials=len(tests), rows=len(tests) * opened.subject.split_sizes[TEST], work=work)

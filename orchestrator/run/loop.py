@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from clipsweep.analysis.winners.standings import Standings
@@ -14,12 +14,12 @@ from clipsweep.orchestrator.drivers.driver import Driver
 from clipsweep.orchestrator.drivers.fixed import FixedDriver
 from clipsweep.orchestrator.folder.ledger import Ledger
 from clipsweep.orchestrator.folder.open_study import OpenStudy
-from clipsweep.orchestrator.plan.ahead import look_ahead
 from clipsweep.orchestrator.plan.amount import Amount
-from clipsweep.orchestrator.plan.relative_work import RelativeWork, amount_ahead
+from clipsweep.orchestrator.plan.relative_work import RelativeWork
+from clipsweep.orchestrator.progress.goal import goal_of
+from clipsweep.orchestrator.progress.progress import Progress
 from clipsweep.orchestrator.run.interrupt import Interrupt
 from clipsweep.orchestrator.run.measure_layers import measure_layers
-from clipsweep.orchestrator.run.progress import Progress
 from clipsweep.orchestrator.space.proposal import Choice, Proposal
 from clipsweep.trials.base.errors import counted
 from clipsweep.trials.clips.resolve import starts_of
@@ -82,7 +82,7 @@ class RunLoop:
                 missing = self._ledger.missing(proposals).values()
                 if missing:
                     self._progress.say(f"{counted(len(missing), 'trial')} on test: winners and their baselines")
-                self._progress.add_to_total(self._amount(map(self._ledger.trial, missing)))
+                self._progress.begun_tests(sum(map(self._amount, map(self._ledger.trial, missing)), start=Amount()))
                 self.drive(FixedDriver(proposals))
         finally:
             try:
@@ -117,11 +117,10 @@ class RunLoop:
         if self._opened.pending is None:
             return
         pool = self._started_pool()
-        self._opened = measure_layers(self._opened, pool, self._progress.say, self._is_stopped)
+        self._opened = measure_layers(self._opened, pool, self._progress.waits_for, self._is_stopped)
         if self._opened.pending is None:
             pool.announce(starts_of(self._opened.space.starts(), self._opened.subject.card))
-            ahead = look_ahead(self._opened, self._ledger)
-            self._progress.expect(known=ahead.known, left=amount_ahead(self._opened, ahead))
+            self._progress.expect(goal_of(self._opened, self._ledger))
 
     def _is_stopped(self) -> bool:
         """Whether the user wants an end; raises where the study's folder is gone."""
@@ -178,21 +177,20 @@ class RunLoop:
             flight = self._flying[trial.trial_id] = _Flight(trial, [proposal])
             self._queue.append(flight)
             if trial.rows and trial.rows[0]:
-                self._progress.add_to_total(self._amount([trial]))
+                self._progress.begun(trial.rows, self._amount(trial))
 
     def _next_batch(self) -> Batch:
         """Trials from the front of the queue that share prompts: as many as a call of a few seconds holds."""
         first = self._queue.popleft().trial
         trials, seconds = [first], self._expected_seconds(first)
+        microbatch = self._ledger.microbatch(first)
         while self._queue and len(trials) < CALL_TRIALS:
             following = self._queue[0].trial
             seconds += self._expected_seconds(following)
             shared = (following.spec.prompt_set, following.rows) == (first.spec.prompt_set, first.rows)
-            if seconds > CALL_SECONDS or not shared:
+            if seconds > CALL_SECONDS or not shared or self._ledger.microbatch(following) != microbatch:
                 break
             trials.append(self._queue.popleft().trial)
-        microbatch = self._opened.study.cluster.microbatch
-        assert isinstance(microbatch, int), "prepare() resolves auto"
         return Batch(trials=tuple(trials), microbatch=microbatch)
 
     def _expected_seconds(self, trial: Trial) -> float:
@@ -210,10 +208,9 @@ class RunLoop:
         first, last = trial.rows or (0, self._opened.subject.split_sizes[trial.spec.split])
         return last - first
 
-    def _amount(self, trials: Iterable[Trial]) -> Amount:
-        """Trials, their rows and what they cost."""
-        each = (Amount(trials=1, rows=self._n_rows(trial), work=self._cost(trial)) for trial in trials)
-        return sum(each, start=Amount())
+    def _amount(self, trial: Trial) -> Amount:
+        """One trial, or the part of it that runs, its rows and what it costs."""
+        return Amount(trials=1, rows=self._n_rows(trial), work=self._cost(trial))
 
     def _collect(self, driver: Driver) -> None:
         """Take what the pool finished; flush when it is time, and only then tell the driver."""
@@ -223,7 +220,8 @@ class RunLoop:
             self._paces.append(result.seconds / self._cost(result.trial))
             self._ledger.add(result)
         running = len(self._flying) - len(self._queue) - len(self._ledger.waiting)
-        self._progress.finished(results, running, self._amount(result.trial for result in results))
+        self._progress.finished(results, running, [self._amount(result.trial) for result in results])
+        self._progress.replicas(self._pool.replicas() if self._pool is not None else [])
         nothing_to_wait_for = self._ledger.waiting == set(self._flying)
         if self._ledger.due() or nothing_to_wait_for or (driver.adaptive and self._ledger.waiting):
             self._flush_and_tell(driver)

@@ -12,7 +12,9 @@ from clipsweep.trials.clips.spectrum import MatrixSpectrum
 KEEP_SECONDS = 10.0
 
 
-def measure_layers(opened: OpenStudy, pool: Pool, say: Callable[[str], None], stopped: Callable[[], bool]) -> OpenStudy:
+def measure_layers(
+    opened: OpenStudy, pool: Pool, waits_for: Callable[[str], None], stopped: Callable[[], bool]
+) -> OpenStudy:
     """Compute the singular values that are not in ``spectrum.parquet`` yet, and choose the study's layers by them.
 
     What has been computed is kept every few seconds, so that a study that is stopped goes on from there.
@@ -20,7 +22,7 @@ def measure_layers(opened: OpenStudy, pool: Pool, say: Callable[[str], None], st
     Args:
         opened: A study whose layers a rule chooses.
         pool: With nothing in flight.
-        say: Shows the user a line.
+        waits_for: Shows the user what is waited for, at once where it ends in three dots.
         stopped: Whether to end early; asked every half second, in-process between matrices.
 
     Returns:
@@ -35,16 +37,16 @@ def measure_layers(opened: OpenStudy, pool: Pool, say: Callable[[str], None], st
     missing = opened.pending.rule.missing(opened.spectrum.conditions())
     count, shapes = 0, opened.subject.card.shapes
     total = sum(shape.count for place in missing for shape in shapes[place])
-    say(f"the condition numbers of {total} matrices choose the layers; they are measured once")
+    waits_for(f"the condition numbers of {total} matrices choose the layers; they are measured once …")
     waiting: list[MatrixSpectrum] = []
     kept_at = time.monotonic()
     for found in pool.spectrum(missing):
         waiting += found
         count += len(found)
+        waits_for(f"{count}/{total} matrices measured, whose condition numbers choose the layers")
         if stopped():
             break
         if time.monotonic() - kept_at >= KEEP_SECONDS:
-            say(f"{count}/{total} matrices measured")
             _keep(opened, waiting)
             waiting, kept_at = [], time.monotonic()
     _keep(opened, waiting)

@@ -14,18 +14,19 @@ from clipsweep.orchestrator.folder.end import End, forget_end, write_end
 from clipsweep.orchestrator.folder.ledger import Ledger
 from clipsweep.orchestrator.folder.lock import study_lock
 from clipsweep.orchestrator.folder.log_file import log_warning, warned_of
-from clipsweep.orchestrator.folder.open_study import OpenStudy, default_folder, write_study
+from clipsweep.orchestrator.folder.open_study import default_folder, write_study
 from clipsweep.orchestrator.folder.snapshot import Snapshot
 from clipsweep.orchestrator.folder.study_folder import StudyFolder
 from clipsweep.orchestrator.plan.ahead import look_ahead
 from clipsweep.orchestrator.plan.check_trials import check_trials
 from clipsweep.orchestrator.plan.prepare import Prepared, prepare, recheck
-from clipsweep.orchestrator.plan.relative_work import amount_ahead
+from clipsweep.orchestrator.progress.goal import goal_of
+from clipsweep.orchestrator.progress.progress import Progress
 from clipsweep.orchestrator.run.interrupt import Interrupt
 from clipsweep.orchestrator.run.loop import RunLoop
-from clipsweep.orchestrator.run.progress import Pace, Progress
 from clipsweep.orchestrator.run.start_pool import start_pool
 from clipsweep.orchestrator.run.study_log import recorded_warnings
+from clipsweep.orchestrator.status.live import forget_live
 from clipsweep.orchestrator.study.schema import Study
 from clipsweep.orchestrator.words import Say, print_line, say_nothing
 from clipsweep.trials.base.errors import WriteError
@@ -94,6 +95,7 @@ def run_study(
         _kept(prepared.opened.folder) as kept,
         worded_as(WriteError),
     ):
+        forget_live(prepared.opened.folder.status)
         prepared.opened.table.take_over(held.token, held.check)
         if held.note is not None:
             log_warning(prepared.opened.folder, held.note)
@@ -101,16 +103,16 @@ def run_study(
         opened = prepared.opened.choose_layers()
         prepared = replace(prepared, opened=opened)
         ledger = Ledger(opened, kept=kept)
-        progress = _open_progress(opened, ledger, console)
+        progress = Progress(opened.folder.status, console, goal_of(opened, ledger))
         for note in notes:
             progress.say(f"note: {note}")
             if note not in warned_of(opened.folder):
                 log_warning(opened.folder, note)
         interrupt = Interrupt(progress.say)
         forget_end(opened.folder)
-        with interrupt.watched(), recorded_warnings(opened.folder, progress.say):
+        with interrupt.watched(), recorded_warnings(opened.folder, progress.say), progress.shown():
             try:
-                loop = RunLoop(opened, ledger, lambda: _start(prepared, held, say), progress, interrupt)
+                loop = RunLoop(opened, ledger, lambda: _start(prepared, held, progress.waits_for), progress, interrupt)
                 loop.run()
                 held.check()
                 write_study(opened)
@@ -120,8 +122,6 @@ def run_study(
                     write_end(opened.folder, End(stopped_by=loop.stopped_by))
             except KeyboardInterrupt:
                 interrupt.requested = True
-            finally:
-                progress.close()
         snapshot = Snapshot.take(opened.choose_layers())
         if snapshot.opened.folder.study.is_file():  # not where it was interrupted before its replicas were there
             held.check()
@@ -146,17 +146,3 @@ def _start(prepared: Prepared, held: Hold, say: Say) -> Pool:
     held.check()
     write_study(prepared.opened)
     return pool
-
-
-def _open_progress(opened: OpenStudy, ledger: Ledger, console: Console) -> Progress:
-    ahead = look_ahead(opened, ledger)
-    left = amount_ahead(opened, ahead)
-    return Progress(opened.folder.status, console, pace=_pace_of(opened), known=ahead.known, left=left)
-
-
-def _pace_of(opened: OpenStudy) -> Pace:
-    """What a run of the study counts."""
-    search = opened.study.search
-    if search.race is not None:
-        return Pace.ROWS
-    return Pace.TRIALS_SO_FAR if opened.is_searched and search.n_trials is None else Pace.TRIALS

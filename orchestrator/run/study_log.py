@@ -10,6 +10,7 @@ from clipsweep.cluster.replica_warnings import PACKAGE, text_without_replica
 from clipsweep.orchestrator.folder.log_file import log_warning
 from clipsweep.orchestrator.folder.study_folder import StudyFolder
 from clipsweep.trials.base.os_words import word_os_error
+from clipsweep.trials.base.passwords import hide_password
 
 
 class StudyLog(logging.Handler):
@@ -30,7 +31,7 @@ class StudyLog(logging.Handler):
 
     def emit(self, record: logging.LogRecord) -> None:
         """Write a record, and show it unless this or another replica has said the same before."""
-        line = " ".join(record.getMessage().splitlines())
+        line = hide_password(" ".join(record.getMessage().splitlines()))
         text = text_without_replica(record)
         if text not in self._said:
             self._said.add(text)

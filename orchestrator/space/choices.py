@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import math
 import random
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
+from datetime import datetime
 from itertools import combinations, product
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from clipsweep.analysis.store.row import StoredRow
+from clipsweep.analysis.store.rows import LatestRows
 from clipsweep.orchestrator.space.layer_rule import Site
 from clipsweep.orchestrator.space.proposal import Choice
 from clipsweep.orchestrator.space.space import Space
@@ -126,14 +128,19 @@ def _holds_clip(space: Space, clip: Clip) -> bool:
     return space.rate_range.low <= clip.clip_rate <= space.rate_range.high
 
 
-def choices_of_rows(space: Space, rows: Iterable[StoredRow]) -> list[Choice]:
-    """What rows of validation trials were choices of, each once, in the order they began."""
-    validation = [row for row in rows if row.split == VALIDATION]
-    found = dict.fromkeys(choice_of_row(row) for row in sorted(validation, key=lambda row: row.started_at))
+def choices_of_rows(space: Space, rows: Mapping[str, StoredRow]) -> list[Choice]:
+    """What the validation trials among latest rows were choices of, each once, in the order they began."""
+    validation = [each for each in _looked_at(rows) if each[0] == VALIDATION]
+    validation.sort(key=lambda each: each[1])
+    found = dict.fromkeys(Choice(shots, join(clips, len(clips))) for _, _, shots, clips in validation)
     return [choice for choice in found if holds(space, choice)]
 
 
-def choice_of_row(row: StoredRow) -> Choice:
-    """What a row's trial was a choice of."""
-    clips = row.clips
-    return Choice(row.shots, join(clips, len(clips)))
+def _looked_at(rows: Mapping[str, StoredRow]) -> Iterator[tuple[str, datetime, int, tuple[Clip, ...]]]:
+    """Split, beginning, shots and clips of each row; column by column where there may be many."""
+    if isinstance(rows, LatestRows):
+        named: Iterator[Any] = rows.values_of(("split", "started_at", "shots", "clips"))
+        yield from named
+    else:
+        for row in rows.values():
+            yield row.split, row.started_at, row.shots, row.clips

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from clipsweep.analysis.winners.point import BEST_MEAN, ONE_STANDARD_ERROR
 from clipsweep.orchestrator.study.names import BAYES, HALVING
-from clipsweep.orchestrator.study.schema import Study
+from clipsweep.orchestrator.study.schema import SearchSection, Study
 from clipsweep.trials.base.errors import StudyError
 from clipsweep.trials.tasks.load import define_task
 
@@ -23,6 +23,7 @@ def check_search(study: Study) -> None:
     if study.search.driver == BAYES:
         _check_budget(study)
         _check_objectives(study)
+        _check_storage(study.search)
     else:
         _check_enumerable(study)
 
@@ -77,6 +78,15 @@ def _check_budget(study: Study) -> None:
         raise StudyError(
             f"study key 'space.clip_rates' is {rates}, which clips nothing; expected a rate above 0 for driver 'bayes' "
             f"to search, as the untouched model is measured anyway."
+        )
+
+
+def _check_storage(search: SearchSection) -> None:
+    if search.sampler == "cmaes" and search.storage is not None:
+        raise StudyError(
+            "study key 'search.sampler' is 'cmaes', whose state Optuna would unpickle from search.storage; expected "
+            "another sampler with a database, as whoever can write to it would run code here. Take tpe, or remove "
+            "search.storage."
         )
 
 

@@ -21,6 +21,7 @@ from clipsweep.orchestrator.study.section import (
     Text,
 )
 from clipsweep.orchestrator.study.task_section import TaskSection
+from clipsweep.trials.base.passwords import hide_passwords
 from clipsweep.trials.clips.spectrum import COMBINATIONS
 from clipsweep.trials.models.settings import Dtype, ModelSettings
 from clipsweep.trials.spec.kinds import DEFAULT_KIND, KINDS
@@ -150,5 +151,7 @@ class Study(Section):
         return TaskSettings(**{**self.task.model_dump(), "definition": definition})
 
     def to_yaml(self) -> str:
-        """The study file that says exactly this."""
-        return yaml.safe_dump(self.model_dump(), sort_keys=False, allow_unicode=True, default_flow_style=None)
+        """The study file that says exactly this, but for passwords in addresses."""
+        return yaml.safe_dump(
+            hide_passwords(self.model_dump()), sort_keys=False, allow_unicode=True, default_flow_style=None
+        )

@@ -20,15 +20,8 @@ PACKAGES = (
     *("numpy", "scipy", "pandas", "pyarrow", "pydantic", "typer", "plotly"),
 )
 VARIABLES = (  # that change what a run does; none of them is a secret
-    *(
-        "CLIPSWEEP_CACHE",
-        "CLIPSWEEP_FACTORS_GIB",
-        "CLIPSWEEP_BEAT_SECONDS",
-        "XDG_CACHE_HOME",
-        "HF_HOME",
-        "HF_HUB_OFFLINE",
-        "HF_ENDPOINT",
-    ),
+    *("CLIPSWEEP_CACHE", "CLIPSWEEP_FACTORS_GIB", "CLIPSWEEP_BEAT_SECONDS", "XDG_CACHE_HOME"),
+    *("HF_HOME", "HF_HUB_OFFLINE", "HF_ENDPOINT"),
     *("RAY_ADDRESS", "CUDA_VISIBLE_DEVICES", "OMP_NUM_THREADS", "TOKENIZERS_PARALLELISM", "PYTHONPATH"),
 )
 PASSWORD = re.compile(r"//[^/@\s]*@")  # in a URL

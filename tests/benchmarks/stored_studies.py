@@ -10,7 +10,7 @@ from dataclasses import asdict
 from datetime import UTC, datetime, timedelta
 from itertools import islice, product
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import pyarrow as pa
@@ -37,8 +37,22 @@ CHUNK = 16_384  # rows that are made at once
 BEGAN = datetime(2026, 1, 1, tzinfo=UTC)
 
 
-def make_study(folder: Path, *, rates: int, shots: Sequence[int], seeds: int) -> OpenStudy:
-    """Write a study file of a grid of 252 sites and so many rates, shots and seeds; no rows."""
+class Axes(NamedTuple):
+    """How large a grid of 252 sites is.
+
+    Attributes:
+        rates: How many clip rates.
+        shots: Numbers of demonstrations.
+        seeds: How many seeds draw them.
+    """
+
+    rates: int
+    shots: tuple[int, ...] = (4,)
+    seeds: int = 1
+
+
+def make_study(folder: Path, axes: Axes) -> OpenStudy:
+    """Write a study file of a grid; no rows."""
     content: dict[str, Any] = {
         "name": folder.name,
         "model": {"path": "EleutherAI/gpt-j-6b", "dtype": "float16"},
@@ -46,9 +60,9 @@ def make_study(folder: Path, *, rates: int, shots: Sequence[int], seeds: int) ->
         "space": {
             "layers": "all",
             "modules": MODULES,
-            "shots": list(shots),
-            "demo_seeds": list(range(seeds)),
-            "clip_rates": [number / (rates + 1) for number in range(1, rates + 1)],
+            "shots": list(axes.shots),
+            "demo_seeds": list(range(axes.seeds)),
+            "clip_rates": [number / (axes.rates + 1) for number in range(1, axes.rates + 1)],
         },
         "cluster": {"replicas": 0, "microbatch": 32},
     }
@@ -79,12 +93,18 @@ def _card() -> ModelCard:
     )
 
 
-def store_rows(opened: OpenStudy, rows_per_file: int) -> int:
-    """Store a complete row for each trial of a study, in files of so many rows; returns how many files."""
+def store_rows(opened: OpenStudy, rows_per_file: int, trials: int | None = None) -> int:
+    """Store a complete row for each trial of a study, in files of so many rows; returns how many files.
+
+    Args:
+        opened: The study; its validation split has ``EXAMPLES`` rows.
+        rows_per_file: Of each file but the last.
+        trials: How many of them, from the first visited; None for all.
+    """
     opened.folder.trials.mkdir(parents=True)
     waiting: list[pa.Table] = []
     count = number = 0
-    for table in _tables(opened):
+    for table in _tables(opened, trials):
         waiting.append(table)
         count += len(table)
         while count >= rows_per_file or (count and len(table) < CHUNK):
@@ -96,9 +116,9 @@ def store_rows(opened: OpenStudy, rows_per_file: int) -> int:
     return number
 
 
-def _tables(opened: OpenStudy) -> Iterator[pa.Table]:
+def _tables(opened: OpenStudy, limit: int | None) -> Iterator[pa.Table]:
     """The rows of every trial, in the order in which a run visits them, so many at a time."""
-    trials, rng, begun = _trials(opened), np.random.default_rng(0), 0
+    trials, rng, begun = islice(_trials(opened), limit), np.random.default_rng(0), 0
     while chunk := list(islice(trials, CHUNK)):
         yield _table(opened, chunk, rng, begun)
         begun += len(chunk)

@@ -95,12 +95,14 @@ class Bench:
         content = tiny_study(model, space=space, task={"validation_size": 300})
         self._file = root / "study.yaml"
         self._file.write_text(yaml.safe_dump(content), encoding="utf-8")
-        self.run(root / "clean")
         began = time.monotonic()
-        code, errors = self.run(root / "again")
-        self.seconds = time.monotonic() - began
+        process = self.start(root / "clean")
+        listen_for_replica(process)
+        self.start_s = time.monotonic() - began
+        code, errors = wait_for(process)
+        self.run_s = time.monotonic() - began - self.start_s
         assert code == 0, errors
-        self.clean = plain_rows(root / "again")
+        self.clean = plain_rows(root / "clean")
 
     def start(self, folder: Path, cache: Path | None = None) -> subprocess.Popen[str]:
         """Begin or resume the study there."""
@@ -114,11 +116,13 @@ class Bench:
         """Run the study there to its end: exit code and standard error."""
         return wait_for(self.start(folder, cache))
 
-    def fill_study_disk(self, place: Path, chance: random.Random) -> Round:
-        """Run the study on a small disk that is filled while it runs."""
+    def fill_study_disk(self, place: Path, chance: random.Random, *, while_starting: bool = False) -> Round:
+        """Run the study on a small disk that is filled while it starts, or at a random moment of its trials."""
         with small_disk(place) as disk:
-            study, at = disk / "s", chance.uniform(0, self.seconds)
+            study, at = disk / "s", chance.uniform(0, self.start_s if while_starting else self.run_s)
             process = self.start(study)
+            if not while_starting:
+                listen_for_replica(process)
             time.sleep(at)
             ballast = fill(disk)
             hit = process.poll() is None
@@ -130,7 +134,9 @@ class Bench:
             faults += [] if resumed == 0 else [f"the resume ended with {resumed}: {errors[-300:]}"]
             after = read(study, faults)
             faults += self._compare(before, after)
-            what = f"study's disk full after {at:.1f} s: exit {code}, {len(before)} rows, resumed to {len(after)}"
+            since = "the start" if while_starting else "the replica"
+            seen = f"exit {code}, {len(before)} rows, resumed to {len(after)}"
+            what = f"disk full {at:.1f} s after {since}: {seen}"
             return Round(what=what, faults=tuple(faults), hit=hit)
 
     def fill_cache_disk(self, place: Path) -> Round:
@@ -153,6 +159,13 @@ class Bench:
         missing = [f"{trial} never became complete" for trial in self.clean.keys() - after.keys()]
         ours = {trial: plain(row) for trial, row in after.items()}
         return lost + missing + [f"{trial} differs" for trial in ours if ours[trial] != self.clean.get(trial)]
+
+
+def listen_for_replica(process: subprocess.Popen[str]) -> None:
+    """Wait until a run says that its replica is there, or ends."""
+    assert process.stderr is not None
+    while (line := process.stderr.readline()) and "1 replica:" not in line:
+        pass
 
 
 def wait_for(process: subprocess.Popen[str]) -> tuple[int, str]:
@@ -208,8 +221,10 @@ def measure(times: int, seed: int, log: Path) -> Sequence[Line]:
         rounds = []
         for number in range(times + 1):
             place = Path(folder) / f"disk-{number}"
-            last = number == times
-            rounds.append(bench.fill_cache_disk(place) if last else bench.fill_study_disk(place, chance))
+            if number == times:
+                rounds.append(bench.fill_cache_disk(place))
+            else:
+                rounds.append(bench.fill_study_disk(place, chance, while_starting=number % 4 == 3))
             lines.write(f"{number + 1:3} {rounds[-1].what}: {'; '.join(rounds[-1].faults) or 'ok'}\n")
             lines.flush()
     return [

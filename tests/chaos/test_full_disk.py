@@ -21,8 +21,3 @@ def bench(tmp_path_factory: pytest.TempPathFactory) -> Bench:
 @pytest.mark.slow
 def test_a_study_whose_disk_fills_up_says_so_in_one_sentence_and_resumes(bench: Bench, tmp_path: Path) -> None:
     assert bench.fill_study_disk(tmp_path / "disk", random.Random(3)).faults == ()
-
-
-@pytest.mark.slow
-def test_a_full_disk_of_the_cache_stops_no_study(bench: Bench, tmp_path: Path) -> None:
-    assert bench.fill_cache_disk(tmp_path / "disk").faults == ()

@@ -124,3 +124,39 @@ def test_the_parts_of_a_race_give_what_a_whole_evaluation_gives_bit_by_bit(
         assert sum((each.outcomes for each in met), ()) == expected.outcomes
         assert sum((each.margins for each in met), ()) == expected.margins
         assert reduce(add, tallies) == expected.tally
+
+
+def test_a_part_that_memory_allows_only_fewer_queries_at_once_is_evaluated_with_those_before_it(
+    tmp_path: Path, cache: Path, uneven_task: TaskSettings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings, card = replica_settings(save_tiny_model(tmp_path / "llama", "llama"), cache, task=uneven_task)
+    replica, whole = Replica(settings, "r"), make_trial(card, 0.6)
+    block = replica._model.model.layers[1]
+    forward = block.forward
+
+    def small_only(hidden: torch.Tensor, *args: Any, **kwargs: Any) -> Any:
+        if len(hidden) > 4:
+            raise torch.OutOfMemoryError("too large")
+        return forward(hidden, *args, **kwargs)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(block, "forward", small_only)
+        (found,) = replica.evaluate(Batch(trials=(replace(whole, rows=(32, 64)),), microbatch=12))
+    (expected,) = replica.evaluate(Batch(trials=(replace(whole, rows=(0, 64)),), microbatch=3))
+    assert (found.trial.rows, found.microbatch) == ((0, 64), 3)
+    assert (found.outcomes, found.margins, found.tally) == (expected.outcomes, expected.margins, expected.tally)
+
+
+def test_a_replica_counts_what_it_does_and_where_its_factors_came_from(tiny_gptj: Path, cache: Path) -> None:
+    settings, card = replica_settings(tiny_gptj, cache)
+    batch = Batch(trials=tuple(make_trial(card, rate) for rate in RATES), microbatch=4)
+    first, second = Replica(settings, "first"), Replica(settings, "second")
+    results = first.evaluate(batch)
+    second.evaluate(batch)
+    counted, again = first.counters(), second.counters()
+    assert (counted.trials, counted.failed, counted.halvings) == (len(RATES), 0, 0)
+    assert counted.rows == sum(len(result.outcomes) for result in results)
+    phases = [value for name, value in counted.values() if name.endswith("_seconds")]
+    assert min(phases) > 0
+    assert counted.factors_computed == again.factors_found > 0
+    assert again.factors_computed == again.svd_seconds == 0

@@ -5,9 +5,15 @@ from __future__ import annotations
 import difflib
 from collections.abc import Iterable
 
+from clipsweep.trials.base.passwords import hide_password
+
 
 class ClipsweepError(Exception):
-    """Parent of every error that clipsweep raises on purpose."""
+    """Parent of every error that clipsweep raises on purpose. Its words hold no password of an address."""
+
+    def __str__(self) -> str:
+        """What is wrong, what was expected and how to mend it."""
+        return hide_password(super().__str__())
 
 
 class SpecError(ClipsweepError, ValueError):

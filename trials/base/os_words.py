@@ -12,6 +12,7 @@ from pathlib import Path
 
 from clipsweep.trials.base.errors import ClipsweepError, PlaceError
 
+CACHE_FOLDERS = ("checkpoints", "datasets", "factors", "fits", "hashes", "prompts", "shapes")
 LONGEST_PATH = 300  # that a message repeats
 OF_THE_DISK = {errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EIO}  # its free space is told
 REASONS = {
@@ -113,12 +114,15 @@ def check_output(path: Path, what: str) -> None:
 
 
 def check_cache(cache: Path) -> None:
-    """Refuse a cache folder that could not be written.
+    """Refuse a cache folder that could not be written, or in which a file stands where a folder belongs.
 
     Raises:
-        PlaceError: As ``check_folder``.
+        PlaceError: As ``check_folder``; or the file.
     """
     check_folder(cache, "the cache folder (CLIPSWEEP_CACHE)")
+    for folder in (cache / name for name in CACHE_FOLDERS):
+        if os.path.lexists(folder) and not folder.is_dir():
+            raise PlaceError(f"{folder} is no folder; expected one of the cache, or nothing. Remove it.")
 
 
 @contextmanager

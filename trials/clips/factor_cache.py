@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import time
 from contextlib import suppress
 from pathlib import Path
 
@@ -20,6 +21,11 @@ class FactorCache:
     """The factors of one model's original weights: in memory, else on disk, else computed by whoever is first.
 
     A lock for each matrix keeps replicas and studies from repeating each other's work. One cache serves one thread.
+
+    Attributes:
+        n_found: How often factors were on disk.
+        n_computed: How often they had to be computed.
+        svd_seconds: What that took.
     """
 
     def __init__(self, cache: Path, *, memory_bytes: int = 2**30, limit_bytes: float | None = None) -> None:
@@ -37,6 +43,8 @@ class FactorCache:
         self._folder.mkdir(parents=True, exist_ok=True)
         self._memory_bytes = memory_bytes
         self._limit_bytes = factors_limit_bytes() if limit_bytes is None else limit_bytes
+        self.n_found = self.n_computed = 0
+        self.svd_seconds = 0.0
         self._fingerprints: dict[str, str] = {}
         self._can_keep = True  # until the disk refuses one; then no more are tried, and nothing is said again
         self._kept: dict[str, Factors] = {}  # by fingerprint, the most recently used last
@@ -94,15 +102,25 @@ class FactorCache:
         path = self._path(fingerprint)
         factors = read_factors(path, fingerprint, weight, name)
         if factors is not None:
+            self.n_found += 1
             return factors
         if not self._can_keep:
-            return compute_factors(weight, name)
+            return self._compute(weight, name)
         with locked(path, name):
             factors = read_factors(path, fingerprint, weight, name)
             if factors is None:
-                factors = compute_factors(weight, name)
+                factors = self._compute(weight, name)
                 self._can_keep = write_factors(path, fingerprint, factors, name)
+            else:
+                self.n_found += 1
         self._make_room(path)
+        return factors
+
+    def _compute(self, weight: Tensor, name: str) -> Factors:
+        began = time.perf_counter()
+        factors = compute_factors(weight, name)
+        self.n_computed += 1
+        self.svd_seconds += time.perf_counter() - began
         return factors
 
     def _make_room(self, newest: Path) -> None:

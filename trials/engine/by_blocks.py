@@ -44,7 +44,11 @@ class _Running:
 
 
 class ByBlocks:
-    """Scores trials with a model that can be run block by block."""
+    """Scores trials with a model that can be run block by block.
+
+    Attributes:
+        capture_seconds: What passes of the untouched model have taken.
+    """
 
     def __init__(
         self, loaded: LoadedModel, decoder: Decoder, kept: KeptPasses, cost: CostModel, budget: Budget
@@ -65,6 +69,7 @@ class ByBlocks:
         self._budget = budget
         self._device = loaded.model.device
         self._announced: set[Start] = set()
+        self.capture_seconds = 0.0
 
     def announce(self, starts: Collection[Start]) -> None:
         """Hear where later trials will start."""
@@ -91,6 +96,7 @@ class ByBlocks:
         passes = self._kept.of(self._decoder, prompts, size)
         starts = list(map(self.start_of, trials))
         passes.prepare(now=_needs(passes, starts), later=_needs(passes, self._announced))
+        self.capture_seconds += time.perf_counter() - began
         ends: dict[int, LabelScores | EvaluationError] = {}
         for numbers in self._budget.group([self._trial_bytes(passes, clips) for clips in trials]):
             together = {number: trials[number] for number in numbers}
@@ -115,7 +121,9 @@ class ByBlocks:
                 ends[number] = error
         wanted = _needs(passes, [each.trial.start for each in running.values()])
         for number, readings in enumerate(passes.readings):
+            began = time.perf_counter()
             door, found = passes.visit(number, wanted)
+            self.capture_seconds += time.perf_counter() - began
             for each in running.values():
                 began = time.perf_counter()
                 with self._loaded.holding(each.trial.weights):

@@ -93,6 +93,16 @@ class Engine:
         """Whether the model is run block by block; otherwise every trial reads full prompts."""
         return self._by_blocks is not None
 
+    @property
+    def n_halvings(self) -> int:
+        """How often memory ran out so that the microbatch was halved."""
+        return self._retreat.n_halvings
+
+    @property
+    def capture_seconds(self) -> float:
+        """What passes of the untouched model have taken."""
+        return 0.0 if self._by_blocks is None else self._by_blocks.capture_seconds
+
     def announce(self, starts: Collection[Start]) -> None:
         """Hear where later trials will start, so that one pass captures for all of them."""
         if self._by_blocks is not None:
@@ -149,11 +159,15 @@ class Engine:
         return self._timed(prompts, clips, size, lambda: score_full_prompts(self._model, prompts, size))
 
     def _score_alone(
-        self, prompts: Prompts, clips: ResolvedClips, _size: int, *, stretched: bool
+        self, prompts: Prompts, clips: ResolvedClips, size: int, *, stretched: bool
     ) -> LabelScores | EvaluationError:
-        """Score one trial on full prompts, each label with a pass of its own."""
+        """Score one trial on full prompts, each label with a pass of its own.
+
+        The size that is told is the one that was asked for: asked for one at a time, the prompts may run another way.
+        """
         whole = replace(prompts, whole_labels=True)
-        return self._timed(whole, clips, 1, lambda: score_alone(self._model, whole, stretches=stretched))
+        scored = self._timed(whole, clips, 1, lambda: score_alone(self._model, whole, stretches=stretched))
+        return replace(scored, microbatch=size) if isinstance(scored, LabelScores) else scored
 
     def _timed(
         self, prompts: Prompts, clips: ResolvedClips, size: int, score: Callable[[], Tensor]

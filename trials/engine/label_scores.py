@@ -23,8 +23,9 @@ class LabelScores:
 
     Attributes:
         log_likelihoods: Shape ``(examples, labels)``, float32 on the CPU, natural log, in the split's order. Where all
-            labels are single tokens they are logits: log-likelihoods but for a constant of the example.
-        microbatch: The size that ran.
+            labels are single tokens they are logits: log-likelihoods but for a constant of the example. Of a part, what
+            stands in the rows of other examples means nothing.
+        microbatch: The size with which the same scores come out again: as asked for, or as far as memory allowed.
         engine_path: Which of the engine's ways ran: ``"sub-layer"``, ``"blocks"`` or ``"full-prompts"``.
         operations: Floating-point operations by the cost model, without the pass that all trials share.
         seconds: Its own share of the wall time.
@@ -48,12 +49,13 @@ def checked(
         weights: The trial's edited parameters.
         scored: What it gave.
     """
-    bad = (~torch.isfinite(scored.log_likelihoods).all(dim=1)).nonzero()
-    if not len(bad):
+    finite = torch.isfinite(scored.log_likelihoods).all(dim=1).tolist()
+    bad = [number for number in prompts.evaluated if not finite[number]]
+    if not bad:
         return scored
     blocks = list(loaded.model.get_submodule(loaded.layout.blocks))
     with loaded.holding(weights):
-        return EvaluationError(explain_not_finite(loaded.model, blocks, prompts, int(bad[0])))
+        return EvaluationError(explain_not_finite(loaded.model, blocks, prompts, bad[0]))
 
 
 def explain_not_finite(model: PreTrainedModel, blocks: Sequence[nn.Module], prompts: Prompts, query: int) -> str:

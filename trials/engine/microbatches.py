@@ -81,14 +81,25 @@ def plan_microbatches(prompts: Prompts, size: int) -> Iterator[Microbatch]:
     """Cut a split into microbatches of ``size`` queries, or fewer.
 
     No microbatch holds queries from both sides of one of the prompts' cuts. Between two cuts the split's order is cut
-    into chunks of ``MICROBATCHES_PER_CHUNK`` microbatches, and queries are sorted by length within a chunk only.
+    into chunks of ``MICROBATCHES_PER_CHUNK`` microbatches, and queries are sorted by length within a chunk only. Where
+    a part of the split is evaluated, its microbatches are those of the whole split that hold any of its queries.
     """
+    for chunk in _chunks(prompts, size * MICROBATCHES_PER_CHUNK):
+        order = sorted(chunk, key=lambda number: len(prompts.queries[number].tokens))
+        for begin in range(0, len(order), size):
+            together = order[begin : begin + size]
+            if any(number in prompts.evaluated for number in together):
+                yield _gather(prompts, together)
+
+
+def _chunks(prompts: Prompts, length: int) -> Iterator[range]:
+    """Numbers of the queries of each chunk that any evaluated query is in."""
+    evaluated = prompts.evaluated
     for start, stop in pairwise((0, *prompts.cuts, len(prompts.queries))):
-        for first in range(start, stop, size * MICROBATCHES_PER_CHUNK):
-            chunk = range(first, min(first + size * MICROBATCHES_PER_CHUNK, stop))
-            order = sorted(chunk, key=lambda number: len(prompts.queries[number].tokens))
-            for begin in range(0, len(order), size):
-                yield _gather(prompts, order[begin : begin + size])
+        for first in range(start, stop, length):
+            chunk = range(first, min(first + length, stop))
+            if chunk.start < evaluated.stop and evaluated.start < chunk.stop:
+                yield chunk
 
 
 def _gather(prompts: Prompts, numbers: list[int]) -> Microbatch:

@@ -54,10 +54,14 @@ class Retreat:
     trial has failed.
 
     Room is lent, not lost: with other prompts captured activations have their whole budget again.
+
+    Attributes:
+        n_halvings: How often the microbatch was halved.
     """
 
     def __init__(self, room: Room) -> None:
         """Nothing has been given up yet."""
+        self.n_halvings = 0
         self._room = room
         self._prompts: Prompts | None = None  # those evaluated last
         self._shrinks = 0  # since room was last restored
@@ -111,6 +115,7 @@ class Retreat:
     def _halve(self, prompts: Prompts, size: int) -> int:
         """Half the microbatch, which these prompts keep from now on."""
         half = size // 2
+        self.n_halvings += 1
         self._fitting[id(prompts)] = prompts, half  # the prompts are held, so that no others get their id
         self._room.forget(prompts)
         self._restore()

@@ -119,7 +119,8 @@ class TogetherCheck:
     """Tries whether prompts that are padded, or that share a prefix, give what each gives alone.
 
     They do not where attention counts padding as tokens or looks ahead, as some do from some length on: those that keep
-    so many keys of a sequence. So it is tried on the prompts themselves, again whenever there are longer ones.
+    so many keys of a sequence. So it is tried on the prompts themselves: on a few of the whole split, whichever part of
+    it runs, and on those alone, whatever ran before. So it comes out the same on every replica.
     """
 
     def __init__(self, model: PreTrainedModel, decoder: Decoder | None) -> None:
@@ -131,23 +132,26 @@ class TogetherCheck:
         """
         self._model = model
         self._decoder = decoder
-        self._agreed: dict[int, int] = {}  # by how many ran together: tokens of the longest that gave the same
-        self._failed = False
+        self._passed: dict[Prompts, bool] = {}  # by the few that were tried
+        self._told = False
 
     def passes(self, prompts: Prompts, size: int) -> bool:
         """Whether these prompts may run together, so many at a time; tells in the log when they may not."""
-        longest, count = prompts.longest(), min(size, TRIED_QUERIES if self._decoder is None else 2)
-        if longest <= self._agreed.get(count, 0):
-            return True
-        if self._failed:
-            return False
+        count = min(size, TRIED_QUERIES if self._decoder is None else 2)
+        tried = _sample(prompts, count, self._model.config.get_text_config().vocab_size)
+        if tried not in self._passed:
+            self._passed[tried] = self._agree(tried)
+        return self._passed[tried]
+
+    def _agree(self, prompts: Prompts) -> bool:
+        """Whether a few prompts give the same together and alone; the first that do not are told in the log."""
         try:
-            self._compare(_sample(prompts, count, self._model.config.get_text_config().vocab_size))
+            self._compare(prompts)
         except NotUnderstood as finding:
-            log.warning("%s: each prompt is run alone, which is slower: %s", self._model.config.model_type, finding)
-            self._failed = True
+            if not self._told:
+                log.warning("%s: each prompt is run alone, which is slower: %s", self._model.config.model_type, finding)
+            self._told = True
             return False
-        self._agreed[count] = longest
         return True
 
     def _compare(self, prompts: Prompts) -> None:

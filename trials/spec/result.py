@@ -33,7 +33,8 @@ class TrialResult:
     """What one attempt at a trial gave.
 
     Attributes:
-        trial: The trial, with its identity.
+        trial: The trial, with its identity. Its rows are those that were evaluated: from the first on where a part had
+            to be run with fewer queries per forward pass than those before it.
         state: How the attempt ended.
         outcomes: Right or wrong for each example that was evaluated, in the split's seeded order; empty when failed.
         margins: How much higher the gold label of each of those scored than the best other, in the task's unit of

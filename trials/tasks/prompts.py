@@ -34,6 +34,8 @@ class Prompts:
         scoring: How labels are scored.
         demonstrations: How many are in the prompt, which may be fewer than asked for.
         cuts: Numbers of queries, ascending, after which a microbatch ends: where the split's ladder cuts it.
+        rows: Number of the first query that is evaluated, and of the one after the last; None for all. The others stay:
+            how the model may run, and which queries run together, is told by all of them.
         whole_labels: Whether the last token of each label is read too where some label has several. Its logits say
             nothing, but where rotary positions depend on the length of the text, a text without it is another text.
     """
@@ -43,6 +45,7 @@ class Prompts:
     scoring: Scoring = Scoring.LOGLIKELIHOOD
     demonstrations: int = 0
     cuts: tuple[int, ...] = ()
+    rows: tuple[int, int] | None = None
     whole_labels: bool = False
 
     def sequences(self, query: Query) -> tuple[Tokens, ...]:
@@ -54,9 +57,13 @@ class Prompts:
         return tuple(query.tokens + label[:-1] for label in query.labels)
 
     def part(self, start: int, stop: int) -> Prompts:
-        """The prompts of rows ``start`` to ``stop`` alone, after the same prefix and cut at the same rows."""
-        cuts = tuple(cut - start for cut in self.cuts if start < cut < stop)
-        return replace(self, queries=self.queries[start:stop], cuts=cuts)
+        """The same prompts, of which the queries from ``start`` to before ``stop`` alone are evaluated."""
+        return replace(self, rows=(start, stop))
+
+    @property
+    def evaluated(self) -> range:
+        """Numbers of the queries that are evaluated."""
+        return range(*self.rows or (0, len(self.queries)))
 
     def length(self, query: Query) -> int:
         """Tokens of the longest sequence that the model reads for a query."""

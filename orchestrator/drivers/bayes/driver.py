@@ -16,6 +16,7 @@ from statistics import fmean
 
 from clipsweep.analysis.store.row import StoredRow
 from clipsweep.analysis.winners.smoothing import estimated_accuracy, have_margins
+from clipsweep.orchestrator.drivers.bayes.database import database_url
 from clipsweep.orchestrator.drivers.bayes.encoding import Encoding
 from clipsweep.orchestrator.drivers.bayes.optuna_study import (
     Direction,
@@ -114,7 +115,7 @@ class BayesDriver(StudyDriver):
         self._study = self._open_study(storage, seed, trials)
         for shots in space.shots:
             self._start(Choice(shots, ()), None)
-        begun = [choice for choice in choices_of_rows(space, rows.values()) if choice.clips]
+        begun = [choice for choice in choices_of_rows(space, rows) if choice.clips]
         self._left = math.inf if search.n_trials is None else search.n_trials - len(begun)
         self._again = self._unfinished(begun)
 
@@ -130,7 +131,11 @@ class BayesDriver(StudyDriver):
             search,
             rows,
             warm=warm_rows(opened.study),
-            storage=Storage(journal=opened.folder.journal, url=search.storage, name=f"{opened.study.name} {digest}"),
+            storage=Storage(
+                journal=opened.folder.journal,
+                url=None if search.storage is None else database_url(search.storage),
+                name=f"{opened.study.name} {digest}",
+            ),
             identify=lambda spec: trial_id(spec, identity.card, identity.task_fingerprint),
         )
 
@@ -249,7 +254,7 @@ class BayesDriver(StudyDriver):
             Those that Optuna can be told, and those that a race stopped before the untouched model was complete.
         """
         known, waiting = [], []
-        for choice in choices_of_rows(self._space, rows.values()):
+        for choice in choices_of_rows(self._space, rows):
             scored = self._scored_rows(choice, rows)
             if len(scored) < len(self._space.demo_seeds):
                 continue

@@ -9,24 +9,30 @@ import json
 import logging
 import os
 import warnings
-from collections.abc import Generator, Iterable, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import wraps
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, ParamSpec, TypeVar
 
 import optuna
 from optuna.distributions import BaseDistribution, CategoricalDistribution, FloatDistribution, IntDistribution
+from optuna.exceptions import StorageInternalError
 from optuna.samplers import BaseSampler
 from optuna.storages import BaseStorage, InMemoryStorage, RDBStorage
 from optuna.storages.journal import BaseJournalBackend, JournalFileBackend, JournalStorage
 from optuna.trial import FrozenTrial, TrialState
 from sqlalchemy.exc import SQLAlchemyError
 
+from clipsweep.orchestrator.drivers.bayes.database import without_password
 from clipsweep.orchestrator.drivers.bayes.encoding import Parameter, Params
-from clipsweep.trials.base.errors import StudyError, WriteError
+from clipsweep.trials.base.errors import StudyError, WriteError, first_line
 from clipsweep.trials.base.os_words import word_os_error
+from clipsweep.trials.base.passwords import hide_password
 
 Direction = Literal["maximize", "minimize"]
+P = ParamSpec("P")
+R = TypeVar("R")
 
 log = logging.getLogger(__name__)
 optuna.logging.set_verbosity(optuna.logging.ERROR)
@@ -34,6 +40,8 @@ TRIAL_ID, SOURCE = "trial_id", "source"
 STARTUP_SHARE, LEAST_STARTUP, MOST_STARTUP = 1 / 3, 4, 12
 LEAST_POPULATION, MOST_POPULATION = 6, 50
 GENERATIONS = 6
+LEAST_SOURCE = 10  # CMA-ES starts from the best tenth of what is known, which must not be empty
+UNPICKLED = {"cmaes"}  # samplers whose state Optuna unpickles from the storage, whoever wrote it there
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -103,6 +111,22 @@ class _Journal(BaseJournalBackend):
             raise WriteError(word_os_error(error, f"writing {self._path}", self._path)) from error
 
 
+def _told_in_words(method: Callable[P, R]) -> Callable[P, R]:
+    """Take a database that stops answering for an error of ours; its own words may hold a password."""
+
+    @wraps(method)
+    def wrapped(*args: P.args, **kwargs: P.kwargs) -> R:
+        try:
+            return method(*args, **kwargs)
+        except (SQLAlchemyError, StorageInternalError) as error:
+            raise WriteError(
+                f"the database of search.storage does not answer ({hide_password(first_line(error))}). What was stored "
+                f"of the study is whole; run it again once the database is back."
+            ) from None
+
+    return wrapped
+
+
 class OptunaStudy:
     """One Optuna study, asked and told."""
 
@@ -116,15 +140,18 @@ class OptunaStudy:
     ) -> None:
         """Open or make it: repair its journal, fail what a dead driver left running, add what it lacks.
 
+        A sampler whose state is a pickle keeps it in memory, and learns anew from what is known.
+
         Raises:
             StudyError: A database that cannot be opened.
         """
         self._distributions = {each.name: _distribution(each) for each in parameters}
         sampler = _make_sampler(settings, self._source_trials(known, directions))
-        self._study = _open_study(storage, sampler, directions)
+        self._study = _open_study(Storage() if settings.name in UNPICKLED else storage, sampler, directions)
         self.abandoned: list[Params] = self._fail_running()
         self._add_missing(known)
 
+    @_told_in_words
     def ask(self) -> tuple[int, Params]:
         """The number and parameters of a new trial, suggested by the sampler."""
         with warnings.catch_warnings():
@@ -132,16 +159,19 @@ class OptunaStudy:
             trial = self._study.ask(self._distributions)
         return trial.number, trial.params
 
+    @_told_in_words
     def start(self, params: Params) -> int:
         """The number of a new trial with parameters that were chosen without the sampler, which would take its time."""
         template = optuna.create_trial(state=TrialState.RUNNING, params=dict(params), distributions=self._distributions)
         storage = self._study._storage
         return storage.get_trial_number_from_id(storage.create_new_trial(self._study._study_id, template))
 
+    @_told_in_words
     def name(self, number: int, label: str) -> None:
         """Note which trial of ours a running one is."""
         self._study._storage.set_trial_user_attr(self._trial_key(number), TRIAL_ID, label)
 
+    @_told_in_words
     def tell(self, number: int, values: Sequence[float] | None) -> None:
         """End a trial with one value for each objective; None if it failed."""
         if values is None:
@@ -149,6 +179,7 @@ class OptunaStudy:
         else:
             self._study.tell(number, list(values))
 
+    @_told_in_words
     def add(self, known: KnownTrial) -> None:
         """Add a trial that was not asked for, unless it is there."""
         self._add_missing([known])
@@ -216,7 +247,8 @@ def _make_sampler(settings: SamplerSettings, source: list[FrozenTrial]) -> BaseS
             case "nsga2":
                 return samplers.NSGAIISampler(seed=seed, population_size=population)
             case "cmaes":
-                return samplers.CmaEsSampler(seed=seed, source_trials=source or None, warn_independent_sampling=False)
+                start = source if len(source) >= LEAST_SOURCE else None
+                return samplers.CmaEsSampler(seed=seed, source_trials=start, warn_independent_sampling=False)
             case "qmc":
                 return samplers.QMCSampler(seed=seed, scramble=True, warn_independent_sampling=False)
             case _:
@@ -252,11 +284,12 @@ def _open_study(storage: Storage, sampler: BaseSampler, directions: Sequence[Dir
 def _open_database(url: str) -> RDBStorage:
     try:
         return RDBStorage(url)
-    except (SQLAlchemyError, ImportError, ValueError) as error:
+    except (SQLAlchemyError, ImportError, ValueError, TypeError) as error:
         raise StudyError(
-            f"study key 'search.storage' cannot be opened ({str(error).splitlines()[0]}); expected the URL of a "
-            f"database that answers: sqlite:///search.db, postgresql://user@host/name. Remove the key to use a file."
-        ) from error
+            f"study key 'search.storage' cannot be opened ({without_password(first_line(error), url)}); expected the "
+            f"URL of a database that answers: sqlite:///search.db, postgresql://user@host/name. Remove the key to use "
+            f"a file."
+        ) from None  # whose words may hold the password
 
 
 def _open_journal(path: Path) -> JournalStorage:

@@ -7,7 +7,7 @@ from typing import Any
 
 import pyarrow as pa
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from clipsweep.analysis.store.arrays import _offsets, make_array, make_table
@@ -36,6 +36,7 @@ VALUES: list[tuple[pa.DataType, st.SearchStrategy[Any]]] = [
 
 @pytest.mark.parametrize(("kind", "values"), VALUES, ids=[str(kind)[:9] for kind, _ in VALUES])
 def test_an_array_equals_pyarrows_own(kind: pa.DataType, values: st.SearchStrategy[Any]) -> None:
+    @settings(deadline=None)  # of a busy machine the first table alone may take seconds
     @given(st.lists(st.none() | values, max_size=20))
     def check(drawn: list[Any]) -> None:
         made = make_array(drawn, kind)

@@ -5,6 +5,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pyarrow.parquet as pq
 import pytest
 
 from clipsweep.analysis.store.fence import newest_token
@@ -207,6 +208,10 @@ def test_a_merge_while_the_folder_is_listed_hides_no_rows(tmp_path: Path, monkey
     reader = ResultsTable(tmp_path)
     monkeypatch.setattr(os, "listdir", merged_meanwhile)
     assert ids(reader) == ["a", "b"]
+
+
+def test_the_rows_of_many_claims_can_be_read_by_any_parquet_reader(woken: ResultsTable, tmp_path: Path) -> None:
+    assert {*pq.read_table(tmp_path)["trial_id"].to_pylist()} == {"a", "b"}
 
 
 @pytest.mark.slow

@@ -17,7 +17,7 @@ from clipsweep.orchestrator.folder.study_folder import StudyFolder
 from clipsweep.orchestrator.plan.estimate import plan_study
 from clipsweep.orchestrator.plan.prepare import prepare
 from clipsweep.orchestrator.run.session import run_study
-from clipsweep.orchestrator.status.status import describe_status
+from clipsweep.orchestrator.status.words import describe_status
 from clipsweep.orchestrator.study.check import check_study
 from clipsweep.trials.base.errors import StudyError
 from clipsweep.trials.spec.ladder import make_rungs

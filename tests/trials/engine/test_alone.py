@@ -42,7 +42,7 @@ def test_a_model_that_padding_changes_is_run_on_each_prompt_alone(
     with caplog.at_level(logging.WARNING, logger="clipsweep"):
         scored = make_engine(model, cache).score(prompts, resolve((), card_of(model)), 4)
     expected = [[read_whole(model, prompts, query, label) for label in labels] for query in prompts.queries]
-    assert scored.microbatch == 1
+    assert (scored.engine_path, scored.microbatch) == ("full-prompts", 4)
     torch.testing.assert_close(centred(scored.log_likelihoods), centred(torch.tensor(expected)), atol=1e-5, rtol=0)
     assert "each prompt is run alone, which is slower" in caplog.text
 
@@ -50,7 +50,7 @@ def test_a_model_that_padding_changes_is_run_on_each_prompt_alone(
 def test_short_prompts_of_a_model_that_keeps_few_keys_run_together(cache: Path) -> None:
     engine = make_engine(random_model(transformers.DogeConfig(**LOOKING_AHEAD["keys for long prompts"])), cache)
     scored = engine.score(draw_prompts(0, 10, (20, 2, 14), ONE_TOKEN), resolve((), engine.card), 3)
-    assert scored.microbatch == 3
+    assert scored.engine_path == "sub-layer"
 
 
 _LONG_ROPE = {**ROPES["longrope"], "short_mscale": 1.0, "long_mscale": 1.2}

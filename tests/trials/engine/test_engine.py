@@ -229,7 +229,8 @@ def test_parts_of_the_prompts_are_read_once_as_long_as_their_prefixes_fit(
     bench: Bench, trials_bytes: int, again: bool
 ) -> None:
     engine = make_engine(bench, Budget(device_bytes=10**9, host_bytes=0, trials_bytes=trials_bytes))
-    parts = [bench.prompts().part(first, first + 3) for first in range(0, 15, 3)]
+    prompts = replace(bench.prompts(), cuts=(3, 6, 9, 12, 15))
+    parts = [prompts.part(first, first + 3) for first in range(0, 15, 3)]
     for part in parts:
         engine.score(part, resolve((), bench.card), 3)
     calls: list[int] = []
@@ -345,7 +346,7 @@ def test_the_cost_model_counts_what_torch_counts(
     prompts = bench.prompts(labels=labels)
     bench.model.set_attn_implementation("eager")  # torch does not count its fused attention on a CPU
     engine = make_engine(bench, ROOMY)
-    engine.score(bench.prompts(shots=4, labels=labels), resolve((), bench.card), 4)  # longer ones, tried against alone
+    engine.score(bench.prompts(labels=labels), resolve((), bench.card), 4)  # the same, tried against alone
     engine.announce(starts_of([clip for clips in CLIPS for clip in clips], bench.card))
     with FlopCounterMode(display=False) as base:
         untouched = engine.score(prompts, resolve((), bench.card), 4)

@@ -36,8 +36,8 @@ def test_queries_are_sorted_by_length_within_a_chunk_only() -> None:
     assert widths == [1] * (MICROBATCHES_PER_CHUNK - 1) + [9, 2, 5]
 
 
-def queries_of(batch: Microbatch, offset: int = 0) -> list[int]:
-    return [offset + read.query for read in batch.reads]
+def queries_of(batch: Microbatch) -> list[int]:
+    return [read.query for read in batch.reads]
 
 
 @given(LENGTHS, st.integers(1, 5), st.data())
@@ -50,7 +50,7 @@ def test_parts_between_cuts_run_in_the_microbatches_of_the_whole(
     whole = [queries_of(batch) for batch in plan_microbatches(prompts, size)]
     ends = (0, *data.draw(st.sets(st.sampled_from(cuts)) if cuts else st.just(set())), len(lengths))
     parts = [
-        queries_of(batch, start)
+        queries_of(batch)
         for start, stop in pairwise(sorted(ends))
         for batch in plan_microbatches(prompts.part(start, stop), size)
     ]
@@ -60,3 +60,15 @@ def test_parts_between_cuts_run_in_the_microbatches_of_the_whole(
 def test_no_microbatch_crosses_a_cut() -> None:
     batches = plan_microbatches(make_prompts([1] * 20, cuts=(5, 16)), 4)
     assert [len(batch.sequences) for batch in batches] == [4, 1, 4, 4, 3, 4]
+
+
+@given(LENGTHS, st.integers(1, 5), st.data())
+def test_a_part_that_ends_anywhere_runs_in_the_microbatches_that_hold_its_queries(
+    lengths: list[int], size: int, data: st.DataObject
+) -> None:
+    prompts = make_prompts(lengths, cuts=(len(lengths) // 2,) if len(lengths) > 1 else ())
+    start = data.draw(st.integers(0, len(lengths) - 1))
+    stop = data.draw(st.integers(start + 1, len(lengths)))
+    whole = [queries_of(batch) for batch in plan_microbatches(prompts, size)]
+    part = [queries_of(batch) for batch in plan_microbatches(prompts.part(start, stop), size)]
+    assert part == [batch for batch in whole if any(start <= number < stop for number in batch)]

@@ -1,5 +1,6 @@
 """The Bayesian driver against real Optuna and a real journal; scores come from a formula."""
 
+import pickle
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -135,6 +136,31 @@ def test_a_sampler_that_learns_finds_the_best_of_a_smooth_space(tmp_path: Path, 
     assert max(row.score("accuracy") for row in search.rows.values()) > 0.5 + 0.1
 
 
+class Trap:
+    """Makes a file when it is unpickled."""
+
+    def __init__(self, file: Path) -> None:
+        self.file = file
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return Path.touch, (self.file,)
+
+
+@pytest.mark.parametrize("sampler", SAMPLERS)
+def test_no_sampler_unpickles_what_stands_in_the_journal_of_a_folder(tmp_path: Path, sampler: str) -> None:
+    first = Search(tmp_path, sampler="random", n_trials=8).run()
+    study, trap = load(tmp_path), pickle.dumps(Trap(tmp_path / "trapped")).hex()
+    told = study.trials[-1]
+    state = {f"{prefix}optimizer:0": trap for prefix in ("cma:", "cmawm:", "sepcma:")}
+    study.add_trial(
+        optuna.create_trial(
+            params=told.params, distributions=told.distributions, values=told.values, system_attrs=state
+        )
+    )
+    Search(tmp_path, first.rows, sampler=sampler, n_trials=12).run()
+    assert not (tmp_path / "trapped").exists()
+
+
 def test_gaussian_processes_search_one_clip(tmp_path: Path) -> None:
     assert len(Search(tmp_path, sampler="gp", n_trials=6).run().clipped) == 6
 
@@ -171,7 +197,14 @@ def test_a_resumed_search_goes_on_and_does_not_replay_its_first_draws(tmp_path: 
     assert Search(tmp_path, second.rows, sampler="random", n_trials=12).driver.ask(9) == second.asked[:1]
 
 
-@pytest.mark.parametrize("sampler", SAMPLERS)
+def test_cmaes_has_no_journal_and_resumes_from_the_rows(tmp_path: Path) -> None:
+    first = Search(tmp_path, sampler="cmaes", n_trials=4).run()
+    second = Search(tmp_path, first.rows, sampler="cmaes", n_trials=20).run()
+    assert not (tmp_path / "optuna.journal").exists()
+    assert (len(first.clipped), len(second.clipped)) == (4, 16)
+
+
+@pytest.mark.parametrize("sampler", [each for each in SAMPLERS if each != "cmaes"])
 def test_a_deleted_journal_is_rebuilt_from_the_rows(tmp_path: Path, sampler: str) -> None:
     first = Search(tmp_path, sampler=sampler).run()
     before = {(trial.user_attrs["trial_id"], trial.value) for trial in ended(tmp_path) if trial.user_attrs}

@@ -57,6 +57,7 @@ def run(make_study: MakeStudy, tmp_path: Path, cache: Path) -> Callable[..., Map
         ({}, {"objectives": ["parameters"]}, r"'search.objectives' is \['parameters'\]; expected \[accuracy\] or"),
         ({}, {"objectives": []}, "'search.objectives' is"),
         ({}, {"objectives": BOTH, "sampler": "cmaes"}, "'cmaes', which has one objective.*Take nsga2 or tpe"),
+        ({}, {"storage": "sqlite:///a.db", "sampler": "cmaes"}, "'cmaes', whose state Optuna would unpickle.*Take tpe"),
         ({}, {"objectives": BOTH, "race": "halving"}, "'search.race' is 'halving', which compares.*Remove one"),
         ({}, {"objectives": BOTH, "race": "test"}, "'search.race' is 'test', which compares.*Remove one"),
         ({}, {"top_k": 2}, "'search.top_k' is 2, but driver 'bayes' does not use it"),

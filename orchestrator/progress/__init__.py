@@ -1,0 +1,1 @@
+"""How far a run is: what it counts, what is left, and how that is shown."""

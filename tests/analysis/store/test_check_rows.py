@@ -1,0 +1,64 @@
+from typing import Any
+
+import pyarrow as pa
+import pytest
+
+from clipsweep.analysis.store.arrays import make_table
+from clipsweep.analysis.store.check_rows import find_problems
+from clipsweep.analysis.store.row import SCHEMA
+from clipsweep.trials.spec.result import TrialState
+from tests.analysis.store.rows import failed_record, stored_record
+
+OUTCOMES = (True, False, True, True, False, True, True, True, True, True)  # more than one byte holds
+
+
+def wrong_in(table: pa.Table) -> dict[str, list[bool]]:
+    return {problem.what: problem.rows.tolist() for problem in find_problems(table)}
+
+
+def test_rows_that_a_run_stores_have_no_problem() -> None:
+    states = [stored_record(state.value, state=state) for state in TrialState if state.has_scores]
+    assert wrong_in(make_table([*states, failed_record(), stored_record(outcomes=OUTCOMES)], SCHEMA)) == {}
+
+
+@pytest.mark.parametrize(
+    ("changes", "what"),
+    [
+        ({"trial_id": None}, "no trial_id"),
+        ({"clips": None}, "no clips"),
+        ({"state": "done"}, "an unknown state"),
+        ({"split": "train"}, "an unknown split"),
+        ({"attempt": 0}, "attempt below 1"),
+        ({"accuracy": 1.5}, "an accuracy outside 0 to 1"),
+        ({"accuracy": float("nan")}, "an accuracy outside 0 to 1"),
+        ({"accuracy": None}, "a state with scores and none"),
+        ({"accuracy": 0.75}, "an accuracy that is not the mean of the outcomes"),
+        ({"state": "failed"}, "scores although the trial failed"),
+        ({"state": "partial"}, "a part of a trial and no tally, or a damaged one"),
+        ({"n_examples": 99}, "outcomes of another number of examples"),
+        ({"margins": b"123"}, "margins of another number of examples"),
+        ({"parameters_kept": 11}, "more parameters kept than there are"),
+        ({"clips": [{"layer": 0, "module": "mpl", "clip_rate": 0.5, "kind": "svd"}]}, "a clip that there cannot be"),
+        ({"clips": [{"layer": 0, "module": "mlp", "clip_rate": 1.0, "kind": "svd"}]}, "a clip that there cannot be"),
+        ({"clips": [{"layer": None, "module": "mlp", "clip_rate": 0.5, "kind": "svd"}]}, "a clip that there cannot be"),
+    ],
+)
+def test_a_row_that_cannot_be_is_found_among_others(changes: dict[str, Any], what: str) -> None:
+    good = stored_record(outcomes=OUTCOMES)
+    table = make_table([good, good | changes, good], SCHEMA)
+    assert wrong_in(table)[what] == [False, True, False]
+    assert wrong_in(table.slice(1, 1))[what] == [True]  # a slice has an offset into the same bytes
+
+
+def test_of_a_table_that_lacks_columns_the_others_are_checked() -> None:
+    table = make_table([stored_record() | {"state": None}], SCHEMA).select(["trial_id", "state"])
+    assert wrong_in(table) == {"no state": [True]}
+
+
+def test_rows_of_several_chunks_are_numbered_through() -> None:
+    tables = [make_table([stored_record() | {"attempt": attempt}], SCHEMA) for attempt in (1, 0, 2)]
+    assert wrong_in(pa.concat_tables(tables)) == {"attempt below 1": [False, True, False]}
+
+
+def test_no_rows_have_no_problem() -> None:
+    assert wrong_in(make_table([], SCHEMA)) == {}
