@@ -1,6 +1,6 @@
 """Count the system calls of a command that touch its files, and make one of them fail, or be the last.
 
-``strace`` watches the main thread alone, which does all of our writing; its counts are then those of that thread.
+``strace`` watches the main thread alone, which writes all but what says that the run lives; so its counts are exact.
 """
 
 from __future__ import annotations
