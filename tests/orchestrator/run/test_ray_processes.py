@@ -20,12 +20,12 @@ from tests.orchestrator.run.test_session import stable
 from tests.orchestrator.stored import latest_rows
 
 pytestmark = [pytest.mark.ray, pytest.mark.slow]
-RATES = [round(0.01 * step, 2) for step in range(99)]
+RATES = [round(0.02 * step, 2) for step in range(49)]
 
 
 @pytest.fixture
 def content(make_study: Callable[..., dict[str, Any]]) -> dict[str, Any]:
-    """Some two hundred trials, which take a while."""
+    """Some hundred trials, which take a while."""
     return make_study(space={"clip_rates": RATES}, task={"validation_size": 400}, cluster={"replicas": 1})
 
 
