@@ -23,6 +23,8 @@ BEAT_VARIABLE = "CLIPSWEEP_BEAT_SECONDS"
 NAME = re.compile(r"(\d{8})\.json")
 NO_LINKS = {errno.EPERM, errno.ENOTSUP, errno.ENOSYS, errno.EMLINK, errno.EINVAL}  # of a file system
 
+held_here: set[str] = set()  # keys of the claims that this process holds now
+
 
 def beat_seconds() -> float:
     """How often a process that holds a folder says that it lives: ``$CLIPSWEEP_BEAT_SECONDS``, else every 5 s.
@@ -52,6 +54,7 @@ class Claim:
         process: Which it is; None where the claim is damaged.
         since: When it was made, by the clock of that machine.
         beat_seconds: How often the process says that it lives.
+        key: Tells it from every other claim; empty where the claim is damaged.
         released: Whether the process has let go of the folder.
     """
 
@@ -59,13 +62,20 @@ class Claim:
     process: Process | None
     since: str
     beat_seconds: float
+    key: str = ""
     released: bool = False
 
     @classmethod
     def new(cls, number: int) -> Claim:
         """A claim of this process."""
         since = datetime.now(UTC).isoformat(timespec="seconds")
-        return cls(number=number, process=this_process(), since=since, beat_seconds=beat_seconds())
+        key = uuid.uuid4().hex
+        return cls(number=number, process=this_process(), since=since, beat_seconds=beat_seconds(), key=key)
+
+    @property
+    def was_dropped(self) -> bool:
+        """Whether this very process made it and holds it no more, as of a folder that was renamed meanwhile."""
+        return self.process == this_process() and self.key not in held_here
 
     def __str__(self) -> str:
         """Who made it, and when, as messages say it."""
@@ -234,6 +244,7 @@ def _claim_of(number: int, content: dict[str, Any], released: bool) -> Claim:
         number=number,
         process=Process(**process | {"pid": pid}),
         since=str(content["since"]),
+        key=str(content["key"]),
         beat_seconds=seconds,
         released=released,
     )
@@ -242,7 +253,7 @@ def _claim_of(number: int, content: dict[str, Any], released: bool) -> Claim:
 def _as_text(claim: Claim) -> str:
     """What a claim's file says; its number is in the name, and that it is released is in another file."""
     content = asdict(claim)
-    return json.dumps({key: content[key] for key in ("process", "since", "beat_seconds")})
+    return json.dumps({key: content[key] for key in ("process", "since", "beat_seconds", "key")})
 
 
 def _links(path: Path) -> int:
