@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import resource
 import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -27,6 +26,7 @@ from clipsweep.trials.scores.tally import LabelTally, Tally
 from clipsweep.trials.spec.result import TrialResult, TrialState
 from clipsweep.trials.spec.start import Start
 from clipsweep.trials.spec.trial import Trial
+from tests.benchmarks.overhead import peak_bytes
 from tests.benchmarks.stored_studies import EXAMPLES, MODULES, store_rows
 
 REPLICAS = 2
@@ -153,8 +153,8 @@ def resume(folder: Path, _: int) -> dict[str, float]:
 
         def submit(self, batch: Batch) -> None:
             seconds, processor = time.perf_counter() - began, time.process_time() - cpu
-            peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024 / 1e6
-            print(json.dumps({"seconds": seconds, "processor_seconds": processor, "megabytes": peak}), flush=True)
+            found = {"seconds": seconds, "processor_seconds": processor, "megabytes": peak_bytes() / 1e6}
+            print(json.dumps(found), flush=True)
             os._exit(0)  # nothing after it is measured
 
     session._start = lambda *_: FirstTrial()
