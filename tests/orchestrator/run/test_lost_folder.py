@@ -63,6 +63,7 @@ def test_a_study_whose_folder_is_renamed_stops_and_goes_on_under_its_new_name(
     with pytest.raises(WriteError, match="go on with --dir and its new name"):
         run(make_study, tmp_path / "s", cache)
     assert not (tmp_path / "s").exists()
+    shutil.rmtree(tmp_path / "t" / ".claims")  # which says that this process, as it lives on here, still runs the study
     run(make_study, tmp_path / "t", cache)
 
 

@@ -1,5 +1,6 @@
 import errno
 import os
+import re
 from pathlib import Path
 
 import pytest
@@ -90,3 +91,14 @@ def test_an_error_of_ours_stays_what_it_is() -> None:
 def test_a_path_without_end_is_not_repeated_whole() -> None:
     said = word_os_error(OSError(errno.ENAMETOOLONG, "File name too long", "x" * 5000), "looking for it")
     assert said == f"looking for it failed: the name is too long ({'x' * 80}…). Choose a shorter one."
+
+
+@pytest.mark.parametrize("number", [errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EIO])
+def test_of_a_disk_that_refuses_the_free_space_is_told(tmp_path: Path, number: int) -> None:
+    said = word_os_error(OSError(number, os.strerror(number)), "writing", tmp_path / "not" / "yet" / "there")
+    assert re.search(r"there\), [\d,.]+ of [\d,.]+ MiB free\. ", said)
+
+
+def test_a_reader_who_has_gone_away_is_no_fault_of_a_disk() -> None:
+    with pytest.raises(BrokenPipeError), worded_as(PlaceError):
+        raise BrokenPipeError(errno.EPIPE, "Broken pipe")

@@ -12,7 +12,9 @@ from typer.testing import CliRunner
 
 from clipsweep.orchestrator.cli import app
 from clipsweep.orchestrator.drivers.bayes.database import database_url, without_password
-from clipsweep.trials.base.errors import StudyError
+from clipsweep.orchestrator.drivers.bayes.encoding import Parameter
+from clipsweep.orchestrator.drivers.bayes.optuna_study import OptunaStudy, SamplerSettings, Storage
+from clipsweep.trials.base.errors import StudyError, WriteError
 
 MakeStudy = Callable[..., dict[str, Any]]
 SECRET = "s3cret"
@@ -87,3 +89,14 @@ def test_a_password_that_a_library_repeats_alone_is_hidden() -> None:
     assert without_password(f"login with {SECRET} failed at {url}", url) == (
         "login with *** failed at postgresql://user:***@host/db"
     )
+
+
+def test_a_database_that_breaks_while_a_study_runs_is_told_in_words(tmp_path: Path) -> None:
+    storage = Storage(url=f"sqlite:///file:{tmp_path}/trials.db?uri=true&token={SECRET}")
+    parameters = [Parameter(name="clip_rate", low=0.0, high=1.0)]
+    study = OptunaStudy(storage, parameters, ["maximize"], SamplerSettings(name="random", seed=0), [])
+    number, _ = study.ask()
+    (tmp_path / "trials.db").write_bytes(b"noise" * 4000)
+    with pytest.raises(WriteError, match="the database of search.storage does not answer") as raised:
+        study.tell(number, [0.5])
+    assert raised.value.__suppress_context__  # whose words may hold the password
