@@ -92,7 +92,7 @@ def hold(claims: Claims, what: str, lowest: Callable[[], int], say: Say) -> Iter
             yield Hold(claims, claim.number, what, watch.note)
     finally:
         try:
-            claims.release(claim)
+            claims.release(claim.number)
         except OSError as error:  # the run itself has ended in order
             log.warning("%s could not be noted as free (%s); others may have to wait for it", what, error)
 

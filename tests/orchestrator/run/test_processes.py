@@ -54,8 +54,8 @@ def hear_interrupts() -> None:
     signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 
-def wait_for_rows(folder: Path, count: int) -> None:
-    for _ in range(1200):
+def wait_for_rows(folder: Path, count: int, limit_s: int = 60) -> None:
+    for _ in range(20 * limit_s):
         if len(all_rows(folder)) >= count:
             return
         time.sleep(0.05)
