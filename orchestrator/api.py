@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from clipsweep.analysis.store.row import SCHEMA, StoredRow
+from clipsweep.analysis.row.row import SCHEMA, StoredRow
 from clipsweep.analysis.winners.pareto import front_document, pareto_front, rate_points
 from clipsweep.analysis.winners.standings import winners_document
 from clipsweep.orchestrator.folder.open_study import default_folder, reopen

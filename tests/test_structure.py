@@ -30,7 +30,9 @@ ORDER = (
     "trials/engine",
     "trials/embedded",
     "cluster",
+    "cluster/ray_cluster",
     "cluster/on_ray",
+    "analysis/row",
     "analysis/store",
     "analysis/winners",
     "analysis/figures",
@@ -66,25 +68,15 @@ ANALYSIS_MAY_USE = (
 )
 MOST_MODULES = 12
 HOMES = {
-    "ray": {f"cluster/on_ray/{name}.py" for name in ("connect", "fleet", "metrics", "ray_pool", "session", "worker")},
+    "ray": {
+        *(f"cluster/ray_cluster/{name}.py" for name in ("connect", "session")),
+        *(f"cluster/on_ray/{name}.py" for name in ("fleet", "metrics", "ray_pool", "worker")),
+    },
     "datasets": {"trials/tasks/read_rows.py"},
     "pyarrow": {
         "trials/rows/parquet_file.py",
-        *(
-            f"analysis/store/{name}.py"
-            for name in (
-                "arrays",
-                "blocks",
-                "check_rows",
-                "columns",
-                "gather",
-                "part",
-                "row",
-                "rows",
-                "table",
-                "spectrum_file",
-            )
-        ),
+        *(f"analysis/row/{name}.py" for name in ("arrays", "check_rows", "columns", "row")),
+        *(f"analysis/store/{name}.py" for name in ("blocks", "gather", "part", "rows", "spectrum_file", "table")),
     },
     "plotly": {
         "analysis/report/page.py",

@@ -9,7 +9,7 @@ import plotly.graph_objects as go
 from plotly.colors import sample_colorscale
 
 from clipsweep.analysis.figures.style import ESTIMATED, STAR, STOPPED_COLOR, in_words, lay_out
-from clipsweep.analysis.store.row import StoredRow
+from clipsweep.analysis.row.row import StoredRow
 from clipsweep.analysis.winners.pick import pick
 from clipsweep.analysis.winners.point import Point, describe_shots, group_points
 from clipsweep.analysis.winners.scores import estimated_score, mean_score, seed_spread

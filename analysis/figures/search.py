@@ -8,7 +8,7 @@ from itertools import pairwise
 import plotly.graph_objects as go
 
 from clipsweep.analysis.figures.style import FINISHED_COLOR, STOPPED_COLOR, in_words, lay_out
-from clipsweep.analysis.store.row import StoredRow
+from clipsweep.analysis.row.row import StoredRow
 from clipsweep.analysis.winners.point import Point, describe_clips, describe_shots
 from clipsweep.analysis.winners.search_trace import Seen, Step, trace_search
 

@@ -16,7 +16,7 @@ from clipsweep.analysis.figures.curves import curve_panels
 from clipsweep.analysis.figures.front import front_figure
 from clipsweep.analysis.figures.search import search_panels
 from clipsweep.analysis.figures.style import PLOT_CONFIG, in_words, legend_of
-from clipsweep.analysis.store.row import StoredRow
+from clipsweep.analysis.row.row import StoredRow
 from clipsweep.analysis.winners.pareto import Rated, pareto_front, rate_points
 from clipsweep.analysis.winners.point import describe_point
 from clipsweep.analysis.winners.scores import state_of

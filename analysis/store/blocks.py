@@ -13,10 +13,10 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from clipsweep.analysis.store.check_rows import CHECKED_WITH
-from clipsweep.analysis.store.columns import ArrowCells
+from clipsweep.analysis.row.check_rows import CHECKED_WITH
+from clipsweep.analysis.row.columns import ArrowCells
+from clipsweep.analysis.row.row import SCHEMA
 from clipsweep.analysis.store.part import OpenPart, refuse_faults
-from clipsweep.analysis.store.row import SCHEMA
 
 GROUPS_KEPT = 64  # columns of a row group, the last that were read of a file: a row has some 30
 FIRST = ("trial_id", "state", "attempt", "split", "accuracy", "finished_at")  # read of every file, at once

@@ -8,10 +8,10 @@ from pathlib import Path
 
 import pyarrow as pa
 
+from clipsweep.analysis.row.check_rows import find_problems
+from clipsweep.analysis.row.row import SCHEMA
 from clipsweep.analysis.store.blocks import FIRST, Block, FileBlock, MemoryBlock, Stack
-from clipsweep.analysis.store.check_rows import find_problems
 from clipsweep.analysis.store.part import OpenPart, Part, read_part, refuse_faults
-from clipsweep.analysis.store.row import SCHEMA
 from clipsweep.trials.base.errors import StoreError
 from clipsweep.trials.base.os_words import worded_as
 

@@ -12,8 +12,8 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from clipsweep.analysis.store.check_rows import find_problems
-from clipsweep.analysis.store.row import SCHEMA, SCHEMA_VERSION
+from clipsweep.analysis.row.check_rows import find_problems
+from clipsweep.analysis.row.row import SCHEMA, SCHEMA_VERSION
 from clipsweep.trials.base.errors import DamagedFileError, StoreError, WriteError, counted, first_line
 from clipsweep.trials.base.files import whole_file
 from clipsweep.trials.base.os_words import word_os_error

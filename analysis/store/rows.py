@@ -11,10 +11,10 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from clipsweep.analysis.row.columns import time_of
+from clipsweep.analysis.row.packing import outcomes_as_text
+from clipsweep.analysis.row.row import SCHEMA, Record, StoredRow, clip_record, clips_in, jsonable
 from clipsweep.analysis.store.blocks import MemoryBlock, Stack, indices_of
-from clipsweep.analysis.store.columns import time_of
-from clipsweep.analysis.store.packing import outcomes_as_text
-from clipsweep.analysis.store.row import SCHEMA, Record, StoredRow, clip_record, clips_in, jsonable
 from clipsweep.trials.spec.result import TrialState
 
 _ORDER: list[tuple[str, Literal["ascending", "descending"]]] = [

@@ -10,8 +10,8 @@ from typing import Literal
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from clipsweep.analysis.row.row import Record
 from clipsweep.analysis.store.part import MEND, read_whole
-from clipsweep.analysis.store.row import Record
 from clipsweep.trials.base.errors import StoreError, first_line
 from clipsweep.trials.base.files import whole_file
 from clipsweep.trials.clips.spectrum import MatrixSpectrum, Place

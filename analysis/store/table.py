@@ -11,13 +11,13 @@ from pathlib import Path
 
 import pyarrow as pa
 
-from clipsweep.analysis.store.arrays import make_table
-from clipsweep.analysis.store.check_rows import difference
+from clipsweep.analysis.row.arrays import make_table
+from clipsweep.analysis.row.check_rows import difference
+from clipsweep.analysis.row.row import SCHEMA, Record, StoredRow
 from clipsweep.analysis.store.fence import Fence, look
 from clipsweep.analysis.store.gather import Piece, read_pieces, stack_of
 from clipsweep.analysis.store.part import Part, write_part
 from clipsweep.analysis.store.part_names import part_name
-from clipsweep.analysis.store.row import SCHEMA, Record, StoredRow
 from clipsweep.analysis.store.rows import Attempts, LatestRows
 from clipsweep.trials.base.errors import DamagedFileError, StoreError
 

@@ -9,7 +9,7 @@ from operator import add
 import numpy as np
 from numpy.typing import NDArray
 
-from clipsweep.analysis.store.row import StoredRow
+from clipsweep.analysis.row.row import StoredRow
 from clipsweep.analysis.store.rows import LatestRows
 from clipsweep.analysis.winners.point import Point
 from clipsweep.analysis.winners.smoothing import gain_so_far, have_margins

@@ -16,7 +16,7 @@ from collections.abc import Iterable
 import numpy as np
 from numpy.typing import NDArray
 
-from clipsweep.analysis.store.row import StoredRow
+from clipsweep.analysis.row.row import StoredRow
 
 BANDWIDTH = 0.5  # noise, in standard deviations of the margins
 

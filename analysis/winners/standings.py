@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass
 from functools import cached_property
 from typing import Any
 
-from clipsweep.analysis.store.row import StoredRow, jsonable
+from clipsweep.analysis.row.row import StoredRow, jsonable
 from clipsweep.analysis.winners.gain import Comparison, Gain
 from clipsweep.analysis.winners.pick import complete, pick_scored
 from clipsweep.analysis.winners.point import Point, group_points

@@ -19,9 +19,9 @@ from clipsweep.cluster.on_ray.actor import ReplicaActor
 from clipsweep.cluster.on_ray.deadlines import AWAY_S, COLD_FLOORS, limit_s
 from clipsweep.cluster.on_ray.deaths import Deaths
 from clipsweep.cluster.on_ray.metrics import PoolMetrics
-from clipsweep.cluster.on_ray.placement import Node, Placement, words_of_refusal
-from clipsweep.cluster.on_ray.session import RESUME, RaySession
 from clipsweep.cluster.on_ray.worker import Call, Worker
+from clipsweep.cluster.ray_cluster.placement import Node, Placement, words_of_refusal
+from clipsweep.cluster.ray_cluster.session import RESUME, RaySession
 from clipsweep.cluster.replica_warnings import log_again
 from clipsweep.cluster.work import Answer, ReplicaSettings, Value
 from clipsweep.trials.base.errors import ClipsweepError, NoMemoryError, PoolError, last_line

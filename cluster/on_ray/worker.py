@@ -12,8 +12,8 @@ from typing import Any
 import ray
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
-from clipsweep.cluster.on_ray.placement import Node
-from clipsweep.cluster.on_ray.session import node_here
+from clipsweep.cluster.ray_cluster.placement import Node
+from clipsweep.cluster.ray_cluster.session import node_here
 from clipsweep.cluster.work import Batch
 from clipsweep.trials.clips.spectrum import Place
 

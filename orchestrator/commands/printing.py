@@ -10,7 +10,7 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
-from clipsweep.analysis.store.row import SCHEMA, StoredRow
+from clipsweep.analysis.row.row import SCHEMA, StoredRow
 from clipsweep.analysis.store.rows import plain_rows
 from clipsweep.orchestrator.status.listing import Listed
 from clipsweep.orchestrator.views.checkpoint_spectrum import CheckpointSpectrum

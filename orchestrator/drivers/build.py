@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from importlib import import_module
 
-from clipsweep.analysis.store.row import StoredRow
+from clipsweep.analysis.row.row import StoredRow
 from clipsweep.orchestrator.drivers.driver import Driver, StudyDriver
 from clipsweep.orchestrator.folder.open_study import OpenStudy
 from clipsweep.orchestrator.study.names import DRIVERS

@@ -14,7 +14,7 @@ from statistics import fmean
 
 import numpy as np
 
-from clipsweep.analysis.store.row import StoredRow
+from clipsweep.analysis.row.row import StoredRow
 from clipsweep.analysis.winners.point import join_modules
 from clipsweep.analysis.winners.smoothing import accuracy_so_far
 from clipsweep.orchestrator.drivers.driver import Driver

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from statistics import fmean
 
-from clipsweep.analysis.store.row import StoredRow
+from clipsweep.analysis.row.row import StoredRow
 from clipsweep.orchestrator.drivers.driver import Driver
 from clipsweep.orchestrator.space.proposal import Choice, Proposal
 from clipsweep.orchestrator.study.names import STOPPING_RULES

@@ -8,8 +8,8 @@ import time
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
 
-from clipsweep.analysis.store.record import make_record
-from clipsweep.analysis.store.row import Record, StoredRow
+from clipsweep.analysis.row.record import make_record
+from clipsweep.analysis.row.row import Record, StoredRow
 from clipsweep.analysis.store.rows import LatestRows
 from clipsweep.analysis.winners.point import describe_clips, describe_shots
 from clipsweep.cluster.pool import DEATHS_ALLOWED

@@ -8,8 +8,8 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from clipsweep.analysis.store.record import RowContext
-from clipsweep.analysis.store.row import StoredRow
+from clipsweep.analysis.row.record import RowContext
+from clipsweep.analysis.row.row import StoredRow
 from clipsweep.analysis.store.rows import Attempts
 from clipsweep.analysis.store.spectrum_file import SpectrumFile
 from clipsweep.analysis.store.table import ResultsTable

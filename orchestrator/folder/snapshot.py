@@ -6,7 +6,7 @@ from collections import Counter
 from dataclasses import dataclass
 from functools import cached_property
 
-from clipsweep.analysis.store.row import StoredRow
+from clipsweep.analysis.row.row import StoredRow
 from clipsweep.analysis.store.rows import Attempts, LatestRows
 from clipsweep.analysis.winners.standings import Standings
 from clipsweep.orchestrator.folder.open_study import OpenStudy

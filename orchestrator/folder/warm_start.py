@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from pathlib import Path
 
-from clipsweep.analysis.store.row import StoredRow
+from clipsweep.analysis.row.row import StoredRow
 from clipsweep.analysis.store.table import ResultsTable
 from clipsweep.orchestrator.folder.open_study import read_settings
 from clipsweep.orchestrator.folder.study_folder import StudyFolder

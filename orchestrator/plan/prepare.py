@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from clipsweep.analysis.store.row import StoredRow
+from clipsweep.analysis.row.row import StoredRow
 from clipsweep.orchestrator.drivers.bayes.database import database_url
 from clipsweep.orchestrator.drivers.bayes.encoding import Encoding, check_sampler
 from clipsweep.orchestrator.drivers.race_rules import LEAST_ROWS

@@ -7,7 +7,7 @@ from collections import deque
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from clipsweep.analysis.store.row import StoredRow
+from clipsweep.analysis.row.row import StoredRow
 from clipsweep.orchestrator.plan.amount import Amount
 from clipsweep.trials.spec.ladder import FACTOR
 from clipsweep.trials.spec.trial import VALIDATION

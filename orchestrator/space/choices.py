@@ -10,7 +10,7 @@ from datetime import datetime
 from itertools import combinations, product
 from typing import Any, TypeVar
 
-from clipsweep.analysis.store.row import StoredRow
+from clipsweep.analysis.row.row import StoredRow
 from clipsweep.analysis.store.rows import LatestRows
 from clipsweep.orchestrator.space.layer_rule import Site
 from clipsweep.orchestrator.space.proposal import Choice

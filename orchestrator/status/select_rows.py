@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any
 
-from clipsweep.analysis.store.row import SCHEMA, SEVERAL, TEXT, TIME, StoredRow, kind_of
+from clipsweep.analysis.row.row import SCHEMA, SEVERAL, TEXT, TIME, StoredRow, kind_of
 from clipsweep.trials.base.errors import SpecError, unknown_name
 from clipsweep.trials.spec.result import TrialState
 

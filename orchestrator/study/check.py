@@ -6,7 +6,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from clipsweep.cluster.on_ray.reach import parse_address
+from clipsweep.cluster.ray_cluster.reach import parse_address
 from clipsweep.orchestrator.study.check_search import check_search
 from clipsweep.orchestrator.study.explain import explain
 from clipsweep.orchestrator.study.names import ALGORITHM1, DRIVERS, EVERY_DRIVER, OF_SEQUENTIAL_TEST, SEQUENTIAL_TEST

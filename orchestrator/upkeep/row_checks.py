@@ -7,9 +7,9 @@ from typing import Any
 
 import numpy as np
 
+from clipsweep.analysis.row.check_rows import Mask, Problem, find_problems, none_of
+from clipsweep.analysis.row.row import clips_in
 from clipsweep.analysis.store.blocks import indices_of
-from clipsweep.analysis.store.check_rows import Mask, Problem, find_problems, none_of
-from clipsweep.analysis.store.row import clips_in
 from clipsweep.orchestrator.folder.open_study import OpenStudy
 from clipsweep.trials.base.errors import SpecError
 from clipsweep.trials.clips.identity import Identities

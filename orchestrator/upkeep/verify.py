@@ -11,10 +11,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from clipsweep.analysis.store.arrays import numbers_in
-from clipsweep.analysis.store.check_rows import Mask, none_of
+from clipsweep.analysis.row.arrays import numbers_in
+from clipsweep.analysis.row.check_rows import Mask, none_of
+from clipsweep.analysis.row.row import SCHEMA
 from clipsweep.analysis.store.part import OpenPart
-from clipsweep.analysis.store.row import SCHEMA
 from clipsweep.orchestrator.folder.end import read_end
 from clipsweep.orchestrator.folder.open_study import OpenStudy
 from clipsweep.orchestrator.upkeep.row_checks import RowChecks

@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from clipsweep.analysis.store.row import Record, StoredRow
+from clipsweep.analysis.row.row import Record, StoredRow
 from clipsweep.orchestrator.drivers.build import make_driver
 from clipsweep.orchestrator.folder.ledger import Ledger
 from clipsweep.orchestrator.plan.ahead import look_ahead

@@ -10,8 +10,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from clipsweep.analysis.store.packing import pack_outcomes
-from clipsweep.analysis.store.row import Record, StoredRow
+from clipsweep.analysis.row.packing import pack_outcomes
+from clipsweep.analysis.row.row import Record, StoredRow
 from clipsweep.analysis.winners.gain import Gain, measure_gain
 from clipsweep.orchestrator.drivers.bayes.driver import BayesDriver
 from clipsweep.orchestrator.drivers.driver import Driver

@@ -15,9 +15,9 @@ from typing import Any, NamedTuple
 import numpy as np
 import pyarrow as pa
 
-from clipsweep.analysis.store.arrays import make_array
+from clipsweep.analysis.row.arrays import make_array
+from clipsweep.analysis.row.row import SCHEMA, SCHEMA_VERSION, Record, clip_record
 from clipsweep.analysis.store.part import Part, write_part
-from clipsweep.analysis.store.row import SCHEMA, SCHEMA_VERSION, Record, clip_record
 from clipsweep.orchestrator.folder.end import End, write_end
 from clipsweep.orchestrator.folder.open_study import OpenStudy, open_study, write_study
 from clipsweep.orchestrator.folder.study_folder import StudyFolder

@@ -15,7 +15,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import torch
 
-from clipsweep.analysis.store.packing import pack_margins, pack_outcomes
+from clipsweep.analysis.row.packing import pack_margins, pack_outcomes
 from clipsweep.trials.base.files import default_cache, whole_file
 from clipsweep.trials.base.memory import keep_freed_memory
 from clipsweep.trials.clips.factor_cache import FactorCache

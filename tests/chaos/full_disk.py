@@ -23,7 +23,7 @@ from typing import Any
 
 import yaml
 
-from clipsweep.analysis.store.row import Record
+from clipsweep.analysis.row.row import Record
 from clipsweep.analysis.store.table import ResultsTable
 from clipsweep.orchestrator.folder.study_folder import StudyFolder
 from clipsweep.trials.base.errors import StoreError

@@ -14,7 +14,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from clipsweep.analysis.store.row import Record
+from clipsweep.analysis.row.row import Record
 from clipsweep.trials.base.errors import StoreError
 from tests.benchmarks.document import Line
 from tests.chaos.tools import runner, studies

@@ -17,7 +17,7 @@ from contextlib import closing
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from clipsweep.analysis.store.row import Record
+from clipsweep.analysis.row.row import Record
 from clipsweep.trials.base.errors import StoreError
 from tests.benchmarks.document import Line, at_most
 from tests.chaos.tools import runner, studies

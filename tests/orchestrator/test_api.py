@@ -18,7 +18,7 @@ import yaml
 from typer.testing import CliRunner
 
 import clipsweep
-from clipsweep.analysis.store.row import SCHEMA
+from clipsweep.analysis.row.row import SCHEMA
 from clipsweep.cluster.replica import Replica
 from clipsweep.orchestrator.api import StudyHandle
 from clipsweep.orchestrator.cli import app

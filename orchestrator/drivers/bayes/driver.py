@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from itertools import chain
 from statistics import fmean
 
-from clipsweep.analysis.store.row import StoredRow
+from clipsweep.analysis.row.row import StoredRow
 from clipsweep.analysis.winners.smoothing import estimated_accuracy, have_margins
 from clipsweep.orchestrator.drivers.bayes.database import database_url
 from clipsweep.orchestrator.drivers.bayes.encoding import Encoding

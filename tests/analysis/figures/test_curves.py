@@ -1,6 +1,6 @@
 from clipsweep.analysis.figures.curves import curve_panels
 from clipsweep.analysis.figures.style import legend_of
-from clipsweep.analysis.store.row import StoredRow
+from clipsweep.analysis.row.row import StoredRow
 from clipsweep.analysis.winners.scores import estimated_score
 from tests.analysis.winners.points import make_point, rows_of, stopped
 

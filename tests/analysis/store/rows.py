@@ -8,9 +8,9 @@ from typing import Any
 
 import numpy as np
 
-from clipsweep.analysis.store.packing import pack_margins, pack_outcomes
-from clipsweep.analysis.store.record import RowContext, make_record
-from clipsweep.analysis.store.row import SCHEMA, Record, StoredRow
+from clipsweep.analysis.row.packing import pack_margins, pack_outcomes
+from clipsweep.analysis.row.record import RowContext, make_record
+from clipsweep.analysis.row.row import SCHEMA, Record, StoredRow
 from clipsweep.trials.clips.resolve import resolve
 from clipsweep.trials.scores.tally import LabelTally, Tally
 from clipsweep.trials.spec.result import TrialResult, TrialState

@@ -4,8 +4,8 @@ from typing import Any
 import pyarrow as pa
 import pytest
 
-from clipsweep.analysis.store.columns import ArrowCells
-from clipsweep.analysis.store.row import SCHEMA, Record
+from clipsweep.analysis.row.columns import ArrowCells
+from clipsweep.analysis.row.row import SCHEMA, Record
 from clipsweep.analysis.store.rows import Attempts
 from clipsweep.trials.spec.result import TrialState
 from tests.analysis.store.rows import NOON, failed_record, stored_record, stored_row

@@ -6,7 +6,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from clipsweep.analysis.store.row import SCHEMA, SCHEMA_VERSION, Record
+from clipsweep.analysis.row.row import SCHEMA, SCHEMA_VERSION, Record
 from clipsweep.analysis.store.table import MERGED_FILES, ResultsTable
 from clipsweep.trials.base.errors import StoreError
 from tests.analysis.store.rows import NOON, failed_record, stored_record

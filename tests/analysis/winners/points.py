@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from clipsweep.analysis.store.row import StoredRow
+from clipsweep.analysis.row.row import StoredRow
 from clipsweep.analysis.winners.point import Point
 from clipsweep.trials.spec.clip import Clip
 from clipsweep.trials.spec.result import TrialState

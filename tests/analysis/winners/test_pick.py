@@ -1,6 +1,6 @@
 from dataclasses import replace
 
-from clipsweep.analysis.store.row import StoredRow
+from clipsweep.analysis.row.row import StoredRow
 from clipsweep.analysis.winners.pick import pick
 from clipsweep.analysis.winners.point import ONE_STANDARD_ERROR, Point
 from tests.analysis.store.rows import changed, stored_row

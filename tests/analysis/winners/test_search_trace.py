@@ -1,6 +1,6 @@
 from datetime import timedelta
 
-from clipsweep.analysis.store.row import StoredRow
+from clipsweep.analysis.row.row import StoredRow
 from clipsweep.analysis.winners.search_trace import trace_search
 from clipsweep.trials.spec.result import TrialState
 from tests.analysis.store.rows import NOON, changed, failed_row, stored_row

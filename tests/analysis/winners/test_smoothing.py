@@ -6,8 +6,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats
 
-from clipsweep.analysis.store.packing import pack_margins
-from clipsweep.analysis.store.row import StoredRow
+from clipsweep.analysis.row.packing import pack_margins
+from clipsweep.analysis.row.row import StoredRow
 from clipsweep.analysis.winners.smoothing import (
     BANDWIDTH,
     accuracy_so_far,

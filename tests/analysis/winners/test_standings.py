@@ -3,7 +3,7 @@ from dataclasses import replace
 
 import pytest
 
-from clipsweep.analysis.store.row import StoredRow
+from clipsweep.analysis.row.row import StoredRow
 from clipsweep.analysis.winners.point import Point
 from clipsweep.analysis.winners.standings import Standings, Winner, winners_document
 from clipsweep.trials.spec.result import TrialState

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import numpy as np
 
-from clipsweep.analysis.store.row import Record, StoredRow
+from clipsweep.analysis.row.row import Record, StoredRow
 from clipsweep.analysis.store.table import ResultsTable
 from clipsweep.orchestrator.folder.study_folder import StudyFolder
 from clipsweep.trials.base.errors import StoreError

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from clipsweep.analysis.store.row import Record
+from clipsweep.analysis.row.row import Record
 from clipsweep.trials.base.errors import StoreError
 from tests.chaos.tools import studies
 from tests.chaos.tools.bench import Bench

@@ -20,9 +20,10 @@ from unittest.mock import patch
 from ray.cluster_utils import Cluster
 
 from clipsweep.cluster.fit import ClusterSettings
-from clipsweep.cluster.on_ray import fleet, session
+from clipsweep.cluster.on_ray import fleet
 from clipsweep.cluster.on_ray.actor import ReplicaActor
 from clipsweep.cluster.on_ray.ray_pool import RayPool
+from clipsweep.cluster.ray_cluster import session
 from clipsweep.cluster.work import Answer, Batch
 from clipsweep.trials.base.errors import ModelError, PoolError
 from tests.cluster.pool_contract import drain, make_trial, replica_settings

@@ -2,7 +2,7 @@ import csv
 import io
 from pathlib import Path
 
-from clipsweep.analysis.store.row import SCHEMA
+from clipsweep.analysis.row.row import SCHEMA
 from clipsweep.orchestrator.cli import app
 from tests.orchestrator.commands.typed import json_of, runner
 

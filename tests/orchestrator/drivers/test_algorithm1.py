@@ -14,7 +14,7 @@ from rich.console import Console
 from safetensors.numpy import load_file
 from transformers import AutoModelForCausalLM as AutoModel
 
-from clipsweep.analysis.store.row import StoredRow
+from clipsweep.analysis.row.row import StoredRow
 from clipsweep.cluster.replica import Replica
 from clipsweep.orchestrator.folder.open_study import OpenStudy, write_study
 from clipsweep.orchestrator.folder.snapshot import Snapshot

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from rich.console import Console
 
-from clipsweep.analysis.store.row import StoredRow
+from clipsweep.analysis.row.row import StoredRow
 from clipsweep.cluster.replica import Replica
 from clipsweep.cluster.work import Batch
 from clipsweep.orchestrator.folder.end import forget_end

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from clipsweep.analysis.store.row import Record, StoredRow
+from clipsweep.analysis.row.row import Record, StoredRow
 from clipsweep.orchestrator.drivers.driver import Driver
 from clipsweep.orchestrator.drivers.fixed import FixedDriver
 from clipsweep.orchestrator.drivers.race_rules import Entry, SequentialTest, halving_share, make_race

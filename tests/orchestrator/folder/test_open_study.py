@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from clipsweep.analysis.store.row import StoredRow
+from clipsweep.analysis.row.row import StoredRow
 from clipsweep.orchestrator.folder.open_study import OpenStudy, reopen, write_study
 from clipsweep.trials.base.errors import StudyError
 from tests.analysis.store.rows import stored_row

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from rich.console import Console
 
-from clipsweep.analysis.store.row import StoredRow
+from clipsweep.analysis.row.row import StoredRow
 from clipsweep.cluster import replica
 from clipsweep.orchestrator.plan.prepare import prepare
 from clipsweep.orchestrator.run.session import run_study

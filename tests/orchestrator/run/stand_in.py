@@ -9,8 +9,8 @@ from functools import cache, partial
 import numpy as np
 from numpy.typing import NDArray
 
-from clipsweep.analysis.store.packing import pack_margins, pack_outcomes
-from clipsweep.analysis.store.row import Record
+from clipsweep.analysis.row.packing import pack_margins, pack_outcomes
+from clipsweep.analysis.row.row import Record
 from clipsweep.cluster.pool import Pool
 from clipsweep.cluster.work import Batch
 from clipsweep.trials.base.versions import RECORDED

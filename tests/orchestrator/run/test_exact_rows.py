@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 from rich.console import Console
 
-from clipsweep.analysis.store.packing import pack_margins, pack_outcomes
-from clipsweep.analysis.store.row import Record, StoredRow
+from clipsweep.analysis.row.packing import pack_margins, pack_outcomes
+from clipsweep.analysis.row.row import Record, StoredRow
 from clipsweep.analysis.store.table import ResultsTable
 from clipsweep.cluster.local_pool import LocalPool
 from clipsweep.cluster.replica import Replica

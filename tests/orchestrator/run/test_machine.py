@@ -22,9 +22,9 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 from rich.console import Console
 
+from clipsweep.analysis.row.row import Record, StoredRow
 from clipsweep.analysis.store import table as table_module
 from clipsweep.analysis.store.part import read_part
-from clipsweep.analysis.store.row import Record, StoredRow
 from clipsweep.analysis.store.table import ResultsTable
 from clipsweep.orchestrator.drivers.compose import compose_search
 from clipsweep.orchestrator.drivers.driver import Driver

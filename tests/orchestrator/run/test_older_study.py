@@ -10,7 +10,7 @@ import pytest
 from rich.console import Console
 from typer.testing import CliRunner
 
-from clipsweep.analysis.store.row import StoredRow
+from clipsweep.analysis.row.row import StoredRow
 from clipsweep.cluster.replica import Replica
 from clipsweep.cluster.work import Batch
 from clipsweep.orchestrator.cli import app

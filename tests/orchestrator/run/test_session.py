@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from rich.console import Console
 
-from clipsweep.analysis.store.row import Record, StoredRow
+from clipsweep.analysis.row.row import Record, StoredRow
 from clipsweep.cluster.replica import Replica
 from clipsweep.orchestrator.folder.lock import study_lock
 from clipsweep.orchestrator.folder.study_folder import StudyFolder

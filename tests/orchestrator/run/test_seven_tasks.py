@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from rich.console import Console
 
-from clipsweep.analysis.store.row import StoredRow
+from clipsweep.analysis.row.row import StoredRow
 from clipsweep.orchestrator.plan.estimate import plan_study
 from clipsweep.orchestrator.run.session import run_study
 from clipsweep.orchestrator.study.check import check_study

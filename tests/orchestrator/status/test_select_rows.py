@@ -2,7 +2,7 @@ from collections.abc import Callable
 
 import pytest
 
-from clipsweep.analysis.store.row import StoredRow
+from clipsweep.analysis.row.row import StoredRow
 from clipsweep.orchestrator.status.select_rows import Selection, parse_condition, parse_selection
 from clipsweep.trials.base.errors import SpecError
 

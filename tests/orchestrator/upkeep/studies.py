@@ -8,7 +8,7 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from clipsweep.analysis.store.row import Record
+from clipsweep.analysis.row.row import Record
 from clipsweep.analysis.store.table import ResultsTable
 from clipsweep.orchestrator.folder.open_study import OpenStudy, reopen
 from tests.benchmarks.stored_studies import Axes, make_study, store_rows

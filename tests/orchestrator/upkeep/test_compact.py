@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from clipsweep.analysis.store.row import StoredRow
+from clipsweep.analysis.row.row import StoredRow
 from clipsweep.analysis.store.table import ResultsTable
 from clipsweep.orchestrator.folder.lock import study_lock
 from clipsweep.orchestrator.folder.open_study import reopen

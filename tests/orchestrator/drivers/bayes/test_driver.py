@@ -9,7 +9,7 @@ from typing import Any
 import optuna
 import pytest
 
-from clipsweep.analysis.store.row import Record, StoredRow, clip_record
+from clipsweep.analysis.row.row import Record, StoredRow, clip_record
 from clipsweep.orchestrator.drivers.bayes.driver import BayesDriver
 from clipsweep.orchestrator.drivers.bayes.optuna_study import Storage
 from clipsweep.orchestrator.space.proposal import Proposal

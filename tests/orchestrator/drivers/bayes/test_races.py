@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from clipsweep.analysis.store.row import StoredRow
+from clipsweep.analysis.row.row import StoredRow
 from clipsweep.analysis.winners.smoothing import accuracy_so_far
 from clipsweep.trials.spec.trial import TrialSpec
 from tests.analysis.store.rows import changed, columns_of

@@ -10,7 +10,7 @@ import pytest
 import yaml
 from rich.console import Console
 
-from clipsweep.analysis.store.row import StoredRow
+from clipsweep.analysis.row.row import StoredRow
 from clipsweep.cluster import replica
 from clipsweep.orchestrator.commands.study import best
 from clipsweep.orchestrator.drivers.bayes.driver import BayesDriver

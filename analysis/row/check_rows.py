@@ -11,8 +11,8 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from clipsweep.analysis.store.arrays import ends_of, lengths_in, numbers_in, valid_in, view
-from clipsweep.analysis.store.packing import MARGIN_DTYPE
+from clipsweep.analysis.row.arrays import ends_of, lengths_in, numbers_in, valid_in, view
+from clipsweep.analysis.row.packing import MARGIN_DTYPE
 from clipsweep.trials.scores.tally import Tally
 from clipsweep.trials.spec.kinds import KINDS
 from clipsweep.trials.spec.modules import MODULES

@@ -12,7 +12,7 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from clipsweep.analysis.store.columns import EPOCH
+from clipsweep.analysis.row.columns import EPOCH
 
 MICROSECOND = timedelta(microseconds=1)
 NUMBERS: Mapping[pa.DataType, tuple[str, Callable[[Any], Any]]] = {

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from clipsweep.cluster.on_ray import reach as module
-from clipsweep.cluster.on_ray.reach import check_address
+from clipsweep.cluster.ray_cluster import reach as module
+from clipsweep.cluster.ray_cluster.reach import check_address
 from clipsweep.trials.base.errors import NoClusterError, SpecError
 
 SETTINGS_FRAME = b"\0\0\0\4\0\0\0\0\0"

@@ -15,8 +15,8 @@ import pytest
 import yaml
 
 from clipsweep.analysis.store.table import ResultsTable
-from clipsweep.cluster.on_ray.connect import check_loopback
-from clipsweep.cluster.on_ray.reach import check_address
+from clipsweep.cluster.ray_cluster.connect import check_loopback
+from clipsweep.cluster.ray_cluster.reach import check_address
 from clipsweep.trials.base.errors import NoClusterError, PoolError
 from tests.conftest import tiny_study
 

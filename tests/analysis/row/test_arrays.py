@@ -10,8 +10,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from clipsweep.analysis.store.arrays import _offsets, make_array, make_table
-from clipsweep.analysis.store.row import SCHEMA
+from clipsweep.analysis.row.arrays import _offsets, make_array, make_table
+from clipsweep.analysis.row.row import SCHEMA
 from tests.analysis.store.rows import failed_record, stored_record
 
 CLIPS = next(field.type for field in SCHEMA if field.name == "clips")

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from clipsweep.analysis.store.row import SCHEMA, StoredRow, jsonable
+from clipsweep.analysis.row.row import SCHEMA, StoredRow, jsonable
 from clipsweep.trials.scores.tally import Tally
 from clipsweep.trials.spec.result import TrialState
 from tests.analysis.store.rows import NOON, changed, columns_of, failed_row, make_result, stored_record, stored_row

@@ -1,4 +1,4 @@
-from clipsweep.cluster.on_ray.http2 import frame, grpc_call, kind_of
+from clipsweep.cluster.ray_cluster.http2 import frame, grpc_call, kind_of
 
 
 def test_a_frame_says_its_length_kind_flags_and_stream() -> None:

@@ -4,7 +4,7 @@ from collections import Counter
 import pytest
 
 from clipsweep.cluster.fit import ClusterSettings
-from clipsweep.cluster.on_ray.placement import LONGEST_PAUSE_S, STEADY_S, Node, Placement, words_of_refusal
+from clipsweep.cluster.ray_cluster.placement import LONGEST_PAUSE_S, STEADY_S, Node, Placement, words_of_refusal
 from clipsweep.trials.base.errors import ModelError, NoMemoryError
 
 MANY = ClusterSettings(replicas=None, gpus_per_replica=1, cpus_per_replica=1, address=None, bytes_per_replica=2**20)

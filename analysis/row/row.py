@@ -15,9 +15,9 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from clipsweep.analysis.store.arrays import ends_of
-from clipsweep.analysis.store.columns import Cells, Column, RecordCells
-from clipsweep.analysis.store.packing import outcomes_as_text, unpack_margins, unpack_outcomes
+from clipsweep.analysis.row.arrays import ends_of
+from clipsweep.analysis.row.columns import Cells, Column, RecordCells
+from clipsweep.analysis.row.packing import outcomes_as_text, unpack_margins, unpack_outcomes
 from clipsweep.trials.base.errors import StoreError
 from clipsweep.trials.base.versions import RECORDED
 from clipsweep.trials.scores.tally import Tally

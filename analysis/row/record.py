@@ -5,8 +5,8 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass
 
-from clipsweep.analysis.store.packing import pack_margins, pack_outcomes
-from clipsweep.analysis.store.row import SCHEMA_VERSION, Record, clip_record
+from clipsweep.analysis.row.packing import pack_margins, pack_outcomes
+from clipsweep.analysis.row.row import SCHEMA_VERSION, Record, clip_record
 from clipsweep.trials.spec.result import TrialResult, TrialState
 from clipsweep.trials.spec.trial import TrialSpec
 

@@ -15,8 +15,8 @@ from ray._raylet import AuthenticationTokenLoader, Config  # type: ignore[attr-d
 from ray.exceptions import AuthenticationError
 
 from clipsweep.cluster.fit import ClusterSettings
-from clipsweep.cluster.on_ray.admission import own_token
-from clipsweep.cluster.on_ray.reach import AUTO, check_address
+from clipsweep.cluster.ray_cluster.admission import own_token
+from clipsweep.cluster.ray_cluster.reach import AUTO, check_address
 from clipsweep.trials.base.errors import NoClusterError, PoolError, first_line
 
 OBJECT_STORE_BYTES = 150 * 2**20

@@ -1,7 +1,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from clipsweep.analysis.store.packing import pack_margins, pack_outcomes, unpack_margins, unpack_outcomes
+from clipsweep.analysis.row.packing import pack_margins, pack_outcomes, unpack_margins, unpack_outcomes
 
 
 @given(st.lists(st.booleans(), max_size=70))

@@ -3,7 +3,7 @@ from pathlib import Path
 
 import pytest
 
-from clipsweep.cluster.on_ray.admission import own_token, shown_token
+from clipsweep.cluster.ray_cluster.admission import own_token, shown_token
 from clipsweep.trials.base.errors import SpecError
 
 NAMES = ("RAY_AUTH_MODE", "RAY_AUTH_TOKEN", "RAY_AUTH_TOKEN_PATH")

@@ -11,7 +11,7 @@ import pytest
 
 DRIVER = """
 import subprocess, sys, time
-from clipsweep.cluster.on_ray.guard import Guard
+from clipsweep.cluster.ray_cluster.guard import Guard
 guard = Guard()
 with guard.marking():
     command = ["sh", "-c", "sleep 300 & echo $!; exec sleep 300"]

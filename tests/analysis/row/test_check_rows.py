@@ -3,9 +3,9 @@ from typing import Any
 import pyarrow as pa
 import pytest
 
-from clipsweep.analysis.store.arrays import make_table
-from clipsweep.analysis.store.check_rows import find_problems
-from clipsweep.analysis.store.row import SCHEMA
+from clipsweep.analysis.row.arrays import make_table
+from clipsweep.analysis.row.check_rows import find_problems
+from clipsweep.analysis.row.row import SCHEMA
 from clipsweep.trials.spec.result import TrialState
 from tests.analysis.store.rows import failed_record, stored_record
 
@@ -28,10 +28,10 @@ def test_rows_that_a_run_stores_have_no_problem() -> None:
         ({"clips": None}, "no clips"),
         ({"state": "done"}, "an unknown state"),
         ({"split": "train"}, "an unknown split"),
-        ({"attempt": 0}, "attempt below 1"),
-        ({"accuracy": 1.5}, "an accuracy outside 0 to 1"),
-        ({"accuracy": float("nan")}, "an accuracy outside 0 to 1"),
-        ({"accuracy": None}, "a state with scores and none"),
+        ({"attempt": 0}, "attempt outside 1 to inf"),
+        ({"accuracy": 1.5}, "accuracy outside 0 to 1"),
+        ({"accuracy": float("nan")}, "accuracy outside 0 to 1"),
+        ({"accuracy": None}, "a state that has scores, and none of them"),
         ({"accuracy": 0.75}, "an accuracy that is not the mean of the outcomes"),
         ({"state": "failed"}, "scores although the trial failed"),
         ({"state": "partial"}, "a part of a trial and no tally, or a damaged one"),
@@ -57,7 +57,7 @@ def test_of_a_table_that_lacks_columns_the_others_are_checked() -> None:
 
 def test_rows_of_several_chunks_are_numbered_through() -> None:
     tables = [make_table([stored_record() | {"attempt": attempt}], SCHEMA) for attempt in (1, 0, 2)]
-    assert wrong_in(pa.concat_tables(tables)) == {"attempt below 1": [False, True, False]}
+    assert wrong_in(pa.concat_tables(tables)) == {"attempt outside 1 to inf": [False, True, False]}
 
 
 def test_no_rows_have_no_problem() -> None:

@@ -20,9 +20,9 @@ from ray.core.generated.gcs_pb2 import GcsNodeInfo
 from ray.exceptions import RayError
 
 from clipsweep.cluster.fit import ClusterSettings
-from clipsweep.cluster.on_ray.connect import connect, starts_ray
-from clipsweep.cluster.on_ray.guard import Guard
-from clipsweep.cluster.on_ray.placement import Node
+from clipsweep.cluster.ray_cluster.connect import connect, starts_ray
+from clipsweep.cluster.ray_cluster.guard import Guard
+from clipsweep.cluster.ray_cluster.placement import Node
 from clipsweep.trials.base.errors import PoolError, first_line
 
 ANSWER_S = 1

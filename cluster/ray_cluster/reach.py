@@ -8,8 +8,8 @@ import tempfile
 import threading
 from pathlib import Path
 
-from clipsweep.cluster.on_ray.admission import MODE, TOKEN, TOKEN_FILE, ShownToken, shown_token
-from clipsweep.cluster.on_ray.http2 import GREETING, SETTINGS, grpc_call, kind_of
+from clipsweep.cluster.ray_cluster.admission import MODE, TOKEN, TOKEN_FILE, ShownToken, shown_token
+from clipsweep.cluster.ray_cluster.http2 import GREETING, SETTINGS, grpc_call, kind_of
 from clipsweep.trials.base.errors import NoClusterError, SpecError
 
 LOCAL, AUTO, CLIENT = "local", "auto", "ray://"

@@ -1,0 +1,1 @@
+"""One stored row: its columns, its values, what is wrong with it."""
