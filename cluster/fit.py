@@ -21,6 +21,7 @@ class ClusterSettings:
         cpus_per_replica: CPU cores of each, which is also its number of threads on a node without a GPU.
         address: Ray cluster to join; None for ``$RAY_ADDRESS``, else a new one on this machine.
         bytes_per_replica: Host memory that each needs on a node without a GPU; bounds ``replicas=None``.
+        hang_after_s: Seconds after which a replica that does not answer is replaced, unless more were expected.
     """
 
     replicas: int | None
@@ -28,6 +29,7 @@ class ClusterSettings:
     cpus_per_replica: int
     address: str | None
     bytes_per_replica: int
+    hang_after_s: float = 60.0
 
 
 def fit_replicas(cluster: ClusterSettings, nodes: Sequence[Mapping[str, float]]) -> tuple[float, int]:
@@ -46,8 +48,7 @@ def fit_replicas(cluster: ClusterSettings, nodes: Sequence[Mapping[str, float]])
     room = sum(room_on(node, cluster.cpus_per_replica, share) for node in nodes)
     wanted = cluster.replicas
     if wanted is None:
-        held = sum(int(node.get("memory", 0) // cluster.bytes_per_replica) for node in nodes)
-        wanted = room if share else min(room, max(1, held))
+        wanted = sum(room_for(node, cluster, share) for node in nodes)
     if wanted < 1 or wanted > room:
         cpus, gpus = sum(node.get("CPU", 0) for node in nodes), sum(node.get("GPU", 0) for node in nodes)
         raise SpecError(
@@ -57,6 +58,17 @@ def fit_replicas(cluster: ClusterSettings, nodes: Sequence[Mapping[str, float]])
             f"Lower --replicas or what each is given; --replicas 0 runs in this process."
         )
     return share, wanted
+
+
+def room_for(node: Mapping[str, float], cluster: ClusterSettings, share: float) -> int:
+    """Replicas that one node is given at most: as many as fit, and as its memory holds where their number is open.
+
+    One is always tried: what a model needs is an estimate.
+    """
+    room = room_on(node, cluster.cpus_per_replica, share)
+    if share or cluster.replicas is not None:
+        return room
+    return min(room, max(1, int(node.get("memory", 0) // cluster.bytes_per_replica)))
 
 
 def check_gpus_unused(asked: float, where: str) -> None:

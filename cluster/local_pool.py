@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 from clipsweep.cluster.pool import CALLS_PER_REPLICA, Pool
 from clipsweep.cluster.replica import Replica
@@ -53,6 +53,10 @@ class LocalPool(Pool):
     def announce(self, starts: Sequence[Start]) -> None:
         """Tell the replica where trials will start."""
         self._replica.announce(starts)
+
+    def deaths(self) -> Mapping[str, int]:
+        """None: this process would die with the replica."""
+        return {}
 
     def replicas(self) -> list[dict[str, str]]:
         """The one replica."""

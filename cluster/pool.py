@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 from clipsweep.cluster.work import Batch
 from clipsweep.trials.clips.spectrum import MatrixSpectrum, Place
@@ -11,6 +11,7 @@ from clipsweep.trials.spec.result import TrialResult
 from clipsweep.trials.spec.start import Start
 
 CALLS_PER_REPLICA = 2
+DEATHS_ALLOWED = 3  # of replicas that were running a trial: then it is failed
 
 
 class Pool(ABC):
@@ -57,6 +58,10 @@ class Pool(ABC):
     @abstractmethod
     def announce(self, starts: Sequence[Start]) -> None:
         """Tell the replicas where trials will start, as ``ReplicaSettings.starts`` does when that is known before."""
+
+    @abstractmethod
+    def deaths(self) -> Mapping[str, int]:
+        """How many replicas died while they ran a trial, by its identity; a trial that completes has none."""
 
     @abstractmethod
     def replicas(self) -> list[dict[str, str]]:

@@ -52,10 +52,12 @@ class Batch:
     Attributes:
         trials: In the order they run.
         microbatch: Queries per forward pass; of a trial that is continued, as many as its parts before had.
+        expected_s: What they will take, told from others; None while that is not known.
     """
 
     trials: tuple[Trial, ...]
     microbatch: int
+    expected_s: float | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -68,6 +68,7 @@ def run(
     dir: str | Path | None = None,
     quiet: bool = False,
     verify_hashes: bool = False,
+    retry_failed: bool = False,
     **overrides: Any,
 ) -> StudyHandle:
     """Run a study, or resume it: what is known is not run again. Shows progress on standard error, or in the notebook.
@@ -80,10 +81,12 @@ def run(
         dir: Where the study lives; default ``studies/NAME``.
         quiet: Whether nothing is shown while it runs.
         verify_hashes: Whether all files of the model are read, whatever is remembered of their hashes.
+        retry_failed: Whether trials that took their replica with them three times are tried again.
         overrides: As in ``load_studies``, for example ``cluster={"replicas": 0}`` to run in this process, without Ray.
 
     Returns:
-        The study. A trial that fails is no error: ``status()`` counts them, and running again tries them again.
+        The study. A trial that fails is no error: ``status()`` counts them, and running again tries them again, those
+        apart that took their replica with them three times.
 
     Raises:
         ClipsweepError: Bad input, a busy study, or replicas that cannot be had.
@@ -94,7 +97,9 @@ def run(
 
     checked = load_study(study, **overrides)
     folder, console = _folder(checked, dir), Console(stderr=True, quiet=quiet)
-    outcome = run_study(checked, folder, default_cache(), console, verify_hashes=verify_hashes)
+    outcome = run_study(
+        checked, folder, default_cache(), console, verify_hashes=verify_hashes, retry_failed=retry_failed
+    )
     return StudyHandle(outcome.snapshot, interrupted=outcome.interrupted)
 
 
@@ -185,9 +190,9 @@ class StudyHandle:
 
         Returns:
             The document of ``clipsweep status --json``: ``state`` (``running``, ``done``, ``failed``, ``interrupted``),
-            ``done``, ``running``, ``partial``, ``pruned``, ``failed`` and ``total`` (trials), ``stopped_by``,
-            ``trials_per_second``, ``rows_per_second``, ``seconds_left``, ``replicas``, ``warnings``, ``alive``,
-            ``age_s`` and others, which ``docs/howto.md`` lists.
+            ``done``, ``running``, ``partial``, ``pruned``, ``failed``, ``given_up`` (of those failed) and ``total``
+            (trials), ``stopped_by``, ``trials_per_second``, ``rows_per_second``, ``seconds_left``, ``replicas``,
+            ``warnings``, ``alive``, ``age_s`` and others, which ``docs/howto.md`` lists.
         """
         return read_status(self._now())
 

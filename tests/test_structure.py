@@ -66,7 +66,7 @@ ANALYSIS_MAY_USE = (
 )
 MOST_MODULES = 12
 HOMES = {
-    "ray": {f"cluster/on_ray/{name}.py" for name in ("connect", "metrics", "ray_pool")},
+    "ray": {f"cluster/on_ray/{name}.py" for name in ("connect", "fleet", "metrics", "ray_pool", "session", "worker")},
     "datasets": {"trials/tasks/read_rows.py"},
     "pyarrow": {
         "trials/rows/parquet_file.py",

@@ -6,6 +6,7 @@ import itertools
 import os
 import uuid
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 
 import pyarrow as pa
@@ -75,7 +76,7 @@ class ResultsTable:
         return [name for name in names if not fence.counts(name)]
 
     def append(self, records: Sequence[Record]) -> list[StoredRow]:
-        """Write rows as one new file; when this returns they are on disk. Many files of its own are merged.
+        """Write rows as one new file; when this returns they are on disk. Many files of its own are merged before.
 
         Returns:
             The rows as they are stored.
@@ -85,10 +86,10 @@ class ResultsTable:
         """
         table = make_table(records, SCHEMA)
         self._check()
+        if next(self._since_merge) > MERGED_FILES:
+            self.merge(again=False)
         self._write(Part(table))
         self._check()  # what was in place before a check that passes is seen by whoever takes over later
-        if next(self._since_merge) >= MERGED_FILES:
-            self.merge(again=False)
         return list(Attempts.of(table))
 
     def read(self) -> Attempts:
@@ -168,13 +169,22 @@ class ResultsTable:
         together = itertools.accumulate(sizes[name] for name in small)
         return [name for name, size in zip(small, together, strict=True) if size < MERGED_BYTES]
 
+    def _newest_claim(self) -> int:
+        """The claim under which rows are written where none is held, as outside a study, so that they count."""
+        return look(self._folder, self._fence)[1].token
+
     def _write(self, part: Part) -> None:
-        """Write a new file whole; before the first one others are told which earlier ones count."""
+        """Write a new file whole, or none; before the first one others are told which earlier ones count."""
         if not self._is_told:
             self._fence.write(self._folder)
             self._is_told = True
-        path = self._folder / part_name(self._token, self._writer, next(self._sequence))
-        write_part(path, part)
+        path = self._folder / part_name(self._token or self._newest_claim(), self._writer, next(self._sequence))
+        try:
+            write_part(path, part)
+        except OSError:
+            with suppress(OSError):  # it may be in place: whoever is told that it is not writes its rows again
+                path.unlink(missing_ok=True)
+            raise
         self._pieces[path.name] = Piece.of(part)
 
     def files(self) -> list[str]:

@@ -23,6 +23,11 @@ OBJECT_STORE_BYTES = 150 * 2**20
 COMMON: dict[str, Any] = {"log_to_driver": False, "logging_level": logging.ERROR, "ignore_reinit_error": True}
 
 
+def starts_ray(settings: ClusterSettings) -> bool:
+    """Whether ``connect`` would start a Ray of our own."""
+    return _address(settings) is None and not ray.is_initialized()
+
+
 def connect(settings: ClusterSettings) -> None:
     """Join the cluster at ``settings.address``, or start one on this machine; replicas print nothing here.
 
@@ -34,7 +39,7 @@ def connect(settings: ClusterSettings) -> None:
         SpecError: The address is none, or a token is named that cannot be read.
         PoolError: The Ray that was started listens to other machines.
     """
-    address = settings.address or os.environ.get("RAY_ADDRESS")
+    address = _address(settings)
     if address is None:
         if not ray.is_initialized():
             _start()
@@ -99,3 +104,8 @@ def check_loopback(listens_at: str) -> None:
             f"reaches Ray runs code as you. ray {ray.__version__} does not heed it: install a version that "
             f"clipsweep's pyproject.toml admits, or use --replicas 0."
         )
+
+
+def _address(settings: ClusterSettings) -> str | None:
+    """Where the cluster is that is to be joined; None for none."""
+    return settings.address or os.environ.get("RAY_ADDRESS")

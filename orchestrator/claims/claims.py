@@ -8,7 +8,6 @@ import os
 import re
 import time
 import uuid
-from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields
 from datetime import UTC, datetime
 from pathlib import Path
@@ -23,6 +22,8 @@ LONGEST_BEAT = 3600
 BEAT_VARIABLE = "CLIPSWEEP_BEAT_SECONDS"
 NAME = re.compile(r"(\d{8})\.json")
 NO_LINKS = {errno.EPERM, errno.ENOTSUP, errno.ENOSYS, errno.EMLINK, errno.EINVAL}  # of a file system
+
+held_here: set[str] = set()  # keys of the claims that this process holds now
 
 
 def beat_seconds() -> float:
@@ -53,6 +54,7 @@ class Claim:
         process: Which it is; None where the claim is damaged.
         since: When it was made, by the clock of that machine.
         beat_seconds: How often the process says that it lives.
+        key: Tells it from every other claim; empty where the claim is damaged.
         released: Whether the process has let go of the folder.
     """
 
@@ -60,13 +62,20 @@ class Claim:
     process: Process | None
     since: str
     beat_seconds: float
+    key: str = ""
     released: bool = False
 
     @classmethod
     def new(cls, number: int) -> Claim:
         """A claim of this process."""
         since = datetime.now(UTC).isoformat(timespec="seconds")
-        return cls(number=number, process=this_process(), since=since, beat_seconds=beat_seconds())
+        key = uuid.uuid4().hex
+        return cls(number=number, process=this_process(), since=since, beat_seconds=beat_seconds(), key=key)
+
+    @property
+    def was_dropped(self) -> bool:
+        """Whether this very process made it and holds it no more, as of a folder that was renamed meanwhile."""
+        return self.process == this_process() and self.key not in held_here
 
     def __str__(self) -> str:
         """Who made it, and when, as messages say it."""
@@ -116,10 +125,13 @@ class Claims:
         make_folder(self._folder)
         return self._create(claim) and self._highest() == claim.number
 
-    def release(self, claim: Claim) -> None:
-        """Note that the process has let go. Where the claim is gone, folder and all, nothing is made anew."""
-        if self._path(claim.number).exists():
-            write_text(self._path(claim.number), _as_text(claim, released=True))
+    def release(self, number: int) -> None:
+        """Note that the process has let go, by an empty file, for which a full disk has room too.
+
+        Where the claim is gone, folder and all, nothing is made anew.
+        """
+        if self._path(number).exists():
+            self._released_path(number).touch()
 
     def newest_number(self) -> int | None:
         """The number of the newest claim, as it is on the server of a network's file system at this moment.
@@ -131,8 +143,11 @@ class Claims:
             OSError: The folder is gone, or the disk is full.
         """
         look = self._folder / f".look-{uuid.uuid4().hex}"
-        os.close(os.open(look, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600))
-        look.unlink()
+        try:
+            os.close(os.open(look, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600))
+            look.unlink()
+        except OSError as error:
+            raise OSError(error.errno, error.strerror, str(self._folder)) from error
         return self._highest()
 
     def remove_below(self, number: int) -> None:
@@ -144,7 +159,7 @@ class Claims:
     def remove_all(self, own: int) -> None:
         """Remove a claim, its beat, what killed processes left, and the folder, unless it has been claimed since."""
         left = (*self._folder.glob(".draft-*"), *self._folder.glob(".look-*"))
-        for path in (*left, self.beat_path(own), self._path(own)):
+        for path in (*left, self.beat_path(own), self._released_path(own), self._path(own)):
             path.unlink(missing_ok=True)
         try:
             self._folder.rmdir()
@@ -176,20 +191,24 @@ class Claims:
     def _path(self, number: int) -> Path:
         return self._folder / f"{number:08}.json"
 
+    def _released_path(self, number: int) -> Path:
+        return self._folder / f"{number:08}.released"
+
     def _read(self, number: int) -> Claim | None:
         """A claim; None where it is gone."""
+        released = self._released_path(number).exists()
         try:
-            return _claim_of(number, json.loads(self._path(number).read_bytes()))
+            return _claim_of(number, json.loads(self._path(number).read_bytes()), released)
         except FileNotFoundError:
             return None
         except (ValueError, TypeError, KeyError, RecursionError):  # torn where there are no links
-            return Claim(number=number, process=None, since="?", beat_seconds=float(BEAT_SECONDS))
+            return Claim(number=number, process=None, since="?", beat_seconds=float(BEAT_SECONDS), released=released)
 
     def _create(self, claim: Claim) -> bool:
         """Make a claim's file, which must not be there yet: by a link, which appears whole, on NFS too."""
         draft = self._folder / f".draft-{uuid.uuid4().hex}-{claim.number:08}.json"
         try:
-            write_text(draft, _as_text(claim, released=False))
+            write_text(draft, _as_text(claim))
             os.link(draft, self._path(claim.number))
         except FileExistsError:
             return _links(draft) == 2  # the answer of a server got lost, and its client asked again
@@ -207,7 +226,7 @@ class Claims:
         """Make a claim's file where the file system has no links."""
         try:
             with self._path(claim.number).open("x", encoding="utf-8") as made:
-                made.write(_as_text(claim, released=False))
+                made.write(_as_text(claim))
                 made.flush()
                 os.fsync(made.fileno())
         except FileExistsError:
@@ -215,7 +234,7 @@ class Claims:
         return True
 
 
-def _claim_of(number: int, content: dict[str, Any]) -> Claim:
+def _claim_of(number: int, content: dict[str, Any], released: bool) -> Claim:
     """A claim as its file has it; other keys, of a later version, say nothing here."""
     process = {each.name: content["process"][each.name] for each in fields(Process)}
     seconds, pid = float(content["beat_seconds"]), int(process["pid"])
@@ -225,14 +244,16 @@ def _claim_of(number: int, content: dict[str, Any]) -> Claim:
         number=number,
         process=Process(**process | {"pid": pid}),
         since=str(content["since"]),
+        key=str(content["key"]),
         beat_seconds=seconds,
-        released=content["released"] is True,
+        released=released,
     )
 
 
-def _as_text(claim: Claim, *, released: bool) -> str:
-    content: Mapping[str, Any] = asdict(claim) | {"released": released}
-    return json.dumps({key: value for key, value in content.items() if key != "number"})
+def _as_text(claim: Claim) -> str:
+    """What a claim's file says; its number is in the name, and that it is released is in another file."""
+    content = asdict(claim)
+    return json.dumps({key: content[key] for key in ("process", "since", "beat_seconds", "key")})
 
 
 def _links(path: Path) -> int:

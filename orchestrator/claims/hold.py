@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from clipsweep.orchestrator.claims.claims import Claim, Claims
+from clipsweep.orchestrator.claims.claims import Claim, Claims, held_here
 from clipsweep.orchestrator.claims.watch import Watch
 from clipsweep.orchestrator.words import Say
 from clipsweep.trials.base.errors import TakenOverError, WriteError
@@ -84,6 +84,7 @@ def hold(claims: Claims, what: str, lowest: Callable[[], int], say: Say) -> Iter
     """
     watch = Watch(claims, what, say)
     claim = _make_claim(claims, watch, lowest)
+    held_here.add(claim.key)
     try:
         with _beating(claims.beat_path(claim.number), claim.beat_seconds):
             claims.remove_below(claim.number)
@@ -91,8 +92,9 @@ def hold(claims: Claims, what: str, lowest: Callable[[], int], say: Say) -> Iter
                 say(watch.note)
             yield Hold(claims, claim.number, what, watch.note)
     finally:
+        held_here.discard(claim.key)
         try:
-            claims.release(claim)
+            claims.release(claim.number)
         except OSError as error:  # the run itself has ended in order
             log.warning("%s could not be noted as free (%s); others may have to wait for it", what, error)
 

@@ -48,7 +48,7 @@ class Watch:
         Raises:
             StudyBusyError: The process that holds it lives.
         """
-        if claim is None or claim.released:
+        if claim is None or claim.released or claim.was_dropped:
             return True
         life = Life.UNKNOWN if claim.process is None else claim.process.life()
         if life is Life.ENDED:

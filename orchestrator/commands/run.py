@@ -5,6 +5,7 @@ from __future__ import annotations
 import shlex
 import sys
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -32,6 +33,12 @@ if TYPE_CHECKING:
     from clipsweep.orchestrator.study.schema import Study
 
 NOTIFY = "--notify"
+Notify = Annotated[
+    str | None,
+    typer.Option(
+        NOTIFY, metavar="URL", envvar="CLIPSWEEP_NOTIFY", help="Post one JSON document there as a study ends."
+    ),
+]
 
 
 @refusing_run
@@ -49,10 +56,10 @@ def run(
     verify_hashes: Annotated[
         bool, typer.Option("--verify-hashes", help="Read all files of the model; trust no remembered hash.")
     ] = False,
-    notify: Annotated[
-        str | None,
-        typer.Option(metavar="URL", envvar="CLIPSWEEP_NOTIFY", help="Post one JSON document there when a study ends."),
-    ] = None,
+    notify: Notify = None,
+    retry_failed: Annotated[
+        bool, typer.Option("--retry-failed", help="Also run trials again that took their replica down three times.")
+    ] = False,
     as_json: AsJson = False,
     quiet: Quiet = False,
     verbose: Verbose = False,
@@ -80,7 +87,8 @@ def run(
     if len(studies) > 1:  # what is wrong with the last is said before the first runs
         for path, each in studies.items():
             api.check(each, dir=path)
-    raise typer.Exit(_run_each(studies, as_json, verify_hashes, notify))
+    run_one = partial(api.run, quiet=is_quiet(), verify_hashes=verify_hashes, retry_failed=retry_failed)
+    raise typer.Exit(_run_each(studies, as_json, run_one, notify))
 
 
 def _by_folder(studies: Sequence[Study], folder: Path | None) -> dict[Path, Study]:
@@ -92,23 +100,24 @@ def _by_folder(studies: Sequence[Study], folder: Path | None) -> dict[Path, Stud
     return {folder / each.task.name if len(studies) > 1 else folder: each for each in studies}
 
 
-def _run_each(studies: Mapping[Path, Study], as_json: bool, verify_hashes: bool, notify: str | None) -> int:
+def _run_each(
+    studies: Mapping[Path, Study], as_json: bool, run_one: Callable[..., StudyHandle], notify: str | None
+) -> int:
     """Run studies one after the other, unless interrupted; the worst of their exit codes."""
-    from clipsweep.orchestrator.api import run as run_one
     from clipsweep.orchestrator.status.answer import NO_WINNER
 
     documents, codes = [], []
     for path, each in studies.items():
         ending = Ending(study=each.name, dir=str(path))
         with notifying(notify, ending, tell):
-            ended = run_one(each, dir=path, quiet=is_quiet(), verify_hashes=verify_hashes)
+            ended = run_one(each, dir=path)
             status, ending.best = ended.status(), ended.best()
             ending.state, ending.status = status["state"], status
         documents.append(status | {"dir": str(path), "report": str(ended.report_file)})
         if not as_json:
             typer.echo(ended.describe() or NO_WINNER)
             typer.echo(f"report    {ended.report_file}")
-        codes.append(_tell_end(ended, status["failed"]))
+        codes.append(_tell_end(ended, status["failed"], status["given_up"]))
         if ended.interrupted:
             break
     if as_json:
@@ -116,16 +125,15 @@ def _run_each(studies: Mapping[Path, Study], as_json: bool, verify_hashes: bool,
     return max(codes)
 
 
-def _tell_end(ended: StudyHandle, failed: int) -> int:
+def _tell_end(ended: StudyHandle, failed: int, given_up: int) -> int:
     """Say what is left to do, on standard error; the exit code of a study that ended."""
     if ended.interrupted:
         command = shlex.join(["clipsweep", *_without_address(sys.argv[1:])])
         tell_error(f"interrupted; everything finished is stored. Resume with: {command}")
         return INTERRUPTED
     if failed:
-        retried = "it" if failed == 1 else "them"
         see = f"see 'clipsweep results {ended.folder}'"
-        tell_error(f"{counted(failed, 'trial')} failed; {see}. Running again retries {retried}.")
+        tell_error(f"{counted(failed, 'trial')} failed; {see}. {words_of_retry(failed, given_up)}")
         return FAILED
     return 0
 
@@ -134,6 +142,18 @@ def _without_address(arguments: Sequence[str]) -> list[str]:
     """What was typed, with a word in the place of the address to notify, which may be a secret."""
     hidden = [NOTIFY + "=URL" if each.startswith(NOTIFY + "=") else each for each in arguments]
     return ["URL" if before == NOTIFY else each for before, each in zip(["", *hidden], hidden, strict=False)]
+
+
+def words_of_retry(failed: int, given_up: int) -> str:
+    """Which failed trials the next run tries again."""
+    if not given_up:
+        return f"Running again retries {'it' if failed == 1 else 'them'}."
+    if given_up == failed:
+        return (
+            f"Replicas died over {'it' if failed == 1 else 'them'} again and again; 'run --retry-failed' tries again."
+        )
+    others = counted(given_up, "trial")
+    return f"Running again retries them, but for {others} over which replicas died: 'run --retry-failed' tries all."
 
 
 def _print_each(documents: list[dict[str, Any]], describe: Callable[[dict[str, Any]], str], as_json: bool) -> None:

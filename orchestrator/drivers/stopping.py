@@ -59,7 +59,7 @@ class StoppingDriver(Driver):
         self._n_seeds = n_seeds
         self._metric = metric
         self._gpus = gpus
-        self._seconds = {key: row.seconds or 0.0 for key, row in earlier.rows.items()}
+        self._seconds = {key: row.seconds or 0.0 for key, row in earlier.rows.items()} if self._rules else {}
         self._total_seconds = sum(self._seconds.values())
         self._began = time.monotonic()
         self._begun = {choice for choice in earlier.begun if choice.clips}

@@ -56,6 +56,7 @@ cluster:
   # gpus_per_replica: 1      # 0.5 puts two on a GPU; 4 spreads one over four
   # address: HEAD:6379       # of a Ray cluster to join
   # activation_budget: 8GB   # what captured activations may fill
+  # hang_after_s: 60         # a replica that does not answer is replaced; later where more is expected
 """
 
 

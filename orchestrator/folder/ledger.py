@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import json
 import logging
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 
 from clipsweep.analysis.store.record import make_record
 from clipsweep.analysis.store.row import Record, StoredRow
 from clipsweep.analysis.store.rows import LatestRows
 from clipsweep.analysis.winners.point import describe_clips, describe_shots
+from clipsweep.cluster.pool import DEATHS_ALLOWED
 from clipsweep.orchestrator.folder.open_study import OpenStudy
+from clipsweep.orchestrator.folder.stored import read_json, whole
+from clipsweep.orchestrator.folder.study_folder import StudyFolder
 from clipsweep.orchestrator.space.proposal import Proposal
 from clipsweep.trials.base.errors import WriteError, counted
 from clipsweep.trials.base.files import write_text
@@ -46,6 +50,7 @@ class Ledger:
         self._kept = kept
         self._waiting: list[Record] = []
         self._flushed_at: float | None = None
+        self._deaths = read_deaths(opened.folder)
 
     @property
     def rows(self) -> LatestRows:
@@ -56,6 +61,17 @@ class Ledger:
     def waiting(self) -> set[str]:
         """Trials whose results are not on disk yet."""
         return {record["trial_id"] for record in self._waiting}
+
+    @property
+    def deaths(self) -> Mapping[str, int]:
+        """How many replicas died over which trials, those of earlier runs included."""
+        return self._deaths
+
+    def note_deaths(self, deaths: Mapping[str, int]) -> None:
+        """Keep the numbers of deaths for later runs, where they changed."""
+        if deaths != self._deaths:
+            self._deaths = dict(deaths)
+            write_text(self._opened.folder.deaths, json.dumps(self._deaths))
 
     def trial(self, proposal: Proposal) -> Trial:
         """A proposal with its identity, and the rows of the split that are left of those it asks for."""
@@ -80,10 +96,15 @@ class Ledger:
         return microbatch
 
     def known(self, trial: Trial) -> StoredRow | None:
-        """The row of a trial that is complete, or has seen all rows asked for, and so need not run."""
+        """The row of a trial that is complete, has seen all rows asked for, or is given up, and so need not run."""
         state = self._rows.state(trial.trial_id)
+        if state is None:
+            return None
         seen = trial.rows is not None and trial.rows[0] >= trial.rows[1]
-        return self._rows[trial.trial_id] if state is not None and (seen or state is TrialState.COMPLETE) else None
+        failed = state is TrialState.FAILED
+        if seen or state is TrialState.COMPLETE or (failed and is_given_up(self._rows[trial.trial_id], self._deaths)):
+            return self._rows[trial.trial_id]
+        return None
 
     def missing(self, proposals: Iterable[Proposal]) -> dict[str, Proposal]:
         """The proposals that must run, by trial identity; those that leave the same ranks are one."""
@@ -181,6 +202,29 @@ class Ledger:
         path = self._opened.folder.traceback(result.trial.trial_id, attempt)
         write_text(path, result.traceback, within=self._opened.folder.path)
         return str(path.relative_to(self._opened.folder.path))
+
+
+def is_given_up(row: StoredRow, deaths: Mapping[str, int]) -> bool:
+    """Whether a failed trial took so many replicas with it that it is not tried again by itself."""
+    return row.state is TrialState.FAILED and deaths.get(row.trial_id, 0) >= DEATHS_ALLOWED
+
+
+def read_deaths(folder: StudyFolder) -> dict[str, int]:
+    """How many replicas died over which trials.
+
+    Raises:
+        StoreError: The note is damaged.
+    """
+    if not folder.deaths.is_file():
+        return {}
+    mend = "Delete it: trials that took their replicas with them are then tried again."
+    with whole(folder.deaths, mend):
+        return {name: int(count) for name, count in read_json(folder.deaths, mend).items()}
+
+
+def forgive_deaths(folder: StudyFolder) -> None:
+    """Forget the deaths over all trials, so that those given up are tried again."""
+    folder.deaths.unlink(missing_ok=True)
 
 
 def _continued(result: TrialResult, before: StoredRow) -> TrialResult:

@@ -63,6 +63,11 @@ class StudyFolder:
         return self.path / "end.json"
 
     @property
+    def deaths(self) -> Path:
+        """How many replicas died over which trials; there is none before the first."""
+        return self.path / "deaths.json"
+
+    @property
     def log(self) -> Path:
         """A line for each warning of any run; there is none before the first."""
         return self.path / "log.txt"

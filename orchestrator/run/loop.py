@@ -64,6 +64,7 @@ class RunLoop:
         self._queue: deque[_Flight] = deque()
         self._flying: dict[str, _Flight] = {}
         self._work = RelativeWork(opened)
+        self._replicas: list[dict[str, str]] = []
         self._paces: deque[float] = deque(maxlen=16)  # seconds per work of the last trials
         self._failed: set[str] = set()
         self.stopped_by: str | None = None
@@ -133,7 +134,8 @@ class RunLoop:
             with self._interrupt.ending_at_once():
                 self._pool = self._start_pool()
             self._interrupt.listen()
-            self._progress.started(self._pool.replicas())
+            self._replicas = self._pool.replicas()
+            self._progress.started(self._replicas)
         return self._pool
 
     def _test_proposals(self) -> list[Proposal]:
@@ -184,14 +186,20 @@ class RunLoop:
         first = self._queue.popleft().trial
         trials, seconds = [first], self._expected_seconds(first)
         microbatch = self._ledger.microbatch(first)
-        while self._queue and len(trials) < CALL_TRIALS:
+        while self._queue and len(trials) < CALL_TRIALS and not self._is_suspect(first):
             following = self._queue[0].trial
-            seconds += self._expected_seconds(following)
+            more = self._expected_seconds(following)
             shared = (following.spec.prompt_set, following.rows) == (first.spec.prompt_set, first.rows)
-            if seconds > CALL_SECONDS or not shared or self._ledger.microbatch(following) != microbatch:
+            together = shared and self._ledger.microbatch(following) == microbatch
+            if seconds + more > CALL_SECONDS or not together or self._is_suspect(following):
                 break
+            seconds += more
             trials.append(self._queue.popleft().trial)
-        return Batch(trials=tuple(trials), microbatch=microbatch)
+        return Batch(trials=tuple(trials), microbatch=microbatch, expected_s=seconds if self._paces else None)
+
+    def _is_suspect(self, trial: Trial) -> bool:
+        """Whether replicas died over a trial, also in earlier runs: it runs alone."""
+        return trial.trial_id in self._ledger.deaths
 
     def _expected_seconds(self, trial: Trial) -> float:
         """What a trial will take, as the last ones did; a whole call's worth before any is known."""
@@ -217,14 +225,23 @@ class RunLoop:
         self._ledger.check_folders()
         results = self._pool.collect(COLLECT_SECONDS) if self._pool is not None else []
         for result in results:
-            self._paces.append(result.seconds / self._cost(result.trial))
+            if result.seconds:  # none of one that is failed for the deaths of its replicas
+                self._paces.append(result.seconds / self._cost(result.trial))
             self._ledger.add(result)
+        if self._pool is not None:
+            self._note_replicas(self._pool)
         running = len(self._flying) - len(self._queue) - len(self._ledger.waiting)
         self._progress.finished(results, running, [self._amount(result.trial) for result in results])
-        self._progress.replicas(self._pool.replicas() if self._pool is not None else [])
         nothing_to_wait_for = self._ledger.waiting == set(self._flying)
         if self._ledger.due() or nothing_to_wait_for or (driver.adaptive and self._ledger.waiting):
             self._flush_and_tell(driver)
+
+    def _note_replicas(self, pool: Pool) -> None:
+        """Keep count of deaths, and show which replicas there are."""
+        self._ledger.note_deaths(pool.deaths())
+        if (replicas := pool.replicas()) != self._replicas:
+            self._replicas = replicas
+            self._progress.replicas(replicas)
 
     def _flush_and_tell(self, driver: Driver) -> None:
         """Put what waits on disk, and then tell the driver of it."""

@@ -11,7 +11,7 @@ from rich.console import Console
 from clipsweep.cluster.pool import Pool
 from clipsweep.orchestrator.claims.hold import Hold
 from clipsweep.orchestrator.folder.end import End, forget_end, write_end
-from clipsweep.orchestrator.folder.ledger import Ledger
+from clipsweep.orchestrator.folder.ledger import Ledger, forgive_deaths
 from clipsweep.orchestrator.folder.lock import study_lock
 from clipsweep.orchestrator.folder.log_file import log_warning, warned_of
 from clipsweep.orchestrator.folder.open_study import default_folder, write_study
@@ -74,7 +74,13 @@ def check_run(
 
 
 def run_study(
-    study: Study, folder: Path | None, cache: Path, console: Console, *, verify_hashes: bool = False
+    study: Study,
+    folder: Path | None,
+    cache: Path,
+    console: Console,
+    *,
+    verify_hashes: bool = False,
+    retry_failed: bool = False,
 ) -> Outcome:
     """Run or resume a study in this process; replicas run where the study says.
 
@@ -84,6 +90,7 @@ def run_study(
         cache: For factors, converted checkpoints and file hashes.
         console: Shows the progress.
         verify_hashes: Whether all files of the model are read, whatever is remembered of their hashes.
+        retry_failed: Whether trials that took their replicas with them are tried again; others that failed always are.
 
     Raises:
         ClipsweepError: Bad input, a busy study, one that another run took over, or replicas that cannot be had.
@@ -100,6 +107,8 @@ def run_study(
         if held.note is not None:
             log_warning(prepared.opened.folder, held.note)
         recheck(prepared.opened)
+        if retry_failed:
+            forgive_deaths(prepared.opened.folder)
         opened = prepared.opened.choose_layers()
         prepared = replace(prepared, opened=opened)
         ledger = Ledger(opened, kept=kept)
@@ -112,7 +121,8 @@ def run_study(
         forget_end(opened.folder)
         with interrupt.watched(), recorded_warnings(opened.folder, progress.say), progress.shown():
             try:
-                loop = RunLoop(opened, ledger, lambda: _start(prepared, held, progress.waits_for), progress, interrupt)
+                start = partial(_start, prepared, ledger, held, progress.waits_for)
+                loop = RunLoop(opened, ledger, start, progress, interrupt)
                 loop.run()
                 held.check()
                 write_study(opened)
@@ -140,9 +150,9 @@ def _write_report(snapshot: Snapshot) -> None:
     write_study_report(snapshot)
 
 
-def _start(prepared: Prepared, held: Hold, say: Say) -> Pool:
+def _start(prepared: Prepared, ledger: Ledger, held: Hold, say: Say) -> Pool:
     """Start the replicas; once they are there, the study may be written into its folder."""
-    pool = start_pool(prepared, say)
+    pool = start_pool(prepared, say, ledger.deaths)
     held.check()
     write_study(prepared.opened)
     return pool

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 
@@ -17,12 +18,13 @@ from clipsweep.trials.tasks.settings import TaskSettings
 MEMORY_PER_WEIGHT_BYTE = 3
 
 
-def start_pool(prepared: Prepared, say: Say = say_nothing) -> Pool:
+def start_pool(prepared: Prepared, say: Say = say_nothing, deaths: Mapping[str, int] | None = None) -> Pool:
     """Start the replicas that the study asks for.
 
     Args:
         prepared: The study.
         say: Shows the user what is waited for.
+        deaths: Of replicas in earlier runs, by the trial that they were running.
     """
     study, subject, space = prepared.opened.study, prepared.opened.subject, prepared.opened.space
     cluster = study.cluster
@@ -55,7 +57,9 @@ def start_pool(prepared: Prepared, say: Say = say_nothing) -> Pool:
             cpus_per_replica=cluster.cpus_per_replica,
             address=cluster.address,
             bytes_per_replica=MEMORY_PER_WEIGHT_BYTE * subject.card.weight_bytes,
+            hang_after_s=cluster.hang_after_s,
         ),
+        deaths,
     )
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from clipsweep.orchestrator.folder.end import read_end
-from clipsweep.orchestrator.folder.ledger import Ledger
+from clipsweep.orchestrator.folder.ledger import Ledger, is_given_up, read_deaths
 from clipsweep.orchestrator.folder.log_file import last_warnings
 from clipsweep.orchestrator.folder.open_study import reopen
 from clipsweep.orchestrator.folder.snapshot import Snapshot
@@ -48,10 +48,11 @@ def read_status(snapshot: Snapshot, run: Liveness | None = None) -> dict[str, An
     Returns:
         The document of ``clipsweep status --json``. Its ``state`` is ``running``, ``done``, ``failed`` or
         ``interrupted``; ``partial`` counts trials that wait for the next part of a race, ``pruned`` those that it
-        stopped; ``total_on_test`` are those of ``total`` that run on test; ``stopped_by`` is the stopping rule that
-        ended the search, if one did; ``warnings`` are the last lines of the study's log, those of earlier runs too;
-        ``alive`` is whether a process runs it, ``updated_at`` when a run last said something, ``age_s`` how long ago
-        that was; ``rows`` are those that its trials have seen in all runs.
+        stopped; ``given_up`` those of ``failed`` that only ``--retry-failed`` runs again; ``total_on_test`` are those
+        of ``total`` that run on test; ``stopped_by`` is the stopping rule that ended the search, if one did;
+        ``warnings`` are the last lines of the study's log, those of earlier runs too; ``alive`` is whether a process
+        runs it, ``updated_at`` when a run last said something, ``age_s`` how long ago that was; ``rows`` are those that
+        its trials have seen in all runs.
     """
     return with_run(read_stored(snapshot), run or look_at_run(snapshot.opened.folder))
 
@@ -59,7 +60,7 @@ def read_status(snapshot: Snapshot, run: Liveness | None = None) -> dict[str, An
 def read_stored(snapshot: Snapshot) -> dict[str, Any]:
     """The part of the status that follows from what is stored; its state is that of a study that nothing runs."""
     opened = snapshot.opened
-    count = snapshot.count_states()
+    count, deaths = snapshot.count_states(), read_deaths(opened.folder)
     end = read_end(opened.folder)
     total = sum(count.values()) if end else _count_all(snapshot)  # what a stopping rule left out is not waited for
     return {
@@ -69,6 +70,7 @@ def read_stored(snapshot: Snapshot) -> dict[str, Any]:
         "partial": count[TrialState.PARTIAL],
         "pruned": count[TrialState.PRUNED],
         "failed": count[TrialState.FAILED],
+        "given_up": sum(is_given_up(row, deaths) for row in snapshot.failed),
         "total": total,
         "total_on_test": len(snapshot.tested),
         "stopped_by": end.stopped_by if end else None,
@@ -79,7 +81,9 @@ def read_stored(snapshot: Snapshot) -> dict[str, Any]:
 
 def begun(run: Liveness) -> dict[str, Any]:
     """The same of a study of which nothing is stored yet, as its run knows it."""
-    counts = dict.fromkeys(("done", "running", "partial", "pruned", "failed", "total", "total_on_test", "rows"), 0)
+    counts = dict.fromkeys(
+        ("done", "running", "partial", "pruned", "failed", "given_up", "total", "total_on_test", "rows"), 0
+    )
     total = run.live.total if run.live else 0
     return {"state": "interrupted", **counts, "total": total, "stopped_by": None, "warnings": []}
 

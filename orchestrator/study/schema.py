@@ -124,6 +124,7 @@ class ClusterSection(Section):
     address: Text | None = None
     microbatch: Positive | Literal["auto"] = "auto"
     activation_budget: Size | Literal["auto"] = "auto"
+    hang_after_s: Above = 60
 
     @property
     def activation_bytes(self) -> int | None:

@@ -65,7 +65,7 @@ def plan(folder: Path) -> dict[str, float]:
         for proposal in driver.ask(8):
             driver.tell(proposal, _complete(ledger.trial(proposal).trial_id, 0.5))
     opened.points({})
-    return {"points": len(opened.space), "seconds": time.perf_counter() - began, "megabytes": _peak_bytes() / 1e6}
+    return {"points": len(opened.space), "seconds": time.perf_counter() - began, "megabytes": peak_bytes() / 1e6}
 
 
 def look(folder: Path, n_rates: int) -> dict[str, float]:
@@ -74,7 +74,7 @@ def look(folder: Path, n_rates: int) -> dict[str, float]:
     opened = prepare(check_study({**GRID, "space": space}), folder / "study", folder / "cache").opened
     began = time.perf_counter()
     look_ahead(opened, Ledger(opened))
-    return {"points": len(opened.space), "seconds": time.perf_counter() - began, "megabytes": _peak_bytes() / 1e6}
+    return {"points": len(opened.space), "seconds": time.perf_counter() - began, "megabytes": peak_bytes() / 1e6}
 
 
 def _complete(trial_id: str, accuracy: float) -> StoredRow:
@@ -83,7 +83,7 @@ def _complete(trial_id: str, accuracy: float) -> StoredRow:
     return StoredRow.of(record | {"parameters_kept": 1, "n_examples": 100})
 
 
-def _peak_bytes() -> int:
+def peak_bytes() -> int:
     """Most memory that this process has held; ``getrusage`` would count its parent's as well."""
     lines = Path("/proc/self/status").read_text(encoding="ascii").splitlines()
     return next(1024 * int(line.split()[1]) for line in lines if line.startswith("VmHWM"))

@@ -27,7 +27,7 @@ MANY, QUICK_MANY = Axes(441, (1, 4, 10), 3), Axes(40, (1, 4, 10), 3)
 ONE_EACH, QUICK_ONE_EACH = Axes(40, (4, 10), 1), Axes(4, (4, 10), 1)
 ROWS_PER_FILE = 250_000  # as merged files of this size hold
 LEFT = 1000  # of 102,885 trials, when the grid is resumed
-DISPATCHED, QUICK_DISPATCHED = 8000, 2000
+DISPATCHED, QUICK_DISPATCHED = 3000, 600  # points of five seeds each
 WRAPPED = """
 import resource, subprocess, sys
 code = subprocess.run(sys.argv[1:], stdout=subprocess.DEVNULL).returncode

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import resource
 import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -18,16 +17,16 @@ from rich.console import Console
 from clipsweep.cluster.pool import CALLS_PER_REPLICA, Pool
 from clipsweep.cluster.work import Batch
 from clipsweep.orchestrator.folder.open_study import write_study
-from clipsweep.orchestrator.plan.prepare import Prepared, prepare
+from clipsweep.orchestrator.plan.prepare import prepare
 from clipsweep.orchestrator.run import session
 from clipsweep.orchestrator.study.check import check_study
-from clipsweep.orchestrator.words import Say
 from clipsweep.trials.base.versions import recorded_versions
 from clipsweep.trials.clips.spectrum import MatrixSpectrum, Place
 from clipsweep.trials.scores.tally import LabelTally, Tally
 from clipsweep.trials.spec.result import TrialResult, TrialState
 from clipsweep.trials.spec.start import Start
 from clipsweep.trials.spec.trial import Trial
+from tests.benchmarks.overhead import peak_bytes
 from tests.benchmarks.stored_studies import EXAMPLES, MODULES, store_rows
 
 REPLICAS = 2
@@ -57,6 +56,7 @@ class ReadyPool(Pool):
         self._actors = [actor.remote() for _ in range(REPLICAS)]
         ray.get([each.evaluate.remote(()) for each in self._actors])
         self._flying: dict[Any, Any] = {}
+        self.n_results = 0
         self.began = time.perf_counter(), time.process_time()
 
     def free_calls(self) -> int:
@@ -74,7 +74,9 @@ class ReadyPool(Pool):
         done, _ = ray.wait(list(self._flying), num_returns=1, timeout=timeout_s)
         for each in done:
             del self._flying[each]
-        return [result for results in ray.get(done) for result in results]
+        results = [result for answered in ray.get(done) for result in answered]
+        self.n_results += len(results)
+        return results
 
     def spectrum(self, places: Sequence[Place]) -> Iterator[list[MatrixSpectrum]]:
         """None are asked for."""
@@ -82,6 +84,10 @@ class ReadyPool(Pool):
 
     def announce(self, starts: Sequence[Start]) -> None:
         """Nothing depends on it."""
+
+    def deaths(self) -> dict[str, int]:
+        """None dies."""
+        return {}
 
     def replicas(self) -> list[dict[str, str]]:
         """Their names."""
@@ -147,8 +153,8 @@ def resume(folder: Path, _: int) -> dict[str, float]:
 
         def submit(self, batch: Batch) -> None:
             seconds, processor = time.perf_counter() - began, time.process_time() - cpu
-            peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024 / 1e6
-            print(json.dumps({"seconds": seconds, "processor_seconds": processor, "megabytes": peak}), flush=True)
+            found = {"seconds": seconds, "processor_seconds": processor, "megabytes": peak_bytes() / 1e6}
+            print(json.dumps(found), flush=True)
             os._exit(0)  # nothing after it is measured
 
     session._start = lambda *_: FirstTrial()
@@ -156,22 +162,22 @@ def resume(folder: Path, _: int) -> dict[str, float]:
     raise AssertionError("nothing was left to run")
 
 
-def dispatch(folder: Path, trials: int) -> dict[str, float]:
-    """Run so many trivial trials; the first are known by then to have started everything."""
+def dispatch(folder: Path, points: int) -> dict[str, float]:
+    """Run the trivial trials of so many points, five each; the clock runs once Ray is there."""
     pools: list[ReadyPool] = []
 
-    def start(prepared: Prepared, say: Say) -> Pool:
+    def start() -> Pool:
         pools.append(ReadyPool())
         return pools[0]
 
-    session._start = start
+    session._start = lambda *_: start()
     session._write_report = lambda *_: None
-    study = check_study({**GRID, "search": {"n_trials": trials}})
+    study = check_study({**GRID, "search": {"n_trials": points}})
     prepared = prepare(study, folder / "dispatched", folder / "cache")
     write_study(prepared.opened)
     session.run_study(study, folder / "dispatched", folder / "cache", Console(quiet=True))
     (wall, processor), (wall_end, processor_end) = pools[0].began, pools[0].ended
-    return {"trials": trials, "seconds": wall_end - wall, "processor_seconds": processor_end - processor}
+    return {"trials": pools[0].n_results, "seconds": wall_end - wall, "processor_seconds": processor_end - processor}
 
 
 if __name__ == "__main__":

@@ -17,7 +17,7 @@ from clipsweep.orchestrator.folder.study_folder import StudyFolder
 from tests.benchmarks.document import Line, at_most
 from tests.chaos.tools import runner
 from tests.chaos.tools.judge import Verdict, judge_rows, read_rows
-from tests.chaos.tools.processes import kill, replicas_of, wait_until
+from tests.chaos.tools.processes import kill, wait_until
 from tests.chaos.tools.ray_run import AT_MOST_S, Ground, RayRun, ground
 from tests.chaos.tools.warm import Job, WarmProcess
 
@@ -40,7 +40,7 @@ class Hangs:
         run = self._shared.run(process, root, "grid", 2, hang_after_s=HANG_AFTER_S)
         job = self._begin(run)
         before = read_rows(run.study)
-        kill(self._rng.choice(replicas_of(run.study)), signal.SIGSTOP)
+        kill(self._rng.choice(run.processes.named("replica")), signal.SIGSTOP)
         began = time.monotonic()
         wait_until(lambda: _told(run.study) or run.ended(0), AT_MOST_S)
         late_s = time.monotonic() - began - HANG_AFTER_S

@@ -19,7 +19,7 @@ from tests.benchmarks.document import Line
 from tests.chaos.tools import runner
 from tests.chaos.tools.judge import Verdict
 
-PUSH = "CoreWorkerService.grpc_client.PushTask"
+PUSH, PUSHED = "CoreWorkerService.grpc_client.PushTask", "CoreWorkerService.grpc_server.PushTask"
 CONTRACT = "tests/cluster/on_ray/test_ray_pool.py::TestRayPool"
 PROMISES = (  # what holds whoever dies; other tests of the contract count warnings, or calls, of replicas that live
     "test_every_trial_comes_back_once",
@@ -36,7 +36,7 @@ FAULTS = {
     "response": {"req_failure_prob": 0, "resp_failure_prob": 30, "in_flight_failure_prob": 0},
     "in flight": {"req_failure_prob": 0, "resp_failure_prob": 0, "in_flight_failure_prob": 30},
 }
-DELAY = {"RAY_testing_asio_delay_us": f"{PUSH}=1000:200000"}
+DELAY = {"RAY_testing_asio_delay_us": f"{PUSH}=1000:200000,{PUSHED}=1000:200000"}
 FAILED = re.compile(r"^(?:FAILED|ERROR) \S*::(\w+)", re.MULTILINE)
 AT_MOST_S = 900
 

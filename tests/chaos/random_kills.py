@@ -19,7 +19,7 @@ from clipsweep.trials.base.errors import StoreError
 from tests.benchmarks.document import Line
 from tests.chaos.tools import runner, studies
 from tests.chaos.tools.judge import Verdict, judge_rows, read_rows
-from tests.chaos.tools.processes import kill, one_of, replicas_of, wait_until
+from tests.chaos.tools.processes import kill, one_of, wait_until
 from tests.chaos.tools.ray_run import AT_MOST_S, RayRun, ground
 from tests.chaos.tools.warm import WarmProcess
 
@@ -50,8 +50,6 @@ def find_target(run: RayRun, target: str, rng: random.Random) -> int | None:
     """Process id of what shall be killed; None while there is none."""
     if target in {IN_PROCESS, DRIVER, GROUP}:
         return run.driver
-    if target == REPLICA:
-        return one_of(replicas_of(run.study), rng)
     return one_of(run.processes.named(target), rng)
 
 

@@ -23,7 +23,7 @@ from tests.benchmarks.document import Line, at_most
 from tests.chaos.tools import runner, studies
 from tests.chaos.tools.bench import Bench
 from tests.chaos.tools.judge import Verdict, clean_rows, judge_end, judge_rows, read_rows
-from tests.chaos.tools.strace import FAULTS, Call, count_calls, missing_strace, run_with_fault
+from tests.chaos.tools.strace import FAULTS, STORING, Call, count_calls, missing_strace, run_with_fault
 from tests.chaos.tools.warm import Job, WarmProcess
 
 ALSO_LOADED = ("clipsweep.orchestrator.drivers.bayes.optuna_study",)  # by a search
@@ -102,12 +102,20 @@ class Place:
 
 
 def list_cases(process: WarmProcess, scenario: Scenario, root: Path) -> list[Case]:
-    """Run a scenario without a fault, and list each call that touches its files, with each fault."""
+    """Run a scenario without a fault, and list each call that touches its files.
+
+    What stores something meets every fault; what only opens, makes or removes a name meets one, in turn.
+    """
     place = Place(root, scenario)
     job = place.faulty("counted")
     code, calls = count_calls(process, job, root / "counted.strace")
     assert code == 0, job.errors()
-    return [Case(scenario, call, fault) for call in calls if place.owns(call) for fault in FAULTS]
+    owned = [call for call in calls if place.owns(call)]
+    return [
+        Case(scenario, call, fault)
+        for number, call in enumerate(owned)
+        for fault in (FAULTS if call.name in STORING else [list(FAULTS)[number % len(FAULTS)]])
+    ]
 
 
 def unsynced(cases: Sequence[Case]) -> list[str]:

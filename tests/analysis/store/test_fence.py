@@ -159,6 +159,11 @@ def test_the_newest_claim_is_known_from_the_files_alone(woken: ResultsTable, tmp
     assert newest_token(tmp_path / "nowhere") == 0
 
 
+def test_what_is_merged_without_a_claim_counts(woken: ResultsTable, tmp_path: Path) -> None:
+    ResultsTable(tmp_path).merge()
+    assert ids(ResultsTable(tmp_path)) == ["a", "b"]
+
+
 def test_one_list_is_left_of_many_claims(tmp_path: Path) -> None:
     for token in range(1, 6):
         under(tmp_path, token).append([stored_record(str(token))])

@@ -217,7 +217,7 @@ def test_one_file_is_left_as_it_is(tmp_path: Path) -> None:
 
 def test_many_appends_never_leave_many_files(tmp_path: Path) -> None:
     table = appended_one_by_one(tmp_path, 2 * MERGED_FILES + 5)
-    assert len(files_of(tmp_path)) == 7
+    assert len(files_of(tmp_path)) == 6
     assert len(table.read()) == len(ResultsTable(tmp_path).read()) == 2 * MERGED_FILES + 5
 
 

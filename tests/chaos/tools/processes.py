@@ -9,9 +9,6 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from clipsweep.orchestrator.folder.stored import read_json
-from clipsweep.orchestrator.folder.study_folder import StudyFolder
-
 MARK = "CHAOS_RUN"  # variable that every process of a run inherits
 PARTS = {"raylet": "raylet/raylet", "gcs": "gcs_server", "replica": "ray::ReplicaActor"}  # as a command line has them
 
@@ -52,12 +49,6 @@ class Processes:
         """Kill what is there."""
         for pid in self.all():
             kill(pid, signal.SIGKILL)
-
-
-def replicas_of(folder: Path) -> list[int]:
-    """Process ids of the replicas that a running study names; none before the first is there."""
-    path = StudyFolder(folder).status
-    return [int(replica["pid"]) for replica in read_json(path, "")["replicas"]] if path.is_file() else []
 
 
 def kill(pid: int, number: signal.Signals) -> bool:

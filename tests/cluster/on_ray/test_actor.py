@@ -18,12 +18,11 @@ def package_logger() -> Iterator[logging.Logger]:
     logger.handlers[:] = before
 
 
-def test_what_the_constructor_warns_of_comes_with_the_first_answer_and_no_other(
+def test_what_loading_warns_of_comes_with_the_first_answer_and_no_other(
     package_logger: logging.Logger, tmp_path: Path, cache: Path
 ) -> None:
     actor = ReplicaActor(replica_settings(save_fallback(tmp_path / "model"), cache)[0], "replica-7")
-    first, second = actor.describe(), actor.describe()
-    assert first.value == second.value
+    first, second = actor.load(), actor.spectrum([])
     assert first.value["name"] == "replica-7"
     (warning,) = first.warnings
     assert warning.startswith("openai-gpt is run on full prompts, which is slower: ")

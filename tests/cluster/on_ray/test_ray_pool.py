@@ -1,23 +1,23 @@
 import os
 import shutil
 import signal
-from collections.abc import Iterator
+import time
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
-import ray
 import torch
-from ray.exceptions import RayActorError
 from transformers import AutoModelForCausalLM
 
 from clipsweep.cluster.fit import ClusterSettings, fit_replicas
-from clipsweep.cluster.on_ray import ray_pool
+from clipsweep.cluster.on_ray import fleet
 from clipsweep.cluster.on_ray.actor import ReplicaActor
 from clipsweep.cluster.on_ray.ray_pool import RayPool
-from clipsweep.cluster.pool import Pool
+from clipsweep.cluster.pool import CALLS_PER_REPLICA, Pool
 from clipsweep.cluster.work import Answer, Batch, ReplicaSettings
 from clipsweep.trials.base.errors import EvaluationError, ModelError, PoolError, SpecError
+from clipsweep.trials.clips.spectrum import MatrixSpectrum, Place
 from clipsweep.trials.models.card import ModelCard
 from clipsweep.trials.spec.result import TrialResult, TrialState
 from tests.cluster.pool_contract import (
@@ -30,7 +30,9 @@ from tests.cluster.pool_contract import (
     warnings_in,
 )
 
-TWO = ClusterSettings(replicas=2, gpus_per_replica=1, cpus_per_replica=1, address=None, bytes_per_replica=2**20)
+TWO = ClusterSettings(
+    replicas=2, gpus_per_replica=1, cpus_per_replica=1, address=None, bytes_per_replica=2**20, hang_after_s=4
+)
 
 
 @pytest.fixture(scope="module")
@@ -61,9 +63,17 @@ def pids_of_two_replicas(pool: Pool) -> set[int]:
         if len(pool.replicas()) == 2:
             break
         pool.collect(0.1)
+        time.sleep(0.1)
     replicas = pool.replicas()
     assert len(replicas) == 2
     return {int(replica["pid"]) for replica in replicas}
+
+
+def meet(pool: Pool, card: ModelCard) -> None:
+    """Let every replica run a trial of the kind that the test uses: what is met for the first time may take long."""
+    for number in range(pool.free_calls()):
+        pool.submit(Batch(trials=(make_trial(card, 0.1 + number / 100),), microbatch=8))
+    drain(pool, CALLS_PER_REPLICA * len(pool.replicas()))
 
 
 @pytest.mark.ray
@@ -84,6 +94,22 @@ class TestRayPool(PoolContract):
         assert {result.state for result in results} == {TrialState.COMPLETE}
         assert killed not in pids_of_two_replicas(pool)
 
+    def test_a_replica_that_hangs_is_ended_and_its_trials_run_elsewhere(
+        self, pool: RayPool, card: ModelCard, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        pids_of_two_replicas(pool)
+        meet(pool, card)
+        hung = pool.replicas()[0]
+        os.kill(int(hung["pid"]), signal.SIGSTOP)
+        trials = [make_trial(card, rate) for rate in RATES]
+        for trial in trials:
+            pool.submit(Batch(trials=(trial,), microbatch=8, expected_s=0.1))
+        results = drain(pool, len(trials))
+        assert {result.state for result in results} == {TrialState.COMPLETE}
+        assert {result.replica for result in results} != {hung["name"]}
+        assert any(f"{hung['name']} of node" in text and "taken for hung" in text for text in warnings_in(caplog))
+        assert not Path(f"/proc/{hung['pid']}").exists()
+
     def test_a_replica_killed_over_a_spectrum_costs_no_matrix(self, pool: RayPool, card: ModelCard) -> None:
         killed = int(pool.replicas()[0]["pid"])
         spectra = pool.spectrum(sorted(card.shapes))
@@ -92,17 +118,6 @@ class TestRayPool(PoolContract):
         found += [spectrum for several in spectra for spectrum in several]
         assert sorted(spectrum.place for spectrum in found) == sorted(card.shapes)
         assert killed not in pids_of_two_replicas(pool)
-
-    def test_a_matrix_that_takes_three_replicas_with_it_ends_the_spectrum(
-        self, pool: RayPool, card: ModelCard, monkeypatch: pytest.MonkeyPatch
-    ) -> None:
-        def lose(ref: object) -> None:
-            raise RayActorError
-
-        monkeypatch.setattr(pool, "_replace", lambda worker, error: None)
-        monkeypatch.setattr(ray, "get", lose)
-        with pytest.raises(PoolError, match="3 replicas died .* of layer 0 q; the last"):
-            list(pool.spectrum([(0, "q")]))
 
 
 class KilledByThreeShots(ReplicaActor):
@@ -118,7 +133,7 @@ class KilledByThreeShots(ReplicaActor):
 def test_a_trial_that_was_running_at_three_deaths_is_failed_and_its_neighbour_completes(
     ray_cluster: None, settings: ReplicaSettings, card: ModelCard, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(ray_pool, "ReplicaActor", KilledByThreeShots)
+    monkeypatch.setattr(fleet, "ReplicaActor", KilledByThreeShots)
     killer, neighbour = make_trial(card, 0.5, shots=3), make_trial(card, 0.5, shots=2)
     pool = RayPool(settings, replace(TWO, replicas=1))
     pool.submit(Batch(trials=(killer, neighbour), microbatch=8))
@@ -130,6 +145,26 @@ def test_a_trial_that_was_running_at_three_deaths_is_failed_and_its_neighbour_co
     ]
     (error,) = [result.error for result in results if result.error is not None]
     assert error.startswith("3 replicas died while running this trial; the last: ")
+
+
+class KilledBySpectrum(ReplicaActor):
+    """Dies over each matrix of layer 1."""
+
+    def spectrum(self, places: Sequence[Place]) -> Answer[list[MatrixSpectrum]]:
+        if places[0][0] == 1:
+            os.kill(os.getpid(), signal.SIGKILL)
+        return super().spectrum(places)
+
+
+@pytest.mark.ray
+def test_a_matrix_that_takes_three_replicas_with_it_ends_the_spectrum(
+    ray_cluster: None, settings: ReplicaSettings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(fleet, "ReplicaActor", KilledBySpectrum)
+    pool = RayPool(settings, replace(TWO, replicas=1))
+    with pytest.raises(PoolError, match="3 replicas died .* of layer 1 q; the last"):
+        list(pool.spectrum([(0, "q"), (1, "q")]))
+    pool.close()
 
 
 @pytest.mark.ray

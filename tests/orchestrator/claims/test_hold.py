@@ -11,9 +11,8 @@ import pytest
 
 from clipsweep.orchestrator.claims.claims import Claim, Claims
 from clipsweep.orchestrator.claims.hold import Hold, hold
-from clipsweep.orchestrator.claims.process import this_process
 from clipsweep.trials.base.errors import StudyBusyError, TakenOverError, WriteError
-from tests.orchestrator.claims.stale import ended_process, left_behind, process_elsewhere
+from tests.orchestrator.claims.stale import ended_process, left_behind, process_elsewhere, running_process
 
 Take = Callable[..., Hold]
 ROUNDS = 20
@@ -136,7 +135,7 @@ def test_the_clock_of_another_machine_does_not_matter(take: Take, tmp_path: Path
 def test_a_process_of_this_machine_that_runs_but_is_silent_is_taken_over_from(
     take: Take, tmp_path: Path, said: list[str]
 ) -> None:
-    claims = left_behind(tmp_path, this_process())
+    claims = left_behind(tmp_path, running_process())
     os.utime(claims.beat_path(7), (0, 0))
     assert take().token == 8
     assert "which has not said lately that it lives" in said[0]
@@ -174,6 +173,16 @@ def test_a_hold_whose_folder_is_gone_says_so(tmp_path: Path, said: list[str]) ->
         with pytest.raises(WriteError, match="s was removed, moved or emptied while it was run"):
             held.check()
     assert not folder.exists()
+
+
+def test_a_folder_that_was_renamed_while_it_was_held_is_free_for_the_same_process(
+    tmp_path: Path, said: list[str]
+) -> None:
+    with hold(Claims(tmp_path / "old"), "s", lambda: 0, said.append):
+        (tmp_path / "old").rename(tmp_path / "new")
+    with hold(Claims(tmp_path / "new"), "s", lambda: 0, said.append) as held:
+        assert held.token == 2
+    assert said == []
 
 
 @pytest.mark.slow

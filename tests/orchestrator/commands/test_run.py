@@ -3,6 +3,7 @@ from pathlib import Path
 import pytest
 
 from clipsweep.orchestrator.cli import app
+from clipsweep.orchestrator.commands.run import words_of_retry
 from tests.orchestrator.commands.typed import json_of, runner
 
 
@@ -57,3 +58,16 @@ def test_what_would_be_in_the_way_of_a_report_is_said_before_anything_runs(study
     assert result.exit_code == 2
     assert "report.html is a folder; expected a file" in result.stderr
     assert not (tmp_path / "s" / "trials").exists()
+
+
+@pytest.mark.parametrize(
+    ("failed", "given_up", "words"),
+    [
+        (1, 0, "Running again retries it."),
+        (3, 0, "Running again retries them."),
+        (1, 1, "Replicas died over it again and again; 'run --retry-failed' tries again."),
+        (3, 1, "Running again retries them, but for 1 trial over which replicas died: 'run --retry-failed' tries all."),
+    ],
+)
+def test_the_end_of_a_run_says_which_failed_trials_the_next_run_retries(failed: int, given_up: int, words: str) -> None:
+    assert words_of_retry(failed, given_up) == words

@@ -32,8 +32,8 @@ def test_results_are_the_stored_rows(folder: Path) -> None:
 def test_status_has_the_documented_keys(folder: Path) -> None:
     document = json_of("status", str(folder))
     assert list(document) == [
-        "state", "done", "running", "partial", "pruned", "failed", "total", "total_on_test", "stopped_by", "rows",
-        "warnings", "trials_per_second", "seconds_left", "replicas", "lost", "seconds_left_at_most",
+        "state", "done", "running", "partial", "pruned", "failed", "given_up", "total", "total_on_test", "stopped_by",
+        "rows", "warnings", "trials_per_second", "seconds_left", "replicas", "lost", "seconds_left_at_most",
         "rows_per_second", "waits_for", "replicas_lost", "last_result_at", "alive", "pid", "host", "began_at",
         "updated_at", "ended_at", "age_s",
     ]  # fmt: skip

@@ -25,7 +25,7 @@ def killed_at(number: int) -> Iterator[None]:
         if count >= number:
             raise Killed
 
-    with _before_each_call(before):
+    with _around_each_call(before):
         yield
 
 
@@ -37,20 +37,40 @@ def full_disk_at(number: int) -> Iterator[None]:
         if count == number:
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
-    with _before_each_call(before):
+    with _around_each_call(before):
         yield
 
 
 @contextmanager
-def _before_each_call(before: Callable[[int], None]) -> Iterator[None]:
+def told_late_at(number: int) -> Iterator[None]:
+    """Inside, the ``number``-th of these calls does what it should and then fails, as a disk does that is torn off."""
+
+    def after(count: int) -> None:
+        if count == number:
+            raise OSError(errno.EIO, os.strerror(errno.EIO))
+
+    with _around_each_call(after=after):
+        yield
+
+
+def _nothing(_count: int) -> None:
+    pass
+
+
+@contextmanager
+def _around_each_call(
+    before: Callable[[int], None] = _nothing, after: Callable[[int], None] = _nothing
+) -> Iterator[None]:
     made = 0
 
     def watch(call: Callable[..., Any]) -> Callable[..., Any]:
         def watched(*args: Any, **kwargs: Any) -> Any:
             nonlocal made
-            made += 1
-            before(made - 1)
-            return call(*args, **kwargs)
+            number, made = made, made + 1
+            before(number)
+            answer = call(*args, **kwargs)
+            after(number)
+            return answer
 
         return watched
 

@@ -100,6 +100,9 @@ class StandInPool(Pool):
     def announce(self, starts: Sequence[Start]) -> None:
         pass
 
+    def deaths(self) -> dict[str, int]:
+        return {}
+
     def replicas(self) -> list[dict[str, str]]:
         return [{"name": "r", "node": "n", "pid": "0", "device": "cpu"}]
 

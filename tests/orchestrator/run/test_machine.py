@@ -23,6 +23,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 from rich.console import Console
 
 from clipsweep.analysis.store import table as table_module
+from clipsweep.analysis.store.part import read_part
 from clipsweep.analysis.store.row import Record, StoredRow
 from clipsweep.analysis.store.table import ResultsTable
 from clipsweep.orchestrator.drivers.compose import compose_search
@@ -40,7 +41,7 @@ from clipsweep.orchestrator.words import say_nothing
 from clipsweep.trials.base.errors import ClipsweepError
 from clipsweep.trials.spec.result import TrialState
 from clipsweep.trials.spec.trial import Trial
-from tests.orchestrator.run.faults import Killed, full_disk_at, killed_at
+from tests.orchestrator.run.faults import Killed, full_disk_at, killed_at, told_late_at
 from tests.orchestrator.run.stand_in import N_ROWS, StandInPool, expected_scores
 from tests.orchestrator.space.spaces import make_subject
 
@@ -53,9 +54,9 @@ SEARCHES: dict[str, dict[str, Any]] = {
     "raced bayes": {"driver": "bayes", "n_trials": 6, "sampler": "random", "race": "halving"},
 }
 SAME_IN_ANY_ORDER = ("grid", "halving")
-FAULTS = {"killed": killed_at, "full disk": full_disk_at}
+FAULTS = {"killed": killed_at, "full disk": full_disk_at, "told late": told_late_at}
 Fault = tuple[str, int] | None
-faults = st.none() | st.none() | st.tuples(st.sampled_from(sorted(FAULTS)), st.integers(0, 9))
+faults = st.none() | st.tuples(st.sampled_from(sorted(FAULTS)), st.integers(0, 4) | st.integers(0, 12))
 
 
 def open_made_up(search: str, folder: Path) -> OpenStudy:
@@ -174,10 +175,15 @@ class StudyMachine(RuleBasedStateMachine):
         self.process: Process | None = None
         self.any_failed = False
 
-    @initialize(search=st.sampled_from(sorted(SEARCHES)))
-    def begin(self, search: str) -> None:
+    @initialize(search=st.sampled_from(sorted(SEARCHES)), ends=st.lists(st.integers(0, 9), min_size=1, max_size=30))
+    def begin(self, search: str, ends: list[int]) -> None:
+        """Some trials end before anything happens."""
         self.search = search
         self.resume()
+        for number in ends:
+            self.process.fill()  # type: ignore[union-attr]
+            if self.process.pool.running:  # type: ignore[union-attr]
+                self.process.end_one(number, fails=False)  # type: ignore[union-attr]
 
     def stored(self) -> dict[tuple[str, int], StoredRow]:
         """All rows on disk by trial and attempt, as the other process sees them now."""
@@ -254,7 +260,12 @@ class StudyMachine(RuleBasedStateMachine):
     @precondition(lambda self: self.process is not None)
     @rule()
     def look_afresh(self) -> None:
-        assert list(ResultsTable(StudyFolder(self.folder).trials).read()) == list(self.reader.read())
+        trials = StudyFolder(self.folder).trials
+        assert list(ResultsTable(trials).read()) == list(self.reader.read())
+        parts = {name: read_part(trials / name) for name in self.reader.files()}
+        replaced = {name for part in parts.values() for name in part.replaces}
+        counting = [part for name, part in parts.items() if name not in replaced]
+        assert sum(part.rows.num_rows for part in counting) == len(self.reader.read()), "a row lies in two files"
 
     @invariant()
     def check(self) -> None:
@@ -264,6 +275,7 @@ class StudyMachine(RuleBasedStateMachine):
 
     def nothing_is_lost_or_counted_twice(self) -> None:
         stored = self.stored()
+        assert self.told.keys() <= stored.keys()
         assert all(stored[key].record() == record for key, record in self.told.items())
         attempts: dict[str, list[StoredRow]] = {}
         for (trial_id, _), row in sorted(stored.items(), key=lambda item: item[0]):
@@ -290,6 +302,7 @@ class StudyMachine(RuleBasedStateMachine):
             assert self.process is not None
             self.process.run_to_the_end()
             self.check()
+            self.look_afresh()
             found = {key: (row.state.value, row.n_examples) for key, row in self.reader.latest().items()}
             if self.search in SAME_IN_ANY_ORDER and not (self.any_failed and self.search != "grid"):
                 assert found == rows_of_a_straight_run(self.search)
@@ -300,8 +313,8 @@ class StudyMachine(RuleBasedStateMachine):
 
 TestStudyMachine = StudyMachine.TestCase
 TestStudyMachine.settings = settings(
-    max_examples=int(EXAMPLES or 25),
-    stateful_step_count=40,
+    max_examples=int(EXAMPLES or 20),
+    stateful_step_count=25,
     derandomize=EXAMPLES is None,
     database=None,
     deadline=None,

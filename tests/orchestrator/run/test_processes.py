@@ -14,7 +14,7 @@ import pytest
 import yaml
 
 from clipsweep.trials.spec.result import TrialState
-from tests.orchestrator.stored import all_rows
+from tests.orchestrator.stored import all_rows, status_of
 
 pytestmark = pytest.mark.slow
 MakeStudy = Callable[..., dict[str, Any]]
@@ -54,8 +54,8 @@ def hear_interrupts() -> None:
     signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 
-def wait_for_rows(folder: Path, count: int) -> None:
-    for _ in range(1200):
+def wait_for_rows(folder: Path, count: int, limit_s: int = 60) -> None:
+    for _ in range(20 * limit_s):
         if len(all_rows(folder)) >= count:
             return
         time.sleep(0.05)
@@ -147,7 +147,7 @@ def test_an_interrupt_from_the_terminal_ends_a_ray_run_in_order(command: list[st
     assert {row.state for row in rows} == {TrialState.COMPLETE}
 
 
-def test_a_running_study_says_so_and_refuses_a_second_process(
+def test_a_running_study_says_so_and_refuses_a_second_process_and_a_killed_one_says_so_too(
     start: Callable[[], subprocess.Popen[str]], command: list[str], tmp_path: Path
 ) -> None:
     process = start()
@@ -156,3 +156,10 @@ def test_a_running_study_says_so_and_refuses_a_second_process(
     assert second.returncode == 2
     assert f"is being run by process {process.pid}" in second.stderr.replace("\n", " ")
     assert process.poll() is None
+    running = status_of(tmp_path / "s")
+    process.kill()
+    process.wait()
+    killed = status_of(tmp_path / "s")
+    assert [(each["state"], each["alive"], each["pid"]) for each in (running, killed)] == [
+        ("running", True, process.pid), ("interrupted", False, process.pid),
+    ]  # fmt: skip

@@ -1,5 +1,6 @@
 """Whole studies on a real Ray."""
 
+import json
 import os
 import re
 import signal
@@ -10,9 +11,14 @@ from typing import Any
 import pytest
 from rich.console import Console
 
+from clipsweep.cluster.on_ray import fleet
+from clipsweep.cluster.on_ray.actor import ReplicaActor
 from clipsweep.cluster.on_ray.ray_pool import RayPool
+from clipsweep.cluster.work import Answer, Batch
+from clipsweep.orchestrator.folder.study_folder import StudyFolder
 from clipsweep.orchestrator.run.session import run_study
 from clipsweep.orchestrator.study.check import check_study
+from clipsweep.trials.base.files import write_text
 from clipsweep.trials.spec.result import TrialResult
 from tests.cluster.pool_contract import damage_factors
 from tests.orchestrator.run.test_session import stable
@@ -70,3 +76,35 @@ def test_a_warning_of_a_replica_in_another_process_is_shown_logged_and_in_the_st
     warnings = status_of(tmp_path / "s")["warnings"]
     assert warnings == (tmp_path / "s" / "log.txt").read_text().splitlines()
     assert re.search(found, warnings[0])
+
+
+class KilledByHalf(ReplicaActor):
+    """Dies, as by the kernel's hand, over each trial that drops half of layer 1."""
+
+    def evaluate(self, batch: Batch) -> Answer[list[TrialResult]]:
+        clips = [clip for trial in batch.trials for clip in trial.spec.clips]
+        if any((clip.layer, clip.clip_rate) == (1, 0.5) for clip in clips):
+            os.kill(os.getpid(), signal.SIGKILL)
+        return super().evaluate(batch)
+
+
+def test_deaths_are_counted_over_runs_and_a_trial_given_up_runs_again_only_when_that_is_asked_for(
+    ray_cluster: None, make_study: MakeStudy, tmp_path: Path, cache: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    content, folder = make_study(cluster={"replicas": 1}), StudyFolder(tmp_path / "s")
+    run(make_study(), tmp_path / "clean", cache)
+    rows = latest_rows(tmp_path / "clean")
+    (killer,) = [name for name, row in rows.items() if (row.layer, row.clip_rate, row.split) == (1, 0.5, "validation")]
+    write_text(folder.deaths, json.dumps({killer: 2}))
+    with monkeypatch.context() as patch:
+        patch.setattr(fleet, "ReplicaActor", KilledByHalf)
+        run(content, folder.path, cache)
+    failed, status = latest_rows(folder.path)[killer], status_of(folder.path)
+    assert json.loads(folder.deaths.read_text()) == {killer: 3}
+    assert (failed.error or "").startswith("3 replicas died while running this trial; the last: ")
+    assert [status[key] for key in ("state", "failed", "given_up")] == ["failed", 1, 1]
+    run(content, folder.path, cache)
+    assert latest_rows(folder.path)[killer].attempt == 1
+    run_study(check_study(content), folder.path, cache, Console(quiet=True), retry_failed=True)
+    assert latest_rows(folder.path)[killer].is_complete
+    assert status_of(folder.path)["state"] == "done"
