@@ -1,3 +1,4 @@
+import errno
 import threading
 from datetime import timedelta
 from pathlib import Path
@@ -8,7 +9,7 @@ import pytest
 
 from clipsweep.analysis.row.row import SCHEMA, SCHEMA_VERSION, Record
 from clipsweep.analysis.store.table import MERGED_FILES, ResultsTable
-from clipsweep.trials.base.errors import StoreError
+from clipsweep.trials.base.errors import StoreError, WriteError
 from tests.analysis.store.rows import NOON, failed_record, stored_record
 from tests.analysis.watch import watch_files
 
@@ -237,3 +238,20 @@ def test_a_reader_whose_files_are_merged_meanwhile_reads_the_new_one(
     monkeypatch.setattr(ResultsTable, "files", listed_before_a_merge)
     reader._read_pieces()
     assert [row.trial_id for row in reader.read()] == ["0000", "0001", "0002"]
+
+
+def test_rows_that_a_failing_disk_tells_too_late_to_be_stored_lie_in_one_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    table = appended_one_by_one(tmp_path, 1)
+    with monkeypatch.context() as patch:
+        patch.setattr("clipsweep.trials.base.files.sync_folder", fail_late)
+        with pytest.raises(WriteError, match="the disk or network did not answer"):
+            table.append([stored_record("late")])
+    assert len(files_of(tmp_path)) == 1
+    table.append([stored_record("late")])
+    assert [len(ResultsTable(tmp_path).read()), len(files_of(tmp_path))] == [2, 2]
+
+
+def fail_late(_folder: Path) -> None:
+    raise OSError(errno.EIO, "torn off")

@@ -126,7 +126,8 @@ def test_a_trial_that_an_older_version_cut_elsewhere_is_evaluated_from_its_first
     content = raced(tiny_gptj, race="halving")
     rows = {row.trial_id: row for row in run(content, tmp_path / "s", cache)}
     stopped = next(row for row in rows.values() if row.state is TrialState.PRUNED)
-    elsewhere = {"n_examples": 13, "outcomes": bytes(2), "margins": bytes(26), "attempt": stopped.attempt + 1}
+    wrong = {"n_examples": 13, "outcomes": bytes(2), "margins": bytes(26), "accuracy": 0.0}
+    elsewhere = {**wrong, "attempt": stopped.attempt + 1}
     ResultsTable(StudyFolder(tmp_path / "s").trials).append([stopped.record() | elsewhere])
     run(content | {"search": {}}, tmp_path / "s", cache)
     assert_same_again(tmp_path / "s", cache)
