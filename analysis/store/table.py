@@ -145,16 +145,14 @@ class ResultsTable:
         together = itertools.accumulate(sizes[name] for name in small)
         return [name for name, size in zip(small, together, strict=True) if size < MERGED_BYTES]
 
-    def _newest_claim(self) -> int:
-        """The claim under which rows are written where none is held, as outside a study, so that they count."""
-        return look(self._folder, self._fence)[1].token
-
     def _write(self, part: Part) -> None:
         """Write a new file whole; before the first one others are told which earlier ones count."""
+        if not self._token:  # no claim is held, as outside a study: under the newest one, so that the rows count
+            self._token = look(self._folder, self._fence)[1].token
         if not self._is_told:
             self._fence.write(self._folder)
             self._is_told = True
-        path = self._folder / part_name(self._token or self._newest_claim(), self._writer, next(self._sequence))
+        path = self._folder / part_name(self._token, self._writer, next(self._sequence))
         write_part(path, part)
         self._parts[path.name] = part
 
