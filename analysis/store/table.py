@@ -147,11 +147,11 @@ class ResultsTable:
 
     def _write(self, part: Part) -> None:
         """Write a new file whole; before the first one others are told which earlier ones count."""
-        if not self._token:  # no claim is held, as outside a study: under the newest one, so that the rows count
-            self._token = look(self._folder, self._fence)[1].token
         if not self._is_told:
             self._fence.write(self._folder)
             self._is_told = True
+        if not self._token:  # no claim is held, as outside a study: under the newest one, so that the rows count
+            self._token = look(self._folder, self._fence)[1].token
         path = self._folder / part_name(self._token, self._writer, next(self._sequence))
         write_part(path, part)
         self._parts[path.name] = part
