@@ -31,7 +31,7 @@ class ResultsTable:
         self._sequence = itertools.count()
         self._since_merge = itertools.count(1)
         self._writer = f"{os.getpid():x}{uuid.uuid4().hex[:8]}"
-        self._held = 0  # the claim that this process holds
+        self._token = 0
         self._check: Callable[[], None] = _nobody_else_writes
         self._fence = Fence()  # which files count
         self._is_told = True  # whether other readers know of it
@@ -54,7 +54,7 @@ class ResultsTable:
         """
         names, fence = look(self._folder, self._fence)
         accepted = frozenset(filter(fence.counts, names))
-        self._held, self._check = token, check
+        self._token, self._check = token, check
         self._fence = Fence(token=token, accepted=accepted)
         self._is_told = token == 1 and not accepted  # then there is nothing to tell others from
 
@@ -65,11 +65,6 @@ class ResultsTable:
             TakenOverError: Somebody has.
         """
         self._check()
-
-    @property
-    def _token(self) -> int:
-        """The claim under which rows are written; where none is held, the newest, so that they count."""
-        return self._held or look(self._folder, self._fence)[1].token
 
     def set_aside(self) -> list[str]:
         """Files whose rows do not count, as they were written after the study had been taken over from their writer."""
@@ -150,12 +145,16 @@ class ResultsTable:
         together = itertools.accumulate(sizes[name] for name in small)
         return [name for name, size in zip(small, together, strict=True) if size < MERGED_BYTES]
 
+    def _newest_claim(self) -> int:
+        """The claim under which rows are written where none is held, as outside a study, so that they count."""
+        return look(self._folder, self._fence)[1].token
+
     def _write(self, part: Part) -> None:
         """Write a new file whole; before the first one others are told which earlier ones count."""
         if not self._is_told:
             self._fence.write(self._folder)
             self._is_told = True
-        path = self._folder / part_name(self._token, self._writer, next(self._sequence))
+        path = self._folder / part_name(self._token or self._newest_claim(), self._writer, next(self._sequence))
         write_part(path, part)
         self._parts[path.name] = part
 

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from dataclasses import replace
 from pathlib import Path
 
 from clipsweep.orchestrator.claims.claims import Claim, Claims
-from clipsweep.orchestrator.claims.process import Process, this_process
+from clipsweep.orchestrator.claims.process import Process, _state_and_start, this_process
 
 
 def ended_process() -> Process:
@@ -16,6 +17,13 @@ def ended_process() -> Process:
     child = subprocess.Popen([sys.executable, "-c", ""])
     child.wait()
     return replace(this_process(), pid=child.pid)
+
+
+def running_process() -> Process:
+    """Another process of this machine that runs: the one that started this one."""
+    found = _state_and_start(os.getppid())
+    assert found is not None
+    return replace(this_process(), pid=os.getppid(), started=found[1])
 
 
 def process_elsewhere() -> Process:

@@ -9,11 +9,10 @@ from pathlib import Path
 
 import pytest
 
-from clipsweep.orchestrator.claims.claims import Claim, Claims, held_here
+from clipsweep.orchestrator.claims.claims import Claim, Claims
 from clipsweep.orchestrator.claims.hold import Hold, hold
-from clipsweep.orchestrator.claims.process import this_process
 from clipsweep.trials.base.errors import StoreError, StudyBusyError, TakenOverError
-from tests.orchestrator.claims.stale import ended_process, left_behind, process_elsewhere
+from tests.orchestrator.claims.stale import ended_process, left_behind, process_elsewhere, running_process
 
 Take = Callable[..., Hold]
 ROUNDS = 20
@@ -136,10 +135,7 @@ def test_the_clock_of_another_machine_does_not_matter(take: Take, tmp_path: Path
 def test_a_process_of_this_machine_that_runs_but_is_silent_is_taken_over_from(
     take: Take, tmp_path: Path, said: list[str]
 ) -> None:
-    claims = left_behind(tmp_path, this_process())
-    newest = claims.newest()
-    assert newest is not None
-    held_here.add(newest.key)
+    claims = left_behind(tmp_path, running_process())
     os.utime(claims.beat_path(7), (0, 0))
     assert take().token == 8
     assert "which has not said lately that it lives" in said[0]
