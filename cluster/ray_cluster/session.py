@@ -15,7 +15,6 @@ from dataclasses import dataclass
 
 import ray
 from ray._private import worker as ray_worker
-from ray.core.generated.autoscaler_pb2 import ClusterResourceState, NodeStatus
 from ray.core.generated.gcs_pb2 import GcsNodeInfo
 from ray.exceptions import RayError
 
@@ -79,7 +78,7 @@ class RaySession:
 
     def look(self) -> View:
         """The nodes as they are now; takes a second at most."""
-        nodes = _ask_nodes()
+        nodes = _ask_nodes(is_ours=self.is_ours)
         now = time.monotonic()
         if nodes is None:
             silence = now - self._answered_at
@@ -165,10 +164,10 @@ def _is_client() -> bool:
     return bool(ray.util.client.ray.is_connected())
 
 
-def _ask_nodes() -> tuple[Node, ...] | None:
+def _ask_nodes(*, is_ours: bool) -> tuple[Node, ...] | None:
     """The nodes that are up; None where the head does not answer at once.
 
-    ``ray.nodes`` would wait for a dead head until Ray ends the process; these calls end.
+    ``ray.nodes`` would wait for a dead head until Ray ends the process; the first call here ends, and goes before the other.
     """
     if _is_client():
         return tuple(
@@ -179,16 +178,15 @@ def _ask_nodes() -> tuple[Node, ...] | None:
     head = ray_worker.global_worker.gcs_client
     try:
         infos = head.get_all_node_info(timeout=ANSWER_S)
-        state = ClusterResourceState.FromString(head.get_cluster_resource_state(timeout_s=ANSWER_S))
     except RayError:
         return None
-    draining = {node.node_id for node in state.node_states if node.status == NodeStatus.Value("DRAINING")}
+    draining = set() if is_ours else set(ray._private.state.state.get_draining_nodes())  # ours has one node, this one
     return tuple(
         Node(
             number=info.node_id.hex(),
             name=info.node_manager_hostname,
             resources=dict(info.resources_total),
-            draining=info.node_id in draining,
+            draining=info.node_id.hex() in draining,
         )
         for info in infos.values()
         if info.state == GcsNodeInfo.GcsNodeState.Value("ALIVE")
