@@ -16,7 +16,7 @@ from clipsweep.analysis.row.check_rows import difference
 from clipsweep.analysis.row.row import SCHEMA, Record, StoredRow
 from clipsweep.analysis.store.fence import Fence, look
 from clipsweep.analysis.store.gather import Piece, read_pieces, stack_of
-from clipsweep.analysis.store.part import Part, write_part
+from clipsweep.analysis.store.part import Part, read_part, write_part
 from clipsweep.analysis.store.part_names import part_name
 from clipsweep.analysis.store.rows import Attempts, LatestRows
 from clipsweep.trials.base.errors import DamagedFileError, StoreError
@@ -105,8 +105,20 @@ class ResultsTable:
         return self._attempts
 
     def missing_files(self) -> list[str]:
-        """Files that were read or written here and are there no more, though nothing replaces them."""
-        return sorted(self._pieces.keys() - set(self.files()))
+        """Files that were read or written here and are there no more, though nothing replaces them.
+
+        Raises:
+            TakenOverError: Another process holds the study, and has merged them.
+        """
+        missing = sorted(self._pieces.keys() - set(self.files()))
+        if missing:
+            self._check()
+        return missing
+
+    def write_instead(self, name: str, rows: pa.Table) -> None:
+        """Write a new file that stands for another: the rows of that one count no more."""
+        self._check()
+        self._write(Part(rows, read_part(self._folder / name).replaces | {name}))
 
     def latest(self) -> LatestRows:
         """The latest attempt at each trial, by trial identity; a complete one always wins."""

@@ -28,7 +28,8 @@ def verify(
     moved: list[str] = []
     verified = verify_study(opened)
     if repair and verified.faults:
-        with study_lock(opened.folder):
+        with study_lock(opened.folder) as held:
+            opened.table.take_over(held.token, held.check)
             verified = verify_study(opened)  # again, now that no run changes anything
             moved = mend(opened, verified)
         verified = verify_study(reopen(folder))

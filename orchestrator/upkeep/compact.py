@@ -38,7 +38,8 @@ def compact_study(opened: OpenStudy) -> Compacted:
         StudyBusyError: A process runs the study.
         StoreError: A file is damaged.
     """
-    with study_lock(opened.folder):
+    with study_lock(opened.folder) as held:
+        opened.table.take_over(held.token, held.check)
         files_before, bytes_before = _measure(opened)
         opened.table.compact()
         files, n_bytes = _measure(opened)

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from clipsweep.analysis.store.blocks import indices_of
-from clipsweep.analysis.store.part import Part, read_part, write_part
+from clipsweep.analysis.store.part import read_part
 from clipsweep.orchestrator.folder.open_study import OpenStudy
 from clipsweep.orchestrator.upkeep.verify import FileRows, Verified
 from clipsweep.trials.base.errors import StoreError
@@ -21,7 +21,7 @@ def repair(opened: OpenStudy, verified: Verified) -> list[str]:
     """Move damaged files, and copies of others, into the study's ``damaged`` folder. Nothing is deleted.
 
     A file that can be read, and has some rows with faults, is moved as well; a new one keeps its other rows. The study
-    must be locked.
+    must be held, and its table taken over.
 
     Returns:
         Where each of them lies now, in the study's folder.
@@ -33,19 +33,17 @@ def repair(opened: OpenStudy, verified: Verified) -> list[str]:
     with worded_as(StoreError, f"moving damaged files out of {folder}"):
         partly = [rows for rows in verified.rows if rows.wrong.any() and not rows.wrong.all()]
         for rows in partly:
-            _keep_the_right(folder, rows)
+            _keep_the_right(opened, rows)
         wholly = [rows.name for rows in verified.rows if rows.wrong.any() and rows.wrong.all()]
         unreadable = [Path(fault.file).name for fault in verified.faults if fault.damaged]
         names = [*(rows.name for rows in partly), *wholly, *unreadable, *verified.copies]
         return [_move_aside(opened, name) for name in dict.fromkeys(names)]
 
 
-def _keep_the_right(folder: Path, rows: FileRows) -> None:
-    """Write the rows of a file that are right into another, which says that it stands for the file."""
-    part = read_part(folder / rows.name)
-    right = part.rows.take(indices_of(np.flatnonzero(~rows.wrong)))
-    name = f"{Path(rows.name).stem}-mended.parquet"
-    write_part(folder / name, Part(right, part.replaces | {rows.name}))
+def _keep_the_right(opened: OpenStudy, rows: FileRows) -> None:
+    """Write the rows of a file that are right into another, which stands for the file."""
+    part = read_part(opened.folder.trials / rows.name)
+    opened.table.write_instead(rows.name, part.rows.take(indices_of(np.flatnonzero(~rows.wrong))))
 
 
 def _move_aside(opened: OpenStudy, name: str) -> str:

@@ -70,6 +70,7 @@ def make_study(folder: Path, axes: Axes) -> OpenStudy:
         card=_card(), task_fingerprint="0" * 32, split_sizes={"validation": EXAMPLES, "test": 0}, dropped={}
     )
     opened = open_study(check_study(content), StudyFolder(folder), subject)
+    folder.mkdir(parents=True, exist_ok=True)
     write_study(opened)
     write_end(opened.folder, End(stopped_by=None))
     return opened
