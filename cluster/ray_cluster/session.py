@@ -167,7 +167,7 @@ def _is_client() -> bool:
 def _ask_nodes(*, is_ours: bool) -> tuple[Node, ...] | None:
     """The nodes that are up; None where the head does not answer at once.
 
-    ``ray.nodes`` would wait for a dead head until Ray ends the process; the first call here ends, and goes before the other.
+    ``ray.nodes`` would wait for a dead head until Ray ends the process. The first call here ends, and goes first.
     """
     if _is_client():
         return tuple(
