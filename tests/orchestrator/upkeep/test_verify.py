@@ -118,4 +118,4 @@ def test_the_words_name_each_fault_with_a_trial(opened: OpenStudy) -> None:
     trial_id = change(path, 0, accuracy=2.0)
     words = describe_verified(verified(opened))
     assert words.splitlines()[0] == "253 rows of 253 trials in 4 files: 2 faults"
-    assert f"  trials/{path.name}: 1 row with an accuracy outside 0 to 1 (trial {trial_id})" in words
+    assert f"  trials/{path.name}: 1 row with accuracy outside 0 to 1 (trial {trial_id})" in words
