@@ -51,7 +51,7 @@ def run(name: str, results: Path) -> int:
 def run_machine() -> int:
     """The state machine of hypothesis, at length; its exit code."""
     command = [sys.executable, "-m", "pytest", MACHINE, "-q", "-m", "not gpu", "--timeout", str(ITS_OWN_S)]
-    return subprocess.run(command, env={**os.environ, "CHAOS_EXAMPLES": EXAMPLES}, check=False).returncode
+    return subprocess.run(command, env={**os.environ, "CLIPSWEEP_MACHINE_EXAMPLES": EXAMPLES}, check=False).returncode
 
 
 if __name__ == "__main__":
