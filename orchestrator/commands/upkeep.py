@@ -40,7 +40,7 @@ def verify(
     for path in moved:
         tell(f"moved to {folder / path}")
     if moved:
-        tell(f"trials that have no row now run again with: clipsweep run {folder / 'study.yaml'} --dir {folder}")
+        tell(f"trials that have no row now run again with: clipsweep run {opened.folder.study} --dir {folder}")
     elif verified.faults and not repair:
         tell(f"'clipsweep verify {folder} --repair' moves what is damaged aside; nothing is deleted.")
     if verified.faults:
