@@ -18,7 +18,7 @@ RUNNERS = {  # with what each is asked for
     "full_disk": ("--times", "20"),
 }
 MACHINE = "tests/orchestrator/run/test_machine.py"  # any order of results, failures, flushes, crashes and resumes
-EXAMPLES = "2000"
+EXAMPLES = "500"
 ITS_OWN_S = 3600  # for one runner
 
 
