@@ -82,7 +82,7 @@ def read_factors(path: Path, fingerprint: str, weight: Tensor, name: str) -> Fac
         fault = _fault(note, tensors, fingerprint, weight)
     except FileNotFoundError:
         return None
-    except (SafetensorError, OSError) as error:
+    except (SafetensorError, OSError, RuntimeError) as error:  # the last of torch, which opens the file once more
         fault = f"cannot be read ({error})"
     if fault:
         log.warning("the factors of %s in %s %s; they are computed again", name, path, fault)

@@ -194,6 +194,22 @@ def test_a_file_that_vanishes_before_it_is_read_is_computed_again(
     assert not caplog.records
 
 
+def test_a_file_that_vanishes_while_it_is_read_is_computed_again(
+    cache: Path, counted: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    weight = random_matrix(60, 90)
+    FactorCache(cache).get(weight, NAME)
+    read_storage = torch.UntypedStorage.from_file  # which opens the file once more, after its header was read
+
+    def vanish(name: str, *args: Any, **options: Any) -> Any:
+        Path(name).unlink()
+        return read_storage(name, *args, **options)
+
+    monkeypatch.setattr(torch.UntypedStorage, "from_file", vanish)
+    FactorCache(cache).get(weight, NAME)
+    assert counted == [NAME, NAME]
+
+
 def test_the_last_factors_stay_in_memory_however_large(cache: Path) -> None:
     factors = FactorCache(cache, memory_bytes=0)
     weight = random_matrix(5, 5)
