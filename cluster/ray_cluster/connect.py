@@ -5,12 +5,13 @@ from __future__ import annotations
 import ipaddress
 import logging
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
 import ray
 from ray._private import ray_constants
+from ray._private import worker as ray_worker
 from ray._raylet import AuthenticationTokenLoader, Config  # type: ignore[attr-defined]  # its stub lacks them
 from ray.exceptions import AuthenticationError
 
@@ -21,6 +22,7 @@ from clipsweep.trials.base.errors import NoClusterError, PoolError, first_line
 
 OBJECT_STORE_BYTES = 150 * 2**20
 COMMON: dict[str, Any] = {"log_to_driver": False, "logging_level": logging.ERROR, "ignore_reinit_error": True}
+log = logging.getLogger(__name__)
 
 
 def starts_ray(settings: ClusterSettings) -> bool:
@@ -40,6 +42,7 @@ def connect(settings: ClusterSettings) -> None:
         PoolError: The Ray that was started listens to other machines.
     """
     address = _address(settings)
+    ray_worker.print_to_stdstream = _log_message
     if address is None:
         if not ray.is_initialized():
             _start()
@@ -109,3 +112,8 @@ def check_loopback(listens_at: str) -> None:
 def _address(settings: ClusterSettings) -> str | None:
     """Where the cluster is that is to be joined; None for none."""
     return settings.address or os.environ.get("RAY_ADDRESS")
+
+
+def _log_message(data: Mapping[str, Any], ignore_prefix: bool) -> None:  # noqa: ARG001 - as Ray calls it
+    """Log what Ray tells of its processes: it would print that on standard output, where a command's answer belongs."""
+    log.info("Ray: %s", " ".join(data["lines"]))

@@ -184,7 +184,7 @@ class Claims:
     def _highest(self) -> int | None:
         try:
             names = [NAME.fullmatch(name) for name in os.listdir(self._folder)]
-        except FileNotFoundError:
+        except (FileNotFoundError, NotADirectoryError):  # the latter where a file was given for a study's folder
             return None
         return max((int(name[1]) for name in names if name), default=None)
 

@@ -187,7 +187,7 @@ def read_stored(folder: StudyFolder) -> Study | None:
     if not is_there(folder.study):
         return None
     try:
-        return check_study(read_stored_study(folder.study))
+        return check_study(read_stored_study(folder))
     except StoreError:
         raise
     except ClipsweepError as error:
@@ -206,4 +206,4 @@ def read_settings(folder: StudyFolder) -> dict[str, Any]:
     Raises:
         StoreError: It is damaged.
     """
-    return read_stored_study(folder.study) if is_there(folder.study) else {}
+    return read_stored_study(folder) if is_there(folder.study) else {}

@@ -9,10 +9,12 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from clipsweep.orchestrator.folder.study_folder import StudyFolder
 from clipsweep.orchestrator.source.yaml_file import read_yaml
 from clipsweep.trials.base.errors import StoreError, StudyError
 from clipsweep.trials.base.os_words import worded_as
 
+SECTIONS = ("model", "task", "space", "search", "cluster")  # that every run has written
 MEND_STUDY = "Move it away and run the study again from its own file; its rows stay."
 
 
@@ -79,15 +81,22 @@ def whole(path: Path, mend: str) -> Iterator[None]:
         raise StoreError(f"{path} is damaged: a key is missing or wrong ({error!r}). {mend}") from error
 
 
-def read_stored_study(path: Path) -> dict[str, Any]:
-    """Read the study file that an earlier run wrote.
+def read_stored_study(folder: StudyFolder) -> dict[str, Any]:
+    """Read the study file that an earlier run wrote, or that a user has put there for the first.
 
     Raises:
         StoreError: It is damaged, or may not be read.
     """
+    path = folder.study
     try:
-        return read_yaml(path)
+        content = read_yaml(path)
     except StudyError as error:
         if isinstance(error.__cause__, OSError):
             raise StoreError(str(error)) from error
         raise StoreError(f"{error} {MEND_STUDY}") from error
+    if is_there(folder.subject):
+        missing = [section for section in SECTIONS if section not in content]
+        if missing or not path.read_text(encoding="utf-8").endswith("\n"):
+            what = f"section {missing[0]} is missing" if missing else "its last line has no end"
+            raise StoreError(f"{path} is not whole: {what}. {MEND_STUDY}")
+    return content

@@ -11,6 +11,7 @@ from filelock import FileLock
 from torch import Tensor
 
 from clipsweep.trials.base.files import factors_limit_bytes
+from clipsweep.trials.base.os_words import word_os_error
 from clipsweep.trials.clips.factor_files import hash_tensors, lock_path, locked, read_factors, write_factors
 from clipsweep.trials.clips.factors import Factors, compute_factors, compute_singular_values
 
@@ -128,10 +129,11 @@ class FactorCache:
 
         Drafts count as well: one whose lock is free was left by a process that was killed.
         """
-        found = []
-        for path in self._folder.glob("*/*.safetensors"):
-            with suppress(FileNotFoundError):  # another process makes room
-                found.append((path.stat().st_mtime_ns, path.stat().st_size, path))
+        try:
+            found = self._look_around()
+        except OSError as error:
+            log.warning("no room is made for factors: %s", word_os_error(error, f"looking into {self._folder}"))
+            return
         excess = sum(size for _, size, _ in found) - self._limit_bytes
         for _, size, path in sorted(found):
             if excess <= 0:
@@ -143,3 +145,11 @@ class FactorCache:
                 lock_path(path).unlink()
                 excess -= size
                 log.info("deleted %s: the factors on disk exceed %.3g GiB", path, self._limit_bytes / 2**30)
+
+    def _look_around(self) -> list[tuple[int, int, Path]]:
+        """When each file was last used, its bytes, and the file."""
+        found = []
+        for path in self._folder.glob("*/*.safetensors"):
+            with suppress(FileNotFoundError):  # another process makes room
+                found.append((path.stat().st_mtime_ns, path.stat().st_size, path))
+        return found

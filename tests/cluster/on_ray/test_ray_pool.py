@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from ray._private import worker as ray_worker
 from transformers import AutoModelForCausalLM
 
 from clipsweep.cluster.fit import ClusterSettings, fit_replicas
@@ -69,6 +70,14 @@ def pids_of_two_replicas(pool: Pool) -> set[int]:
     return {int(replica["pid"]) for replica in replicas}
 
 
+def assert_gone(process: int) -> None:
+    """A process that was ended takes a moment to go."""
+    until = time.monotonic() + 60
+    while Path(f"/proc/{process}").exists():
+        assert time.monotonic() < until
+        time.sleep(0.05)
+
+
 def meet(pool: Pool, card: ModelCard) -> None:
     """Let every replica run a trial of the kind that the test uses: what is met for the first time may take long."""
     for number in range(pool.free_calls()):
@@ -108,7 +117,13 @@ class TestRayPool(PoolContract):
         assert {result.state for result in results} == {TrialState.COMPLETE}
         assert {result.replica for result in results} != {hung["name"]}
         assert any(f"{hung['name']} of node" in text and "taken for hung" in text for text in warnings_in(caplog))
-        assert not Path(f"/proc/{hung['pid']}").exists()
+        assert_gone(int(hung["pid"]))
+
+    def test_what_ray_tells_of_its_processes_is_no_part_of_an_answer(
+        self, pool: RayPool, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        ray_worker.print_to_stdstream({"lines": ["A worker died"], "pid": "raylet", "is_err": False}, False)
+        assert capsys.readouterr() == ("", "")
 
     def test_a_replica_killed_over_a_spectrum_costs_no_matrix(self, pool: RayPool, card: ModelCard) -> None:
         killed = int(pool.replicas()[0]["pid"])

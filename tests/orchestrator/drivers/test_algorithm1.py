@@ -155,6 +155,7 @@ def test_only_new_candidates_are_measured(run: Callable[..., Mapping[str, Stored
 def test_an_interrupted_measurement_goes_on_where_it_stopped(
     make: Callable[..., Study], tmp_path: Path, cache: Path, calls: list[Any]
 ) -> None:
+    (tmp_path / "s").mkdir()
     prepared = prepare(make(), tmp_path / "s", cache)
     pool = start_pool(prepared)
     answers: Iterator[bool] = iter([False, False, True])
@@ -189,6 +190,7 @@ def test_an_interrupt_while_measuring_keeps_what_is_there_and_can_be_resumed(
 def test_a_measured_study_starts_no_pool_to_choose_its_layers(
     make: Callable[..., Study], tmp_path: Path, cache: Path
 ) -> None:
+    (tmp_path / "s").mkdir()
     prepared = prepare(make(), tmp_path / "s", cache)
     measure_layers(prepared.opened, start_pool(prepared), lambda line: None, lambda: False)
     again = prepare(make(), tmp_path / "s", cache).opened
@@ -199,6 +201,7 @@ def test_a_measured_study_starts_no_pool_to_choose_its_layers(
 def test_condition_numbers_of_another_dtype_are_measured_again(
     make: Callable[..., Study], tmp_path: Path, cache: Path
 ) -> None:
+    (tmp_path / "s").mkdir()
     prepared = prepare(make(), tmp_path / "s", cache)
     measure_layers(prepared.opened, start_pool(prepared), lambda line: None, lambda: False)
     assert prepare(make(model={"dtype": "bfloat16"}), tmp_path / "s", cache).opened.pending is not None

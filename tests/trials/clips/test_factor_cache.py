@@ -274,6 +274,18 @@ def test_the_draft_of_a_killed_process_makes_room_too(cache: Path) -> None:
     assert draft not in stored_files(cache)
 
 
+def test_a_folder_that_cannot_be_listed_is_reported_and_the_factors_are_used(
+    cache: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def fail(*_: Any) -> Any:
+        raise OSError(errno.EIO, os.strerror(errno.EIO), str(cache / "factors"))
+
+    factors = FactorCache(cache)
+    monkeypatch.setattr(os, "scandir", fail)
+    assert factors.get(random_matrix(5, 5), NAME).s.shape == (5,)
+    assert "no room is made for factors" in caplog.text
+
+
 def test_the_limit_on_disk_comes_from_the_environment(cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     old = store(cache, 1, used_at=1000)
     monkeypatch.setenv("CLIPSWEEP_FACTORS_GIB", "1e-9")
