@@ -198,7 +198,7 @@ def _complete_twice(files: Sequence[FileRows]) -> tuple[list[Fault], list[str]]:
             if before != (place, number):
                 equal = bool((files[before[0]].marks[before[1]] == file.marks[number]).all())
                 (same if equal else other).append((trial_id, files[before[0]].name))
-        for found, what in ((same, "that are also in"), (other, "whose trials are complete in another row too, in")):
+        for found, what in ((same, "also in"), (other, "of trials that are complete in another row too, in")):
             if found:
                 trial_id, name = found[0]
                 words = f"{counted(len(found), 'row')} {what} {name}; each trial counts once"

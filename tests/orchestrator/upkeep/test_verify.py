@@ -77,7 +77,7 @@ def test_a_copy_of_a_file_is_told_and_its_rows_count_once(opened: OpenStudy) -> 
     shutil.copy(first, first.with_name("part-zz-copy.parquet"))
     found = verified(opened)
     [fault] = found.faults
-    assert fault.what == f"64 rows that are also in {first.name}; each trial counts once"
+    assert fault.what == f"64 rows also in {first.name}; each trial counts once"
     assert (found.n_trials, found.copies) == (ROWS, ["part-zz-copy.parquet"])
 
 
@@ -86,7 +86,7 @@ def test_a_trial_that_is_complete_in_two_attempts_is_told(opened: OpenStudy) -> 
     copy = first.with_name("part-zz.parquet")
     shutil.copy(first, copy)
     change(copy, 5, attempt=2)
-    assert "1 row whose trials are complete in another row too" in " ".join(
+    assert "1 row of trials that are complete in another row too" in " ".join(
         fault.what for fault in verified(opened).faults
     )
 
