@@ -101,8 +101,9 @@ class RayPool(Pool):
         return self._deaths.of_trials
 
     def replicas(self) -> list[dict[str, str]]:
-        """Name, node, process and device of each live replica."""
-        return [worker.about for worker in self._fleet.workers]
+        """Name, node, process and device of each live replica, in the order of their numbers."""
+        by_number = sorted(self._fleet.workers, key=lambda worker: (len(worker.name), worker.name))
+        return [worker.about for worker in by_number]
 
     def close(self) -> None:
         """End the actors, and Ray itself where this pool started it."""

@@ -31,7 +31,7 @@ def content(make_study: Callable[..., dict[str, Any]]) -> dict[str, Any]:
 
 @pytest.fixture
 def driver(content: dict[str, Any], tmp_path: Path) -> Iterator[subprocess.Popen[str]]:
-    """The study, run by a process of its own that has finished some trials; its home marks what it starts."""
+    """The study, run by a process of its own that has just begun; its home marks what it starts."""
     (tmp_path / "study.yaml").write_text(yaml.safe_dump(content))
     command = [str(Path(sys.executable).parent / "clipsweep"), "run", str(tmp_path / "study.yaml")]
     process = subprocess.Popen(
@@ -43,7 +43,7 @@ def driver(content: dict[str, Any], tmp_path: Path) -> Iterator[subprocess.Popen
         preexec_fn=hear_interrupts,
     )
     try:
-        wait_for_rows(tmp_path / "s", 5, limit_s=300)
+        wait_for_rows(tmp_path / "s", 1, limit_s=300)  # the first is stored at once, the others seconds later
         yield process
     finally:
         process.kill()
@@ -79,6 +79,7 @@ def wait_until_none_is_left(home: Path) -> None:
 def test_a_run_whose_raylet_dies_starts_ray_again_and_has_the_rows_of_a_clean_run(
     driver: subprocess.Popen[str], content: dict[str, Any], tmp_path: Path, cache: Path
 ) -> None:
+    send(tmp_path, "ray::ReplicaActor", signal.SIGSTOP)  # so that the study does not end before its raylet does
     send(tmp_path, "/raylet/raylet", signal.SIGKILL)
     _, errors = driver.communicate(timeout=400)
     assert driver.returncode == 0
