@@ -12,6 +12,7 @@ import subprocess
 import time
 from collections import Counter
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -96,10 +97,22 @@ def _traced(process: WarmProcess, job: Job, log: Path, options: Sequence[str], *
     command = ["strace", "-qq", "-y", "-s", "200", "-o", str(log), "-e", f"trace={watched}", *options, "-p", str(pid)]
     tracer = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
     _await_tracer(pid, tracer)
-    job.gate.write_bytes(b"")
+    _open_gate(job.gate, tracer)
     code = process.wait()
     tracer.communicate()
     return code
+
+
+def _open_gate(gate: Path, tracer: subprocess.Popen[str]) -> None:
+    """Let a job begin that waits at its gate; one that has died there never opens it."""
+    until = time.monotonic() + ATTACH_S
+    while True:
+        with suppress(OSError):  # nobody waits there yet
+            os.close(os.open(gate, os.O_WRONLY | os.O_NONBLOCK))
+            return
+        assert tracer.poll() is None, "the job ended before it began"
+        assert time.monotonic() < until, "the job did not come to its gate"
+        time.sleep(0.002)
 
 
 def _await_tracer(pid: int, tracer: subprocess.Popen[str]) -> None:
