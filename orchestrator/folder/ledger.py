@@ -71,7 +71,7 @@ class Ledger:
         """Keep the numbers of deaths for later runs, where they changed."""
         if deaths != self._deaths:
             self._deaths = dict(deaths)
-            write_text(self._opened.folder.deaths, json.dumps(self._deaths))
+            write_text(self._opened.folder.deaths, json.dumps(self._deaths), within=self._opened.folder.path)
 
     def trial(self, proposal: Proposal) -> Trial:
         """A proposal with its identity, and the rows of the split that are left of those it asks for."""
