@@ -53,7 +53,12 @@ def connect(settings: ClusterSettings) -> None:
 def _start() -> None:
     with own_token(), _on_loopback():
         _read_token_again()
-        ray.init(address="local", include_dashboard=False, object_store_memory=OBJECT_STORE_BYTES, **COMMON)
+        try:
+            ray.init(address="local", include_dashboard=False, object_store_memory=OBJECT_STORE_BYTES, **COMMON)
+        except Exception as error:
+            if type(error) is not Exception:  # that very class is Ray's where one of its processes does not come up
+                raise
+            raise PoolError(f"Ray does not start ({first_line(error)}). Run again, or use --replicas 0.") from error
     try:
         check_loopback(ray.util.get_node_ip_address())
     except PoolError:

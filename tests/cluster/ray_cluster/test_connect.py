@@ -12,10 +12,12 @@ from pathlib import Path
 
 import psutil
 import pytest
+import ray
 import yaml
 
 from clipsweep.analysis.store.table import ResultsTable
-from clipsweep.cluster.ray_cluster.connect import check_loopback
+from clipsweep.cluster.fit import ClusterSettings
+from clipsweep.cluster.ray_cluster.connect import check_loopback, connect
 from clipsweep.cluster.ray_cluster.reach import check_address
 from clipsweep.trials.base.errors import NoClusterError, PoolError
 from tests.conftest import tiny_study
@@ -101,6 +103,20 @@ def test_every_process_of_a_ray_of_ours_listens_on_loopback_alone(visit: Visit) 
 def test_a_ray_of_ours_lets_nobody_in_who_does_not_know_its_token(visit: Visit) -> None:
     assert "asks for a token; none was shown, as RAY_AUTH_MODE is 'disabled'" in visit.answers[None]
     assert "asks for a token; the one of RAY_AUTH_TOKEN was shown" in visit.answers["guessed"]
+
+
+def test_a_ray_that_does_not_start_is_told_in_one_sentence(monkeypatch: pytest.MonkeyPatch) -> None:
+    def time_out(**_: object) -> None:
+        raise Exception("The current node timed out during startup.")  # as Ray raises it
+
+    monkeypatch.setattr(ray, "init", time_out)
+    monkeypatch.setattr(ray, "is_initialized", lambda: False)
+    monkeypatch.delenv("RAY_ADDRESS", raising=False)
+    settings = ClusterSettings(
+        replicas=1, gpus_per_replica=1, cpus_per_replica=1, address=None, bytes_per_replica=1, hang_after_s=60
+    )
+    with pytest.raises(PoolError, match="Ray does not start .The current node timed out during startup"):
+        connect(settings)
 
 
 @pytest.mark.parametrize("address", ["10.0.0.7", "0.0.0.0", "2001:db8::1"])
