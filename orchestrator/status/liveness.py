@@ -26,11 +26,6 @@ class Liveness:
     live: Live | None
     age_s: float | None
 
-    @property
-    def is_silent(self) -> bool:
-        """Whether a process holds the study, and has not said a word for a while."""
-        return self.alive and self.age_s is not None and self.age_s >= SILENT_S
-
 
 def look_at_run(folder: StudyFolder) -> Liveness:
     """Look whether a study runs, and what its run last said."""

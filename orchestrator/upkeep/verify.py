@@ -213,13 +213,13 @@ def _notes(opened: OpenStudy, leftovers: Sequence[str]) -> list[str]:
     folder, notes = opened.folder.trials, []
     names = {path.name for path in folder.iterdir()} if folder.is_dir() else set()
     drafts = sorted(name for name in names if name.startswith(DRAFT))
-    known = {*opened.table.files(), *opened.table.set_aside()}
-    foreign = sorted(name for name in names - known if not name.startswith("."))
+    late = opened.table.set_aside()
+    foreign = sorted(name for name in names - {*opened.table.files(), *late} if not name.startswith("."))
     if drafts:
         notes.append(f"{counted(len(drafts), 'draft')} of a run that was killed, such as {drafts[0]}: never read")
     if foreign:
         notes.append(f"{counted(len(foreign), 'file')} of other names in {folder}, such as {foreign[0]}: never read")
-    if late := opened.table.set_aside():
+    if late:
         words = f"{counted(len(late), 'file')} of a run that was stopped while another took over, such as {late[0]}"
         notes.append(f"{words}: these rows do not count")
     if leftovers:
