@@ -78,10 +78,9 @@ class FileBlock(Block):
     """Rows of one large file. It stays open, so that they can be read although it is merged, and removed, meanwhile."""
 
     def __init__(self, part: OpenPart) -> None:
-        """Take an open file of which ``FIRST`` has been read."""
+        """Take an open file of which ``FIRST`` has been read, and checked."""
         self._part = part
-        first = refuse_faults(part.path, part.first)
-        self._whole = {name: ArrowCells(first.select([name])) for name in FIRST}
+        self._whole = {name: ArrowCells(part.first.select([name])) for name in FIRST}
         self._groups: OrderedDict[tuple[str, int], pa.Table] = OrderedDict()
         self._first = [0, *accumulate(part.group_sizes)]
         self.n_rows = self._first[-1]

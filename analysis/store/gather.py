@@ -58,6 +58,7 @@ def read_pieces(folder: Path, names: Iterable[str], n_open: int = 0) -> Iterator
         StoreError: One is damaged, gone, or was written by a newer clipsweep.
     """
     small: dict[Path, Part] = {}
+    large: list[OpenPart] = []
     n_bytes = 0
     for name in names:
         path = folder / name
@@ -65,9 +66,7 @@ def read_pieces(folder: Path, names: Iterable[str], n_open: int = 0) -> Iterator
             size = path.lstat().st_size  # a link that leads nowhere is told of where it is read
         if size >= WHOLE_BYTES and n_open < OPEN_FILES:
             n_open += 1
-            opened = OpenPart(path, FIRST)
-            block = FileBlock(opened)
-            yield name, Piece(block=block, count=block.n_rows, replaces=opened.replaces)
+            large.append(OpenPart(path, FIRST))
             continue
         small[path] = read_part(path)
         n_bytes += size
@@ -75,21 +74,38 @@ def read_pieces(folder: Path, names: Iterable[str], n_open: int = 0) -> Iterator
             yield from _together(small)
             small, n_bytes = {}, 0
     yield from _together(small)
+    yield from _one_by_one(large)
 
 
 def _together(parts: Mapping[Path, Part]) -> Iterator[tuple[str, Piece]]:
     """Rows of several files in one block: a table of few large pieces is small, and quick to sort and to check."""
     if not parts:
         return
-    rows = pa.concat_tables([part.rows for part in parts.values()]).combine_chunks()
-    if find_problems(rows):
-        for path, part in parts.items():
-            refuse_faults(path, part.rows)
+    rows = _refuse_faults({path: part.rows for path, part in parts.items()}).combine_chunks()
     block, first = MemoryBlock(rows), 0
     for path, part in parts.items():
         count = part.rows.num_rows
         yield path.name, Piece(block=block, first=first, count=count, replaces=part.replaces)
         first += count
+
+
+def _one_by_one(parts: Sequence[OpenPart]) -> Iterator[tuple[str, Piece]]:
+    """Rows of large files, each in a block of its own."""
+    if not parts:
+        return
+    _refuse_faults({part.path: part.first for part in parts})
+    for part in parts:
+        block = FileBlock(part)
+        yield part.path.name, Piece(block=block, count=block.n_rows, replaces=part.replaces)
+
+
+def _refuse_faults(tables: Mapping[Path, pa.Table]) -> pa.Table:
+    """``refuse_faults`` of several files at once, put together: to check many small tables takes long."""
+    rows = pa.concat_tables(tables.values())
+    if find_problems(rows):
+        for path, table in tables.items():
+            refuse_faults(path, table)
+    return rows
 
 
 def stack_of(pieces: Iterable[Piece]) -> Stack:

@@ -35,15 +35,12 @@ class Seen:
     Attributes:
         number: Its place among the trials, by their first attempt; from 1.
         row: Its latest stored row.
+        stopped: Whether a race stopped it, or holds it back.
     """
 
     number: int
     row: StoredRow
-
-    @property
-    def stopped(self) -> bool:
-        """Whether a race stopped it, or holds it back."""
-        return self.row.is_cut_short
+    stopped: bool
 
 
 def trace_search(history: Sequence[StoredRow], points: Sequence[Point]) -> tuple[list[Step], list[Seen]]:
@@ -61,26 +58,31 @@ def trace_search(history: Sequence[StoredRow], points: Sequence[Point]) -> tuple
         for trial_id in point.trial_ids:
             points_of[trial_id].append(point)
     metric = points[0].metric if points else "accuracy"
-    last: dict[str, tuple[int, int]] = {}  # by trial its last attempt, and the examples that it has seen
+    last: dict[str, tuple[int, int, TrialState]] = {}  # by trial its last attempt, and the examples that it has seen
     scores: dict[str, float] = {}  # of complete trials
     steps: list[Step] = []
     evaluated, best = 0, None
     for number, (trial_id, state, n_examples, score) in enumerate(_looked_at(history, metric)):
         if trial_id not in points_of or not state.has_scores:
             continue
-        _, before = last.get(trial_id, (0, 0))
-        last[trial_id] = number, n_examples
+        _, before, _ = last.get(trial_id, (0, 0, state))
+        last[trial_id] = number, n_examples, state
         scores.pop(trial_id, None)
         if state is TrialState.COMPLETE and score is not None:
             scores[trial_id] = score
         if before == n_examples:
             continue  # the race has stopped it, and nothing was evaluated
         evaluated += n_examples - before
-        found = (_mean(point, scores) for point in points_of[trial_id])
-        best = max((each for each in (best, *found) if each is not None), default=None)
+        for point in points_of[trial_id] if trial_id in scores else ():
+            found = _mean(point, scores)
+            if found is not None and (best is None or found > best):
+                best = found
         steps.append(Step(trials=len(last), rows_evaluated=evaluated, best=best))
     seen = enumerate(last.values(), start=1)
-    return steps, [Seen(number=place, row=history[number]) for place, (number, _) in seen]
+    return steps, [
+        Seen(number=place, row=history[number], stopped=state is not TrialState.COMPLETE)
+        for place, (number, _, state) in seen
+    ]
 
 
 def _mean(point: Point, scores: Mapping[str, float]) -> float | None:

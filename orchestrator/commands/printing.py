@@ -29,7 +29,6 @@ SUMMARY_COLUMNS = (
     "error",
 )
 NESTED_COLUMNS = {"clips", "versions"}
-QUOTED = ',"\r\n'  # what a cell of CSV holds in quotes alone
 WIDTH_IN_A_FILE = 140  # characters of a table that is not printed on a terminal
 
 
@@ -49,7 +48,7 @@ def _csv_line(values: Iterable[Any]) -> str:
 def _csv_cell(value: Any) -> str:
     if not isinstance(value, str):
         return "" if value is None else repr(value)
-    if any(mark in value for mark in QUOTED):
+    if "," in value or '"' in value or "\n" in value or "\r" in value:  # a loop over them takes five times as long
         return '"' + value.replace('"', '""') + '"'
     return value
 
