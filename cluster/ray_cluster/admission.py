@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from clipsweep.cluster.ray_cluster.guard import variables_kept
 from clipsweep.trials.base.errors import SpecError
 from clipsweep.trials.base.os_words import word_os_error
 
@@ -39,19 +40,12 @@ def own_token() -> Iterator[None]:
     Raises:
         SpecError: The user names a file of a token that cannot be read.
     """
-    before = {name: os.environ.get(name) for name in (MODE, TOKEN)}
-    try:
+    with variables_kept(MODE, TOKEN):
         if os.environ.get(MODE, "").lower() != DISABLED:
             os.environ[MODE] = BY_TOKEN
             if _token_of_variables() is None:
                 os.environ[TOKEN] = secrets.token_hex(32)
         yield
-    finally:
-        for name, value in before.items():
-            if value is None:
-                os.environ.pop(name, None)
-            else:
-                os.environ[name] = value
 
 
 def shown_token(*, found_by_ray: bool) -> ShownToken:

@@ -18,10 +18,25 @@ from contextlib import contextmanager
 from pathlib import Path
 
 MARK = "CLIPSWEEP_RAY"  # name of the variable
+KEEP_ENVIRONMENT = "SPT_NOENV"  # else setproctitle writes over the variables of Ray's agents where the kernel shows them
 LOOK_AGAIN_S = 0.05
 PATIENCE_S = 60.0  # with processes that do not die of SIGKILL: they wait for a disk or a driver
 END_S = 15.0
 PROCESSES = Path("/proc")
+
+
+@contextmanager
+def variables_kept(*names: str) -> Iterator[None]:
+    """On leaving, give variables of the environment the values that they had, or none."""
+    before = {name: os.environ.get(name) for name in names}
+    try:
+        yield
+    finally:
+        for name, value in before.items():
+            if value is None:
+                os.environ.pop(name, None)
+            else:
+                os.environ[name] = value
 
 
 class Guard:
@@ -42,11 +57,9 @@ class Guard:
     @contextmanager
     def marking(self) -> Iterator[None]:
         """Inside the block new processes, and all that they start later, carry the mark."""
-        os.environ[MARK] = self._mark
-        try:
+        with variables_kept(MARK, KEEP_ENVIRONMENT):  # what this process starts later is no part of Ray
+            os.environ |= {MARK: self._mark, KEEP_ENVIRONMENT: "1"}
             yield
-        finally:
-            del os.environ[MARK]  # what else this process starts is no part of Ray
 
     def kill_all(self) -> None:
         """End every process that carries the mark."""

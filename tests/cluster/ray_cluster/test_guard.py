@@ -14,10 +14,13 @@ import subprocess, sys, time
 from clipsweep.cluster.ray_cluster.guard import Guard
 guard = Guard()
 with guard.marking():
+    renamed = "import ray, time; ray._raylet.setproctitle('ray::Agent'); print('there', flush=True); time.sleep(300)"
+    agent = subprocess.Popen([sys.executable, "-c", renamed], stdout=subprocess.PIPE, start_new_session=True)
+    agent.stdout.readline()
     command = ["sh", "-c", "sleep 300 & echo $!; exec sleep 300"]
     ours = subprocess.Popen(command, stdout=subprocess.PIPE, start_new_session=True)
 other = subprocess.Popen(["sleep", "300"], stdout=subprocess.DEVNULL)
-print(ours.pid, int(ours.stdout.readline()), guard._process.pid, other.pid, flush=True)
+print(agent.pid, ours.pid, int(ours.stdout.readline()), guard._process.pid, other.pid, flush=True)
 time.sleep(float(sys.argv[1]))
 guard.close()
 """
@@ -40,7 +43,7 @@ def wait_until(true: Callable[[], bool]) -> None:
 
 
 def start_driver(seconds: float) -> tuple[subprocess.Popen[str], list[int]]:
-    """A driver, and what it started: two marked processes, its guard, and one that has no mark."""
+    """A driver, and what it started: three marked processes, one renamed as Ray does it, its guard, and an unmarked one."""
     driver = subprocess.Popen([sys.executable, "-c", DRIVER, str(seconds)], stdout=subprocess.PIPE, text=True)
     assert driver.stdout is not None
     return driver, [int(pid) for pid in driver.stdout.readline().split()]
@@ -50,12 +53,12 @@ def start_driver(seconds: float) -> tuple[subprocess.Popen[str], list[int]]:
 @pytest.mark.skipif(sys.platform != "linux", reason="marks are read from /proc")
 @pytest.mark.parametrize("seconds", [0, 300])
 def test_what_a_driver_marked_ends_with_it_however_that_ends_and_nothing_else_does(seconds: float) -> None:
-    driver, (first, second, guard, other) = start_driver(seconds)
+    driver, (*marked, guard, other) = start_driver(seconds)
     try:
         if seconds:
             driver.kill()
         driver.wait(60)
-        wait_until(lambda: not any(map(is_alive, (first, second, guard))))
+        wait_until(lambda: not any(map(is_alive, (*marked, guard))))
         assert is_alive(other)
     finally:
         os.kill(other, 9)
