@@ -18,7 +18,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 MARK = "CLIPSWEEP_RAY"  # name of the variable
-KEEP_ENVIRONMENT = "SPT_NOENV"  # else setproctitle writes over the variables of Ray's agents where the kernel shows them
+KEEP_ENVIRONMENT = "SPT_NOENV"  # without it Ray's agents, which rename themselves, lose their variables in /proc
 LOOK_AGAIN_S = 0.05
 PATIENCE_S = 60.0  # with processes that do not die of SIGKILL: they wait for a disk or a driver
 END_S = 15.0

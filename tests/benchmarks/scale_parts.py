@@ -138,6 +138,7 @@ class Ready:
 def store_most(folder: Path, left: int) -> dict[str, float]:
     """Store all trials of the grid but so many."""
     opened = prepare(check_study(GRID), folder / "study", folder / "cache").opened
+    opened.folder.path.mkdir()
     write_study(opened)
     store_rows(opened, 250_000, len(opened.space) - left)
     return {"trials": len(opened.space)}
@@ -174,6 +175,7 @@ def dispatch(folder: Path, points: int) -> dict[str, float]:
     session._write_report = lambda *_: None
     study = check_study({**GRID, "search": {"n_trials": points}})
     prepared = prepare(study, folder / "dispatched", folder / "cache")
+    prepared.opened.folder.path.mkdir()
     write_study(prepared.opened)
     session.run_study(study, folder / "dispatched", folder / "cache", Console(quiet=True))
     (wall, processor), (wall_end, processor_end) = pools[0].began, pools[0].ended

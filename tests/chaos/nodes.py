@@ -117,13 +117,18 @@ class NodeRuns:
         )
 
     def head(self, process: WarmProcess, root: Path) -> tuple[str, Verdict]:
-        """Kill the head: the run ends with a sentence, and another, without the cluster, completes the study."""
+        """Kill the head: the run ends with a sentence, and another, without the cluster, completes the study.
+
+        Replicas on the other nodes still answer, so that a run may end well before it misses the head.
+        """
         with self._started(process, root) as (run, nodes):
             job = run.start()
             wait_until(lambda: run.n_rows() >= 40 or run.ended(0), AT_MOST_S)
             nodes.remove(nodes.cluster.head_node)
-            code, verdict = run.finish_driver(job, {NOT_REMOVED})
+            code, verdict = run.finish_driver(job, {0, NOT_REMOVED})
             before = read_rows(run.study)
+        if code == 0:
+            verdict += judge_rows({}, run.study, self._shared.clean, whole=True)
         alone = self._shared.run(process, root / "alone", "grid", 0)
         alone.study = run.study
         _, resumed = alone.finish(alone.start(), {0})

@@ -43,7 +43,7 @@ def wait_until(true: Callable[[], bool]) -> None:
 
 
 def start_driver(seconds: float) -> tuple[subprocess.Popen[str], list[int]]:
-    """A driver, and what it started: three marked processes, one renamed as Ray does it, its guard, and an unmarked one."""
+    """A driver, and what it started: marked processes, one renamed as Ray's are, its guard, and one without a mark."""
     driver = subprocess.Popen([sys.executable, "-c", DRIVER, str(seconds)], stdout=subprocess.PIPE, text=True)
     assert driver.stdout is not None
     return driver, [int(pid) for pid in driver.stdout.readline().split()]
