@@ -31,7 +31,7 @@ from clipsweep.trials.models.describe import describe_checkpoint
 from clipsweep.trials.models.find import find_checkpoint
 from clipsweep.trials.models.load import load_model
 from clipsweep.trials.models.placement import devices_of
-from clipsweep.trials.scores.judge import measure_margins, score_labels
+from clipsweep.trials.scores.judge import measure_margins, predict, score_labels
 from clipsweep.trials.scores.tally import Tally
 from clipsweep.trials.spec.result import TrialResult, TrialState
 from clipsweep.trials.spec.start import Start
@@ -52,6 +52,7 @@ class Judged:
     scored: LabelScores
     outcomes: tuple[bool, ...]
     margins: tuple[float, ...]
+    predicted: tuple[int, ...]
     tally: Tally
     demonstrations: int
 
@@ -163,6 +164,7 @@ class Replica:
             scored=scored,
             outcomes=outcomes,
             margins=measure_margins(scores, gold),
+            predicted=tuple(predict(scores, gold, strict=self._task.strict).tolist()),
             tally=tally,
             demonstrations=prompts.demonstrations,
         )
@@ -224,6 +226,7 @@ class Replica:
             state=TrialState.COMPLETE,
             outcomes=end.outcomes,
             margins=end.margins,
+            predicted=end.predicted,
             tally=end.tally,
             demonstrations=end.demonstrations,
             operations=end.scored.operations,

@@ -13,7 +13,7 @@ from typing import Annotated
 
 import typer
 
-from clipsweep.orchestrator.commands import look, make, run, shell, study, upkeep, watch
+from clipsweep.orchestrator.commands import evaluate, look, make, run, shell, study, upkeep, watch
 from clipsweep.orchestrator.commands.results import results
 from clipsweep.trials.base.versions import RECORDED, __version__, package_version
 
@@ -70,12 +70,19 @@ _add(app, study.status, "status studies/quickstart", "status studies/quickstart 
 _add(app, watch.watch, "watch studies/quickstart", "watch /shared/my-study")
 _add(app, study.best, "best studies/quickstart")
 _add(app, results, "results DIR --top 5", "results DIR --where 'shots=10' --sort -accuracy", "results DIR --format csv")
+_add(app, evaluate.flips, "flips studies/quickstart", "flips DIR TRIAL --limit 20")
 _add(app, study.report, "report studies/quickstart --out report.html")
 _add(app, study.list_studies, "list", "list /shared/studies --json", name="list")
 _add(app, upkeep.verify, "verify studies/quickstart", "verify studies/quickstart --repair")
 _add(app, upkeep.compact, "compact studies/quickstart")
 _add(app, make.init, "init", "init sst2.yaml --task sst2 --model EleutherAI/gpt-j-6b")
 _add(app, make.schema, "schema > clipsweep.schema.json")
+_add(
+    app,
+    evaluate.evaluate,
+    "evaluate embedded --task episodes --shots 4",
+    "evaluate MODEL --task sst2 --path FOLDER --clip layer=-2,module=mlp,clip_rate=0.9 --against untouched",
+)
 _add(app, look.spectrum, "spectrum embedded --layers 0,-1", "spectrum MODEL --out spectrum.parquet")
 _add(app, look.doctor, "doctor", "doctor --json")
 _add(model_app, look.show_model, "model show embedded", "model show EleutherAI/gpt-j-6b", name="show")

@@ -48,6 +48,7 @@ ORDER = (
     "orchestrator/status",
     "orchestrator/progress",
     "orchestrator/run",
+    "orchestrator/evaluation",
     "orchestrator/upkeep",
     "orchestrator/views",
     "orchestrator/editing",
@@ -86,7 +87,7 @@ HOMES = {
         "orchestrator/cli.py",
         *(
             f"orchestrator/commands/{name}.py"
-            for name in ("look", "make", "results", "run", "shell", "study", "upkeep")
+            for name in ("evaluate", "look", "make", "results", "run", "shell", "study", "upkeep")
         ),
     },
     "sentencepiece": {"trials/tokens/tokenizer.py"},

@@ -10,9 +10,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from clipsweep.analysis.row.row import StoredRow
+from clipsweep.analysis.winners.interval import CONFIDENCE
 from clipsweep.analysis.winners.scores import mean_outcomes
 
-CONFIDENCE = 0.95
 RESAMPLES, BATCH = 9999, 100
 
 
@@ -59,15 +59,13 @@ def measure_gain(clipped: Sequence[StoredRow], baseline: Sequence[StoredRow]) ->
         clipped: A row for each demonstration seed, over the same examples.
         baseline: The baseline's row of each seed.
     """
-    differences = mean_outcomes(clipped) - mean_outcomes(baseline)
+    return gain_of(mean_outcomes(clipped) - mean_outcomes(baseline), clipped[0].split)
+
+
+def gain_of(differences: NDArray[np.float64], split: str) -> Gain:
+    """The gain that ``measure_gain`` tells, of the paired differences of some examples: shape ``(n_examples,)``."""
     low, high = bootstrap(differences)
-    return Gain(
-        estimate=float(differences.mean()),
-        low=low,
-        high=high,
-        p_value=_sign_test(differences),
-        split=clipped[0].split,
-    )
+    return Gain(estimate=float(differences.mean()), low=low, high=high, p_value=_sign_test(differences), split=split)
 
 
 def bootstrap(differences: NDArray[np.float64]) -> tuple[float, float]:

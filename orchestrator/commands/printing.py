@@ -5,13 +5,16 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from itertools import zip_longest
 from typing import Any
 
+from rich import box
 from rich.console import Console
 from rich.table import Table
 
 from clipsweep.analysis.row.row import SCHEMA, StoredRow
 from clipsweep.analysis.store.rows import plain_rows
+from clipsweep.analysis.winners.interval import accuracy_interval
 from clipsweep.orchestrator.status.listing import Listed
 from clipsweep.orchestrator.views.checkpoint_spectrum import CheckpointSpectrum
 
@@ -80,6 +83,31 @@ def print_rows_lines(rows: Sequence[StoredRow]) -> None:
     """Print rows as JSON, one a line."""
     for plain in plain_rows(rows):
         sys.stdout.write(json.dumps(plain) + "\n")
+
+
+def print_scores(rows: Sequence[StoredRow], against: Sequence[StoredRow] = ()) -> None:
+    """Print what rows scored, each above the row that it is compared with, if it is compared."""
+    columns = ("shots", "seed", "accuracy", "95 % interval", "macro F1", "log-prob", "cal. error", "seconds")
+    table = Table(*(["", *columns] if against else columns), box=box.SIMPLE_HEAD)
+    for row, other in zip_longest(rows, against):
+        table.add_row(*(["model"] if against else []), *_scores(row))
+        if other is not None:
+            table.add_row("against", *_scores(other))
+    print_table(table)
+
+
+def _scores(row: StoredRow) -> list[str]:
+    """The cells of one row of ``print_scores``."""
+    if row.accuracy is None:
+        return [str(row.shots), str(row.demo_seed), row.state.value, *["–"] * 5]
+    low, high = accuracy_interval(row.accuracy, row.n_examples)
+    return [
+        str(row.shots),
+        str(row.demo_seed),
+        f"{row.accuracy:.4f}",
+        f"{low:.4f}–{high:.4f}",
+        *(_cell(value) for value in (row.macro_f1, row.gold_logprob, row.calibration_error, row.seconds)),
+    ]
 
 
 def print_list(listed: Sequence[Listed]) -> None:

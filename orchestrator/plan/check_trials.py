@@ -6,6 +6,7 @@ import hashlib
 import json
 from collections.abc import Iterable, Sequence
 from dataclasses import astuple, replace
+from pathlib import Path
 
 from clipsweep.orchestrator.plan.prepare import Prepared
 from clipsweep.trials.base.errors import PlaceError
@@ -13,7 +14,9 @@ from clipsweep.trials.base.files import read_note, write_note
 from clipsweep.trials.base.loading import nothing_collected
 from clipsweep.trials.base.os_words import worded_as
 from clipsweep.trials.base.versions import package_version
+from clipsweep.trials.models.card import ModelCard
 from clipsweep.trials.spec.trial import TEST, PromptSet, TrialSpec
+from clipsweep.trials.tasks.task import Task
 
 CHECK_VERSION = 1  # raised when other prompts pass, or when the user is told something else of them
 READERS = ("transformers", "tokenizers", "sentencepiece")
@@ -42,7 +45,8 @@ def check_trials(prepared: Prepared, specs: Iterable[TrialSpec]) -> list[str]:
     note = prepared.cache / "prompts" / f"{_key(prepared, prompt_sets)}.json"
     known = read_note(note)
     if known is None:
-        known = {"notes": _check(prepared, prompt_sets)}
+        card = prepared.opened.subject.card
+        known = {"notes": check_prompt_sets(prepared.task, prepared.checkpoint, card, prompt_sets)}
         write_note(note, known)
     return list(known["notes"])
 
@@ -61,16 +65,28 @@ def _key(prepared: Prepared, prompt_sets: Sequence[PromptSet]) -> str:
     return hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()[:32]
 
 
-def _check(prepared: Prepared, prompt_sets: Sequence[PromptSet]) -> list[str]:
-    """Tokenise what may not pass; gives the notes."""
+def check_prompt_sets(task: Task, checkpoint: Path, card: ModelCard, prompt_sets: Sequence[PromptSet]) -> list[str]:
+    """Tokenise what may not pass; loads torch and transformers.
+
+    Args:
+        task: With its rows.
+        checkpoint: Whose tokenizer reads them.
+        card: Of the same checkpoint.
+        prompt_sets: Each once.
+
+    Returns:
+        The notes of ``check_trials``.
+
+    Raises:
+        TaskError: As ``check_trials``.
+    """
     with nothing_collected():  # here, as these load torch and transformers
         from clipsweep.trials.tokens.embeddings import check_embeddings
         from clipsweep.trials.tokens.encode import check_prompts
         from clipsweep.trials.tokens.notes import prompt_notes
         from clipsweep.trials.tokens.tokenizer import open_tokenizer
 
-    tokenizer, notes = open_tokenizer(prepared.checkpoint)
-    task, card = prepared.task, prepared.opened.subject.card
+    tokenizer, notes = open_tokenizer(checkpoint)
     shown = []
     for each in prompt_sets:
         fitting = check_prompts(task, tokenizer, each, card.context_length)

@@ -136,10 +136,14 @@ def _was_run(folder: StudyFolder) -> bool:
 
 def _resolve(study: Study, folder: StudyFolder) -> Study:
     """Fix what a study leaves open: to the task's and variant's defaults, and the microbatch to what ran before."""
-    settings = study.task_settings()
     before = read_stored(folder) if _was_run(folder) else None
-    stored = AUTO_MICROBATCH if before is None else before.cluster.microbatch
-    microbatch = stored if study.cluster.microbatch == "auto" else study.cluster.microbatch
+    return fill_in(study, AUTO_MICROBATCH if before is None else before.cluster.microbatch)
+
+
+def fill_in(study: Study, auto_microbatch: int | str = AUTO_MICROBATCH) -> Study:
+    """Fix what a study leaves open to the task's and variant's defaults, and an ``auto`` microbatch to this one."""
+    settings = study.task_settings()
+    microbatch = auto_microbatch if study.cluster.microbatch == "auto" else study.cluster.microbatch
     seed = default_seed(settings) if settings.seed is None else settings.seed
     shots = [define_task(settings).shots] if study.space.shots is None else study.space.shots
     demo_seeds = [0] if study.space.demo_seeds is None and settings.variant == PAPER else study.space.demo_seeds

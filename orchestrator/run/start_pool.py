@@ -10,9 +10,12 @@ from clipsweep.cluster.fit import ClusterSettings
 from clipsweep.cluster.pool import Pool
 from clipsweep.cluster.work import ReplicaSettings
 from clipsweep.orchestrator.plan.prepare import Prepared
+from clipsweep.orchestrator.study.schema import Study
 from clipsweep.orchestrator.words import Say, say_nothing
 from clipsweep.trials.base.loading import nothing_collected
 from clipsweep.trials.clips.resolve import starts_of
+from clipsweep.trials.models.card import ModelCard
+from clipsweep.trials.spec.start import Start
 from clipsweep.trials.tasks.settings import TaskSettings
 
 MEMORY_PER_WEIGHT_BYTE = 3
@@ -28,18 +31,14 @@ def start_pool(prepared: Prepared, say: Say = say_nothing, deaths: Mapping[str, 
     """
     study, subject, space = prepared.opened.study, prepared.opened.subject, prepared.opened.space
     cluster = study.cluster
-    settings = ReplicaSettings(
-        model=replace(study.model_settings(), path=_absolute(study.model.path)),
-        task=_absolute_task(study.task_settings()),
-        model_fingerprint=subject.card.fingerprint,
-        task_fingerprint=subject.task_fingerprint,
-        cache=prepared.cache.absolute(),
-        verify_hashes=prepared.verify_hashes,
-        threads=cluster.cpus_per_replica,
-        activation_bytes=cluster.activation_bytes,
-        gpus=cluster.gpus_per_replica,
-        starts=starts_of(space.starts(), subject.card) if prepared.opened.pending is None else (),
+    settings = replica_settings(
+        study,
+        subject.card,
+        subject.task_fingerprint,
+        prepared.cache,
+        starts_of(space.starts(), subject.card) if prepared.opened.pending is None else (),
     )
+    settings = replace(settings, verify_hashes=prepared.verify_hashes)
     if cluster.replicas == 0:
         say("loading the model …")
         with nothing_collected():
@@ -60,6 +59,31 @@ def start_pool(prepared: Prepared, say: Say = say_nothing, deaths: Mapping[str, 
             hang_after_s=cluster.hang_after_s,
         ),
         deaths,
+    )
+
+
+def replica_settings(
+    study: Study, card: ModelCard, task_fingerprint: str, cache: Path, starts: tuple[Start, ...]
+) -> ReplicaSettings:
+    """What a replica of a study needs, with every path as it is found from another working directory.
+
+    Args:
+        study: Names model and task, and what a replica may take.
+        card: Of the model.
+        task_fingerprint: Of the task.
+        cache: For factors, conversions and rows.
+        starts: Where the trials start.
+    """
+    return ReplicaSettings(
+        model=replace(study.model_settings(), path=_absolute(study.model.path)),
+        task=_absolute_task(study.task_settings()),
+        model_fingerprint=card.fingerprint,
+        task_fingerprint=task_fingerprint,
+        cache=cache.absolute(),
+        threads=study.cluster.cpus_per_replica,
+        activation_bytes=study.cluster.activation_bytes,
+        gpus=study.cluster.gpus_per_replica,
+        starts=starts,
     )
 
 

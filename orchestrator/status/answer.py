@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
+from clipsweep.analysis.winners.gain import Gain
 from clipsweep.analysis.winners.pareto import pareto_front, rate_points
 from clipsweep.analysis.winners.point import BEST_MEAN, describe_point
 from clipsweep.analysis.winners.scores import mean_score
@@ -43,13 +44,18 @@ def _score(metric: str, score: float, spread: float | None) -> str:
 
 def _describe_gain(winner: Winner) -> str:
     """The gain in accuracy with its interval; where another metric judges, what both score by it on test."""
-    gain, metric = winner.gain, winner.point.metric
-    accuracies = "{:.4f} against {:.4f}, ".format(*winner.test_accuracies) if winner.test_accuracies else ""
-    interval = f"95 % interval {100 * gain.low:+.1f} to {100 * gain.high:+.1f}, p = {gain.p_value:.2g}"
-    words = f"accuracy {100 * gain.estimate:+.1f} points on {gain.split} ({accuracies}{interval})"
+    metric = winner.point.metric
+    words = word_gain(winner.gain, winner.test_accuracies)
     if metric == "accuracy" or winner.test_scores is None:
         return words
     return f"{words}; {metric} on test " + "{:.4f} against {:.4f}".format(*winner.test_scores)
+
+
+def word_gain(gain: Gain, accuracies: tuple[float, float] | None) -> str:
+    """A gain in words, with the accuracies that it lies between, where those are given."""
+    between = "{:.4f} against {:.4f}, ".format(*accuracies) if accuracies else ""
+    interval = f"95 % interval {100 * gain.low:+.1f} to {100 * gain.high:+.1f}, p = {gain.p_value:.2g}"
+    return f"accuracy {100 * gain.estimate:+.1f} points on {gain.split} ({between}{interval})"
 
 
 def study_notes(snapshot: Snapshot) -> list[str]:

@@ -27,10 +27,7 @@ def score_labels(
     """
     answers = np.asarray(gold)
     rows = np.arange(len(answers))
-    predicted = log_likelihoods.argmax(axis=1)
-    if strict:
-        others = _without_gold(log_likelihoods, answers)
-        predicted = np.where(log_likelihoods[rows, answers] > others.max(axis=1), answers, others.argmax(axis=1))
+    predicted = predict(log_likelihoods, gold, strict=strict)
     right = predicted == answers
     logprobs = _renormalise(log_likelihoods)
     tally = Tally(
@@ -41,6 +38,16 @@ def score_labels(
         gaps=_calibration_gaps(np.exp(logprobs.max(axis=1)), right),
     )
     return tuple(bool(outcome) for outcome in right), tally
+
+
+def predict(log_likelihoods: NDArray[np.float32], gold: Sequence[int], *, strict: bool = False) -> NDArray[np.intp]:
+    """Index of the label that each example is given: shape ``(examples,)``; arguments as in ``score_labels``."""
+    if not strict:
+        return log_likelihoods.argmax(axis=1)
+    answers = np.asarray(gold)
+    others = _without_gold(log_likelihoods, answers)
+    ahead = log_likelihoods[np.arange(len(answers)), answers] > others.max(axis=1)
+    return np.where(ahead, answers, others.argmax(axis=1))
 
 
 def measure_margins(log_likelihoods: NDArray[np.float32], gold: Sequence[int]) -> tuple[float, ...]:

@@ -39,6 +39,7 @@ class TrialResult:
         outcomes: Right or wrong for each example that was evaluated, in the split's seeded order; empty when failed.
         margins: How much higher the gold label of each of those scored than the best other, in the task's unit of
             scores, mostly natural log: above 0 where the answer is right, but for ties.
+        predicted: Index of the label that each of those was given, of the rows of this part; no row stores it.
         tally: What the scores are counted from; None when failed.
         demonstrations: How many were in the prompt, which may be fewer than ``shots``; None when failed.
         operations: Floating-point operations predicted by the cost model; 0 when failed.
@@ -59,6 +60,7 @@ class TrialResult:
     state: TrialState
     outcomes: tuple[bool, ...] = ()
     margins: tuple[float, ...] = ()
+    predicted: tuple[int, ...] = ()
     tally: Tally | None = None
     demonstrations: int | None = None
     operations: int = 0

@@ -1,0 +1,25 @@
+"""How well an accuracy is known from so many examples."""
+
+from __future__ import annotations
+
+import math
+from statistics import NormalDist
+
+CONFIDENCE = 0.95
+
+
+def accuracy_interval(accuracy: float, n_examples: int) -> tuple[float, float]:
+    """Ends of the 95 % interval of an accuracy, also where all examples are right, or none (Wilson, 1927).
+
+    Args:
+        accuracy: Share of examples that were right.
+        n_examples: How many there were; 1 or more.
+
+    Source:
+        Wilson (1927), "Probable inference, the law of succession, and statistical inference", JASA 22, 209-212.
+    """
+    z = NormalDist().inv_cdf((1 + CONFIDENCE) / 2)
+    weight = z * z / n_examples
+    middle = accuracy + weight / 2
+    half = z * math.sqrt(accuracy * (1 - accuracy) / n_examples + weight / (4 * n_examples))
+    return max(0.0, (middle - half) / (1 + weight)), min(1.0, (middle + half) / (1 + weight))

@@ -1,0 +1,1 @@
+"""A checkpoint evaluated without a study, and which examples a clip turns."""

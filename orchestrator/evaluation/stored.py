@@ -1,0 +1,164 @@
+"""Which examples a stored trial turns against its baseline."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable
+from pathlib import Path
+
+from clipsweep.analysis.row.row import StoredRow
+from clipsweep.orchestrator.evaluation.evaluation import Answered, answer_all
+from clipsweep.orchestrator.evaluation.flips import Flips, Labels, find_flips
+from clipsweep.orchestrator.evaluation.question import Checked, Question, check_question
+from clipsweep.orchestrator.folder.snapshot import Snapshot
+from clipsweep.orchestrator.status.answer import NO_WINNER
+from clipsweep.orchestrator.words import Say, say_nothing
+from clipsweep.trials.base.errors import ModelError, StudyError, TaskError, counted, unknown_name
+from clipsweep.trials.clips.identity import trial_id
+from clipsweep.trials.clips.resolve import resolve
+from clipsweep.trials.spec.clip import Clip
+from clipsweep.trials.spec.trial import SPLITS, TEST
+from clipsweep.trials.tasks.load import load_task
+from clipsweep.trials.tasks.task import Task
+
+
+def stored_flips(
+    snapshot: Snapshot,
+    cache: Path,
+    trial: str | None = None,
+    split: str | None = None,
+    *,
+    labels: bool = False,
+    say: Say = say_nothing,
+) -> Flips:
+    """Compare a stored trial with its baseline, with the texts of the task's rows.
+
+    Args:
+        snapshot: Of the study.
+        cache: Where rows are kept.
+        trial: Its identity, or how that begins; None for the winner's at its first demonstration seed.
+        split: Whose rows; None for the trial's own, of the winner test where that has been run.
+        labels: Whether to load the model and evaluate both again, which tells the wrong labels of tasks of more than
+            two.
+        say: Shows the user what is waited for.
+
+    Raises:
+        StudyError: No winner, no such trial, one that failed, the untouched model itself, or no baseline for it.
+        TaskError: The task's rows cannot be had, or have changed since the study ran.
+        ModelError: The labels are asked for, and the model is not there any more.
+    """
+    if split is not None and split not in SPLITS:
+        raise StudyError(unknown_name("split", split, SPLITS))
+    row = _winner(snapshot, split) if trial is None else _on_split(snapshot, _find(snapshot, trial), split)
+    before = _baseline(snapshot, row)
+    task = load_task(snapshot.opened.study.task_settings(), cache)
+    if task.fingerprint != row.task_fingerprint:
+        raise TaskError(
+            f"the rows of task {task.name!r} have changed since {snapshot.opened.folder} ran (fingerprint "
+            f"{row.task_fingerprint[:12]} then, {task.fingerprint[:12]} now), so that outcomes could be shown beside "
+            f"other texts. Bring the rows back that it was run on."
+        )
+    if not labels:
+        return find_flips(task, row, before)
+    again = _evaluate_again(snapshot, [row, before], cache, say)
+    known = Labels(before=_labels(task, before, again[1]), after=_labels(task, row, again[0]))
+    return find_flips(task, row, before, known, _differences([row, before], again))
+
+
+def _winner(snapshot: Snapshot, split: str | None) -> StoredRow:
+    """The winner's row of its first demonstration seed."""
+    winner = snapshot.standings.winner
+    if winner is None:
+        raise StudyError(f"{snapshot.opened.folder} has {NO_WINNER}.")
+    tested = winner.rows["winner_test"]
+    row = tested if tested is not None and split in (None, TEST) else winner.rows["winner"]
+    assert row is not None, "a winner has rows"
+    return _on_split(snapshot, row, split)
+
+
+def _find(snapshot: Snapshot, trial: str) -> StoredRow:
+    """The latest attempt at the trial that an identity, or the beginning of one, names."""
+    rows = snapshot.rows
+    found = [each for each in rows if trial and each.startswith(trial)]
+    if len(found) == 1:
+        return rows[found[0]]
+    where, see = snapshot.opened.folder, "'clipsweep results --json' has them all"
+    if found:
+        raise StudyError(f"{counted(len(found), 'trial')} of {where} begin with {trial!r}; expected one. Write more.")
+    close = difflib.get_close_matches(trial, list(rows), n=1)
+    meant = f" Did you mean {close[0]!r}?" if close else ""
+    raise StudyError(f"no trial {trial!r} in {where}; expected its trial_id: {see}.{meant}")
+
+
+def _on_split(snapshot: Snapshot, row: StoredRow, split: str | None) -> StoredRow:
+    """The same point on another split."""
+    if split in (None, row.split):
+        return row
+    assert split is not None, "None is any split"
+    other = _stored(snapshot, row, row.clips, split)
+    if other is None:
+        ran = "its test runs for winners alone" if split == TEST else "it ran on test alone"
+        raise StudyError(f"trial {row.trial_id} has no row on {split}: {ran}. Take the split {row.split}.")
+    return other
+
+
+def _baseline(snapshot: Snapshot, row: StoredRow) -> StoredRow:
+    """The row of the untouched model on the same prompts."""
+    if not row.has_scores:
+        raise StudyError(f"trial {row.trial_id} failed ({row.error}), so that no example can be compared.")
+    if not resolve(row.clips, snapshot.opened.subject.card).edits:
+        raise StudyError(f"trial {row.trial_id} is the untouched model: it turns nothing. Name another trial.")
+    before = _stored(snapshot, row, (), row.split)
+    if before is None or not before.has_scores:
+        raise StudyError(
+            f"trial {row.trial_id} has no baseline: the untouched model at {row.shots} shots and demonstration seed "
+            f"{row.demo_seed} has no scores on {row.split}. Run the study again."
+        )
+    return before
+
+
+def _stored(snapshot: Snapshot, row: StoredRow, clips: Iterable[Clip], split: str) -> StoredRow | None:
+    """The row of the trial on the prompts of another, with these clips, on this split."""
+    opened = snapshot.opened
+    spec = opened.space.propose(row.shots, row.demo_seed, tuple(clips), split).spec
+    return snapshot.rows.get(trial_id(spec, opened.subject.card, opened.subject.task_fingerprint))
+
+
+def _evaluate_again(snapshot: Snapshot, rows: list[StoredRow], cache: Path, say: Say) -> list[Answered]:
+    """What some trials give now, each at the microbatch that its row tells."""
+    say("looking at the model and the prompts …")
+    checked = [_check(snapshot, row, cache) for row in rows]
+    return [answer for (answer,) in answer_all(checked, say)]
+
+
+def _check(snapshot: Snapshot, row: StoredRow, cache: Path) -> Checked:
+    study = snapshot.opened.study
+    space = study.space.model_copy(update={"shots": [row.shots], "demo_seeds": [row.demo_seed]})
+    cluster = study.cluster.model_copy(update={"microbatch": row.microbatch})
+    asked = study.model_copy(update={"space": space, "cluster": cluster})
+    checked = check_question(Question(study=asked, split=row.split, clips=lambda _: row.clips), cache)
+    if checked.card.fingerprint != row.model_fingerprint:
+        raise ModelError(
+            f"{study.model.path} has changed since {snapshot.opened.folder} ran: it is another checkpoint now. Bring "
+            f"the one back that was run, or do without --labels."
+        )
+    return checked
+
+
+def _labels(task: Task, row: StoredRow, again: Answered) -> list[int | None]:
+    """The labels of the examples that a row has seen; None where the outcome is another now, or there is none."""
+    if not again.row.has_scores:
+        return [None] * row.n_examples
+    gold = [example.gold for example in task.splits[row.split]]
+    agree = zip(row.outcomes.tolist(), again.predicted, gold, strict=False)
+    return [label if (label == right) == outcome else None for outcome, label, right in agree]
+
+
+def _differences(rows: list[StoredRow], again: list[Answered]) -> list[str]:
+    """That some outcomes are others now, or that a trial failed now."""
+    notes = [f"evaluated again, trial {each.row.trial_id} failed: {each.row.error}" for each in again if each.row.error]
+    pairs = [(row, each.row) for row, each in zip(rows, again, strict=True) if each.row.has_scores]
+    count = sum(int((row.outcomes != now.outcomes[: row.n_examples]).sum()) for row, now in pairs)
+    if count:
+        notes.append(f"{counted(count, 'answer')} came out another way when evaluated again; their labels are not told")
+    return notes
