@@ -15,7 +15,9 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from clipsweep.orchestrator.api import StudyHandle, load_studies, load_study, open_study, plan, run
+    from clipsweep.orchestrator.api import StudyHandle, evaluate, load_studies, load_study, open_study, plan, run
+    from clipsweep.orchestrator.evaluation.evaluation import Evaluation
+    from clipsweep.orchestrator.evaluation.flips import Flips
     from clipsweep.orchestrator.study.schema import Study
     from clipsweep.trials.base.errors import ClipsweepError
     from clipsweep.trials.base.versions import __version__
@@ -25,10 +27,13 @@ if TYPE_CHECKING:
 __all__ = [
     "Clip",
     "ClipsweepError",
+    "Evaluation",
+    "Flips",
     "Study",
     "StudyHandle",
     "TrialSpec",
     "__version__",
+    "evaluate",
     "load_studies",
     "load_study",
     "open_study",
@@ -39,10 +44,13 @@ __all__ = [
 _HOMES = {
     "Clip": "clipsweep.trials.spec.clip",
     "ClipsweepError": "clipsweep.trials.base.errors",
+    "Evaluation": "clipsweep.orchestrator.evaluation.evaluation",
+    "Flips": "clipsweep.orchestrator.evaluation.flips",
     "Study": "clipsweep.orchestrator.study.schema",
     "StudyHandle": "clipsweep.orchestrator.api",
     "TrialSpec": "clipsweep.trials.spec.trial",
     "__version__": "clipsweep.trials.base.versions",
+    "evaluate": "clipsweep.orchestrator.api",
     "load_studies": "clipsweep.orchestrator.api",
     "load_study": "clipsweep.orchestrator.api",
     "open_study": "clipsweep.orchestrator.api",

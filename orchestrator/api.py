@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -19,9 +19,14 @@ from clipsweep.orchestrator.study.schema import Study
 from clipsweep.trials.base.errors import StudyError
 from clipsweep.trials.base.files import default_cache
 from clipsweep.trials.base.os_words import check_output
+from clipsweep.trials.spec.clip import Clip
+from clipsweep.trials.spec.trial import VALIDATION
 
 if TYPE_CHECKING:
     import pandas
+
+    from clipsweep.orchestrator.evaluation.evaluation import Evaluation
+    from clipsweep.orchestrator.evaluation.flips import Flips
 
 StudySource = str | Path | Mapping[str, Any] | Study
 
@@ -144,6 +149,51 @@ def check(study: StudySource, *, dir: str | Path | None = None, verify_hashes: b
     check_run(checked, _folder(checked, dir), default_cache(), verify_hashes=verify_hashes)
 
 
+def evaluate(
+    model: str | Path | Mapping[str, Any],
+    *,
+    task: str | Path | Mapping[str, Any],
+    shots: int | Sequence[int] | None = None,
+    demo_seeds: int | Sequence[int] | None = None,
+    split: str = VALIDATION,
+    clips: Sequence[Clip] = (),
+    against: str | Path | None = None,
+    **cluster: Any,
+) -> Evaluation:
+    """Score a checkpoint on a task, clipped or not, in this process, on its GPU if it has one; nothing is stored.
+
+    Args:
+        model: A folder, a hub name or ``"embedded"``; or the section ``model`` of a study, as in ``{"path": ...,
+            "dtype": "bfloat16"}``.
+        task: A task's name, or a YAML file with a study or a task; or the section ``task`` of a study.
+        shots: Demonstrations, a row for each number; default the task's own.
+        demo_seeds: Seeds that draw them, a row for each; default 0.
+        split: ``"validation"`` or ``"test"``.
+        clips: What is clipped, together; nothing for the model as it is.
+        against: Another checkpoint to compare with, or ``"untouched"``: the same one without its clips.
+        cluster: Keys of that section of a study that one replica heeds: ``microbatch``, ``activation_budget``,
+            ``cpus_per_replica``, ``gpus_per_replica``.
+
+    Returns:
+        Its ``rows``, as a study would store them, and with ``against`` the rows of that, the ``gains`` by number of
+        shots and the ``flips``. A trial that fails is a row with its error.
+
+    Raises:
+        ClipsweepError: Bad input, told before any weights are loaded; or a model that does not load.
+    """
+    from clipsweep.orchestrator.evaluation.evaluation import evaluate_question
+    from clipsweep.orchestrator.evaluation.question import ask_of, no_clips, pair_of
+
+    of_model, of_task = _section(model, "path", "model"), _section(task, "name", "task")
+    axes = {"shots": shots, "demo_seeds": demo_seeds}
+    given = {"space": {key: value for key, value in axes.items() if value is not None}}
+    own = _dotted({"model": of_model, "task": of_task, "cluster": cluster})
+    study = ask_of(of_model["path"], of_task["name"], _dotted(given), [each for each in own if each[0] != "task.name"])
+    clips_of = (lambda card: tuple(clips)) if clips else no_clips  # noqa: ARG005 - these are told already
+    other = None if against is None else str(against)
+    return evaluate_question(*pair_of(study, split, clips_of, other), default_cache())
+
+
 def open_study(dir: str | Path) -> StudyHandle:
     """Open a study that has been run, or is running: for reading, without its checkpoint or data.
 
@@ -260,6 +310,24 @@ class StudyHandle:
         check_output(path, "the report")
         return write_study_report(self._now(), path)
 
+    def flips(self, trial_id: str | None = None, *, split: str | None = None, labels: bool = False) -> Flips:
+        """Which examples a stored trial turns against its baseline: texts, labels and margins, in both directions.
+
+        Args:
+            trial_id: Its identity, or how that begins; None for the winner's, at its first demonstration seed.
+            split: Whose rows; None for the trial's own, of the winner test where that has been run.
+            labels: Whether to load the model and evaluate both again, which tells the wrong labels of tasks of more
+                than two.
+
+        Raises:
+            StudyError: No winner, no such trial, one that failed, the untouched model itself, or no baseline for it.
+            TaskError: The task's rows cannot be had, or have changed since the study ran.
+            ModelError: The labels are asked for, and the model is not there any more.
+        """
+        from clipsweep.orchestrator.evaluation.stored import stored_flips  # loads what replicas are told with
+
+        return stored_flips(self._now(), default_cache(), trial_id, split, labels=labels)
+
     def __repr__(self) -> str:
         return f"<study {self.study.name!r} in {self.folder}>"
 
@@ -274,6 +342,18 @@ class StudyHandle:
 
 def _folder(study: Study, named: str | Path | None) -> Path:
     return default_folder(study) if named is None else Path(named)
+
+
+def _section(given: str | Path | Mapping[str, Any], key: str, name: str) -> dict[str, Any]:
+    """A section of a study: as it is given, or as the one key that stands for it.
+
+    Raises:
+        StudyError: It lacks that key.
+    """
+    section = dict(given) if isinstance(given, Mapping) else {key: str(given)}
+    if key not in section:
+        raise StudyError(f"{name} has no key {key!r}; expected it beside {', '.join(section) or 'no other'}.")
+    return section
 
 
 def _dotted(overrides: Mapping[str, Any]) -> list[Override]:

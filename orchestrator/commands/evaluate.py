@@ -82,13 +82,12 @@ def flips(
     as_json: AsJson = False,
 ) -> None:
     """Which examples a stored trial turns against its baseline: their texts, labels and margins."""
-    from clipsweep.orchestrator.evaluation.stored import stored_flips
+    from clipsweep.orchestrator.api import open_study
     from clipsweep.orchestrator.evaluation.words import describe_flips
-    from clipsweep.orchestrator.folder.open_study import reopen
-    from clipsweep.orchestrator.folder.snapshot import Snapshot
-    from clipsweep.trials.base.files import default_cache
 
-    found = stored_flips(Snapshot.take(reopen(folder)), default_cache(), trial, split, labels=labels, say=tell)
+    if labels:
+        tell("evaluating the trial and its baseline again …")
+    found = open_study(folder).flips(trial, split=split, labels=labels)
     if as_json:
         print_json(found.document(limit))
     else:

@@ -12,7 +12,6 @@ from clipsweep.orchestrator.evaluation.flips import Flips, Labels, find_flips
 from clipsweep.orchestrator.evaluation.question import Checked, Question, check_question
 from clipsweep.orchestrator.folder.snapshot import Snapshot
 from clipsweep.orchestrator.status.answer import NO_WINNER
-from clipsweep.orchestrator.words import Say, say_nothing
 from clipsweep.trials.base.errors import ModelError, StudyError, TaskError, counted, unknown_name
 from clipsweep.trials.clips.identity import trial_id
 from clipsweep.trials.clips.resolve import resolve
@@ -29,7 +28,6 @@ def stored_flips(
     split: str | None = None,
     *,
     labels: bool = False,
-    say: Say = say_nothing,
 ) -> Flips:
     """Compare a stored trial with its baseline, with the texts of the task's rows.
 
@@ -40,7 +38,6 @@ def stored_flips(
         split: Whose rows; None for the trial's own, of the winner test where that has been run.
         labels: Whether to load the model and evaluate both again, which tells the wrong labels of tasks of more than
             two.
-        say: Shows the user what is waited for.
 
     Raises:
         StudyError: No winner, no such trial, one that failed, the untouched model itself, or no baseline for it.
@@ -60,7 +57,7 @@ def stored_flips(
         )
     if not labels:
         return find_flips(task, row, before)
-    again = _evaluate_again(snapshot, [row, before], cache, say)
+    again = _evaluate_again(snapshot, [row, before], cache)
     known = Labels(before=_labels(task, before, again[1]), after=_labels(task, row, again[0]))
     return find_flips(task, row, before, known, _differences([row, before], again))
 
@@ -124,11 +121,10 @@ def _stored(snapshot: Snapshot, row: StoredRow, clips: Iterable[Clip], split: st
     return snapshot.rows.get(trial_id(spec, opened.subject.card, opened.subject.task_fingerprint))
 
 
-def _evaluate_again(snapshot: Snapshot, rows: list[StoredRow], cache: Path, say: Say) -> list[Answered]:
+def _evaluate_again(snapshot: Snapshot, rows: list[StoredRow], cache: Path) -> list[Answered]:
     """What some trials give now, each at the microbatch that its row tells."""
-    say("looking at the model and the prompts …")
     checked = [_check(snapshot, row, cache) for row in rows]
-    return [answer for (answer,) in answer_all(checked, say)]
+    return [answer for (answer,) in answer_all(checked)]
 
 
 def _check(snapshot: Snapshot, row: StoredRow, cache: Path) -> Checked:
