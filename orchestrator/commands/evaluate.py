@@ -71,7 +71,7 @@ def evaluate(
 @refusing
 def flips(
     folder: Folder,
-    trial: Annotated[str | None, typer.Argument(metavar="[TRIAL]", help="Its trial_id; default the winner's.")] = None,
+    trial: Annotated[str | None, typer.Argument(metavar="TRIAL", help="Its trial_id; default the winner's.")] = None,
     split: Annotated[
         SplitName | None, typer.Option(help="Whose rows; default the trial's own, of the winner test if that has run.")
     ] = None,

@@ -79,12 +79,14 @@ def _find(snapshot: Snapshot, trial: str) -> StoredRow:
     found = [each for each in rows if trial and each.startswith(trial)]
     if len(found) == 1:
         return rows[found[0]]
-    where, see = snapshot.opened.folder, "'clipsweep results --json' has them all"
+    where = snapshot.opened.folder
     if found:
         raise StudyError(f"{counted(len(found), 'trial')} of {where} begin with {trial!r}; expected one. Write more.")
     close = difflib.get_close_matches(trial, list(rows), n=1)
     meant = f" Did you mean {close[0]!r}?" if close else ""
-    raise StudyError(f"no trial {trial!r} in {where}; expected its trial_id: {see}.{meant}")
+    raise StudyError(
+        f"no trial {trial!r} in {where}; expected a trial_id of 'clipsweep results {where} --json'.{meant}"
+    )
 
 
 def _on_split(snapshot: Snapshot, row: StoredRow, split: str | None) -> StoredRow:
