@@ -175,12 +175,14 @@ def check_question(question: Question, cache: Path) -> Checked:
 
 def _trials(study: Study, split: str, clips: tuple[Clip, ...], card: ModelCard, task: str) -> tuple[Trial, ...]:
     """A trial for each number of shots and demonstration seed; without demonstrations the seed does not count."""
-    shots, seeds = study.space.shots, study.space.demo_seeds or [study.task.seed]
+    shots, seed_of_rows = study.space.shots, study.task.seed
     assert shots is not None, "fill_in() resolves it"
-    resolved, trials = resolve(clips, card), {}
+    assert seed_of_rows is not None, "fill_in() resolves it"
+    seeds = study.space.demo_seeds or [seed_of_rows]  # the release's seed fixes its demonstrations
+    trials: dict[str, Trial] = {}
+    resolved = resolve(clips, card)
     for each in dict.fromkeys(shots):
         for seed in dict.fromkeys(seeds):
-            assert seed is not None, "fill_in() resolves it"
             spec = TrialSpec(
                 model=study.model.path, task=study.task.name, shots=each, demo_seed=seed, split=split, clips=clips
             )

@@ -42,12 +42,13 @@ def score_labels(
 
 def predict(log_likelihoods: NDArray[np.float32], gold: Sequence[int], *, strict: bool = False) -> NDArray[np.intp]:
     """Index of the label that each example is given: shape ``(examples,)``; arguments as in ``score_labels``."""
-    if not strict:
-        return log_likelihoods.argmax(axis=1)
-    answers = np.asarray(gold)
-    others = _without_gold(log_likelihoods, answers)
-    ahead = log_likelihoods[np.arange(len(answers)), answers] > others.max(axis=1)
-    return np.where(ahead, answers, others.argmax(axis=1))
+    predicted: NDArray[np.intp] = log_likelihoods.argmax(axis=1)
+    if strict:
+        answers = np.asarray(gold)
+        others = _without_gold(log_likelihoods, answers)
+        ahead = log_likelihoods[np.arange(len(answers)), answers] > others.max(axis=1)
+        predicted = np.where(ahead, answers, others.argmax(axis=1))
+    return predicted
 
 
 def measure_margins(log_likelihoods: NDArray[np.float32], gold: Sequence[int]) -> tuple[float, ...]:
