@@ -1,17 +1,55 @@
 """What the documentation shows runs as it stands."""
 
 import re
+import shlex
+import shutil
+import textwrap
 from pathlib import Path
 
 import pytest
+from typer.testing import CliRunner
+
+import clipsweep
+from clipsweep.orchestrator.cli import app
 
 HOWTO = Path(__file__).parent.parent / "docs" / "howto.md"
 
 
 def code_of(section: str) -> str:
     """The Python of a section, its blocks one after the other."""
-    text = HOWTO.read_text(encoding="utf-8").partition(f"\n## {section}\n")[2].partition("\n## ")[0]
-    return "\n".join(re.findall(r"```python\n(.*?)```", text, re.DOTALL))
+    return "\n".join(re.findall(r"```python\n(.*?)```", text_of(section), re.DOTALL))
+
+
+def text_of(section: str) -> str:
+    return HOWTO.read_text(encoding="utf-8").partition(f"\n## {section}\n")[2].partition("\n## ")[0]
+
+
+def commands_of(section: str) -> list[list[str]]:
+    """What a section types, without the comments behind it."""
+    return [shlex.split(line, comments=True) for line in re.findall(r"^    clipsweep (.*)$", text_of(section), re.M)]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("section", ["Evaluate any checkpoint", "Which examples flip"])
+def test_the_sections_on_single_answers_run(
+    section: str, sst2_folder: Path, tiny_gptj: Path, cache: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    shutil.copytree(HOWTO.parent.parent / "tests" / "fixtures" / "schema-5", "studies/quickstart")
+    Path("my-rows").symlink_to(sst2_folder)
+    Path("my-model").symlink_to(tiny_gptj)
+    typed = [CliRunner().invoke(app, command) for command in commands_of(section)]
+    assert len(typed) > 2
+    assert [(each.exit_code, each.output) for each in typed if each.exit_code] == []
+    exec(compile(code_of(section), str(HOWTO), "exec"), {"clipsweep": clipsweep})
+
+
+def test_the_flips_that_are_shown_are_those_that_are_printed(cache: Path) -> None:
+    shown = re.search(r"^    trial .*?(?=\n\n- )", text_of("Which examples flip"), re.M | re.S)
+    assert shown is not None
+    folder = HOWTO.parent.parent / "tests" / "fixtures" / "schema-5"
+    printed = CliRunner().invoke(app, ["flips", str(folder)]).stdout
+    assert printed.startswith(textwrap.dedent(shown[0]))
 
 
 @pytest.mark.slow

@@ -58,10 +58,10 @@ def evaluate(
     if as_json:
         print_json(evaluation.document(limit))
     else:
-        typer.echo(describe_asked(evaluation))
+        typer.echo(f"{describe_asked(evaluation)}\n")
         print_scores(evaluation.rows, evaluation.against)
         if evaluation.others:
-            typer.echo(describe_gains(evaluation, SHOWN if limit is None else limit, _width()))
+            typer.echo("\n" + describe_gains(evaluation, SHOWN if limit is None else limit, _width()))
     for row in evaluation.failed:
         tell(f"failed at {row.shots} shots: {row.error}")
     if evaluation.failed:

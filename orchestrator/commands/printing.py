@@ -8,7 +8,6 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import zip_longest
 from typing import Any
 
-from rich import box
 from rich.console import Console
 from rich.table import Table
 
@@ -88,7 +87,7 @@ def print_rows_lines(rows: Sequence[StoredRow]) -> None:
 def print_scores(rows: Sequence[StoredRow], against: Sequence[StoredRow] = ()) -> None:
     """Print what rows scored, each above the row that it is compared with, if it is compared."""
     columns = ("shots", "seed", "accuracy", "95 % interval", "macro F1", "log-prob", "cal. error", "seconds")
-    table = Table(*(["", *columns] if against else columns), box=box.SIMPLE_HEAD)
+    table = Table(*(["", *columns] if against else columns), box=None, padding=(0, 1, 0, 0), pad_edge=False)
     for row, other in zip_longest(rows, against):
         table.add_row(*(["model"] if against else []), *_scores(row))
         if other is not None:
@@ -105,7 +104,7 @@ def _scores(row: StoredRow) -> list[str]:
         str(row.shots),
         str(row.demo_seed),
         f"{row.accuracy:.4f}",
-        f"{low:.4f}–{high:.4f}",
+        f"{low:.3f} – {high:.3f}",
         *(_cell(value) for value in (row.macro_f1, row.gold_logprob, row.calibration_error, row.seconds)),
     ]
 

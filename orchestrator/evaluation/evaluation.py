@@ -41,11 +41,13 @@ class Evaluation:
         task: With its rows.
         answers: One for each number of shots and demonstration seed.
         others: The same of what it is compared with; empty where that is nothing.
+        notes: What the user should know of the prompts.
     """
 
     task: Task
     answers: tuple[Answered, ...]
     others: tuple[Answered, ...] = ()
+    notes: tuple[str, ...] = ()
 
     @property
     def rows(self) -> list[StoredRow]:
@@ -111,10 +113,12 @@ def evaluate_question(question: Question, other: Question | None, cache: Path, s
     """
     say("looking at the model, the rows and the prompts …")
     checked = [check_question(each, cache) for each in (question, other) if each is not None]
-    for note in dict.fromkeys(note for each in checked for note in each.notes):
+    notes = tuple(dict.fromkeys(note for each in checked for note in each.notes))
+    for note in notes:
         say(f"note: {note}")
     answers = answer_all(checked, say)
-    return Evaluation(task=checked[0].task, answers=answers[0], others=() if other is None else answers[1])
+    others = () if other is None else answers[1]
+    return Evaluation(task=checked[0].task, answers=answers[0], others=others, notes=notes)
 
 
 def answer_all(checked: Sequence[Checked], say: Say = say_nothing) -> list[tuple[Answered, ...]]:

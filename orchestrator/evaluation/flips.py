@@ -119,6 +119,7 @@ def find_flips(
         notes: What should be known.
     """
     turned, examples = find_turned(row, before), task.splits[row.split]
+    demonstrations = row.shots if row.demonstrations is None else row.demonstrations  # None in rows of schema 1
     margins, margins_before = row.margins, before.margins
     flips = []
     for number in sorted((*turned.gained, *turned.lost)):
@@ -128,7 +129,7 @@ def find_flips(
             Flip(
                 number=number,
                 source=example.row,
-                text=example.query if row.demonstrations else example.alone,
+                text=example.query if demonstrations else example.alone,
                 gold=example.answers[example.gold],
                 before=_label(example.answers, example.gold, known[0], right=not right),
                 after=_label(example.answers, example.gold, known[1], right=right),

@@ -47,7 +47,7 @@ def describe_gains(evaluation: Evaluation, limit: int, width: int) -> str:
     for flips in evaluation.flips:
         prompt = f"{describe_shots(flips.row.shots)}, demonstration seed {flips.row.demo_seed}"
         head = f"{len(flips.gained)} gained, {len(flips.lost)} lost of {flips.n_examples}"
-        lines += [f"turned    {prompt}: {head}", *_describe_both(flips, limit, width)]
+        lines += [f"\nturned    {prompt}: {head}", *_describe_both(flips, limit, width)]
     return "\n".join(lines)
 
 

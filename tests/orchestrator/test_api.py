@@ -69,6 +69,10 @@ def test_the_answer_in_words_is_what_the_command_prints(handle: StudyHandle) -> 
     assert runner.invoke(app, ["best", str(handle.folder)]).stdout == f"{handle.describe()}\n"
 
 
+def test_flips_are_those_that_the_command_prints(handle: StudyHandle, cache: Path) -> None:
+    assert handle.flips().document() == printed("flips", str(handle.folder), "--json")
+
+
 def test_rows_are_those_that_the_command_prints(handle: StudyHandle) -> None:
     rows, stored = handle.rows(), printed("results", str(handle.folder), "--json")
     assert list(rows.columns) == SCHEMA.names

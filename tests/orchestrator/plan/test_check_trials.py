@@ -38,7 +38,8 @@ def test_notes_name_only_the_prompts_that_lose_demonstrations(
 
 def test_the_second_time_the_notes_are_remembered(prepared: Prepared, monkeypatch: pytest.MonkeyPatch) -> None:
     notes = check_trials(prepared, specs(4, 40))
-    monkeypatch.setattr("clipsweep.orchestrator.plan.check_trials._check", lambda *_: pytest.fail("checked again"))
+    checking = "clipsweep.orchestrator.plan.check_trials.check_prompt_sets"
+    monkeypatch.setattr(checking, lambda *_: pytest.fail("checked again"))
     assert check_trials(prepared, specs(4, 40)) == notes != []
 
 

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 from numpy.typing import NDArray
 
-from clipsweep.trials.scores.judge import measure_margins, score_labels
+from clipsweep.trials.scores.judge import measure_margins, predict, score_labels
 from clipsweep.trials.scores.tally import Tally
 
 HALF = [math.log(0.5), math.log(0.5)]
@@ -33,6 +33,15 @@ def test_metrics_of_four_examples_worked_by_hand() -> None:
 def test_an_exact_tie_goes_to_the_first_label() -> None:
     outcomes, _ = score_labels(np.array([HALF, HALF], dtype=np.float32), [0, 1])
     assert outcomes == (True, False)
+
+
+@pytest.mark.parametrize(("strict", "expected"), [(False, [0, 0, 2, 0]), (True, [1, 0, 2, 0])])
+def test_the_label_that_is_told_is_the_one_that_was_judged(strict: bool, expected: list[int]) -> None:
+    scores = np.array([[2.0, 2.0, 1.0], [2.0, 2.0, 1.0], [1.0, 1.0, 2.0], [3.0, 2.0, 2.0]], dtype=np.float32)
+    gold = [0, 1, 2, 1]
+    predicted = predict(scores, gold, strict=strict).tolist()
+    assert predicted == expected
+    assert score_labels(scores, gold, strict=strict)[0] == tuple(np.equal(predicted, gold).tolist())
 
 
 def test_likelihoods_are_renormalised_over_the_candidates() -> None:
