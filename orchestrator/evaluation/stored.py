@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -12,12 +11,11 @@ from clipsweep.orchestrator.evaluation.flips import Flips, Labels, find_flips
 from clipsweep.orchestrator.evaluation.question import Checked, Question, check_question
 from clipsweep.orchestrator.folder.snapshot import Snapshot
 from clipsweep.orchestrator.status.answer import NO_WINNER
-from clipsweep.trials.base.errors import ModelError, StudyError, TaskError, counted, unknown_name
+from clipsweep.trials.base.errors import ModelError, StudyError, counted, unknown_name
 from clipsweep.trials.clips.identity import trial_id
 from clipsweep.trials.clips.resolve import resolve
 from clipsweep.trials.spec.clip import Clip
 from clipsweep.trials.spec.trial import SPLITS, TEST
-from clipsweep.trials.tasks.load import load_task
 from clipsweep.trials.tasks.task import Task
 
 
@@ -44,17 +42,11 @@ def stored_flips(
         TaskError: The task's rows cannot be had, or have changed since the study ran.
         ModelError: The labels are asked for, and the model is not there any more.
     """
-    if split is not None and split not in SPLITS:
-        raise StudyError(unknown_name("split", split, SPLITS))
-    row = _winner(snapshot, split) if trial is None else _on_split(snapshot, _find(snapshot, trial), split)
+    if split not in (None, *SPLITS):
+        raise StudyError(unknown_name("split", str(split), SPLITS))
+    row = _winner(snapshot, split) if trial is None else _on_split(snapshot, snapshot.find(trial), split)
     before = _baseline(snapshot, row)
-    task = load_task(snapshot.opened.study.task_settings(), cache)
-    if task.fingerprint != row.task_fingerprint:
-        raise TaskError(
-            f"the rows of task {task.name!r} have changed since {snapshot.opened.folder} ran (fingerprint "
-            f"{row.task_fingerprint[:12]} then, {task.fingerprint[:12]} now), so that outcomes could be shown beside "
-            f"other texts. Bring the rows back that it was run on."
-        )
+    task = snapshot.opened.load_task(cache)
     if not labels:
         return find_flips(task, row, before)
     again = _evaluate_again(snapshot, [row, before], cache)
@@ -73,22 +65,6 @@ def _winner(snapshot: Snapshot, split: str | None) -> StoredRow:
     return _on_split(snapshot, row, split)
 
 
-def _find(snapshot: Snapshot, trial: str) -> StoredRow:
-    """The latest attempt at the trial that an identity, or the beginning of one, names."""
-    rows = snapshot.rows
-    found = [each for each in rows if trial and each.startswith(trial)]
-    if len(found) == 1:
-        return rows[found[0]]
-    where = snapshot.opened.folder
-    if found:
-        raise StudyError(f"{counted(len(found), 'trial')} of {where} begin with {trial!r}; expected one. Write more.")
-    close = difflib.get_close_matches(trial, list(rows), n=1)
-    meant = f" Did you mean {close[0]!r}?" if close else ""
-    raise StudyError(
-        f"no trial {trial!r} in {where}; expected a trial_id of 'clipsweep results {where} --json'.{meant}"
-    )
-
-
 def _on_split(snapshot: Snapshot, row: StoredRow, split: str | None) -> StoredRow:
     """The same point on another split."""
     if split in (None, row.split):
@@ -96,8 +72,8 @@ def _on_split(snapshot: Snapshot, row: StoredRow, split: str | None) -> StoredRo
     assert split is not None, "None is any split"
     other = _stored(snapshot, row, row.clips, split)
     if other is None:
-        ran = "its test runs for winners alone" if split == TEST else "it ran on test alone"
-        raise StudyError(f"trial {row.trial_id} has no row on {split}: {ran}. Take the split {row.split}.")
+        why = "winners alone are run there" if snapshot.opened.subject.tested else "the study has no test split"
+        raise StudyError(f"trial {row.trial_id} has no row on {split}: {why}. Take the split {row.split}.")
     return other
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import textwrap
+from collections import Counter
 from collections.abc import Iterator, Sequence
 
 from clipsweep.analysis.row.row import StoredRow
@@ -39,11 +40,11 @@ def describe_gains(evaluation: Evaluation, limit: int, width: int) -> str:
         limit: How many examples are shown in each direction.
         width: Of the lines that texts are broken into.
     """
-    seeds = len(evaluation.rows) > len(evaluation.gains)
-    over = " over demonstration seeds" if seeds else ""
-    lines = [
-        f"gain      {describe_shots(shots)}: {word_gain(gain, None)}{over}" for shots, gain in evaluation.gains.items()
-    ]
+    seeds = Counter(row.shots for row in evaluation.rows)
+    lines = []
+    for shots, gain in evaluation.gains.items():
+        over = " over demonstration seeds" if seeds[shots] > 1 else ""
+        lines.append(f"gain      {describe_shots(shots)}: {word_gain(gain, None)}{over}")
     for flips in evaluation.flips:
         prompt = f"{describe_shots(flips.row.shots)}, demonstration seed {flips.row.demo_seed}"
         head = f"{len(flips.gained)} gained, {len(flips.lost)} lost of {flips.n_examples}"

@@ -28,9 +28,11 @@ from clipsweep.orchestrator.space.subject import Subject
 from clipsweep.orchestrator.study.check import check_study
 from clipsweep.orchestrator.study.names import BAYES
 from clipsweep.orchestrator.study.schema import Study
-from clipsweep.trials.base.errors import ClipsweepError, StoreError, StudyError
+from clipsweep.trials.base.errors import ClipsweepError, StoreError, StudyError, TaskError
 from clipsweep.trials.base.files import write_text
 from clipsweep.trials.clips.identity import trial_id
+from clipsweep.trials.tasks.load import load_task
+from clipsweep.trials.tasks.task import Task
 
 OF_ALL_ROWS = ("model_fingerprint", "dtype", "task_fingerprint")  # columns in which all rows of a study are equal
 
@@ -95,6 +97,24 @@ class OpenStudy:
         history, context = self.table.read(), self.row_context
         self.table.refuse_others({name: getattr(context, name) for name in OF_ALL_ROWS})
         return history
+
+    def load_task(self, cache: Path) -> Task:
+        """The task with the rows that the study was run on.
+
+        Args:
+            cache: Where rows are kept.
+
+        Raises:
+            TaskError: They cannot be had, or have changed since.
+        """
+        task, expected = load_task(self.study.task_settings(), cache), self.subject.task_fingerprint
+        if task.fingerprint != expected:
+            raise TaskError(
+                f"the rows of task {task.name!r} have changed since {self.folder} was run (fingerprint "
+                f"{expected[:12]} then, {task.fingerprint[:12]} now), so that its outcomes belong to others. Bring "
+                f"back the rows that it was run on."
+            )
+        return task
 
     def choose_layers(self) -> OpenStudy:
         """The study with the layers that its stored condition numbers choose, once all are there.

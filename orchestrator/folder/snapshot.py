@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 from collections import Counter
 from dataclasses import dataclass
 from functools import cached_property
@@ -10,6 +11,7 @@ from clipsweep.analysis.row.row import StoredRow
 from clipsweep.analysis.store.rows import Attempts, LatestRows
 from clipsweep.analysis.winners.standings import Standings
 from clipsweep.orchestrator.folder.open_study import OpenStudy
+from clipsweep.trials.base.errors import StudyError
 from clipsweep.trials.spec.result import TrialState
 from clipsweep.trials.spec.trial import TEST, VALIDATION
 
@@ -59,6 +61,24 @@ class Snapshot:
         """Trials that have rows and are called for, on validation and on test."""
         called_for = self.searched | self.tested
         return [trial_id for trial_id in self.rows if trial_id in called_for]
+
+    def find(self, trial: str) -> StoredRow:
+        """The latest attempt at the trial that an identity, or the beginning of one, names.
+
+        Raises:
+            StudyError: There is none, or several begin so.
+        """
+        found = [each for each in self.rows if trial and each.startswith(trial)]
+        if len(found) == 1:
+            return self.rows[found[0]]
+        where = self.opened.folder
+        if found:
+            raise StudyError(f"{len(found)} trials of {where} begin with {trial!r}; expected one. Write more of it.")
+        close = difflib.get_close_matches(trial, list(self.rows), n=1)
+        meant = f" Did you mean {close[0]!r}?" if close else ""
+        raise StudyError(
+            f"no trial {trial!r} in {where}; expected a trial_id of 'clipsweep results {where} --json'.{meant}"
+        )
 
     def count_states(self) -> dict[TrialState, int]:
         """How many of them are in each state, by their latest attempts."""

@@ -6,6 +6,7 @@ import pytest
 
 from clipsweep.orchestrator.folder.open_study import OpenStudy
 from clipsweep.orchestrator.folder.snapshot import Snapshot
+from clipsweep.trials.base.errors import StudyError
 from tests.analysis.store.rows import failed_record, stored_record
 from tests.orchestrator.folder.made_up import open_made_up, trial_ids
 
@@ -24,6 +25,21 @@ def test_a_snapshot_stays_as_it_is_while_rows_are_stored(opened: OpenStudy) -> N
     opened.table.append([stored_record("b")])
     assert (list(snapshot.rows), len(snapshot.history)) == (["a"], 1)
     assert list(Snapshot.take(opened).rows) == ["a", "b"]
+
+
+@pytest.mark.parametrize("named", ["ab12", "ab1", "c"])
+def test_a_trial_is_found_by_its_identity_or_how_that_begins(opened: OpenStudy, named: str) -> None:
+    opened.table.append([stored_record("ab12"), stored_record("ab34"), stored_record("c")])
+    assert Snapshot.take(opened).find(named).trial_id.startswith(named)
+
+
+@pytest.mark.parametrize(
+    ("named", "words"), [("ab", "2 trials of .* begin with 'ab'"), ("ab13", "Did you mean 'ab12'"), ("", "no trial ''")]
+)
+def test_a_trial_that_is_none_or_several_is_refused(opened: OpenStudy, named: str, words: str) -> None:
+    opened.table.append([stored_record("ab12"), stored_record("ab34"), stored_record("c")])
+    with pytest.raises(StudyError, match=words):
+        Snapshot.take(opened).find(named)
 
 
 def test_what_follows_from_the_rows_is_found_once(opened: OpenStudy) -> None:
