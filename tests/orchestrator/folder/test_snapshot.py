@@ -34,7 +34,8 @@ def test_a_trial_is_found_by_its_identity_or_how_that_begins(opened: OpenStudy, 
 
 
 @pytest.mark.parametrize(
-    ("named", "words"), [("ab", "2 trials of .* begin with 'ab'"), ("ab13", "Did you mean 'ab12'"), ("", "no trial ''")]
+    ("named", "words"),
+    [("ab", "2 trials of .* begin with 'ab'"), ("abc12", "Did you mean 'ab12'"), ("", "no trial ''")],
 )
 def test_a_trial_that_is_none_or_several_is_refused(opened: OpenStudy, named: str, words: str) -> None:
     opened.table.append([stored_record("ab12"), stored_record("ab34"), stored_record("c")])
