@@ -51,10 +51,10 @@ def _panel(points: Sequence[Point], rows: Rows) -> go.Figure:
 
 def _lines(clipped: Mapping[Point, Clip]) -> dict[str, dict[str, Point]]:
     """By the name of a line its points by clip rate: a line for each layer; for each kind too, if there are several."""
-    several = len({clip.kind for clip in clipped.values()}) > 1
+    several = len({clip.of_kind for clip in clipped.values()}) > 1
     lines: dict[str, dict[str, Point]] = {}
     for point, clip in sorted(clipped.items(), key=lambda pair: pair[1].layer):
-        name = f"layer {clip.layer}" + (f", {clip.kind}" if several else "")
+        name = f"layer {clip.layer}" + (f", {clip.of_kind.words}" if several else "")
         lines.setdefault(name, {})[f"{clip.clip_rate:g}"] = point
     return lines
 
@@ -128,7 +128,7 @@ def _add_best(figure: go.Figure, points: Sequence[Point], rows: Rows) -> None:
     figure.add_scatter(
         x=[f"{rate:g}"],
         y=[mean_score(best.trial_ids, rows, best.metric)],
-        name=f"best: layer {layer} at {rate:g}" if rate else "best: untouched",
+        name="best: untouched" if best.single.is_idle else f"best: layer {layer} at {rate:g}",
         mode="markers",
         marker=STAR,
         hovertemplate="best: %{y:.4f}",

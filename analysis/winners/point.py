@@ -55,19 +55,19 @@ def join_modules(clips: Iterable[Clip]) -> str | None:
 def describe_clips(clips: Iterable[Clip]) -> str:
     """Name what is clipped: ``mlp of layer 4 at clip rate 0.95``, several joined by ``and``; empty for no clips.
 
-    A kind is named where it is not the usual one.
+    A kind is named where it is not the usual one, with its options.
     """
     return " and ".join(map(_describe_clip, clips))
 
 
 def _describe_clip(clip: Clip) -> str:
-    kind = "" if clip.kind == DEFAULT_KIND else f" ({clip.kind})"
+    kind = "" if clip.kind == DEFAULT_KIND else f" ({clip.of_kind.words})"
     return f"{clip.module} of layer {clip.layer} at clip rate {clip.clip_rate:g}{kind}"
 
 
 def describe_point(point: Point) -> str:
     """Name a point: ``mlp of layer 4 at clip rate 0.95, 10 shots``, or the untouched model."""
-    clips = describe_clips(clip for clip in point.clips if clip.clip_rate)
+    clips = describe_clips(clip for clip in point.clips if not clip.is_idle)
     return f"{clips or 'the untouched model'}, {describe_shots(point.shots)}"
 
 

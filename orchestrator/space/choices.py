@@ -14,8 +14,9 @@ from clipsweep.analysis.row.row import StoredRow
 from clipsweep.analysis.store.rows import LatestRows
 from clipsweep.orchestrator.space.layer_rule import Site
 from clipsweep.orchestrator.space.proposal import Choice
-from clipsweep.orchestrator.space.space import Space
+from clipsweep.orchestrator.space.space import Space, make_clip
 from clipsweep.trials.spec.clip import Clip
+from clipsweep.trials.spec.kinds import KindOfClip
 from clipsweep.trials.spec.modules import MODULES
 from clipsweep.trials.spec.trial import VALIDATION
 
@@ -32,11 +33,11 @@ def rates_to_search(space: Space) -> tuple[float, ...]:
 def join(clips: Iterable[Clip], most: int) -> tuple[Clip, ...]:
     """Clips that a trial may have together: of those that share a matrix the one of the larger rate, ``most`` in all.
 
-    Clips of rate 0 are dropped. In one layer ``attn`` and ``mlp`` may stand together, ``attn`` and ``q`` may not.
+    Idle clips are dropped. In one layer ``attn`` and ``mlp`` may stand together, ``attn`` and ``q`` may not.
     """
     kept: list[Clip] = []
     for clip in sorted(clips, key=lambda clip: (-clip.clip_rate, clip.layer, clip.module)):
-        if clip.clip_rate and len(kept) < most and not any(_overlap(clip, other) for other in kept):
+        if not clip.is_idle and len(kept) < most and not any(_overlap(clip, other) for other in kept):
             kept.append(clip)
     return tuple(sorted(kept, key=lambda clip: (clip.layer, clip.module)))
 
@@ -49,10 +50,8 @@ def draw(space: Space, rng: random.Random) -> Choice:
     """A random choice that clips something: a number of clips, then sites and rates, each as likely as any other."""
     sites = space.sites
     chosen = rng.sample(sites, rng.randint(1, min(space.max_clips, len(sites))))
-    clips = [
-        Clip(layer=layer, module=module, clip_rate=_draw_rate(space, rng), kind=_draw_kind(space, rng))
-        for layer, module in chosen
-    ]
+    cuts = [(_draw_rate(space, rng), _draw_kind(space, rng)) for _ in chosen]
+    clips = _clips(chosen, [(kind, rate) for rate, kind in cuts])
     return Choice(rng.choice(space.shots), join(clips, space.max_clips))
 
 
@@ -62,7 +61,7 @@ def _draw_rate(space: Space, rng: random.Random) -> float:
     return round(rng.uniform(*space.rate_range), RATE_DIGITS)
 
 
-def _draw_kind(space: Space, rng: random.Random) -> str:
+def _draw_kind(space: Space, rng: random.Random) -> KindOfClip:
     """A kind of clip; where there is one, nothing is drawn, so that other draws stay what they were."""
     return rng.choice(space.kinds) if len(space.kinds) > 1 else space.kinds[0]
 
@@ -106,12 +105,9 @@ def enumerate_choices(space: Space) -> Iterator[Choice]:
                 yield Choice(shots, joined)
 
 
-def _clips(sites: Iterable[Site], cuts: Iterable[tuple[str, float]]) -> list[Clip]:
+def _clips(sites: Iterable[Site], cuts: Iterable[tuple[KindOfClip, float]]) -> list[Clip]:
     """A clip at each site, of a kind and a rate."""
-    return [
-        Clip(layer=layer, module=module, clip_rate=rate, kind=kind)
-        for (layer, module), (kind, rate) in zip(sites, cuts, strict=True)
-    ]
+    return [make_clip(site, *cut) for site, cut in zip(sites, cuts, strict=True)]
 
 
 def holds(space: Space, choice: Choice) -> bool:
@@ -121,8 +117,8 @@ def holds(space: Space, choice: Choice) -> bool:
 
 
 def _holds_clip(space: Space, clip: Clip) -> bool:
-    if (clip.layer, clip.module) not in space.sites or clip.kind not in space.kinds:
-        return False
+    if (clip.layer, clip.module) not in space.sites or clip.of_kind not in space.kinds or not clip.clip_rate:
+        return False  # a search draws no rate of 0, whatever the kind
     if space.rate_range is None:
         return clip.clip_rate in space.clip_rates
     return space.rate_range.low <= clip.clip_rate <= space.rate_range.high

@@ -9,6 +9,7 @@ from typing import TypeVar
 
 from clipsweep.orchestrator.space.layer_rule import LayerRule, Site, layer_rule
 from clipsweep.orchestrator.space.space import RateRange, Space
+from clipsweep.orchestrator.study.kind_section import read_kind
 from clipsweep.orchestrator.study.names import ALGORITHM1
 from clipsweep.orchestrator.study.schema import Study
 from clipsweep.trials.clips.spectrum import Conditions
@@ -71,7 +72,7 @@ def _lay_out(study: Study, sites: tuple[Site, ...]) -> Space:
         shots=_unique(axes.shots),
         demo_seeds=_unique(axes.demo_seeds or [study.task.seed]),  # the release's seed fixes its demonstrations
         sites=sites,
-        kinds=_unique(axes.kinds),
+        kinds=_unique(map(read_kind, axes.kinds)),
         clip_rates=_unique(map(float, rates)) if isinstance(rates, list) else (),
         modules=_unique(axes.modules),
         baseline_competes=study.search.driver != ALGORITHM1,

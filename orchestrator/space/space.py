@@ -12,7 +12,7 @@ from clipsweep.analysis.winners.point import BEST_MEAN
 from clipsweep.orchestrator.space.layer_rule import Site
 from clipsweep.orchestrator.space.proposal import Choice, Proposal
 from clipsweep.trials.spec.clip import Clip
-from clipsweep.trials.spec.kinds import DEFAULT_KIND
+from clipsweep.trials.spec.kinds import DEFAULT_KIND, KindOfClip
 from clipsweep.trials.spec.modules import ATTENTION_ROLES, MLP_ROLES, MODULES
 from clipsweep.trials.spec.trial import TEST, VALIDATION, TrialSpec
 
@@ -35,7 +35,7 @@ class Space:
         demo_seeds: Seeds that draw demonstrations.
         sites: Layer, counted from 0, and module of each clip: layers ascending, of each its modules in the study's
             order.
-        kinds: Kinds of clip.
+        kinds: Kinds of clip, each with its options.
         clip_rates: Fractions; empty where they are a range.
         modules: Names of modules, in the study's order.
         baseline_competes: Whether the untouched model can win; in Algorithm 1 only a clip rate can, of which 0 is one.
@@ -50,7 +50,7 @@ class Space:
     shots: tuple[int, ...]
     demo_seeds: tuple[int, ...]
     sites: tuple[Site, ...]
-    kinds: tuple[str, ...] = (DEFAULT_KIND,)
+    kinds: tuple[KindOfClip, ...] = (KindOfClip(DEFAULT_KIND),)
     clip_rates: tuple[float, ...]
     modules: tuple[str, ...]
     baseline_competes: bool = True
@@ -102,24 +102,24 @@ class Space:
         place, rate = divmod(number, len(self.clip_rates))
         site, kind = divmod(place, len(self.kinds))
         layer, module = self._visited_sites[site]
-        return Clip(layer=layer, module=module, clip_rate=self._visited_rates[rate], kind=self.kinds[kind])
+        return make_clip((layer, module), self.kinds[kind], self._visited_rates[rate])
 
     def choices(self) -> Iterator[Choice]:
         """Every point that can win, in the study's order; the untouched model comes first of its shots."""
         untouched: list[tuple[Clip, ...]] = [()] if self.baseline_competes else []
         for shots in self.shots:
             yield from (Choice(shots, clips) for clips in untouched)
-            for (layer, module), kind, rate in product(self.sites, self.kinds, self.clip_rates):
-                yield Choice(shots, (Clip(layer=layer, module=module, clip_rate=rate, kind=kind),))
+            for site, kind, rate in product(self.sites, self.kinds, self.clip_rates):
+                yield Choice(shots, (make_clip(site, kind, rate),))
 
     def untouched(self) -> list[Choice]:
         """The untouched model at each number of shots."""
         return [Choice(shots, ()) for shots in self.shots]
 
     def starts(self) -> list[Clip]:
-        """A clip for each layer and module: where trials start to differ from the untouched model."""
+        """A clip for each layer, module and kind: where trials start to differ from the untouched model."""
         rate = self.rate_range.high if self.rate_range else max(self.clip_rates)
-        return [Clip(layer=layer, module=module, clip_rate=rate, kind=self.kinds[0]) for layer, module in self.sites]
+        return [make_clip(site, kind, rate) for site, kind in product(self.sites, self.kinds)]
 
     def proposals_of(self, choice: Choice) -> list[Proposal]:
         """Its validation trial for each demonstration seed."""
@@ -134,6 +134,12 @@ class Space:
         """A trial of this study."""
         spec = TrialSpec(model=self.model, task=self.task, shots=shots, demo_seed=demo_seed, split=split, clips=clips)
         return Proposal(spec=spec)
+
+
+def make_clip(site: Site, kind: KindOfClip, clip_rate: float) -> Clip:
+    """The clip of a kind at a site."""
+    layer, module = site
+    return Clip(layer=layer, module=module, clip_rate=clip_rate, kind=kind.name, options=kind.options)
 
 
 def coarse_to_fine(values: Sequence[float]) -> tuple[float, ...]:

@@ -62,7 +62,7 @@ def load_kind(name: str) -> Kind:
     """
     if name not in KINDS:
         raise SpecError(unknown_name("kind of clip", name, KINDS))
-    return _load(KINDS[name])
+    return _load(KINDS[name].location)
 
 
 @cache

@@ -3,7 +3,7 @@
 A trial of up to k clips has k slots. Each slot has a layer, a module and a clip rate, and in a joint search it may be
 left empty. Where all layers and modules may be clipped at once, each of them has a slot of its own, and only rates are
 drawn. Layers, shots and listed rates are ordered numbers: what lies side by side in the model is side by side for the
-sampler too. Modules and kinds of clip are categories, as they have no order.
+sampler too. Modules and kinds of clip, each with its options, are categories, as they have no order.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from itertools import chain, pairwise
 from clipsweep.orchestrator.space.choices import RATE_DIGITS, join, rates_to_search
 from clipsweep.orchestrator.space.layer_rule import Site
 from clipsweep.orchestrator.space.proposal import Choice
-from clipsweep.orchestrator.space.space import Space
+from clipsweep.orchestrator.space.space import Space, make_clip
 from clipsweep.trials.base.errors import StudyError
 from clipsweep.trials.spec.clip import Clip
 
@@ -122,7 +122,8 @@ class Encoding:
     def decode(self, params: Params) -> Choice:
         """The choice that parameters stand for; several sets may stand for one."""
         clips = [self._clip_in(slot, params) for slot in range(self._slots)]
-        return Choice(int(self._shots.decode(params)), join(clips, self._slots))
+        filled = (clip for clip in clips if clip.clip_rate)
+        return Choice(int(self._shots.decode(params)), join(filled, self._slots))
 
     def encode(self, choice: Choice) -> Filled | None:
         """Parameters that stand for a choice of the space; None for the untouched model where no slot may be empty."""
@@ -184,7 +185,7 @@ class Encoding:
         return _Named(self._name("module", slot), self._space.modules)
 
     def _kind(self, slot: int) -> _Named:
-        return _Named(self._name("kind", slot), self._space.kinds)
+        return _Named(self._name("kind", slot), tuple(kind.words for kind in self._space.kinds))
 
     def _name(self, axis: str, slot: int) -> str:
         """What an axis is called: by the slot's site, by the slot's number, or alone if there is one slot."""
@@ -195,9 +196,9 @@ class Encoding:
 
     def _clip_in(self, slot: int, params: Params) -> Clip:
         """The clip that parameters put into a slot; its rate is 0 where they leave the slot empty."""
-        layer, module = self._site_in(slot, params)
-        kind, rate = self._kind(slot).decode(params), self._rate_in(slot, params)
-        return Clip(layer=layer, module=module, clip_rate=rate, kind=kind)
+        words = self._kind(slot).decode(params)
+        kind = next(kind for kind in self._space.kinds if kind.words == words)
+        return make_clip(self._site_in(slot, params), kind, self._rate_in(slot, params))
 
     def _site_in(self, slot: int, params: Params) -> Site:
         if self._sites is not None:
@@ -216,7 +217,7 @@ class Encoding:
     def _fill(self, slot: int, clip: Clip | None) -> Filled:
         """Parameters of a slot that holds this clip, or none."""
         filled = self._fill_site(slot, clip) if self._sites is None else {}
-        filled |= self._kind(slot).encode(clip.kind if clip else self._space.kinds[0])
+        filled |= self._kind(slot).encode((clip.of_kind if clip else self._space.kinds[0]).words)
         name = self._name("clip_rate", slot)
         if self._range is not None:
             filled[name] = clip.clip_rate if clip else self._range.low - self._margin / 2

@@ -24,7 +24,7 @@ from clipsweep.trials.clips.resolve import resolve
 from clipsweep.trials.engine.engine import Engine
 from clipsweep.trials.models.find_layout import find_layout
 from clipsweep.trials.spec.clip import Clip
-from clipsweep.trials.spec.kinds import KINDS
+from clipsweep.trials.spec.kinds import KINDS, KindEntry
 from clipsweep.trials.spec.result import TrialState
 from clipsweep.trials.spec.shape import Shape
 from tests.cluster.pool_contract import make_trial, replica_settings
@@ -36,7 +36,7 @@ from tests.trials.spec.test_clip import make_clip
 from tests.trials.spec.test_trial import make_spec
 
 
-class Zero(Kind):
+class Blank(Kind):
     """Every matrix becomes zero, whatever the rate; it needs no factors."""
 
     def leaves_alone(self, clip: Clip, shape: Shape) -> bool:
@@ -53,13 +53,13 @@ class Zero(Kind):
 
 
 @pytest.fixture(autouse=True)
-def zero(monkeypatch: pytest.MonkeyPatch) -> None:
+def blank(monkeypatch: pytest.MonkeyPatch) -> None:
     """The second kind, by its entry in the table alone."""
-    monkeypatch.setitem(KINDS, "zero", f"{__name__}:Zero")
+    monkeypatch.setitem(KINDS, "blank", KindEntry(f"{__name__}:Blank"))
 
 
 def zeroed(layer: int = 1, module: str = "mlp") -> Clip:
-    return make_clip(layer=layer, module=module, kind="zero")
+    return make_clip(layer=layer, module=module, kind="blank")
 
 
 def zeroed_in_place(model: PreTrainedModel, layer: int, role: str) -> PreTrainedModel:
@@ -74,7 +74,7 @@ def zeroed_in_place(model: PreTrainedModel, layer: int, role: str) -> PreTrained
 def test_listing_kinds_imports_nothing() -> None:
     code = "import sys; from clipsweep.trials.spec.kinds import KINDS; print(*sys.modules)"
     loaded = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True).stdout.split()
-    assert not {place.partition(":")[0] for place in KINDS.values()} & {*loaded}
+    assert not {entry.location.partition(":")[0] for entry in KINDS.values()} & {*loaded}
 
 
 def test_a_kind_that_is_not_in_the_table_is_answered_with_the_nearest() -> None:

@@ -11,7 +11,7 @@ from clipsweep.orchestrator.space.choices import draw, enumerate_choices, holds,
 from clipsweep.orchestrator.space.proposal import Choice
 from clipsweep.orchestrator.space.space import RateRange, Space
 from clipsweep.trials.spec.clip import Clip
-from clipsweep.trials.spec.kinds import KINDS
+from clipsweep.trials.spec.kinds import KINDS, KindOfClip
 from clipsweep.trials.spec.trial import TrialSpec
 from tests.orchestrator.space.spaces import space_over
 
@@ -128,7 +128,7 @@ def test_kinds_of_clip_are_an_axis_and_no_clip_loses_its_kind(most: int, monkeyp
         demo_seeds=(0,),
         sites=((0, "mlp"), (1, "mlp"), (2, "mlp")),
         modules=("mlp",),
-        kinds=("svd", "other"),
+        kinds=(KindOfClip("svd"), KindOfClip("other")),
         clip_rates=(0.5, 0.9),
         max_clips=most,
     )
