@@ -10,10 +10,20 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any, NamedTuple
 
-from clipsweep.trials.spec.options import Option, fill, parse
+from clipsweep.trials.spec.options import (
+    Option,
+    fill,
+    one_of,
+    parse,
+    read_ladder,
+    read_positive,
+    read_window,
+    whole_number,
+)
 
 DEFAULT_KIND = "svd"
 PUBLISHED_RATES = (0, 0.1, 0.5, 0.75, 0.9, 0.95, 0.99, 0.995)
+DEMONSTRATIONS, VALIDATION = CALIBRATION = ("demonstrations", "validation")  # what inputs may be taken from: never test
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,8 +41,37 @@ class KindEntry:
     acts_at_zero: bool = False
 
 
+SEED = Option(name="seed", expected="a whole number of 0 or more", read=whole_number(0), default=0)
+DROP = Option(
+    name="drop", expected="two ranks [a, b], counted from 0, of which b is the one after the last", read=read_window
+)
+RATES = Option(
+    name="rates",
+    expected="a list of fractions in [0, 1), ascending, each once",
+    read=read_ladder,
+    default=list(PUBLISHED_RATES),
+)
+SPLIT = Option(
+    name="split",
+    expected=" or ".join(map(repr, CALIBRATION)),
+    read=one_of(CALIBRATION),
+    default=DEMONSTRATIONS,
+    names=CALIBRATION,
+)
+ROWS = Option(name="rows", expected="a whole number of 1 or more", read=whole_number(1), default=64)
+EPSILON = Option(name="epsilon", expected="a number above 0", read=read_positive, default=0.01)
+
+_FOLDER = "clipsweep.trials.clips.kinds"
 KINDS: dict[str, KindEntry] = {
     DEFAULT_KIND: KindEntry("clipsweep.trials.clips.svd:Svd"),
+    "magnitude": KindEntry(f"{_FOLDER}.magnitude:Magnitude"),
+    "zero": KindEntry(f"{_FOLDER}.zero:Zero", acts_at_zero=True),
+    "tail": KindEntry(f"{_FOLDER}.tail:Tail"),
+    "window": KindEntry(f"{_FOLDER}.window:Window", (DROP,), acts_at_zero=True),
+    "random": KindEntry(f"{_FOLDER}.random_change:RandomChange", (SEED,)),
+    "randomised": KindEntry(f"{_FOLDER}.randomised:Randomised", (SEED,), acts_at_zero=True),
+    "cumulative": KindEntry(f"{_FOLDER}.cumulative:Cumulative", (RATES, SEED), acts_at_zero=True),
+    "whitened": KindEntry(f"{_FOLDER}.whitened:Whitened", (EPSILON, ROWS, SPLIT)),
 }
 
 

@@ -3,7 +3,6 @@
 import copy
 import subprocess
 import sys
-from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -17,10 +16,10 @@ from clipsweep.cluster.work import Batch
 from clipsweep.trials.base.budget import Budget
 from clipsweep.trials.base.errors import SpecError
 from clipsweep.trials.clips.factor_cache import FactorCache
-from clipsweep.trials.clips.factors import Factors
 from clipsweep.trials.clips.identity import trial_id
 from clipsweep.trials.clips.kind import Kind, load_kind
 from clipsweep.trials.clips.resolve import resolve
+from clipsweep.trials.clips.target import Target
 from clipsweep.trials.engine.engine import Engine
 from clipsweep.trials.models.find_layout import find_layout
 from clipsweep.trials.spec.clip import Clip
@@ -48,8 +47,8 @@ class Blank(Kind):
     def fingerprint(self, clip: Clip, shape: Shape) -> str:
         return "nothing left"
 
-    def apply(self, clip: Clip, weight: Tensor, factors: Callable[[], Factors]) -> Tensor:
-        return torch.zeros_like(weight)
+    def apply(self, clip: Clip, target: Target) -> Tensor:
+        return torch.zeros_like(target.weight)
 
 
 @pytest.fixture(autouse=True)
@@ -78,7 +77,7 @@ def test_listing_kinds_imports_nothing() -> None:
 
 
 def test_a_kind_that_is_not_in_the_table_is_answered_with_the_nearest() -> None:
-    with pytest.raises(SpecError, match="no kind of clip 'zeros'; known: svd, zero. Did you mean 'zero'?"):
+    with pytest.raises(SpecError, match="no kind of clip 'zeros'; known: blank, .*svd, .* Did you mean 'zero'?"):
         load_kind("zeros")
 
 
