@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 from pydantic import AfterValidator, BeforeValidator, Field, PlainSerializer, create_model, model_validator
 
@@ -40,11 +40,18 @@ def _option_type(option: Option) -> Any:
     return Annotated[Any, AfterValidator(option.read), told]
 
 
-KindWithOptions = create_model(
-    "KindWithOptions",
-    __base__=_OneKind,
-    **{name: (_options_section(name, entry.options) | None, None) for name, entry in KINDS.items()},
-)
+def _kind_section() -> Any:
+    """The section that has a key for each kind of clip."""
+    fields: dict[str, Any] = {
+        name: (_options_section(name, entry.options) | None, None) for name, entry in KINDS.items()
+    }
+    return create_model("KindWithOptions", __base__=_OneKind, **fields)
+
+
+if TYPE_CHECKING:
+    KindWithOptions = _OneKind  # a type checker cannot follow a class that is made from a table
+else:
+    KindWithOptions = _kind_section()
 
 
 def read_kind(entry: Any) -> KindOfClip:

@@ -13,9 +13,10 @@ from transformers import PreTrainedModel
 from clipsweep.trials.base.errors import EvaluationError
 from clipsweep.trials.base.tensors import count_bytes
 from clipsweep.trials.clips.factor_cache import FactorCache
-from clipsweep.trials.clips.kind import Texts, load_kind
+from clipsweep.trials.clips.kind import load_kind
 from clipsweep.trials.clips.target import Inputs, Target
 from clipsweep.trials.models.matrices import Layout, Matrix
+from clipsweep.trials.spec.kinds import Texts
 from clipsweep.trials.spec.resolved import Edit, ResolvedClips
 
 ReadInputs = Callable[[str, Texts], Inputs]  # what the module of a name reads over some texts
@@ -110,6 +111,17 @@ def no_inputs(owner: str, texts: Texts) -> Inputs:
         f"the clip of {owner} depends on what it reads over {texts.split}, and there is no text here; expected the "
         f"prompts of a task. Evaluate it as a trial of a study, or take a kind of clip that looks at no text."
     )
+
+
+def read_owners(layout: Layout, clips: ResolvedClips) -> list[str]:
+    """The modules whose inputs the kinds of some clips look at, each once."""
+    matrices = [
+        matrix
+        for edit in clips.edits
+        if load_kind(edit.clip.kind).texts(edit.clip) is not None
+        for matrix in edited_matrices(layout, edit)
+    ]
+    return list(dict.fromkeys(matrix.owner for matrix in matrices))
 
 
 def edited_matrices(layout: Layout, edit: Edit) -> list[Matrix]:

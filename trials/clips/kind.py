@@ -8,29 +8,17 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from functools import cache
 from importlib import import_module
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 from clipsweep.trials.base.errors import SpecError, unknown_name
 from clipsweep.trials.spec.clip import Clip
-from clipsweep.trials.spec.kinds import KINDS
+from clipsweep.trials.spec.kinds import KINDS, Texts
 from clipsweep.trials.spec.shape import Shape
 
 if TYPE_CHECKING:
     from torch import Tensor
 
     from clipsweep.trials.clips.target import Target
-
-
-class Texts(NamedTuple):
-    """Texts that the untouched model reads for a clip.
-
-    Attributes:
-        split: ``"demonstrations"`` for those of the trial's own prompt, or the split whose prompts are read.
-        rows: How many prompts, from the split's first; of no meaning for demonstrations, which are one text.
-    """
-
-    split: str
-    rows: int
 
 
 class Kind(ABC):
@@ -63,15 +51,15 @@ class Kind(ABC):
             EvaluationError: The weights, or what else it is formed from, are not finite.
         """
 
-    def check(self, clip: Clip, shape: Shape) -> None:
-        """Refuse matrices that the kind cannot take; most take all.
+    def check(self, clip: Clip, shape: Shape) -> None:  # noqa: B027 - most kinds take every matrix
+        """Refuse matrices that the kind cannot take.
 
         Raises:
             SpecError: Why it cannot.
         """
 
-    def texts(self, clip: Clip) -> Texts | None:
-        """Whose inputs the clipped matrix depends on; None where it depends on no text, as in most kinds."""
+    def texts(self, clip: Clip) -> Texts | None:  # noqa: ARG002 - for the kinds that look at texts
+        """What the clipped matrix depends on the inputs of; None where it depends on no text, as in most kinds."""
         return None
 
 

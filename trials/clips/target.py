@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from clipsweep.trials.clips.factors import Factors
-from clipsweep.trials.clips.kind import Texts
+from clipsweep.trials.spec.kinds import Texts
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

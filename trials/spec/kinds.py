@@ -75,6 +75,18 @@ KINDS: dict[str, KindEntry] = {
 }
 
 
+class Texts(NamedTuple):
+    """Texts that the untouched model reads for a clip.
+
+    Attributes:
+        split: ``DEMONSTRATIONS`` for those of the trial's own prompt, or the split whose prompts are read.
+        rows: How many prompts, from the split's first; of no meaning for demonstrations, which are one text.
+    """
+
+    split: str
+    rows: int
+
+
 class KindOfClip(NamedTuple):
     """A kind of clip with its options: one value of the axis ``space.kinds``.
 

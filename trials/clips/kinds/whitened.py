@@ -5,10 +5,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from clipsweep.trials.base.errors import EvaluationError, SpecError
-from clipsweep.trials.clips.kind import Kind, Texts
+from clipsweep.trials.clips.kind import Kind
 from clipsweep.trials.clips.svd import kept_of
 from clipsweep.trials.spec.clip import Clip
-from clipsweep.trials.spec.kinds import DEMONSTRATIONS
+from clipsweep.trials.spec.kinds import DEMONSTRATIONS, Texts
 from clipsweep.trials.spec.shape import Shape
 
 if TYPE_CHECKING:
@@ -91,8 +91,8 @@ def whiten(weight: Tensor, gram: Tensor, epsilon: float, name: str) -> Factors:
     ridge = epsilon * gram.diagonal().mean()
     if not bool(torch.isfinite(gram).all()) or not ridge > 0:
         raise EvaluationError(
-            f"what {name} reads is {'zero throughout' if ridge == 0 else 'not finite'}; expected finite inputs, of which "
-            f"some are not zero. Set model.dtype: float32, or clip other matrices."
+            f"what {name} reads is {'zero throughout' if ridge == 0 else 'not finite'}; expected finite inputs, not "
+            f"all of them zero. Set model.dtype: float32, or clip other matrices."
         )
     root = torch.linalg.cholesky(gram + ridge * torch.eye(len(gram), dtype=gram.dtype, device=gram.device))
     found = compute_factors(weight.double() @ root, name)
