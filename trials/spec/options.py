@@ -16,7 +16,7 @@ REQUIRED: Any = object()  # the default of an option that has none
 LARGEST = 2**63 - 1
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)  # a default that is a list has no hash
 class Option:
     """One option of a kind of clip.
 
