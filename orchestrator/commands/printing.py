@@ -16,6 +16,7 @@ from clipsweep.analysis.store.rows import plain_rows
 from clipsweep.analysis.winners.interval import accuracy_interval
 from clipsweep.orchestrator.status.listing import Listed
 from clipsweep.orchestrator.views.checkpoint_spectrum import CheckpointSpectrum
+from clipsweep.trials.spec.kinds import DEFAULT_KIND, KindOfClip
 
 SUMMARY_COLUMNS = (
     "split",
@@ -62,7 +63,7 @@ def print_rows_table(rows: Sequence[StoredRow], also: Iterable[str] = ()) -> Non
         rows: What to print.
         also: Further columns, which rows were picked or sorted by.
     """
-    columns = tuple(dict.fromkeys((*SUMMARY_COLUMNS, *also)))
+    columns = _columns(rows, also)
     table = Table(*columns)
     for cells in _cells(rows, columns):
         table.add_row(*cells)
@@ -71,7 +72,7 @@ def print_rows_table(rows: Sequence[StoredRow], also: Iterable[str] = ()) -> Non
 
 def print_rows_markdown(rows: Sequence[StoredRow], also: Iterable[str] = ()) -> None:
     """Print the same as a table of Markdown."""
-    columns = tuple(dict.fromkeys((*SUMMARY_COLUMNS, *also)))
+    columns = _columns(rows, also)
     lines = [columns, ["---"] * len(columns), *_cells(rows, columns)]
     for line in lines:
         cells = (cell.replace("|", "\\|").replace("\n", "<br>") for cell in line)
@@ -120,11 +121,20 @@ def print_list(listed: Sequence[Listed]) -> None:
     print_table(table)
 
 
+def _columns(rows: Iterable[StoredRow], also: Iterable[str]) -> tuple[str, ...]:
+    """The columns that say most, with the kind of clip where another than the usual one is among the rows."""
+    columns = list(SUMMARY_COLUMNS)
+    if any(clip["kind"] != DEFAULT_KIND for row in rows for clip in row.record()["clips"]):
+        columns.insert(columns.index("clip_rate"), "kind")
+    return tuple(dict.fromkeys((*columns, *also)))
+
+
 def _cells(rows: Iterable[StoredRow], columns: Sequence[str]) -> Iterator[list[str]]:
     """The cells of rows in words; of several clips each in a line of its own."""
     for row in rows:
         record = row.record()
-        shown = record if len(record["clips"]) < 2 else record | _listed(record["clips"])
+        clips = [clip | {"kind": KindOfClip(clip["kind"], clip["options"]).words} for clip in record["clips"]]
+        shown = record | (_listed(clips) if clips else {"kind": None})
         yield [_cell(shown[column]) for column in columns]
 
 
@@ -143,8 +153,8 @@ def print_table(table: Table) -> None:
 
 
 def _listed(clips: Sequence[Mapping[str, Any]]) -> dict[str, str]:
-    """Module, layer and clip rate of several clips, as one cell each."""
-    return {key: "\n".join(_cell(clip[key]) for clip in clips) for key in ("module", "layer", "clip_rate")}
+    """Module, layer, kind and clip rate of clips, as one cell each."""
+    return {key: "\n".join(_cell(clip[key]) for clip in clips) for key in ("module", "layer", "kind", "clip_rate")}
 
 
 def _cell(value: Any) -> str:

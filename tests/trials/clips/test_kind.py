@@ -22,11 +22,12 @@ from clipsweep.trials.clips.resolve import resolve
 from clipsweep.trials.clips.target import Target
 from clipsweep.trials.engine.engine import Engine
 from clipsweep.trials.models.find_layout import find_layout
+from clipsweep.trials.models.matrices import Matrix
 from clipsweep.trials.spec.clip import Clip
 from clipsweep.trials.spec.kinds import KINDS, KindEntry
 from clipsweep.trials.spec.result import TrialState
 from clipsweep.trials.spec.shape import Shape
-from tests.cluster.pool_contract import make_trial, replica_settings
+from tests.cluster.pool_contract import EPISODES, make_trial, replica_settings
 from tests.trials.architectures import build_model, card_of
 from tests.trials.engine.test_exactness import LENGTHS, ONE_TOKEN, assert_equal, draw_prompts
 from tests.trials.models.test_card import CARD
@@ -139,3 +140,46 @@ def test_it_makes_no_factors_that_it_does_not_use(tiny_gptj: Path, cache: Path) 
     trial = replace(trial, resolved=resolve([zeroed()], card))
     Replica(settings, "r").evaluate(Batch(trials=(trial,), microbatch=4))
     assert not list((cache / "factors").rglob("*.safetensors"))
+
+
+@pytest.mark.parametrize("options", ['{"rows": 3}', '{"rows": 3, "split": "validation"}'])
+def test_a_replica_gives_a_kind_the_texts_of_the_trial_whichever_rows_are_evaluated(
+    options: str, tiny_gptj: Path, cache: Path
+) -> None:
+    settings, card = replica_settings(tiny_gptj, cache, task=replace(EPISODES, test_size=6))
+    clip = Clip(layer=1, module="mlp", clip_rate=0.5, kind="whitened", options=options)
+    trial = replace(make_trial(card, 0.5), resolved=resolve([clip], card))
+    trials = (trial, replace(trial, rows=(0, 4)), replace(trial, spec=replace(trial.spec, split="test")))
+    replica, made = Replica(settings, "r"), []
+    write = Matrix.write
+
+    def seen(matrix: Matrix, stored: Tensor, values: Tensor) -> None:
+        made.append(values)
+        write(matrix, stored, values)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Matrix, "write", seen)
+        results = replica.evaluate(Batch(trials=trials, microbatch=4))
+    assert [result.state for result in results] == [TrialState.COMPLETE] * 3
+    assert len(made) == 2 * 3
+    assert all(torch.equal(made[number], made[number + 2]) for number in range(4))
+
+
+def test_a_trial_whose_kind_lacks_its_texts_fails_in_words(tiny_gptj: Path, cache: Path) -> None:
+    settings, card = replica_settings(tiny_gptj, cache)
+    trial = make_trial(card, 0.5, shots=0)
+    clip = Clip(layer=1, module="mlp", clip_rate=0.5, kind="whitened")
+    (result,) = Replica(settings, "r").evaluate(
+        Batch(trials=(replace(trial, resolved=resolve([clip], card)),), microbatch=4)
+    )
+    assert result.state is TrialState.FAILED
+    assert "with 0 shots there are none; expected 1 shot or more" in (result.error or "")
+
+
+def test_kinds_load_without_torch() -> None:
+    code = (
+        "import sys; from clipsweep.trials.clips.kind import load_kind; from clipsweep.trials.spec.kinds import KINDS\n"
+        "for name in KINDS: load_kind(name)\n"
+        "assert 'torch' not in sys.modules"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True)

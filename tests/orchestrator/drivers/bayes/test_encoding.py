@@ -138,3 +138,14 @@ def test_kinds_of_clip_are_an_axis_and_no_clip_loses_its_kind(most: int, monkeyp
     drawn = [draw(space, rng) for _ in range(50)]
     assert {clip.kind for choice in drawn for clip in choice.clips} == {"svd", "other"}
     assert [encoding.decode(encoding.encode(choice) or {}) for choice in drawn] == drawn
+
+
+def test_kinds_with_options_are_categories_of_their_own() -> None:
+    kinds = tuple(KindOfClip("random", f'{{"seed": {seed}}}') for seed in (1, 2))
+    space = replace(make_space((0.5, 0.9), shots=(4,), layers=(0, 3), modules=("mlp",)), kinds=kinds)
+    encoding = Encoding(space)
+    (axis,) = (each for each in encoding.parameters if each.categories)
+    assert axis.categories == ("random, seed 1", "random, seed 2")
+    for choice in space.choices():
+        if choice.clips:
+            assert encoding.decode(encoding.encode(choice) or {}) == choice

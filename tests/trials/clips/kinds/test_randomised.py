@@ -54,5 +54,7 @@ def test_a_rate_of_0_is_a_trial_of_its_own_which_is_not_quite_the_untouched_matr
 
 
 def test_the_seed_is_part_of_the_identity() -> None:
-    clips = [Clip(layer=0, module="mlp", clip_rate=0.5, kind="randomised", options=text) for text in (None, '{"seed":1}')]
+    clips = [
+        Clip(layer=0, module="mlp", clip_rate=0.5, kind="randomised", options=text) for text in (None, '{"seed":1}')
+    ]
     assert [Randomised().fingerprint(clip, Shape(8, 8, 1)) for clip in clips] == ["4 seed 0", "4 seed 1"]
