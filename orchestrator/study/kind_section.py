@@ -29,7 +29,10 @@ class _OneKind(Section):
 def _options_section(name: str, options: tuple[Option, ...]) -> Any:
     """The section of a kind's options."""
     fields: dict[str, Any] = {
-        option.name: (_option_type(option), Field() if option.default is REQUIRED else Field(option.default))
+        option.name: (
+            _option_type(option),
+            Field(... if option.default is REQUIRED else option.default, description=option.means),
+        )
         for option in options
     }
     return create_model(f"OptionsOf_{name}", __base__=Section, **fields)
@@ -43,7 +46,8 @@ def _option_type(option: Option) -> Any:
 def _kind_section() -> Any:
     """The section that has a key for each kind of clip."""
     fields: dict[str, Any] = {
-        name: (_options_section(name, entry.options) | None, None) for name, entry in KINDS.items()
+        name: (_options_section(name, entry.options) | None, Field(None, description=entry.means))
+        for name, entry in KINDS.items()
     }
     return create_model("KindWithOptions", __base__=_OneKind, **fields)
 

@@ -14,6 +14,7 @@ from clipsweep.trials.base.errors import EvaluationError
 from clipsweep.trials.base.tensors import count_bytes
 from clipsweep.trials.clips.factor_cache import FactorCache
 from clipsweep.trials.clips.kind import load_kind
+from clipsweep.trials.clips.matrix_inputs import MatrixInputs, ReadTexts
 from clipsweep.trials.clips.target import Inputs, Target
 from clipsweep.trials.models.matrices import Layout, Matrix
 from clipsweep.trials.spec.kinds import Texts
@@ -36,9 +37,21 @@ class LoadedModel:
     layout: Layout
     factors: FactorCache
 
-    def edit(self, clips: ResolvedClips, read_inputs: ReadInputs | None = None) -> dict[str, Tensor]:
-        """Edited copies of the parameters that ``clips`` change; see ``edit_weights``."""
-        return edit_weights(self.model, self.layout, clips, self.factors, read_inputs)
+    def edit(self, clips: ResolvedClips, read_texts: ReadTexts | None = None) -> dict[str, Tensor]:
+        """Edited copies of the parameters that ``clips`` change; see ``edit_weights``.
+
+        Args:
+            clips: What to change.
+            read_texts: Gives the texts that the untouched model reads for kinds which depend on its inputs; None where
+                there are none.
+
+        Raises:
+            EvaluationError: As ``edit_weights``.
+            TaskError: There are no such texts.
+        """
+        owners = read_owners(self.layout, clips)
+        inputs = None if read_texts is None or not owners else MatrixInputs(self.model, read_texts, owners).read
+        return edit_weights(self.model, self.layout, clips, self.factors, inputs)
 
     def holding(self, edited: Mapping[str, Tensor]) -> AbstractContextManager[None]:
         """Hold the model with edited parameters; see ``swapped``."""

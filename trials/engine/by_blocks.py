@@ -14,7 +14,6 @@ from clipsweep.trials.base.errors import EvaluationError
 from clipsweep.trials.base.tensors import count_bytes
 from clipsweep.trials.clips.edit import LoadedModel
 from clipsweep.trials.decoder.decoder import Decoder
-from clipsweep.trials.decoder.matrix_inputs import edit_beside
 from clipsweep.trials.decoder.walk import Capture
 from clipsweep.trials.engine.cost import CostModel
 from clipsweep.trials.engine.kept_passes import KeptPasses
@@ -141,7 +140,7 @@ class ByBlocks:
         """
         began = time.perf_counter()
         start = self.start_of(clips)
-        weights = edit_beside(self._loaded, clips, prompts)
+        weights = self._loaded.edit(clips, prompts.texts)
         with self._loaded.holding(weights):
             keys = passes.read_prefix(start)
         scores = torch.zeros(len(prompts.queries), len(prompts.queries[0].labels), device=self._device)

@@ -24,7 +24,6 @@ from clipsweep.trials.base.budget import Budget
 from clipsweep.trials.base.errors import EvaluationError
 from clipsweep.trials.clips.edit import LoadedModel
 from clipsweep.trials.clips.factor_cache import FactorCache
-from clipsweep.trials.decoder.matrix_inputs import edit_beside
 from clipsweep.trials.decoder.patches import fused_activations
 from clipsweep.trials.engine.activation_store import ActivationStore
 from clipsweep.trials.engine.by_blocks import ByBlocks
@@ -176,7 +175,7 @@ class Engine:
         """Form a trial's weights, score it under them, and say what that took."""
         began = time.perf_counter()
         try:
-            weights = edit_beside(self._loaded, clips, prompts)
+            weights = self._loaded.edit(clips, prompts.texts)
         except EvaluationError as error:
             return error
         with self._loaded.holding(weights):

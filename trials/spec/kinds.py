@@ -32,46 +32,94 @@ class KindEntry:
 
     Attributes:
         location: Its class, as ``module:attribute``.
+        means: What it does, as a sentence.
         options: What it takes besides the rate.
         acts_at_zero: Whether it changes a matrix at clip rate 0 as well.
     """
 
     location: str
+    means: str = ""
     options: tuple[Option, ...] = ()
     acts_at_zero: bool = False
 
 
-SEED = Option(name="seed", expected="a whole number of 0 or more", read=whole_number(0), default=0)
+SEED = Option(
+    name="seed",
+    means="Of the random numbers; each matrix has its own.",
+    expected="a whole number of 0 or more",
+    read=whole_number(0),
+    default=0,
+)
 DROP = Option(
-    name="drop", expected="two ranks [a, b], counted from 0, of which b is the one after the last", read=read_window
+    name="drop",
+    means="The ranks that are dropped: from the first, counted from 0, to before the second.",
+    expected="two ranks [a, b], counted from 0, of which b is the one after the last",
+    read=read_window,
 )
 RATES = Option(
     name="rates",
+    means="Clip rates that are applied one after the other, those below the clip's own.",
     expected="a list of fractions in [0, 1), ascending, each once",
     read=read_ladder,
     default=list(PUBLISHED_RATES),
 )
 SPLIT = Option(
     name="split",
+    means="Where inputs are taken from: the demonstrations of the prompt, or prompts of validation.",
     expected=" or ".join(map(repr, CALIBRATION)),
     read=one_of(CALIBRATION),
     default=DEMONSTRATIONS,
     names=CALIBRATION,
 )
-ROWS = Option(name="rows", expected="a whole number of 1 or more", read=whole_number(1), default=64)
-EPSILON = Option(name="epsilon", expected="a number above 0", read=read_positive, default=0.01)
+ROWS = Option(
+    name="rows",
+    means="How many rows of validation inputs are taken from, from its first.",
+    expected="a whole number of 1 or more",
+    read=whole_number(1),
+    default=64,
+)
+EPSILON = Option(
+    name="epsilon",
+    means="What is added to the diagonal of the inputs' products, as a share of its mean.",
+    expected="a number above 0",
+    read=read_positive,
+    default=0.01,
+)
 
 _FOLDER = "clipsweep.trials.clips.kinds"
 KINDS: dict[str, KindEntry] = {
-    DEFAULT_KIND: KindEntry("clipsweep.trials.clips.svd:Svd"),
-    "magnitude": KindEntry(f"{_FOLDER}.magnitude:Magnitude"),
-    "zero": KindEntry(f"{_FOLDER}.zero:Zero", acts_at_zero=True),
-    "tail": KindEntry(f"{_FOLDER}.tail:Tail"),
-    "window": KindEntry(f"{_FOLDER}.window:Window", (DROP,), acts_at_zero=True),
-    "random": KindEntry(f"{_FOLDER}.random_change:RandomChange", (SEED,)),
-    "randomised": KindEntry(f"{_FOLDER}.randomised:Randomised", (SEED,), acts_at_zero=True),
-    "cumulative": KindEntry(f"{_FOLDER}.cumulative:Cumulative", (RATES, SEED), acts_at_zero=True),
-    "whitened": KindEntry(f"{_FOLDER}.whitened:Whitened", (EPSILON, ROWS, SPLIT)),
+    DEFAULT_KIND: KindEntry("clipsweep.trials.clips.svd:Svd", "The largest singular values stay."),
+    "magnitude": KindEntry(f"{_FOLDER}.magnitude:Magnitude", "The smallest entries become zero."),
+    "zero": KindEntry(f"{_FOLDER}.zero:Zero", "Every entry becomes zero, whatever the rate.", acts_at_zero=True),
+    "tail": KindEntry(f"{_FOLDER}.tail:Tail", "The smallest singular values stay."),
+    "window": KindEntry(
+        f"{_FOLDER}.window:Window",
+        "The singular values between two ranks are dropped, whatever the rate.",
+        (DROP,),
+        acts_at_zero=True,
+    ),
+    "random": KindEntry(
+        f"{_FOLDER}.random_change:RandomChange",
+        "A change as large as that of svd, in random directions.",
+        (SEED,),
+    ),
+    "randomised": KindEntry(
+        f"{_FOLDER}.randomised:Randomised",
+        "A randomised SVD, as the paper's release measures at its end.",
+        (SEED,),
+        acts_at_zero=True,
+    ),
+    "cumulative": KindEntry(
+        f"{_FOLDER}.cumulative:Cumulative",
+        "A randomised SVD of what those at smaller rates left, as the paper's release searches.",
+        (RATES, SEED),
+        acts_at_zero=True,
+    ),
+    "whitened": KindEntry(
+        f"{_FOLDER}.whitened:Whitened",
+        "The matrix of the rank of svd whose outputs are nearest (SVD-LLM).",
+        (EPSILON, ROWS, SPLIT),
+    ),
 }
 
 

@@ -22,6 +22,7 @@ class Option:
 
     Attributes:
         name: Its key.
+        means: What it does, as a sentence.
         expected: What completes "expected ...".
         read: Makes the one value that equal settings have out of what was given; a ``ValueError`` where it is none.
         default: The value where nothing is given; ``REQUIRED`` where something must be.
@@ -29,6 +30,7 @@ class Option:
     """
 
     name: str
+    means: str
     expected: str
     read: Callable[[Any], Any]
     default: Any = REQUIRED

@@ -11,8 +11,8 @@ import pytest
 import torch
 
 from clipsweep.trials.base.errors import EvaluationError, SpecError, TaskError
+from clipsweep.trials.clips.matrix_inputs import read_grams
 from clipsweep.trials.clips.resolve import resolve
-from clipsweep.trials.decoder.matrix_inputs import read_grams
 from clipsweep.trials.spec.clip import Clip
 from clipsweep.trials.spec.kinds import KINDS, Texts
 from clipsweep.trials.tasks.prompts import Prompts, Tokens
@@ -91,7 +91,7 @@ def test_inputs_are_read_once_for_all_rates_and_all_matrices_of_a_clip(
     cache: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     read = Mock(wraps=read_grams)
-    monkeypatch.setattr("clipsweep.trials.decoder.matrix_inputs.read_grams", read)
+    monkeypatch.setattr("clipsweep.trials.clips.matrix_inputs.read_grams", read)
     engine = make_engine(model_of("gptj"), cache)
     trials = [resolve([kind_clip("whitened", clip_rate=rate)], engine.card) for rate in (0.5, 0.75)]
     engine.score_all(with_texts(), trials, 2)

@@ -2,7 +2,7 @@ import pytest
 import torch
 
 from clipsweep.trials.base.errors import EvaluationError
-from clipsweep.trials.decoder.matrix_inputs import read_grams
+from clipsweep.trials.clips.matrix_inputs import read_grams
 from tests.trials.architectures import build_model
 
 TEXTS = ((5, 6, 7), (8,), (9, 10))

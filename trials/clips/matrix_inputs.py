@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from contextlib import ExitStack
 from functools import partial
 from typing import Any
@@ -14,53 +14,37 @@ from transformers import PreTrainedModel
 from transformers.pytorch_utils import Conv1D
 
 from clipsweep.trials.base.errors import EvaluationError
-from clipsweep.trials.clips.edit import LoadedModel, read_owners
 from clipsweep.trials.clips.target import Inputs
 from clipsweep.trials.spec.kinds import Texts
-from clipsweep.trials.spec.resolved import ResolvedClips
-from clipsweep.trials.tasks.prompts import Prompts, Tokens
 
+Tokens = tuple[int, ...]
+ReadTexts = Callable[[Texts], tuple[Tokens, ...]]  # the tokens of texts, each whole
 SHORT: Tokens = (1,)
-
-
-def edit_beside(loaded: LoadedModel, clips: ResolvedClips, prompts: Prompts) -> dict[str, Tensor]:
-    """Edited copies of the parameters that ``clips`` change, for a trial on these prompts; see ``edit_weights``.
-
-    Args:
-        loaded: The model, which holds its own weights.
-        clips: What to change.
-        prompts: Of the trial. Kinds that depend on inputs read the texts that belong to them.
-
-    Raises:
-        EvaluationError: As ``edit_weights``.
-        TaskError: There are no such texts.
-    """
-    owners = read_owners(loaded.layout, clips)
-    if not owners or prompts.texts is None:
-        return loaded.edit(clips)
-    return loaded.edit(clips, MatrixInputs(loaded.model, prompts, owners).read)
 
 
 class MatrixInputs:
     """Reads what modules of the untouched model are given over some texts: one pass for all of them, when asked."""
 
-    def __init__(self, model: PreTrainedModel, prompts: Prompts, owners: Collection[str]) -> None:
+    def __init__(self, model: PreTrainedModel, read_texts: ReadTexts, owners: Collection[str]) -> None:
         """Nothing has been read yet.
 
         Args:
             model: In evaluation mode, with its own weights.
-            prompts: Whose texts are read.
+            read_texts: Gives the texts.
             owners: Paths of the modules that will be asked for.
         """
         self._model = model
-        self._prompts = prompts
+        self._read_texts = read_texts
         self._owners = owners
         self._grams: dict[Texts, dict[str, Tensor]] = {}
 
     def read(self, owner: str, texts: Texts) -> Inputs:
-        """What one of the modules reads over some texts."""
-        assert self._prompts.texts is not None, "asked of prompts that have texts"
-        tokens = self._prompts.texts(texts)
+        """What one of the modules reads over some texts.
+
+        Raises:
+            TaskError: There are no such texts.
+        """
+        tokens = self._read_texts(texts)
         key = hashlib.sha256(repr(tokens).encode()).hexdigest()
         return Inputs(key=key, gram=partial(self._gram, owner, texts, tokens))
 
