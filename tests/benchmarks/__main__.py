@@ -7,7 +7,7 @@ from pathlib import Path
 FOLDER = Path(__file__).parent
 PARTS = {
     *("__init__", "__main__", "document", "published", "scale_parts", "stored_studies", "sweeps"),
-    *("false_stops", "overhead", "replay", "surface_making", "surfaces", "test_surfaces"),
+    *("false_stops", "kinds_compared", "overhead", "replay", "surface_making", "surfaces", "test_surfaces"),
 }
 
 
