@@ -124,7 +124,7 @@ def print_list(listed: Sequence[Listed]) -> None:
 def _columns(rows: Iterable[StoredRow], also: Iterable[str]) -> tuple[str, ...]:
     """The columns that say most, with the kind of clip where another than the usual one is among the rows."""
     columns = list(SUMMARY_COLUMNS)
-    if any(clip["kind"] != DEFAULT_KIND for row in rows for clip in row.record()["clips"]):
+    if any(clip.kind != DEFAULT_KIND for row in rows for clip in row.clips):
         columns.insert(columns.index("clip_rate"), "kind")
     return tuple(dict.fromkeys((*columns, *also)))
 

@@ -59,7 +59,11 @@ else:
 
 
 def read_kind(entry: Any) -> KindOfClip:
-    """A kind with its options, defaults filled in, of an entry of ``space.kinds``."""
+    """A kind with its options, defaults filled in, of an entry of ``space.kinds``.
+
+    Raises:
+        SpecError: Options that do not go together.
+    """
     if isinstance(entry, str):
         return KindOfClip(entry, complete(entry, None))
     (name,) = entry.model_fields_set
@@ -69,8 +73,9 @@ def read_kind(entry: Any) -> KindOfClip:
 
 
 def _check_kind(entry: Any) -> Any:
-    """Refuse a kind without an option that it needs."""
-    read_kind(entry)
+    """Refuse the bare name of a kind that needs an option."""
+    if isinstance(entry, str):
+        complete(entry, None)
     return entry
 
 

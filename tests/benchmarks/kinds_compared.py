@@ -74,7 +74,7 @@ def _study(layers: Sequence[int], rates: Sequence[float], n_rows: int) -> dict[s
     }
 
 
-def _evaluate(folder: Path, content: Mapping[str, Any]) -> tuple[Kinds, Outcomes]:
+def _evaluate(folder: Path, content: dict[str, Any]) -> tuple[Kinds, Outcomes]:
     """Outcomes of each kind at each place, and those of the untouched model."""
     run_study(check_study(content), folder / "study", folder / "cache", Console(quiet=True))
     untouched: list[Outcomes] = []

@@ -10,7 +10,7 @@ from torch import Tensor
 from transformers import PreTrainedModel
 
 from clipsweep.trials.clips.factor_cache import FactorCache
-from clipsweep.trials.clips.target import Inputs, Target
+from clipsweep.trials.clips.target import Inputs, Target, generator_of
 from clipsweep.trials.spec.clip import Clip
 from clipsweep.trials.spec.kinds import Texts
 from clipsweep.trials.tasks.prompts import Tokens
@@ -76,7 +76,11 @@ class Known:
     def dropped(self, first: int, end: int) -> Tensor:
         """The part of the matrix between two singular values."""
         u, s, vh = torch.linalg.svd(self.weight, full_matrices=False)
-        return u[:, first:end] @ torch.diag(s[first:end]) @ vh[first:end]
+        return _product(u[:, first:end], s[first:end], vh[first:end])
+
+
+def _product(u: Tensor, s: Tensor, vh: Tensor) -> Tensor:
+    return u @ torch.diag(s) @ vh
 
 
 def _magnitude(known: Known) -> Tensor:
@@ -94,13 +98,13 @@ def _random(known: Known) -> Tensor:
     for size in known.weight.shape:
         q, r = torch.linalg.qr(torch.randn(size, len(s)))
         sides.append(q @ torch.diag(r.diag().sign()))
-    return known.weight + sides[0] @ torch.diag(s) @ sides[1].T
+    return known.weight + _product(sides[0], s, sides[1].T)
 
 
 def _randomised(known: Known) -> Tensor:
     torch.manual_seed(known.seed(5))
     u, s, v = torch.svd_lowrank(known.weight, q=known.rank, niter=2)
-    return u @ torch.diag(s) @ v.T
+    return _product(u, s, v.T)
 
 
 def _cumulative(known: Known) -> Tensor:
@@ -108,7 +112,7 @@ def _cumulative(known: Known) -> Tensor:
     left, full = known.weight, min(known.weight.shape)
     for rank in (full, full * 3 // 4, full // 2, full // 4):
         u, s, v = torch.svd_lowrank(left, q=rank, niter=2)
-        left = u @ torch.diag(s) @ v.T
+        left = _product(u, s, v.T)
     return left
 
 
@@ -120,7 +124,7 @@ def _whitened(known: Known) -> Tensor:
     root = vectors @ torch.diag(values.sqrt()) @ vectors.T  # any root does
     u, s, vh = torch.linalg.svd(known.weight.double() @ root, full_matrices=False)
     r = known.rank
-    return (u[:, :r] @ torch.diag(s[:r]) @ vh[:r] @ torch.linalg.inv(root)).float()
+    return _product(u[:, :r], s[:r], vh[:r] @ torch.linalg.inv(root)).float()
 
 
 FORMULAS: dict[str, Callable[[Known], Tensor]] = {
@@ -151,10 +155,7 @@ def kinds_in_place(model: PreTrainedModel, clips: Sequence[Clip], texts: Sequenc
 
 
 def _seeds(place: str) -> Callable[[int], int]:
-    target = Target(
-        weight=torch.zeros(1, 1), name=place, place=place, factors=lambda: None, inputs=no_texts, keep=lambda *_: None
-    )
-    return lambda seed: target.generator(seed).initial_seed()
+    return lambda seed: generator_of(place, seed).initial_seed()
 
 
 def _inputs(model: PreTrainedModel, parameter: str, texts: Sequence[Tokens]) -> Callable[[], Tensor]:

@@ -48,6 +48,11 @@ class Target:
     keep: Callable[[str, Callable[[], Factors]], Factors]
 
     def generator(self, seed: int) -> torch.Generator:
-        """Draws for this matrix, on the CPU: of one seed the same on every device."""
-        digest = hashlib.sha256(f"{seed} {self.place}".encode()).digest()
-        return torch.Generator().manual_seed(int.from_bytes(digest[:8]) >> 1)
+        """Draws for this matrix; see ``generator_of``."""
+        return generator_of(self.place, seed)
+
+
+def generator_of(place: str, seed: int) -> torch.Generator:
+    """Draws for the matrix at a place, on the CPU: of one seed the same on every device."""
+    digest = hashlib.sha256(f"{seed} {place}".encode()).digest()
+    return torch.Generator().manual_seed(int.from_bytes(digest[:8]) >> 1)

@@ -6,14 +6,17 @@ Listing the names imports nothing; ``clips/kind.py`` loads a kind when it is fir
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any, NamedTuple
 
+from clipsweep.trials.base.errors import SpecError
 from clipsweep.trials.spec.options import (
     Option,
     fill,
     one_of,
+    or_none,
     parse,
     read_ladder,
     read_positive,
@@ -22,6 +25,7 @@ from clipsweep.trials.spec.options import (
 )
 
 DEFAULT_KIND = "svd"
+DEFAULT_ROWS = 64
 PUBLISHED_RATES = (0, 0.1, 0.5, 0.75, 0.9, 0.95, 0.99, 0.995)
 DEMONSTRATIONS, VALIDATION = CALIBRATION = ("demonstrations", "validation")  # what inputs may be taken from: never test
 
@@ -35,12 +39,14 @@ class KindEntry:
         means: What it does, as a sentence.
         options: What it takes besides the rate.
         acts_at_zero: Whether it changes a matrix at clip rate 0 as well.
+        settle: Where options depend on each other, makes those out of them that hold together.
     """
 
     location: str
     means: str = ""
     options: tuple[Option, ...] = ()
     acts_at_zero: bool = False
+    settle: Callable[[dict[str, Any]], dict[str, Any]] | None = None
 
 
 SEED = Option(
@@ -73,10 +79,10 @@ SPLIT = Option(
 )
 ROWS = Option(
     name="rows",
-    means="How many rows of validation inputs are taken from, from its first.",
+    means="How many rows of validation inputs are taken from, from its first; 64 where it is not given.",
     expected="a whole number of 1 or more",
-    read=whole_number(1),
-    default=64,
+    read=or_none(whole_number(1)),
+    default=None,
 )
 EPSILON = Option(
     name="epsilon",
@@ -85,6 +91,23 @@ EPSILON = Option(
     read=read_positive,
     default=0.01,
 )
+
+
+def _settle_rows(options: dict[str, Any]) -> dict[str, Any]:
+    """Rows for the split that has rows, none for demonstrations.
+
+    Raises:
+        SpecError: Rows that would have no effect.
+    """
+    if options["split"] != DEMONSTRATIONS:
+        return options | {"rows": options["rows"] or DEFAULT_ROWS}
+    if options["rows"] is not None:
+        raise SpecError(
+            f"option 'rows' of kind of clip 'whitened' is {options['rows']}, which has no effect with split: "
+            f"{DEMONSTRATIONS}, as those are read whole; remove it, or set split: {VALIDATION}."
+        )
+    return options
+
 
 _FOLDER = "clipsweep.trials.clips.kinds"
 KINDS: dict[str, KindEntry] = {
@@ -119,6 +142,7 @@ KINDS: dict[str, KindEntry] = {
         f"{_FOLDER}.whitened:Whitened",
         "The matrix of the rank of svd whose outputs are nearest (SVD-LLM).",
         (EPSILON, ROWS, SPLIT),
+        settle=_settle_rows,
     ),
 }
 
@@ -128,7 +152,7 @@ class Texts(NamedTuple):
 
     Attributes:
         split: ``DEMONSTRATIONS`` for those of the trial's own prompt, or the split whose prompts are read.
-        rows: How many prompts, from the split's first; of no meaning for demonstrations, which are one text.
+        rows: How many prompts, from the split's first; 0 for demonstrations, which are one text.
     """
 
     split: str
@@ -149,7 +173,8 @@ class KindOfClip(NamedTuple):
     @property
     def words(self) -> str:
         """Name and options: ``svd``, or ``random, seed 1``."""
-        return ", ".join([self.name, *(f"{name} {value}" for name, value in read_options(self.options).items())])
+        given = {name: value for name, value in read_options(self.options).items() if value is not None}
+        return ", ".join([self.name, *(f"{name} {value}" for name, value in given.items())])
 
 
 def complete(kind: str, options: str | None) -> str | None:
@@ -162,13 +187,15 @@ def complete(kind: str, options: str | None) -> str | None:
     Raises:
         SpecError: An option that the kind does not take, that it lacks, or a value that it cannot have.
     """
-    known = KINDS[kind].options
-    return None if options is None and not known else _complete(kind, known, options)
+    entry = KINDS[kind]
+    return None if options is None and not entry.options else _complete(kind, entry, options)
 
 
 @lru_cache(maxsize=256)
-def _complete(kind: str, known: tuple[Option, ...], options: str | None) -> str | None:
-    return fill(kind, known, parse(kind, options))
+def _complete(kind: str, entry: KindEntry, options: str | None) -> str | None:
+    filled = fill(kind, entry.options, parse(kind, options))
+    settled = filled if entry.settle is None else entry.settle(filled)
+    return json.dumps(settled, sort_keys=True) if settled else None
 
 
 @lru_cache(maxsize=256)

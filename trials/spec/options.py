@@ -37,8 +37,8 @@ class Option:
     names: tuple[str, ...] = ()
 
 
-def fill(kind: str, known: Sequence[Option], given: Mapping[str, Any]) -> str | None:
-    """Options of a kind as JSON with sorted keys, those not given at their defaults; None for a kind that takes none.
+def fill(kind: str, known: Sequence[Option], given: Mapping[str, Any]) -> dict[str, Any]:
+    """Options of a kind, those that are not given at their defaults.
 
     Raises:
         SpecError: An option that the kind does not take, that it lacks, or a value that it cannot have.
@@ -49,8 +49,7 @@ def fill(kind: str, known: Sequence[Option], given: Mapping[str, Any]) -> str | 
             raise SpecError(f"kind of clip {kind!r} takes no options, and {name!r} is given; remove it.")
         if name not in names:
             raise SpecError(unknown_name(f"option of kind of clip {kind!r}", name, names))
-    filled = {option.name: _read(kind, option, given.get(option.name, option.default)) for option in known}
-    return json.dumps(filled, sort_keys=True) if filled else None
+    return {option.name: _read(kind, option, given.get(option.name, option.default)) for option in known}
 
 
 def parse(kind: str, text: str | None) -> dict[str, Any]:
@@ -90,6 +89,11 @@ def whole_number(least: int) -> Callable[[Any], int]:
         return value
 
     return read
+
+
+def or_none(read: Callable[[Any], Any]) -> Callable[[Any], Any]:
+    """Reads what ``read`` does, or nothing."""
+    return lambda value: None if value is None else read(value)
 
 
 def one_of(names: Sequence[str]) -> Callable[[Any], str]:

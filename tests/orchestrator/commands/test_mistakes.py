@@ -105,6 +105,7 @@ VALUES: list[tuple[str, Any, str]] = [
         {"whitened": {"split": "validation", "rows": 5000}},
         "the first 5000 rows of validation, which has",
     ),
+    ("space.kinds", {"whitened": {"rows": 8}}, "is 8, which has no effect with split: demonstrations"),
     ("space.kinds", {"whitened": {"epsilon": 0}}, "'space.kinds.whitened.epsilon' is 0; expected a number above 0"),
     ("space.clip_rates", 9.5, "must be divided by 10"),
     ("space.clip_rates", [0.5, 1], "'space.clip_rates.1' is 1"),

@@ -142,9 +142,9 @@ def test_it_makes_no_factors_that_it_does_not_use(tiny_gptj: Path, cache: Path) 
     assert not list((cache / "factors").rglob("*.safetensors"))
 
 
-@pytest.mark.parametrize("options", ['{"rows": 3}', '{"rows": 3, "split": "validation"}'])
+@pytest.mark.parametrize("options", [None, '{"rows": 3, "split": "validation"}'])
 def test_a_replica_gives_a_kind_the_texts_of_the_trial_whichever_rows_are_evaluated(
-    options: str, tiny_gptj: Path, cache: Path
+    options: str | None, tiny_gptj: Path, cache: Path
 ) -> None:
     settings, card = replica_settings(tiny_gptj, cache, task=replace(EPISODES, test_size=6))
     clip = Clip(layer=1, module="mlp", clip_rate=0.5, kind="whitened", options=options)

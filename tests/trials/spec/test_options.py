@@ -27,7 +27,13 @@ def test_options_that_are_not_given_are_filled_in_so_that_equal_clips_are_equal(
     assert clip_of("svd").options is None
 
 
+def test_rows_that_are_not_given_are_those_of_a_split_that_has_rows() -> None:
+    assert clip_of("whitened").options == '{"epsilon": 0.01, "rows": null, "split": "demonstrations"}'
+    assert clip_of("whitened", '{"split": "validation"}').option("rows") == 64
+
+
 def test_a_kind_is_named_with_its_options() -> None:
+    assert clip_of("whitened").of_kind.words == "whitened, epsilon 0.01, split demonstrations"
     assert clip_of("svd").of_kind.words == "svd"
     assert clip_of("window", '{"drop": [0, 8]}').of_kind.words == "window, drop [0, 8]"
 
@@ -51,6 +57,7 @@ def test_the_value_of_an_option_is_asked_for_by_name() -> None:
         ("whitened", '{"split": "validaton"}', "expected 'demonstrations' or 'validation'. Did you mean 'validation'"),
         ("whitened", '{"epsilon": NaN}', "is nan; expected a number above 0"),
         ("whitened", '{"rows": 0}', "is 0; expected a whole number of 1 or more"),
+        ("whitened", '{"rows": 8}', "'rows' .* is 8, which has no effect with split: demonstrations.* remove it"),
     ],
 )
 def test_options_that_cannot_be_are_refused_in_words(kind: str, options: str | None, words: str) -> None:

@@ -57,7 +57,7 @@ class Whitened(Kind):
 
     def texts(self, clip: Clip) -> Texts:
         """What its inputs are taken from."""
-        return Texts(clip.option("split"), clip.option("rows"))
+        return Texts(clip.option("split"), clip.option("rows") or 0)
 
     def apply(self, clip: Clip, target: Target) -> Tensor:
         """The matrix of that rank, in float32; its factors are kept for clips of other rates."""
