@@ -6,7 +6,7 @@ import difflib
 import json
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass, fields
+from dataclasses import asdict, dataclass
 from typing import Any
 
 from clipsweep.trials.base.errors import SpecError
@@ -54,11 +54,7 @@ class ClipText:
         return self._at(layer)
 
     def _at(self, layer: int) -> Clip:
-        values = {field.name: getattr(self, field.name) for field in fields(Clip)}
-        clip = Clip(**values | {"layer": layer})
-        if self.options is not None and "options" not in values:
-            raise SpecError(f"kind of clip {self.kind!r} takes nothing but {', '.join(KEYS)}; remove {self.options}.")
-        return clip
+        return Clip(**asdict(self) | {"layer": layer})
 
 
 def parse_clips(texts: Sequence[str]) -> list[ClipText]:

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from clipsweep.analysis.row.record import RowContext
 from clipsweep.cluster.work import ReplicaSettings
+from clipsweep.orchestrator.plan.check_kinds import check_kinds
 from clipsweep.orchestrator.plan.check_trials import check_prompt_sets
 from clipsweep.orchestrator.plan.prepare import fill_in
 from clipsweep.orchestrator.run.start_pool import replica_settings
@@ -168,6 +169,7 @@ def check_question(question: Question, cache: Path) -> Checked:
             f"Take another --split, or another task.test_size."
         )
     trials = _trials(study, question.split, clips, card, task.fingerprint)
+    check_kinds(clips, card, [trial.spec.shots for trial in trials], len(task.splits[VALIDATION]))
     prompt_sets = [trial.spec.prompt_set for trial in trials]
     notes = check_prompt_sets(task, checkpoint, card, prompt_sets)
     return Checked(study=study, card=card, clips=clips, task=task, trials=trials, cache=cache, notes=tuple(notes))

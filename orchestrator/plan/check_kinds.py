@@ -1,9 +1,9 @@
-"""Check that the matrices and rows of a study suit its kinds of clip, before a replica starts."""
+"""Check that a model's matrices and a task's rows suit the kinds of some clips, before a replica starts."""
 
 from __future__ import annotations
 
-from clipsweep.orchestrator.space.pending import PendingSpace
-from clipsweep.orchestrator.space.space import Space
+from collections.abc import Collection, Iterable
+
 from clipsweep.trials.clips.kind import load_kind
 from clipsweep.trials.clips.resolve import resolve
 from clipsweep.trials.models.card import ModelCard
@@ -11,25 +11,21 @@ from clipsweep.trials.spec.clip import Clip
 from clipsweep.trials.tasks.texts import refuse_missing
 
 
-def check_kinds(space: Space | PendingSpace, card: ModelCard, n_rows: int) -> None:
-    """Refuse kinds of clip that the study cannot have.
+def check_kinds(clips: Iterable[Clip], card: ModelCard, shots: Collection[int], n_rows: int) -> None:
+    """Refuse clips that trials cannot have.
 
     Args:
-        space: Of the study, or one whose layers are not known yet.
+        clips: Each alone.
         card: Of the model.
+        shots: Of the trials.
         n_rows: Rows of validation.
 
     Raises:
-        SpecError: A kind cannot take a matrix that the space clips.
+        SpecError: A kind cannot take a matrix that its clip names, or the model lacks it.
         TaskError: A kind wants texts that are not there.
     """
-    known = space.stand_in if isinstance(space, PendingSpace) else space
-    for clip in known.starts():
+    for clip in clips:
         resolve([clip], card)
-        _check_texts(clip, known, n_rows)
-
-
-def _check_texts(clip: Clip, space: Space, n_rows: int) -> None:
-    texts = load_kind(clip.kind).texts(clip)
-    if texts is not None:
-        refuse_missing(texts, min(space.shots), n_rows)
+        texts = load_kind(clip.kind).texts(clip)
+        if texts is not None:
+            refuse_missing(texts, min(shots), n_rows)

@@ -15,7 +15,7 @@ from clipsweep.orchestrator.folder.stored import check_in_place
 from clipsweep.orchestrator.folder.study_folder import StudyFolder
 from clipsweep.orchestrator.folder.warm_start import check_warm_start
 from clipsweep.orchestrator.plan.check_kinds import check_kinds
-from clipsweep.orchestrator.space.pending import make_space
+from clipsweep.orchestrator.space.pending import PendingSpace, make_space
 from clipsweep.orchestrator.space.subject import Subject
 from clipsweep.orchestrator.study.schema import Study
 from clipsweep.trials.base.errors import PlaceError, StudyError
@@ -75,7 +75,8 @@ def prepare(study: Study, path: Path, cache: Path, *, verify_hashes: bool = Fals
     space = make_space(resolved, card)  # refuses layers and modules before any row is read
     task = load_task(resolved.task_settings(), cache)
     _check_race(resolved, len(task.splits[VALIDATION]))
-    check_kinds(space, card, len(task.splits[VALIDATION]))
+    laid_out = space.stand_in if isinstance(space, PendingSpace) else space
+    check_kinds(laid_out.starts(), card, laid_out.shots, len(task.splits[VALIDATION]))
     subject = Subject(
         card=card,
         task_fingerprint=task.fingerprint,

@@ -8,26 +8,16 @@ import pytest
 
 from clipsweep.orchestrator.plan.check_kinds import check_kinds
 from clipsweep.orchestrator.plan.prepare import prepare
-from clipsweep.orchestrator.space.space import Space
 from clipsweep.orchestrator.study.check import check_study
 from clipsweep.trials.base.errors import SpecError, TaskError
-from clipsweep.trials.spec.kinds import KindOfClip, complete
+from clipsweep.trials.spec.clip import Clip
 from tests.trials.architectures import build_model, card_of
 
 MakeStudy = Callable[..., dict[str, Any]]
 
 
-def space_of(module: str, shots: int = 4, options: str = "{}") -> Space:
-    return Space(
-        model="m",
-        task="t",
-        shots=(shots,),
-        demo_seeds=(0,),
-        sites=((1, module),),
-        kinds=(KindOfClip("svd"), KindOfClip("whitened", complete("whitened", options))),
-        clip_rates=(0.5,),
-        modules=(module,),
-    )
+def whitened(module: str, options: str | None = None) -> list[Clip]:
+    return [Clip(layer=1, module=module, clip_rate=0.5, kind="whitened", options=options)]
 
 
 def test_demonstrations_that_there_are_not_are_refused_by_the_study(
@@ -43,12 +33,12 @@ def test_more_rows_than_validation_has_are_refused() -> None:
     card = card_of(build_model("mixtral"))
     many = '{"split": "validation", "rows": 41}'
     with pytest.raises(TaskError, match="the first 41 rows of validation, which has 40; expected as many. Lower"):
-        check_kinds(space_of("attn", 0, many), card, 40)
-    check_kinds(space_of("attn", 0, many), card, 41)
+        check_kinds(whitened("attn", many), card, [0], 40)
+    check_kinds(whitened("attn", many), card, [0], 41)
 
 
 def test_matrices_that_a_kind_cannot_take_are_refused() -> None:
     card = card_of(build_model("mixtral"))
     with pytest.raises(SpecError, match="'whitened' cannot take module 'mlp' of layer 1: it has 3 experts"):
-        check_kinds(space_of("mlp"), card, 40)
-    check_kinds(space_of("attn"), card, 40)
+        check_kinds(whitened("mlp"), card, [4], 40)
+    check_kinds(whitened("attn"), card, [4], 40)
