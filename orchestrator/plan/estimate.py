@@ -145,7 +145,7 @@ class _Counts:
     def _captured_per_token(self) -> int:
         """Numbers captured of a token: a hidden state for each layer, and for each part of it that trials reuse."""
         space = self._prepared.opened.space
-        layers = {layer for layer, _ in space.sites}
+        layers = {site.layers[0] for site in space.sites}
         reused = sum(resolve([clip], self._card).start.reuse is not None for clip in space.starts())
         return (len(layers) + reused) * self._card.hidden_size
 
@@ -179,7 +179,7 @@ def _matrices_to_measure(opened: OpenStudy) -> int:
 def _factors(opened: OpenStudy) -> tuple[int, int]:
     """How many matrices the study clips, and the bytes of their factors."""
     card = opened.subject.card
-    edits = [edit for clip in opened.space.starts() for edit in resolve([clip], card).edits]
+    edits = [edit for clips in opened.space.largest_clips() for edit in resolve(clips, card).edits]
     shapes = {(edit.layer, edit.role, edit.shape): edit.shape for edit in edits}.values()  # each matrix once
     return sum(shape.count for shape in shapes), sum(map(_factor_bytes, shapes))
 

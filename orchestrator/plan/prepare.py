@@ -16,6 +16,7 @@ from clipsweep.orchestrator.folder.study_folder import StudyFolder
 from clipsweep.orchestrator.folder.warm_start import check_warm_start
 from clipsweep.orchestrator.space.pending import make_space
 from clipsweep.orchestrator.space.subject import Subject
+from clipsweep.orchestrator.study.names import BAYES
 from clipsweep.orchestrator.study.schema import Study
 from clipsweep.trials.base.errors import PlaceError, StudyError
 from clipsweep.trials.base.files import factors_limit_bytes
@@ -82,7 +83,7 @@ def prepare(study: Study, path: Path, cache: Path, *, verify_hashes: bool = Fals
         most_common=task.most_common,
     )
     opened = open_study(resolved, folder, subject)
-    if opened.is_searched:
+    if resolved.search.driver == BAYES:
         check_sampler(study.search.sampler, Encoding(opened.space).parameters)
         check_warm_start(resolved, subject)
         if study.search.storage is not None:

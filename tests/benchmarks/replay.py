@@ -21,6 +21,7 @@ from clipsweep.orchestrator.drivers.racing_driver import RacingDriver
 from clipsweep.orchestrator.drivers.stopping import StoppingDriver
 from clipsweep.orchestrator.space.layer_rule import LayerRule, module_places
 from clipsweep.orchestrator.space.proposal import Proposal
+from clipsweep.orchestrator.space.site import Site
 from clipsweep.orchestrator.space.space import Space
 from clipsweep.orchestrator.study.schema import SearchSection
 from clipsweep.trials.base.files import default_cache
@@ -78,7 +79,7 @@ def visiting_order(surface: Surface) -> list[int]:
     space = space_of(surface)
     if space.max_clips > 1:
         return list(range(len(surface.points)))
-    return [0, *(surface.index_of([space.visited_clip(number)]) for number in range(space.n_clips))]
+    return [0, *(surface.index_of(space.visited_clips(number)) for number in range(space.n_clips))]
 
 
 def propose(surface: Surface | PublishedSurface, clips: Clips) -> Proposal:
@@ -95,7 +96,7 @@ def space_of(surface: Surface | PublishedSurface) -> Space:
         task="t",
         shots=(axes.shots,),
         demo_seeds=(0,),
-        sites=tuple(product(axes.layers, axes.modules)),
+        sites=tuple(Site((layer,), module) for layer, module in product(axes.layers, axes.modules)),
         modules=axes.modules,
         clip_rates=tuple(rate for rate in axes.clip_rates if rate),
         max_clips=axes.max_clips,

@@ -65,7 +65,7 @@ def test_stored_trials_are_not_ahead_whatever_point_they_were_run_for(
     few = make_study(space=MIXED | {"shots": [2], "modules": ["mlp"], "clip_rates": [0.5]})
     run_study(check_study(few), tmp_path / "s", cache, Console(quiet=True))
     opened = open_study(make_study(space=MIXED | {"clip_rates": [0, 0.51, 0.9]}), tmp_path, cache)
-    assert resolve([opened.space.visited_clip(2)], opened.subject.card).edits
+    assert resolve(opened.space.visited_clips(2), opened.subject.card).edits
     ahead = look_ahead(opened, Ledger(opened))
     assert counted(opened, ahead) == one_by_one(opened)
     assert ahead.known == 6  # two seeds of the untouched model and of a clip in each of two layers

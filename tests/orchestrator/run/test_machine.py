@@ -26,7 +26,7 @@ from clipsweep.analysis.row.row import Record, StoredRow
 from clipsweep.analysis.store import table as table_module
 from clipsweep.analysis.store.part import read_part
 from clipsweep.analysis.store.table import ResultsTable
-from clipsweep.orchestrator.drivers.compose import compose_search
+from clipsweep.orchestrator.drivers.assemble import assemble_search
 from clipsweep.orchestrator.drivers.driver import Driver
 from clipsweep.orchestrator.folder.ledger import Ledger
 from clipsweep.orchestrator.folder.open_study import OpenStudy, open_study
@@ -110,7 +110,7 @@ class Process:
         self.opened = open_made_up(search, folder)
         self.ledger = Ledger(self.opened)
         self.pool = StandInPool(self._submitted)
-        driver, _ = compose_search(self.opened, self.ledger)
+        driver, _ = assemble_search(self.opened, self.ledger)
         self.driver = Watched(driver, told)
         console = Console(quiet=True)
         progress = Progress(self.opened.folder.status, console, goal_of(self.opened, self.ledger))

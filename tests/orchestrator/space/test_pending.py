@@ -40,7 +40,7 @@ def test_each_module_chooses_for_itself(make_study: MakeStudy) -> None:
         for role, values in {"q": (9, 1, 2, 3), "fc_in": (1, 1, 5, 1), "fc_out": (1, 4, 1, 1)}.items()
         for layer, value in enumerate(values)
     }
-    assert chosen(study, measured).sites == ((0, "q"), (2, "mlp"))
+    assert chosen(study, measured).sites == (((0,), "q"), ((2,), "mlp"))
 
 
 @pytest.mark.parametrize(("combination", "expected"), [("max", 0), ("mean", 1), ("min", 2)])
@@ -54,14 +54,14 @@ def test_a_module_of_several_matrices_is_ranked_by_the_combination_asked_for(
         (1, "fc_in"): (8.0,), (1, "fc_out"): (4.0,),
         (2, "fc_in"): (5.0,), (2, "fc_out"): (5.0,),
     }  # fmt: skip
-    assert chosen(study, measured).sites == ((expected, "mlp"),)
+    assert chosen(study, measured).sites == (((expected,), "mlp"),)
 
 
 def test_experts_count_each(make_study: MakeStudy) -> None:
     study = check_study(make_study(search={"driver": "algorithm1", "top_k": 1}, space={"layers": "all"}))
     card = replace(MIXTURE, shapes={**MIXTURE.shapes, (0, "up"): MIXTURE.shapes[1, "up"]})
     measured: Conditions = {(0, "up"): (9.0, 2.0), (1, "up"): (3.0, 4.0)}
-    assert chosen(study, measured, card).sites == ((0, "mlp"),)
+    assert chosen(study, measured, card).sites == (((0,), "mlp"),)
 
 
 def test_layers_are_not_chosen_before_all_candidates_are_measured(make_study: MakeStudy) -> None:
@@ -79,7 +79,7 @@ def test_what_is_planned_with_has_as_many_points_as_will_be_chosen(make_study: M
 def test_a_study_that_lists_its_layers_has_its_space_at_once(make_study: MakeStudy) -> None:
     space = make_space(check_study(make_study(space={"layers": [3, 0, -1], "modules": ["q", "mlp"]})), CARD)
     assert isinstance(space, Space)
-    assert space.sites == ((0, "q"), (0, "mlp"), (3, "q"), (3, "mlp"))
+    assert space.sites == (((0,), "q"), ((0,), "mlp"), ((3,), "q"), ((3,), "mlp"))
 
 
 def test_in_algorithm_1_the_untouched_model_wins_only_as_a_clip_rate(make_study: MakeStudy) -> None:
