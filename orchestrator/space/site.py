@@ -30,4 +30,4 @@ class Site(NamedTuple):
 
     def clips(self, clip_rate: float, kind: str) -> tuple[Clip, ...]:
         """A clip of this rate and kind in each of its layers."""
-        return tuple(Clip(layer=layer, module=self.module, clip_rate=clip_rate, kind=kind) for layer in self.layers)
+        return tuple([Clip(layer=layer, module=self.module, clip_rate=clip_rate, kind=kind) for layer in self.layers])

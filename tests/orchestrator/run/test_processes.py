@@ -84,6 +84,26 @@ def test_a_killed_study_holds_no_lock_and_runs_only_its_missing_trials(
     assert set(before) <= set(after)
 
 
+def test_a_killed_composition_ends_as_one_that_was_not_killed(
+    start: Callable[[], subprocess.Popen[str]], command: list[str], tmp_path: Path
+) -> None:
+    content = yaml.safe_load((tmp_path / "long.yaml").read_text())
+    content["search"] = {"driver": "compose"}
+    content["space"]["clip_rates"] = RATES[8::4]
+    (tmp_path / "long.yaml").write_text(yaml.safe_dump(content))
+    process = start()
+    wait_for_rows(tmp_path / "s", 13)  # in the second of four steps
+    process.send_signal(signal.SIGKILL)
+    process.wait()
+    before = rows_by_attempt(tmp_path / "s")
+    subprocess.run(command, check=True, capture_output=True)
+    subprocess.run([*command, "--dir", str(tmp_path / "whole")], check=True, capture_output=True)
+    after, whole = rows_by_attempt(tmp_path / "s"), rows_by_attempt(tmp_path / "whole")
+    assert 13 <= len(before) < len(after)
+    assert after == whole
+    assert all(attempts == [1] for attempts in after.values())
+
+
 def test_an_interrupt_stores_what_ran_says_how_to_resume_and_exits_130(
     start: Callable[[], subprocess.Popen[str]], tmp_path: Path
 ) -> None:

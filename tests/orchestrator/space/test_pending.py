@@ -9,6 +9,7 @@ from clipsweep.orchestrator.space.points import make_points
 from clipsweep.orchestrator.space.space import Space
 from clipsweep.orchestrator.study.check import check_study
 from clipsweep.orchestrator.study.schema import Study
+from clipsweep.trials.base.errors import SpecError, StudyError
 from clipsweep.trials.clips.spectrum import Conditions
 from clipsweep.trials.models.card import ModelCard
 from clipsweep.trials.tasks.table import TASKS
@@ -97,3 +98,22 @@ def test_points_of_a_shipped_task_are_judged_by_its_metric(
     space = make_space(check_study(make_study(task={"name": "sst2"})), CARD)
     assert isinstance(space, Space)
     assert {point.metric for point in make_points(space, space.choices(), make_subject())} == {"macro_f1"}
+
+
+def test_pairs_of_layers_are_ranges_resolved_against_the_model(make_study: MakeStudy) -> None:
+    listed = [3, [1, 2], [0, -1], [-3, 2], [3, 3], -1]
+    space = make_space(check_study(make_study(space={"layers": listed, "modules": ["q"]})), CARD)
+    assert isinstance(space, Space)
+    assert space.sites == (((0, 1, 2, 3), "q"), ((1, 2), "q"), ((3,), "q"))
+
+
+@pytest.mark.parametrize("pair", [[2, 1], [-1, 0], [3, -2]])
+def test_a_range_that_ends_before_it_begins_is_refused(make_study: MakeStudy, pair: list[int]) -> None:
+    study = check_study(make_study(space={"layers": [0, pair]}))
+    with pytest.raises(StudyError, match=r"has the range .*expected the first layer before the last. Write \["):
+        make_space(study, CARD)
+
+
+def test_a_range_that_leaves_the_model_is_refused(make_study: MakeStudy) -> None:
+    with pytest.raises(SpecError, match="layer 4 does not exist"):
+        make_space(check_study(make_study(space={"layers": [[2, 4]]})), CARD)
