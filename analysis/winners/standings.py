@@ -89,6 +89,11 @@ class Standings:
         winners = [self.winner, *self.winners.values()]
         return [winner.point for winner in winners if winner is not None]
 
+    @property
+    def picked_from_some(self) -> bool:
+        """Whether some points cannot win: those that a composition tried and did not keep."""
+        return not all(point.can_win for point in self.points)
+
     def has_rows(self, point: Point) -> bool:
         """Whether the trials of all demonstration seeds have rows."""
         return all(trial_id in self.rows for trial_id in point.trial_ids)

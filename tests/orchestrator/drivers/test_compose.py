@@ -59,8 +59,9 @@ def composed_by_hand(rows: dict[str, StoredRow]) -> tuple[Clip, ...]:
 
 
 def _adds(clips: tuple[Clip, ...], before: tuple[Clip, ...], layer: int, module: str) -> bool:
-    (added, *more), left = [clip for clip in clips if clip not in before] or [None], {*before} - {*clips}
-    return added is not None and not more and not left and (added.layer, added.module) == (layer, module)
+    """Whether clips are those from before and one more, of this layer and module."""
+    added = [clip for clip in clips if clip not in before]
+    return {*before} <= {*clips} and [(clip.layer, clip.module) for clip in added] == [(layer, module)]
 
 
 def test_the_winner_is_what_the_steps_kept(run: Run, tmp_path: Path) -> None:
