@@ -16,29 +16,42 @@ from clipsweep.orchestrator.run.session import run_study
 from clipsweep.orchestrator.space.composition import compose
 from clipsweep.orchestrator.space.proposal import Proposal
 from clipsweep.orchestrator.study.check import check_study
+from clipsweep.orchestrator.study.schema import Study
 from clipsweep.trials.spec.clip import Clip
 from clipsweep.trials.spec.result import TrialState
+from tests.conftest import tiny_study
 from tests.orchestrator.drivers.test_assemble import interrupt_at
 from tests.orchestrator.run.test_session import fail_on
 from tests.orchestrator.space.test_composition import adds_up, make_space
-from tests.orchestrator.stored import latest_rows, status_of, take_snapshot
+from tests.orchestrator.stored import all_rows, latest_rows, status_of, take_snapshot
 
-MakeStudy = Callable[..., dict[str, Any]]
 Run = Callable[..., dict[str, StoredRow]]
 SPACE = {"layers": [0, 1], "modules": ["mlp", "attn"], "clip_rates": [0, 0.3, 0.6, 0.9], "shots": [2]}
 STEPS, TRIED = 4, 3
 
 
-@pytest.fixture
-def run(make_study: MakeStudy, tmp_path: Path, cache: Path) -> Run:
-    """Run a small composition; gives the latest row of each trial."""
+def composition(model: Path, space: dict[str, Any] | None = None, **search: Any) -> Study:
+    """A small study of driver compose."""
+    task = {"validation_size": 40}
+    driver = {"driver": "compose", **search}
+    return check_study(tiny_study(model, task=task, space={**SPACE, **(space or {})}, search=driver))
 
-    def run_it(folder: str = "s", space: dict[str, Any] | None = None, **search: Any) -> dict[str, StoredRow]:
-        content = make_study(
-            task={"validation_size": 40}, space={**SPACE, **(space or {})}, search={"driver": "compose", **search}
-        )
-        run_study(check_study(content), tmp_path / folder, cache, Console(quiet=True))
-        return dict(latest_rows(tmp_path / folder).items())
+
+@pytest.fixture(scope="module")
+def whole(tiny_gptj: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of one that has run to its end; for reading."""
+    folder = tmp_path_factory.mktemp("whole")
+    run_study(composition(tiny_gptj), folder / "s", folder / "cache", Console(quiet=True))
+    return folder / "s"
+
+
+@pytest.fixture
+def run(tiny_gptj: Path, tmp_path: Path, cache: Path) -> Run:
+    """Run such a study; gives the latest row of each trial."""
+
+    def run_it(space: dict[str, Any] | None = None, **search: Any) -> dict[str, StoredRow]:
+        run_study(composition(tiny_gptj, space, **search), tmp_path / "s", cache, Console(quiet=True))
+        return dict(latest_rows(tmp_path / "s").items())
 
     return run_it
 
@@ -64,9 +77,9 @@ def _adds(clips: tuple[Clip, ...], before: tuple[Clip, ...], layer: int, module:
     return {*before} <= {*clips} and [(clip.layer, clip.module) for clip in added] == [(layer, module)]
 
 
-def test_the_winner_is_what_the_steps_kept(run: Run, tmp_path: Path) -> None:
-    rows = run()
-    winner = take_snapshot(tmp_path / "s").standings.winner
+def test_the_winner_is_what_the_steps_kept(whole: Path) -> None:
+    rows = dict(latest_rows(whole).items())
+    winner = take_snapshot(whole).standings.winner
     assert winner is not None
     assert len(winner.point.clips) > 0
     assert winner.point.clips == composed_by_hand(rows)
@@ -81,14 +94,13 @@ def test_a_least_gain_keeps_out_what_gains_less_even_where_that_scored_highest(r
     assert winner.point.clips == ()
 
 
-def test_the_plan_and_the_status_count_every_step(run: Run, make_study: MakeStudy, tmp_path: Path, cache: Path) -> None:
-    content = make_study(space=SPACE, search={"driver": "compose"})
-    plan = plan_study(check_study(content), tmp_path / "planned", cache)
+def test_the_plan_and_the_status_count_every_step(whole: Path, tiny_gptj: Path, tmp_path: Path, cache: Path) -> None:
+    plan = plan_study(composition(tiny_gptj), tmp_path / "planned", cache)
     assert plan["trials_to_run"] == 1 + STEPS * TRIED
     assert "what will be kept is not known" in plan["notes"][0]
-    rows = run()
+    rows = latest_rows(whole)
     assert len([row for row in rows.values() if row.split == "validation"]) == 1 + STEPS * TRIED
-    status = status_of(tmp_path / "s")
+    status = status_of(whole)
     assert (status["state"], status["done"], status["total"]) == ("done", len(rows), len(rows))
 
 
@@ -102,27 +114,28 @@ def test_it_stops_at_the_most_clips(run: Run, tmp_path: Path) -> None:
 
 
 def test_one_that_was_cut_off_goes_on_and_ends_as_if_it_had_not_been(
-    run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    run: Run, whole: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    whole = run("whole")
     with monkeypatch.context() as patch:
         interrupt_at(patch, 6)
-        partly = run("cut")
-    assert status_of(tmp_path / "cut")["state"] == "interrupted"
-    resumed = run("cut")
+        partly = run()
+    assert status_of(tmp_path / "s")["state"] == "interrupted"
+    resumed = run()
     assert 0 < len(partly) < len(resumed)
-    assert resumed.keys() == whole.keys()
+    assert resumed.keys() == latest_rows(whole).keys()
     assert {row.attempt for row in resumed.values()} == {1}
 
 
-def test_one_that_has_ended_runs_nothing_again(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
-    before = run()
-
+def test_one_that_has_ended_runs_nothing_again(
+    whole: Path, tiny_gptj: Path, cache: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     def never(*_args: object) -> None:
         raise AssertionError("a model was loaded")
 
     monkeypatch.setattr(Replica, "__init__", never)
-    assert run() == before
+    before = len(all_rows(whole))
+    run_study(composition(tiny_gptj), whole, cache, Console(quiet=True))
+    assert len(all_rows(whole)) == before
 
 
 def test_each_number_of_shots_has_a_composition_of_its_own(run: Run, tmp_path: Path) -> None:
@@ -136,9 +149,8 @@ def test_each_number_of_shots_has_a_composition_of_its_own(run: Run, tmp_path: P
 
 
 def test_a_trial_that_fails_is_out_of_its_step_and_tried_again_in_the_next_run(
-    run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    run: Run, whole: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    whole = run("whole")
     with monkeypatch.context() as patch:
         fail_on(patch, lambda clips: any((clip.layer, clip.clip_rate) == (1, 0.6) for clip in clips))
         failed = run()
@@ -146,8 +158,8 @@ def test_a_trial_that_fails_is_out_of_its_step_and_tried_again_in_the_next_run(
     assert {len(step.tried) for step in steps_of(tmp_path / "s")} == {TRIED}
     assert status_of(tmp_path / "s")["state"] == "failed"
     again = run()
-    assert again.keys() >= whole.keys()
-    assert kept_in(tmp_path / "s") == kept_in(tmp_path / "whole")
+    assert again.keys() >= latest_rows(whole).keys()
+    assert kept_in(tmp_path / "s") == kept_in(whole)
 
 
 def steps_of(folder: Path) -> Any:
@@ -160,9 +172,8 @@ def kept_in(folder: Path) -> Any:
     return steps_of(folder)[-1].after
 
 
-def test_every_step_is_told_with_its_gain_by_best_and_the_report(run: Run, tmp_path: Path) -> None:
-    run()
-    study = clipsweep.open_study(tmp_path / "s")
+def test_every_step_is_told_with_its_gain_by_best_and_the_report(whole: Path, tmp_path: Path) -> None:
+    study = clipsweep.open_study(whole)
     best = study.best()
     assert best is not None
     assert [step["step"] for step in best["steps"]] == [1, 2, 3, 4]
@@ -170,19 +181,18 @@ def test_every_step_is_told_with_its_gain_by_best_and_the_report(run: Run, tmp_p
     assert best["score"] - best["baseline_score"] == pytest.approx(sum(step["gain"]["estimate"] for step in taken))
     assert all(step["gain"]["low"] <= step["gain"]["estimate"] <= step["gain"]["high"] for step in taken)
     assert f"steps     2 shots: {len(taken)} of 4 steps kept a clip" in (study.describe() or "")
-    page = study.report().read_text(encoding="utf-8")
+    page = study.report(tmp_path / "report.html").read_text(encoding="utf-8")
     assert "Steps of the composition" in page
     assert page.count('<td class="text">yes</td>') == len(taken)
 
 
-def test_a_stopping_rule_ends_it_within_a_step_and_a_larger_one_goes_on(run: Run, tmp_path: Path) -> None:
-    whole = run("whole")
-    rows = run(n_trials=4, space={"demo_seeds": [0]})
+def test_a_stopping_rule_ends_it_within_a_step_and_without_it_it_goes_on(run: Run, whole: Path, tmp_path: Path) -> None:
+    rows = run(n_trials=4)
     assert len([row for row in rows.values() if row.split == "validation" and row.clips]) == 4
     assert status_of(tmp_path / "s")["stopped_by"] == "search.n_trials: 4"
     assert len(steps_of(tmp_path / "s")) == 1
-    assert run().keys() >= whole.keys()
-    assert kept_in(tmp_path / "s") == kept_in(tmp_path / "whole")
+    assert run().keys() >= latest_rows(whole).keys()
+    assert kept_in(tmp_path / "s") == kept_in(whole)
 
 
 def test_the_driver_asks_for_a_step_when_the_one_before_has_been_told() -> None:
