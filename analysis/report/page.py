@@ -18,7 +18,7 @@ from clipsweep.analysis.figures.search import search_panels
 from clipsweep.analysis.figures.style import PLOT_CONFIG, in_words, legend_of
 from clipsweep.analysis.row.row import StoredRow
 from clipsweep.analysis.winners.pareto import Rated, pareto_front, rate_points
-from clipsweep.analysis.winners.point import describe_clips, describe_point, runs_of
+from clipsweep.analysis.winners.point import describe_clips, describe_point, label_layers, runs_of
 from clipsweep.analysis.winners.scores import state_of
 from clipsweep.analysis.winners.standings import Standings
 from clipsweep.analysis.winners.step_gain import StepGain
@@ -95,6 +95,7 @@ def _environment() -> Environment:
     )
     environment.filters["rate"] = lambda rate: f"{rate:g}"
     environment.filters["runs"] = runs_of
+    environment.filters["layers"] = label_layers
     environment.filters["words"] = in_words
     environment.filters["points"] = lambda fraction: f"{100 * fraction:+.1f}"
     return environment

@@ -49,8 +49,7 @@ class Point:
         """Its layers, where its clips are one, or those of a range: ``layer 4`` or ``layers 20-27``; else None."""
         if len(runs_of(self.clips)) != 1:
             return None
-        first, last = self.clips[0].layer, self.clips[-1].layer
-        return f"layer {first}" if first == last else f"layers {first}-{last}"
+        return f"layer{'s' * (len(self.clips) > 1)} {label_layers(self.clips)}"
 
     @property
     def modules(self) -> str | None:
@@ -70,6 +69,12 @@ def describe_clips(clips: Iterable[Clip]) -> str:
     named where it is not the usual one.
     """
     return " and ".join(map(_describe_run, runs_of(clips)))
+
+
+def label_layers(run: Sequence[Clip]) -> str:
+    """The layers of clips that follow each other, in short: ``4``, or ``20-27``."""
+    first, last = run[0].layer, run[-1].layer
+    return str(first) if first == last else f"{first}-{last}"
 
 
 def runs_of(clips: Iterable[Clip]) -> list[list[Clip]]:

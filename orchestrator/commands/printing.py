@@ -14,8 +14,10 @@ from rich.table import Table
 from clipsweep.analysis.row.row import SCHEMA, StoredRow
 from clipsweep.analysis.store.rows import plain_rows
 from clipsweep.analysis.winners.interval import accuracy_interval
+from clipsweep.analysis.winners.point import label_layers, runs_of
 from clipsweep.orchestrator.status.listing import Listed
 from clipsweep.orchestrator.views.checkpoint_spectrum import CheckpointSpectrum
+from clipsweep.trials.spec.clip import Clip
 
 SUMMARY_COLUMNS = (
     "split",
@@ -121,10 +123,10 @@ def print_list(listed: Sequence[Listed]) -> None:
 
 
 def _cells(rows: Iterable[StoredRow], columns: Sequence[str]) -> Iterator[list[str]]:
-    """The cells of rows in words; of several clips each in a line of its own."""
+    """The cells of rows in words; of several clips each in a line of its own, a range of layers in one."""
     for row in rows:
         record = row.record()
-        shown = record if len(record["clips"]) < 2 else record | _listed(record["clips"])
+        shown = record if len(record["clips"]) < 2 else record | _listed(row.clips)
         yield [_cell(shown[column]) for column in columns]
 
 
@@ -142,9 +144,14 @@ def print_table(table: Table) -> None:
     Console(markup=False, width=None if sys.stdout.isatty() else WIDTH_IN_A_FILE).print(table)
 
 
-def _listed(clips: Sequence[Mapping[str, Any]]) -> dict[str, str]:
-    """Module, layer and clip rate of several clips, as one cell each."""
-    return {key: "\n".join(_cell(clip[key]) for clip in clips) for key in ("module", "layer", "clip_rate")}
+def _listed(clips: Sequence[Clip]) -> dict[str, str]:
+    """Module, layer and clip rate of several clips, as one cell each; layers that are clipped alike in one line."""
+    runs = runs_of(clips)
+    return {
+        "module": "\n".join(run[0].module for run in runs),
+        "layer": "\n".join(map(label_layers, runs)),
+        "clip_rate": "\n".join(_cell(run[0].clip_rate) for run in runs),
+    }
 
 
 def _cell(value: Any) -> str:

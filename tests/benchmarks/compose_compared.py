@@ -46,7 +46,8 @@ def composed(surface: Surface, seed: int, min_gain: float = 0.0) -> Replay:
 def best_single(surface: Surface, seed: int) -> Replay:
     """A grid over the points of one clip at most."""
     singles = [number for number, clips in enumerate(surface.points) if len(clips) <= 1]
-    seen = dict.fromkeys(singles, surface.validation.shape[1])
+    n_rows: int = surface.validation.shape[1]
+    seen = dict.fromkeys(singles, n_rows)
     return Replay(seen=seen, order=singles, complete=singles, winner=pick(surface.validation_scores, singles))
 
 
