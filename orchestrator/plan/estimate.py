@@ -16,7 +16,7 @@ from clipsweep.orchestrator.plan.speed import expect_speed
 from clipsweep.orchestrator.study.schema import Study
 from clipsweep.orchestrator.words import format_seconds
 from clipsweep.trials.base.errors import counted
-from clipsweep.trials.clips.resolve import resolve
+from clipsweep.trials.clips.resolve import resolve, starts_of
 from clipsweep.trials.engine.cost import CostModel, measure_extents
 from clipsweep.trials.spec.shape import Shape
 from clipsweep.trials.spec.start import Start
@@ -146,7 +146,7 @@ class _Counts:
         """Numbers captured of a token: a hidden state for each layer, and for each part of it that trials reuse."""
         space = self._prepared.opened.space
         layers = {site.layers[0] for site in space.sites}
-        reused = sum(resolve([clip], self._card).start.reuse is not None for clip in space.starts())
+        reused = sum(start.reuse is not None for start in starts_of(space.starts(), self._card))
         return (len(layers) + reused) * self._card.hidden_size
 
     def _kept_per_prefix_token(self) -> int:
