@@ -33,12 +33,13 @@ from clipsweep.trials.models.load import load_model
 from clipsweep.trials.models.placement import devices_of
 from clipsweep.trials.scores.judge import measure_margins, predict, score_labels
 from clipsweep.trials.scores.tally import Tally
+from clipsweep.trials.spec.kinds import Texts
 from clipsweep.trials.spec.result import TrialResult, TrialState
 from clipsweep.trials.spec.start import Start
 from clipsweep.trials.spec.trial import PromptSet, Trial
 from clipsweep.trials.tasks.load import load_task
-from clipsweep.trials.tasks.prompts import Prompts
-from clipsweep.trials.tokens.encode import encode_prompts
+from clipsweep.trials.tasks.prompts import Prompts, Tokens
+from clipsweep.trials.tokens.encode import encode_prompts, encode_texts
 from clipsweep.trials.tokens.tokenizer import load_tokenizer
 
 PROMPT_SETS_KEPT, PARTS_KEPT = 16, 64
@@ -93,6 +94,7 @@ class Replica:
         self._engine.announce(settings.starts)
         self._prompts = lru_cache(maxsize=PROMPT_SETS_KEPT)(self._encode)
         self._parts = lru_cache(maxsize=PARTS_KEPT)(self._cut)
+        self._texts = lru_cache(maxsize=PROMPT_SETS_KEPT)(self._encode_texts)
         self._counted = Counters(load_seconds=time.perf_counter() - began)  # what nothing below counts by itself
 
     def describe(self) -> dict[str, str]:
@@ -148,7 +150,10 @@ class Replica:
         prompts = encode_prompts(self._task, self._tokenizer, wanted, self._card.context_length)
         taken = self._counted.encode_seconds + time.perf_counter() - began
         self._counted = replace(self._counted, encode_seconds=taken)
-        return prompts
+        return replace(prompts, texts=partial(self._texts, replace(wanted, shots=prompts.demonstrations)))
+
+    def _encode_texts(self, wanted: PromptSet, texts: Texts) -> tuple[Tokens, ...]:
+        return encode_texts(self._task, self._tokenizer, wanted, self._card.context_length, texts)
 
     def _cut(self, wanted: PromptSet, rows: tuple[int, int]) -> Prompts:
         """A part of a race, which keeps the queries of the whole: how they run is told by all of them."""

@@ -23,6 +23,7 @@ ORDER = (
     "trials/checkpoint",
     "trials/models",
     "trials/clips",
+    "trials/clips/kinds",
     "trials/rows",
     "trials/tasks",
     "trials/tokens",
@@ -94,7 +95,7 @@ HOMES = {
     "optuna": {"orchestrator/drivers/bayes/optuna_study.py"},
     "pydantic": {
         f"orchestrator/study/{name}.py"
-        for name in ("check", "expected", "explain", "schema", "section", "task_section")
+        for name in ("check", "expected", "explain", "kind_section", "schema", "section", "task_section")
     },
 }
 
@@ -121,6 +122,7 @@ LIGHT = (  # of trials: what reading a study needs
     "spec.kinds",
     "spec.ladder",
     "spec.modules",
+    "spec.options",
     "spec.resolved",
     "spec.result",
     "spec.shape",
@@ -136,6 +138,8 @@ LIGHT = (  # of trials: what reading a study needs
     "models.settings",
     "clips.identity",
     "clips.kind",
+    *(f"clips.kinds.{name}" for name in ("cumulative", "magnitude", "random_change", "randomised", "tail")),
+    *(f"clips.kinds.{name}" for name in ("whitened", "window", "zero")),
     "clips.resolve",
     "clips.spectrum",
     "clips.svd",
@@ -148,6 +152,7 @@ LIGHT = (  # of trials: what reading a study needs
     "tasks.release",
     "tasks.settings",
     "tasks.table",
+    "tasks.texts",
     "tokens.encode",
     "tokens.read",
     "tokens.special",

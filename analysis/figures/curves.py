@@ -54,10 +54,10 @@ def _panel(points: Sequence[Point], rows: Rows) -> go.Figure:
 
 def _lines(clipped: Mapping[Point, Clip]) -> dict[str, dict[str, Point]]:
     """By the name of a line its points by clip rate: a line for each layer and range, and for each kind of several."""
-    several = len({clip.kind for clip in clipped.values()}) > 1
+    several = len({clip.of_kind for clip in clipped.values()}) > 1
     lines: dict[str, dict[str, Point]] = {}
     for point, clip in sorted(clipped.items(), key=lambda pair: (pair[1].layer, len(pair[0].clips))):
-        name = f"{point.place}" + (f", {clip.kind}" if several else "")
+        name = f"{point.place}" + (f", {clip.of_kind.words}" if several else "")
         lines.setdefault(name, {})[f"{clip.clip_rate:g}"] = point
     return lines
 
@@ -131,7 +131,7 @@ def _add_best(figure: go.Figure, points: Sequence[Point], rows: Rows) -> None:
     figure.add_scatter(
         x=[f"{rate:g}"],
         y=[mean_score(best.trial_ids, rows, best.metric)],
-        name=f"best: {best.place} at {rate:g}" if rate else "best: untouched",
+        name="best: untouched" if best.clips[0].is_idle else f"best: {best.place} at {rate:g}",
         mode="markers",
         marker=STAR,
         hovertemplate="best: %{y:.4f}",

@@ -92,7 +92,7 @@ def view(buffer: Any, dtype: str) -> NDArray[Any]:
 
 def _numbers(chunk: pa.Array[Any], dtype: str) -> NDArray[Any]:
     buffer = chunk.buffers()[1]
-    if buffer is None:
+    if buffer is None or not len(chunk):  # a cast leaves any buffer under an array without values
         return np.zeros(len(chunk), dtype)
     return view(buffer, dtype)[chunk.offset : chunk.offset + len(chunk)]
 

@@ -13,8 +13,9 @@ from numpy.typing import NDArray
 
 from clipsweep.analysis.row.arrays import ends_of, lengths_in, numbers_in, valid_in, view
 from clipsweep.analysis.row.packing import MARGIN_DTYPE
+from clipsweep.trials.base.errors import SpecError
 from clipsweep.trials.scores.tally import Tally
-from clipsweep.trials.spec.kinds import KINDS
+from clipsweep.trials.spec.kinds import KINDS, complete
 from clipsweep.trials.spec.modules import MODULES
 from clipsweep.trials.spec.result import TrialState
 from clipsweep.trials.spec.trial import SPLITS
@@ -109,7 +110,7 @@ def _ranges(table: pa.Table) -> Iterator[Problem]:
 
 
 def _clips(table: pa.Table) -> Iterator[Problem]:
-    """Clips that cannot be: of an unknown module or kind, or a rate outside [0, 1)."""
+    """Clips that cannot be: of an unknown module or kind, of options that it does not take, a rate outside [0, 1)."""
     if not _has(table, "clips"):
         return
     wrong = [_wrong_clips(chunk) for chunk in table["clips"].chunks]
@@ -121,12 +122,37 @@ def _wrong_clips(chunk: Any) -> Mask:
     layers, rates = (pa.chunked_array([clips.field(name)]) for name in ("layer", "clip_rate"))
     rate = numbers_in(rates)
     right = valid_in(layers) & valid_in(rates) & (numbers_in(layers) >= 0) & (rate >= 0) & (rate < 1)
-    for name, words in (("module", MODULES), ("kind", KINDS)):
-        texts = pa.chunked_array([clips.field(name)])
-        right &= valid_in(texts) & ~none_of(texts, words)
+    modules = pa.chunked_array([clips.field("module")])
+    right &= valid_in(modules) & ~none_of(modules, MODULES)
+    right &= _right_kinds(*(clips.field(name).dictionary_encode() for name in ("kind", "options")))
     wrong_before = np.concatenate([[0], np.cumsum(~right)])
     ends = ends_of(chunk)
     return np.asarray(np.diff(wrong_before[ends]) > 0)
+
+
+def _right_kinds(kinds: Any, options: Any) -> Mask:
+    """Where a kind takes the options beside it; each pair that there is is looked at once."""
+    pairs = np.stack([_codes(kinds), _codes(options)])
+    met, where = np.unique(pairs, axis=1, return_inverse=True)
+    names, texts = ([*encoded.dictionary.to_pylist(), None] for encoded in (kinds, options))
+    right = np.array([_is_kind(names[name], texts[text]) for name, text in met.T], dtype=bool)
+    return right[where.ravel()] if len(right) else np.zeros(0, bool)
+
+
+def _codes(encoded: Any) -> NDArray[np.int64]:
+    """For each text its number in the dictionary; -1 for null."""
+    indices = pa.chunked_array([encoded.indices])
+    return np.where(valid_in(indices), numbers_in(indices), -1).astype(np.int64)
+
+
+def _is_kind(name: str, options: str | None) -> bool:
+    if name not in KINDS:
+        return False
+    try:
+        complete(name, options)
+    except SpecError:
+        return False
+    return True
 
 
 def _scores(table: pa.Table) -> Iterator[Problem]:

@@ -24,9 +24,17 @@ from clipsweep.trials.scores.tally import Tally
 from clipsweep.trials.spec.clip import Clip
 from clipsweep.trials.spec.result import TrialState
 
-SCHEMA_VERSION = 5  # 2: demonstrations; 3: tally; 4: margins; 5: state "partial", no params
+SCHEMA_VERSION = 6  # 2: demonstrations; 3: tally; 4: margins; 5: state "partial", no params; 6: options of a clip
 
-_CLIP = pa.struct([("layer", pa.int32()), ("module", pa.string()), ("clip_rate", pa.float64()), ("kind", pa.string())])
+_CLIP = pa.struct(
+    [
+        ("layer", pa.int32()),
+        ("module", pa.string()),
+        ("clip_rate", pa.float64()),
+        ("kind", pa.string()),
+        ("options", pa.string()),
+    ]
+)
 _CLIP_FIELDS = [field.name for field in fields(Clip)]
 _TIME = pa.timestamp("us", tz="UTC")
 _VERSIONS = pa.struct([(name, pa.string()) for name in ("clipsweep", *RECORDED)])
@@ -49,15 +57,15 @@ def _read_tally(stored: str | None) -> Tally | None:
 
 
 @lru_cache(maxsize=CLIPS_KEPT)
-def _clip(layer: int, module: str, clip_rate: float, kind: str) -> Clip:
-    return Clip(layer=layer, module=module, clip_rate=clip_rate, kind=kind)
+def _clip(layer: int, module: str, clip_rate: float, kind: str, options: str | None) -> Clip:
+    return Clip(layer=layer, module=module, clip_rate=clip_rate, kind=kind, options=options)
 
 
 def clips_in(column: pa.ChunkedArray[Any]) -> Iterator[tuple[Clip, ...]]:
     """The clips of many rows, in a tenth of the time that it takes row by row."""
     for chunk in column.chunks:
         listed: Any = chunk
-        fields = [listed.values.field(name).to_pylist() for name in ("layer", "module", "clip_rate", "kind")]
+        fields = [listed.values.field(name).to_pylist() for name in _CLIP_FIELDS]
         clips = list(map(_clip, *fields))
         for first, end in pairwise(ends_of(listed).tolist()):
             yield tuple(clips[first:end])

@@ -66,7 +66,7 @@ def describe_clips(clips: Iterable[Clip]) -> str:
     """Name what is clipped: ``mlp of layer 4 at clip rate 0.95``, several joined by ``and``; empty for no clips.
 
     Layers that follow each other and are clipped alike are one: ``mlp of layers 20 to 27 at clip rate 0.95``. A kind is
-    named where it is not the usual one.
+    named where it is not the usual one, with its options.
     """
     return " and ".join(map(_describe_run, runs_of(clips)))
 
@@ -91,14 +91,14 @@ def runs_of(clips: Iterable[Clip]) -> list[list[Clip]]:
 
 def _describe_run(clips: Sequence[Clip]) -> str:
     first, last = clips[0], clips[-1]
-    kind = "" if first.kind == DEFAULT_KIND else f" ({first.kind})"
+    kind = "" if first.kind == DEFAULT_KIND else f" ({first.of_kind.words})"
     layers = f"layer {first.layer}" if first is last else f"layers {first.layer} to {last.layer}"
     return f"{first.module} of {layers} at clip rate {first.clip_rate:g}{kind}"
 
 
 def describe_point(point: Point) -> str:
     """Name a point: ``mlp of layer 4 at clip rate 0.95, 10 shots``, or the untouched model."""
-    clips = describe_clips(clip for clip in point.clips if clip.clip_rate)
+    clips = describe_clips(clip for clip in point.clips if not clip.is_idle)
     return f"{clips or 'the untouched model'}, {describe_shots(point.shots)}"
 
 

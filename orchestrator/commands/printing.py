@@ -18,6 +18,7 @@ from clipsweep.analysis.winners.point import label_layers, runs_of
 from clipsweep.orchestrator.status.listing import Listed
 from clipsweep.orchestrator.views.checkpoint_spectrum import CheckpointSpectrum
 from clipsweep.trials.spec.clip import Clip
+from clipsweep.trials.spec.kinds import DEFAULT_KIND
 
 SUMMARY_COLUMNS = (
     "split",
@@ -64,7 +65,7 @@ def print_rows_table(rows: Sequence[StoredRow], also: Iterable[str] = ()) -> Non
         rows: What to print.
         also: Further columns, which rows were picked or sorted by.
     """
-    columns = tuple(dict.fromkeys((*SUMMARY_COLUMNS, *also)))
+    columns = _columns(rows, also)
     table = Table(*columns)
     for cells in _cells(rows, columns):
         table.add_row(*cells)
@@ -73,7 +74,7 @@ def print_rows_table(rows: Sequence[StoredRow], also: Iterable[str] = ()) -> Non
 
 def print_rows_markdown(rows: Sequence[StoredRow], also: Iterable[str] = ()) -> None:
     """Print the same as a table of Markdown."""
-    columns = tuple(dict.fromkeys((*SUMMARY_COLUMNS, *also)))
+    columns = _columns(rows, also)
     lines = [columns, ["---"] * len(columns), *_cells(rows, columns)]
     for line in lines:
         cells = (cell.replace("|", "\\|").replace("\n", "<br>") for cell in line)
@@ -122,11 +123,19 @@ def print_list(listed: Sequence[Listed]) -> None:
     print_table(table)
 
 
+def _columns(rows: Iterable[StoredRow], also: Iterable[str]) -> tuple[str, ...]:
+    """The columns that say most, with the kind of clip where another than the usual one is among the rows."""
+    columns = list(SUMMARY_COLUMNS)
+    if any(clip.kind != DEFAULT_KIND for row in rows for clip in row.clips):
+        columns.insert(columns.index("clip_rate"), "kind")
+    return tuple(dict.fromkeys((*columns, *also)))
+
+
 def _cells(rows: Iterable[StoredRow], columns: Sequence[str]) -> Iterator[list[str]]:
     """The cells of rows in words; of several clips each in a line of its own, a range of layers in one."""
     for row in rows:
         record = row.record()
-        shown = record if len(record["clips"]) < 2 else record | _listed(row.clips)
+        shown = record | (_listed(row.clips) if row.clips else {"kind": None})
         yield [_cell(shown[column]) for column in columns]
 
 
@@ -145,11 +154,12 @@ def print_table(table: Table) -> None:
 
 
 def _listed(clips: Sequence[Clip]) -> dict[str, str]:
-    """Module, layer and clip rate of several clips, as one cell each; layers that are clipped alike in one line."""
+    """Module, layer, kind and clip rate of clips, as one cell each; layers that are clipped alike in one line."""
     runs = runs_of(clips)
     return {
         "module": "\n".join(run[0].module for run in runs),
         "layer": "\n".join(map(label_layers, runs)),
+        "kind": "\n".join(run[0].of_kind.words for run in runs),
         "clip_rate": "\n".join(_cell(run[0].clip_rate) for run in runs),
     }
 

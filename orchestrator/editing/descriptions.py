@@ -47,7 +47,7 @@ DESCRIPTIONS = {
     "space.modules": "What is clipped together: attn, mlp, all or single matrices.",
     "space.shots": "Demonstrations in a prompt; null for the task's default.",
     "space.demo_seeds": "Seeds that draw the demonstrations; a score is the mean over them.",
-    "space.kinds": "Kinds of clip.",
+    "space.kinds": "Kinds of clip, by name or with their options.",
     "space.clip_rates": "Fractions of the singular values that are dropped, each 0 or more and below 1, or a range.",
     "space.clip_rates.low": "Smallest rate.",
     "space.clip_rates.high": "Largest rate.",

@@ -14,6 +14,7 @@ from clipsweep.orchestrator.folder.open_study import OpenStudy, open_study, read
 from clipsweep.orchestrator.folder.stored import check_in_place
 from clipsweep.orchestrator.folder.study_folder import StudyFolder
 from clipsweep.orchestrator.folder.warm_start import check_warm_start
+from clipsweep.orchestrator.plan.check_kinds import check_kinds
 from clipsweep.orchestrator.space.pending import make_space
 from clipsweep.orchestrator.space.subject import Subject
 from clipsweep.orchestrator.study.names import BAYES
@@ -72,9 +73,10 @@ def prepare(study: Study, path: Path, cache: Path, *, verify_hashes: bool = Fals
     checkpoint = find_checkpoint(study.model_settings(), cache, verify_hashes=verify_hashes)
     card = describe_checkpoint(checkpoint, study.model.dtype, cache, verify_hashes=verify_hashes)
     resolved = _resolve(study, folder)
-    make_space(resolved, card)  # refuses layers and modules before any row is read
+    space = make_space(resolved, card)  # refuses layers and modules before any row is read
     task = load_task(resolved.task_settings(), cache)
     _check_race(resolved, len(task.splits[VALIDATION]))
+    check_kinds(space, card, len(task.splits[VALIDATION]))
     subject = Subject(
         card=card,
         task_fingerprint=task.fingerprint,

@@ -16,6 +16,7 @@ from clipsweep.orchestrator.space.proposal import Choice
 from clipsweep.orchestrator.space.site import Site
 from clipsweep.orchestrator.space.space import Space
 from clipsweep.trials.spec.clip import Clip
+from clipsweep.trials.spec.kinds import KindOfClip
 from clipsweep.trials.spec.modules import MODULES
 from clipsweep.trials.spec.trial import VALIDATION
 
@@ -32,11 +33,11 @@ def rates_to_search(space: Space) -> tuple[float, ...]:
 def join(clips: Iterable[Clip], most: int) -> tuple[Clip, ...]:
     """Clips that a trial may have together: of those that share a matrix the one of the larger rate, ``most`` in all.
 
-    Clips of rate 0 are dropped. In one layer ``attn`` and ``mlp`` may stand together, ``attn`` and ``q`` may not.
+    Idle clips are dropped. In one layer ``attn`` and ``mlp`` may stand together, ``attn`` and ``q`` may not.
     """
     kept: list[Clip] = []
     for clip in sorted(clips, key=lambda clip: (-clip.clip_rate, clip.layer, clip.module)):
-        if clip.clip_rate and len(kept) < most and not any(_overlap(clip, other) for other in kept):
+        if not clip.is_idle and len(kept) < most and not any(_overlap(clip, other) for other in kept):
             kept.append(clip)
     return tuple(sorted(kept, key=lambda clip: (clip.layer, clip.module)))
 
@@ -57,8 +58,9 @@ def draw(space: Space, rng: random.Random) -> Choice:
     """A random choice that clips something: a number of sites, then which and their rates, each as likely."""
     sites = space.sites
     chosen = rng.sample(sites, rng.randint(1, min(space.max_clips, len(sites))))
-    clips = [site.clips(_draw_rate(space, rng), _draw_kind(space, rng)) for site in chosen]
-    return Choice(rng.choice(space.shots), joined(space, chain.from_iterable(clips)))
+    cuts = [(_draw_rate(space, rng), _draw_kind(space, rng)) for _ in chosen]
+    clips = _clips(chosen, [(kind, rate) for rate, kind in cuts])
+    return Choice(rng.choice(space.shots), joined(space, clips))
 
 
 def _draw_rate(space: Space, rng: random.Random) -> float:
@@ -67,7 +69,7 @@ def _draw_rate(space: Space, rng: random.Random) -> float:
     return round(rng.uniform(*space.rate_range), RATE_DIGITS)
 
 
-def _draw_kind(space: Space, rng: random.Random) -> str:
+def _draw_kind(space: Space, rng: random.Random) -> KindOfClip:
     """A kind of clip; where there is one, nothing is drawn, so that other draws stay what they were."""
     return rng.choice(space.kinds) if len(space.kinds) > 1 else space.kinds[0]
 
@@ -126,7 +128,7 @@ def enumerate_choices(space: Space) -> Iterator[Choice]:
                 yield Choice(shots, together)
 
 
-def _clips(sites: Iterable[Site], cuts: Iterable[tuple[str, float]]) -> list[Clip]:
+def _clips(sites: Iterable[Site], cuts: Iterable[tuple[KindOfClip, float]]) -> list[Clip]:
     """The clips of each site, of a kind and a rate."""
     return [clip for site, (kind, rate) in zip(sites, cuts, strict=True) for clip in site.clips(rate, kind)]
 
@@ -143,8 +145,8 @@ def _holds_site(space: Space, clips: Sequence[Clip]) -> bool:
     first = clips[0]
     site = Site(tuple(clip.layer for clip in clips), first.module)
     alike = all(replace(clip, layer=first.layer) == first for clip in clips[1:])
-    if not alike or site not in space.sites or first.kind not in space.kinds:
-        return False
+    if not alike or site not in space.sites or first.of_kind not in space.kinds or not first.clip_rate:
+        return False  # a search draws no rate of 0, whatever the kind
     if space.rate_range is None:
         return first.clip_rate in space.clip_rates
     return space.rate_range.low <= first.clip_rate <= space.rate_range.high

@@ -10,6 +10,7 @@ from typing import TypeVar
 from clipsweep.orchestrator.space.layer_rule import LayerRule, layer_rule
 from clipsweep.orchestrator.space.site import Site
 from clipsweep.orchestrator.space.space import RateRange, Space
+from clipsweep.orchestrator.study.kind_section import read_kind
 from clipsweep.orchestrator.study.names import ALGORITHM1, COMPOSE
 from clipsweep.orchestrator.study.schema import Study
 from clipsweep.trials.base.errors import StudyError
@@ -87,7 +88,7 @@ def _lay_out(study: Study, sites: tuple[Site, ...]) -> Space:
         shots=_unique(axes.shots),
         demo_seeds=_unique(axes.demo_seeds or [study.task.seed]),  # the release's seed fixes its demonstrations
         sites=sites,
-        kinds=_unique(axes.kinds),
+        kinds=_unique(map(read_kind, axes.kinds)),
         clip_rates=_unique(map(float, rates)) if isinstance(rates, list) else (),
         modules=_unique(axes.modules),
         baseline_competes=search.driver != ALGORITHM1,

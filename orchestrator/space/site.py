@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from clipsweep.trials.spec.clip import Clip
+from clipsweep.trials.spec.kinds import KindOfClip
 
 
 class Site(NamedTuple):
@@ -28,6 +29,11 @@ class Site(NamedTuple):
         """Its layers in short: ``3``, or ``20-27``."""
         return f"{self.layers[0]}-{self.layers[-1]}" if self.is_range else str(self.layers[0])
 
-    def clips(self, clip_rate: float, kind: str) -> tuple[Clip, ...]:
+    def clips(self, clip_rate: float, kind: KindOfClip) -> tuple[Clip, ...]:
         """A clip of this rate and kind in each of its layers."""
-        return tuple([Clip(layer=layer, module=self.module, clip_rate=clip_rate, kind=kind) for layer in self.layers])
+        name, options = kind
+        clips = [
+            Clip(layer=layer, module=self.module, clip_rate=clip_rate, kind=name, options=options)
+            for layer in self.layers
+        ]
+        return tuple(clips)

@@ -12,7 +12,7 @@ from clipsweep.analysis.winners.point import BEST_MEAN
 from clipsweep.orchestrator.space.proposal import Choice, Proposal
 from clipsweep.orchestrator.space.site import Site
 from clipsweep.trials.spec.clip import Clip
-from clipsweep.trials.spec.kinds import DEFAULT_KIND
+from clipsweep.trials.spec.kinds import DEFAULT_KIND, KindOfClip
 from clipsweep.trials.spec.modules import ATTENTION_ROLES, MLP_ROLES, MODULES
 from clipsweep.trials.spec.trial import TEST, VALIDATION, TrialSpec
 
@@ -35,7 +35,7 @@ class Space:
         demo_seeds: Seeds that draw demonstrations.
         sites: What is clipped together: layers ascending, of each, or of each range of them, its modules in the study's
             order.
-        kinds: Kinds of clip.
+        kinds: Kinds of clip, each with its options.
         clip_rates: Fractions; empty where they are a range.
         modules: Names of modules, in the study's order.
         baseline_competes: Whether the untouched model can win; in Algorithm 1 only a clip rate can, of which 0 is one.
@@ -51,7 +51,7 @@ class Space:
     shots: tuple[int, ...]
     demo_seeds: tuple[int, ...]
     sites: tuple[Site, ...]
-    kinds: tuple[str, ...] = (DEFAULT_KIND,)
+    kinds: tuple[KindOfClip, ...] = (KindOfClip(DEFAULT_KIND),)
     clip_rates: tuple[float, ...]
     modules: tuple[str, ...]
     baseline_competes: bool = True
@@ -119,12 +119,12 @@ class Space:
         return [Choice(shots, ()) for shots in self.shots]
 
     def largest_clips(self) -> list[tuple[Clip, ...]]:
-        """The clips of each site at the largest rate."""
+        """The clips of each site and kind at the largest rate."""
         rate = self.rate_range.high if self.rate_range else max(self.clip_rates)
-        return [site.clips(rate, self.kinds[0]) for site in self.sites]
+        return [site.clips(rate, kind) for site, kind in product(self.sites, self.kinds)]
 
     def starts(self) -> list[Clip]:
-        """A clip for each site, in its first layer: where trials start to differ from the untouched model."""
+        """A clip for each site and kind, in its first layer: where trials start to differ from the untouched model."""
         return [clips[0] for clips in self.largest_clips()]
 
     def proposals_of(self, choice: Choice) -> list[Proposal]:

@@ -9,6 +9,7 @@ from pydantic import ValidationError
 from clipsweep.cluster.ray_cluster.reach import parse_address
 from clipsweep.orchestrator.study.check_search import check_search
 from clipsweep.orchestrator.study.explain import explain
+from clipsweep.orchestrator.study.kind_section import read_kind
 from clipsweep.orchestrator.study.names import ALGORITHM1, DRIVERS, EVERY_DRIVER, OF_SEQUENTIAL_TEST, SEQUENTIAL_TEST
 from clipsweep.orchestrator.study.schema import ClusterSection, SearchSection, Study, TopCondition
 from clipsweep.trials.base.errors import StudyError, unknown_name
@@ -20,7 +21,7 @@ def check_study(content: dict[str, Any]) -> Study:
 
     Raises:
         StudyError: One line for each key that is wrong.
-        SpecError: An address that is none.
+        SpecError: An address that is none, or options of a kind of clip that do not go together.
     """
     try:
         study = Study.model_validate(content)
@@ -31,6 +32,8 @@ def check_study(content: dict[str, Any]) -> Study:
     check_search(study)
     _check_cluster(study.cluster)
     _check_seeds(study)
+    for entry in study.space.kinds:
+        read_kind(entry)
     study.task_settings()  # refuses a definition that cannot be one
     return study
 

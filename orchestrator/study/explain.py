@@ -111,7 +111,7 @@ def _annotation(parts: Sequence[Any]) -> Any:
     """The type that the schema has for a place."""
     annotation: Any = Study
     for part in parts:
-        section = section_of(annotation)
+        section = _section_in(annotation)
         if section is not None and part in section.model_fields:
             annotation = annotation_of(section.model_fields[part])
         elif isinstance(part, int) and item_of(annotation) is not None:
@@ -121,9 +121,14 @@ def _annotation(parts: Sequence[Any]) -> Any:
     return annotation
 
 
+def _section_in(annotation: Any) -> type[BaseModel] | None:
+    """The section that a type is, or that its items are, as one may stand for a list of one."""
+    return section_of(annotation) or section_of(item_of(annotation))
+
+
 def _is_required(parts: Sequence[Any]) -> bool:
     """Whether a key must be there."""
-    section = section_of(_annotation(parts[:-1]))
+    section = _section_in(_annotation(parts[:-1]))
     return section is not None and parts[-1] in section.model_fields and section.model_fields[parts[-1]].is_required()
 
 
@@ -131,7 +136,7 @@ def _explain_unknown(problem: Problem) -> str:
     """Refuse a key that does not exist, naming those that do."""
     section, key = ".".join(map(str, problem.parts[:-1])), str(problem.parts[-1])
     where = f" in {section!r}" if section else ""
-    said = f"no study key {problem.key!r}; known{where}: {', '.join(_siblings(problem.parts))}."
+    said = f"no study key {problem.key!r}; known{where}: {', '.join(_siblings(problem.parts)) or 'none'}."
     meant = _meant(problem)
     if meant is not None and meant == key:
         return f"{said} Write {meant!r} as a section, as in {meant.replace('.', ': {')}: ...{'}' * meant.count('.')}."
@@ -139,7 +144,7 @@ def _explain_unknown(problem: Problem) -> str:
 
 
 def _siblings(parts: Sequence[Any]) -> list[str]:
-    section = section_of(_annotation(parts[:-1]))
+    section = _section_in(_annotation(parts[:-1]))
     known = list(section.model_fields) if section is not None else []
     return known if parts[:-1] else [*known, TASKS]
 

@@ -48,7 +48,7 @@ def _of_text(key: str, value: str, wanted: Any) -> str:
     if number is not None and admits_number(wanted):
         return f" It is text; write {number} without quotes."
     close = nearest(value, wanted)
-    return f" Did you mean {close!r}?" if close else BY_KEY.get(key, "")
+    return f" Did you mean {close!r}?" if close and close != value else BY_KEY.get(key, "")
 
 
 def _number(text: str) -> str | None:

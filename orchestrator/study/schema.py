@@ -8,6 +8,7 @@ import yaml
 from pydantic import BeforeValidator, ByteSize, Field, PlainSerializer
 
 from clipsweep.analysis.winners.point import BEST_MEAN, ONE_STANDARD_ERROR
+from clipsweep.orchestrator.study.kind_section import ONE_MAPPING_IS_A_LIST, Kind
 from clipsweep.orchestrator.study.names import DRIVERS, GRID, HALVING, SEQUENTIAL_TEST
 from clipsweep.orchestrator.study.section import (
     ONE_IS_A_LIST,
@@ -24,11 +25,10 @@ from clipsweep.orchestrator.study.task_section import TaskSection
 from clipsweep.trials.base.passwords import hide_passwords
 from clipsweep.trials.clips.spectrum import COMBINATIONS
 from clipsweep.trials.models.settings import Dtype, ModelSettings
-from clipsweep.trials.spec.kinds import DEFAULT_KIND, KINDS
+from clipsweep.trials.spec.kinds import DEFAULT_KIND, PUBLISHED_RATES
 from clipsweep.trials.spec.modules import MODULES
 from clipsweep.trials.tasks.settings import TaskSettings
 
-PUBLISHED_RATES = [0, 0.1, 0.5, 0.75, 0.9, 0.95, 0.99, 0.995]
 SIZE = "a number with a unit, as in 256MB or 1.5GiB"
 LAYERS = "a list of layers and ranges, as in [0, [20, 27]], 'all', or {top_condition: k} with a k of 1 or more"
 RANGE = "a range of layers clipped together, [first, last]"
@@ -38,7 +38,6 @@ LONGEST_NAME = 200  # of the 255 bytes that file systems give a folder's name; s
 Rate = Annotated[float, Field(ge=0, lt=1), Says("a fraction in [0, 1)")]
 LayerRange = Annotated[list[int], Field(min_length=2, max_length=2), Says(RANGE)]
 ModuleName = Annotated[str, Names(MODULES)]
-KindName = Annotated[str, Names(KINDS)]
 
 
 def _demand_unit(size: Any) -> Any:
@@ -91,8 +90,8 @@ class SpaceSection(Section):
     modules: Several[ModuleName] = ["attn", "mlp"]
     shots: Several[Count] | None = None
     demo_seeds: Several[Count] | None = None
-    kinds: Several[KindName] = [DEFAULT_KIND]
-    clip_rates: Annotated[Several[Rate] | RatesSection, Says(RATES)] = PUBLISHED_RATES
+    kinds: Annotated[Several[Kind], ONE_MAPPING_IS_A_LIST] = [DEFAULT_KIND]
+    clip_rates: Annotated[Several[Rate] | RatesSection, Says(RATES)] = list(PUBLISHED_RATES)
     clips: ClipsSection = ClipsSection()
 
     @property

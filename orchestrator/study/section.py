@@ -34,7 +34,7 @@ class Says:
     expected: str
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)  # a table has no hash, and unions of types hash their metadata
 class Names:
     """The names that a type admits, as metadata of the type.
 

@@ -32,7 +32,7 @@ from clipsweep.trials.models.find import EMBEDDED, find_checkpoint
 from clipsweep.trials.models.find_layout import find_layout
 from clipsweep.trials.models.load import load_model
 from clipsweep.trials.models.settings import ModelSettings
-from clipsweep.trials.spec.kinds import DEFAULT_KIND
+from clipsweep.trials.spec.kinds import DEFAULT_KIND, KindOfClip
 from clipsweep.trials.spec.ladder import make_rungs
 from clipsweep.trials.spec.result import TrialState
 from clipsweep.trials.spec.trial import TrialSpec
@@ -200,7 +200,7 @@ def algorithm1_points(surface: Surface) -> list[int]:
     rule = LayerRule(candidates=candidates, count=min(TOP_K, len(surface.axes.layers)), deepest=True, combination="max")
     conditions = conditions_of(measure_spectrum(model, find_layout(model), rule.places(), FactorCache(default_cache())))
     rates = [rate for rate in surface.axes.clip_rates if rate]
-    clips = [site.clips(rate, DEFAULT_KIND) for site in rule.choose(conditions) for rate in rates]
+    clips = [site.clips(rate, KindOfClip(DEFAULT_KIND)) for site in rule.choose(conditions) for rate in rates]
     return [0, *map(surface.index_of, clips)]
 
 

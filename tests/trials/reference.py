@@ -54,8 +54,8 @@ def edit_in_place(model: PreTrainedModel, clips: Sequence[Clip]) -> PreTrainedMo
     """A copy of the model whose clipped matrices are replaced by their truncated SVD."""
     edited = copy.deepcopy(model)
     for clip in clips:
-        for role, weight, rows in _matrices(edited, clip.layer):
-            if role in GROUPS.get(clip.module, {clip.module}):
+        for _, role, weight, rows in matrices_of(edited, clip.layer):
+            if role in roles_of(clip):
                 u, s, vh = torch.linalg.svd(weight[rows].float(), full_matrices=False)
                 rank = kept_rank(clip.clip_rate, len(rows), weight.shape[1])
                 if rank < len(s):
@@ -68,14 +68,19 @@ def marked(model: PreTrainedModel, layer: int, role: str) -> dict[str, Tensor]:
     blank = copy.deepcopy(model)
     for parameter in blank.parameters():
         parameter.zero_()
-    for held, weight, rows in _matrices(blank, layer):
+    for _, held, weight, rows in matrices_of(blank, layer):
         if held == role:
             weight[rows] = 1
     return {name: parameter == 1 for name, parameter in blank.named_parameters()}
 
 
-def _matrices(model: PreTrainedModel, layer: int) -> Iterator[tuple[str, Tensor, list[int]]]:
-    """Every matrix of a block: its role, the weight that it is in (a view, outputs first), and its rows there."""
+def roles_of(clip: Clip) -> set[str]:
+    """The roles that a clip names."""
+    return GROUPS.get(clip.module, {clip.module})
+
+
+def matrices_of(model: PreTrainedModel, layer: int) -> Iterator[tuple[str, str, Tensor, list[int]]]:
+    """Every matrix of a block: its parameter, its role, the weight that it is in (a view, outputs first), its rows."""
     for name, parameter in model.named_parameters():
         path = name.removesuffix(".weight").split(".")
         roles = NAMES.get(path[-1]) or NAMES.get(".".join(path[-2:])) or ()
@@ -85,7 +90,7 @@ def _matrices(model: PreTrainedModel, layer: int) -> Iterator[tuple[str, Tensor,
         for weight in stored if stored.ndim == 3 else (stored,):
             held = _role_of_each_row(roles, len(weight), model.config)
             for role in roles:
-                yield role, weight, [row for row, each in enumerate(held) if each == role]
+                yield name, role, weight, [row for row, each in enumerate(held) if each == role]
 
 
 def _role_of_each_row(roles: tuple[str, ...], rows: int, config: Any) -> list[str]:

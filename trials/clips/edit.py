@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from functools import partial
@@ -10,11 +10,17 @@ from functools import partial
 from torch import Tensor, nn
 from transformers import PreTrainedModel
 
+from clipsweep.trials.base.errors import EvaluationError
 from clipsweep.trials.base.tensors import count_bytes
 from clipsweep.trials.clips.factor_cache import FactorCache
 from clipsweep.trials.clips.kind import load_kind
+from clipsweep.trials.clips.matrix_inputs import MatrixInputs, ReadTexts
+from clipsweep.trials.clips.target import Inputs, Target
 from clipsweep.trials.models.matrices import Layout, Matrix
+from clipsweep.trials.spec.kinds import Texts
 from clipsweep.trials.spec.resolved import Edit, ResolvedClips
+
+ReadInputs = Callable[[str, Texts], Inputs]  # what the module of a name reads over some texts
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -31,9 +37,21 @@ class LoadedModel:
     layout: Layout
     factors: FactorCache
 
-    def edit(self, clips: ResolvedClips) -> dict[str, Tensor]:
-        """Edited copies of the parameters that ``clips`` change; see ``edit_weights``."""
-        return edit_weights(self.model, self.layout, clips, self.factors)
+    def edit(self, clips: ResolvedClips, read_texts: ReadTexts | None = None) -> dict[str, Tensor]:
+        """Edited copies of the parameters that ``clips`` change; see ``edit_weights``.
+
+        Args:
+            clips: What to change.
+            read_texts: Gives the texts that the untouched model reads for kinds which depend on its inputs; None where
+                there are none.
+
+        Raises:
+            EvaluationError: As ``edit_weights``.
+            TaskError: There are no such texts.
+        """
+        owners = read_owners(self.layout, clips)
+        inputs = None if read_texts is None or not owners else MatrixInputs(self.model, read_texts, owners).read
+        return edit_weights(self.model, self.layout, clips, self.factors, inputs)
 
     def holding(self, edited: Mapping[str, Tensor]) -> AbstractContextManager[None]:
         """Hold the model with edited parameters; see ``swapped``."""
@@ -46,7 +64,13 @@ class LoadedModel:
         return count_bytes([self.model.get_parameter(name) for name in names])
 
 
-def edit_weights(model: nn.Module, layout: Layout, clips: ResolvedClips, factors: FactorCache) -> dict[str, Tensor]:
+def edit_weights(
+    model: nn.Module,
+    layout: Layout,
+    clips: ResolvedClips,
+    factors: FactorCache,
+    read_inputs: ReadInputs | None = None,
+) -> dict[str, Tensor]:
     """Edited copies of the parameters that ``clips`` change, by parameter name.
 
     Each new matrix is formed by the clip's kind from the original one, and rounded once to the model's dtype.
@@ -57,9 +81,10 @@ def edit_weights(model: nn.Module, layout: Layout, clips: ResolvedClips, factors
         layout: Of the model.
         clips: What to change.
         factors: Makes or remembers the factors.
+        read_inputs: Gives what matrices read, to the kinds that look at texts; None where there are no texts.
 
     Raises:
-        EvaluationError: The weights of a matrix are not finite.
+        EvaluationError: The weights of a matrix, or its inputs, are not finite; or a kind needs texts.
     """
     edited: dict[str, Tensor] = {}
     for edit in clips.edits:
@@ -68,10 +93,48 @@ def edit_weights(model: nn.Module, layout: Layout, clips: ResolvedClips, factors
             original = model.get_parameter(matrix.parameter).detach()
             if matrix.parameter not in edited:
                 edited[matrix.parameter] = original.clone()
-            weight = matrix.read(original)
-            its_factors = partial(factors.get, weight, matrix.name_at(edit.layer, edit.role))
-            matrix.write(edited[matrix.parameter], kind.apply(edit.clip, weight, its_factors))
+            target = _target(matrix, matrix.read(original), edit, layout, factors, read_inputs or no_inputs)
+            matrix.write(edited[matrix.parameter], kind.apply(edit.clip, target))
     return edited
+
+
+def _target(
+    matrix: Matrix, weight: Tensor, edit: Edit, layout: Layout, factors: FactorCache, read_inputs: ReadInputs
+) -> Target:
+    """A matrix with what its clip may need."""
+    name = matrix.name_at(edit.layer, edit.role)
+    number = layout.matrices[edit.layer, edit.role].index(matrix)
+    return Target(
+        weight=weight,
+        name=name,
+        place=f"{edit.layer} {edit.role} {number}",
+        factors=partial(factors.get, weight, name),
+        inputs=partial(read_inputs, matrix.owner),
+        keep=factors.keep,
+    )
+
+
+def no_inputs(owner: str, texts: Texts) -> Inputs:
+    """Stands where there are no texts to read.
+
+    Raises:
+        EvaluationError: Always.
+    """
+    raise EvaluationError(
+        f"the clip of {owner} depends on what it reads over {texts.split}, and there is no text here; expected the "
+        f"prompts of a task. Evaluate it as a trial of a study, or take a kind of clip that looks at no text."
+    )
+
+
+def read_owners(layout: Layout, clips: ResolvedClips) -> list[str]:
+    """The modules whose inputs the kinds of some clips look at, each once."""
+    matrices = [
+        matrix
+        for edit in clips.edits
+        if load_kind(edit.clip.kind).texts(edit.clip) is not None
+        for matrix in edited_matrices(layout, edit)
+    ]
+    return list(dict.fromkeys(matrix.owner for matrix in matrices))
 
 
 def edited_matrices(layout: Layout, edit: Edit) -> list[Matrix]:

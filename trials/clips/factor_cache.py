@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import time
+from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 
@@ -48,7 +49,7 @@ class FactorCache:
         self.svd_seconds = 0.0
         self._fingerprints: dict[str, str] = {}
         self._can_keep = True  # until the disk refuses one; then no more are tried, and nothing is said again
-        self._kept: dict[str, Factors] = {}  # by fingerprint, the most recently used last
+        self._kept: dict[str, Factors] = {}  # by fingerprint or another key, the most recently used last
 
     def get(self, weight: Tensor, name: str) -> Factors:
         """Return the exact SVD of ``weight``, on its device.
@@ -65,10 +66,19 @@ class FactorCache:
             EvaluationError: The weights are not finite, or have no finite SVD.
         """
         fingerprint = self._fingerprint(weight, name)
-        factors = self._kept.pop(fingerprint, None)
+        return self.keep(fingerprint, lambda: self._read_or_compute(weight, name, fingerprint))
+
+    def keep(self, key: str, make: Callable[[], Factors]) -> Factors:
+        """Return factors that are kept in memory alone; made again where others took their room.
+
+        Args:
+            key: Names them.
+            make: Makes them.
+        """
+        factors = self._kept.pop(key, None)
         if factors is None:
-            factors = self._read_or_compute(weight, name, fingerprint)
-        self._kept[fingerprint] = factors
+            factors = make()
+        self._kept[key] = factors
         while len(self._kept) > 1 and sum(kept.n_bytes for kept in self._kept.values()) > self._memory_bytes:
             del self._kept[next(iter(self._kept))]
         return factors

@@ -38,7 +38,11 @@ class Factors:
 
     def low_rank(self, rank: int) -> Tensor:
         """Nearest matrix of ``rank`` in Frobenius norm (Eckart and Young, 1936): one product, float32."""
-        return (self.u[:, :rank] * self.s[:rank]) @ self.vh[:rank]
+        return self.between(0, rank)
+
+    def between(self, first: int, end: int) -> Tensor:
+        """The part of the matrix that has the singular values from ``first`` to before ``end``, largest first."""
+        return (self.u[:, first:end] * self.s[first:end]) @ self.vh[first:end]
 
 
 def compute_factors(weight: Tensor, name: str) -> Factors:
@@ -64,7 +68,7 @@ def compute_singular_values(weight: Tensor, name: str) -> Tensor:
 
 def _converged(decompose: Callable[[Tensor, str | None], Result | None], weight: Tensor, name: str) -> Result:
     """What ``decompose`` makes of a finite weight in float32, or in float64 if float32 does not converge."""
-    weight = _finite(weight, name)
+    weight = finite(weight, name)
     result = decompose(weight.float(), None)
     if result is None:
         log.warning("the SVD of %s does not converge in float32; it is computed in float64", name)
@@ -74,8 +78,12 @@ def _converged(decompose: Callable[[Tensor, str | None], Result | None], weight:
     return result
 
 
-def _finite(weight: Tensor, name: str) -> Tensor:
-    """The weights without their gradient; refused unless finite."""
+def finite(weight: Tensor, name: str) -> Tensor:
+    """The weights without their gradient.
+
+    Raises:
+        EvaluationError: They are not finite.
+    """
     weight = weight.detach()
     if n_bad := int((~torch.isfinite(weight)).sum()):
         raise EvaluationError(

@@ -6,20 +6,19 @@ A kind is loaded on first use. It loads without torch, since the driver asks it 
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable
 from functools import cache
 from importlib import import_module
 from typing import TYPE_CHECKING
 
 from clipsweep.trials.base.errors import SpecError, unknown_name
 from clipsweep.trials.spec.clip import Clip
-from clipsweep.trials.spec.kinds import KINDS
+from clipsweep.trials.spec.kinds import KINDS, Texts
 from clipsweep.trials.spec.shape import Shape
 
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from clipsweep.trials.clips.factors import Factors
+    from clipsweep.trials.clips.target import Target
 
 
 class Kind(ABC):
@@ -38,20 +37,30 @@ class Kind(ABC):
         """What decides the clipped matrix besides the original one: equal for clips that give the same matrix."""
 
     @abstractmethod
-    def apply(self, clip: Clip, weight: Tensor, factors: Callable[[], Factors]) -> Tensor:
+    def apply(self, clip: Clip, target: Target) -> Tensor:
         """Form the clipped matrix.
 
         Args:
             clip: One that does not leave the matrix alone.
-            weight: Original matrix, shape ``(rows, cols)``, in the model's dtype. It is read, never written.
-            factors: Gives the exact SVD of ``weight`` when called. A kind that needs none does not call it.
+            target: The original matrix, and whatever a kind may form the new one from.
 
         Returns:
-            Shape ``(rows, cols)``, on the device of ``weight``, in its dtype or in float32; the caller rounds once.
+            Shape ``(rows, cols)``, on the device of the original, in its dtype or in float32; the caller rounds once.
 
         Raises:
-            EvaluationError: The weights are not finite.
+            EvaluationError: The weights, or what else it is formed from, are not finite.
         """
+
+    def check(self, clip: Clip, shape: Shape) -> None:  # noqa: B027 - most kinds take every matrix
+        """Refuse matrices that the kind cannot take.
+
+        Raises:
+            SpecError: Why it cannot.
+        """
+
+    def texts(self, clip: Clip) -> Texts | None:  # noqa: ARG002 - for the kinds that look at texts
+        """What the clipped matrix depends on the inputs of; None where it depends on no text, as in most kinds."""
+        return None
 
 
 def load_kind(name: str) -> Kind:
@@ -62,7 +71,7 @@ def load_kind(name: str) -> Kind:
     """
     if name not in KINDS:
         raise SpecError(unknown_name("kind of clip", name, KINDS))
-    return _load(KINDS[name])
+    return _load(KINDS[name].location)
 
 
 @cache

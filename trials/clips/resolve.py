@@ -21,7 +21,7 @@ def resolve(clips: Iterable[Clip], card: ModelCard) -> ResolvedClips:
         card: Of the model.
 
     Raises:
-        SpecError: The model lacks a layer, or has no matrix of the module in it.
+        SpecError: The model lacks a layer, has no matrix of the module in it, or one that the clip's kind cannot take.
     """
     edits = tuple(
         Edit(layer=clip.layer, role=role, shape=shape, clip=clip)
@@ -59,6 +59,7 @@ def _changes(clip: Clip, card: ModelCard) -> Iterator[tuple[Kind, str, Shape]]:
     kind = load_kind(clip.kind)
     for role in card.roles_at(clip.layer, clip.module):
         for shape in card.shapes[clip.layer, role]:
+            kind.check(clip, shape)
             if not kind.leaves_alone(clip, shape):
                 yield kind, role, shape
 

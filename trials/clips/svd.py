@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from decimal import ROUND_HALF_UP, Decimal
 from functools import lru_cache
 from typing import TYPE_CHECKING
@@ -14,7 +13,7 @@ from clipsweep.trials.spec.shape import Shape
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from clipsweep.trials.clips.factors import Factors
+    from clipsweep.trials.clips.target import Target
 
 
 def kept_rank(clip_rate: float, rows: int, cols: int) -> int:
@@ -23,11 +22,12 @@ def kept_rank(clip_rate: float, rows: int, cols: int) -> int:
     ``(1 - clip_rate) * min(rows, cols)``, in decimal arithmetic on the rate as written, rounded half up, never fewer
     than one: a rate of 0.9 keeps 2 of 20, where floating point would keep 1.
     """
-    return _kept_of(clip_rate, min(rows, cols))
+    return kept_of(clip_rate, min(rows, cols))
 
 
 @lru_cache(maxsize=16)  # resolving a clip asks several times for the same few sizes
-def _kept_of(clip_rate: float, full: int) -> int:
+def kept_of(clip_rate: float, full: int) -> int:
+    """How many of ``full`` things a clip leaves, by the rule of ``kept_rank``."""
     exact = (1 - Decimal(str(clip_rate))) * full
     return max(1, int(exact.to_integral_value(ROUND_HALF_UP)))
 
@@ -37,18 +37,16 @@ class Svd(Kind):
 
     def leaves_alone(self, clip: Clip, shape: Shape) -> bool:
         """Whether all singular values are left."""
-        return kept_rank(clip.clip_rate, shape.rows, shape.cols) == min(shape.rows, shape.cols)
+        return kept_of(clip.clip_rate, shape.full_rank) == shape.full_rank
 
     def parameters_kept(self, clip: Clip, shape: Shape) -> int:
         """Parameters of the matrix or of its two factors, whichever are fewer."""
-        rank = kept_rank(clip.clip_rate, shape.rows, shape.cols)
-        return min(shape.rows * shape.cols, rank * (shape.rows + shape.cols))
+        return shape.parameters_at(kept_of(clip.clip_rate, shape.full_rank))
 
     def fingerprint(self, clip: Clip, shape: Shape) -> int:
         """The rank that is left."""
-        return kept_rank(clip.clip_rate, shape.rows, shape.cols)
+        return kept_of(clip.clip_rate, shape.full_rank)
 
-    def apply(self, clip: Clip, weight: Tensor, factors: Callable[[], Factors]) -> Tensor:
+    def apply(self, clip: Clip, target: Target) -> Tensor:
         """The nearest matrix of that rank, in float32."""
-        rows, cols = weight.shape
-        return factors().low_rank(kept_rank(clip.clip_rate, rows, cols))
+        return target.factors().low_rank(kept_rank(clip.clip_rate, *target.weight.shape))

@@ -140,7 +140,7 @@ class ByBlocks:
         """
         began = time.perf_counter()
         start = self.start_of(clips)
-        weights = self._loaded.edit(clips)
+        weights = self._loaded.edit(clips, prompts.texts)
         with self._loaded.holding(weights):
             keys = passes.read_prefix(start)
         scores = torch.zeros(len(prompts.queries), len(prompts.queries[0].labels), device=self._device)

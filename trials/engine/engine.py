@@ -175,7 +175,7 @@ class Engine:
         """Form a trial's weights, score it under them, and say what that took."""
         began = time.perf_counter()
         try:
-            weights = self._loaded.edit(clips)
+            weights = self._loaded.edit(clips, prompts.texts)
         except EvaluationError as error:
             return error
         with self._loaded.holding(weights):

@@ -32,6 +32,11 @@ class Matrix:
     start: int = 0
     stop: int
 
+    @property
+    def owner(self) -> str:
+        """Path of the module that holds the parameter."""
+        return self.parameter.rpartition(".")[0]
+
     def name_at(self, layer: int, role: str) -> str:
         """What messages call it: ``layer 3 fc_in (transformer.h.3.mlp.fc_in.weight)``, with its expert if any."""
         expert = "" if self.expert is None else f" expert {self.expert}"

@@ -19,6 +19,15 @@ class Shape(NamedTuple):
     cols: int
     count: int  # type: ignore[assignment]  # hides tuple.count, which nothing here calls
 
+    @property
+    def full_rank(self) -> int:
+        """The most singular values above 0 that such a matrix can have."""
+        return min(self.rows, self.cols)
+
+    def parameters_at(self, rank: int) -> int:
+        """Parameters of one such matrix of a rank: its own, or those of its two factors, whichever are fewer."""
+        return min(self.rows * self.cols, rank * (self.rows + self.cols))
+
 
 Shapes = Mapping[tuple[int, str], tuple[Shape, ...]]
 

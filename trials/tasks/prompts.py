@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
 
+from clipsweep.trials.spec.kinds import Texts
 from clipsweep.trials.tasks.definition import Scoring
 
 Tokens = tuple[int, ...]
@@ -38,6 +40,8 @@ class Prompts:
             how the model may run, and which queries run together, is told by all of them.
         whole_labels: Whether the last token of each label is read too where some label has several. Its logits say
             nothing, but where rotary positions depend on the length of the text, a text without it is another text.
+        texts: Gives the tokens of other texts that belong to these prompts, each whole, to clips that depend on what
+            the untouched model makes of them; None where there are none.
     """
 
     prefix: Tokens
@@ -47,6 +51,7 @@ class Prompts:
     cuts: tuple[int, ...] = ()
     rows: tuple[int, int] | None = None
     whole_labels: bool = False
+    texts: Callable[[Texts], tuple[Tokens, ...]] | None = field(default=None, compare=False, repr=False)
 
     def sequences(self, query: Query) -> tuple[Tokens, ...]:
         """What the model must read to score every label: the prompt alone where all labels are single tokens."""

@@ -10,17 +10,20 @@ from itertools import permutations
 from typing import TYPE_CHECKING
 
 from clipsweep.trials.base.errors import TaskError
+from clipsweep.trials.spec.kinds import DEMONSTRATIONS, Texts
 from clipsweep.trials.spec.ladder import make_rungs
-from clipsweep.trials.spec.trial import PromptSet
+from clipsweep.trials.spec.trial import VALIDATION, PromptSet
 from clipsweep.trials.tasks.definition import Example, Scoring
 from clipsweep.trials.tasks.prompts import Prompts, Query, Tokens
 from clipsweep.trials.tasks.task import Task
+from clipsweep.trials.tasks.texts import refuse_missing
 from clipsweep.trials.tokens.read import read_texts
 from clipsweep.trials.tokens.special import special_tokens_of
 from clipsweep.trials.tokens.wording import (
     check_row,
     demonstration_texts,
     foreign_tokens,
+    render_demonstrations,
     render_prompts,
     where_row,
     written_tokens,
@@ -60,6 +63,31 @@ def encode_prompts(
     """
     shots = fitting_shots(task, tokenizer, wanted, context_length)
     return _encode(task, tokenizer, replace(wanted, shots=shots), context_length, numbers)
+
+
+def encode_texts(
+    task: Task, tokenizer: PreTrainedTokenizerBase, wanted: PromptSet, context_length: int, texts: Texts
+) -> tuple[Tokens, ...]:
+    """Tokenise the texts that belong to a prompt set: its demonstrations as one, or whole prompts of a split.
+
+    Args:
+        task: Where demonstrations and queries come from.
+        tokenizer: The model's.
+        wanted: Which demonstrations; its split does not count.
+        context_length: Longest sequence that the model takes.
+        texts: Which texts.
+
+    Raises:
+        TaskError: There are no demonstrations, or fewer rows in the split than are asked for; or as ``encode_prompts``.
+    """
+    refuse_missing(texts, wanted.shots, len(task.splits[VALIDATION]))
+    if texts.split == DEMONSTRATIONS:
+        if task.definition.scoring in (Scoring.FIRST_TOKEN, Scoring.MEAN_LOGIT):
+            return tuple(_plain(tokenizer, [render_demonstrations(task, wanted)]))
+        text = render_demonstrations(task, wanted, special_tokens_of(tokenizer))
+        return tuple(read_texts(tokenizer, [text], lambda _: texts.split, written_tokens(task, tokenizer)))
+    prompts = _encode(task, tokenizer, replace(wanted, split=texts.split), context_length, range(texts.rows))
+    return tuple(prompts.prefix + query.tokens for query in prompts.queries)
 
 
 def fitting_shots(task: Task, tokenizer: PreTrainedTokenizerBase, wanted: PromptSet, context_length: int) -> int:

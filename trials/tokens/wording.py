@@ -29,10 +29,19 @@ def render_prompts(
         special: Of the tokenizer, where it puts a beginning-of-text token before each prompt: no prompt begins with
             its text as well.
     """
-    demonstrations = task.draw_demonstrations(wanted.shots, wanted.demo_seed)
-    head = "".join(demonstration_texts(task, demonstrations, special))
-    queries = [row.query if demonstrations else row.alone for row in rows]
+    head = _head(task, wanted, special)
+    queries = [row.query if wanted.shots else row.alone for row in rows]
     return [_cut_start(head + text, special) for text in _without_start(task.definition.wording, queries, special)]
+
+
+def render_demonstrations(task: Task, wanted: PromptSet, special: SpecialTokens | None = None) -> str:
+    """What all of those prompts begin with, as text: the demonstrations alone."""
+    return _cut_start(_head(task, wanted, special), special)
+
+
+def _head(task: Task, wanted: PromptSet, special: SpecialTokens | None) -> str:
+    demonstrations = task.draw_demonstrations(wanted.shots, wanted.demo_seed)
+    return "".join(demonstration_texts(task, demonstrations, special))
 
 
 def demonstration_texts(task: Task, demonstrations: Sequence[Example], special: SpecialTokens | None) -> list[str]:

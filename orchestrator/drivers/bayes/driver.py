@@ -33,6 +33,8 @@ from clipsweep.orchestrator.space.proposal import Choice, Proposal
 from clipsweep.orchestrator.space.space import Space
 from clipsweep.orchestrator.study.schema import SearchSection
 from clipsweep.trials.clips.identity import trial_id
+from clipsweep.trials.spec.clip import Clip
+from clipsweep.trials.spec.kinds import DEFAULT_KIND
 from clipsweep.trials.spec.trial import TrialSpec
 
 REPEATS = 1  # known points that may be suggested before a neighbour of the last is taken: each suggestion fits a model
@@ -351,8 +353,13 @@ def _is_stopped(rows: Iterable[StoredRow]) -> bool:
 
 
 def _describe(spec: TrialSpec) -> str:
-    clips = sorted((clip.layer, clip.module, clip.clip_rate) for clip in spec.clips if clip.clip_rate)
+    clips = sorted((clip.layer, clip.module, clip.clip_rate, *_special(clip)) for clip in spec.clips if clip.clip_rate)
     return repr((spec.shots, spec.demo_seed if spec.shots else None, clips))
+
+
+def _special(clip: Clip) -> tuple[str, ...]:
+    """The kind of a clip, where it is not the usual one."""
+    return () if clip.kind == DEFAULT_KIND else (clip.of_kind.words,)
 
 
 def _mix(seed: int, told: int) -> int:

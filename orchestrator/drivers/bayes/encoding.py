@@ -3,7 +3,8 @@
 A trial of up to k clips has k slots. Each slot has a layer, a module and a clip rate, and in a joint search it may be
 left empty. Where all layers and modules may be clipped at once, each of them has a slot of its own, and only rates are
 drawn. Layers, shots and listed rates are ordered numbers: what lies side by side in the model is side by side for the
-sampler too. Modules and kinds of clip are categories, as they have no order; so are layers where some are ranges.
+sampler too. Modules and kinds of clip, each with its options, are categories, as they have no order; so are layers
+where some are ranges.
 """
 
 from __future__ import annotations
@@ -124,7 +125,7 @@ class Encoding:
     def decode(self, params: Params) -> Choice:
         """The choice that parameters stand for; several sets may stand for one."""
         clips = chain.from_iterable(self._clips_in(slot, params) for slot in range(self._slots))
-        return Choice(int(self._shots.decode(params)), joined(self._space, clips))
+        return Choice(int(self._shots.decode(params)), joined(self._space, (clip for clip in clips if clip.clip_rate)))
 
     def encode(self, choice: Choice) -> Filled | None:
         """Parameters that stand for a choice of the space; None for the untouched model where no slot may be empty."""
@@ -193,7 +194,7 @@ class Encoding:
         return _Named(self._name("module", slot), self._space.modules)
 
     def _kind(self, slot: int) -> _Named:
-        return _Named(self._name("kind", slot), self._space.kinds)
+        return _Named(self._name("kind", slot), tuple(kind.words for kind in self._space.kinds))
 
     def _name(self, axis: str, slot: int) -> str:
         """What an axis is called: by the slot's site, by the slot's number, or alone if there is one slot."""
@@ -204,8 +205,9 @@ class Encoding:
 
     def _clips_in(self, slot: int, params: Params) -> tuple[Clip, ...]:
         """The clips that parameters put into a slot; their rate is 0 where they leave the slot empty."""
-        site = self._site_in(slot, params)
-        return site.clips(self._rate_in(slot, params), self._kind(slot).decode(params))
+        words = self._kind(slot).decode(params)
+        kind = next(kind for kind in self._space.kinds if kind.words == words)
+        return self._site_in(slot, params).clips(self._rate_in(slot, params), kind)
 
     def _site_in(self, slot: int, params: Params) -> Site:
         if self._sites is not None:
@@ -227,7 +229,7 @@ class Encoding:
         """Parameters of a slot that holds the clips of one site, or none."""
         clip = clips[0] if clips else None
         filled = self._fill_site(slot, clips) if self._sites is None else {}
-        filled |= self._kind(slot).encode(clip.kind if clip else self._space.kinds[0])
+        filled |= self._kind(slot).encode((clip.of_kind if clip else self._space.kinds[0]).words)
         name = self._name("clip_rate", slot)
         if self._range is not None:
             filled[name] = clip.clip_rate if clip else self._range.low - self._margin / 2

@@ -21,6 +21,7 @@ clips = st.fixed_dictionaries(
         "module": st.text(),
         "clip_rate": st.none() | st.floats(0, 1),
         "kind": st.none() | st.text(),
+        "options": st.none() | st.text(),
     }
 )
 VALUES: list[tuple[pa.DataType, st.SearchStrategy[Any]]] = [

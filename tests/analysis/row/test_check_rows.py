@@ -9,6 +9,7 @@ from clipsweep.analysis.row.row import SCHEMA
 from clipsweep.trials.spec.result import TrialState
 from tests.analysis.store.rows import failed_record, stored_record
 
+CLIP = {"layer": 0, "module": "mlp", "clip_rate": 0.5, "kind": "svd", "options": None}
 OUTCOMES = (True, False, True, True, False, True, True, True, True, True)  # more than one byte holds
 
 
@@ -38,9 +39,12 @@ def test_rows_that_a_run_stores_have_no_problem() -> None:
         ({"n_examples": 99}, "outcomes of another number of examples"),
         ({"margins": b"123"}, "margins of another number of examples"),
         ({"parameters_kept": 11}, "more parameters kept than there are"),
-        ({"clips": [{"layer": 0, "module": "mpl", "clip_rate": 0.5, "kind": "svd"}]}, "a clip that there cannot be"),
-        ({"clips": [{"layer": 0, "module": "mlp", "clip_rate": 1.0, "kind": "svd"}]}, "a clip that there cannot be"),
-        ({"clips": [{"layer": None, "module": "mlp", "clip_rate": 0.5, "kind": "svd"}]}, "a clip that there cannot be"),
+        ({"clips": [CLIP | {"module": "mpl"}]}, "a clip that there cannot be"),
+        ({"clips": [CLIP | {"clip_rate": 1.0}]}, "a clip that there cannot be"),
+        ({"clips": [CLIP | {"layer": None}]}, "a clip that there cannot be"),
+        ({"clips": [CLIP, CLIP | {"kind": None}]}, "a clip that there cannot be"),
+        ({"clips": [CLIP | {"options": '{"seed": 1}'}]}, "a clip that there cannot be"),
+        ({"clips": [CLIP, CLIP | {"kind": "random", "options": '{"seed"'}]}, "a clip that there cannot be"),
     ],
 )
 def test_a_row_that_cannot_be_is_found_among_others(changes: dict[str, Any], what: str) -> None:

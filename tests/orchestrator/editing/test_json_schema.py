@@ -7,6 +7,7 @@ from clipsweep.orchestrator.editing.draft import draft
 from clipsweep.orchestrator.editing.json_schema import study_schema
 from clipsweep.orchestrator.source.find_file import SHIPPED
 from clipsweep.orchestrator.study.explain import all_keys
+from clipsweep.trials.spec.kinds import KINDS
 
 jsonschema = pytest.importorskip("jsonschema")
 VALID = {"name": "a", "model": {"path": "embedded"}, "task": {"name": "sst2"}}
@@ -59,4 +60,19 @@ def test_every_key_has_its_sentence() -> None:
     schema = study_schema()
     sections = [schema, *(held for held in schema["$defs"].values() if "properties" in held)]
     described = [key for section in sections for key, held in section["properties"].items() if held["description"]]
-    assert len(described) == len(list(all_keys())) + 1
+    of_kinds = sum(1 + len(entry.options) for entry in KINDS.values())
+    assert len(described) == len(list(all_keys())) + 1 + of_kinds
+
+
+@pytest.mark.parametrize(
+    ("kinds", "count"),
+    [
+        (["svd", {"random": {"seed": 1}}], 0),
+        ({"window": {"drop": [0, 8]}}, 0),
+        ("magnitude", 0),
+        ("svdd", 1),
+        ([{"random": {"sed": 1}}], 1),
+    ],
+)
+def test_kinds_of_clip_stand_there_by_name_or_with_options(kinds: Any, count: int) -> None:
+    assert len(problems(VALID | {"space": {"kinds": kinds}})) == count

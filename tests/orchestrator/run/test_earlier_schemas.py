@@ -97,5 +97,5 @@ def test_a_raced_search_that_was_cut_off_goes_on_from_its_rows(folder: Path, cac
     after = latest_rows(folder)
     assert list(all_rows(folder))[: len(attempts)] == attempts
     assert all(after[key].n_examples >= count for key, count in seen.items())
-    assert {row.schema_version for row in after.values()} >= {5}
+    assert {row.schema_version for row in after.values()} >= {6}
     assert status_of(folder)["state"] == "done"

@@ -7,21 +7,21 @@ from clipsweep.orchestrator.space.proposal import Choice
 from clipsweep.orchestrator.space.site import Site
 from clipsweep.orchestrator.space.space import Space
 from clipsweep.trials.spec.clip import Clip
-from clipsweep.trials.spec.kinds import KINDS
+from clipsweep.trials.spec.kinds import KINDS, KindEntry, KindOfClip
 from tests.orchestrator.space.spaces import space_over
 
 RANGES = space_over((), ("mlp",), sites=(Site((0,), "mlp"), Site((0, 1, 2), "mlp")), clip_rates=(0.0, 0.5, 0.9))
 
 
 def test_a_neighbour_is_of_the_same_kind(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(KINDS, "other", "somewhere:Other")
+    monkeypatch.setitem(KINDS, "other", KindEntry("somewhere:Other"))
     space = Space(
         model="m",
         task="t",
         shots=(0,),
         demo_seeds=(0,),
         sites=(Site((0,), "mlp"), Site((1,), "mlp")),
-        kinds=("svd", "other"),
+        kinds=(KindOfClip("svd"), KindOfClip("other")),
         clip_rates=(0.5, 0.9),
         modules=("mlp",),
     )
@@ -41,7 +41,7 @@ def test_a_range_is_drawn_varied_and_listed_as_one() -> None:
 
 
 def test_a_space_holds_its_ranges_whole_and_clipped_alike() -> None:
-    whole = Site((0, 1, 2), "mlp").clips(0.5, "svd")
+    whole = Site((0, 1, 2), "mlp").clips(0.5, KindOfClip("svd"))
     mixed = (*whole[:2], Clip(layer=2, module="mlp", clip_rate=0.9))
     assert holds(RANGES, Choice(4, whole))
     assert not holds(RANGES, Choice(4, whole[:2]))

@@ -3,7 +3,6 @@
 import copy
 import subprocess
 import sys
-from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -17,17 +16,18 @@ from clipsweep.cluster.work import Batch
 from clipsweep.trials.base.budget import Budget
 from clipsweep.trials.base.errors import SpecError
 from clipsweep.trials.clips.factor_cache import FactorCache
-from clipsweep.trials.clips.factors import Factors
 from clipsweep.trials.clips.identity import trial_id
 from clipsweep.trials.clips.kind import Kind, load_kind
 from clipsweep.trials.clips.resolve import resolve
+from clipsweep.trials.clips.target import Target
 from clipsweep.trials.engine.engine import Engine
 from clipsweep.trials.models.find_layout import find_layout
+from clipsweep.trials.models.matrices import Matrix
 from clipsweep.trials.spec.clip import Clip
-from clipsweep.trials.spec.kinds import KINDS
+from clipsweep.trials.spec.kinds import KINDS, KindEntry
 from clipsweep.trials.spec.result import TrialState
 from clipsweep.trials.spec.shape import Shape
-from tests.cluster.pool_contract import make_trial, replica_settings
+from tests.cluster.pool_contract import EPISODES, make_trial, replica_settings
 from tests.trials.architectures import build_model, card_of
 from tests.trials.engine.test_exactness import LENGTHS, ONE_TOKEN, assert_equal, draw_prompts
 from tests.trials.models.test_card import CARD
@@ -36,7 +36,7 @@ from tests.trials.spec.test_clip import make_clip
 from tests.trials.spec.test_trial import make_spec
 
 
-class Zero(Kind):
+class Blank(Kind):
     """Every matrix becomes zero, whatever the rate; it needs no factors."""
 
     def leaves_alone(self, clip: Clip, shape: Shape) -> bool:
@@ -48,18 +48,18 @@ class Zero(Kind):
     def fingerprint(self, clip: Clip, shape: Shape) -> str:
         return "nothing left"
 
-    def apply(self, clip: Clip, weight: Tensor, factors: Callable[[], Factors]) -> Tensor:
-        return torch.zeros_like(weight)
+    def apply(self, clip: Clip, target: Target) -> Tensor:
+        return torch.zeros_like(target.weight)
 
 
 @pytest.fixture(autouse=True)
-def zero(monkeypatch: pytest.MonkeyPatch) -> None:
+def blank(monkeypatch: pytest.MonkeyPatch) -> None:
     """The second kind, by its entry in the table alone."""
-    monkeypatch.setitem(KINDS, "zero", f"{__name__}:Zero")
+    monkeypatch.setitem(KINDS, "blank", KindEntry(f"{__name__}:Blank"))
 
 
 def zeroed(layer: int = 1, module: str = "mlp") -> Clip:
-    return make_clip(layer=layer, module=module, kind="zero")
+    return make_clip(layer=layer, module=module, kind="blank")
 
 
 def zeroed_in_place(model: PreTrainedModel, layer: int, role: str) -> PreTrainedModel:
@@ -74,11 +74,11 @@ def zeroed_in_place(model: PreTrainedModel, layer: int, role: str) -> PreTrained
 def test_listing_kinds_imports_nothing() -> None:
     code = "import sys; from clipsweep.trials.spec.kinds import KINDS; print(*sys.modules)"
     loaded = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True).stdout.split()
-    assert not {place.partition(":")[0] for place in KINDS.values()} & {*loaded}
+    assert not {entry.location.partition(":")[0] for entry in KINDS.values()} & {*loaded}
 
 
 def test_a_kind_that_is_not_in_the_table_is_answered_with_the_nearest() -> None:
-    with pytest.raises(SpecError, match="no kind of clip 'zeros'; known: svd, zero. Did you mean 'zero'?"):
+    with pytest.raises(SpecError, match="no kind of clip 'zeros'; known: blank, .*svd, .* Did you mean 'zero'?"):
         load_kind("zeros")
 
 
@@ -140,3 +140,46 @@ def test_it_makes_no_factors_that_it_does_not_use(tiny_gptj: Path, cache: Path) 
     trial = replace(trial, resolved=resolve([zeroed()], card))
     Replica(settings, "r").evaluate(Batch(trials=(trial,), microbatch=4))
     assert not list((cache / "factors").rglob("*.safetensors"))
+
+
+@pytest.mark.parametrize("options", [None, '{"rows": 3, "split": "validation"}'])
+def test_a_replica_gives_a_kind_the_texts_of_the_trial_whichever_rows_are_evaluated(
+    options: str | None, tiny_gptj: Path, cache: Path
+) -> None:
+    settings, card = replica_settings(tiny_gptj, cache, task=replace(EPISODES, test_size=6))
+    clip = Clip(layer=1, module="mlp", clip_rate=0.5, kind="whitened", options=options)
+    trial = replace(make_trial(card, 0.5), resolved=resolve([clip], card))
+    trials = (trial, replace(trial, rows=(0, 4)), replace(trial, spec=replace(trial.spec, split="test")))
+    replica, made = Replica(settings, "r"), []
+    write = Matrix.write
+
+    def seen(matrix: Matrix, stored: Tensor, values: Tensor) -> None:
+        made.append(values)
+        write(matrix, stored, values)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Matrix, "write", seen)
+        results = replica.evaluate(Batch(trials=trials, microbatch=4))
+    assert [result.state for result in results] == [TrialState.COMPLETE] * 3
+    assert len(made) == 2 * 3
+    assert all(torch.equal(made[number], made[number + 2]) for number in range(4))
+
+
+def test_a_trial_whose_kind_lacks_its_texts_fails_in_words(tiny_gptj: Path, cache: Path) -> None:
+    settings, card = replica_settings(tiny_gptj, cache)
+    trial = make_trial(card, 0.5, shots=0)
+    clip = Clip(layer=1, module="mlp", clip_rate=0.5, kind="whitened")
+    (result,) = Replica(settings, "r").evaluate(
+        Batch(trials=(replace(trial, resolved=resolve([clip], card)),), microbatch=4)
+    )
+    assert result.state is TrialState.FAILED
+    assert "with 0 shots there are none; expected 1 shot or more" in (result.error or "")
+
+
+def test_kinds_load_without_torch() -> None:
+    code = (
+        "import sys; from clipsweep.trials.clips.kind import load_kind; from clipsweep.trials.spec.kinds import KINDS\n"
+        "for name in KINDS: load_kind(name)\n"
+        "assert 'torch' not in sys.modules"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True)

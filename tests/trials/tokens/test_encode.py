@@ -5,13 +5,14 @@ import pytest
 from transformers import PreTrainedTokenizerBase
 
 from clipsweep.trials.base.errors import TaskError
+from clipsweep.trials.spec.kinds import Texts
 from clipsweep.trials.spec.trial import PromptSet
 from clipsweep.trials.tasks.definition import Scoring
 from clipsweep.trials.tasks.load import load_task
 from clipsweep.trials.tasks.prompts import Prompts, Query
 from clipsweep.trials.tasks.settings import TaskSettings
 from clipsweep.trials.tasks.task import Task
-from clipsweep.trials.tokens.encode import check_prompts, encode_prompts
+from clipsweep.trials.tokens.encode import check_prompts, encode_prompts, encode_texts
 from clipsweep.trials.tokens.tokenizer import load_tokenizer
 
 VALIDATION = PromptSet(shots=2, demo_seed=0, split="validation")
@@ -38,6 +39,36 @@ def test_prefix_and_query_together_are_the_whole_prompt(task: Task, tokenizer: P
     whole = [head + row.query for row in task.splits["validation"]]
     expected = [[0, *tokenizer(text, add_special_tokens=False)["input_ids"]] for text in whole]
     assert [[*prompts.prefix, *query.tokens] for query in prompts.queries] == expected
+
+
+@pytest.mark.parametrize("split", ["validation", "test"])
+def test_the_demonstrations_as_a_text_of_their_own_are_the_same_for_every_split(
+    task: Task, tokenizer: PreTrainedTokenizerBase, split: str
+) -> None:
+    (tokens,) = encode_texts(task, tokenizer, replace(VALIDATION, split=split), 512, Texts("demonstrations", 64))
+    text = "".join(row.demonstration for row in task.draw_demonstrations(2, 0))
+    assert list(tokens) == [0, *tokenizer(text, add_special_tokens=False)["input_ids"]]
+
+
+@pytest.mark.parametrize("split", ["validation", "test"])
+def test_the_texts_of_a_split_are_its_first_whole_prompts_whichever_split_is_evaluated(
+    task: Task, tokenizer: PreTrainedTokenizerBase, split: str
+) -> None:
+    prompts = encode_prompts(task, tokenizer, VALIDATION, 512)
+    whole = [prompts.prefix + query.tokens for query in prompts.queries]
+    asked = replace(VALIDATION, split=split)
+    assert list(encode_texts(task, tokenizer, asked, 512, Texts("validation", 5))) == whole[:5]
+    with pytest.raises(TaskError, match="the first 13 rows of validation, which has 12"):
+        encode_texts(task, tokenizer, asked, 512, Texts("validation", 13))
+
+
+def test_the_release_reads_its_demonstrations_as_its_tokenizer_does(
+    task: Task, tokenizer: PreTrainedTokenizerBase
+) -> None:
+    release = replace(task, definition=replace(task.definition, scoring=Scoring.FIRST_TOKEN))
+    (tokens,) = encode_texts(release, tokenizer, VALIDATION, 512, Texts("demonstrations", 1))
+    text = "".join(row.demonstration for row in task.draw_demonstrations(2, 0))
+    assert list(tokens) == tokenizer(text)["input_ids"]
 
 
 def test_every_query_keeps_a_token_of_its_own(task: Task, tokenizer: PreTrainedTokenizerBase) -> None:

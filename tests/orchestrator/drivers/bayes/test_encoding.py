@@ -12,7 +12,7 @@ from clipsweep.orchestrator.space.proposal import Choice
 from clipsweep.orchestrator.space.site import Site
 from clipsweep.orchestrator.space.space import RateRange, Space
 from clipsweep.trials.spec.clip import Clip
-from clipsweep.trials.spec.kinds import KINDS
+from clipsweep.trials.spec.kinds import KINDS, KindOfClip
 from clipsweep.trials.spec.trial import TrialSpec
 from tests.orchestrator.space.spaces import space_over
 
@@ -129,7 +129,7 @@ def test_kinds_of_clip_are_an_axis_and_no_clip_loses_its_kind(most: int, monkeyp
         demo_seeds=(0,),
         sites=tuple(Site((layer,), "mlp") for layer in range(3)),
         modules=("mlp",),
-        kinds=("svd", "other"),
+        kinds=(KindOfClip("svd"), KindOfClip("other")),
         clip_rates=(0.5, 0.9),
         max_clips=most,
     )
@@ -149,3 +149,14 @@ def test_where_some_layers_are_ranges_each_is_a_category() -> None:
     drawn = [draw(space, rng) for _ in range(50)]
     assert {len(choice.clips) for choice in drawn} == {1, 3}
     assert [encoding.decode(encoding.encode(choice) or {}) for choice in drawn] == drawn
+
+
+def test_kinds_with_options_are_categories_of_their_own() -> None:
+    kinds = tuple(KindOfClip("random", f'{{"seed": {seed}}}') for seed in (1, 2))
+    space = replace(make_space((0.5, 0.9), shots=(4,), layers=(0, 3), modules=("mlp",)), kinds=kinds)
+    encoding = Encoding(space)
+    (axis,) = (each for each in encoding.parameters if each.categories)
+    assert axis.categories == ("random, seed 1", "random, seed 2")
+    for choice in space.choices():
+        if choice.clips:
+            assert encoding.decode(encoding.encode(choice) or {}) == choice
