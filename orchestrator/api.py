@@ -14,6 +14,7 @@ from clipsweep.orchestrator.folder.snapshot import Snapshot
 from clipsweep.orchestrator.source.overrides import Override
 from clipsweep.orchestrator.status.answer import describe_front, describe_winner, study_notes
 from clipsweep.orchestrator.status.status import read_status
+from clipsweep.orchestrator.status.steps import describe_steps, step_gains
 from clipsweep.orchestrator.study.files import read_studies
 from clipsweep.orchestrator.study.schema import Study
 from clipsweep.trials.base.errors import StudyError
@@ -253,8 +254,8 @@ class StudyHandle:
             The document of ``clipsweep best --json``: stored rows ``winner``, ``baseline``, ``winner_test`` and
             ``baseline_test`` of the first demonstration seed; ``metric``, ``score``, ``spread`` and the like over all
             seeds; the ``gain`` (fractions of accuracy), ``trials_considered``, ``points_considered``,
-            ``by_shots_and_module``, ``notes``, and ``front`` where there are two objectives. None while there is no
-            winner.
+            ``by_shots_and_module``, ``notes``, ``front`` where there are two objectives, and ``steps`` of driver
+            compose. None while there is no winner.
         """
         snapshot = self._now()
         standings = snapshot.standings
@@ -263,12 +264,19 @@ class StudyHandle:
         document = winners_document(standings, standings.winner) | {"notes": study_notes(snapshot)}
         if snapshot.opened.two_objectives:
             document["front"] = front_document(pareto_front(rate_points(standings.points, standings.rows)))
+        if snapshot.opened.is_composed:
+            document["steps"] = [step.document() for step in step_gains(snapshot)]
         return document
 
     def describe(self) -> str | None:
-        """The winner, its baseline and its gain in three lines of text; None while there is no winner."""
+        """The winner, its baseline and its gain in three lines of text; None while there is no winner.
+
+        Of driver compose a line follows for each step that kept a clip.
+        """
         snapshot = self._now()
-        return None if snapshot.standings.winner is None else describe_winner(snapshot.standings, study_notes(snapshot))
+        if snapshot.standings.winner is None:
+            return None
+        return "\n".join([describe_winner(snapshot.standings, study_notes(snapshot)), *describe_steps(snapshot)])
 
     def describe_front(self) -> str | None:
         """The Pareto front, a line of text for each of its points; None where there is one objective."""

@@ -20,8 +20,11 @@ DARK_SHARE = 0.9
 
 
 def curve_panels(points: Sequence[Point], rows: Rows) -> list[tuple[str, go.Figure]]:
-    """One panel for each shots and module: its title and its figure. Points of several clips have no place in one."""
-    drawn = [point for point in points if len(point.clips) < 2]
+    """One panel for each shots and module: its title and its figure.
+
+    Points of several clips have no place in one, but for those of a range of layers, clipped alike.
+    """
+    drawn = [point for point in points if not point.clips or point.place is not None]
     return [
         (f"{module} clipped, {describe_shots(shots)}", _panel(group, rows))
         for (shots, module), group in group_points(drawn).items()
@@ -31,7 +34,7 @@ def curve_panels(points: Sequence[Point], rows: Rows) -> list[tuple[str, go.Figu
 def _panel(points: Sequence[Point], rows: Rows) -> go.Figure:
     """The curves of the points of one shots and module."""
     figure = go.Figure()
-    clipped = {point: point.single for point in points if point.single is not None}
+    clipped = {point: point.clips[0] for point in points if point.clips}
     rates = [f"{rate:g}" for rate in sorted({clip.clip_rate for clip in clipped.values()})]
     estimates = _estimates(clipped, rows)
     lines = _lines(clipped)
@@ -50,11 +53,11 @@ def _panel(points: Sequence[Point], rows: Rows) -> go.Figure:
 
 
 def _lines(clipped: Mapping[Point, Clip]) -> dict[str, dict[str, Point]]:
-    """By the name of a line its points by clip rate: a line for each layer; for each kind too, if there are several."""
+    """By the name of a line its points by clip rate: a line for each layer and range, and for each kind of several."""
     several = len({clip.of_kind for clip in clipped.values()}) > 1
     lines: dict[str, dict[str, Point]] = {}
-    for point, clip in sorted(clipped.items(), key=lambda pair: pair[1].layer):
-        name = f"layer {clip.layer}" + (f", {clip.of_kind.words}" if several else "")
+    for point, clip in sorted(clipped.items(), key=lambda pair: (pair[1].layer, len(pair[0].clips))):
+        name = f"{point.place}" + (f", {clip.of_kind.words}" if several else "")
         lines.setdefault(name, {})[f"{clip.clip_rate:g}"] = point
     return lines
 
@@ -122,13 +125,13 @@ def _add_baseline(figure: go.Figure, point: Point, rates: Sequence[str], rows: R
 def _add_best(figure: go.Figure, points: Sequence[Point], rows: Rows) -> None:
     """Mark the best point with a star."""
     best = pick(points, rows)
-    if best is None or best.single is None:
+    if best is None or not best.clips:
         return
-    layer, rate = best.single.layer, best.single.clip_rate
+    rate = best.clips[0].clip_rate
     figure.add_scatter(
         x=[f"{rate:g}"],
         y=[mean_score(best.trial_ids, rows, best.metric)],
-        name="best: untouched" if best.single.is_idle else f"best: layer {layer} at {rate:g}",
+        name="best: untouched" if best.clips[0].is_idle else f"best: {best.place} at {rate:g}",
         mode="markers",
         marker=STAR,
         hovertemplate="best: %{y:.4f}",

@@ -18,9 +18,10 @@ from clipsweep.analysis.figures.search import search_panels
 from clipsweep.analysis.figures.style import PLOT_CONFIG, in_words, legend_of
 from clipsweep.analysis.row.row import StoredRow
 from clipsweep.analysis.winners.pareto import Rated, pareto_front, rate_points
-from clipsweep.analysis.winners.point import describe_point
+from clipsweep.analysis.winners.point import describe_clips, describe_point, label_layers, runs_of
 from clipsweep.analysis.winners.scores import state_of
 from clipsweep.analysis.winners.standings import Standings
+from clipsweep.analysis.winners.step_gain import StepGain
 from clipsweep.trials.base.files import write_text
 from clipsweep.trials.spec.result import TrialState
 
@@ -38,6 +39,7 @@ class ReportFacts:
         points_total: Points that it has in all; None where a search chooses them.
         trials: How many trials the points have by now, in words.
         notes: What should be known beside the answer.
+        steps: Of a composition, those that have ended.
     """
 
     study: str
@@ -48,6 +50,7 @@ class ReportFacts:
     points_total: int | None = None
     trials: str = ""
     notes: Sequence[str] = ()
+    steps: Sequence[StepGain] = ()
 
 
 def write_report(path: Path, facts: ReportFacts, standings: Standings) -> None:
@@ -75,6 +78,8 @@ def write_report(path: Path, facts: ReportFacts, standings: Standings) -> None:
             metric=points[0].metric if points else "accuracy",
             groups=standings.winners,
             describe=describe_point,
+            describe_clips=describe_clips,
+            steps=facts.steps,
             front=front,
             sections=_sections(facts, standings, rated, front),
             failed=_failed(standings),
@@ -89,6 +94,8 @@ def _environment() -> Environment:
         loader=PackageLoader("clipsweep.analysis.report"), autoescape=True, undefined=StrictUndefined, trim_blocks=True
     )
     environment.filters["rate"] = lambda rate: f"{rate:g}"
+    environment.filters["runs"] = runs_of
+    environment.filters["layers"] = label_layers
     environment.filters["words"] = in_words
     environment.filters["points"] = lambda fraction: f"{100 * fraction:+.1f}"
     return environment

@@ -35,8 +35,8 @@ def pick_scored(scored: Sequence[tuple[Point, float]], rows: Mapping[str, Stored
 
 
 def complete(points: Iterable[Point], rows: Mapping[str, StoredRow]) -> list[tuple[Point, float]]:
-    """Points with their scores, as far as they are complete."""
-    scores = ((point, mean_score(point.trial_ids, rows, point.metric)) for point in points)
+    """Points that can win with their scores, as far as they are complete."""
+    scores = ((point, mean_score(point.trial_ids, rows, point.metric)) for point in points if point.can_win)
     return [(point, score) for point, score in scores if score is not None]
 
 

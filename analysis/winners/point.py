@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from clipsweep.trials.spec.clip import Clip
 from clipsweep.trials.spec.kinds import DEFAULT_KIND
@@ -25,6 +25,8 @@ class Point:
         metric: Column of scores that it is judged by, higher being better.
         rule: How the winner is picked among its like: by ``BEST_MEAN``, or by ``ONE_STANDARD_ERROR`` the one with the
             fewest parameters that is no more than one standard error behind the best.
+        can_win: Whether it is among those that the winner is picked from; what a composition tried and did not keep is
+            not.
     """
 
     clips: tuple[Clip, ...]
@@ -35,11 +37,19 @@ class Point:
     baseline_test_ids: tuple[str, ...] = ()
     metric: str = "accuracy"
     rule: str = BEST_MEAN
+    can_win: bool = True
 
     @property
     def single(self) -> Clip | None:
         """The clip, where there is one alone."""
         return self.clips[0] if len(self.clips) == 1 else None
+
+    @property
+    def place(self) -> str | None:
+        """Its layers, where its clips are one, or those of a range: ``layer 4`` or ``layers 20-27``; else None."""
+        if len(runs_of(self.clips)) != 1:
+            return None
+        return f"layer{'s' * (len(self.clips) > 1)} {label_layers(self.clips)}"
 
     @property
     def modules(self) -> str | None:
@@ -55,14 +65,35 @@ def join_modules(clips: Iterable[Clip]) -> str | None:
 def describe_clips(clips: Iterable[Clip]) -> str:
     """Name what is clipped: ``mlp of layer 4 at clip rate 0.95``, several joined by ``and``; empty for no clips.
 
-    A kind is named where it is not the usual one, with its options.
+    Layers that follow each other and are clipped alike are one: ``mlp of layers 20 to 27 at clip rate 0.95``. A kind is
+    named where it is not the usual one, with its options.
     """
-    return " and ".join(map(_describe_clip, clips))
+    return " and ".join(map(_describe_run, runs_of(clips)))
 
 
-def _describe_clip(clip: Clip) -> str:
-    kind = "" if clip.kind == DEFAULT_KIND else f" ({clip.of_kind.words})"
-    return f"{clip.module} of layer {clip.layer} at clip rate {clip.clip_rate:g}{kind}"
+def label_layers(run: Sequence[Clip]) -> str:
+    """The layers of clips that follow each other, in short: ``4``, or ``20-27``."""
+    first, last = run[0].layer, run[-1].layer
+    return str(first) if first == last else f"{first}-{last}"
+
+
+def runs_of(clips: Iterable[Clip]) -> list[list[Clip]]:
+    """Clips that differ in their layer alone, one after the other, together; by the first of each, as they come."""
+    runs: list[list[Clip]] = []
+    for clip in clips:
+        before = [run for run in runs if run[-1].layer + 1 == clip.layer and replace(run[-1], layer=clip.layer) == clip]
+        if before:
+            before[0].append(clip)
+        else:
+            runs.append([clip])
+    return runs
+
+
+def _describe_run(clips: Sequence[Clip]) -> str:
+    first, last = clips[0], clips[-1]
+    kind = "" if first.kind == DEFAULT_KIND else f" ({first.of_kind.words})"
+    layers = f"layer {first.layer}" if first is last else f"layers {first.layer} to {last.layer}"
+    return f"{first.module} of {layers} at clip rate {first.clip_rate:g}{kind}"
 
 
 def describe_point(point: Point) -> str:

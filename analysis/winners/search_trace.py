@@ -74,7 +74,7 @@ def trace_search(history: Sequence[StoredRow], points: Sequence[Point]) -> tuple
             continue  # the race has stopped it, and nothing was evaluated
         evaluated += n_examples - before
         for point in points_of[trial_id] if trial_id in scores else ():
-            found = _mean(point, scores)
+            found = _mean(point, scores) if point.can_win else None
             if found is not None and (best is None or found > best):
                 best = found
         steps.append(Step(trials=len(last), rows_evaluated=evaluated, best=best))

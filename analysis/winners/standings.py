@@ -65,7 +65,7 @@ class Standings:
         """
         self.points = points
         self.rows = rows
-        self._comparisons: dict[Point, Comparison] = {}  # the winner overall is also that of its group
+        self._comparisons: dict[tuple[tuple[str, ...], tuple[str, ...]], Comparison] = {}
 
     @cached_property
     def _scores(self) -> dict[int, float]:
@@ -88,6 +88,11 @@ class Standings:
         """The points to be run on test rows: the winner overall, and that of each shots and module."""
         winners = [self.winner, *self.winners.values()]
         return [winner.point for winner in winners if winner is not None]
+
+    @property
+    def picked_from_some(self) -> bool:
+        """Whether some points cannot win: those that a composition tried and did not keep."""
+        return not all(point.can_win for point in self.points)
 
     def has_rows(self, point: Point) -> bool:
         """Whether the trials of all demonstration seeds have rows."""
@@ -131,15 +136,20 @@ class Standings:
         baseline_score = mean_score(point.baseline_test_ids, self.rows, metric)
         return None if score is None or baseline_score is None else (score, baseline_score)
 
-    def _comparison(self, point: Point, *, on_test: bool) -> Comparison:
-        if point not in self._comparisons:
-            trial_ids = point.test_ids if on_test else point.trial_ids
-            baseline_ids = point.baseline_test_ids if on_test else point.baseline_ids
-            self._comparisons[point] = Comparison(
+    def compare(self, trial_ids: tuple[str, ...], baseline_ids: tuple[str, ...]) -> Comparison:
+        """Trials beside others, seed by seed; all must have rows. The same comparison for the same trials."""
+        key = trial_ids, baseline_ids  # the winner overall is also that of its group
+        if key not in self._comparisons:
+            self._comparisons[key] = Comparison(
                 clipped=tuple(self.rows[trial_id] for trial_id in trial_ids),
                 baseline=tuple(self.rows[trial_id] for trial_id in baseline_ids),
             )
-        return self._comparisons[point]
+        return self._comparisons[key]
+
+    def _comparison(self, point: Point, *, on_test: bool) -> Comparison:
+        if on_test:
+            return self.compare(point.test_ids, point.baseline_test_ids)
+        return self.compare(point.trial_ids, point.baseline_ids)
 
     def _count_scored(self, points: Iterable[Point]) -> int:
         """Distinct trials of these points that have scores."""

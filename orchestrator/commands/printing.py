@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from itertools import zip_longest
 from typing import Any
 
@@ -14,9 +14,11 @@ from rich.table import Table
 from clipsweep.analysis.row.row import SCHEMA, StoredRow
 from clipsweep.analysis.store.rows import plain_rows
 from clipsweep.analysis.winners.interval import accuracy_interval
+from clipsweep.analysis.winners.point import label_layers, runs_of
 from clipsweep.orchestrator.status.listing import Listed
 from clipsweep.orchestrator.views.checkpoint_spectrum import CheckpointSpectrum
-from clipsweep.trials.spec.kinds import DEFAULT_KIND, KindOfClip
+from clipsweep.trials.spec.clip import Clip
+from clipsweep.trials.spec.kinds import DEFAULT_KIND
 
 SUMMARY_COLUMNS = (
     "split",
@@ -130,11 +132,10 @@ def _columns(rows: Iterable[StoredRow], also: Iterable[str]) -> tuple[str, ...]:
 
 
 def _cells(rows: Iterable[StoredRow], columns: Sequence[str]) -> Iterator[list[str]]:
-    """The cells of rows in words; of several clips each in a line of its own."""
+    """The cells of rows in words; of several clips each in a line of its own, a range of layers in one."""
     for row in rows:
         record = row.record()
-        clips = [clip | {"kind": KindOfClip(clip["kind"], clip["options"]).words} for clip in record["clips"]]
-        shown = record | (_listed(clips) if clips else {"kind": None})
+        shown = record | (_listed(row.clips) if row.clips else {"kind": None})
         yield [_cell(shown[column]) for column in columns]
 
 
@@ -152,9 +153,15 @@ def print_table(table: Table) -> None:
     Console(markup=False, width=None if sys.stdout.isatty() else WIDTH_IN_A_FILE).print(table)
 
 
-def _listed(clips: Sequence[Mapping[str, Any]]) -> dict[str, str]:
-    """Module, layer, kind and clip rate of clips, as one cell each."""
-    return {key: "\n".join(_cell(clip[key]) for clip in clips) for key in ("module", "layer", "kind", "clip_rate")}
+def _listed(clips: Sequence[Clip]) -> dict[str, str]:
+    """Module, layer, kind and clip rate of clips, as one cell each; layers that are clipped alike in one line."""
+    runs = runs_of(clips)
+    return {
+        "module": "\n".join(run[0].module for run in runs),
+        "layer": "\n".join(map(label_layers, runs)),
+        "kind": "\n".join(run[0].of_kind.words for run in runs),
+        "clip_rate": "\n".join(_cell(run[0].clip_rate) for run in runs),
+    }
 
 
 def _cell(value: Any) -> str:

@@ -38,6 +38,7 @@ task:
 
 space:
   layers: [0, -1]            # negative ones count from the end; or all, or {{top_condition: 3}}
+  # layers: [0, [-4, -1]]    # the last four clipped together, as one point; [[0, -1]] is every layer at once
   modules: [attn, mlp]       # or all, or single matrices: q, k, v, o, up, gate, down, fc_in, fc_out
   clip_rates: [0, 0.5, 0.9, 0.95]   # fractions of the singular values dropped; or {{low: 0.0, high: 0.995}} for bayes
   # shots: [0, 4, 10]        # demonstrations in a prompt; without it the task's own number
@@ -45,9 +46,10 @@ space:
   # clips: {{max: 4}}          # several clips at once, for driver bayes
 
 search:
-  driver: grid               # every point; or algorithm1, or bayes
+  driver: grid               # every point; or algorithm1, bayes, or compose (clip upon clip, from the last layer down)
   # race: halving            # stop trials that fall behind; a grid then costs an eighth of its rows
   # n_trials: 100            # for bayes: when to stop; also max_hours, max_gpu_hours, patience
+  # min_gain: 0.005          # for compose: what a clip must gain to be kept; max_clips: 4 ends it
   # sampler: tpe             # for bayes: or gp, nsga2, cmaes, qmc, random
   # winner: one_standard_error   # the smallest that is as good as the best
 

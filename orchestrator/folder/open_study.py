@@ -19,6 +19,7 @@ from clipsweep.orchestrator.folder.stored import MEND_STUDY, check_in_place, is_
 from clipsweep.orchestrator.folder.study_folder import STUDIES, StudyFolder
 from clipsweep.orchestrator.folder.subject_file import read_subject, write_subject
 from clipsweep.orchestrator.space.choices import choices_of_rows
+from clipsweep.orchestrator.space.composition import Composition, compositions_of
 from clipsweep.orchestrator.space.layer_rule import LayerRule
 from clipsweep.orchestrator.space.pending import PendingSpace, make_space
 from clipsweep.orchestrator.space.points import make_points
@@ -26,7 +27,7 @@ from clipsweep.orchestrator.space.proposal import Choice
 from clipsweep.orchestrator.space.space import Space
 from clipsweep.orchestrator.space.subject import Subject
 from clipsweep.orchestrator.study.check import check_study
-from clipsweep.orchestrator.study.names import BAYES
+from clipsweep.orchestrator.study.names import BAYES, COMPOSE
 from clipsweep.orchestrator.study.schema import Study
 from clipsweep.trials.base.errors import ClipsweepError, StoreError, StudyError, TaskError
 from clipsweep.trials.base.files import write_text
@@ -61,8 +62,13 @@ class OpenStudy:
 
     @property
     def is_searched(self) -> bool:
-        """Whether a sampler chooses the points, so that they cannot be enumerated beforehand."""
-        return self.study.search.driver == BAYES
+        """Whether results choose the points, so that they cannot be enumerated beforehand."""
+        return self.study.search.driver in {BAYES, COMPOSE}
+
+    @property
+    def is_composed(self) -> bool:
+        """Whether points are composed clip by clip."""
+        return self.study.search.driver == COMPOSE
 
     @property
     def two_objectives(self) -> bool:
@@ -133,7 +139,23 @@ class OpenStudy:
         Args:
             rows: Latest attempt at each trial.
         """
-        return make_points(self.space, self._competing(rows), self.subject, rows)
+        if self.pending is not None or not self.is_composed:
+            return make_points(self.space, self._competing(rows), self.subject, rows)
+        compositions = self.compositions(rows)
+        kept = {choice for each in compositions for choice in each.path}
+        visited = (choice for each in compositions for choice in each.visited)
+        return make_points(self.space, visited, self.subject, rows, can_win=kept)
+
+    def compositions(self, rows: Mapping[str, StoredRow]) -> list[Composition]:
+        """How far the composition of each number of shots is; only of a study whose points are composed."""
+        return compositions_of(self.space, self.subject, rows)
+
+    def visited(self, rows: Mapping[str, StoredRow]) -> list[Choice]:
+        """What a search has begun: choices that clip something, or not, of which a validation trial has a row."""
+        if not self.is_composed:
+            return choices_of_rows(self.space, rows)
+        choices = [choice for each in self.compositions(rows) for choice in each.visited]
+        return [Choice(point.shots, point.clips) for point in make_points(self.space, choices, self.subject, rows)]
 
     def baselines(self, rows: Mapping[str, StoredRow]) -> set[str]:
         """Identities of the untouched model's validation trials that have rows, whether or not it can win."""
@@ -149,7 +171,7 @@ class OpenStudy:
             return untouched
         if not self.is_searched:
             return self.space.choices()
-        return [*untouched, *(choice for choice in choices_of_rows(self.space, rows) if choice.clips)]
+        return [*untouched, *(choice for choice in self.visited(rows) if choice.clips)]
 
 
 def default_folder(study: Study) -> Path:

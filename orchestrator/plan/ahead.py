@@ -11,8 +11,10 @@ from itertools import groupby, product
 from clipsweep.orchestrator.drivers.race_rules import halving_share
 from clipsweep.orchestrator.folder.ledger import Ledger
 from clipsweep.orchestrator.folder.open_study import OpenStudy
-from clipsweep.orchestrator.space.choices import choices_of_rows, draw
+from clipsweep.orchestrator.space.choices import draw
+from clipsweep.orchestrator.space.composition import compositions_of, on_top
 from clipsweep.orchestrator.space.proposal import Choice
+from clipsweep.orchestrator.space.site import Site
 from clipsweep.orchestrator.space.space import Space
 from clipsweep.orchestrator.study.names import HALVING
 from clipsweep.trials.clips.resolve import fingerprint_of, resolve
@@ -154,15 +156,22 @@ def _group_clips(space: Space, card: ModelCard, n_clips: int, known: Container[F
     untouched = resolve((), card)
     groups = {expected_start(untouched): _Group(())}
     groups[expected_start(untouched)].add(untouched.fingerprint, known)
-    visited = (space.visited_clip(number) for number in range(n_clips))
-    for _, of_layer in groupby(visited, key=lambda clip: clip.layer):
+    visited = (space.visited_clips(number) for number in range(n_clips))
+    apart = all(_is_even(site, card) for site in space.sites)
+    for _, of_layer in groupby(visited, key=lambda clips: clips[0].layer if apart else None):
         seen = {untouched.fingerprint}  # started anew: clips of two layers never have the same effect
-        for clip in of_layer:
-            resolved = resolve([clip], card)
+        for clips in of_layer:
+            resolved = resolve(clips, card)
             if resolved.fingerprint not in seen:
                 seen.add(resolved.fingerprint)
-                groups.setdefault(expected_start(resolved), _Group((clip,))).add(resolved.fingerprint, known)
+                groups.setdefault(expected_start(resolved), _Group(clips)).add(resolved.fingerprint, known)
     return list(groups.values())
+
+
+def _is_even(site: Site, card: ModelCard) -> bool:
+    """Whether matrices of all its layers have the same shapes, so that no clip leaves the first of them alone only."""
+    shapes = {tuple(card.shapes[layer, role] for role in card.roles_at(layer, site.module)) for layer in site.layers}
+    return len(shapes) == 1
 
 
 def _count_search(opened: OpenStudy, ledger: Ledger, rows: int | None) -> Ahead:
@@ -181,13 +190,18 @@ def _count_search(opened: OpenStudy, ledger: Ledger, rows: int | None) -> Ahead:
 
 
 def _choices_ahead(opened: OpenStudy, ledger: Ledger) -> list[Choice]:
-    """A search's stored points, and random ones up to ``search.n_trials``; one for each shots where that is not set."""
+    """What is ahead of a search: of a composition its steps, of a sampler stored points and random ones.
+
+    There are random ones up to ``search.n_trials``; one for each shots where that is not set.
+    """
+    if opened.is_composed:
+        return _composed_ahead(opened, ledger)
     space, n_trials = opened.space, opened.study.search.n_trials
 
     def identity(choice: Choice) -> str:
         return ledger.trial(space.propose(choice.shots, space.demo_seeds[0], choice.clips)).trial_id
 
-    begun = [choice for choice in choices_of_rows(space, ledger.rows) if choice.clips]
+    begun = [choice for choice in opened.visited(ledger.rows) if choice.clips]
     left = len(space.shots) if n_trials is None else max(0, n_trials - len(begun))
     chosen = {identity(choice): choice for choice in begun}
     wanted = len(chosen) + left
@@ -198,6 +212,18 @@ def _choices_ahead(opened: OpenStudy, ledger: Ledger) -> list[Choice]:
         drawn = draw(space, rng)
         chosen.setdefault(identity(drawn), drawn)
     return list(chosen.values())
+
+
+def _composed_ahead(opened: OpenStudy, ledger: Ledger) -> list[Choice]:
+    """What the compositions' steps have tried and will try, up to ``search.n_trials``.
+
+    The steps to come are told on top of what has been kept so far, which costs the same: they start in the same places.
+    """
+    space, visited, further = opened.space, [], []
+    for each in compositions_of(space, opened.subject, ledger.rows, again=True):
+        visited += [choice for choice in each.visited if choice.clips]
+        further += [choice for site in each.ahead for choice in on_top(space, each.kept, site)]
+    return [*visited, *further][: opened.study.search.n_trials]
 
 
 def expected_tests(opened: OpenStudy, missing: Iterable[TrialSpec]) -> list[TrialSpec]:
@@ -216,7 +242,9 @@ def expected_tests(opened: OpenStudy, missing: Iterable[TrialSpec]) -> list[Tria
 def search_notes(opened: OpenStudy) -> list[str]:
     """How far a plan of a search can be trusted."""
     search, notes = opened.study.search, []
-    if opened.is_searched and search.n_trials is None:
+    if opened.is_composed:
+        notes.append("what will be kept is not known: each step is counted, on top of what has been kept so far")
+    elif opened.is_searched and search.n_trials is None:
         notes.append(
             "search.n_trials is not set: how many trials will run is not known, and one for each shots is counted"
         )

@@ -16,7 +16,7 @@ from clipsweep.orchestrator.plan.speed import expect_speed
 from clipsweep.orchestrator.study.schema import Study
 from clipsweep.orchestrator.words import format_seconds
 from clipsweep.trials.base.errors import counted
-from clipsweep.trials.clips.resolve import resolve
+from clipsweep.trials.clips.resolve import resolve, starts_of
 from clipsweep.trials.engine.cost import CostModel, measure_extents
 from clipsweep.trials.spec.shape import Shape
 from clipsweep.trials.spec.start import Start
@@ -145,8 +145,8 @@ class _Counts:
     def _captured_per_token(self) -> int:
         """Numbers captured of a token: a hidden state for each layer, and for each part of it that trials reuse."""
         space = self._prepared.opened.space
-        layers = {layer for layer, _ in space.sites}
-        reused = sum(resolve([clip], self._card).start.reuse is not None for clip in space.starts())
+        layers = {site.layers[0] for site in space.sites}
+        reused = sum(start.reuse is not None for start in starts_of(space.starts(), self._card))
         return (len(layers) + reused) * self._card.hidden_size
 
     def _kept_per_prefix_token(self) -> int:
@@ -179,7 +179,7 @@ def _matrices_to_measure(opened: OpenStudy) -> int:
 def _factors(opened: OpenStudy) -> tuple[int, int]:
     """How many matrices the study clips, and the bytes of their factors."""
     card = opened.subject.card
-    edits = [edit for clip in opened.space.starts() for edit in resolve([clip], card).edits]
+    edits = [edit for clips in opened.space.largest_clips() for edit in resolve(clips, card).edits]
     shapes = {(edit.layer, edit.role, edit.shape): edit.shape for edit in edits}.values()  # each matrix once
     return sum(shape.count for shape in shapes), sum(map(_factor_bytes, shapes))
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,7 @@ from clipsweep.orchestrator.folder.warm_start import check_warm_start
 from clipsweep.orchestrator.plan.check_kinds import check_kinds
 from clipsweep.orchestrator.space.pending import PendingSpace, make_space
 from clipsweep.orchestrator.space.subject import Subject
+from clipsweep.orchestrator.study.names import BAYES
 from clipsweep.orchestrator.study.schema import Study
 from clipsweep.trials.base.errors import PlaceError, StudyError
 from clipsweep.trials.base.files import factors_limit_bytes
@@ -76,7 +78,8 @@ def prepare(study: Study, path: Path, cache: Path, *, verify_hashes: bool = Fals
     task = load_task(resolved.task_settings(), cache)
     _check_race(resolved, len(task.splits[VALIDATION]))
     laid_out = space.stand_in if isinstance(space, PendingSpace) else space
-    check_kinds(laid_out.starts(), card, laid_out.shots, len(task.splits[VALIDATION]))
+    clips = chain.from_iterable(laid_out.largest_clips())
+    check_kinds(clips, card, laid_out.shots, len(task.splits[VALIDATION]))
     subject = Subject(
         card=card,
         task_fingerprint=task.fingerprint,
@@ -85,7 +88,7 @@ def prepare(study: Study, path: Path, cache: Path, *, verify_hashes: bool = Fals
         most_common=task.most_common,
     )
     opened = open_study(resolved, folder, subject)
-    if opened.is_searched:
+    if resolved.search.driver == BAYES:
         check_sampler(study.search.sampler, Encoding(opened.space).parameters)
         check_warm_start(resolved, subject)
         if study.search.storage is not None:

@@ -68,6 +68,8 @@ def goal_of(opened: OpenStudy, ledger: Ledger) -> Goal:
 
 def _is_counted(opened: OpenStudy) -> bool:
     """Whether it is known how many trials will run, a race aside."""
+    if opened.is_composed:
+        return opened.study.search.max_clips is None
     return not opened.is_searched or opened.study.search.n_trials is not None
 
 
@@ -91,6 +93,6 @@ def left_of(opened: OpenStudy, ahead: Ahead, ledger: Ledger) -> Left:
             halves=search.race == HALVING,
         )
         return RacedLeft(field, ledger.rows.values(), left, tests)
-    if opened.is_searched:
+    if opened.is_searched and not (opened.is_composed and counted):
         return SampledLeft(left, tests, counted=counted)
     return ListedLeft(left, tests)

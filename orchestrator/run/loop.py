@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from clipsweep.analysis.winners.standings import Standings
 from clipsweep.cluster.pool import Pool
 from clipsweep.cluster.work import Batch
-from clipsweep.orchestrator.drivers.compose import compose_search
+from clipsweep.orchestrator.drivers.assemble import assemble_search
 from clipsweep.orchestrator.drivers.driver import Driver
 from clipsweep.orchestrator.drivers.fixed import FixedDriver
 from clipsweep.orchestrator.folder.ledger import Ledger
@@ -94,7 +94,7 @@ class RunLoop:
 
     def _search(self) -> None:
         """Run the study's driver, under its stopping rules and in its race."""
-        driver, stopping = compose_search(self._opened, self._ledger)
+        driver, stopping = assemble_search(self._opened, self._ledger)
         self.drive(driver)
         if self._opened.study.search.race is not None and not self._interrupt.requested:
             self._ledger.end_race()

@@ -7,14 +7,14 @@ import random
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
-from itertools import combinations, product
+from itertools import chain, combinations, product
 from typing import Any, TypeVar
 
 from clipsweep.analysis.row.row import StoredRow
 from clipsweep.analysis.store.rows import LatestRows
-from clipsweep.orchestrator.space.layer_rule import Site
 from clipsweep.orchestrator.space.proposal import Choice
-from clipsweep.orchestrator.space.space import Space, make_clip
+from clipsweep.orchestrator.space.site import Site
+from clipsweep.orchestrator.space.space import Space
 from clipsweep.trials.spec.clip import Clip
 from clipsweep.trials.spec.kinds import KindOfClip
 from clipsweep.trials.spec.modules import MODULES
@@ -46,13 +46,21 @@ def _overlap(one: Clip, other: Clip) -> bool:
     return one.layer == other.layer and bool({*MODULES[one.module]} & {*MODULES[other.module]})
 
 
+def joined(space: Space, clips: Iterable[Clip]) -> tuple[Clip, ...]:
+    """Clips as a trial of the space may have them: of a joint search ``join``, else those of the one site."""
+    if space.max_clips > 1:
+        return join(clips, space.max_clips)
+    clips = tuple(clips)
+    return join(clips, len(clips))
+
+
 def draw(space: Space, rng: random.Random) -> Choice:
-    """A random choice that clips something: a number of clips, then sites and rates, each as likely as any other."""
+    """A random choice that clips something: a number of sites, then which and their rates, each as likely."""
     sites = space.sites
     chosen = rng.sample(sites, rng.randint(1, min(space.max_clips, len(sites))))
     cuts = [(_draw_rate(space, rng), _draw_kind(space, rng)) for _ in chosen]
     clips = _clips(chosen, [(kind, rate) for rate, kind in cuts])
-    return Choice(rng.choice(space.shots), join(clips, space.max_clips))
+    return Choice(rng.choice(space.shots), joined(space, clips))
 
 
 def _draw_rate(space: Space, rng: random.Random) -> float:
@@ -67,25 +75,39 @@ def _draw_kind(space: Space, rng: random.Random) -> KindOfClip:
 
 
 def vary(space: Space, choice: Choice, rng: random.Random) -> Choice:
-    """A neighbour: one of its clips a few layers or rates away, near ones more often than far ones."""
+    """A neighbour: one of its sites a few layers or rates away, near ones more often than far ones."""
     if not choice.clips:
         return draw(space, rng)
-    clips = list(choice.clips)
-    number = rng.randrange(len(clips))
-    clips[number] = _vary_clip(space, clips[number], rng)
-    return Choice(choice.shots, join(clips, space.max_clips))
+    groups = _by_site(space, choice.clips)
+    number = rng.randrange(len(groups))
+    groups[number] = _vary_site(space, groups[number], rng)
+    return Choice(choice.shots, joined(space, chain.from_iterable(groups)))
 
 
-def _vary_clip(space: Space, clip: Clip, rng: random.Random) -> Clip:
-    """The clip at another layer, or at another rate."""
+def _by_site(space: Space, clips: Sequence[Clip]) -> list[tuple[Clip, ...]]:
+    """Clips by the site that they belong to: all to one, but in a joint search, whose sites are single layers."""
+    if space.max_clips > 1:
+        return [(clip,) for clip in clips]
+    return [tuple(clips)] if clips else []
+
+
+def _vary_site(space: Space, clips: Sequence[Clip], rng: random.Random) -> tuple[Clip, ...]:
+    """The clips of a site at another one of the same module, or at another rate."""
+    first = clips[0]
     if rng.random() < 0.5:
-        layers = sorted(layer for layer, module in space.sites if module == clip.module)
-        return replace(clip, layer=_step(layers, clip.layer, rng))
+        places = sorted(site.layers for site in space.sites if site.module == first.module)
+        moved = _step(places, tuple(clip.layer for clip in clips), rng)
+        return tuple(replace(first, layer=layer) for layer in moved)
+    rate = _vary_rate(space, first.clip_rate, rng)
+    return tuple(replace(clip, clip_rate=rate) for clip in clips)
+
+
+def _vary_rate(space: Space, rate: float, rng: random.Random) -> float:
     if space.rate_range is None:
-        return replace(clip, clip_rate=_step(rates_to_search(space), clip.clip_rate, rng))
+        return _step(rates_to_search(space), rate, rng)
     low, high = space.rate_range
-    drawn = rng.gauss(clip.clip_rate, NEAR * (high - low))
-    return replace(clip, clip_rate=round(min(high, max(low, drawn)), RATE_DIGITS))
+    drawn = rng.gauss(rate, NEAR * (high - low))
+    return round(min(high, max(low, drawn)), RATE_DIGITS)
 
 
 def _step(values: Sequence[T], value: T, rng: random.Random) -> T:
@@ -95,33 +117,39 @@ def _step(values: Sequence[T], value: T, rng: random.Random) -> T:
 
 
 def enumerate_choices(space: Space) -> Iterator[Choice]:
-    """Every choice that clips something, fewest clips first; nothing where the rates are a range."""
+    """Every choice that clips something, fewest sites first; nothing where the rates are a range."""
     cuts = list(product(space.kinds, rates_to_search(space)))
     for count in range(1, min(space.max_clips, len(space.sites)) + 1):
         combined = product(space.shots, combinations(space.sites, count), product(cuts, repeat=count))
         for shots, sites, each in combined:
-            joined = join(_clips(sites, each), count)
-            if len(joined) == count:  # or two of them share a matrix
-                yield Choice(shots, joined)
+            clips = _clips(sites, each)
+            together = join(clips, len(clips))
+            if len(together) == len(clips):  # or two of them share a matrix
+                yield Choice(shots, together)
 
 
 def _clips(sites: Iterable[Site], cuts: Iterable[tuple[KindOfClip, float]]) -> list[Clip]:
-    """A clip at each site, of a kind and a rate."""
-    return [make_clip(site, *cut) for site, cut in zip(sites, cuts, strict=True)]
+    """The clips of each site, of a kind and a rate."""
+    return [clip for site, (kind, rate) in zip(sites, cuts, strict=True) for clip in site.clips(rate, kind)]
 
 
 def holds(space: Space, choice: Choice) -> bool:
     """Whether a choice lies in the space; the untouched model does, at its shots."""
-    few_enough = len(choice.clips) <= space.max_clips
-    return choice.shots in space.shots and few_enough and all(_holds_clip(space, clip) for clip in choice.clips)
+    groups = _by_site(space, choice.clips)
+    few_enough = len(groups) <= space.max_clips
+    return choice.shots in space.shots and few_enough and all(_holds_site(space, clips) for clips in groups)
 
 
-def _holds_clip(space: Space, clip: Clip) -> bool:
-    if (clip.layer, clip.module) not in space.sites or clip.of_kind not in space.kinds or not clip.clip_rate:
+def _holds_site(space: Space, clips: Sequence[Clip]) -> bool:
+    """Whether clips are those of one site of the space, of one kind and rate."""
+    first = clips[0]
+    site = Site(tuple(clip.layer for clip in clips), first.module)
+    alike = all(replace(clip, layer=first.layer) == first for clip in clips[1:])
+    if not alike or site not in space.sites or first.of_kind not in space.kinds or not first.clip_rate:
         return False  # a search draws no rate of 0, whatever the kind
     if space.rate_range is None:
-        return clip.clip_rate in space.clip_rates
-    return space.rate_range.low <= clip.clip_rate <= space.rate_range.high
+        return first.clip_rate in space.clip_rates
+    return space.rate_range.low <= first.clip_rate <= space.rate_range.high
 
 
 def choices_of_rows(space: Space, rows: Mapping[str, StoredRow]) -> list[Choice]:

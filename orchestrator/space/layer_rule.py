@@ -6,13 +6,12 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from itertools import product
 
+from clipsweep.orchestrator.space.site import Site
 from clipsweep.orchestrator.study.names import ALGORITHM1
 from clipsweep.orchestrator.study.schema import Study, TopCondition
 from clipsweep.trials.base.errors import StudyError
 from clipsweep.trials.clips.spectrum import Conditions, Place, module_condition
 from clipsweep.trials.models.card import ModelCard
-
-Site = tuple[int, str]  # layer and module: what is clipped together
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -62,8 +61,8 @@ class LayerRule:
 
     def _sites(self, layers: Mapping[str, Iterable[int]]) -> tuple[Site, ...]:
         """Ascending by layer, then in the order of the study's modules: as the space visits them."""
-        sites = [(layer, module) for module in layers for layer in layers[module]]
-        return tuple(sorted(sites, key=lambda site: site[0]))
+        sites = [Site((layer,), module) for module in layers for layer in layers[module]]
+        return tuple(sorted(sites, key=lambda site: site.layers))
 
 
 def layer_rule(study: Study, card: ModelCard) -> LayerRule | None:
@@ -95,7 +94,7 @@ def _candidates(study: Study, card: ModelCard, module: str) -> dict[int, tuple[P
     """Where a module's matrices are, by layer: in each layer that is listed, else in every layer that has some."""
     listed = study.space.layers
     if isinstance(listed, list):
-        layers = sorted({card.layer_index(layer) for layer in listed})
+        layers = sorted({card.layer_index(layer) for layer in listed if isinstance(layer, int)})
         for layer in layers:  # refuses one without matrices of the module
             card.roles_at(layer, module)
         return {layer: places for layer, places in module_places(card, module).items() if layer in layers}

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
-from itertools import product
+from itertools import product, starmap
 from typing import TypeVar
 
-from clipsweep.orchestrator.space.layer_rule import LayerRule, Site, layer_rule
+from clipsweep.orchestrator.space.layer_rule import LayerRule, layer_rule
+from clipsweep.orchestrator.space.site import Site
 from clipsweep.orchestrator.space.space import RateRange, Space
 from clipsweep.orchestrator.study.kind_section import read_kind
-from clipsweep.orchestrator.study.names import ALGORITHM1
+from clipsweep.orchestrator.study.names import ALGORITHM1, COMPOSE
 from clipsweep.orchestrator.study.schema import Study
+from clipsweep.trials.base.errors import StudyError
 from clipsweep.trials.clips.spectrum import Conditions
 from clipsweep.trials.models.card import ModelCard
 from clipsweep.trials.tasks.load import define_task
@@ -43,7 +45,7 @@ def make_space(study: Study, card: ModelCard) -> Space | PendingSpace:
 
     Raises:
         SpecError: A layer or module that the model does not have.
-        StudyError: Fewer layers than are to be chosen.
+        StudyError: Fewer layers than are to be chosen, or a range that ends before it begins.
     """
     rule = layer_rule(study, card)
     if rule is None:
@@ -52,12 +54,25 @@ def make_space(study: Study, card: ModelCard) -> Space | PendingSpace:
 
 
 def _listed_sites(study: Study, card: ModelCard) -> tuple[Site, ...]:
-    """Every listed layer with every module."""
+    """Every listed layer, and range of layers, with every module."""
     listed = study.space.layers
-    layers = map(card.layer_index, listed) if isinstance(listed, list) else range(card.n_layers)
+    layers = [_layers_of(each, card) for each in (listed if isinstance(listed, list) else range(card.n_layers))]
     for module in study.space.modules:
         card.roles(module)  # refuses one that the model does not have
-    return tuple(product(sorted(set(layers)), _unique(study.space.modules)))
+    return tuple(starmap(Site, product(sorted(set(layers)), _unique(study.space.modules))))
+
+
+def _layers_of(listed: int | list[int], card: ModelCard) -> tuple[int, ...]:
+    """The layers that an entry of ``space.layers`` names: one, or all from the first of a pair to its last."""
+    if isinstance(listed, int):
+        return (card.layer_index(listed),)
+    first, last = map(card.layer_index, listed)
+    if last < first:
+        raise StudyError(
+            f"study key 'space.layers' has the range {listed}, which is layers {first} to {last} of this model's "
+            f"{card.n_layers}; expected the first layer before the last. Write [{listed[1]}, {listed[0]}]."
+        )
+    return tuple(range(first, last + 1))
 
 
 def _lay_out(study: Study, sites: tuple[Site, ...]) -> Space:
@@ -65,7 +80,8 @@ def _lay_out(study: Study, sites: tuple[Site, ...]) -> Space:
     axes = study.space
     assert axes.shots is not None, "prepare() resolves it"
     assert study.task.seed is not None, "prepare() resolves it"
-    rates = axes.clip_rates
+    rates, search = axes.clip_rates, study.search
+    composed = search.driver == COMPOSE
     return Space(
         model=study.model.path,
         task=study.task.name,
@@ -75,11 +91,12 @@ def _lay_out(study: Study, sites: tuple[Site, ...]) -> Space:
         kinds=_unique(map(read_kind, axes.kinds)),
         clip_rates=_unique(map(float, rates)) if isinstance(rates, list) else (),
         modules=_unique(axes.modules),
-        baseline_competes=study.search.driver != ALGORITHM1,
+        baseline_competes=search.driver != ALGORITHM1,
         metric=define_task(study.task_settings()).metric,
-        winner=study.search.winner,
+        winner=search.winner,
         rate_range=None if isinstance(rates, list) else RateRange(rates.low, rates.high),
-        max_clips=axes.clips.max,
+        max_clips=(search.max_clips or len(sites)) if composed else axes.clips.max,
+        min_gain=search.min_gain if composed else None,
     )
 
 

@@ -19,7 +19,11 @@ NEIGHBOURS_KEPT = 64  # neighbours on the axis of rates often leave the same ran
 
 
 def make_points(
-    space: Space, choices: Iterable[Choice], subject: Subject, stored: Container[str] | None = None
+    space: Space,
+    choices: Iterable[Choice],
+    subject: Subject,
+    stored: Container[str] | None = None,
+    can_win: Container[Choice] | None = None,
 ) -> list[Point]:
     """Points with the identities of their trials, demonstration seeds taken together.
 
@@ -29,6 +33,7 @@ def make_points(
         subject: The model and the task.
         stored: Trials that have rows: points none of whose validation trials are among them are left out. None to
             leave out nothing.
+        can_win: Those of them that can win; None for all.
     """
     card, tested = subject.card, subject.tested
     identities = Identities(card, subject.task_fingerprint)
@@ -61,6 +66,7 @@ def make_points(
             baseline_test_ids=ids_of(choice.shots, (), TEST) if tested else (),
             metric=space.metric,
             rule=space.winner,
+            can_win=can_win is None or choice in can_win,
         )
         found.append(point)
     return found

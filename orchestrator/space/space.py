@@ -9,8 +9,8 @@ from itertools import product
 from typing import NamedTuple
 
 from clipsweep.analysis.winners.point import BEST_MEAN
-from clipsweep.orchestrator.space.layer_rule import Site
 from clipsweep.orchestrator.space.proposal import Choice, Proposal
+from clipsweep.orchestrator.space.site import Site
 from clipsweep.trials.spec.clip import Clip
 from clipsweep.trials.spec.kinds import DEFAULT_KIND, KindOfClip
 from clipsweep.trials.spec.modules import ATTENTION_ROLES, MLP_ROLES, MODULES
@@ -33,7 +33,7 @@ class Space:
         task: Name of the task.
         shots: Axis; so are the next four.
         demo_seeds: Seeds that draw demonstrations.
-        sites: Layer, counted from 0, and module of each clip: layers ascending, of each its modules in the study's
+        sites: What is clipped together: layers ascending, of each, or of each range of them, its modules in the study's
             order.
         kinds: Kinds of clip, each with its options.
         clip_rates: Fractions; empty where they are a range.
@@ -42,7 +42,8 @@ class Space:
         metric: Column of scores that points are judged by.
         winner: How the winner is picked: ``Point.rule``.
         rate_range: Where the rates are not listed. Such a space cannot be enumerated.
-        max_clips: How many clips a trial may have. Enumerated by index are trials of one clip.
+        max_clips: How many sites a trial may clip. Enumerated by index are trials of one.
+        min_gain: By how much a step must gain, in the metric, where points are composed step by step; else None.
     """
 
     model: str
@@ -58,12 +59,13 @@ class Space:
     winner: str = BEST_MEAN
     rate_range: RateRange | None = None
     max_clips: int = 1
+    min_gain: float | None = None
     _visited_sites: tuple[Site, ...] = field(init=False, repr=False, compare=False)
     _visited_rates: tuple[float, ...] = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         """Put sites and rates into the order in which they are visited."""
-        by_cost = sorted(self.sites, key=lambda site: (-site[0], _parts_to_run(site[1])))
+        by_cost = sorted(self.sites, key=lambda site: (-site.layers[0], _parts_to_run(site.module), site.layers))
         object.__setattr__(self, "_visited_sites", tuple(by_cost))
         object.__setattr__(self, "_visited_rates", coarse_to_fine(sorted(self.clip_rates, reverse=True)))
 
@@ -78,31 +80,31 @@ class Space:
 
     @property
     def n_clips(self) -> int:
-        """Clips that points of one prompt set have: a site, a kind and a rate each."""
+        """Points of one prompt set that clip something: a site, a kind and a rate each."""
         return len(self.sites) * len(self.kinds) * len(self.clip_rates)
 
     def proposal(self, index: int) -> Proposal:
         """The point of an index.
 
         Prompt sets follow each other, shots by shots, and of each all seeds. In each the untouched model comes first,
-        in whose pass activations are captured, then its clips as ``visited_clip`` orders them.
+        in whose pass activations are captured, then its clips as ``visited_clips`` orders them.
         """
         prompt_set, number = divmod(index, 1 + self.n_clips)
         shots, seed = divmod(prompt_set, len(self.demo_seeds))
-        clips = (self.visited_clip(number - 1),) if number else ()
+        clips = self.visited_clips(number - 1) if number else ()
         return self.propose(self.shots[shots], self.demo_seeds[seed], clips)
 
-    def visited_clip(self, number: int) -> Clip:
-        """The clip of a number, cheap and telling ones first.
+    def visited_clips(self, number: int) -> tuple[Clip, ...]:
+        """The clips of a number, cheap and telling ones first: one, or one for each layer of a range.
 
         Sites go from the last layer to the first, so that trials that start at the same place, and share what was
-        captured there, run together: of a layer those that change its MLP alone, then its attention, then both. Of
-        each site and kind the largest rate comes first, then the smallest, then those that halve the gaps.
+        captured there, run together: of a layer those that change its MLP alone, then its attention, then both. A range
+        starts at its first layer, and runs with those. Of each site and kind the largest rate comes first, then the
+        smallest, then those that halve the gaps.
         """
         place, rate = divmod(number, len(self.clip_rates))
         site, kind = divmod(place, len(self.kinds))
-        layer, module = self._visited_sites[site]
-        return make_clip((layer, module), self.kinds[kind], self._visited_rates[rate])
+        return self._visited_sites[site].clips(self._visited_rates[rate], self.kinds[kind])
 
     def choices(self) -> Iterator[Choice]:
         """Every point that can win, in the study's order; the untouched model comes first of its shots."""
@@ -110,16 +112,20 @@ class Space:
         for shots in self.shots:
             yield from (Choice(shots, clips) for clips in untouched)
             for site, kind, rate in product(self.sites, self.kinds, self.clip_rates):
-                yield Choice(shots, (make_clip(site, kind, rate),))
+                yield Choice(shots, site.clips(rate, kind))
 
     def untouched(self) -> list[Choice]:
         """The untouched model at each number of shots."""
         return [Choice(shots, ()) for shots in self.shots]
 
-    def starts(self) -> list[Clip]:
-        """A clip for each layer, module and kind: where trials start to differ from the untouched model."""
+    def largest_clips(self) -> list[tuple[Clip, ...]]:
+        """The clips of each site and kind at the largest rate."""
         rate = self.rate_range.high if self.rate_range else max(self.clip_rates)
-        return [make_clip(site, kind, rate) for site, kind in product(self.sites, self.kinds)]
+        return [site.clips(rate, kind) for site, kind in product(self.sites, self.kinds)]
+
+    def starts(self) -> list[Clip]:
+        """A clip for each site and kind, in its first layer: where trials start to differ from the untouched model."""
+        return [clips[0] for clips in self.largest_clips()]
 
     def proposals_of(self, choice: Choice) -> list[Proposal]:
         """Its validation trial for each demonstration seed."""
@@ -134,12 +140,6 @@ class Space:
         """A trial of this study."""
         spec = TrialSpec(model=self.model, task=self.task, shots=shots, demo_seed=demo_seed, split=split, clips=clips)
         return Proposal(spec=spec)
-
-
-def make_clip(site: Site, kind: KindOfClip, clip_rate: float) -> Clip:
-    """The clip of a kind at a site."""
-    layer, module = site
-    return Clip(layer=layer, module=module, clip_rate=clip_rate, kind=kind.name, options=kind.options)
 
 
 def coarse_to_fine(values: Sequence[float]) -> tuple[float, ...]:

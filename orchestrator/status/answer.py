@@ -25,6 +25,8 @@ def describe_winner(standings: Standings, notes: Sequence[str] = ()) -> str:
         return NO_WINNER
     point, metric = winner.point, winner.point.metric
     picked = "best of" if point.rule == BEST_MEAN else "fewest parameters near the best of"
+    if standings.picked_from_some:
+        picked = "composed from"
     among = f"{counted(winner.considered_points, 'point')} ({counted(winner.considered, 'trial')})"
     score = _score(metric, winner.score, winner.spread)
     baseline = _score(metric, winner.baseline_score, winner.baseline_spread)

@@ -14,6 +14,7 @@ from clipsweep.orchestrator.folder.open_study import OpenStudy
 from clipsweep.orchestrator.folder.snapshot import Snapshot
 from clipsweep.orchestrator.space.layer_rule import measured_values, module_places
 from clipsweep.orchestrator.status.answer import study_notes
+from clipsweep.orchestrator.status.steps import step_gains
 from clipsweep.orchestrator.words import by_split
 from clipsweep.trials.base.errors import counted
 from clipsweep.trials.clips.spectrum import Conditions
@@ -43,6 +44,7 @@ def report_facts(snapshot: Snapshot) -> ReportFacts:
         points_total=None if opened.is_searched else opened.space.n_points,
         trials=trials_in_words(snapshot.splits_called_for()),
         notes=study_notes(snapshot),
+        steps=step_gains(snapshot),
     )
 
 
@@ -96,7 +98,7 @@ def describe_layers(opened: OpenStudy) -> str:
     rule, combination = opened.rule, opened.study.search.module_condition
     assert rule is not None, "only of studies that let condition numbers choose"
     kept = f"the deepest of the {rule.count} layers" if rule.deepest else f"the {rule.count} layers"
-    named = ", ".join(f"{module} of layer {layer}" for layer, module in opened.space.sites)
+    named = ", ".join(f"{site.module} of layer {site.label}" for site in opened.space.sites)
     chosen = named if opened.pending is None else "not chosen yet"
     return f"{chosen}: of each module {kept} with the largest condition number ({combination} over its matrices)"
 
@@ -113,5 +115,5 @@ def _condition_line(opened: OpenStudy, module: str, conditions: Conditions) -> C
         values = measured_values(module_places(opened.subject.card, module), conditions)
         return ConditionLine(module=module, values=values)
     sites = opened.space.sites if opened.pending is None else ()
-    chosen = tuple(layer for layer, each in sites if each == module)
+    chosen = tuple(site.layers[0] for site in sites if site.module == module)
     return ConditionLine(module=module, values=rule.values(conditions, module), chosen=chosen)

@@ -73,6 +73,11 @@ def _check_driver(study: Study) -> None:
             f"study key 'space.layers' is {study.space.layers!r}, but driver {ALGORITHM1!r} ranks the layers itself; "
             f"expected a list of candidates or 'all'. Say how many it keeps with search.top_k."
         )
+    if driver == ALGORITHM1 and study.space.layer_ranges:
+        raise StudyError(
+            f"study key 'space.layers' has the range {study.space.layer_ranges[0]}, but driver {ALGORITHM1!r} ranks "
+            f"single layers by their condition numbers; expected single layers. List them, or take another driver."
+        )
 
 
 def _check_effect(study: Study) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from clipsweep.analysis.winners.point import BEST_MEAN, ONE_STANDARD_ERROR
-from clipsweep.orchestrator.study.names import BAYES, HALVING
+from clipsweep.orchestrator.study.names import BAYES, COMPOSE, HALVING
 from clipsweep.orchestrator.study.schema import SearchSection, Study
 from clipsweep.trials.base.errors import StudyError
 from clipsweep.trials.tasks.load import define_task
@@ -22,9 +22,13 @@ def check_search(study: Study) -> None:
     _check_winner(study)
     if study.search.driver == BAYES:
         _check_budget(study)
+        _check_searched_rates(study)
         _check_objectives(study)
         _check_storage(study.search)
+        _check_joint(study)
     else:
+        if study.search.driver == COMPOSE:
+            _check_composition(study)
         _check_enumerable(study)
 
 
@@ -68,16 +72,51 @@ def _check_enumerable(study: Study) -> None:
 
 
 def _check_budget(study: Study) -> None:
-    search, rates = study.search, study.space.clip_rates
+    search = study.search
     if not any((search.n_trials, search.max_hours, search.max_gpu_hours, search.patience)):
         raise StudyError(
             "study key 'search.n_trials' is missing: driver 'bayes' does not stop by itself; expected n_trials, "
             "max_hours, max_gpu_hours or patience. Set search.n_trials, say 100."
         )
+
+
+def _check_searched_rates(study: Study) -> None:
+    rates, driver = study.space.clip_rates, study.search.driver
     if isinstance(rates, list) and not any(rates):
         raise StudyError(
-            f"study key 'space.clip_rates' is {rates}, which clips nothing; expected a rate above 0 for driver 'bayes' "
-            f"to search, as the untouched model is measured anyway."
+            f"study key 'space.clip_rates' is {rates}, which clips nothing; expected a rate above 0 for driver "
+            f"{driver!r} to search, as the untouched model is measured anyway."
+        )
+
+
+def _check_joint(study: Study) -> None:
+    """Refuse ranges of layers in a joint search, where they would overlap with each other."""
+    ranges, clips = study.space.layer_ranges, study.space.clips.max
+    if ranges and clips > 1:
+        raise StudyError(
+            f"study key 'space.layers' has the range {ranges[0]}, but with space.clips.max: {clips} the sampler puts "
+            f"layers together itself; expected single layers. Remove the range, or set space.clips.max to 1."
+        )
+
+
+def _check_composition(study: Study) -> None:
+    """Refuse what has no meaning where each step is decided by all rows, and its gain."""
+    search, clips = study.search, study.space.clips.max
+    _check_searched_rates(study)
+    if search.race is not None:
+        raise StudyError(
+            f"study key 'search.race' is {search.race!r}, but driver {COMPOSE!r} decides each step by all rows; "
+            f"expected no race. Remove the key."
+        )
+    if search.winner != BEST_MEAN:
+        raise StudyError(
+            f"study key 'search.winner' is {search.winner!r}, but driver {COMPOSE!r} ends with what its steps kept; "
+            f"expected {BEST_MEAN!r}. Remove the key; search.min_gain says what a clip must gain to be kept."
+        )
+    if clips > 1:
+        raise StudyError(
+            f"study key 'space.clips.max' is {clips}, but driver {COMPOSE!r} counts what it keeps by search.max_clips; "
+            f"expected 1. Remove the key, or set search.max_clips: {clips}."
         )
 
 

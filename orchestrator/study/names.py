@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-ALGORITHM1, BAYES, GRID = "algorithm1", "bayes", "grid"
+ALGORITHM1, BAYES, COMPOSE, GRID = "algorithm1", "bayes", "compose", "grid"
 HALVING, SEQUENTIAL_TEST = "halving", "test"
 STOPPING_RULES = ("n_trials", "max_hours", "max_gpu_hours", "patience")
 
@@ -37,5 +37,9 @@ DRIVERS: Mapping[str, DriverEntry] = {
     BAYES: DriverEntry(
         location="clipsweep.orchestrator.drivers.bayes.driver:BayesDriver",
         keys=frozenset({"sampler", "seed", "objectives", "warm_start", "storage"}),
+    ),
+    COMPOSE: DriverEntry(
+        location="clipsweep.orchestrator.drivers.compose:ComposeDriver",
+        keys=frozenset({"min_gain", "max_clips"}),
     ),
 }

@@ -30,11 +30,13 @@ from clipsweep.trials.spec.modules import MODULES
 from clipsweep.trials.tasks.settings import TaskSettings
 
 SIZE = "a number with a unit, as in 256MB or 1.5GiB"
-LAYERS = "a list of layers, 'all', or {top_condition: k} with a k of 1 or more"
+LAYERS = "a list of layers and ranges, as in [0, [20, 27]], 'all', or {top_condition: k} with a k of 1 or more"
+RANGE = "a range of layers clipped together, [first, last]"
 RATES = "a list of fractions in [0, 1), or {low: 0.0, high: 0.995}"
 LONGEST_NAME = 200  # of the 255 bytes that file systems give a folder's name; studies of several tasks add the task's
 
 Rate = Annotated[float, Field(ge=0, lt=1), Says("a fraction in [0, 1)")]
+LayerRange = Annotated[list[int], Field(min_length=2, max_length=2), Says(RANGE)]
 ModuleName = Annotated[str, Names(MODULES)]
 
 
@@ -84,13 +86,18 @@ class TopCondition(Section):
 class SpaceSection(Section):
     """The points of the study."""
 
-    layers: Annotated[Several[int] | Literal["all"] | TopCondition, Says(LAYERS)] = "all"
+    layers: Annotated[Several[int | LayerRange] | Literal["all"] | TopCondition, Says(LAYERS)] = "all"
     modules: Several[ModuleName] = ["attn", "mlp"]
     shots: Several[Count] | None = None
     demo_seeds: Several[Count] | None = None
     kinds: Annotated[Several[Kind], ONE_MAPPING_IS_A_LIST] = [DEFAULT_KIND]
     clip_rates: Annotated[Several[Rate] | RatesSection, Says(RATES)] = list(PUBLISHED_RATES)
     clips: ClipsSection = ClipsSection()
+
+    @property
+    def layer_ranges(self) -> list[list[int]]:
+        """Those of the layers that are ranges, as they are written."""
+        return [each for each in self.layers if isinstance(each, list)] if isinstance(self.layers, list) else []
 
 
 class SearchSection(Section):
@@ -106,6 +113,8 @@ class SearchSection(Section):
     race: Annotated[str, Names((HALVING, SEQUENTIAL_TEST))] | None = None
     indifference: Rate = 0.005
     error_rate: Annotated[float, Field(gt=0, lt=1), Says("a fraction above 0 and below 1")] = 0.05
+    min_gain: Rate = 0.0
+    max_clips: Positive | None = None
     n_trials: Positive | None = None
     max_hours: Above | None = None
     max_gpu_hours: Above | None = None

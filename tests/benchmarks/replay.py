@@ -21,6 +21,7 @@ from clipsweep.orchestrator.drivers.racing_driver import RacingDriver
 from clipsweep.orchestrator.drivers.stopping import StoppingDriver
 from clipsweep.orchestrator.space.layer_rule import LayerRule, module_places
 from clipsweep.orchestrator.space.proposal import Proposal
+from clipsweep.orchestrator.space.site import Site
 from clipsweep.orchestrator.space.space import Space
 from clipsweep.orchestrator.study.schema import SearchSection
 from clipsweep.trials.base.files import default_cache
@@ -31,7 +32,7 @@ from clipsweep.trials.models.find import EMBEDDED, find_checkpoint
 from clipsweep.trials.models.find_layout import find_layout
 from clipsweep.trials.models.load import load_model
 from clipsweep.trials.models.settings import ModelSettings
-from clipsweep.trials.spec.clip import Clip
+from clipsweep.trials.spec.kinds import DEFAULT_KIND, KindOfClip
 from clipsweep.trials.spec.ladder import make_rungs
 from clipsweep.trials.spec.result import TrialState
 from clipsweep.trials.spec.trial import TrialSpec
@@ -78,7 +79,7 @@ def visiting_order(surface: Surface) -> list[int]:
     space = space_of(surface)
     if space.max_clips > 1:
         return list(range(len(surface.points)))
-    return [0, *(surface.index_of([space.visited_clip(number)]) for number in range(space.n_clips))]
+    return [0, *(surface.index_of(space.visited_clips(number)) for number in range(space.n_clips))]
 
 
 def propose(surface: Surface | PublishedSurface, clips: Clips) -> Proposal:
@@ -95,7 +96,7 @@ def space_of(surface: Surface | PublishedSurface) -> Space:
         task="t",
         shots=(axes.shots,),
         demo_seeds=(0,),
-        sites=tuple(product(axes.layers, axes.modules)),
+        sites=tuple(Site((layer,), module) for layer, module in product(axes.layers, axes.modules)),
         modules=axes.modules,
         clip_rates=tuple(rate for rate in axes.clip_rates if rate),
         max_clips=axes.max_clips,
@@ -199,10 +200,8 @@ def algorithm1_points(surface: Surface) -> list[int]:
     rule = LayerRule(candidates=candidates, count=min(TOP_K, len(surface.axes.layers)), deepest=True, combination="max")
     conditions = conditions_of(measure_spectrum(model, find_layout(model), rule.places(), FactorCache(default_cache())))
     rates = [rate for rate in surface.axes.clip_rates if rate]
-    clips = [
-        Clip(layer=layer, module=module, clip_rate=rate) for layer, module in rule.choose(conditions) for rate in rates
-    ]
-    return [0, *(surface.index_of([clip]) for clip in clips)]
+    clips = [site.clips(rate, KindOfClip(DEFAULT_KIND)) for site in rule.choose(conditions) for rate in rates]
+    return [0, *map(surface.index_of, clips)]
 
 
 def measure_paired(surface: Surface, point: int, other: int) -> Gain:

@@ -129,7 +129,7 @@ def _tables(opened: OpenStudy, limit: int | None) -> Iterator[pa.Table]:
 def _trials(opened: OpenStudy) -> Iterator[Record]:
     """What tells one trial from another, as columns."""
     space, card, task = opened.space, opened.subject.card, opened.subject.task_fingerprint
-    clips: list[tuple[Clip, ...]] = [(), *((space.visited_clip(number),) for number in range(space.n_clips))]
+    clips: list[tuple[Clip, ...]] = [(), *(space.visited_clips(number) for number in range(space.n_clips))]
     effects = [resolve(each, card) for each in clips]
     for shots, seed in product(space.shots, space.demo_seeds):
         prompts = PromptSet(shots=shots, demo_seed=seed, split="validation")

@@ -3,7 +3,8 @@
 A trial of up to k clips has k slots. Each slot has a layer, a module and a clip rate, and in a joint search it may be
 left empty. Where all layers and modules may be clipped at once, each of them has a slot of its own, and only rates are
 drawn. Layers, shots and listed rates are ordered numbers: what lies side by side in the model is side by side for the
-sampler too. Modules and kinds of clip, each with its options, are categories, as they have no order.
+sampler too. Modules and kinds of clip, each with its options, are categories, as they have no order; so are layers
+where some are ranges.
 """
 
 from __future__ import annotations
@@ -12,10 +13,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import chain, pairwise
 
-from clipsweep.orchestrator.space.choices import RATE_DIGITS, join, rates_to_search
-from clipsweep.orchestrator.space.layer_rule import Site
+from clipsweep.orchestrator.space.choices import RATE_DIGITS, joined, rates_to_search
 from clipsweep.orchestrator.space.proposal import Choice
-from clipsweep.orchestrator.space.space import Space, make_clip
+from clipsweep.orchestrator.space.site import Site
+from clipsweep.orchestrator.space.space import Space
 from clipsweep.trials.base.errors import StudyError
 from clipsweep.trials.spec.clip import Clip
 
@@ -112,6 +113,8 @@ class Encoding:
         self._slots = min(space.max_clips, len(space.sites))
         all_at_once = self._joint and space.max_clips >= len(space.sites)
         self._sites = space.sites if all_at_once else None
+        self._ranges = any(site.is_range for site in space.sites)
+        self._places = {site.label: site.layers for site in space.sites}
         self._layers = {module: _layers_of(space, module) for module in space.modules}
         self._same_layers = len({*self._layers.values()}) == 1
         self._rates = self._listed_rates()
@@ -121,9 +124,8 @@ class Encoding:
 
     def decode(self, params: Params) -> Choice:
         """The choice that parameters stand for; several sets may stand for one."""
-        clips = [self._clip_in(slot, params) for slot in range(self._slots)]
-        filled = (clip for clip in clips if clip.clip_rate)
-        return Choice(int(self._shots.decode(params)), join(filled, self._slots))
+        clips = chain.from_iterable(self._clips_in(slot, params) for slot in range(self._slots))
+        return Choice(int(self._shots.decode(params)), joined(self._space, (clip for clip in clips if clip.clip_rate)))
 
     def encode(self, choice: Choice) -> Filled | None:
         """Parameters that stand for a choice of the space; None for the untouched model where no slot may be empty."""
@@ -131,21 +133,24 @@ class Encoding:
             return None
         params = self._shots.encode(choice.shots)
         for slot in range(self._slots):
-            params |= self._fill(slot, self._pick_clip(choice, slot))
+            params |= self._fill(slot, self._pick_clips(choice, slot))
         return params
 
-    def _pick_clip(self, choice: Choice, slot: int) -> Clip | None:
-        """Which clip of a choice goes into a slot: the one at the slot's own site, or else the next in order."""
+    def _pick_clips(self, choice: Choice, slot: int) -> Sequence[Clip]:
+        """Which clips of a choice go into a slot: those at the slot's own site, or else the next in order."""
+        if not self._joint:
+            return choice.clips
         if self._sites is None:
-            return choice.clips[slot] if slot < len(choice.clips) else None
-        return next((clip for clip in choice.clips if (clip.layer, clip.module) == self._sites[slot]), None)
+            return choice.clips[slot : slot + 1]
+        return [clip for clip in choice.clips if Site((clip.layer,), clip.module) == self._sites[slot]]
 
     def _parameters_of(self, slot: int) -> list[Parameter]:
         """The axes of a slot."""
         site: list[Parameter] = []
         if self._sites is None:
             first_module = self._space.modules[0]  # the layers of all modules are drawn from the same numbers
-            site = [*self._layer(slot, first_module).parameters(), *self._module(slot).parameters()]
+            layers = self._place(slot) if self._ranges else self._layer(slot, first_module)
+            site = [*layers.parameters(), *self._module(slot).parameters()]
         return [*site, *self._kind(slot).parameters(), *self._rate_parameters(slot)]
 
     def _rate_parameters(self, slot: int) -> list[Parameter]:
@@ -171,8 +176,12 @@ class Encoding:
         assert self._range is not None, "asked of ranges only"
         return (self._range.high - self._range.low) * EMPTY_SHARE / (1 - EMPTY_SHARE) if self._joint else 0.0
 
+    def _place(self, slot: int) -> _Named:
+        """The axis of a slot's layers, where some are ranges, which have no order."""
+        return _Named(self._name("layers", slot), tuple(self._places))
+
     def _layer(self, slot: int, module: str) -> _Ordered:
-        """The axis of a slot's layer.
+        """The axis of a slot's layer, where all are single.
 
         Where a rule chose the layers, each module has as many, but not the same ones: then the place among a module's
         own layers is drawn.
@@ -190,22 +199,24 @@ class Encoding:
     def _name(self, axis: str, slot: int) -> str:
         """What an axis is called: by the slot's site, by the slot's number, or alone if there is one slot."""
         if self._sites is not None:
-            layer, module = self._sites[slot]
-            return f"{axis}_of_{module}_{layer}"
+            site = self._sites[slot]
+            return f"{axis}_of_{site.module}_{site.label}"
         return f"{axis}_{slot + 1}" if self._joint else axis
 
-    def _clip_in(self, slot: int, params: Params) -> Clip:
-        """The clip that parameters put into a slot; its rate is 0 where they leave the slot empty."""
+    def _clips_in(self, slot: int, params: Params) -> tuple[Clip, ...]:
+        """The clips that parameters put into a slot; their rate is 0 where they leave the slot empty."""
         words = self._kind(slot).decode(params)
         kind = next(kind for kind in self._space.kinds if kind.words == words)
-        return make_clip(self._site_in(slot, params), kind, self._rate_in(slot, params))
+        return self._site_in(slot, params).clips(self._rate_in(slot, params), kind)
 
     def _site_in(self, slot: int, params: Params) -> Site:
         if self._sites is not None:
             return self._sites[slot]
         module = self._module(slot).decode(params)
+        if self._ranges:
+            return Site(self._places[self._place(slot).decode(params)], module)
         drawn = int(self._layer(slot, module).decode(params))
-        return drawn if self._same_layers else self._layers[module][drawn], module
+        return Site((drawn if self._same_layers else self._layers[module][drawn],), module)
 
     def _rate_in(self, slot: int, params: Params) -> float:
         name = self._name("clip_rate", slot)
@@ -214,9 +225,10 @@ class Encoding:
         rate = float(params[name])
         return round(rate, RATE_DIGITS) if rate >= self._range.low else 0.0
 
-    def _fill(self, slot: int, clip: Clip | None) -> Filled:
-        """Parameters of a slot that holds this clip, or none."""
-        filled = self._fill_site(slot, clip) if self._sites is None else {}
+    def _fill(self, slot: int, clips: Sequence[Clip]) -> Filled:
+        """Parameters of a slot that holds the clips of one site, or none."""
+        clip = clips[0] if clips else None
+        filled = self._fill_site(slot, clips) if self._sites is None else {}
         filled |= self._kind(slot).encode((clip.of_kind if clip else self._space.kinds[0]).words)
         name = self._name("clip_rate", slot)
         if self._range is not None:
@@ -225,18 +237,21 @@ class Encoding:
             filled[f"{name}_index"] = self._rates.index(clip.clip_rate if clip else 0.0)
         return filled
 
-    def _fill_site(self, slot: int, clip: Clip | None) -> Filled:
-        """Layer and module of a slot's clip; of an empty slot the first of each, since any would do."""
-        module = clip.module if clip else self._space.modules[0]
+    def _fill_site(self, slot: int, clips: Sequence[Clip]) -> Filled:
+        """Layers and module of a slot's clips; of an empty slot the first of each, since any would do."""
+        module = clips[0].module if clips else self._space.modules[0]
+        if self._ranges:
+            label = Site(tuple(clip.layer for clip in clips), module).label if clips else next(iter(self._places))
+            return self._place(slot).encode(label) | self._module(slot).encode(module)
         layers = self._layers[module]
-        layer = clip.layer if clip else layers[0]
+        layer = clips[0].layer if clips else layers[0]
         drawn = layer if self._same_layers else layers.index(layer)
         return self._layer(slot, module).encode(drawn) | self._module(slot).encode(module)
 
 
 def _layers_of(space: Space, module: str) -> tuple[int, ...]:
-    """The layers in which a module may be clipped, ascending."""
-    return tuple(sorted(layer for layer, each in space.sites if each == module))
+    """The layers in which a module may be clipped, of ranges the first, ascending."""
+    return tuple(sorted(site.layers[0] for site in space.sites if site.module == module))
 
 
 def check_sampler(sampler: str, parameters: Sequence[Parameter]) -> None:

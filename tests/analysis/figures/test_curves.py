@@ -1,7 +1,10 @@
+from dataclasses import replace
+
 from clipsweep.analysis.figures.curves import curve_panels
 from clipsweep.analysis.figures.style import legend_of
 from clipsweep.analysis.row.row import StoredRow
 from clipsweep.analysis.winners.scores import estimated_score
+from clipsweep.trials.spec.clip import Clip
 from tests.analysis.winners.points import make_point, rows_of, stopped
 
 POINTS = [make_point(None), *(make_point(layer, rate) for layer in (0, 5) for rate in (0.5, 0.9))]
@@ -42,3 +45,14 @@ def test_a_stopped_point_is_drawn_as_an_open_circle_where_it_is_estimated_to_be(
 def test_points_without_a_baseline_point_among_them_still_have_the_baseline_line() -> None:
     ((_, figure),) = curve_panels([point for point in POINTS if point.clips], answered())
     assert (figure.data[2].name, list(figure.data[2].y)) == ("baseline", [0.5, 0.5])
+
+
+def test_a_range_of_layers_has_a_line_of_its_own() -> None:
+    clips = tuple(Clip(layer=layer, module="mlp", clip_rate=0.9) for layer in (5, 6, 7))
+    ranged = replace(make_point(5, 0.9), clips=clips, trial_ids=("range-0",))
+    apart = replace(ranged, clips=(clips[0], clips[2]))
+    ((_, figure),) = curve_panels([*POINTS, ranged, apart], answered() | rows_of(range=[9]))
+    assert [trace.name for trace in figure.data] == [
+        "layer 0", "layer 5", "layers 5-7", "baseline", "best: layers 5-7 at 0.9",
+    ]  # fmt: skip
+    assert list(figure.data[2].y) == [None, 0.9]

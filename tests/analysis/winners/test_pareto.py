@@ -72,7 +72,7 @@ def test_only_complete_points_are_rated() -> None:
 def test_the_document_names_the_clips() -> None:
     (entry,) = front_document(pareto_front(rated([(0.5, 3)])))
     assert (entry["score"], entry["parameters_kept"], entry["shots"]) == (0.5, 3, 4)
-    assert entry["clips"] == [{"layer": 0, "module": "mlp", "clip_rate": 0.5, "kind": "svd"}]
+    assert entry["clips"] == [{"layer": 0, "module": "mlp", "clip_rate": 0.5, "kind": "svd", "options": None}]
 
 
 def test_of_equal_points_the_first_is_kept() -> None:

@@ -1,12 +1,50 @@
+from itertools import chain
+
 import pytest
 
 from clipsweep.analysis.winners.point import Point, describe_clips, describe_point, describe_shots
+from clipsweep.trials.spec.clip import Clip
 from tests.trials.spec.test_clip import make_clip
 
 
 @pytest.mark.parametrize(("shots", "words"), [(0, "0 shots"), (1, "1 shot"), (2, "2 shots")])
 def test_one_shot_is_no_plural(shots: int, words: str) -> None:
     assert describe_shots(shots) == words
+
+
+def clips_of(layers: range, module: str = "mlp", rate: float = 0.95) -> tuple[Clip, ...]:
+    return tuple(Clip(layer=layer, module=module, clip_rate=rate) for layer in layers)
+
+
+@pytest.mark.parametrize(
+    ("clips", "words"),
+    [
+        (clips_of(range(20, 28)), "mlp of layers 20 to 27 at clip rate 0.95"),
+        (clips_of(range(4, 5)), "mlp of layer 4 at clip rate 0.95"),
+        (
+            (*clips_of(range(3)), *clips_of(range(4, 6))),
+            "mlp of layers 0 to 2 at clip rate 0.95 and mlp of layers 4 to 5 at clip rate 0.95",
+        ),
+        (
+            (*clips_of(range(1)), *clips_of(range(1, 2), rate=0.5)),
+            "mlp of layer 0 at clip rate 0.95 and mlp of layer 1 at clip rate 0.5",
+        ),
+        (
+            tuple(chain(*zip(clips_of(range(2), "attn"), clips_of(range(2)), strict=True))),
+            "attn of layers 0 to 1 at clip rate 0.95 and mlp of layers 0 to 1 at clip rate 0.95",
+        ),
+    ],
+)
+def test_layers_that_follow_each_other_and_are_clipped_alike_are_named_together(
+    clips: tuple[Clip, ...], words: str
+) -> None:
+    assert describe_clips(clips) == words
+
+
+def test_a_point_has_a_place_where_its_clips_are_one_range() -> None:
+    apart = (*clips_of(range(2)), *clips_of(range(3, 4)))
+    points = [Point(clips=clips, shots=4, trial_ids=(), baseline_ids=()) for clips in (clips_of(range(2)), apart, ())]
+    assert [point.place for point in points] == ["layers 0-1", None, None]
 
 
 def test_a_kind_that_is_not_the_usual_one_is_named_with_its_options() -> None:

@@ -41,7 +41,7 @@ def test_layers_are_chosen_when_the_last_condition_number_is_there(opened: OpenS
     assert opened.choose_layers().pending is not None
     measure(opened, 7.0, first=3)
     chosen = opened.choose_layers()
-    assert (chosen.pending, chosen.space.sites) == (None, ((1, "q"), (3, "q")))
+    assert (chosen.pending, chosen.space.sites) == (None, (((1,), "q"), ((3,), "q")))
     assert chosen.choose_layers() is chosen
 
 

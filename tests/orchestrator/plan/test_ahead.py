@@ -1,6 +1,7 @@
 import tracemalloc
 from collections import Counter
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -9,12 +10,18 @@ from rich.console import Console
 
 from clipsweep.orchestrator.folder.ledger import Ledger
 from clipsweep.orchestrator.folder.open_study import OpenStudy
+from clipsweep.orchestrator.folder.open_study import open_study as made_open
+from clipsweep.orchestrator.folder.study_folder import StudyFolder
 from clipsweep.orchestrator.plan.ahead import Ahead, look_ahead
 from clipsweep.orchestrator.plan.prepare import prepare
 from clipsweep.orchestrator.run.session import run_study
 from clipsweep.orchestrator.study.check import check_study
 from clipsweep.trials.clips.resolve import resolve
+from clipsweep.trials.spec.shape import Shape
 from clipsweep.trials.spec.trial import TrialSpec
+from tests.conftest import tiny_study
+from tests.orchestrator.space.spaces import make_subject
+from tests.trials.models.test_card import CARD
 
 MakeStudy = Callable[..., dict[str, Any]]
 MIXED = {
@@ -59,13 +66,31 @@ def test_looking_ahead_counts_what_visiting_every_point_counts(
     assert found[0] < len(opened.space)  # seeds without demonstrations, and rates that leave the same ranks
 
 
+def test_looking_ahead_counts_ranges_and_single_layers_as_visiting_them_does(
+    make_study: MakeStudy, tmp_path: Path, cache: Path
+) -> None:
+    opened = open_study(make_study(space=MIXED | {"layers": [1, [0, 1], 0, [0, 0]]}), tmp_path, cache)
+    found = counted(opened, look_ahead(opened, Ledger(opened)))
+    assert found == one_by_one(opened)
+
+
+def test_a_range_whose_first_layers_a_clip_leaves_alone_is_the_trial_of_the_others(tmp_path: Path) -> None:
+    small = {(0, role): (Shape(2, 2, 1),) for role in ("fc_in", "fc_out")}
+    card = replace(CARD, shapes={**CARD.shapes, **small})  # of two singular values a rate of 0.2 drops none
+    content = tiny_study(Path("m"), space={"layers": [1, [0, 1]], "clip_rates": [0.2, 0.9], "demo_seeds": [0]})
+    opened = made_open(check_study(content), StudyFolder(tmp_path), make_subject(card))
+    ahead = look_ahead(opened, Ledger(opened))
+    assert counted(opened, ahead) == one_by_one(opened)
+    assert ahead.total == 1 + 2 + 1  # untouched; layer 1 at both rates; the range at 0.9
+
+
 def test_stored_trials_are_not_ahead_whatever_point_they_were_run_for(
     make_study: MakeStudy, tmp_path: Path, cache: Path
 ) -> None:
     few = make_study(space=MIXED | {"shots": [2], "modules": ["mlp"], "clip_rates": [0.5]})
     run_study(check_study(few), tmp_path / "s", cache, Console(quiet=True))
     opened = open_study(make_study(space=MIXED | {"clip_rates": [0, 0.51, 0.9]}), tmp_path, cache)
-    assert resolve([opened.space.visited_clip(2)], opened.subject.card).edits
+    assert resolve(opened.space.visited_clips(2), opened.subject.card).edits
     ahead = look_ahead(opened, Ledger(opened))
     assert counted(opened, ahead) == one_by_one(opened)
     assert ahead.known == 6  # two seeds of the untouched model and of a clip in each of two layers

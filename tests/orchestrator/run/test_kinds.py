@@ -21,7 +21,7 @@ from tests.orchestrator.stored import all_rows, latest_rows, take_snapshot
 
 MakeStudy = Callable[..., dict[str, Any]]
 SPACE: dict[str, Any] = {"layers": [0, 1], "modules": ["mlp"], "clip_rates": [0, 0.5, 0.9], "kinds": ["svd", "blank"]}
-SEARCHES: list[dict[str, Any]] = [{"driver": "grid"}, {"driver": "bayes", "n_trials": 6}]
+SEARCHES: list[dict[str, Any]] = [{"driver": "grid"}, {"driver": "bayes", "n_trials": 6}, {"driver": "compose"}]
 
 
 @pytest.fixture(autouse=True)

@@ -12,7 +12,10 @@ from typing import Any
 
 import pytest
 import yaml
+from rich.console import Console
 
+from clipsweep.orchestrator.run.session import run_study
+from clipsweep.orchestrator.study.check import check_study
 from clipsweep.trials.spec.result import TrialState
 from tests.orchestrator.stored import all_rows, status_of
 
@@ -82,6 +85,27 @@ def test_a_killed_study_holds_no_lock_and_runs_only_its_missing_trials(
     assert 5 <= len(before) < len(after)
     assert all(attempts == [1] for attempts in after.values())
     assert set(before) <= set(after)
+
+
+def test_a_killed_composition_ends_as_one_that_was_not_killed(
+    start: Callable[[], subprocess.Popen[str]], command: list[str], tmp_path: Path
+) -> None:
+    content = yaml.safe_load((tmp_path / "long.yaml").read_text())
+    content["search"] = {"driver": "compose"}
+    content["space"]["clip_rates"] = RATES[8::8]
+    content["task"]["validation_size"] = 600
+    (tmp_path / "long.yaml").write_text(yaml.safe_dump(content))
+    process = start()
+    wait_for_rows(tmp_path / "s", 8)  # in the second of four steps
+    process.send_signal(signal.SIGKILL)
+    process.wait()
+    before = rows_by_attempt(tmp_path / "s")
+    subprocess.run(command, check=True, capture_output=True)
+    run_study(check_study(content), tmp_path / "whole", tmp_path / "cache", Console(quiet=True))
+    after = rows_by_attempt(tmp_path / "s")
+    assert 8 <= len(before) < len(after)
+    assert after == rows_by_attempt(tmp_path / "whole")
+    assert all(attempts == [1] for attempts in after.values())
 
 
 def test_an_interrupt_stores_what_ran_says_how_to_resume_and_exits_130(

@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from itertools import product
 from typing import Any
 
+from clipsweep.orchestrator.space.site import Site
 from clipsweep.orchestrator.space.space import Space
 from clipsweep.orchestrator.space.subject import Subject
 from clipsweep.trials.models.card import ModelCard
@@ -15,7 +16,8 @@ from tests.trials.models.test_card import CARD
 def space_over(layers: Iterable[int], modules: tuple[str, ...], **axes: Any) -> Space:
     """A space in which every module of every one of these layers may be clipped; 4 shots, one seed, and one rate."""
     defaults: dict[str, Any] = {"model": "m", "task": "t", "shots": (4,), "demo_seeds": (0,), "clip_rates": (0.5,)}
-    return Space(sites=tuple(product(layers, modules)), modules=modules, **(defaults | axes))
+    sites = tuple(Site((layer,), module) for layer, module in product(layers, modules))
+    return Space(**({"sites": sites, "modules": modules} | defaults | axes))
 
 
 def make_subject(card: ModelCard = CARD, *, tested: bool = True) -> Subject:

@@ -28,7 +28,7 @@ def test_of_the_layers_with_the_largest_condition_numbers_all_or_the_deepest_are
     count: int, deepest: bool, expected: list[int]
 ) -> None:
     chosen = rule(count, deepest=deepest).choose(conditions(5.0, 9.0, 1.0, 7.0))
-    assert [layer for layer, _ in chosen] == expected
+    assert [site.layers for site in chosen] == [(layer,) for layer in expected]
 
 
 def test_of_equal_condition_numbers_the_lower_layer_comes_first() -> None:
@@ -36,8 +36,8 @@ def test_of_equal_condition_numbers_the_lower_layer_comes_first() -> None:
 
 
 def test_the_stand_in_is_as_many_layers_as_will_be_chosen_in_the_middle() -> None:
-    assert rule(2).stand_in() == ((1, "q"), (2, "q"))
-    assert rule(3, deepest=True, n_layers=5).stand_in() == ((2, "q"),)
+    assert rule(2).stand_in() == (((1,), "q"), ((2,), "q"))
+    assert rule(3, deepest=True, n_layers=5).stand_in() == (((2,), "q"),)
 
 
 def test_candidates_are_the_layers_that_hold_the_module_where_none_are_listed(make_study: MakeStudy) -> None:

@@ -9,6 +9,7 @@ from clipsweep.orchestrator.space.points import make_points
 from clipsweep.orchestrator.space.space import Space
 from clipsweep.orchestrator.study.check import check_study
 from clipsweep.orchestrator.study.schema import Study
+from clipsweep.trials.base.errors import SpecError, StudyError
 from clipsweep.trials.clips.spectrum import Conditions
 from clipsweep.trials.models.card import ModelCard
 from clipsweep.trials.tasks.table import TASKS
@@ -40,7 +41,7 @@ def test_each_module_chooses_for_itself(make_study: MakeStudy) -> None:
         for role, values in {"q": (9, 1, 2, 3), "fc_in": (1, 1, 5, 1), "fc_out": (1, 4, 1, 1)}.items()
         for layer, value in enumerate(values)
     }
-    assert chosen(study, measured).sites == ((0, "q"), (2, "mlp"))
+    assert chosen(study, measured).sites == (((0,), "q"), ((2,), "mlp"))
 
 
 @pytest.mark.parametrize(("combination", "expected"), [("max", 0), ("mean", 1), ("min", 2)])
@@ -54,14 +55,14 @@ def test_a_module_of_several_matrices_is_ranked_by_the_combination_asked_for(
         (1, "fc_in"): (8.0,), (1, "fc_out"): (4.0,),
         (2, "fc_in"): (5.0,), (2, "fc_out"): (5.0,),
     }  # fmt: skip
-    assert chosen(study, measured).sites == ((expected, "mlp"),)
+    assert chosen(study, measured).sites == (((expected,), "mlp"),)
 
 
 def test_experts_count_each(make_study: MakeStudy) -> None:
     study = check_study(make_study(search={"driver": "algorithm1", "top_k": 1}, space={"layers": "all"}))
     card = replace(MIXTURE, shapes={**MIXTURE.shapes, (0, "up"): MIXTURE.shapes[1, "up"]})
     measured: Conditions = {(0, "up"): (9.0, 2.0), (1, "up"): (3.0, 4.0)}
-    assert chosen(study, measured, card).sites == ((0, "mlp"),)
+    assert chosen(study, measured, card).sites == (((0,), "mlp"),)
 
 
 def test_layers_are_not_chosen_before_all_candidates_are_measured(make_study: MakeStudy) -> None:
@@ -79,7 +80,7 @@ def test_what_is_planned_with_has_as_many_points_as_will_be_chosen(make_study: M
 def test_a_study_that_lists_its_layers_has_its_space_at_once(make_study: MakeStudy) -> None:
     space = make_space(check_study(make_study(space={"layers": [3, 0, -1], "modules": ["q", "mlp"]})), CARD)
     assert isinstance(space, Space)
-    assert space.sites == ((0, "q"), (0, "mlp"), (3, "q"), (3, "mlp"))
+    assert space.sites == (((0,), "q"), ((0,), "mlp"), ((3,), "q"), ((3,), "mlp"))
 
 
 def test_in_algorithm_1_the_untouched_model_wins_only_as_a_clip_rate(make_study: MakeStudy) -> None:
@@ -97,3 +98,22 @@ def test_points_of_a_shipped_task_are_judged_by_its_metric(
     space = make_space(check_study(make_study(task={"name": "sst2"})), CARD)
     assert isinstance(space, Space)
     assert {point.metric for point in make_points(space, space.choices(), make_subject())} == {"macro_f1"}
+
+
+def test_pairs_of_layers_are_ranges_resolved_against_the_model(make_study: MakeStudy) -> None:
+    listed = [3, [1, 2], [0, -1], [-3, 2], [3, 3], -1]
+    space = make_space(check_study(make_study(space={"layers": listed, "modules": ["q"]})), CARD)
+    assert isinstance(space, Space)
+    assert space.sites == (((0, 1, 2, 3), "q"), ((1, 2), "q"), ((3,), "q"))
+
+
+@pytest.mark.parametrize("pair", [[2, 1], [-1, 0], [3, -2]])
+def test_a_range_that_ends_before_it_begins_is_refused(make_study: MakeStudy, pair: list[int]) -> None:
+    study = check_study(make_study(space={"layers": [0, pair]}))
+    with pytest.raises(StudyError, match=r"has the range .*expected the first layer before the last. Write \["):
+        make_space(study, CARD)
+
+
+def test_a_range_that_leaves_the_model_is_refused(make_study: MakeStudy) -> None:
+    with pytest.raises(SpecError, match="layer 4 does not exist"):
+        make_space(check_study(make_study(space={"layers": [[2, 4]]})), CARD)

@@ -6,6 +6,7 @@ from hypothesis import strategies as st
 
 from clipsweep.orchestrator.drivers.grid import GridDriver
 from clipsweep.orchestrator.space.points import make_points
+from clipsweep.orchestrator.space.site import Site
 from clipsweep.orchestrator.space.space import Space, coarse_to_fine
 from clipsweep.trials.clips.identity import trial_id
 from clipsweep.trials.clips.resolve import resolve
@@ -23,15 +24,22 @@ AXES = st.builds(
     clip_rates=st.lists(st.sampled_from([0.0, 0.5, 0.9]), min_size=1, max_size=3, unique=True).map(tuple),
 )
 
+RANGES = st.lists(st.sampled_from([(0,), (2,), (0, 1), (2, 3), (0, 1, 2, 3)]), min_size=1, max_size=4, unique=True)
+SPACES = AXES | st.builds(
+    lambda ranges, rates: space_over((), ("mlp",), sites=tuple(Site(each, "mlp") for each in ranges), clip_rates=rates),
+    RANGES,
+    st.just((0.0, 0.5, 0.9)),
+)
 
-@given(AXES)
+
+@given(SPACES)
 def test_every_point_has_one_index(space: Space) -> None:
     specs = [space.proposal(index).spec for index in range(len(space))]
     assert len(set(specs)) == len(specs)
     assert sum(not spec.clips for spec in specs) == len(space.shots) * len(space.demo_seeds)
 
 
-@given(AXES, st.integers(1, 7))
+@given(SPACES, st.integers(1, 7))
 def test_the_grid_driver_asks_for_every_point_once(space: Space, count: int) -> None:
     driver, asked = GridDriver(space), 0
     while not driver.done:
@@ -40,7 +48,7 @@ def test_the_grid_driver_asks_for_every_point_once(space: Space, count: int) -> 
     assert driver.ask(count) == []
 
 
-@given(AXES)
+@given(SPACES)
 def test_every_point_of_the_figures_is_answered_by_a_trial_of_the_grid(space: Space) -> None:
     run = {trial_id(space.proposal(index).spec, CARD, "t") for index in range(len(space))}
     points = make_points(space, space.choices(), make_subject())
@@ -93,3 +101,11 @@ def test_the_first_rates_of_a_site_are_spread_over_all() -> None:
 @given(st.lists(st.integers(), unique=True))
 def test_coarse_to_fine_keeps_every_value(values: list[int]) -> None:
     assert sorted(coarse_to_fine(values)) == sorted(values)
+
+
+def test_a_range_is_visited_after_what_starts_where_it_starts() -> None:
+    sites = tuple(Site(layers, "mlp") for layers in ((0,), (0, 1, 2, 3), (1,), (1, 2), (3,)))
+    space = space_over((), ("mlp",), sites=sites)
+    visited = [[clip.layer for clip in space.visited_clips(number)] for number in range(space.n_clips)]
+    assert visited == [[3], [1], [1, 2], [0], [0, 1, 2, 3]]
+    assert [clip.layer for clip in space.starts()] == [0, 0, 1, 1, 3]

@@ -31,3 +31,44 @@ def test_a_rule_of_accuracies_is_refused_for_a_shipped_task_of_another_metric(
 @pytest.mark.parametrize("name", ["episodes", "sst2"])
 def test_a_rule_of_accuracies_is_taken_for_tasks_that_are_judged_by_accuracy(make_study: MakeStudy, name: str) -> None:
     assert check_study(make_study(task={"name": name}, search=BY_ONE_ERROR)).search.winner == "one_standard_error"
+
+
+@pytest.mark.parametrize(
+    ("search", "space", "words"),
+    [
+        ({"race": "halving"}, {}, "'search.race' is 'halving', but driver 'compose' decides each step by all rows"),
+        (BY_ONE_ERROR, {}, "driver 'compose' ends with what its steps kept; expected 'best_mean'"),
+        ({}, {"clips": {"max": 3}}, "'space.clips.max' is 3, but driver 'compose' counts .* set search.max_clips: 3"),
+        ({}, {"clip_rates": {"high": 0.9}}, "is a range, but driver 'compose' visits listed rates"),
+        ({}, {"clip_rates": [0]}, "clips nothing; expected a rate above 0 for driver 'compose'"),
+        ({"seed": 3}, {}, "'search.seed' is 3, but driver 'compose' does not use it"),
+    ],
+)
+def test_what_a_composition_cannot_do_is_refused(
+    make_study: MakeStudy, search: dict[str, Any], space: dict[str, Any], words: str
+) -> None:
+    with pytest.raises(StudyError, match=words):
+        check_study(make_study(search={"driver": "compose"} | search, space=space))
+
+
+@pytest.mark.parametrize("key", ["min_gain", "max_clips"])
+def test_the_keys_of_a_composition_are_refused_for_other_drivers(make_study: MakeStudy, key: str) -> None:
+    with pytest.raises(StudyError, match=f"'search.{key}' is .*, but driver 'grid' does not use it"):
+        check_study(make_study(search={key: 0.5 if key == "min_gain" else 2}))
+
+
+def test_ranges_are_refused_where_condition_numbers_rank_single_layers(make_study: MakeStudy) -> None:
+    with pytest.raises(StudyError, match=r"range \[0, 1\], but driver 'algorithm1' ranks single layers"):
+        check_study(make_study(search={"driver": "algorithm1"}, space={"layers": [0, [0, 1]]}))
+
+
+def test_ranges_are_refused_in_a_joint_search_where_they_would_overlap(make_study: MakeStudy) -> None:
+    joint = {"layers": [[0, 1]], "clips": {"max": 2}}
+    with pytest.raises(StudyError, match="with space.clips.max: 2 the sampler puts layers together itself"):
+        check_study(make_study(search={"driver": "bayes", "n_trials": 3}, space=joint))
+
+
+@pytest.mark.parametrize("layers", [[[1, 2, 3]], [[1]], [["a", 2]], [[0, 1.5]]])
+def test_a_range_that_is_no_pair_of_layers_is_refused(make_study: MakeStudy, layers: list[Any]) -> None:
+    with pytest.raises(StudyError, match=r"study key 'space.layers.0.*expected a whole number"):
+        check_study(make_study(space={"layers": layers}))

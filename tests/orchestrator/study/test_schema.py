@@ -175,7 +175,8 @@ def test_a_key_that_stands_twice_is_refused(tmp_path: Path, make_study: MakeStud
 
 def test_an_unknown_driver_is_refused_before_the_keys_that_another_would_use(make_study: MakeStudy) -> None:
     with pytest.raises(
-        StudyError, match="search.driver: no driver 'bayse'; known: algorithm1, bayes, grid. Did you mean 'bayes'"
+        StudyError,
+        match="search.driver: no driver 'bayse'; known: algorithm1, bayes, compose, grid. Did you mean 'bayes'",
     ):
         check_study(make_study(search={"driver": "bayse", "n_trials": 4}))
 

@@ -89,12 +89,14 @@ def draw_prompts(
 
 
 def draw_trials(card: ModelCard, seed: int) -> list[tuple[Clip, ...]]:
-    """The untouched model, every module of every layer at some rate, and a joint clip of two layers."""
+    """The untouched model, every module of every layer at some rate, a joint clip, and all layers at once."""
     draw = random.Random(seed)
     modules = ("attn", "mlp", "all", *card.roles("all"))
     places = [(layer, module) for layer in range(card.n_layers) for module in modules]
     single = [(Clip(layer=layer, module=module, clip_rate=draw.uniform(0.1, 0.95)),) for layer, module in places]
-    return [(), *single, (Clip(layer=0, module="mlp", clip_rate=0.7), Clip(layer=1, module="attn", clip_rate=0.5))]
+    joint = (Clip(layer=0, module="mlp", clip_rate=0.7), Clip(layer=1, module="attn", clip_rate=0.5))
+    every_layer = tuple(Clip(layer=layer, module="mlp", clip_rate=0.6) for layer in range(card.n_layers))
+    return [(), *single, joint, every_layer]
 
 
 def assert_equal(scored: LabelScores | EvaluationError, expected: OneByOne) -> int:

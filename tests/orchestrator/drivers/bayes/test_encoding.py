@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from clipsweep.orchestrator.drivers.bayes.encoding import Encoding, Parameter
 from clipsweep.orchestrator.space.choices import draw, enumerate_choices, holds, join, vary
 from clipsweep.orchestrator.space.proposal import Choice
+from clipsweep.orchestrator.space.site import Site
 from clipsweep.orchestrator.space.space import RateRange, Space
 from clipsweep.trials.spec.clip import Clip
 from clipsweep.trials.spec.kinds import KINDS, KindOfClip
@@ -88,11 +89,11 @@ def test_axes_are_named_by_what_they_hold() -> None:
 
 
 def test_layers_that_a_rule_chose_differ_from_module_to_module() -> None:
-    chosen = ((0, "mlp"), (1, "attn"), (3, "attn"), (5, "mlp"))
+    chosen = tuple(Site((layer,), module) for layer, module in ((0, "mlp"), (1, "attn"), (3, "attn"), (5, "mlp")))
     space = replace(make_space((0.5, 0.9), layers=range(6), modules=("attn", "mlp")), sites=chosen)
     encoding = Encoding(space)
     found = {encoding.decode(sample(encoding.parameters, random.Random(seed))).clips[0] for seed in range(99)}
-    assert {(clip.layer, clip.module) for clip in found} == {*chosen}
+    assert {((clip.layer,), clip.module) for clip in found} == {*chosen}
 
 
 def test_of_clips_that_share_a_matrix_the_larger_rate_stays() -> None:
@@ -126,7 +127,7 @@ def test_kinds_of_clip_are_an_axis_and_no_clip_loses_its_kind(most: int, monkeyp
         task="t",
         shots=(4,),
         demo_seeds=(0,),
-        sites=((0, "mlp"), (1, "mlp"), (2, "mlp")),
+        sites=tuple(Site((layer,), "mlp") for layer in range(3)),
         modules=("mlp",),
         kinds=(KindOfClip("svd"), KindOfClip("other")),
         clip_rates=(0.5, 0.9),
@@ -137,6 +138,16 @@ def test_kinds_of_clip_are_an_axis_and_no_clip_loses_its_kind(most: int, monkeyp
     assert [each.categories for each in axes] == [("svd", "other")] * most
     drawn = [draw(space, rng) for _ in range(50)]
     assert {clip.kind for choice in drawn for clip in choice.clips} == {"svd", "other"}
+    assert [encoding.decode(encoding.encode(choice) or {}) for choice in drawn] == drawn
+
+
+def test_where_some_layers_are_ranges_each_is_a_category() -> None:
+    sites = tuple(Site(layers, module) for layers in ((0,), (0, 1, 2), (3,)) for module in ("attn", "mlp"))
+    space = space_over((), ("attn", "mlp"), sites=sites, clip_rates=(0.0, 0.5, 0.9))
+    encoding, rng = Encoding(space), random.Random(0)
+    assert encoding.parameters[0] == Parameter(name="layers", categories=("0", "0-2", "3"))
+    drawn = [draw(space, rng) for _ in range(50)]
+    assert {len(choice.clips) for choice in drawn} == {1, 3}
     assert [encoding.decode(encoding.encode(choice) or {}) for choice in drawn] == drawn
 
 
