@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from clipsweep.orchestrator.study.schema import Study
     from clipsweep.trials.base.errors import ClipsweepError
     from clipsweep.trials.base.versions import __version__
+    from clipsweep.trials.export.factored import load_factored
     from clipsweep.trials.spec.clip import Clip
     from clipsweep.trials.spec.trial import TrialSpec
 
@@ -34,6 +35,7 @@ __all__ = [
     "TrialSpec",
     "__version__",
     "evaluate",
+    "load_factored",
     "load_studies",
     "load_study",
     "open_study",
@@ -51,6 +53,7 @@ _HOMES = {
     "TrialSpec": "clipsweep.trials.spec.trial",
     "__version__": "clipsweep.trials.base.versions",
     "evaluate": "clipsweep.orchestrator.api",
+    "load_factored": "clipsweep.trials.export.factored",
     "load_studies": "clipsweep.orchestrator.api",
     "load_study": "clipsweep.orchestrator.api",
     "open_study": "clipsweep.orchestrator.api",

@@ -12,7 +12,7 @@ from clipsweep.analysis.winners.standings import winners_document
 from clipsweep.orchestrator.folder.open_study import default_folder, reopen
 from clipsweep.orchestrator.folder.snapshot import Snapshot
 from clipsweep.orchestrator.source.overrides import Override
-from clipsweep.orchestrator.status.answer import describe_front, describe_winner, study_notes
+from clipsweep.orchestrator.status.answer import apply_command, describe_front, describe_winner, study_notes
 from clipsweep.orchestrator.status.status import read_status
 from clipsweep.orchestrator.status.steps import describe_steps, step_gains
 from clipsweep.orchestrator.study.files import read_studies
@@ -20,6 +20,8 @@ from clipsweep.orchestrator.study.schema import Study
 from clipsweep.trials.base.errors import StudyError
 from clipsweep.trials.base.files import default_cache
 from clipsweep.trials.base.os_words import check_output
+from clipsweep.trials.export.recipe import Format
+from clipsweep.trials.models.settings import Dtype
 from clipsweep.trials.spec.clip import Clip
 from clipsweep.trials.spec.trial import VALIDATION
 
@@ -254,7 +256,8 @@ class StudyHandle:
             The document of ``clipsweep best --json``: stored rows ``winner``, ``baseline``, ``winner_test`` and
             ``baseline_test`` of the first demonstration seed; ``metric``, ``score``, ``spread`` and the like over all
             seeds; the ``gain`` (fractions of accuracy), ``trials_considered``, ``points_considered``,
-            ``by_shots_and_module``, ``notes``, ``front`` where there are two objectives, and ``steps`` of driver
+            ``by_shots_and_module``, ``notes``, ``apply`` (the command that writes the winner as a checkpoint, None
+            where that is the untouched model), ``front`` where there are two objectives, and ``steps`` of driver
             compose. None while there is no winner.
         """
         snapshot = self._now()
@@ -262,6 +265,7 @@ class StudyHandle:
         if standings.winner is None:
             return None
         document = winners_document(standings, standings.winner) | {"notes": study_notes(snapshot)}
+        document["apply"] = apply_command(snapshot)
         if snapshot.opened.two_objectives:
             document["front"] = front_document(pareto_front(rate_points(standings.points, standings.rows)))
         if snapshot.opened.is_composed:
@@ -335,6 +339,44 @@ class StudyHandle:
         from clipsweep.orchestrator.evaluation.stored import stored_flips  # loads what replicas are told with
 
         return stored_flips(self._now(), default_cache(), trial_id, split, labels=labels)
+
+    def apply(
+        self,
+        out: str | Path,
+        *,
+        trial: str | None = None,
+        format: Format = "dense",
+        dtype: Dtype | None = None,
+        check: bool = False,
+    ) -> dict[str, Any]:
+        """Write the winner, or another trial, as a checkpoint of its own.
+
+        Args:
+            out: Its folder, which must not be there or be empty.
+            trial: Identity of a trial, or its first digits; None for the winner.
+            format: ``"dense"``: a checkpoint as transformers has it. ``"factored"``: clipped matrices as two thin
+                factors where that is smaller, for ``clipsweep.load_factored``.
+            dtype: Of its files; None for the study's.
+            check: Whether it is loaded, scored on the rows of its trials, and compared with what is stored.
+
+        Returns:
+            The document of ``clipsweep apply --json``: ``out``, ``format``, ``dtype``, ``clips``, ``changed`` and
+            ``kept_whole`` (names of parameters), ``weight_bytes``, ``seconds``, and ``check``: None, or ``differ``
+            (examples answered otherwise than stored) and ``trials``, the same for each. In another dtype than the
+            study's ``check`` is always there.
+
+        Raises:
+            ClipsweepError: There is no winner or no such trial, the model's files have changed since, or the
+                checkpoint cannot be written; then nothing is left of it.
+        """
+        from clipsweep.orchestrator.take_home.apply import Wish, apply_study
+
+        wish = Wish(out=Path(out), format=format, dtype=dtype, check=check)
+        return apply_study(self._now(), trial, wish, default_cache())
+
+    def apply_command(self) -> str | None:
+        """The command that writes the winner as a checkpoint; None while there is none but the untouched model."""
+        return apply_command(self._now())
 
     def __repr__(self) -> str:
         return f"<study {self.study.name!r} in {self.folder}>"

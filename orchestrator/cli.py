@@ -14,6 +14,7 @@ from typing import Annotated
 import typer
 
 from clipsweep.orchestrator.commands import evaluate, look, make, run, shell, study, upkeep, watch
+from clipsweep.orchestrator.commands.apply import apply
 from clipsweep.orchestrator.commands.results import results
 from clipsweep.trials.base.versions import RECORDED, __version__, package_version
 
@@ -72,6 +73,13 @@ _add(app, study.best, "best studies/quickstart")
 _add(app, results, "results DIR --top 5", "results DIR --where 'shots=10' --sort -accuracy", "results DIR --format csv")
 _add(app, evaluate.flips, "flips studies/quickstart", "flips DIR TRIAL --limit 20")
 _add(app, study.report, "report studies/quickstart --out report.html")
+_add(
+    app,
+    apply,
+    "apply studies/quickstart -o quickstart-clipped --check",
+    "apply studies/quickstart --format factored -o quickstart-thin",
+    "apply --model embedded --clip layer=5,module=mlp,clip_rate=0.99,kind=svd -o clipped",
+)
 _add(app, study.list_studies, "list", "list /shared/studies --json", name="list")
 _add(app, upkeep.verify, "verify studies/quickstart", "verify studies/quickstart --repair")
 _add(app, upkeep.compact, "compact studies/quickstart")

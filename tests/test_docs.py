@@ -15,9 +15,9 @@ from clipsweep.orchestrator.cli import app
 HOWTO = Path(__file__).parent.parent / "docs" / "howto.md"
 
 
-def code_of(section: str) -> str:
-    """The Python of a section, its blocks one after the other."""
-    return "\n".join(re.findall(r"```python\n(.*?)```", text_of(section), re.DOTALL))
+def code_of(section: str, language: str = "python") -> str:
+    """The code of a section, its blocks one after the other."""
+    return "\n".join(re.findall(rf"```{language}\n(.*?)```", text_of(section), re.DOTALL))
 
 
 def text_of(section: str) -> str:
@@ -60,6 +60,21 @@ def test_the_section_on_python_runs(
     exec(compile(code_of("From Python"), str(HOWTO), "exec"), {})
     assert (tmp_path / "small.html").is_file()
     assert capsys.readouterr().out.startswith("winner ")
+
+
+@pytest.mark.slow
+def test_the_section_on_taking_the_winner_home_runs(
+    tmp_path: Path, cache: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    for command in code_of("Take the winner home", "sh").splitlines():
+        program, *arguments = shlex.split(command)
+        assert program == "clipsweep"
+        result = CliRunner().invoke(app, arguments)
+        assert result.exit_code == 0, result.output
+    exec(compile(code_of("Take the winner home"), str(HOWTO), "exec"), {})
+    assert capsys.readouterr().out
+    assert {path.name for path in tmp_path.iterdir()} >= {"quickstart-clipped", "quickstart-thin", "by-hand"}
 
 
 def test_every_test_that_the_page_of_faults_names_is_there() -> None:

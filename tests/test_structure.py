@@ -29,6 +29,7 @@ ORDER = (
     "trials/tokens",
     "trials/decoder",
     "trials/engine",
+    "trials/export",
     "trials/embedded",
     "cluster",
     "cluster/ray_cluster",
@@ -52,6 +53,7 @@ ORDER = (
     "orchestrator/evaluation",
     "orchestrator/upkeep",
     "orchestrator/views",
+    "orchestrator/take_home",
     "orchestrator/editing",
     "orchestrator",
     "orchestrator/commands",
@@ -88,7 +90,7 @@ HOMES = {
         "orchestrator/cli.py",
         *(
             f"orchestrator/commands/{name}.py"
-            for name in ("evaluate", "look", "make", "results", "run", "shell", "study", "upkeep")
+            for name in ("apply", "evaluate", "look", "make", "results", "run", "shell", "study", "upkeep")
         ),
     },
     "sentencepiece": {"trials/tokens/tokenizer.py"},
@@ -145,6 +147,8 @@ LIGHT = (  # of trials: what reading a study needs
     "clips.svd",
     "engine.cost",
     "engine.microbatches",
+    "export.draft_folder",
+    "export.recipe",
     "rows.read_folder",
     "tasks.definition",
     "tasks.load",

@@ -40,6 +40,7 @@ class ReportFacts:
         trials: How many trials the points have by now, in words.
         notes: What should be known beside the answer.
         steps: Of a composition, those that have ended.
+        apply: The command that writes the winner as a checkpoint; None where that is the untouched model.
     """
 
     study: str
@@ -51,6 +52,7 @@ class ReportFacts:
     trials: str = ""
     notes: Sequence[str] = ()
     steps: Sequence[StepGain] = ()
+    apply: str | None = None
 
 
 def write_report(path: Path, facts: ReportFacts, standings: Standings) -> None:
@@ -74,6 +76,7 @@ def write_report(path: Path, facts: ReportFacts, standings: Standings) -> None:
             points_done=sum(map(standings.has_rows, points)),
             trials=facts.trials,
             notes=facts.notes,
+            apply=facts.apply,
             winner=standings.winner,
             metric=points[0].metric if points else "accuracy",
             groups=standings.winners,

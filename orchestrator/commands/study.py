@@ -52,6 +52,8 @@ def best(folder: Folder, as_json: AsJson = False) -> None:
     typer.echo(answer)
     if (front := study.describe_front()) is not None:
         typer.echo(front)
+    if (command := study.apply_command()) is not None:
+        typer.echo(f"apply     {command}")
 
 
 @refusing

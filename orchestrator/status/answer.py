@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import shlex
 from collections.abc import Sequence
 
 from clipsweep.analysis.winners.gain import Gain
@@ -12,6 +13,7 @@ from clipsweep.analysis.winners.scores import mean_score
 from clipsweep.analysis.winners.standings import Standings, Winner
 from clipsweep.orchestrator.folder.snapshot import Snapshot
 from clipsweep.trials.base.errors import counted
+from clipsweep.trials.clips.resolve import resolve
 from clipsweep.trials.spec.trial import VALIDATION
 
 NO_WINNER = "no winner yet: it needs a complete baseline and one more complete trial"
@@ -74,6 +76,14 @@ def study_notes(snapshot: Snapshot) -> list[str]:
         f"{share:.4f} on these {counted(n_rows, 'row')}. Which clip wins then says little; look at a prompt with "
         f"'clipsweep task show', or take a larger model"
     ]
+
+
+def apply_command(snapshot: Snapshot) -> str | None:
+    """The command that writes the winner as a checkpoint; None while there is no winner but the untouched model."""
+    winner, opened = snapshot.standings.winner, snapshot.opened
+    if winner is None or not resolve(winner.point.clips, opened.subject.card).edits:
+        return None
+    return shlex.join(["clipsweep", "apply", str(opened.folder), "-o", f"{opened.study.name}-clipped"])
 
 
 def describe_front(standings: Standings) -> str:

@@ -13,7 +13,7 @@ from clipsweep.orchestrator.folder.log_file import warned_of
 from clipsweep.orchestrator.folder.open_study import OpenStudy
 from clipsweep.orchestrator.folder.snapshot import Snapshot
 from clipsweep.orchestrator.space.layer_rule import measured_values, module_places
-from clipsweep.orchestrator.status.answer import study_notes
+from clipsweep.orchestrator.status.answer import apply_command, study_notes
 from clipsweep.orchestrator.status.steps import step_gains
 from clipsweep.orchestrator.words import by_split
 from clipsweep.trials.base.errors import counted
@@ -45,6 +45,7 @@ def report_facts(snapshot: Snapshot) -> ReportFacts:
         trials=trials_in_words(snapshot.splits_called_for()),
         notes=study_notes(snapshot),
         steps=step_gains(snapshot),
+        apply=apply_command(snapshot),
     )
 
 

@@ -66,7 +66,9 @@ def test_best_is_what_the_command_prints(handle: StudyHandle) -> None:
 
 
 def test_the_answer_in_words_is_what_the_command_prints(handle: StudyHandle) -> None:
-    assert runner.invoke(app, ["best", str(handle.folder)]).stdout == f"{handle.describe()}\n"
+    assert runner.invoke(app, ["best", str(handle.folder)]).stdout == (
+        f"{handle.describe()}\napply     {handle.apply_command()}\n"
+    )
 
 
 def test_flips_are_those_that_the_command_prints(handle: StudyHandle, cache: Path) -> None:

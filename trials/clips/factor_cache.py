@@ -77,11 +77,16 @@ class FactorCache:
         """
         factors = self._kept.pop(key, None)
         if factors is None:
+            self._forget(least=0)  # first, so that one matrix's are held where no more may be
             factors = make()
         self._kept[key] = factors
-        while len(self._kept) > 1 and sum(kept.n_bytes for kept in self._kept.values()) > self._memory_bytes:
-            del self._kept[next(iter(self._kept))]
+        self._forget(least=1)
         return factors
+
+    def _forget(self, *, least: int) -> None:
+        """Drop the least recently used factors until the rest may be kept in memory, or so few are left."""
+        while len(self._kept) > least and sum(kept.n_bytes for kept in self._kept.values()) > self._memory_bytes:
+            del self._kept[next(iter(self._kept))]
 
     def singular_values(self, weight: Tensor, name: str) -> Tensor:
         """All singular values of ``weight``, largest first: those of its factors where they are kept, else computed.

@@ -44,6 +44,16 @@ class Factors:
         """The part of the matrix that has the singular values from ``first`` to before ``end``, largest first."""
         return (self.u[:, first:end] * self.s[first:end]) @ self.vh[first:end]
 
+    def thin(self, rank: int) -> tuple[Tensor, Tensor]:
+        """The nearest matrix of ``rank`` as a product of two, each with the square roots of the singular values.
+
+        Returns:
+            Shapes ``(rows, rank)`` and ``(rank, cols)``, float32, of about the same size in norm, so that half
+            precision takes both.
+        """
+        root = self.s[:rank].sqrt()
+        return self.u[:, :rank] * root, root[:, None] * self.vh[:rank]
+
 
 def compute_factors(weight: Tensor, name: str) -> Factors:
     """Thin SVD by ``torch.linalg.svd`` in float32, or in float64 if that does not converge; nothing is random.

@@ -36,6 +36,13 @@ class Kind(ABC):
     def fingerprint(self, clip: Clip, shape: Shape) -> int | str:
         """What decides the clipped matrix besides the original one: equal for clips that give the same matrix."""
 
+    def thin_rank(self, clip: Clip, shape: Shape) -> int | None:  # noqa: ARG002
+        """The rank r of a clip that keeps the r largest singular values: two thin factors say the same.
+
+        None for kinds whose matrices have no such form; then they are stored whole.
+        """
+        return None
+
     @abstractmethod
     def apply(self, clip: Clip, target: Target) -> Tensor:
         """Form the clipped matrix.

@@ -47,6 +47,10 @@ class Svd(Kind):
         """The rank that is left."""
         return kept_of(clip.clip_rate, shape.full_rank)
 
+    def thin_rank(self, clip: Clip, shape: Shape) -> int:
+        """The rank that is left."""
+        return kept_of(clip.clip_rate, shape.full_rank)
+
     def apply(self, clip: Clip, target: Target) -> Tensor:
         """The nearest matrix of that rank, in float32."""
         return target.factors().low_rank(kept_rank(clip.clip_rate, *target.weight.shape))

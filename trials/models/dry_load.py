@@ -32,11 +32,14 @@ class DryLoad:
 
     Attributes:
         misfit: What does not fit.
-        tied: Pairs of tensors in the files that the model takes for one.
+        tied: Pairs of tensors in the files that the model takes for one; it is tied to the second.
+        places: For each tensor of the files, the name that transformers gives it in the model, and whether it becomes
+            a part of a parameter together with others there.
     """
 
     misfit: Misfit
     tied: tuple[tuple[str, str], ...]
+    places: Mapping[str, tuple[str, bool]]
 
 
 def dry_load(model: PreTrainedModel, stored: Mapping[str, StoredTensor]) -> DryLoad:
@@ -58,9 +61,10 @@ def dry_load(model: PreTrainedModel, stored: Mapping[str, StoredTensor]) -> DryL
     report, _ = convert_and_load_state_dict_in_model(model, empty, config)
     report.missing_keys -= _tied_to_what_is_there(model, report.missing_keys)
     model._adjust_missing_and_unexpected_keys(report)
-    files = {place: name for name, place, _ in _places(model, stored)}
+    places = {name: (place, is_converted) for name, place, is_converted in _places(model, stored)}
+    files = {place: name for name, (place, _) in places.items()}
     tied = tuple((files[one], files[other]) for one, other in _ties(model) if one in files and other in files)
-    return DryLoad(misfit=find_misfit(model, report.to_dict(), stored), tied=tied)
+    return DryLoad(misfit=find_misfit(model, report.to_dict(), stored), tied=tied, places=places)
 
 
 def find_misfit(model: PreTrainedModel, report: Mapping[str, Any], stored: Mapping[str, StoredTensor]) -> Misfit:

@@ -12,7 +12,7 @@ def test_best_has_the_documented_keys(folder: Path) -> None:
     assert set(document) == {
         "winner", "baseline", "winner_test", "baseline_test", "metric", "score", "spread", "baseline_score",
         "baseline_spread", "test_score", "baseline_test_score", "gain", "trials_considered", "points_considered",
-        "by_shots_and_module", "notes",
+        "by_shots_and_module", "notes", "apply",
     }  # fmt: skip
     assert set(document["gain"]) == {"estimate", "low", "high", "p_value", "split", "metric"}
     assert list(document["winner"]) == SCHEMA.names

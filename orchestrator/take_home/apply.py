@@ -1,0 +1,218 @@
+"""Write a study's winner, or clips given by hand, as a checkpoint of its own."""
+
+from __future__ import annotations
+
+import time
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from clipsweep.analysis.row.row import clip_record
+from clipsweep.analysis.winners.point import describe_clips
+from clipsweep.orchestrator.folder.snapshot import Snapshot
+from clipsweep.orchestrator.take_home.evidence import compared_words, study_document, study_evidence
+from clipsweep.orchestrator.take_home.pick_trial import pick_trial
+from clipsweep.orchestrator.words import Say, say_nothing
+from clipsweep.trials.base.errors import ModelError, SpecError, counted
+from clipsweep.trials.base.os_words import check_cache
+from clipsweep.trials.base.versions import recorded_versions
+from clipsweep.trials.checkpoint.weight_files import stored_tensors
+from clipsweep.trials.clips.kind import load_kind
+from clipsweep.trials.clips.resolve import resolve
+from clipsweep.trials.export.draft_folder import check_empty
+from clipsweep.trials.export.recipe import DENSE, FACTORED, Format, Recipe
+from clipsweep.trials.models.card import ModelCard
+from clipsweep.trials.models.describe import describe_checkpoint
+from clipsweep.trials.models.find import find_checkpoint
+from clipsweep.trials.models.settings import ModelSettings
+from clipsweep.trials.spec.clip import Clip
+from clipsweep.trials.spec.trial import TEST, TrialSpec
+
+ClipOf = Callable[[ModelCard], Clip]  # a clip, once the model is known
+RUN_IN = {"F32": "float32", "F16": "float16", "BF16": "bfloat16"}  # by the name that safetensors has
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Wish:
+    """How a checkpoint is wanted.
+
+    Attributes:
+        out: Its folder.
+        format: ``"dense"`` or ``"factored"``.
+        dtype: Of its files; None for that of the study, or else of the source's files.
+        check: Whether it is scored on the rows of its trials and compared with what is stored.
+    """
+
+    out: Path
+    format: Format = DENSE
+    dtype: str | None = None
+    check: bool = False
+
+
+def apply_study(
+    snapshot: Snapshot, trial: str | None, wish: Wish, cache: Path, say: Say = say_nothing
+) -> dict[str, Any]:
+    """Write the winner of a study, or a trial of it.
+
+    In another dtype than the study's it is always scored and compared, so that it is known what that turns.
+
+    Args:
+        snapshot: The study.
+        trial: Identity of a trial, or its first digits; None for the winner.
+        wish: How.
+        cache: For factors and file hashes.
+        say: Shows the user what is waited for.
+
+    Returns:
+        The document of ``clipsweep apply --json``.
+
+    Raises:
+        ClipsweepError: There is nothing to apply, the model's files have changed since, or it cannot be written.
+    """
+    from clipsweep.orchestrator.take_home.check_stored import check_stored  # here, as it loads torch
+
+    opened = snapshot.opened
+    picked = pick_trial(snapshot, trial)
+    check_empty(wish.out)
+    check_cache(cache)
+    settings = opened.study.model_settings()
+    say(f"looking at the files of {settings.path} …")
+    folder = find_checkpoint(settings, cache)
+    card = describe_checkpoint(folder, settings.dtype, cache)
+    if card.fingerprint != opened.subject.card.fingerprint:
+        raise ModelError(
+            f"the files of {settings.path} have changed since {opened.folder} was run (fingerprint "
+            f"{card.fingerprint[:12]}, stored {opened.subject.card.fingerprint[:12]}); expected those that its trials "
+            f"clipped. Put them back, or run the study again in another folder."
+        )
+    checked = wish.check or wish.dtype not in {None, settings.dtype}
+    task = opened.load_task(cache) if checked else None
+    source = _Source(settings=settings, folder=folder, card=card)
+    of_study = study_document(snapshot, picked), study_evidence(snapshot, picked)
+    recipe, document = _write(source, picked.clips, wish, cache, say, of_study)
+    if task is not None:
+        document["check"] = check_stored(wish.out, recipe, opened, picked, task, cache, say)
+    return document
+
+
+def apply_clips(
+    settings: ModelSettings,
+    clips: Sequence[Callable[[ModelCard], Clip]],
+    wish: Wish,
+    cache: Path,
+    say: Say = say_nothing,
+) -> dict[str, Any]:
+    """Write a checkpoint with clips that are given by hand, without a study.
+
+    Args:
+        settings: The source; its dtype does not count, but that of the wish, or else that of the source's files.
+        clips: What is clipped, each told the model; no two share a matrix.
+        wish: How; without a check.
+        cache: For factors and file hashes.
+        say: Shows the user what is waited for.
+
+    Returns:
+        The document of ``clipsweep apply --json``.
+
+    Raises:
+        ClipsweepError: The model lacks a matrix, the clips change nothing, or it cannot be written.
+    """
+    check_empty(wish.out)
+    check_cache(cache)
+    say(f"looking at the files of {settings.path} …")
+    folder = find_checkpoint(settings, cache)
+    settings = replace(settings, dtype=wish.dtype or stored_dtype(folder))
+    card = describe_checkpoint(folder, settings.dtype, cache)
+    resolved = tuple(clip_of(card) for clip_of in clips)
+    TrialSpec(model=settings.path, task="", shots=0, demo_seed=0, split=TEST, clips=resolved)  # refuses what overlaps
+    source = _Source(settings=settings, folder=folder, card=card)
+    return _write(source, resolved, wish, cache, say)[1]
+
+
+def stored_dtype(folder: Path) -> str:
+    """The dtype that most weights of a checkpoint have in its files, or float32 where a model runs in none of those."""
+    counts: Counter[str] = Counter()
+    for tensor in stored_tensors(folder).values():
+        counts[tensor.dtype] += tensor.stop - tensor.start
+    return RUN_IN.get(counts.most_common(1)[0][0], "float32")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Source:
+    """The checkpoint that is clipped: as the user names it, where it lies, and what it is."""
+
+    settings: ModelSettings
+    folder: Path
+    card: ModelCard
+
+
+def _write(
+    source: _Source,
+    clips: tuple[Clip, ...],
+    wish: Wish,
+    cache: Path,
+    say: Say,
+    of_study: tuple[Mapping[str, Any], list[str]] | None = None,
+) -> tuple[Recipe, dict[str, Any]]:
+    """Write the checkpoint; what it was made of, and the document that says what was written."""
+    if reading := [clip.kind for clip in clips if load_kind(clip.kind).texts(clip) is not None]:
+        raise SpecError(
+            f"kind of clip {reading[0]!r} looks at what matrices read, for which the model has to run; apply edits its "
+            f"files alone. Expected another kind."
+        )
+    resolved = resolve(clips, source.card)
+    if not resolved.edits:
+        raise SpecError(
+            f"these clips leave every matrix of {source.settings.path} as it is; expected one at least that changes. "
+            f"Raise a clip rate."
+        )
+    say("loading torch …")
+    from clipsweep.trials.clips.factor_cache import FactorCache
+    from clipsweep.trials.export.model_card import model_card, public_name
+    from clipsweep.trials.export.write import Order, write_checkpoint
+
+    began = time.perf_counter()
+    study, evidence = of_study or (None, [])
+    recipe = Recipe(
+        model=public_name(source.settings.path),
+        revision=source.settings.revision,
+        model_fingerprint=source.card.fingerprint,
+        clips=clips,
+        dtype=source.settings.dtype,
+        written_as=wish.dtype or source.settings.dtype,
+        format=wish.format,
+        study=study,
+        versions=recorded_versions(),
+    )
+    readme = model_card(recipe, source.folder, wish.out, evidence)
+    order = Order(folder=source.folder, clips=resolved, recipe=recipe, readme=readme)
+    say(f"writing {wish.out} …")
+    written = write_checkpoint(order, wish.out, FactorCache(cache, memory_bytes=0))
+    document = {
+        "out": str(wish.out),
+        "format": recipe.format,
+        "dtype": recipe.written_as,
+        "clips": [clip_record(clip) for clip in clips],
+        "changed": list(written.changed),
+        "kept_whole": list(written.whole),
+        "weight_bytes": written.weight_bytes,
+        "seconds": time.perf_counter() - began,
+        "check": None,
+    }
+    return recipe, document
+
+
+def describe_applied(document: Mapping[str, Any]) -> str:
+    """The document in words."""
+    clips = describe_clips(Clip(**clip) for clip in document["clips"])
+    size = f"{document['weight_bytes'] / 2**20:,.1f} MiB of weights in {document['dtype']}"
+    lines = [f"wrote     {document['out']}: {clips} ({counted(len(document['changed']), 'parameter')}), {size}"]
+    if document["format"] == FACTORED:
+        thin = len(document["changed"]) - len(document["kept_whole"])
+        lines.append(f"factored  {counted(thin, 'matrix')} as two thin factors; load it with clipsweep.load_factored")
+    lines += [f"whole     {name}: it is smaller so, fused, or holds experts" for name in document["kept_whole"]]
+    if document["check"] is not None:
+        lines += [f"check     {compared_words(each)}" for each in document["check"]["trials"]]
+    return "\n".join(lines)

@@ -1,0 +1,84 @@
+"""What a model card says of the study that a checkpoint comes from: its data, its trials, its scores."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from clipsweep.analysis.row.row import StoredRow
+from clipsweep.analysis.winners.gain import measure_gain
+from clipsweep.orchestrator.folder.snapshot import Snapshot
+from clipsweep.orchestrator.take_home.pick_trial import Picked
+from clipsweep.trials.base.errors import counted
+
+
+def study_document(snapshot: Snapshot, picked: Picked) -> dict[str, Any]:
+    """The study and its trials, as the recipe holds them."""
+    opened, first = snapshot.opened, picked.rows[0]
+    return {
+        "name": opened.study.name,
+        "task": first.task,
+        "variant": first.variant,
+        "task_fingerprint": first.task_fingerprint,
+        "shots": first.shots,
+        "trial_ids": [row.trial_id for row in picked.rows],
+    }
+
+
+def study_evidence(snapshot: Snapshot, picked: Picked) -> list[str]:
+    """Lines of Markdown: what was asked, on which rows, and how the model scored beside the untouched one."""
+    opened, first = snapshot.opened, picked.rows[0]
+    subject, task = opened.subject, opened.study.task
+    sizes = ", ".join(f"{count:,} {split}" for split, count in subject.split_sizes.items())
+    seeds = ", ".join(map(str, dict.fromkeys(row.demo_seed for row in picked.rows)))
+    trials = ", ".join(f"`{row.trial_id}`" for row in picked.rows)
+    versions = ", ".join(f"{name} {number}" for name, number in first.versions.items() if number)
+    return [
+        "## How it was found, and how it scores",
+        "",
+        f"Study `{opened.study.name}` (driver `{opened.study.search.driver}`) on the task `{task.name}`, variant "
+        f"{task.variant}: {sizes} rows, split seed {task.seed}, fingerprint `{subject.task_fingerprint}`. Prompts have "
+        f"{counted(first.demonstrations or 0, 'demonstration')} (seeds {seeds}). {_how_many(snapshot)}",
+        "",
+        "| split | rows | accuracy | untouched model | gain in points, 95 % interval |",
+        "| --- | --- | --- | --- | --- |",
+        *(_scores(picked, split) for split in picked.splits),
+        "",
+        f"Trials {trials}, with {versions}.",
+        "",
+    ]
+
+
+def _how_many(snapshot: Snapshot) -> str:
+    winner = snapshot.standings.winner
+    if winner is None:
+        return ""
+    return (
+        f"The winner was picked on validation out of {counted(winner.considered_points, 'point')}, so that its "
+        f"validation score flatters it; test rows played no part in the choice."
+    )
+
+
+def _scores(picked: Picked, split: str) -> str:
+    """A line of the table of scores: means over the demonstration seeds."""
+    rows = [row for row in picked.rows if row.split == split]
+    accuracy = _accuracy(rows)
+    clipped, baseline = picked.on(split)
+    if not baseline:
+        return f"| {split} | {rows[0].n_examples:,} | {accuracy:.4f} | not complete | – |"
+    gain = measure_gain(clipped, baseline)
+    interval = f"{100 * gain.estimate:+.1f} ({100 * gain.low:+.1f} to {100 * gain.high:+.1f}, p = {gain.p_value:.2g})"
+    return f"| {split} | {rows[0].n_examples:,} | {accuracy:.4f} | {_accuracy(baseline):.4f} | {interval} |"
+
+
+def _accuracy(rows: Sequence[StoredRow]) -> float:
+    return float(np.mean([row.score("accuracy") for row in rows]))
+
+
+def compared_words(compared: Mapping[str, Any]) -> str:
+    """How one trial of ``check_stored`` came out, in a line."""
+    split, differ, rows = compared["split"], compared["differ"], compared["n_examples"]
+    seed = f"{split} rows, seed {compared['demo_seed']}" if compared["shots"] else f"{split} rows"
+    return f"{differ:,} of {rows:,} {seed}, are answered otherwise than stored"

@@ -1,0 +1,96 @@
+"""Which stored trials a checkpoint is made from: those of the winner, or one that the user names."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from clipsweep.analysis.row.row import StoredRow
+from clipsweep.orchestrator.folder.snapshot import Snapshot
+from clipsweep.orchestrator.status.answer import NO_WINNER
+from clipsweep.trials.base.errors import StudyError, counted
+from clipsweep.trials.clips.identity import trial_id
+from clipsweep.trials.clips.resolve import resolve
+from clipsweep.trials.spec.clip import Clip
+from clipsweep.trials.spec.result import TrialState
+from clipsweep.trials.spec.trial import SPLITS, TrialSpec
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Picked:
+    """What is taken home.
+
+    Attributes:
+        clips: Those of the trials.
+        rows: Complete rows of the trials, validation before test, of each the demonstration seeds in order.
+        baselines: The untouched model's row beside each of them; None where that is not complete.
+    """
+
+    clips: tuple[Clip, ...]
+    rows: tuple[StoredRow, ...]
+    baselines: tuple[StoredRow | None, ...]
+
+    def on(self, split: str) -> tuple[list[StoredRow], list[StoredRow]]:
+        """Rows on a split and their baselines, as far as both are there."""
+        pairs = zip(self.rows, self.baselines, strict=True)
+        both = [(row, base) for row, base in pairs if row.split == split and base is not None]
+        return [row for row, _ in both], [base for _, base in both]
+
+    @property
+    def splits(self) -> list[str]:
+        """Those that the trials were run on."""
+        return [split for split in SPLITS if any(row.split == split for row in self.rows)]
+
+
+def pick_trial(snapshot: Snapshot, named: str | None) -> Picked:
+    """The trials of the winner, or the one that is named.
+
+    Args:
+        snapshot: The study.
+        named: Identity of a trial, or its first digits; None for the winner.
+
+    Raises:
+        StudyError: There is no winner, or no such trial; the trial is not complete; or it is the untouched model's.
+    """
+    picked = _winner(snapshot) if named is None else _trial(snapshot, named)
+    if not resolve(picked.clips, snapshot.opened.subject.card).edits:
+        what = "the winner" if named is None else f"trial {named}"
+        raise StudyError(
+            f"{what} of {snapshot.opened.folder} is the untouched model; expected a clip, as else there is nothing to "
+            f"apply. Name another trial with --trial; 'clipsweep results {snapshot.opened.folder}' lists them."
+        )
+    return picked
+
+
+def _winner(snapshot: Snapshot) -> Picked:
+    winner = snapshot.standings.winner
+    if winner is None:
+        raise StudyError(f"{snapshot.opened.folder} has {NO_WINNER}. Run it on, or name a trial with --trial.")
+    point, rows = winner.point, snapshot.rows
+    pairs = [
+        *zip(point.trial_ids, point.baseline_ids, strict=True),
+        *zip(point.test_ids, point.baseline_test_ids, strict=True),
+    ]
+    found = [(rows[one], _complete(rows, other)) for one, other in pairs if _complete(rows, one) is not None]
+    return Picked(clips=point.clips, rows=tuple(row for row, _ in found), baselines=tuple(base for _, base in found))
+
+
+def _trial(snapshot: Snapshot, named: str) -> Picked:
+    row = snapshot.find(named)
+    if not row.is_complete:
+        raise StudyError(f"trial {row.trial_id} {_how_it_ended(row)}; expected one that is complete. Name another.")
+    card, task = snapshot.opened.subject.card, snapshot.opened.subject.task_fingerprint
+    spec = TrialSpec(model=row.model, task=row.task, shots=row.shots, demo_seed=row.demo_seed, split=row.split)
+    baseline = _complete(snapshot.rows, trial_id(spec, card, task))
+    return Picked(clips=row.clips, rows=(row,), baselines=(baseline,))
+
+
+def _how_it_ended(row: StoredRow) -> str:
+    if row.state is TrialState.FAILED:
+        return f"failed ({row.error})"
+    return f"was stopped by a race after {counted(row.n_examples, 'row')} (state {row.state.value})"
+
+
+def _complete(rows: Mapping[str, StoredRow], trial: str) -> StoredRow | None:
+    row = rows.get(trial)
+    return row if row is not None and row.is_complete else None

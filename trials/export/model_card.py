@@ -1,0 +1,113 @@
+"""The model card of a clipped checkpoint: the hub's header, what was clipped, what came of it, how to make it again."""
+
+from __future__ import annotations
+
+import json
+import shlex
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from huggingface_hub import ModelCardData, metadata_load
+
+from clipsweep.trials.base.hub import HUB_NAME
+from clipsweep.trials.export.recipe import FACTORED, Recipe
+from clipsweep.trials.spec.clip import Clip
+
+README = "README.md"
+LICENCE_KEYS = ("license", "license_name", "license_link", "language")  # of the source's header
+PAPERS = (
+    "[LASER](https://arxiv.org/abs/2312.13558) and "
+    "[SVD-based weight pruning for in-context learning](https://arxiv.org/abs/2406.03768)"
+)
+LOADED_BY = {
+    False: "from transformers import AutoModelForCausalLM\n\nmodel = AutoModelForCausalLM.from_pretrained({path!r})",
+    True: "import clipsweep\n\nmodel = clipsweep.load_factored({path!r})",
+}
+
+
+def model_card(recipe: Recipe, source: Path, out: Path, evidence: Sequence[str]) -> str:
+    """The text of ``README.md``.
+
+    No ``model-index`` is given: the hub's has no field for demonstrations and their seeds, without which a score says
+    little.
+
+    Args:
+        recipe: What was made.
+        source: Folder of the source, whose card says under which licence it is.
+        out: Folder of the checkpoint.
+        evidence: Lines of Markdown: the study, its data, its scores. Empty where there was no study.
+    """
+    name = recipe.model
+    clips = [f"- `{words_of(clip)}`" for clip in recipe.clips]
+    versions = ", ".join(f"{package} {number}" for package, number in recipe.versions.items() if number)
+    lines = [
+        f"# {name}, clipped",
+        "",
+        f"{name} (fingerprint `{recipe.model_fingerprint}`) with the singular values of these matrices clipped by "
+        f"clipsweep:",
+        "",
+        *clips,
+        "",
+        f"Layers are counted from 0. A clip rate is the share of singular values that is dropped; the method is "
+        f"that of {PAPERS}. The weights were clipped in {recipe.dtype} and are stored in {recipe.written_as}.",
+        "",
+        *_how_stored(recipe),
+        "```python",
+        LOADED_BY[recipe.format == FACTORED].format(path=out.name),
+        "```",
+        "",
+        *evidence,
+        "## Make it again",
+        "",
+        f"    {again(recipe)}",
+        "",
+        f"Written by {versions}.",
+    ]
+    return f"---\n{_header(recipe, source)}---\n\n" + "\n".join(lines) + "\n"
+
+
+def again(recipe: Recipe) -> str:
+    """The command that makes the checkpoint out of its source alone."""
+    words = ["clipsweep", "apply", "--model", recipe.model]
+    words += ["--revision", recipe.revision] if recipe.revision else []
+    for clip in recipe.clips:
+        words += ["--clip", words_of(clip)]
+    words += ["--dtype", recipe.dtype, "--format", recipe.format, "-o", "OUT"]
+    return shlex.join(words)
+
+
+def words_of(clip: Clip) -> str:
+    """A clip as ``--clip`` takes it: ``layer=26,module=mlp,clip_rate=0.95,kind=svd``."""
+    options = json.loads(clip.options) if clip.options else {}
+    own = "".join(f",{key}={each if isinstance(each, str) else json.dumps(each)}" for key, each in options.items())
+    return f"layer={clip.layer},module={clip.module},clip_rate={clip.clip_rate:g},kind={clip.kind}{own}"
+
+
+def public_name(path: str) -> str:
+    """A model as others may know it: its hub name, or the name of its folder, not where that lies on this machine."""
+    folder = Path(path).expanduser()
+    return folder.resolve().name if folder.is_dir() else path
+
+
+def _how_stored(recipe: Recipe) -> list[str]:
+    if recipe.format != FACTORED:
+        return []
+    text = (
+        "Each clipped matrix that is smaller so is stored as two thin factors, and runs as two small linear maps. The "
+        "folder loads with clipsweep alone:"
+    )
+    return [text, ""]
+
+
+def _header(recipe: Recipe, source: Path) -> str:
+    """The YAML header, as the hub reads it."""
+    data: dict[str, Any] = {}
+    if (source / README).is_file():
+        known = metadata_load(source / README) or {}
+        data = {key: known[key] for key in LICENCE_KEYS if known.get(key)}
+    if HUB_NAME.fullmatch(recipe.model):
+        data["base_model"] = recipe.model
+    tags = ["clipsweep", *sorted({clip.kind for clip in recipe.clips})]
+    yaml: str = ModelCardData(library_name="transformers", tags=tags, **data).to_yaml()
+    return yaml.rstrip("\n") + "\n"

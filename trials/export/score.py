@@ -1,0 +1,69 @@
+"""Score a checkpoint that was written on the rows of a trial, as transformers loads it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import torch
+from torch import Tensor
+from transformers import PreTrainedModel
+
+from clipsweep.trials.clips.factor_cache import FactorCache
+from clipsweep.trials.clips.resolve import resolve
+from clipsweep.trials.engine.engine import Engine
+from clipsweep.trials.engine.full_prompts import score_alone, score_full_prompts
+from clipsweep.trials.engine.probe import TogetherCheck, stretch_limit
+from clipsweep.trials.export.factored import load_factored
+from clipsweep.trials.models.card import ModelCard
+from clipsweep.trials.models.load import load_model
+from clipsweep.trials.tasks.prompts import Prompts
+
+
+class Scorer:
+    """A written checkpoint, loaded."""
+
+    def __init__(self, folder: Path, card: ModelCard, devices: list[str], cache: Path, *, factored: bool) -> None:
+        """Load it: by ``AutoModelForCausalLM``, or by ``load_factored``.
+
+        Args:
+            folder: The checkpoint.
+            card: Of its source, with the dtype of its files.
+            devices: Torch devices: one, or several that a dense model is spread over.
+            cache: For factors; none are needed of a model that is not clipped.
+            factored: Whether it has thin factors. Then it is run on full prompts, which is slower.
+
+        Raises:
+            ModelError: It does not load.
+        """
+        self._card = card
+        self._model: PreTrainedModel
+        self._engine: Engine | None = None
+        if factored:
+            self._model = load_factored(folder, device=devices[0])
+            return
+        self._model = load_model(folder, card.dtype, *devices)
+        self._engine = Engine(self._model, card, FactorCache(cache))
+
+    def score(self, prompts: Prompts, size: int) -> Tensor:
+        """Log-likelihood of every label of every query.
+
+        Args:
+            prompts: One split, tokenised.
+            size: Queries of one pass.
+
+        Returns:
+            Shape ``(queries, labels)``, float32, on the CPU.
+
+        Raises:
+            EvaluationError: The scores are not finite, or one query does not fit in memory.
+        """
+        if self._engine is not None:
+            return self._engine.score(prompts, resolve((), self._card), size).log_likelihoods
+        with torch.inference_mode():
+            return self._score_full(prompts, size).cpu()
+
+    def _score_full(self, prompts: Prompts, size: int) -> Tensor:
+        limit = stretch_limit(self._model.config.get_text_config())
+        if limit is not None or not TogetherCheck(self._model, None).passes(prompts, size):
+            return score_alone(self._model, prompts, stretches=limit is not None)
+        return score_full_prompts(self._model, prompts, size)
