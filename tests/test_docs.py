@@ -77,6 +77,21 @@ def test_the_section_on_taking_the_winner_home_runs(
     assert {path.name for path in tmp_path.iterdir()} >= {"quickstart-clipped", "quickstart-thin", "by-hand"}
 
 
+@pytest.mark.slow
+def test_the_readme_takes_the_winner_home(
+    tmp_path: Path, cache: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    readme = (HOWTO.parent.parent / "README.md").read_text(encoding="utf-8")
+    monkeypatch.chdir(tmp_path)
+    shutil.copytree(HOWTO.parent.parent / "tests" / "fixtures" / "schema-5", "studies/quickstart")
+    (typed,) = re.findall(r"```sh\n.venv/bin/clipsweep (.*)\n```", readme)
+    result = CliRunner().invoke(app, shlex.split(typed))
+    assert result.exit_code == 0, result.output
+    (code,) = re.findall(r"```python\n(.*?)```", readme, re.DOTALL)
+    exec(compile(code, "README.md", "exec"), {})
+    assert capsys.readouterr().out.rstrip().endswith(" NORTH")
+
+
 def test_every_test_that_the_page_of_faults_names_is_there() -> None:
     named = set(re.findall(r"`(test_\w+?)(?:\.py)?`", (HOWTO.parent / "faults.md").read_text(encoding="utf-8")))
     files = list(HOWTO.parent.parent.glob("tests/**/test_*.py"))

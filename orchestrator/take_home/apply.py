@@ -211,8 +211,9 @@ def describe_applied(document: Mapping[str, Any]) -> str:
     lines = [f"wrote     {document['out']}: {clips} ({counted(len(document['changed']), 'parameter')}), {size}"]
     if document["format"] == FACTORED:
         thin = len(document["changed"]) - len(document["kept_whole"])
-        lines.append(f"factored  {counted(thin, 'matrix')} as two thin factors; load it with clipsweep.load_factored")
-    lines += [f"whole     {name}: it is smaller so, fused, or holds experts" for name in document["kept_whole"]]
+        lines.append(f"factored  {counted(thin, 'parameter')}, as two thin factors; clipsweep.load_factored loads it")
+    whole = "thin factors would not be smaller, or it is fused or holds experts"
+    lines += [f"whole     {name}: {whole}" for name in document["kept_whole"]]
     if document["check"] is not None:
         lines += [f"check     {compared_words(each)}" for each in document["check"]["trials"]]
     return "\n".join(lines)

@@ -18,6 +18,7 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
+from tests.benchmarks import compose_compared, kinds_compared
 from tests.benchmarks.document import Line, at_most, print_document, tell
 from tests.benchmarks.harness import harness_lines
 
@@ -195,6 +196,8 @@ def measure(*, quick: bool) -> list[Line]:
             lambda: factored_lines(folder, layers),
             lambda: round_trip_lines(folder),
             lambda: harness_lines(folder / "harness"),
+            lambda: kinds_compared.lines(quick),
+            lambda: compose_compared.lines(quick),
         ]
         for step in steps:
             for line in step():

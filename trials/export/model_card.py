@@ -94,8 +94,8 @@ def _how_stored(recipe: Recipe) -> list[str]:
     if recipe.format != FACTORED:
         return []
     text = (
-        "Each clipped matrix that is smaller so is stored as two thin factors, and runs as two small linear maps. The "
-        "folder loads with clipsweep alone:"
+        "Each clipped matrix that is smaller as two thin factors is stored so, and runs as two small linear maps. "
+        "The folder loads with clipsweep alone:"
     )
     return [text, ""]
 

@@ -70,7 +70,7 @@ def write_checkpoint(order: Order, out: Path, factors: FactorCache) -> Written:
         factors: Makes or remembers the factors of the source's weights.
 
     Raises:
-        SpecError: Thin factors are asked for, and no matrix is smaller so.
+        SpecError: Thin factors are asked for, and no matrix is smaller as such.
         PlaceError: The folder is not empty, or the disk too small.
         ModelError: A file of the source is damaged, or cannot be edited in the form that it has.
         EvaluationError: The weights of a matrix are not finite.
