@@ -361,9 +361,9 @@ class StudyHandle:
 
         Returns:
             The document of ``clipsweep apply --json``: ``out``, ``format``, ``dtype``, ``clips``, ``changed`` and
-            ``kept_whole`` (names of parameters), ``weight_bytes``, ``seconds``, and ``check``: None, or ``differ``
-            (examples answered otherwise than stored) and ``trials``, the same for each. In another dtype than the
-            study's ``check`` is always there.
+            ``kept_whole`` (names of parameters), ``texts_of`` (None, or the trial whose texts told what matrices
+            read), ``weight_bytes``, ``seconds``, and ``check``: None, or ``differ`` (examples answered otherwise than
+            stored) and ``trials``, the same for each. In another dtype than the study's ``check`` is always there.
 
         Raises:
             ClipsweepError: There is no winner or no such trial, the model's files have changed since, or the

@@ -12,10 +12,9 @@ from typing import Any
 from clipsweep.trials.base.errors import SpecError
 from clipsweep.trials.models.card import ModelCard
 from clipsweep.trials.spec.clip import Clip
-from clipsweep.trials.spec.kinds import DEFAULT_KIND
+from clipsweep.trials.spec.kinds import DEFAULT_KIND, KINDS
 
 KEYS = ("layer", "module", "clip_rate", "kind")
-NEEDED = KEYS[:3]
 NEAR = 0.61  # so that rate is near clip_rate, and window, which a kind may take, is not near kind
 EXAMPLE = "expected key=value with commas, as in --clip layer=26,module=mlp,clip_rate=0.95"
 _BETWEEN = re.compile(r",(?=[^,=\[\]{}\"]*=)")  # a comma before the next key; one inside a list is no such
@@ -28,7 +27,7 @@ class ClipText:
     Attributes:
         layer: Decoder block; negative ones count from the end.
         module: Key of ``MODULES``.
-        clip_rate: Fraction dropped, in ``[0, 1)``.
+        clip_rate: Fraction dropped, in ``[0, 1)``; 0 where none was given, to a kind whose rate has no meaning.
         kind: Key of ``KINDS``.
         options: What the kind takes besides, as JSON with sorted keys; None for nothing.
     """
@@ -62,7 +61,8 @@ def parse_clips(texts: Sequence[str]) -> list[ClipText]:
 
     Args:
         texts: Each ``key=value`` with commas between: layer, module and clip_rate; kind where it is not the usual one.
-            Further keys are the kind's own: JSON where the value is JSON, else text.
+            The rate may be left out where it has no meaning to the kind. Further keys are the kind's own: JSON where the
+            value is JSON, else text.
 
     Raises:
         SpecError: No ``=``, a key that is given twice, misspelled or missing, a layer or rate that is no number, or a
@@ -74,7 +74,9 @@ def parse_clips(texts: Sequence[str]) -> list[ClipText]:
 def _parse(text: str) -> ClipText:
     given = _pairs(text)
     options = {key: value for key, value in given.items() if key not in KEYS}
-    missing = [key for key in NEEDED if key not in given]
+    kind = given.get("kind", DEFAULT_KIND)
+    has_rate = kind in KINDS and KINDS[kind].has_rate
+    missing = [key for key in KEYS[: 3 if has_rate else 2] if key not in given]
     for key in options:
         if meant := difflib.get_close_matches(key, [each for each in KEYS if each not in given], n=1, cutoff=NEAR):
             known = ", ".join(KEYS)
@@ -84,8 +86,8 @@ def _parse(text: str) -> ClipText:
     return ClipText(
         layer=_read_number(text, given, "layer", int, "a whole number, negative ones counting from the end"),
         module=given["module"],
-        clip_rate=_read_number(text, given, "clip_rate", float, "a fraction in [0, 1)"),
-        kind=given.get("kind", DEFAULT_KIND),
+        clip_rate=_read_number(text, {"clip_rate": "0"} | given, "clip_rate", float, "a fraction in [0, 1)"),
+        kind=kind,
         options=json.dumps({key: _value(each) for key, each in options.items()}, sort_keys=True) if options else None,
     )
 

@@ -5,21 +5,20 @@ from __future__ import annotations
 import time
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from clipsweep.analysis.row.row import clip_record
 from clipsweep.analysis.winners.point import describe_clips
 from clipsweep.orchestrator.folder.snapshot import Snapshot
 from clipsweep.orchestrator.take_home.evidence import compared_words, study_document, study_evidence
-from clipsweep.orchestrator.take_home.pick_trial import pick_trial
+from clipsweep.orchestrator.take_home.pick_trial import Picked, pick_trial, reading_kinds
 from clipsweep.orchestrator.words import Say, say_nothing
 from clipsweep.trials.base.errors import ModelError, SpecError, counted
 from clipsweep.trials.base.os_words import check_cache
 from clipsweep.trials.base.versions import recorded_versions
 from clipsweep.trials.checkpoint.weight_files import stored_tensors
-from clipsweep.trials.clips.kind import load_kind
 from clipsweep.trials.clips.resolve import resolve
 from clipsweep.trials.export.draft_folder import check_empty
 from clipsweep.trials.export.recipe import DENSE, FACTORED, Format, Recipe
@@ -29,6 +28,10 @@ from clipsweep.trials.models.find import find_checkpoint
 from clipsweep.trials.models.settings import ModelSettings
 from clipsweep.trials.spec.clip import Clip
 from clipsweep.trials.spec.trial import TEST, TrialSpec
+from clipsweep.trials.tasks.task import Task
+
+if TYPE_CHECKING:
+    from clipsweep.trials.clips.edit import ReadInputs
 
 ClipOf = Callable[[ModelCard], Clip]  # a clip, once the model is known
 RUN_IN = {"F32": "float32", "F16": "float16", "BF16": "bfloat16"}  # by the name that safetensors has
@@ -56,7 +59,8 @@ def apply_study(
 ) -> dict[str, Any]:
     """Write the winner of a study, or a trial of it.
 
-    In another dtype than the study's it is always scored and compared, so that it is known what that turns.
+    In another dtype than the study's it is always scored and compared, so that it is known what that turns. Clips of a
+    kind that looks at texts are made by those of the first trial: of the winner's first demonstration seed.
 
     Args:
         snapshot: The study.
@@ -88,11 +92,10 @@ def apply_study(
             f"clipped. Put them back, or run the study again in another folder."
         )
     checked = wish.check or wish.dtype not in {None, settings.dtype}
-    task = opened.load_task(cache) if checked else None
+    task = opened.load_task(cache) if checked or picked.reading_kinds else None
     source = _Source(settings=settings, folder=folder, card=card)
-    of_study = study_document(snapshot, picked), study_evidence(snapshot, picked)
-    recipe, document = _write(source, picked.clips, wish, cache, say, of_study)
-    if task is not None:
+    recipe, document = _write(source, picked.clips, wish, cache, say, _of_study(snapshot, picked, source, task, say))
+    if checked and task is not None:
         document["check"] = check_stored(wish.out, recipe, opened, picked, task, cache, say)
     return document
 
@@ -117,7 +120,7 @@ def apply_clips(
         The document of ``clipsweep apply --json``.
 
     Raises:
-        ClipsweepError: The model lacks a matrix, the clips change nothing, or it cannot be written.
+        ClipsweepError: The model lacks a matrix, the clips change nothing or look at texts, or it cannot be written.
     """
     check_empty(wish.out)
     check_cache(cache)
@@ -126,9 +129,15 @@ def apply_clips(
     settings = replace(settings, dtype=wish.dtype or stored_dtype(folder))
     card = describe_checkpoint(folder, settings.dtype, cache)
     resolved = tuple(clip_of(card) for clip_of in clips)
+    if reading := reading_kinds(resolved):
+        raise SpecError(
+            f"kind of clip {reading[0]!r} depends on what matrices read over the prompts of a task, and without a "
+            f"study there are none; expected a study that has run it. Set space.kinds: [{reading[0]}] in one, run it, and "
+            f"apply that: clipsweep apply DIR -o OUT."
+        )
     TrialSpec(model=settings.path, task="", shots=0, demo_seed=0, split=TEST, clips=resolved)  # refuses what overlaps
     source = _Source(settings=settings, folder=folder, card=card)
-    return _write(source, resolved, wish, cache, say)[1]
+    return _write(source, resolved, wish, cache, say, _Origin())[1]
 
 
 def stored_dtype(folder: Path) -> str:
@@ -148,20 +157,38 @@ class _Source:
     card: ModelCard
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Origin:
+    """Where clips come from; nothing of it where they are given by hand.
+
+    Attributes:
+        study: The study and its trials, as the recipe holds them.
+        evidence: Lines of Markdown for the card.
+        texts_of: The trial whose texts the clips look at; None where they look at none.
+        read_inputs: Gives what matrices read over them.
+    """
+
+    study: Mapping[str, Any] | None = None
+    evidence: list[str] = field(default_factory=list)
+    texts_of: str | None = None
+    read_inputs: ReadInputs | None = None
+
+
+def _of_study(snapshot: Snapshot, picked: Picked, source: _Source, task: Task | None, say: Say) -> _Origin:
+    origin = _Origin(study=study_document(snapshot, picked), evidence=study_evidence(snapshot, picked))
+    if task is None or not picked.reading_kinds:
+        return origin
+    from clipsweep.orchestrator.take_home.read_inputs import inputs_of_trial  # here, as it loads torch
+
+    first, clips = picked.rows[0], resolve(picked.clips, source.card)
+    read_inputs = inputs_of_trial(snapshot.opened, first, clips, source.folder, task, say)
+    return replace(origin, texts_of=first.trial_id, read_inputs=read_inputs)
+
+
 def _write(
-    source: _Source,
-    clips: tuple[Clip, ...],
-    wish: Wish,
-    cache: Path,
-    say: Say,
-    of_study: tuple[Mapping[str, Any], list[str]] | None = None,
+    source: _Source, clips: tuple[Clip, ...], wish: Wish, cache: Path, say: Say, origin: _Origin
 ) -> tuple[Recipe, dict[str, Any]]:
     """Write the checkpoint; what it was made of, and the document that says what was written."""
-    if reading := [clip.kind for clip in clips if load_kind(clip.kind).texts(clip) is not None]:
-        raise SpecError(
-            f"kind of clip {reading[0]!r} looks at what matrices read, for which the model has to run; apply edits its "
-            f"files alone. Expected another kind."
-        )
     resolved = resolve(clips, source.card)
     if not resolved.edits:
         raise SpecError(
@@ -174,7 +201,6 @@ def _write(
     from clipsweep.trials.export.write import Order, write_checkpoint
 
     began = time.perf_counter()
-    study, evidence = of_study or (None, [])
     recipe = Recipe(
         model=public_name(source.settings.path),
         revision=source.settings.revision,
@@ -183,11 +209,12 @@ def _write(
         dtype=source.settings.dtype,
         written_as=wish.dtype or source.settings.dtype,
         format=wish.format,
-        study=study,
+        study=origin.study,
+        texts_of=origin.texts_of,
         versions=recorded_versions(),
     )
-    readme = model_card(recipe, source.folder, wish.out, evidence)
-    order = Order(folder=source.folder, clips=resolved, recipe=recipe, readme=readme)
+    readme = model_card(recipe, source.folder, wish.out, origin.evidence)
+    order = Order(folder=source.folder, clips=resolved, recipe=recipe, readme=readme, read_inputs=origin.read_inputs)
     say(f"writing {wish.out} …")
     written = write_checkpoint(order, wish.out, FactorCache(cache, memory_bytes=0))
     document = {
@@ -197,6 +224,7 @@ def _write(
         "clips": [clip_record(clip) for clip in clips],
         "changed": list(written.changed),
         "kept_whole": list(written.whole),
+        "texts_of": recipe.texts_of,
         "weight_bytes": written.weight_bytes,
         "seconds": time.perf_counter() - began,
         "check": None,
@@ -214,6 +242,8 @@ def describe_applied(document: Mapping[str, Any]) -> str:
         lines.append(f"factored  {counted(thin, 'parameter')}, as two thin factors; clipsweep.load_factored loads it")
     whole = "thin factors would not be smaller, or it is fused or holds experts"
     lines += [f"whole     {name}: {whole}" for name in document["kept_whole"]]
+    if document["texts_of"] is not None:
+        lines.append(f"texts     those that trial {document['texts_of']} read; trials of other seeds had other weights")
     if document["check"] is not None:
         lines += [f"check     {compared_words(each)}" for each in document["check"]["trials"]]
     return "\n".join(lines)

@@ -30,6 +30,8 @@ def check_stored(
 ) -> dict[str, Any]:
     """Load a checkpoint, score it as its trials were, and compare example by example.
 
+    Trials of other demonstration seeds are left out where clips look at texts: theirs made other weights.
+
     Args:
         out: The checkpoint.
         recipe: What it is.
@@ -52,7 +54,7 @@ def check_stored(
     scorer = Scorer(out, card, devices, cache, factored=recipe.format == FACTORED)
     tokenizer = load_tokenizer(out)
     trials = []
-    for row in picked.rows:
+    for row in picked.of_these_weights:
         say(f"scoring it on the {row.n_examples:,} {row.split} rows of trial {row.trial_id} …")
         wanted = PromptSet(shots=row.shots, demo_seed=row.demo_seed, split=row.split)
         prompts = encode_prompts(task, tokenizer, wanted, card.context_length)

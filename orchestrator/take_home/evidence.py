@@ -42,6 +42,7 @@ def study_evidence(snapshot: Snapshot, picked: Picked) -> list[str]:
         f"{task.variant}: {sizes} rows, split seed {task.seed}, fingerprint `{subject.task_fingerprint}`. Prompts have "
         f"{counted(first.demonstrations or 0, 'demonstration')} (seeds {seeds}). {_how_many(snapshot)}",
         "",
+        *_whose_texts(picked),
         "| split | rows | accuracy | untouched model | gain in points, 95 % interval |",
         "| --- | --- | --- | --- | --- |",
         *(_scores(picked, split) for split in picked.splits),
@@ -49,6 +50,23 @@ def study_evidence(snapshot: Snapshot, picked: Picked) -> list[str]:
         f"Trials {trials}, with {versions}.",
         "",
     ]
+
+
+def _whose_texts(picked: Picked) -> list[str]:
+    """Lines that say over which texts matrices were read, where clips depend on that."""
+    if not picked.reading_kinds:
+        return []
+    first, others = picked.rows[0], len(picked.rows) - len(picked.of_these_weights)
+    text = (
+        f"Clips of kind {' and '.join(f'`{kind}`' for kind in picked.reading_kinds)} depend on what the matrices read: "
+        f"here over the texts of trial `{first.trial_id}`, whose demonstrations seed {first.demo_seed} drew."
+    )
+    if others:
+        text += (
+            f" The {counted(others, 'trial')} of other seeds made other weights by texts of their own; accuracy and gain "
+            f"are means over all."
+        )
+    return [text, ""]
 
 
 def _how_many(snapshot: Snapshot) -> str:

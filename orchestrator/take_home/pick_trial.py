@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from clipsweep.analysis.row.row import StoredRow
@@ -10,6 +10,7 @@ from clipsweep.orchestrator.folder.snapshot import Snapshot
 from clipsweep.orchestrator.status.answer import NO_WINNER
 from clipsweep.trials.base.errors import StudyError, counted
 from clipsweep.trials.clips.identity import trial_id
+from clipsweep.trials.clips.kind import load_kind
 from clipsweep.trials.clips.resolve import resolve
 from clipsweep.trials.spec.clip import Clip
 from clipsweep.trials.spec.result import TrialState
@@ -37,9 +38,30 @@ class Picked:
         return [row for row, _ in both], [base for _, base in both]
 
     @property
+    def reading_kinds(self) -> list[str]:
+        """The kinds of its clips that look at texts: what they make of the weights depends on the trial's prompts."""
+        return reading_kinds(self.clips)
+
+    @property
+    def of_these_weights(self) -> tuple[StoredRow, ...]:
+        """Rows of the trials that had the same weights as the first: all, or those whose prompts had the same texts."""
+        first = self.rows[0]
+        return tuple(row for row in self.rows if not self.reading_kinds or _texts_of(row) == _texts_of(first))
+
+    @property
     def splits(self) -> list[str]:
         """Those that the trials were run on."""
         return [split for split in SPLITS if any(row.split == split for row in self.rows)]
+
+
+def reading_kinds(clips: Iterable[Clip]) -> list[str]:
+    """The kinds of some clips that look at texts, each once."""
+    return list(dict.fromkeys(clip.kind for clip in clips if load_kind(clip.kind).texts(clip) is not None))
+
+
+def _texts_of(row: StoredRow) -> tuple[int | None, int]:
+    """What tells the texts of one task's trials apart: how many demonstrations were left, and their seed."""
+    return row.demonstrations, row.demo_seed
 
 
 def pick_trial(snapshot: Snapshot, named: str | None) -> Picked:

@@ -70,6 +70,7 @@ def edit_weights(
     clips: ResolvedClips,
     factors: FactorCache,
     read_inputs: ReadInputs | None = None,
+    only: str | None = None,
 ) -> dict[str, Tensor]:
     """Edited copies of the parameters that ``clips`` change, by parameter name.
 
@@ -82,6 +83,7 @@ def edit_weights(
         clips: What to change.
         factors: Makes or remembers the factors.
         read_inputs: Gives what matrices read, to the kinds that look at texts; None where there are no texts.
+        only: The one parameter to edit; None for all. The others are not read then.
 
     Raises:
         EvaluationError: The weights of a matrix, or its inputs, are not finite; or a kind needs texts.
@@ -90,16 +92,18 @@ def edit_weights(
     for edit in clips.edits:
         kind = load_kind(edit.clip.kind)
         for matrix in edited_matrices(layout, edit):
+            if only not in {None, matrix.parameter}:
+                continue
             original = model.get_parameter(matrix.parameter).detach()
             if matrix.parameter not in edited:
                 edited[matrix.parameter] = original.clone()
-            target = _target(matrix, matrix.read(original), edit, layout, factors, read_inputs or no_inputs)
+            target = target_of(matrix, matrix.read(original), edit, layout, factors, read_inputs)
             matrix.write(edited[matrix.parameter], kind.apply(edit.clip, target))
     return edited
 
 
-def _target(
-    matrix: Matrix, weight: Tensor, edit: Edit, layout: Layout, factors: FactorCache, read_inputs: ReadInputs
+def target_of(
+    matrix: Matrix, weight: Tensor, edit: Edit, layout: Layout, factors: FactorCache, read_inputs: ReadInputs | None
 ) -> Target:
     """A matrix with what its clip may need."""
     name = matrix.name_at(edit.layer, edit.role)
@@ -109,7 +113,7 @@ def _target(
         name=name,
         place=f"{edit.layer} {edit.role} {number}",
         factors=partial(factors.get, weight, name),
-        inputs=partial(read_inputs, matrix.owner),
+        inputs=partial(read_inputs or no_inputs, matrix.owner),
         keep=factors.keep,
     )
 

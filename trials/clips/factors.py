@@ -45,7 +45,7 @@ class Factors:
         return (self.u[:, first:end] * self.s[first:end]) @ self.vh[first:end]
 
     def thin(self, rank: int) -> tuple[Tensor, Tensor]:
-        """The nearest matrix of ``rank`` as a product of two, each with the square roots of the singular values.
+        """The matrix of ``low_rank`` as a product of two, each with the square roots of the singular values.
 
         Returns:
             Shapes ``(rows, rank)`` and ``(rank, cols)``, float32, of about the same size in norm, so that half

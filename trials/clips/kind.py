@@ -18,6 +18,7 @@ from clipsweep.trials.spec.shape import Shape
 if TYPE_CHECKING:
     from torch import Tensor
 
+    from clipsweep.trials.clips.factors import Factors
     from clipsweep.trials.clips.target import Target
 
 
@@ -37,11 +38,15 @@ class Kind(ABC):
         """What decides the clipped matrix besides the original one: equal for clips that give the same matrix."""
 
     def thin_rank(self, clip: Clip, shape: Shape) -> int | None:  # noqa: ARG002
-        """The rank r of a clip that keeps the r largest singular values: two thin factors say the same.
+        """The rank r of a clip whose matrix is that of the first r of its ``factors``: two thin ones say the same.
 
         None for kinds whose matrices have no such form; then they are stored whole.
         """
         return None
+
+    def factors(self, clip: Clip, target: Target) -> Factors:  # noqa: ARG002 - for kinds with others than the SVD's
+        """The factors of which a clip keeps the first ``thin_rank``: the exact SVD, unless a kind has others."""
+        return target.factors()
 
     @abstractmethod
     def apply(self, clip: Clip, target: Target) -> Tensor:

@@ -12,7 +12,7 @@ from transformers.core_model_loading import convert_and_load_state_dict_in_model
 from transformers.modeling_utils import LoadStateDictConfig
 
 from clipsweep.trials.base.errors import ModelError
-from clipsweep.trials.clips.edit import edit_weights, edited_matrices
+from clipsweep.trials.clips.edit import ReadInputs, edit_weights, edited_matrices, target_of
 from clipsweep.trials.clips.factor_cache import FactorCache
 from clipsweep.trials.clips.kind import load_kind
 from clipsweep.trials.export.source import Source, read_tensor
@@ -80,7 +80,13 @@ def find_changes(source: Source, clips: ResolvedClips, *, factored: bool = False
     return tuple(found)
 
 
-def make_tensors(source: Source, clips: ResolvedClips, change: Change, factors: FactorCache) -> dict[str, Tensor]:
+def make_tensors(
+    source: Source,
+    clips: ResolvedClips,
+    change: Change,
+    factors: FactorCache,
+    read_inputs: ReadInputs | None = None,
+) -> dict[str, Tensor]:
     """The tensors that take the place of a changed parameter's, by their names in the files.
 
     The parameter is loaded, edited by the code that edits it in a trial, and turned back into the form of the files.
@@ -90,12 +96,13 @@ def make_tensors(source: Source, clips: ResolvedClips, change: Change, factors: 
         clips: Those that ``change`` was found for.
         change: One of ``find_changes``.
         factors: Makes or remembers the factors.
+        read_inputs: Gives what matrices read, on the CPU, to the kinds that look at texts; None where none does.
 
     Returns:
         In the dtype that the model is run in.
 
     Raises:
-        EvaluationError: The weights of a matrix are not finite.
+        EvaluationError: The weights of a matrix, or its inputs, are not finite.
         ModelError: A file is damaged, or the form of the files cannot be had back.
     """
     owner, name = _owner(source.model, change.parameter)
@@ -104,8 +111,13 @@ def make_tensors(source: Source, clips: ResolvedClips, change: Change, factors: 
     try:
         _load(source, change, empty)
         if change.rank is not None:
-            return _thin(source, change, factors)
-        return _edited(source, clips, change, factors)
+            return _thin(source, change, factors, read_inputs)
+        of_it = replace(clips, edits=change.edits)
+        edited = edit_weights(source.model, source.layout, of_it, factors, read_inputs, change.parameter)
+        if source.is_converted(change.parameter):
+            back: dict[str, Tensor] = revert_weight_conversion(source.model, edited)
+            return back
+        return {change.names[0]: edited[change.parameter]}
     finally:
         owner._parameters[name] = empty
 
@@ -147,27 +159,14 @@ def _check_form(source: Source, change: Change, tensors: Mapping[str, Tensor]) -
         )
 
 
-def _edited(source: Source, clips: ResolvedClips, change: Change, factors: FactorCache) -> dict[str, Tensor]:
-    """The parameter after its edits, in the form of the files."""
-    of_it = {
-        place: tuple(matrix for matrix in matrices if matrix.parameter == change.parameter)
-        for place, matrices in source.layout.matrices.items()
-    }
-    layout = replace(source.layout, matrices=of_it)
-    edited = edit_weights(source.model, layout, replace(clips, edits=change.edits), factors)
-    if source.is_converted(change.parameter):
-        back: dict[str, Tensor] = revert_weight_conversion(source.model, edited)
-        return back
-    return {change.names[0]: edited[change.parameter]}
-
-
-def _thin(source: Source, change: Change, factors: FactorCache) -> dict[str, Tensor]:
+def _thin(source: Source, change: Change, factors: FactorCache, read_inputs: ReadInputs | None) -> dict[str, Tensor]:
     """The two factors of a matrix that fills its parameter: shapes ``(rank, cols)`` and ``(rows, rank)``."""
     [edit], rank = change.edits, change.rank
     [matrix] = matrices_of(source, change)
     assert rank is not None
     stored = source.model.get_parameter(change.parameter).detach()
-    up, down = factors.get(matrix.read(stored), matrix.name_at(edit.layer, edit.role)).thin(rank)
+    target = target_of(matrix, matrix.read(stored), edit, source.layout, factors, read_inputs)
+    up, down = load_kind(edit.clip.kind).factors(edit.clip, target).thin(rank)
     return {
         name: factor.to(stored.dtype).contiguous() for name, factor in zip(change.thin_names(), (down, up), strict=True)
     }

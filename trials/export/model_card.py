@@ -13,6 +13,7 @@ from huggingface_hub import ModelCardData, metadata_load
 from clipsweep.trials.base.hub import HUB_NAME
 from clipsweep.trials.export.recipe import FACTORED, Recipe
 from clipsweep.trials.spec.clip import Clip
+from clipsweep.trials.spec.kinds import KINDS
 
 README = "README.md"
 LICENCE_KEYS = ("license", "license_name", "license_link", "language")  # of the source's header
@@ -40,17 +41,21 @@ def model_card(recipe: Recipe, source: Path, out: Path, evidence: Sequence[str])
     """
     name = recipe.model
     clips = [f"- `{words_of(clip)}`" for clip in recipe.clips]
+    kinds = [f"- `{kind}`: {KINDS[kind].means}" for kind in dict.fromkeys(clip.kind for clip in recipe.clips)]
     versions = ", ".join(f"{package} {number}" for package, number in recipe.versions.items() if number)
     lines = [
         f"# {name}, clipped",
         "",
-        f"{name} (fingerprint `{recipe.model_fingerprint}`) with the singular values of these matrices clipped by "
-        f"clipsweep:",
+        f"{name} (fingerprint `{recipe.model_fingerprint}`) with these matrices clipped by clipsweep:",
         "",
         *clips,
         "",
-        f"Layers are counted from 0. A clip rate is the share of singular values that is dropped; the method is "
-        f"that of {PAPERS}. The weights were clipped in {recipe.dtype} and are stored in {recipe.written_as}.",
+        "What the kinds of clip do to a matrix:",
+        "",
+        *kinds,
+        "",
+        f"Layers are counted from 0. A clip rate is the share that is dropped; the method is that of {PAPERS}. The "
+        f"weights were clipped in {recipe.dtype} and are stored in {recipe.written_as}.",
         "",
         *_how_stored(recipe),
         "```python",
@@ -68,20 +73,25 @@ def model_card(recipe: Recipe, source: Path, out: Path, evidence: Sequence[str])
 
 
 def again(recipe: Recipe) -> str:
-    """The command that makes the checkpoint out of its source alone."""
-    words = ["clipsweep", "apply", "--model", recipe.model]
-    words += ["--revision", recipe.revision] if recipe.revision else []
-    for clip in recipe.clips:
-        words += ["--clip", words_of(clip)]
-    words += ["--dtype", recipe.dtype, "--format", recipe.format, "-o", "OUT"]
-    return shlex.join(words)
+    """The command that makes the checkpoint: out of its source alone, or of its study where clips depend on texts."""
+    if recipe.texts_of is None:
+        words = ["clipsweep", "apply", "--model", recipe.model]
+        words += ["--revision", recipe.revision] if recipe.revision else []
+        for clip in recipe.clips:
+            words += ["--clip", words_of(clip)]
+        words += ["--dtype", recipe.dtype]
+    else:
+        words = ["clipsweep", "apply", "DIR", "--trial", recipe.texts_of]
+        words += ["--dtype", recipe.written_as] if recipe.written_as != recipe.dtype else []
+    return shlex.join([*words, "--format", recipe.format, "-o", "OUT"])
 
 
 def words_of(clip: Clip) -> str:
-    """A clip as ``--clip`` takes it: ``layer=26,module=mlp,clip_rate=0.95,kind=svd``."""
+    """A clip as ``--clip`` takes it: ``layer=26,module=mlp,clip_rate=0.95,kind=svd``; no rate where it says nothing."""
     options = json.loads(clip.options) if clip.options else {}
     own = "".join(f",{key}={each if isinstance(each, str) else json.dumps(each)}" for key, each in options.items())
-    return f"layer={clip.layer},module={clip.module},clip_rate={clip.clip_rate:g},kind={clip.kind}{own}"
+    rate = f"clip_rate={clip.clip_rate:g}," if KINDS[clip.kind].has_rate else ""
+    return f"layer={clip.layer},module={clip.module},{rate}kind={clip.kind}{own}"
 
 
 def public_name(path: str) -> str:

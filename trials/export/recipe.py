@@ -28,6 +28,7 @@ class Recipe:
         written_as: Dtype of the files.
         format: ``"dense"``, or ``"factored"``.
         study: Name of the study, its task and its trials; None where the clips were given by hand.
+        texts_of: The trial whose texts told what matrices read; None where no clip looks at texts.
         versions: That wrote it.
     """
 
@@ -39,6 +40,7 @@ class Recipe:
     written_as: str
     format: Format = DENSE
     study: Mapping[str, Any] | None = None
+    texts_of: str | None = None
     versions: Mapping[str, str | None] = field(default_factory=dict)
 
     def document(self) -> dict[str, Any]:

@@ -12,6 +12,7 @@ from clipsweep.trials.base.errors import SpecError
 from clipsweep.trials.base.files import write_text
 from clipsweep.trials.checkpoint.config_file import CONFIG
 from clipsweep.trials.checkpoint.weight_files import WEIGHT_INDEX, WEIGHTS
+from clipsweep.trials.clips.edit import ReadInputs
 from clipsweep.trials.clips.factor_cache import FactorCache
 from clipsweep.trials.export.changes import Change, find_changes, kept_whole, make_tensors
 from clipsweep.trials.export.draft_folder import check_empty, check_room, draft_folder
@@ -35,12 +36,15 @@ class Order:
         clips: Resolved for its model.
         recipe: What is written, in which dtype and format.
         readme: The model card.
+        read_inputs: Gives what matrices read, on the CPU, to the kinds that look at texts. It is first called when such
+            a matrix is written, after all that can be refused before.
     """
 
     folder: Path
     clips: ResolvedClips
     recipe: Recipe
     readme: str
+    read_inputs: ReadInputs | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -73,7 +77,8 @@ def write_checkpoint(order: Order, out: Path, factors: FactorCache) -> Written:
         SpecError: Thin factors are asked for, and no matrix is smaller as such.
         PlaceError: The folder is not empty, or the disk too small.
         ModelError: A file of the source is damaged, or cannot be edited in the form that it has.
-        EvaluationError: The weights of a matrix are not finite.
+        EvaluationError: The weights of a matrix, or its inputs, are not finite; or a kind looks at texts, and there are
+            none.
         WriteError: The operating system refuses something, as on a full disk.
     """
     check_empty(out)
@@ -89,7 +94,8 @@ def write_checkpoint(order: Order, out: Path, factors: FactorCache) -> Written:
     plan = plan_files(source, changes, recipe.written_as, factored=factored)
     check_room(out, plan.n_bytes)
     with draft_folder(out) as draft:
-        _write_weights(draft, plan, recipe, partial(make_tensors, source, order.clips, factors=factors))
+        edit = partial(make_tensors, source, order.clips, factors=factors, read_inputs=order.read_inputs)
+        _write_weights(draft, plan, recipe, edit)
         copy_text_files(order.folder, draft)
         write_text(draft / README, order.readme)
         _write_what_makes_it_load(draft, plan, source, recipe, changes)

@@ -39,6 +39,7 @@ class KindEntry:
         means: What it does, as a sentence.
         options: What it takes besides the rate.
         acts_at_zero: Whether it changes a matrix at clip rate 0 as well.
+        has_rate: Whether the clip rate has a meaning; where it has none, one need not be given.
         settle: Where options depend on each other, makes those out of them that hold together.
     """
 
@@ -46,6 +47,7 @@ class KindEntry:
     means: str = ""
     options: tuple[Option, ...] = ()
     acts_at_zero: bool = False
+    has_rate: bool = True
     settle: Callable[[dict[str, Any]], dict[str, Any]] | None = None
 
 
@@ -113,13 +115,19 @@ _FOLDER = "clipsweep.trials.clips.kinds"
 KINDS: dict[str, KindEntry] = {
     DEFAULT_KIND: KindEntry("clipsweep.trials.clips.svd:Svd", "The largest singular values stay."),
     "magnitude": KindEntry(f"{_FOLDER}.magnitude:Magnitude", "The smallest entries become zero."),
-    "zero": KindEntry(f"{_FOLDER}.zero:Zero", "Every entry becomes zero, whatever the rate.", acts_at_zero=True),
+    "zero": KindEntry(
+        f"{_FOLDER}.zero:Zero",
+        "Every entry becomes zero, whatever the rate.",
+        acts_at_zero=True,
+        has_rate=False,
+    ),
     "tail": KindEntry(f"{_FOLDER}.tail:Tail", "The smallest singular values stay."),
     "window": KindEntry(
         f"{_FOLDER}.window:Window",
         "The singular values between two ranks are dropped, whatever the rate.",
         (DROP,),
         acts_at_zero=True,
+        has_rate=False,
     ),
     "random": KindEntry(
         f"{_FOLDER}.random_change:RandomChange",

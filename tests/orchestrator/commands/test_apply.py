@@ -18,7 +18,7 @@ def test_the_winner_is_written_checked_and_loads(folder: Path, tmp_path: Path) -
 def test_the_document_has_the_documented_keys(folder: Path, tmp_path: Path) -> None:
     document = json_of("apply", str(folder), "-o", str(tmp_path / "out"), "--format", "factored")
     assert list(document) == [
-        "out", "format", "dtype", "clips", "changed", "kept_whole", "weight_bytes", "seconds", "check"
+        "out", "format", "dtype", "clips", "changed", "kept_whole", "texts_of", "weight_bytes", "seconds", "check"
     ]  # fmt: skip
     assert (document["format"], document["check"]) == ("factored", None)
 
@@ -32,6 +32,14 @@ def test_clips_are_applied_without_a_study(tiny_gptj: Path, tmp_path: Path, cach
     document = json_of("apply", "--model", str(tiny_gptj), *clips, "-o", str(tmp_path / "out"))
     assert [clip["layer"] for clip in document["clips"]] == [1, 0]
     assert len(document["changed"]) == 3
+
+
+def test_a_kind_without_a_rate_is_applied_without_a_study(tiny_gptj: Path, tmp_path: Path, cache: Path) -> None:
+    json_of("apply", "--model", str(tiny_gptj), "--clip", "layer=1,module=q,kind=zero", "-o", str(tmp_path / "out"))
+    model = AutoModelForCausalLM.from_pretrained(tmp_path / "out")
+    assert [name for name, weight in model.named_parameters() if not weight.any() and ".attn." in name] == [
+        "transformer.h.1.attn.q_proj.weight"
+    ]
 
 
 @pytest.mark.parametrize(
@@ -50,7 +58,7 @@ def test_clips_are_applied_without_a_study(tiny_gptj: Path, tmp_path: Path, cach
             ["--model", "embedded", *2 * ["--clip", "layer=1,module=mlp,clip_rate=0.5"]],
             "clipped twice in one trial",
         ),
-        (["--model", "embedded", "--clip", "layer=1,module=mlp,clip_rate=0.5,kind=whitened"], "Expected another kind"),
+        (["--model", "embedded", "--clip", "layer=1,module=mlp,clip_rate=0.5,kind=whitened"], "without a study"),
         (["nowhere"], "nowhere holds no study"),
     ],
 )

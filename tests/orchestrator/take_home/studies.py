@@ -30,6 +30,13 @@ def run_small(model: Path, folder: Path, **sections: dict[str, object]) -> Study
     return open_study(folder)
 
 
+def row_of_kind(study: StudyHandle, kind: str, demo_seed: int = 0) -> StoredRow:
+    """The validation row of its one clip of a kind."""
+    rows = [row for row in study.stored_rows() if row.split == "validation" and row.demo_seed == demo_seed]
+    [row] = (row for row in rows if any(clip.kind == kind for clip in row.clips))
+    return row
+
+
 def clipped_row(study: StudyHandle, clip_rate: float = 0.9, layer: int = 1) -> StoredRow:
     """The validation row of one of its clips."""
     [row] = (

@@ -20,12 +20,12 @@ from clipsweep.trials.export.shards import metadata_of
 from clipsweep.trials.models.find_layout import find_layout
 from clipsweep.trials.spec.clip import Clip
 from tests.trials.architectures import ARCHITECTURES
-from tests.trials.export.written import order_of, resolved_for, save_model, write, written
+from tests.trials.export.written import CLIPS, order_of, resolved_for, save_model, write, written
 
 
-def edited_state(model: PreTrainedModel, folder: Path) -> dict[str, Tensor]:
+def edited_state(model: PreTrainedModel, folder: Path, clips: tuple[Clip, ...] = CLIPS) -> dict[str, Tensor]:
     """All weights of a model with those that a trial would have in place of the clipped ones."""
-    edited = edit_weights(model, find_layout(model), resolved_for(model), FactorCache(folder / "cache"))
+    edited = edit_weights(model, find_layout(model), resolved_for(model, clips), FactorCache(folder / "cache"))
     return {name: edited.get(name, tensor) for name, tensor in model.state_dict().items()}
 
 
@@ -40,6 +40,14 @@ def test_plain_transformers_loads_the_weights_of_the_trial_bit_for_bit(name: str
     model, out = written(name, tmp_path)
     expected, found = edited_state(model, tmp_path), loaded_state(out)
     assert found.keys() == expected.keys()
+    assert [key for key in expected if not torch.equal(found[key], expected[key])] == []
+
+
+def test_draws_are_those_of_the_trial_where_a_role_has_experts_and_a_shared_one(tmp_path: Path) -> None:
+    clips = (Clip(layer=0, module="mlp", clip_rate=0.6, kind="random"),)
+    model = save_model("qwen2_moe", tmp_path / "model")
+    write(order_of(model, tmp_path / "model", clips), tmp_path / "out")
+    expected, found = edited_state(model, tmp_path, clips), loaded_state(tmp_path / "out")
     assert [key for key in expected if not torch.equal(found[key], expected[key])] == []
 
 

@@ -59,13 +59,20 @@ class Whitened(Kind):
         """What its inputs are taken from."""
         return Texts(clip.option("split"), clip.option("rows") or 0)
 
-    def apply(self, clip: Clip, target: Target) -> Tensor:
-        """The matrix of that rank, in float32; its factors are kept for clips of other rates."""
+    def thin_rank(self, clip: Clip, shape: Shape) -> int:
+        """The rank that is left."""
+        return kept_of(clip.clip_rate, shape.full_rank)
+
+    def factors(self, clip: Clip, target: Target) -> Factors:
+        """What ``whiten`` gives; it is kept for clips of other rates."""
         epsilon = clip.option("epsilon")
         inputs = target.inputs(self.texts(clip))
         key = f"{target.name} whitened {epsilon!r} {inputs.key}"
-        factors = target.keep(key, lambda: whiten(target.weight, inputs.gram(), epsilon, target.name))
-        return factors.low_rank(kept_of(clip.clip_rate, min(target.weight.shape)))
+        return target.keep(key, lambda: whiten(target.weight, inputs.gram(), epsilon, target.name))
+
+    def apply(self, clip: Clip, target: Target) -> Tensor:
+        """The matrix of that rank, in float32."""
+        return self.factors(clip, target).low_rank(kept_of(clip.clip_rate, min(target.weight.shape)))
 
 
 def whiten(weight: Tensor, gram: Tensor, epsilon: float, name: str) -> Factors:
