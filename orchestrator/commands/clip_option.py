@@ -61,8 +61,8 @@ def parse_clips(texts: Sequence[str]) -> list[ClipText]:
 
     Args:
         texts: Each ``key=value`` with commas between: layer, module and clip_rate; kind where it is not the usual one.
-            The rate may be left out where it has no meaning to the kind. Further keys are the kind's own: JSON where the
-            value is JSON, else text.
+            The rate may be left out where it has no meaning to the kind. Further keys are the kind's own: JSON where
+            the value is JSON, else text.
 
     Raises:
         SpecError: No ``=``, a key that is given twice, misspelled or missing, a layer or rate that is no number, or a

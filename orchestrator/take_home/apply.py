@@ -132,8 +132,8 @@ def apply_clips(
     if reading := reading_kinds(resolved):
         raise SpecError(
             f"kind of clip {reading[0]!r} depends on what matrices read over the prompts of a task, and without a "
-            f"study there are none; expected a study that has run it. Set space.kinds: [{reading[0]}] in one, run it, and "
-            f"apply that: clipsweep apply DIR -o OUT."
+            f"study there are none; expected a study that has run it. Set space.kinds: [{reading[0]}] in one, run it, "
+            f"and apply that: clipsweep apply DIR -o OUT."
         )
     TrialSpec(model=settings.path, task="", shots=0, demo_seed=0, split=TEST, clips=resolved)  # refuses what overlaps
     source = _Source(settings=settings, folder=folder, card=card)

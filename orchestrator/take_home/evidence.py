@@ -63,8 +63,8 @@ def _whose_texts(picked: Picked) -> list[str]:
     )
     if others:
         text += (
-            f" The {counted(others, 'trial')} of other seeds made other weights by texts of their own; accuracy and gain "
-            f"are means over all."
+            f" The {counted(others, 'trial')} of other seeds made other weights by texts of their own; accuracy and "
+            f"gain are means over all."
         )
     return [text, ""]
 
