@@ -40,7 +40,7 @@ def study_evidence(snapshot: Snapshot, picked: Picked) -> list[str]:
         "",
         f"Study `{opened.study.name}` (driver `{opened.study.search.driver}`) on the task `{task.name}`, variant "
         f"{task.variant}: {sizes} rows, split seed {task.seed}, fingerprint `{subject.task_fingerprint}`. Prompts have "
-        f"{counted(first.demonstrations or 0, 'demonstration')} (seeds {seeds}). {_how_many(snapshot)}",
+        f"{counted(first.demonstrations or 0, 'demonstration')} (seeds {seeds}). {_how_many(snapshot, picked)}",
         "",
         *_whose_texts(picked),
         "| split | rows | accuracy | untouched model | gain in points, 95 % interval |",
@@ -69,9 +69,10 @@ def _whose_texts(picked: Picked) -> list[str]:
     return [text, ""]
 
 
-def _how_many(snapshot: Snapshot) -> str:
+def _how_many(snapshot: Snapshot, picked: Picked) -> str:
+    """How the winner came to be it; nothing of another trial that the user named."""
     winner = snapshot.standings.winner
-    if winner is None:
+    if winner is None or winner.point.clips != picked.clips:
         return ""
     return (
         f"The winner was picked on validation out of {counted(winner.considered_points, 'point')}, so that its "

@@ -68,6 +68,15 @@ def test_the_card_says_what_was_clipped_how_it_scores_and_how_to_make_it_again(
     assert str(home) not in card  # where it lay is nobody's business
 
 
+def test_the_card_calls_the_winner_so_and_no_other_trial(study: StudyHandle, tmp_path: Path) -> None:
+    winner = pick_trial(take_snapshot(study.folder), None)
+    other = next(row for row in study.stored_rows() if row.clips and row.clips != winner.clips)
+    study.apply(tmp_path / "out")
+    study.apply(tmp_path / "other", trial=other.trial_id)
+    assert "The winner was picked" in (tmp_path / "out" / "README.md").read_text()
+    assert "The winner" not in (tmp_path / "other" / "README.md").read_text()
+
+
 def test_the_recipe_is_in_the_files(study: StudyHandle, tmp_path: Path) -> None:
     row = clipped_row(study)
     study.apply(tmp_path / "out", trial=row.trial_id)
