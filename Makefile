@@ -22,10 +22,10 @@ $(READY): requirements.lock pyproject.toml
 demo: $(READY)
 	$(BIN)/clipsweep run quickstart
 
-# Two processes of one thread each: with small models a second thread gains nothing.
+# Two processes of one thread each: with small models a second thread gains nothing. A file's tests run in one of them.
 test: export OMP_NUM_THREADS ?= 1
 test: $(READY)
-	$(BIN)/python -m pytest -m "not gpu and not launch" -n 2 --dist loadgroup
+	$(BIN)/python -m pytest -m "not gpu and not launch" -n 2 --dist loadfile --no-loadscope-reorder
 
 # The files of cluster/launch on a Slurm and an sshd of the tests' own, where those are installed.
 launch-test: $(READY)

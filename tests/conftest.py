@@ -33,13 +33,6 @@ needs_shared = pytest.mark.skipif(
 )
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Keep all that starts Ray in one process, where tests run in several: each would start a Ray of its own."""
-    for item in items:
-        if item.get_closest_marker("ray") is not None:
-            item.add_marker(pytest.mark.xdist_group("ray"))
-
-
 def tiny_config(model_type: str) -> Any:
     """A two-layer config with our tokenizer's vocabulary."""
     vocabulary = len(build_tokenizer())
