@@ -7,10 +7,13 @@ import textwrap
 from pathlib import Path
 
 import pytest
+import yaml
 from typer.testing import CliRunner
 
 import clipsweep
 from clipsweep.orchestrator.cli import app
+from clipsweep.orchestrator.study.check import check_study
+from clipsweep.orchestrator.study.schema import Study
 
 HOWTO = Path(__file__).parent.parent / "docs" / "howto.md"
 
@@ -90,6 +93,20 @@ def test_the_readme_takes_the_winner_home(
     (code,) = re.findall(r"```python\n(.*?)```", readme, re.DOTALL)
     exec(compile(code, "README.md", "exec"), {})
     assert capsys.readouterr().out.rstrip().endswith(" NORTH")
+
+
+def blocks_of_study_files() -> list[str]:
+    """The YAML of docs that holds keys of a study file, all or some."""
+    blocks = re.findall(r"```yaml\n(.*?)```", HOWTO.read_text(encoding="utf-8"), re.DOTALL)
+    return [block for block in blocks if set(yaml.safe_load(block)) <= set(Study.model_fields)]
+
+
+def test_the_study_files_that_are_shown_are_accepted() -> None:
+    blocks = blocks_of_study_files()
+    assert len(blocks) > 5
+    for block in blocks:
+        shown = yaml.safe_load(block)
+        check_study({"name": "shown", "model": {"path": "embedded"}, "task": {"name": "episodes"}} | shown)
 
 
 def test_every_test_that_the_page_of_faults_names_is_there() -> None:
