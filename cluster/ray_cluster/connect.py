@@ -18,7 +18,7 @@ from ray.exceptions import AuthenticationError
 from clipsweep.cluster.fit import ClusterSettings
 from clipsweep.cluster.ray_cluster.admission import own_token
 from clipsweep.cluster.ray_cluster.reach import AUTO, check_address
-from clipsweep.trials.base.errors import NoClusterError, PoolError, first_line
+from clipsweep.trials.base.errors import NoClusterError, NotStartedError, PoolError, first_line
 
 OBJECT_STORE_BYTES = 150 * 2**20
 COMMON: dict[str, Any] = {"log_to_driver": False, "logging_level": logging.ERROR, "ignore_reinit_error": True}
@@ -39,6 +39,7 @@ def connect(settings: ClusterSettings) -> None:
     Raises:
         NoClusterError: There is no cluster at that address, or it asks for another token.
         SpecError: The address is none, or a token is named that cannot be read.
+        NotStartedError: One of the processes of a Ray that was to be started did not come up.
         PoolError: The Ray that was started listens to other machines.
     """
     address = _address(settings)
@@ -58,7 +59,9 @@ def _start() -> None:
         except Exception as error:
             if type(error) is not Exception:  # that very class is Ray's where one of its processes does not come up
                 raise
-            raise PoolError(f"Ray does not start ({first_line(error)}). Run again, or use --replicas 0.") from error
+            raise NotStartedError(
+                f"Ray does not start ({first_line(error)}). Run again, or use --replicas 0."
+            ) from error
     try:
         check_loopback(ray.util.get_node_ip_address())
     except PoolError:

@@ -10,7 +10,7 @@ import sys
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager, nullcontext
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 import ray
@@ -22,7 +22,7 @@ from clipsweep.cluster.fit import ClusterSettings
 from clipsweep.cluster.ray_cluster.connect import connect, starts_ray
 from clipsweep.cluster.ray_cluster.guard import Guard
 from clipsweep.cluster.ray_cluster.placement import Node
-from clipsweep.trials.base.errors import PoolError, first_line
+from clipsweep.trials.base.errors import NotStartedError, PoolError, first_line
 
 ANSWER_S = 1
 SILENCE_S = 15.0  # of our own head, which is on this machine
@@ -71,10 +71,26 @@ class RaySession:
         """
         self._opened = not ray.is_initialized()
         if starts_ray(self._cluster):
-            self._guard = Guard()
-        with self._guard.marking() if self._guard is not None else nullcontext():
+            self._start()
+        else:
             connect(self._cluster)
         self._answered_at = time.monotonic()
+
+    def _start(self) -> None:
+        """Start Ray under a guard; once more where one of its processes died meanwhile.
+
+        Raises:
+            PoolError: It does not start, or other machines would reach it.
+        """
+        self._guard = Guard()
+        with self._guard.marking():
+            try:
+                connect(self._cluster)
+            except NotStartedError as error:
+                log.warning("Ray does not start (%s); it is tried once more", first_line(error.__cause__ or error))
+                self._guard.kill_all()
+                self._shut_down()
+                connect(self._cluster)
 
     def look(self) -> View:
         """The nodes as they are now; takes a second at most."""

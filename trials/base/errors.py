@@ -60,6 +60,10 @@ class PoolError(ClipsweepError, RuntimeError):
     """The replicas asked for cannot be had, or all of them were lost."""
 
 
+class NotStartedError(PoolError):
+    """A Ray of our own that does not start."""
+
+
 class NoMemoryError(PoolError):
     """A replica that finds too little memory to load its model."""
 

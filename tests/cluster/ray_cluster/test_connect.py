@@ -17,9 +17,11 @@ import yaml
 
 from clipsweep.analysis.store.table import ResultsTable
 from clipsweep.cluster.fit import ClusterSettings
+from clipsweep.cluster.ray_cluster import session
 from clipsweep.cluster.ray_cluster.connect import check_loopback, connect
 from clipsweep.cluster.ray_cluster.reach import check_address
-from clipsweep.trials.base.errors import NoClusterError, PoolError
+from clipsweep.cluster.ray_cluster.session import RaySession
+from clipsweep.trials.base.errors import NoClusterError, NotStartedError, PoolError
 from tests.conftest import tiny_study
 
 HEAD, RAYLET, AGENT, REPLICA = "gcs_server", "raylet", "ray::RuntimeEnvAgent", "ray::ReplicaActor"
@@ -117,6 +119,23 @@ def test_a_ray_that_does_not_start_is_told_in_one_sentence(monkeypatch: pytest.M
     )
     with pytest.raises(PoolError, match="Ray does not start .The current node timed out during startup"):
         connect(settings)
+
+
+def test_a_ray_that_does_not_start_is_tried_once_more(monkeypatch: pytest.MonkeyPatch) -> None:
+    tries: list[ClusterSettings] = []
+
+    def fail_at_first(settings: ClusterSettings) -> None:
+        tries.append(settings)
+        if len(tries) == 1:
+            raise NotStartedError("Ray does not start.")
+
+    monkeypatch.setattr(session, "starts_ray", lambda _: True)
+    monkeypatch.setattr(session, "connect", fail_at_first)
+    settings = ClusterSettings(
+        replicas=1, gpus_per_replica=1, cpus_per_replica=1, address=None, bytes_per_replica=1, hang_after_s=60
+    )
+    RaySession(settings).open()
+    assert len(tries) == 2
 
 
 @pytest.mark.parametrize("address", ["10.0.0.7", "0.0.0.0", "2001:db8::1"])
