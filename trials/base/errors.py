@@ -76,7 +76,7 @@ class EvaluationError(ClipsweepError, ArithmeticError):
     """A trial whose weights, activations or scores are not finite, or that does not fit in memory."""
 
 
-def first_line(error: Exception) -> str:
+def first_line(error: BaseException) -> str:
     """What a library says of an error, its first line without the final stop; the name of its type where it is mute."""
     return (str(error).strip().splitlines() or [type(error).__name__])[0].strip().rstrip(".")
 
