@@ -13,7 +13,7 @@ import ray
 from ray._private import ray_constants
 from ray._private import worker as ray_worker
 from ray._raylet import AuthenticationTokenLoader, Config  # type: ignore[attr-defined]  # its stub lacks them
-from ray.exceptions import AuthenticationError
+from ray.exceptions import AuthenticationError, RayError
 
 from clipsweep.cluster.fit import ClusterSettings
 from clipsweep.cluster.ray_cluster.admission import own_token
@@ -56,14 +56,15 @@ def _start() -> None:
         _read_token_again()
         try:
             ray.init(address="local", include_dashboard=False, object_store_memory=OBJECT_STORE_BYTES, **COMMON)
+            listens_at = ray.util.get_node_ip_address()
         except Exception as error:
-            if type(error) is not Exception:  # that very class is Ray's where one of its processes does not come up
-                raise
+            if type(error) is not Exception and not isinstance(error, RayError):
+                raise  # the very class Exception is Ray's where one of its processes does not come up
             raise NotStartedError(
                 f"Ray does not start ({first_line(error)}). Run again, or use --replicas 0."
             ) from error
     try:
-        check_loopback(ray.util.get_node_ip_address())
+        check_loopback(listens_at)
     except PoolError:
         ray.shutdown()
         raise
