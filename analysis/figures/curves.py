@@ -28,6 +28,7 @@ def curve_panels(points: Sequence[Point], rows: Rows) -> list[tuple[str, go.Figu
     return [
         (f"{module} clipped, {describe_shots(shots)}", _panel(group, rows))
         for (shots, module), group in group_points(drawn).items()
+        if any(point.clips for point in group)  # the untouched model alone has no curve
     ]
 
 

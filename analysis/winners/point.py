@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
 from clipsweep.trials.spec.clip import Clip
-from clipsweep.trials.spec.kinds import DEFAULT_KIND
+from clipsweep.trials.spec.kinds import DEFAULT_KIND, KINDS
 
 BEST_MEAN, ONE_STANDARD_ERROR = "best_mean", "one_standard_error"
 
@@ -93,7 +93,8 @@ def _describe_run(clips: Sequence[Clip]) -> str:
     first, last = clips[0], clips[-1]
     kind = "" if first.kind == DEFAULT_KIND else f" ({first.of_kind.words})"
     layers = f"layer {first.layer}" if first is last else f"layers {first.layer} to {last.layer}"
-    return f"{first.module} of {layers} at clip rate {first.clip_rate:g}{kind}"
+    rate = f" at clip rate {first.clip_rate:g}" if KINDS[first.kind].has_rate else ""
+    return f"{first.module} of {layers}{rate}{kind}"
 
 
 def describe_point(point: Point) -> str:

@@ -107,7 +107,7 @@ def compose(space: Space, shots: int, score: Score) -> Composition:
         scores = {choice: found for choice in step.tried if (found := score(choice)) is not None}
         missing = tuple(choice for choice in step.tried if choice not in scores)
         if missing:
-            ahead = tuple(sites[number + 1 :])
+            ahead = tuple(each for each in sites[number + 1 :] if not _overlaps(each, kept.clips))
             return Composition(steps=tuple(steps), under_way=step, missing=missing, kept=kept, ahead=ahead)
         steps.append(_decided(step, scores, reached, space.min_gain))
         kept = steps[-1].after

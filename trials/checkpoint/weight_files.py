@@ -29,6 +29,7 @@ IDENTIFYING_FILES = (
     "merges.txt",
 )
 WEIGHTS, WEIGHT_INDEX = "model.safetensors", "model.safetensors.index.json"
+FACTORED_MANIFEST = "clipsweep_factored.json"  # beside thin factors, which are no whole weights
 ADAPTER_FILES = (ADAPTER_CONFIG, "adapter_model.safetensors", "adapter_model.bin")
 
 

@@ -9,7 +9,7 @@ from clipsweep.trials.base.hub import HUB_NAME, hub_reason
 from clipsweep.trials.checkpoint.config_file import check_config_file, check_not_quantised
 from clipsweep.trials.checkpoint.pickled import converted, pickled_files
 from clipsweep.trials.checkpoint.read import reading
-from clipsweep.trials.checkpoint.weight_files import TEXT_FILES, weight_files
+from clipsweep.trials.checkpoint.weight_files import FACTORED_MANIFEST, TEXT_FILES, weight_files
 from clipsweep.trials.models.settings import ModelSettings
 
 EMBEDDED = "embedded"
@@ -33,6 +33,11 @@ def find_checkpoint(settings: ModelSettings, cache: Path, *, verify_hashes: bool
     if weight_files(folder):
         return folder
     pickles = pickled_files(folder)
+    if (folder / FACTORED_MANIFEST).is_file():
+        raise ModelError(
+            f"{folder} holds a model with thin factors; expected whole weights. clipsweep.load_factored loads it; write "
+            f"it with --format dense to evaluate or sweep it."
+        )
     if not pickles:
         raise ModelError(f"{folder} has no weights; expected model.safetensors or its shards.")
     if not settings.allow_bin:

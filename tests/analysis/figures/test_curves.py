@@ -47,6 +47,12 @@ def test_points_without_a_baseline_point_among_them_still_have_the_baseline_line
     assert (figure.data[2].name, list(figure.data[2].y)) == ("baseline", [0.5, 0.5])
 
 
+def test_a_module_that_is_clipped_at_another_number_of_shots_only_has_no_panel() -> None:
+    elsewhere = replace(make_point(5, 0.9), shots=2, clips=(Clip(layer=5, module="attn", clip_rate=0.9),))
+    titles = [title for title, _ in curve_panels([*POINTS, elsewhere, replace(make_point(None), shots=2)], answered())]
+    assert titles == ["attn clipped, 2 shots", "mlp clipped, 4 shots"]
+
+
 def test_a_range_of_layers_has_a_line_of_its_own() -> None:
     clips = tuple(Clip(layer=layer, module="mlp", clip_rate=0.9) for layer in (5, 6, 7))
     ranged = replace(make_point(5, 0.9), clips=clips, trial_ids=("range-0",))

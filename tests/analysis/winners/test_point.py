@@ -55,7 +55,7 @@ def test_a_kind_that_is_not_the_usual_one_is_named_with_its_options() -> None:
 
 @pytest.mark.parametrize(
     ("kind", "words"),
-    [("random", "the untouched model, 4 shots"), ("zero", "mlp of layer 0 at clip rate 0 (zero), 4 shots")],
+    [("random", "the untouched model, 4 shots"), ("zero", "mlp of layer 0 (zero), 4 shots")],
 )
 def test_a_rate_of_0_is_the_untouched_model_but_for_kinds_that_act_all_the_same(kind: str, words: str) -> None:
     point = Point(clips=(make_clip(clip_rate=0.0, kind=kind),), shots=4, trial_ids=("t",), baseline_ids=("b",))

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from clipsweep.orchestrator.space.composition import LOST, Composition, Score, compose
+from clipsweep.orchestrator.space.composition import LOST, Composition, Score, compose, on_top
 from clipsweep.orchestrator.space.proposal import Choice
 from clipsweep.orchestrator.space.site import Site
 from clipsweep.orchestrator.space.space import Space
@@ -45,6 +45,21 @@ def test_each_step_keeps_the_best_of_a_site_from_the_last_layer_down() -> None:
     ]  # fmt: skip
     assert [step.gain for step in composition.steps if step.kept] == pytest.approx([0.1, 0.05, 0.02])
     assert not composition.missing
+
+
+def test_no_site_ahead_shares_a_matrix_with_a_clip_that_was_kept() -> None:
+    space = space_over((0, 1, 2), ("mlp", "fc_in", "attn"), clip_rates=(0.9,), max_clips=9, min_gain=0.0)
+
+    def until_the_last_attn(choice: Choice) -> float | None:
+        unknown = any((clip.layer, clip.module) == (2, "attn") for clip in choice.clips)
+        return None if unknown else adds_up()(choice)
+
+    composition = compose(space, 4, until_the_last_attn)
+    assert kept(composition) == ((2, "mlp", 0.9),)
+    ahead = [(site.label, site.module) for site in composition.ahead]
+    assert ahead == [(layer, module) for layer in "10" for module in ("mlp", "fc_in", "attn")]
+    for site in composition.ahead:
+        assert [space.propose(4, 0, choice.clips) for choice in on_top(space, composition.kept, site)]
 
 
 def test_along_the_path_scores_rise_and_its_end_is_the_best_that_was_tried() -> None:
