@@ -5,7 +5,7 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 from torch import nn
-from transformers import AutoModelForCausalLM, PreTrainedModel
+from transformers import AutoModelForCausalLM, GenerationConfig, PreTrainedModel
 
 import clipsweep
 from clipsweep.trials.base.errors import ModelError
@@ -13,7 +13,7 @@ from clipsweep.trials.checkpoint.weight_files import stored_tensors
 from clipsweep.trials.export.factored import FactoredLinear, load_factored
 from clipsweep.trials.export.recipe import DENSE, FACTORED
 from tests.trials.architectures import ARCHITECTURES
-from tests.trials.export.written import order_of, write, written
+from tests.trials.export.written import order_of, save_model, write, written
 
 TOKENS = torch.tensor([[5, 6, 7, 8, 9, 10, 11, 12], [20, 30, 40, 50, 60, 70, 80, 90]])
 WHOLE = {"falcon-7b", "falcon-40b", "falcon-rw"}  # its linear maps are a class of its own
@@ -91,6 +91,18 @@ def test_it_is_loaded_by_the_call_that_the_docs_name(tmp_path: Path) -> None:
     assert not model.training
     assert not any(parameter.requires_grad for parameter in model.parameters())
     assert model.generate(TOKENS[:1], max_new_tokens=3, do_sample=False, pad_token_id=0).shape[1] <= 11
+
+
+def test_the_generation_config_is_that_of_the_folder(tmp_path: Path) -> None:
+    model = save_model("gptj", tmp_path / "model")
+    GenerationConfig(max_new_tokens=7, eos_token_id=[3, 4]).save_pretrained(tmp_path / "model")
+    write(order_of(model, tmp_path / "model", format=FACTORED), tmp_path / "thin")
+    config = load_factored(tmp_path / "thin").generation_config
+    assert config is not None
+    assert (config.max_new_tokens, config.eos_token_id) == (7, [3, 4])
+    (tmp_path / "thin" / "generation_config.json").write_text("{")
+    with pytest.raises(ModelError, match="thin does not load"):
+        load_factored(tmp_path / "thin")
 
 
 def test_plain_transformers_refuses_the_folder(tmp_path: Path) -> None:
