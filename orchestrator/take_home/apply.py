@@ -240,7 +240,7 @@ def describe_applied(document: Mapping[str, Any]) -> str:
     if document["format"] == FACTORED:
         thin = len(document["changed"]) - len(document["kept_whole"])
         lines.append(f"factored  {counted(thin, 'parameter')}, as two thin factors; clipsweep.load_factored loads it")
-    whole = "thin factors would not be smaller, or it is fused or holds experts"
+    whole = "its kind has no thin form, thin factors would not be smaller, or it is fused or holds experts"
     lines += [f"whole     {name}: {whole}" for name in document["kept_whole"]]
     if document["texts_of"] is not None:
         lines.append(f"texts     those that trial {document['texts_of']} read; trials of other seeds had other weights")

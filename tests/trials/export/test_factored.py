@@ -8,12 +8,13 @@ from torch import nn
 from transformers import AutoModelForCausalLM, GenerationConfig, PreTrainedModel
 
 import clipsweep
-from clipsweep.trials.base.errors import ModelError
+from clipsweep.trials.base.errors import ModelError, SpecError
 from clipsweep.trials.checkpoint.weight_files import stored_tensors
 from clipsweep.trials.export.factored import FactoredLinear, load_factored
 from clipsweep.trials.export.recipe import DENSE, FACTORED
 from tests.trials.architectures import ARCHITECTURES
 from tests.trials.export.written import order_of, save_model, write, written
+from tests.trials.kinds_in_place import kind_clip
 
 TOKENS = torch.tensor([[5, 6, 7, 8, 9, 10, 11, 12], [20, 30, 40, 50, 60, 70, 80, 90]])
 WHOLE = {"falcon-7b", "falcon-40b", "falcon-rw"}  # its linear maps are a class of its own
@@ -75,6 +76,24 @@ def test_fused_matrices_and_experts_stay_whole_and_are_told(tmp_path: Path) -> N
         told = write(order_of(model, tmp_path / name / "model", format=FACTORED), tmp_path / name / "thin").whole
         assert told
         assert all(part in parameter for parameter in told)
+
+
+@pytest.mark.parametrize("kind", ["tail", "window"])
+def test_kinds_that_keep_other_singular_values_are_thin_too(kind: str, tmp_path: Path) -> None:
+    model, clips = save_model("llama", tmp_path / "model"), (kind_clip(kind, clip_rate=0.9),)
+    order = order_of(model, tmp_path / "model", clips)
+    write(order, tmp_path / DENSE)
+    thin = write(order_of(model, tmp_path / "model", clips, format=FACTORED), tmp_path / "thin")
+    assert (bool(thin.changed), thin.whole) == (True, ())
+    expected = logits_of(AutoModelForCausalLM.from_pretrained(tmp_path / DENSE))
+    assert (logits_of(load_factored(tmp_path / "thin")) - expected).abs().max() <= 1e-5 * expected.std()
+
+
+def test_a_kind_without_a_thin_form_is_refused_in_words(tmp_path: Path) -> None:
+    model = save_model("llama", tmp_path / "model")
+    order = order_of(model, tmp_path / "model", (kind_clip("randomised"),), format=FACTORED)
+    with pytest.raises(SpecError, match="or its kind has no thin form; expected one at least"):
+        write(order, tmp_path / "thin")
 
 
 def test_half_precision_is_kept(tmp_path: Path) -> None:
