@@ -194,7 +194,8 @@ def complete(kind: str, options: object) -> str | None:
         options: JSON, or None for all defaults; all else is refused.
 
     Raises:
-        SpecError: They are no text; an option that the kind does not take, that it lacks, or a value that it cannot have.
+        SpecError: They are no text; an option that the kind does not take, that it lacks, or a value that it cannot
+            have.
     """
     if options is not None and not isinstance(options, str):
         raise no_mapping(kind, options)  # before the cache, which cannot keep it

@@ -107,7 +107,8 @@ def whiten(weight: Tensor, gram: Tensor, epsilon: float, name: str) -> Factors:
     if bool(failed) or not bool(torch.isfinite(root).all()):
         raise EvaluationError(
             f"what {name} reads cannot be whitened with epsilon {epsilon!r}, which is too small or too large for it; "
-            f"expected a share of the mean of its squares, such as 0.01. Set epsilon: 0.01 in the options of kind 'whitened'."
+            f"expected a share of the mean of its squares, such as 0.01. Set epsilon: 0.01 in the options of "
+            f"kind 'whitened'."
         )
     found = compute_factors(weight.double() @ root, name)
     unscaled = torch.linalg.solve_triangular(root, found.vh.double(), upper=False, left=False)
