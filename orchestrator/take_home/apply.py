@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, get_args
 
 from clipsweep.analysis.row.row import clip_record
 from clipsweep.analysis.winners.point import describe_clips
@@ -15,7 +15,7 @@ from clipsweep.orchestrator.folder.snapshot import Snapshot
 from clipsweep.orchestrator.take_home.evidence import compared_words, study_document, study_evidence
 from clipsweep.orchestrator.take_home.pick_trial import Picked, pick_trial, reading_kinds
 from clipsweep.orchestrator.words import Say, say_nothing
-from clipsweep.trials.base.errors import ModelError, SpecError, counted
+from clipsweep.trials.base.errors import ModelError, SpecError, counted, unknown_name
 from clipsweep.trials.base.os_words import check_cache
 from clipsweep.trials.base.versions import recorded_versions
 from clipsweep.trials.checkpoint.weight_files import stored_tensors
@@ -25,7 +25,7 @@ from clipsweep.trials.export.recipe import DENSE, FACTORED, Format, Recipe
 from clipsweep.trials.models.card import ModelCard
 from clipsweep.trials.models.describe import describe_checkpoint
 from clipsweep.trials.models.find import find_checkpoint
-from clipsweep.trials.models.settings import ModelSettings
+from clipsweep.trials.models.settings import Dtype, ModelSettings
 from clipsweep.trials.spec.clip import Clip
 from clipsweep.trials.spec.trial import TEST, TrialSpec
 from clipsweep.trials.tasks.task import Task
@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from clipsweep.trials.clips.edit import ReadInputs
 
 ClipOf = Callable[[ModelCard], Clip]  # a clip, once the model is known
+FORMATS, DTYPES = get_args(Format), get_args(Dtype)
 RUN_IN = {"F32": "float32", "F16": "float16", "BF16": "bfloat16"}  # by the name that safetensors has
 
 
@@ -52,6 +53,13 @@ class Wish:
     format: Format = DENSE
     dtype: str | None = None
     check: bool = False
+
+    def __post_init__(self) -> None:
+        """Refuse names that there are not."""
+        if self.format not in FORMATS:
+            raise SpecError(unknown_name("format", self.format, FORMATS))
+        if self.dtype is not None and self.dtype not in DTYPES:
+            raise SpecError(unknown_name("dtype", self.dtype, DTYPES))
 
 
 def apply_study(
@@ -240,7 +248,7 @@ def describe_applied(document: Mapping[str, Any]) -> str:
     if document["format"] == FACTORED:
         thin = len(document["changed"]) - len(document["kept_whole"])
         lines.append(f"factored  {counted(thin, 'parameter')}, as two thin factors; clipsweep.load_factored loads it")
-    whole = "thin factors would not be smaller, or it is fused or holds experts"
+    whole = "its kind has no thin form, thin factors would not be smaller, or it is fused or holds experts"
     lines += [f"whole     {name}: {whole}" for name in document["kept_whole"]]
     if document["texts_of"] is not None:
         lines.append(f"texts     those that trial {document['texts_of']} read; trials of other seeds had other weights")

@@ -32,7 +32,8 @@ def study_evidence(snapshot: Snapshot, picked: Picked) -> list[str]:
     opened, first = snapshot.opened, picked.rows[0]
     subject, task = opened.subject, opened.study.task
     sizes = ", ".join(f"{count:,} {split}" for split, count in subject.split_sizes.items())
-    seeds = ", ".join(map(str, dict.fromkeys(row.demo_seed for row in picked.rows)))
+    drawn = ", ".join(map(str, dict.fromkeys(row.demo_seed for row in picked.rows)))
+    seeds = f" (seeds {drawn})" if first.shots else ""
     trials = ", ".join(f"`{row.trial_id}`" for row in picked.rows)
     versions = ", ".join(f"{name} {number}" for name, number in first.versions.items() if number)
     return [
@@ -40,7 +41,7 @@ def study_evidence(snapshot: Snapshot, picked: Picked) -> list[str]:
         "",
         f"Study `{opened.study.name}` (driver `{opened.study.search.driver}`) on the task `{task.name}`, variant "
         f"{task.variant}: {sizes} rows, split seed {task.seed}, fingerprint `{subject.task_fingerprint}`. Prompts have "
-        f"{counted(first.demonstrations or 0, 'demonstration')} (seeds {seeds}). {_how_many(snapshot, picked)}",
+        f"{counted(first.demonstrations or 0, 'demonstration')}{seeds}. {_how_many(snapshot, picked)}",
         "",
         *_whose_texts(picked),
         "| split | rows | accuracy | untouched model | gain in points, 95 % interval |",
@@ -72,7 +73,7 @@ def _whose_texts(picked: Picked) -> list[str]:
 def _how_many(snapshot: Snapshot, picked: Picked) -> str:
     """How the winner came to be it; nothing of another trial that the user named."""
     winner = snapshot.standings.winner
-    if winner is None or winner.point.clips != picked.clips:
+    if winner is None or not {row.trial_id for row in picked.rows} <= {*winner.point.trial_ids, *winner.point.test_ids}:
         return ""
     return (
         f"The winner was picked on validation out of {counted(winner.considered_points, 'point')}, so that its "
@@ -99,5 +100,5 @@ def _accuracy(rows: Sequence[StoredRow]) -> float:
 def compared_words(compared: Mapping[str, Any]) -> str:
     """How one trial of ``check_stored`` came out, in a line."""
     split, differ, rows = compared["split"], compared["differ"], compared["n_examples"]
-    seed = f"{split} rows, seed {compared['demo_seed']}" if compared["shots"] else f"{split} rows"
-    return f"{differ:,} of {rows:,} {seed}, are answered otherwise than stored"
+    seed = f", seed {compared['demo_seed']}," if compared["shots"] else ""
+    return f"{differ:,} of {rows:,} {split} rows{seed} are answered otherwise than stored"

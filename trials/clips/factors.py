@@ -22,7 +22,7 @@ class Factors:
     """Thin SVD of a matrix ``(rows, cols)``, float32, contiguous.
 
     Attributes:
-        u: Shape ``(rows, k)`` with ``k = min(rows, cols)``.
+        u: Shape ``(rows, k)`` with ``k = min(rows, cols)``, or fewer of a part.
         s: Shape ``(k,)``, largest first.
         vh: Shape ``(k, cols)``.
     """
@@ -43,6 +43,14 @@ class Factors:
     def between(self, first: int, end: int) -> Tensor:
         """The part of the matrix that has the singular values from ``first`` to before ``end``, largest first."""
         return (self.u[:, first:end] * self.s[first:end]) @ self.vh[first:end]
+
+    def without(self, first: int, end: int) -> Factors:
+        """Those of the matrix that lacks the singular values from ``first`` to before ``end``: so many fewer."""
+        return Factors(
+            u=torch.cat([self.u[:, :first], self.u[:, end:]], dim=1),
+            s=torch.cat([self.s[:first], self.s[end:]]),
+            vh=torch.cat([self.vh[:first], self.vh[end:]]),
+        )
 
     def thin(self, rank: int) -> tuple[Tensor, Tensor]:
         """The matrix of ``low_rank`` as a product of two, each with the square roots of the singular values.

@@ -40,7 +40,7 @@ class Kind(ABC):
     def thin_rank(self, clip: Clip, shape: Shape) -> int | None:  # noqa: ARG002
         """The rank r of a clip whose matrix is that of the first r of its ``factors``: two thin ones say the same.
 
-        None for kinds whose matrices have no such form; then they are stored whole.
+        None for kinds whose matrices have no such form, and where nothing is left; then they are stored whole.
         """
         return None
 

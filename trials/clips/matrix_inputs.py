@@ -15,6 +15,7 @@ from transformers.pytorch_utils import Conv1D
 
 from clipsweep.trials.base.errors import EvaluationError
 from clipsweep.trials.clips.target import Inputs
+from clipsweep.trials.decoder.patches import fused_activations
 from clipsweep.trials.spec.kinds import Texts
 
 Tokens = tuple[int, ...]
@@ -58,6 +59,8 @@ class MatrixInputs:
 def read_grams(model: PreTrainedModel, texts: Collection[Tokens], owners: Collection[str]) -> dict[str, Tensor]:
     """``X Xᵀ`` of some linear modules, over all tokens of some texts, each read alone.
 
+    Activations are computed as the engine computes them, whoever asks: in half precision others give other products.
+
     Returns:
         By the module's path, shape ``(inputs, inputs)``, float64, on the module's device.
 
@@ -78,15 +81,16 @@ def read_grams(model: PreTrainedModel, texts: Collection[Tokens], owners: Collec
                 f"{owner} is no linear map, so it is not known what each of its matrices reads; expected one. Clip "
                 f"other matrices, or take a kind of clip that looks at no text."
             )
-    for text in texts:
-        _read_alone(model, SHORT)  # rotary positions may keep the scale of the longest text until a short one comes
-        with ExitStack() as hooks:
-            for owner in owners:
-                module = model.get_submodule(owner)
-                handle = module.register_forward_pre_hook(partial(add, owner), with_kwargs=True)
-                hooks.callback(handle.remove)
-            _read_alone(model, text)
-    _read_alone(model, SHORT)
+    with fused_activations(model):
+        for text in texts:
+            _read_alone(model, SHORT)  # rotary positions may keep the scale of the longest text until a short one comes
+            with ExitStack() as hooks:
+                for owner in owners:
+                    module = model.get_submodule(owner)
+                    handle = module.register_forward_pre_hook(partial(add, owner), with_kwargs=True)
+                    hooks.callback(handle.remove)
+                _read_alone(model, text)
+        _read_alone(model, SHORT)
     if missing := [owner for owner in owners if owner not in grams]:
         raise EvaluationError(
             f"the model does not call {missing[0]}, so nothing is known of what it reads; expected a call for each "

@@ -18,7 +18,7 @@ def check_empty(out: Path) -> None:
     """Refuse a place that something stands in already, or that cannot be written, before anything expensive.
 
     Raises:
-        PlaceError: It is a file, a folder that is not empty, or cannot be made.
+        PlaceError: It is a file, a folder that is not empty or on which a disk is mounted, or cannot be made.
     """
     with worded_as(PlaceError, f"looking at {out}"):
         if os.path.lexists(out) and not out.is_dir():
@@ -28,7 +28,12 @@ def check_empty(out: Path) -> None:
                 f"{out} is not empty: it holds {found[0]}; expected a new folder for the checkpoint, so that nothing "
                 f"is written over. Choose another, or remove that one."
             )
-    check_folder(out.absolute().parent, "the folder for the checkpoint")
+        if os.path.ismount(out.resolve()):
+            raise PlaceError(
+                f"{out} is where a disk is mounted, and the checkpoint is renamed into its place at the end, which the "
+                f"system refuses there; expected a new folder. Choose one in it, such as {out / 'clipped'}."
+            )
+    check_folder(out.resolve().parent, "the folder for the checkpoint")
 
 
 def check_room(out: Path, n_bytes: int) -> None:
@@ -37,7 +42,7 @@ def check_room(out: Path, n_bytes: int) -> None:
     Raises:
         PlaceError: It has.
     """
-    parent = next(each for each in out.absolute().parents if each.is_dir())
+    parent = next(each for each in out.resolve().parents if each.is_dir())
     free = shutil.disk_usage(parent).free
     if free < n_bytes:
         raise PlaceError(
@@ -50,10 +55,12 @@ def check_room(out: Path, n_bytes: int) -> None:
 def draft_folder(out: Path) -> Iterator[Path]:
     """Yield a hidden folder beside ``out`` and rename it into place on success; whatever happens, else it is removed.
 
+    Where ``out`` is a link to an empty folder, that folder is meant, and the link stays.
+
     Raises:
         WriteError: The operating system refuses something, as on a full disk.
     """
-    out = out.absolute()
+    out = out.resolve()
     draft = out.parent / f".draft-{uuid.uuid4().hex}-{out.name}"
     try:
         make_folder(draft)

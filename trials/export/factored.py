@@ -11,7 +11,8 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import Tensor, nn
 from torch.nn import functional
-from transformers import MODEL_FOR_CAUSAL_LM_MAPPING, AutoConfig, PreTrainedModel
+from transformers import MODEL_FOR_CAUSAL_LM_MAPPING, AutoConfig, GenerationConfig, PreTrainedModel
+from transformers.utils import GENERATION_CONFIG_NAME
 
 from clipsweep.trials.base.errors import ModelError, in_one_line
 from clipsweep.trials.checkpoint.header import read_header
@@ -62,7 +63,8 @@ def load_factored(path: str | Path, *, device: str | torch.device = "cpu") -> Pr
 
     Returns:
         The model of transformers that the folder was made from, in the dtype of its files, with a ``FactoredLinear``
-        in place of each factored ``Linear`` or ``Conv1D``. In evaluation mode, without gradients.
+        in place of each factored ``Linear`` or ``Conv1D``, and with the folder's generation config. In evaluation mode,
+        without gradients.
 
     Raises:
         ModelError: There is no such folder, it is damaged, of a version that this clipsweep does not know, or of an
@@ -77,6 +79,8 @@ def load_factored(path: str | Path, *, device: str | torch.device = "cpu") -> Pr
         model, report = architecture.from_pretrained(
             None, config=config, state_dict=tensors, dtype=config.dtype, output_loading_info=True
         )
+        if (folder / GENERATION_CONFIG_NAME).is_file():
+            model.generation_config = GenerationConfig.from_pretrained(folder)
     except CONFIG_ERRORS as error:
         raise ModelError(f"{folder} does not load: {in_one_line(error)}. {AGAIN}") from error
     if wrong := [*report["missing_keys"], *report["unexpected_keys"], *map(str, report["mismatched_keys"])]:

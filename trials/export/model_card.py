@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from huggingface_hub import ModelCardData, metadata_load
+from yaml import YAMLError
 
 from clipsweep.trials.base.hub import HUB_NAME
 from clipsweep.trials.export.recipe import FACTORED, Recipe
@@ -73,24 +74,37 @@ def model_card(recipe: Recipe, source: Path, out: Path, evidence: Sequence[str])
 
 
 def again(recipe: Recipe) -> str:
-    """The command that makes the checkpoint: out of its source alone, or of its study where clips depend on texts."""
-    if recipe.texts_of is None:
+    """The command that makes the checkpoint: out of its source alone, or of its study where that does not say all.
+
+    The study is named where clips depend on its texts, and where they were made in another dtype than the files': with
+    ``--model`` both are one. So they are in every recipe without a study.
+    """
+    trial = _trial_of(recipe)
+    if trial is None:
         words = ["clipsweep", "apply", "--model", recipe.model]
         words += ["--revision", recipe.revision] if recipe.revision else []
         for clip in recipe.clips:
             words += ["--clip", words_of(clip)]
-        words += ["--dtype", recipe.dtype]
+        words += ["--dtype", recipe.written_as]
     else:
-        words = ["clipsweep", "apply", "DIR", "--trial", recipe.texts_of]
+        words = ["clipsweep", "apply", "DIR", "--trial", trial]
         words += ["--dtype", recipe.written_as] if recipe.written_as != recipe.dtype else []
     return shlex.join([*words, "--format", recipe.format, "-o", "OUT"])
+
+
+def _trial_of(recipe: Recipe) -> str | None:
+    """The trial that the command names; None where source and clips say all."""
+    if recipe.texts_of is not None or recipe.study is None or recipe.written_as == recipe.dtype:
+        return recipe.texts_of
+    first: str = recipe.study["trial_ids"][0]
+    return first
 
 
 def words_of(clip: Clip) -> str:
     """A clip as ``--clip`` takes it: ``layer=26,module=mlp,clip_rate=0.95,kind=svd``; no rate where it says nothing."""
     options = json.loads(clip.options) if clip.options else {}
     own = "".join(f",{key}={each if isinstance(each, str) else json.dumps(each)}" for key, each in options.items())
-    rate = f"clip_rate={clip.clip_rate:g}," if KINDS[clip.kind].has_rate else ""
+    rate = f"clip_rate={float(clip.clip_rate)!r}," if KINDS[clip.kind].has_rate else ""
     return f"layer={clip.layer},module={clip.module},{rate}kind={clip.kind}{own}"
 
 
@@ -112,12 +126,18 @@ def _how_stored(recipe: Recipe) -> list[str]:
 
 def _header(recipe: Recipe, source: Path) -> str:
     """The YAML header, as the hub reads it."""
-    data: dict[str, Any] = {}
-    if (source / README).is_file():
-        known = metadata_load(source / README) or {}
-        data = {key: known[key] for key in LICENCE_KEYS if known.get(key)}
+    known = _header_of(source / README) if (source / README).is_file() else {}
+    data: dict[str, Any] = {key: known[key] for key in LICENCE_KEYS if known.get(key)}
     if HUB_NAME.fullmatch(recipe.model):
         data["base_model"] = recipe.model
     tags = ["clipsweep", *sorted({clip.kind for clip in recipe.clips})]
     yaml: str = ModelCardData(library_name="transformers", tags=tags, **data).to_yaml()
     return yaml.rstrip("\n") + "\n"
+
+
+def _header_of(readme: Path) -> dict[str, Any]:
+    """The header of the source's card; empty where it has none that can be read, which is no reason not to clip it."""
+    try:
+        return metadata_load(readme) or {}
+    except (ValueError, YAMLError):  # no mapping, no UTF-8, or no YAML
+        return {}

@@ -88,8 +88,9 @@ def write_checkpoint(order: Order, out: Path, factors: FactorCache) -> Written:
     changes = find_changes(source, order.clips, factored=factored)
     if factored and not any(change.rank for change in changes):
         raise SpecError(
-            f"none of {', '.join(kept_whole(changes))} is smaller as two thin factors in a module of its own (fused "
-            f"matrices, experts and high ranks are not); expected one at least. Take --format dense."
+            f"none of {', '.join(kept_whole(changes))} is smaller as two thin factors in a module of its own (high "
+            f"ranks, fused matrices and experts are not), or its kind has no thin form; expected one at least. Take "
+            f"--format dense."
         )
     plan = plan_files(source, changes, recipe.written_as, factored=factored)
     check_room(out, plan.n_bytes)

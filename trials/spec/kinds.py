@@ -15,6 +15,7 @@ from clipsweep.trials.base.errors import SpecError
 from clipsweep.trials.spec.options import (
     Option,
     fill,
+    no_mapping,
     one_of,
     or_none,
     parse,
@@ -185,16 +186,19 @@ class KindOfClip(NamedTuple):
         return ", ".join([self.name, *(f"{name} {value}" for name, value in given.items())])
 
 
-def complete(kind: str, options: str | None) -> str | None:
+def complete(kind: str, options: object) -> str | None:
     """The one spelling of a kind's options: JSON with sorted keys, defaults filled in; None where it takes none.
 
     Args:
         kind: A key of ``KINDS``.
-        options: JSON, or None for all defaults.
+        options: JSON, or None for all defaults; all else is refused.
 
     Raises:
-        SpecError: An option that the kind does not take, that it lacks, or a value that it cannot have.
+        SpecError: They are no text; an option that the kind does not take, that it lacks, or a value that it cannot
+            have.
     """
+    if options is not None and not isinstance(options, str):
+        raise no_mapping(kind, options)  # before the cache, which cannot keep it
     entry = KINDS[kind]
     return None if options is None and not entry.options else _complete(kind, entry, options)
 

@@ -60,11 +60,16 @@ def parse(kind: str, text: str | None) -> dict[str, Any]:
     """
     try:
         given = {} if text is None else json.loads(text)
-    except (TypeError, ValueError, RecursionError) as error:
-        raise SpecError(f"options of kind of clip {kind!r} are {text!r}; expected a JSON mapping or None.") from error
+    except (ValueError, RecursionError) as error:
+        raise no_mapping(kind, text) from error
     if not isinstance(given, dict):
-        raise SpecError(f"options of kind of clip {kind!r} are {text!r}; expected a JSON mapping or None.")
+        raise no_mapping(kind, text)
     return given
+
+
+def no_mapping(kind: str, options: object) -> SpecError:
+    """Word the refusal of options that are no mapping as JSON."""
+    return SpecError(f"options of kind of clip {kind!r} are {options!r}; expected a JSON mapping as text, or None.")
 
 
 def _read(kind: str, option: Option, value: Any) -> Any:
@@ -72,7 +77,7 @@ def _read(kind: str, option: Option, value: Any) -> Any:
         raise SpecError(f"kind of clip {kind!r} lacks its option {option.name!r}; expected {option.expected}.")
     try:
         return option.read(value)
-    except ValueError as error:
+    except (ValueError, OverflowError) as error:  # the second of a whole number that is too large for a float
         close = difflib.get_close_matches(str(value), option.names, n=1)
         meant = f" Did you mean {close[0]!r}?" if close else ""
         raise SpecError(

@@ -24,7 +24,7 @@ def save_with_tokenizer(name: str, folder: Path) -> Path:
     return folder
 
 
-def run_small(model: Path, folder: Path, **sections: dict[str, object]) -> StudyHandle:
+def run_small(model: Path, folder: Path, /, **sections: dict[str, object]) -> StudyHandle:
     """Run the small study of a model; keyword arguments replace keys of its sections."""
     run_study(check_study(tiny_study(model, **sections)), folder, default_cache(), Console(quiet=True))
     return open_study(folder)

@@ -1,4 +1,5 @@
 import json
+import re
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -14,8 +15,9 @@ from transformers import AutoModelForCausalLM
 from clipsweep.analysis.row.row import StoredRow
 from clipsweep.orchestrator.api import StudyHandle, open_study
 from clipsweep.orchestrator.take_home.apply import stored_dtype
+from clipsweep.orchestrator.take_home.evidence import compared_words
 from clipsweep.orchestrator.take_home.pick_trial import pick_trial
-from clipsweep.trials.base.errors import ModelError, PlaceError, StudyError, TaskError
+from clipsweep.trials.base.errors import ModelError, PlaceError, SpecError, StudyError, TaskError
 from clipsweep.trials.export import score
 from clipsweep.trials.export.shards import metadata_of
 from clipsweep.trials.spec.result import TrialState
@@ -189,6 +191,42 @@ def test_a_folder_that_is_not_empty_is_refused(study: StudyHandle, tmp_path: Pat
     (tmp_path / "mine").write_text("mine")
     with pytest.raises(PlaceError, match="is not empty"):
         study.apply(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("wish", "words"),
+    [
+        ({"format": "factord"}, "no format 'factord'; known: dense, factored. Did you mean 'factored'?"),
+        ({"dtype": "float61"}, "no dtype 'float61'; known: bfloat16, float16, float32. Did you mean 'float16'?"),
+    ],
+)
+def test_a_format_or_dtype_that_there_is_not_is_refused(
+    wish: dict[str, Any], words: str, study: StudyHandle, tmp_path: Path
+) -> None:
+    with pytest.raises(SpecError, match=re.escape(words)):
+        study.apply(tmp_path / "out", **wish)
+
+
+def test_a_trial_with_the_winners_clips_at_other_shots_is_not_called_the_winner(tmp_path: Path, cache: Path) -> None:
+    model = save_tiny_model(tmp_path / "model", "gptj")
+    space = {"layers": [1], "clip_rates": [0, 0.9], "shots": [0, 2]}
+    study = run_small(model, tmp_path / "study", space=space, task={"test_size": 0})
+    rows = [row for row in study.stored_rows() if row.clips]
+    winner = pick_trial(take_snapshot(study.folder), None)
+    assert [row.clips for row in rows] == [winner.clips] * 2
+    cards = {}
+    for row in rows:
+        study.apply(tmp_path / row.trial_id, trial=row.trial_id)
+        cards[row.shots] = (tmp_path / row.trial_id / "README.md").read_text()
+    assert {shots for shots, card in cards.items() if "The winner was" in card} == {winner.rows[0].shots}
+    assert "Prompts have 0 demonstrations. " in cards[0]
+    assert "Prompts have 2 demonstrations (seeds 0). " in cards[2]
+
+
+@pytest.mark.parametrize(("shots", "seed"), [(0, ""), (2, ", seed 7,")])
+def test_what_was_compared_is_said_in_a_sentence(shots: int, seed: str) -> None:
+    compared = {"split": "validation", "differ": 3, "n_examples": 100, "shots": shots, "demo_seed": 7}
+    assert compared_words(compared) == f"3 of 100 validation rows{seed} are answered otherwise than stored"
 
 
 def test_without_a_study_the_dtype_is_that_of_the_files(home: Path, tmp_path: Path) -> None:

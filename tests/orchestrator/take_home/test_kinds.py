@@ -1,13 +1,18 @@
 """Every kind of clip taken home: what is written answers as the stored trial did, through plain transformers."""
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 import torch
+from safetensors.torch import load_file
+from torch import Tensor
 from transformers import AutoModelForCausalLM
 
 from clipsweep.orchestrator.api import StudyHandle, open_study
+from clipsweep.trials.checkpoint.weight_files import weight_files
+from clipsweep.trials.clips import edit
 from clipsweep.trials.export.factored import load_factored
 from clipsweep.trials.spec.kinds import KINDS
 from tests.orchestrator.take_home.studies import row_of_kind, run_small, save_with_tokenizer
@@ -60,6 +65,26 @@ def test_whitened_as_thin_factors_answers_as_the_stored_trial(study: StudyHandle
     assert outcomes == row.outcomes.tolist()
     assert row.margins is not None
     np.testing.assert_allclose(np.asarray(margins, dtype=np.float16), row.margins, rtol=2e-2, atol=1e-3)
+
+
+def test_in_half_precision_the_weights_are_those_of_the_trial(
+    tmp_path: Path, cache: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    edit_weights, made = edit.edit_weights, dict[str, Tensor]()
+
+    def seen(*args: Any, **named: Any) -> dict[str, Tensor]:
+        made.update(edited := edit_weights(*args, **named))
+        return edited
+
+    monkeypatch.setattr(edit, "edit_weights", seen)  # of trials alone: apply has its own name for it
+    model = save_with_tokenizer("gptj", tmp_path / "model")  # its activation is the one that the engine fuses
+    space = MODULE | {"clip_rates": [0.75], "kinds": ["whitened"]}
+    study = run_small(model, tmp_path / "study", model={"dtype": "bfloat16"}, space=space, task={"test_size": 0})
+    document = study.apply(tmp_path / "out", trial=row_of_kind(study, "whitened").trial_id)
+    written = {name: tensor for path in weight_files(tmp_path / "out") for name, tensor in load_file(path).items()}
+    assert made.keys() == {*document["changed"]}
+    assert {tensor.dtype for tensor in made.values()} == {torch.bfloat16}
+    assert [name for name, tensor in made.items() if not torch.equal(written[name], tensor)] == []
 
 
 @pytest.fixture

@@ -30,6 +30,7 @@ from clipsweep.trials.spec.shape import Shape
 from tests.cluster.pool_contract import EPISODES, make_trial, replica_settings
 from tests.trials.architectures import build_model, card_of
 from tests.trials.engine.test_exactness import LENGTHS, ONE_TOKEN, assert_equal, draw_prompts
+from tests.trials.kinds_in_place import kind_clip, make_target
 from tests.trials.models.test_card import CARD
 from tests.trials.reference import edit_in_place, run_one_by_one
 from tests.trials.spec.test_clip import make_clip
@@ -174,6 +175,28 @@ def test_a_trial_whose_kind_lacks_its_texts_fails_in_words(tiny_gptj: Path, cach
     )
     assert result.state is TrialState.FAILED
     assert "with 0 shots there are none; expected 1 shot or more" in (result.error or "")
+
+
+THIN = {"svd", "tail", "window", "whitened"}
+
+
+@pytest.mark.parametrize("kind", sorted(KINDS))
+@pytest.mark.parametrize("clip_rate", [0.25, 0.75])
+def test_thin_factors_are_the_clipped_matrix_or_the_kind_has_none(kind: str, clip_rate: float, tmp_path: Path) -> None:
+    draw = torch.Generator().manual_seed(0)
+    x, weight = torch.randn(30, 12, generator=draw).double(), torch.randn(20, 12, generator=draw)
+    clip, target = kind_clip(kind, clip_rate=clip_rate), make_target(weight, FactorCache(tmp_path), x.T @ x)
+    rank = load_kind(kind).thin_rank(clip, Shape(20, 12, 1))
+    assert (rank is not None) == (kind in THIN)
+    if rank is not None:
+        up, down = load_kind(kind).factors(clip, target).thin(rank)
+        assert (up.shape, down.shape) == ((20, rank), (rank, 12))
+        torch.testing.assert_close(up @ down, load_kind(kind).apply(clip, target), rtol=1e-5, atol=1e-5)
+
+
+def test_a_window_of_all_ranks_has_no_thin_form() -> None:
+    clip = Clip(layer=0, module="mlp", clip_rate=0, kind="window", options='{"drop": [0, 99]}')
+    assert load_kind("window").thin_rank(clip, Shape(20, 12, 1)) is None
 
 
 def test_kinds_load_without_torch() -> None:

@@ -5,15 +5,16 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 from torch import nn
-from transformers import AutoModelForCausalLM, PreTrainedModel
+from transformers import AutoModelForCausalLM, GenerationConfig, PreTrainedModel
 
 import clipsweep
-from clipsweep.trials.base.errors import ModelError
+from clipsweep.trials.base.errors import ModelError, SpecError
 from clipsweep.trials.checkpoint.weight_files import stored_tensors
 from clipsweep.trials.export.factored import FactoredLinear, load_factored
 from clipsweep.trials.export.recipe import DENSE, FACTORED
 from tests.trials.architectures import ARCHITECTURES
-from tests.trials.export.written import order_of, write, written
+from tests.trials.export.written import order_of, save_model, write, written
+from tests.trials.kinds_in_place import kind_clip
 
 TOKENS = torch.tensor([[5, 6, 7, 8, 9, 10, 11, 12], [20, 30, 40, 50, 60, 70, 80, 90]])
 WHOLE = {"falcon-7b", "falcon-40b", "falcon-rw"}  # its linear maps are a class of its own
@@ -77,6 +78,24 @@ def test_fused_matrices_and_experts_stay_whole_and_are_told(tmp_path: Path) -> N
         assert all(part in parameter for parameter in told)
 
 
+@pytest.mark.parametrize("kind", ["tail", "window"])
+def test_kinds_that_keep_other_singular_values_are_thin_too(kind: str, tmp_path: Path) -> None:
+    model, clips = save_model("llama", tmp_path / "model"), (kind_clip(kind, clip_rate=0.9),)
+    order = order_of(model, tmp_path / "model", clips)
+    write(order, tmp_path / DENSE)
+    thin = write(order_of(model, tmp_path / "model", clips, format=FACTORED), tmp_path / "thin")
+    assert (bool(thin.changed), thin.whole) == (True, ())
+    expected = logits_of(AutoModelForCausalLM.from_pretrained(tmp_path / DENSE))
+    assert (logits_of(load_factored(tmp_path / "thin")) - expected).abs().max() <= 1e-5 * expected.std()
+
+
+def test_a_kind_without_a_thin_form_is_refused_in_words(tmp_path: Path) -> None:
+    model = save_model("llama", tmp_path / "model")
+    order = order_of(model, tmp_path / "model", (kind_clip("randomised"),), format=FACTORED)
+    with pytest.raises(SpecError, match="or its kind has no thin form; expected one at least"):
+        write(order, tmp_path / "thin")
+
+
 def test_half_precision_is_kept(tmp_path: Path) -> None:
     model, _ = written("llama", tmp_path)
     order = order_of(model, tmp_path / "model", written_as="bfloat16", format=FACTORED)
@@ -91,6 +110,18 @@ def test_it_is_loaded_by_the_call_that_the_docs_name(tmp_path: Path) -> None:
     assert not model.training
     assert not any(parameter.requires_grad for parameter in model.parameters())
     assert model.generate(TOKENS[:1], max_new_tokens=3, do_sample=False, pad_token_id=0).shape[1] <= 11
+
+
+def test_the_generation_config_is_that_of_the_folder(tmp_path: Path) -> None:
+    model = save_model("gptj", tmp_path / "model")
+    GenerationConfig(max_new_tokens=7, eos_token_id=[3, 4]).save_pretrained(tmp_path / "model")
+    write(order_of(model, tmp_path / "model", format=FACTORED), tmp_path / "thin")
+    config = load_factored(tmp_path / "thin").generation_config
+    assert config is not None
+    assert (config.max_new_tokens, config.eos_token_id) == (7, [3, 4])
+    (tmp_path / "thin" / "generation_config.json").write_text("{")
+    with pytest.raises(ModelError, match="thin does not load"):
+        load_factored(tmp_path / "thin")
 
 
 def test_plain_transformers_refuses_the_folder(tmp_path: Path) -> None:

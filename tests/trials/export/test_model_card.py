@@ -1,8 +1,10 @@
+from dataclasses import replace
 from pathlib import Path
 
+import pytest
 import yaml
 
-from clipsweep.trials.export.model_card import again, model_card, public_name
+from clipsweep.trials.export.model_card import again, model_card, public_name, words_of
 from clipsweep.trials.export.recipe import Recipe
 from clipsweep.trials.spec.clip import Clip
 
@@ -31,6 +33,26 @@ def test_the_command_that_makes_it_again_has_every_clip() -> None:
         "--clip layer=26,module=mlp,clip_rate=0.95,kind=svd "
         "--clip layer=27,module=q,clip_rate=0.5,kind=svd --dtype float16 --format dense -o OUT"
     )
+
+
+def test_out_of_a_study_in_another_dtype_the_command_names_the_study() -> None:
+    study = {"trial_ids": ["aaaa", "bbbb"]}
+    assert again(replace(RECIPE, dtype="float32", study=study)) == (
+        "clipsweep apply DIR --trial aaaa --dtype float16 --format dense -o OUT"
+    )
+    assert again(replace(RECIPE, study=study)) == again(RECIPE)
+
+
+def test_a_rate_has_all_its_digits() -> None:
+    clip = Clip(layer=0, module="q", clip_rate=0.12345678)
+    assert words_of(clip) == "layer=0,module=q,clip_rate=0.12345678,kind=svd"
+
+
+@pytest.mark.parametrize("header", [b"license: [mit", b"- a\n- list", b"license: caf\xe9", b"just text"])
+def test_a_header_that_is_none_counts_as_none(header: bytes, tmp_path: Path) -> None:
+    plain = model_card(RECIPE, tmp_path, tmp_path / "out", [])
+    (tmp_path / "README.md").write_bytes(b"---\n" + header + b"\n---\n# Mine\n")
+    assert model_card(RECIPE, tmp_path, tmp_path / "out", []) == plain
 
 
 def test_the_evidence_stands_in_the_card(tmp_path: Path) -> None:

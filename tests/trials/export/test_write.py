@@ -16,6 +16,7 @@ from clipsweep.trials.checkpoint.weight_files import stored_tensors, weight_file
 from clipsweep.trials.clips.edit import edit_weights
 from clipsweep.trials.clips.factor_cache import FactorCache
 from clipsweep.trials.export import write as write_module
+from clipsweep.trials.export.draft_folder import check_empty
 from clipsweep.trials.export.shards import metadata_of
 from clipsweep.trials.models.find_layout import find_layout
 from clipsweep.trials.spec.clip import Clip
@@ -245,3 +246,21 @@ def test_factors_in_the_cache_are_used(tmp_path: Path) -> None:
     again = FactorCache(tmp_path / "cache")
     write_module.write_checkpoint(order, tmp_path / "out", again)
     assert (again.n_computed, again.n_found) == (0, cache.n_computed)
+
+
+def test_a_link_to_an_empty_folder_stays_and_that_folder_is_filled(tmp_path: Path) -> None:
+    (tmp_path / "disk" / "real").mkdir(parents=True)
+    (tmp_path / "out").symlink_to(tmp_path / "disk" / "real")
+    model = save_model("gptj", tmp_path / "model")
+    write(order_of(model, tmp_path / "model"), tmp_path / "out")
+    assert (tmp_path / "out").is_symlink()
+    assert (tmp_path / "disk" / "real" / "config.json").is_file()
+    assert [path.name for path in (tmp_path / "disk").iterdir()] == ["real"]
+
+
+def test_a_mount_point_is_refused_at_the_start(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "real").mkdir()
+    (tmp_path / "out").symlink_to(tmp_path / "real")
+    monkeypatch.setattr(os.path, "ismount", lambda path: Path(path) == tmp_path.resolve() / "real")
+    with pytest.raises(PlaceError, match=r"out is where a disk is mounted, .*Choose one in it, such as .*out/clipped"):
+        check_empty(tmp_path / "out")

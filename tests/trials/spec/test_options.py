@@ -1,4 +1,5 @@
 import json
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -48,8 +49,8 @@ def test_the_value_of_an_option_is_asked_for_by_name() -> None:
         ("svd", '{"seed": 1}', "kind of clip 'svd' takes no options, and 'seed' is given"),
         ("random", '{"sed": 1}', "no option of kind of clip 'random' 'sed'; known: seed. Did you mean 'seed'"),
         ("random", '{"seed": true}', "option 'seed' of kind of clip 'random' is True; expected a whole number of 0"),
-        ("random", '{"seed": 1', "are '{\"seed\": 1'; expected a JSON mapping or None"),
-        ("random", "[1]", "expected a JSON mapping or None"),
+        ("random", '{"seed": 1', "are '{\"seed\": 1'; expected a JSON mapping as text, or None"),
+        ("random", "[1]", "expected a JSON mapping as text, or None"),
         ("window", None, "kind of clip 'window' lacks its option 'drop'; expected two ranks"),
         ("window", '{"drop": [3]}', r"is \[3\]; expected two ranks \[a, b\]"),
         ("cumulative", '{"rates": [0.5, 0.5]}', "expected a list of fractions in .* ascending, each once"),
@@ -63,6 +64,20 @@ def test_the_value_of_an_option_is_asked_for_by_name() -> None:
 def test_options_that_cannot_be_are_refused_in_words(kind: str, options: str | None, words: str) -> None:
     with pytest.raises(SpecError, match=words):
         clip_of(kind, options)
+
+
+@pytest.mark.parametrize("options", [{"seed": 1}, ["seed"], 1])
+def test_options_that_are_no_text_are_refused_in_words(options: Any) -> None:
+    with pytest.raises(
+        SpecError, match=r"options of kind of clip 'random' are .*; expected a JSON mapping as text, or"
+    ):
+        clip_of("random", options)
+
+
+@pytest.mark.parametrize(("kind", "options"), [("whitened", '{"epsilon": %s}'), ("cumulative", '{"rates": [%s]}')])
+def test_a_number_too_large_for_a_float_is_refused_in_words(kind: str, options: str) -> None:
+    with pytest.raises(SpecError, match="is .*999.*; expected a"):
+        clip_of(kind, options % ("9" * 400))
 
 
 def test_a_rate_of_0_is_idle_but_for_kinds_that_act_all_the_same() -> None:

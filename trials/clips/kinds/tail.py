@@ -12,6 +12,7 @@ from clipsweep.trials.spec.shape import Shape
 if TYPE_CHECKING:
     from torch import Tensor
 
+    from clipsweep.trials.clips.factors import Factors
     from clipsweep.trials.clips.target import Target
 
 
@@ -35,6 +36,15 @@ class Tail(Kind):
     def fingerprint(self, clip: Clip, shape: Shape) -> int:
         """The rank that is left."""
         return kept_of(clip.clip_rate, shape.full_rank)
+
+    def thin_rank(self, clip: Clip, shape: Shape) -> int:
+        """The rank that is left."""
+        return kept_of(clip.clip_rate, shape.full_rank)
+
+    def factors(self, clip: Clip, target: Target) -> Factors:
+        """The last of the SVD's."""
+        full = min(target.weight.shape)
+        return target.factors().without(0, full - kept_of(clip.clip_rate, full))
 
     def apply(self, clip: Clip, target: Target) -> Tensor:
         """The matrix of the smallest singular values, in float32."""

@@ -89,19 +89,27 @@ def whiten(weight: Tensor, gram: Tensor, epsilon: float, name: str) -> Factors:
         the SVD.
 
     Raises:
-        EvaluationError: The inputs are all zero or not finite, or the weights are not finite.
+        EvaluationError: The inputs are all zero or not finite, epsilon is too small or too large for them, or the
+            weights are not finite.
     """
     import torch
 
     from clipsweep.trials.clips.factors import Factors, compute_factors
 
-    ridge = epsilon * gram.diagonal().mean()
-    if not bool(torch.isfinite(gram).all()) or not ridge > 0:
+    mean = gram.diagonal().mean()
+    if not bool(torch.isfinite(gram).all()) or not mean > 0:
         raise EvaluationError(
-            f"what {name} reads is {'zero throughout' if ridge == 0 else 'not finite'}; expected finite inputs, not "
+            f"what {name} reads is {'zero throughout' if mean == 0 else 'not finite'}; expected finite inputs, not "
             f"all of them zero. Set model.dtype: float32, or clip other matrices."
         )
-    root = torch.linalg.cholesky(gram + ridge * torch.eye(len(gram), dtype=gram.dtype, device=gram.device))
+    ridge = epsilon * mean * torch.eye(len(gram), dtype=gram.dtype, device=gram.device)
+    root, failed = torch.linalg.cholesky_ex(gram + ridge)
+    if bool(failed) or not bool(torch.isfinite(root).all()):
+        raise EvaluationError(
+            f"what {name} reads cannot be whitened with epsilon {epsilon!r}, which is too small or too large for it; "
+            f"expected a share of the mean of its squares, such as 0.01. Set epsilon: 0.01 in the options of "
+            f"kind 'whitened'."
+        )
     found = compute_factors(weight.double() @ root, name)
     unscaled = torch.linalg.solve_triangular(root, found.vh.double(), upper=False, left=False)
     return Factors(u=found.u, s=found.s, vh=unscaled.float().contiguous())

@@ -11,6 +11,7 @@ from clipsweep.trials.spec.shape import Shape
 if TYPE_CHECKING:
     from torch import Tensor
 
+    from clipsweep.trials.clips.factors import Factors
     from clipsweep.trials.clips.target import Target
 
 
@@ -35,6 +36,15 @@ class Window(Kind):
         """The ranks that are dropped."""
         first, end = _window(clip, shape.full_rank)
         return f"{first}-{end}"
+
+    def thin_rank(self, clip: Clip, shape: Shape) -> int | None:
+        """The rank that is left; None where that is 0."""
+        first, end = _window(clip, shape.full_rank)
+        return shape.full_rank - (end - first) or None
+
+    def factors(self, clip: Clip, target: Target) -> Factors:
+        """The SVD's without those of the window."""
+        return target.factors().without(*_window(clip, min(target.weight.shape)))
 
     def apply(self, clip: Clip, target: Target) -> Tensor:
         """The matrix of the other singular values, in float32."""

@@ -1,3 +1,4 @@
+import re
 from pathlib import Path
 
 import pytest
@@ -80,6 +81,14 @@ def test_inputs_that_say_nothing_are_refused(gram: Tensor, words: str, tmp_path:
     target = make_target(drawn(0, 6, 8), FactorCache(tmp_path), gram.double())
     with pytest.raises(EvaluationError, match=words):
         Whitened().apply(whitened(), target)
+
+
+@pytest.mark.parametrize("epsilon", [1e-30, 5e-324, 1e308])
+def test_an_epsilon_that_cannot_be_used_is_named(epsilon: float) -> None:
+    x = 1e3 * drawn(1, 8, 2).double()  # 2 tokens: without epsilon the products are singular
+    words = re.escape(f"what w reads cannot be whitened with epsilon {epsilon!r}, which is too small or too large")
+    with pytest.raises(EvaluationError, match=f"{words}.* Set epsilon: 0.01"):
+        whiten(drawn(0, 6, 8), x @ x.T, epsilon, "w")
 
 
 def test_other_inputs_give_another_matrix_of_the_same_weight(tmp_path: Path) -> None:

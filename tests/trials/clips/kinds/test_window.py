@@ -24,6 +24,9 @@ def test_the_ranks_of_the_window_are_dropped(first: int, end: int, left: list[in
     target = make_target(torch.diag(torch.tensor(SIZES)), FactorCache(tmp_path))
     made = Window().apply(window(first, end), target)
     torch.testing.assert_close(made, torch.diag(torch.tensor(left, dtype=torch.float32)))
+    if rank := Window().thin_rank(window(first, end), Shape(4, 4, 1)):
+        up, down = Window().factors(window(first, end), target).thin(rank)
+        torch.testing.assert_close(up @ down, made)
 
 
 def test_a_matrix_without_a_rank_in_the_window_is_left_alone() -> None:
