@@ -30,7 +30,7 @@ def evaluate(
         list[str] | None,
         typer.Option(metavar="CLIP", help="As layer=-1,module=mlp,clip_rate=0.95; several times, together one model."),
     ] = None,
-    dtype: Annotated[Dtype | None, typer.Option(help="What weights are converted to when loaded; float32 if not given.")] = None,
+    dtype: Annotated[Dtype | None, typer.Option(help="What weights are loaded in; float32 if not given.")] = None,
     against: Annotated[
         str | None,
         typer.Option(metavar="OTHER", help="Another checkpoint to compare with, or untouched: the same without clips."),

@@ -10,12 +10,13 @@ from typing import Any, TypeGuard, TypeVar
 from clipsweep.trials.base.errors import ModelError
 from clipsweep.trials.checkpoint.config_file import read_config
 from clipsweep.trials.checkpoint.read import AGAIN, describe, is_file, read_mapping
+from clipsweep.trials.checkpoint.weight_files import FACTORED_MANIFEST
 from clipsweep.trials.export.changes import Change
 from clipsweep.trials.export.plan import Plan
 from clipsweep.trials.export.recipe import Recipe
 from clipsweep.trials.export.source import Source
 
-MANIFEST, FORMAT_VERSION = "clipsweep_factored.json", 1
+FORMAT_VERSION = 1
 STAND_IN = "clipsweep_factored"  # a model_type that transformers does not know, so that it refuses the folder
 REPLACED = ("model_type", "architectures")  # of the config
 Kind = TypeVar("Kind")
@@ -61,11 +62,11 @@ def read_manifest(folder: Path) -> Manifest:
     Raises:
         ModelError: There is none, it is damaged, or of a version that this clipsweep does not know.
     """
-    path = folder / MANIFEST
+    path = folder / FACTORED_MANIFEST
     if not is_file(path):
         raise ModelError(
-            f"{folder} has no {MANIFEST}; expected a folder that 'clipsweep apply --format factored' wrote. Load other "
-            f"folders with transformers' AutoModelForCausalLM."
+            f"{folder} has no {FACTORED_MANIFEST}; expected a folder that 'clipsweep apply --format factored' wrote. "
+            f"Load other folders with transformers' AutoModelForCausalLM."
         )
     content = read_mapping(path, "a list of factored modules")
     version = content.get("format_version")

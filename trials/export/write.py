@@ -11,12 +11,12 @@ from torch import Tensor
 from clipsweep.trials.base.errors import SpecError
 from clipsweep.trials.base.files import write_text
 from clipsweep.trials.checkpoint.config_file import CONFIG
-from clipsweep.trials.checkpoint.weight_files import WEIGHT_INDEX, WEIGHTS
+from clipsweep.trials.checkpoint.weight_files import FACTORED_MANIFEST, WEIGHT_INDEX, WEIGHTS
 from clipsweep.trials.clips.edit import ReadInputs
 from clipsweep.trials.clips.factor_cache import FactorCache
 from clipsweep.trials.export.changes import Change, find_changes, kept_whole, make_tensors
 from clipsweep.trials.export.draft_folder import check_empty, check_room, draft_folder
-from clipsweep.trials.export.manifest import MANIFEST, manifest_of, stand_in
+from clipsweep.trials.export.manifest import manifest_of, stand_in
 from clipsweep.trials.export.plan import Plan, plan_files
 from clipsweep.trials.export.recipe import FACTORED, Recipe
 from clipsweep.trials.export.shards import metadata_of, write_shard
@@ -129,7 +129,7 @@ def _write_what_makes_it_load(
 ) -> None:
     """Write the index of the weights and the config, without which nothing loads."""
     if recipe.format == FACTORED:
-        write_json(draft / MANIFEST, manifest_of(source, plan, recipe, changes))
+        write_json(draft / FACTORED_MANIFEST, manifest_of(source, plan, recipe, changes))
         write_json(draft / CONFIG, config_in(source.folder, recipe.written_as, stand_in()))
         return
     if [shard.name for shard in plan.shards] != [WEIGHTS]:

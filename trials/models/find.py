@@ -35,8 +35,8 @@ def find_checkpoint(settings: ModelSettings, cache: Path, *, verify_hashes: bool
     pickles = pickled_files(folder)
     if (folder / FACTORED_MANIFEST).is_file():
         raise ModelError(
-            f"{folder} holds a model with thin factors; expected whole weights. clipsweep.load_factored loads it; write "
-            f"it with --format dense to evaluate or sweep it."
+            f"{folder} holds a model with thin factors; expected whole weights. clipsweep.load_factored loads it; "
+            f"write it with --format dense to evaluate or sweep it."
         )
     if not pickles:
         raise ModelError(f"{folder} has no weights; expected model.safetensors or its shards.")

@@ -52,6 +52,13 @@ def test_a_folder_without_config_is_refused(tmp_path: Path, cache: Path) -> None
         find_checkpoint(settings(tmp_path), cache)
 
 
+def test_a_folder_of_thin_factors_is_refused(tiny_gptj: Path, tmp_path: Path, cache: Path) -> None:
+    shutil.copy(tiny_gptj / "config.json", tmp_path / "config.json")
+    (tmp_path / "clipsweep_factored.json").write_text("{}")
+    with pytest.raises(ModelError, match="holds a model with thin factors; expected whole weights"):
+        find_checkpoint(settings(tmp_path), cache)
+
+
 def test_a_folder_without_weights_is_refused(tiny_gptj: Path, tmp_path: Path, cache: Path) -> None:
     shutil.copy(tiny_gptj / "config.json", tmp_path / "config.json")
     with pytest.raises(ModelError, match="has no weights; expected model.safetensors"):
