@@ -72,11 +72,11 @@ def read_kind(entry: Any) -> KindOfClip:
     return KindOfClip(name, complete(name, json.dumps(given) if given else None))
 
 
-def _with_options(entry: Any) -> Any:
-    """The bare name of a kind that needs an option, as a mapping, so that the option is told to be missing."""
-    known = KINDS.get(entry) if isinstance(entry, str) else None
-    needs = known is not None and any(option.default is REQUIRED for option in known.options)
-    return {entry: {}} if needs else entry
+def _check_kind(entry: Any) -> Any:
+    """Refuse the bare name of a kind that needs an option."""
+    if isinstance(entry, str):
+        complete(entry, None)
+    return entry
 
 
 def _plain(entry: Any) -> Any:
@@ -92,7 +92,7 @@ def _as_list(value: Any) -> Any:
 ONE_MAPPING_IS_A_LIST = BeforeValidator(_as_list)
 Kind = Annotated[
     Annotated[str, Names(KINDS)] | KindWithOptions,
-    BeforeValidator(_with_options),
+    AfterValidator(_check_kind),
     PlainSerializer(_plain),
     Says(f"{either(list(map(repr, KINDS)))}, or one with its options, as in {EXAMPLE}"),
 ]
