@@ -36,6 +36,14 @@ def answers_of(
     return list(score_labels(scores, gold)[0]), list(measure_margins(scores, gold))
 
 
+def check_answers(folder: Path, study: StudyHandle, row: StoredRow) -> None:
+    """Plain transformers, with the checkpoint of a trial, answers as that is stored."""
+    outcomes, margins = answers_of(AutoModelForCausalLM.from_pretrained(folder), folder, study, row)
+    assert outcomes == row.outcomes.tolist()
+    assert row.margins is not None
+    np.testing.assert_allclose(np.asarray(margins, dtype=np.float16), row.margins, rtol=2e-3, atol=1e-4)
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("name", PROMISED)
 def test_the_checkpoint_answers_each_example_as_the_stored_trial(name: str, tmp_path: Path, cache: Path) -> None:
@@ -44,11 +52,7 @@ def test_the_checkpoint_answers_each_example_as_the_stored_trial(name: str, tmp_
     row = clipped_row(study)
     document = study.apply(tmp_path / "out", trial=row.trial_id, check=True)
     assert document["check"]["differ"] == 0
-    loaded = AutoModelForCausalLM.from_pretrained(tmp_path / "out")
-    outcomes, margins = answers_of(loaded, tmp_path / "out", study, row)
-    assert outcomes == row.outcomes.tolist()
-    assert row.margins is not None
-    np.testing.assert_allclose(np.asarray(margins, dtype=np.float16), row.margins, rtol=2e-3, atol=1e-4)
+    check_answers(tmp_path / "out", study, row)
 
 
 @pytest.mark.slow
