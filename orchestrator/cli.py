@@ -13,9 +13,10 @@ from typing import Annotated
 
 import typer
 
-from clipsweep.orchestrator.commands import evaluate, look, make, run, shell, study, upkeep, watch
+from clipsweep.orchestrator.commands import evaluate, look, make, run, study, upkeep, watch
 from clipsweep.orchestrator.commands.apply import apply
 from clipsweep.orchestrator.commands.results import results
+from clipsweep.orchestrator.terminal import shell
 from clipsweep.trials.base.versions import RECORDED, __version__, package_version
 
 GUIDE = "Start with: clipsweep run quickstart"

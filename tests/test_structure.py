@@ -56,6 +56,7 @@ ORDER = (
     "orchestrator/take_home",
     "orchestrator/editing",
     "orchestrator",
+    "orchestrator/terminal",
     "orchestrator/commands",
 )
 BESIDE = {("cluster", "analysis")}  # neither imports the other, whatever the order says
@@ -88,9 +89,10 @@ HOMES = {
     },
     "typer": {
         "orchestrator/cli.py",
+        "orchestrator/terminal/shell.py",
         *(
             f"orchestrator/commands/{name}.py"
-            for name in ("apply", "evaluate", "look", "make", "results", "run", "shell", "study", "upkeep")
+            for name in ("apply", "evaluate", "look", "make", "results", "run", "study", "upkeep")
         ),
     },
     "sentencepiece": {"trials/tokens/tokenizer.py"},

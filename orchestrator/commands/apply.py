@@ -7,8 +7,8 @@ from typing import Annotated, Any
 
 import typer
 
-from clipsweep.orchestrator.commands.clip_option import EXAMPLE, parse_clips
-from clipsweep.orchestrator.commands.shell import FAILED, AsJson, print_json, refusing, tell
+from clipsweep.orchestrator.terminal.clip_option import EXAMPLE, parse_clips
+from clipsweep.orchestrator.terminal.shell import FAILED, AsJson, print_json, refusing, tell
 from clipsweep.trials.base.errors import SpecError
 from clipsweep.trials.export.recipe import DENSE, Format
 from clipsweep.trials.models.settings import Dtype, ModelSettings

@@ -8,8 +8,8 @@ from typing import Annotated, Literal
 
 import typer
 
-from clipsweep.orchestrator.commands.clip_option import parse_clips
-from clipsweep.orchestrator.commands.shell import FAILED, AsJson, Folder, print_json, refusing, tell, whole_number
+from clipsweep.orchestrator.terminal.clip_option import parse_clips
+from clipsweep.orchestrator.terminal.shell import FAILED, AsJson, Folder, print_json, refusing, tell, whole_number
 from clipsweep.trials.models.settings import Dtype
 
 SHOWN = 10  # examples in each direction, unless another number is asked for
@@ -42,11 +42,11 @@ def evaluate(
     as_json: AsJson = False,
 ) -> None:
     """Score a checkpoint on a task, clipped or not, in this process; nothing is stored."""
-    from clipsweep.orchestrator.commands.printing import print_scores
     from clipsweep.orchestrator.evaluation.evaluation import evaluate_question
     from clipsweep.orchestrator.evaluation.question import ask_of, no_clips, pair_of
     from clipsweep.orchestrator.evaluation.words import describe_asked, describe_gains
     from clipsweep.orchestrator.source.overrides import parse_once
+    from clipsweep.orchestrator.terminal.printing import print_scores
     from clipsweep.trials.base.files import default_cache
 
     clips = parse_clips(clip or [])

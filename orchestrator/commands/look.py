@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from clipsweep.orchestrator.commands.shell import FAILED, AsJson, print_json, refusing, tell, whole_number
+from clipsweep.orchestrator.terminal.shell import FAILED, AsJson, print_json, refusing, tell, whole_number
 from clipsweep.trials.base.os_words import check_cache, check_output
 from clipsweep.trials.models.settings import Dtype, ModelSettings
 
@@ -22,7 +22,7 @@ def spectrum(
     as_json: AsJson = False,
 ) -> None:
     """Condition number of each module by layer; --json and --out give the singular values too."""
-    from clipsweep.orchestrator.commands.printing import print_conditions
+    from clipsweep.orchestrator.terminal.printing import print_conditions
     from clipsweep.orchestrator.views.checkpoint_spectrum import measure_checkpoint, parse_layers, parse_modules
     from clipsweep.trials.base.files import default_cache
 

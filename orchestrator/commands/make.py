@@ -7,8 +7,8 @@ from typing import Annotated
 
 import typer
 
-from clipsweep.orchestrator.commands.shell import AsJson, print_json, refusing, tell
 from clipsweep.orchestrator.folder.study_folder import StudyFolder
+from clipsweep.orchestrator.terminal.shell import AsJson, print_json, refusing, tell
 
 FILE = StudyFolder(Path()).study  # called as the study file of a folder is
 

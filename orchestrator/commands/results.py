@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 import typer
 
-from clipsweep.orchestrator.commands.shell import AsJson, Folder, print_json, refusing, tell, whole_number
+from clipsweep.orchestrator.terminal.shell import AsJson, Folder, print_json, refusing, tell, whole_number
 from clipsweep.trials.base.errors import SpecError
 
 RowFormat = Literal["table", "csv", "json", "jsonl", "markdown"]
@@ -32,8 +32,8 @@ def results(
     """The latest attempt of each trial."""
     from clipsweep.analysis.store.rows import plain_rows
     from clipsweep.orchestrator.api import open_study
-    from clipsweep.orchestrator.commands import printing
     from clipsweep.orchestrator.status.select_rows import parse_selection
+    from clipsweep.orchestrator.terminal import printing
 
     if as_json and row_format not in {None, "json"}:
         raise SpecError(f"--json and --format {row_format} contradict each other; give one of the two.")

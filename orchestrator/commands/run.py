@@ -11,7 +11,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from clipsweep.orchestrator.commands.shell import (
+from clipsweep.orchestrator.run.interrupt import INTERRUPTED
+from clipsweep.orchestrator.status.notify import Ending, check_address, notifying
+from clipsweep.orchestrator.terminal.shell import (
     FAILED,
     AsJson,
     Quiet,
@@ -23,8 +25,6 @@ from clipsweep.orchestrator.commands.shell import (
     tell,
     tell_error,
 )
-from clipsweep.orchestrator.run.interrupt import INTERRUPTED
-from clipsweep.orchestrator.status.notify import Ending, check_address, notifying
 from clipsweep.trials.base.errors import counted
 from clipsweep.trials.base.loading import nothing_collected
 

@@ -7,9 +7,9 @@ from typing import Annotated
 
 import typer
 
-from clipsweep.orchestrator.commands.shell import BAD_INPUT, FAILED, AsJson, Folder, print_json, refusing, tell
 from clipsweep.orchestrator.commands.watch import watch_study
 from clipsweep.orchestrator.folder.study_folder import STUDIES
+from clipsweep.orchestrator.terminal.shell import BAD_INPUT, FAILED, AsJson, Folder, print_json, refusing, tell
 from clipsweep.trials.base.errors import SpecError
 
 
@@ -78,9 +78,9 @@ def list_studies(
     as_json: AsJson = False,
 ) -> None:
     """The studies below a folder: how far each is, its best score, when it last ran."""
-    from clipsweep.orchestrator.commands.printing import print_list
     from clipsweep.orchestrator.status.listing import describe_list
     from clipsweep.orchestrator.status.listing import list_studies as look
+    from clipsweep.orchestrator.terminal.printing import print_list
 
     listed = look(folder)
     if as_json:

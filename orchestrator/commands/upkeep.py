@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from clipsweep.orchestrator.commands.shell import FAILED, AsJson, Folder, print_json, refusing, tell
+from clipsweep.orchestrator.terminal.shell import FAILED, AsJson, Folder, print_json, refusing, tell
 
 
 @refusing

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from rich.console import Console
 
-from clipsweep.orchestrator.commands.shell import Folder, refusing
+from clipsweep.orchestrator.terminal.shell import Folder, refusing
 from clipsweep.orchestrator.words import print_line
 
 if TYPE_CHECKING:

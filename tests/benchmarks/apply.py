@@ -45,8 +45,8 @@ def save_source(folder: Path, layers: int, vocabulary: int, files: int) -> None:
 
 def write(source: Path, out: Path, layers: list[int], clip_rate: float, form: str) -> dict[str, Any]:
     """Clip the ``mlp`` of some layers of the source; how long that takes, and what it holds at most."""
-    from clipsweep.orchestrator.commands.clip_option import ClipText
     from clipsweep.orchestrator.take_home.apply import Wish, apply_clips
+    from clipsweep.orchestrator.terminal.clip_option import ClipText
     from clipsweep.trials.models.settings import ModelSettings
 
     clips = [ClipText(layer=layer, module="mlp", clip_rate=clip_rate).clip for layer in layers]

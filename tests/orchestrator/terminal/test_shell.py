@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from clipsweep.orchestrator.cli import app
-from clipsweep.orchestrator.commands import shell
+from clipsweep.orchestrator.terminal import shell
 from tests.orchestrator.commands.typed import runner
 
 

@@ -2,7 +2,7 @@ import pytest
 from rich.table import Table
 
 from clipsweep.analysis.row.row import clip_record
-from clipsweep.orchestrator.commands.printing import print_rows_markdown, print_table
+from clipsweep.orchestrator.terminal.printing import print_rows_markdown, print_table
 from clipsweep.trials.spec.clip import Clip
 from tests.analysis.store.rows import changed, stored_row
 

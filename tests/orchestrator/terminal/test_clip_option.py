@@ -1,6 +1,6 @@
 import pytest
 
-from clipsweep.orchestrator.commands.clip_option import ClipText, parse_clips
+from clipsweep.orchestrator.terminal.clip_option import ClipText, parse_clips
 from clipsweep.trials.base.errors import SpecError
 from clipsweep.trials.export.model_card import words_of
 from clipsweep.trials.spec.clip import Clip
