@@ -37,6 +37,7 @@ ORDER = (
     "analysis/row",
     "analysis/store",
     "analysis/winners",
+    "analysis/drawing",
     "analysis/figures",
     "analysis/report",
     "orchestrator/source",
