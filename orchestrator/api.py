@@ -245,7 +245,7 @@ class StudyHandle:
             The document of ``clipsweep status --json``: ``state`` (``running``, ``done``, ``failed``, ``interrupted``),
             ``done``, ``running``, ``partial``, ``pruned``, ``failed``, ``given_up`` (of those failed) and ``total``
             (trials), ``stopped_by``, ``trials_per_second``, ``rows_per_second``, ``seconds_left``, ``replicas``,
-            ``warnings``, ``alive``, ``age_s`` and others, which ``docs/howto.md`` lists.
+            ``warnings``, ``alive``, ``age_s`` and others, which ``docs/howto/watch.md`` lists.
         """
         return read_status(self._now())
 

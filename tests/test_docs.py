@@ -14,22 +14,7 @@ import clipsweep
 from clipsweep.orchestrator.cli import app
 from clipsweep.orchestrator.study.check import check_study
 from clipsweep.orchestrator.study.schema import Study
-
-HOWTO = Path(__file__).parent.parent / "docs" / "howto.md"
-
-
-def code_of(section: str, language: str = "python") -> str:
-    """The code of a section, its blocks one after the other."""
-    return "\n".join(re.findall(rf"```{language}\n(.*?)```", text_of(section), re.DOTALL))
-
-
-def text_of(section: str) -> str:
-    return HOWTO.read_text(encoding="utf-8").partition(f"\n## {section}\n")[2].partition("\n## ")[0]
-
-
-def commands_of(section: str) -> list[list[str]]:
-    """What a section types, without the comments behind it."""
-    return [shlex.split(line, comments=True) for line in re.findall(r"^    clipsweep (.*)$", text_of(section), re.M)]
+from tests.documents import DOCS, ROOT, code_of, commands_of, text_of
 
 
 @pytest.mark.slow
@@ -38,19 +23,19 @@ def test_the_sections_on_single_answers_run(
     section: str, sst2_folder: Path, tiny_gptj: Path, cache: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    shutil.copytree(HOWTO.parent.parent / "tests" / "fixtures" / "schema-5", "studies/quickstart")
+    shutil.copytree(ROOT / "tests" / "fixtures" / "schema-5", "studies/quickstart")
     Path("my-rows").symlink_to(sst2_folder)
     Path("my-model").symlink_to(tiny_gptj)
     typed = [CliRunner().invoke(app, command) for command in commands_of(section)]
     assert len(typed) > 2
     assert [(each.exit_code, each.output) for each in typed if each.exit_code] == []
-    exec(compile(code_of(section), str(HOWTO), "exec"), {"clipsweep": clipsweep})
+    exec(compile(code_of(section), "docs", "exec"), {"clipsweep": clipsweep})
 
 
 def test_the_flips_that_are_shown_are_those_that_are_printed(cache: Path) -> None:
     shown = re.search(r"^    trial .*?(?=\n\n- )", text_of("Which examples flip"), re.M | re.S)
     assert shown is not None
-    folder = HOWTO.parent.parent / "tests" / "fixtures" / "schema-5"
+    folder = ROOT / "tests" / "fixtures" / "schema-5"
     printed = CliRunner().invoke(app, ["flips", str(folder)]).stdout
     assert printed.startswith(textwrap.dedent(shown[0]))
 
@@ -60,7 +45,7 @@ def test_the_section_on_python_runs(
     tmp_path: Path, cache: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    exec(compile(code_of("From Python"), str(HOWTO), "exec"), {})
+    exec(compile(code_of("From Python"), "docs", "exec"), {})
     assert (tmp_path / "small.html").is_file()
     assert capsys.readouterr().out.startswith("winner ")
 
@@ -75,7 +60,7 @@ def test_the_section_on_taking_the_winner_home_runs(
         assert program == "clipsweep"
         result = CliRunner().invoke(app, arguments)
         assert result.exit_code == 0, result.output
-    exec(compile(code_of("Take the winner home"), str(HOWTO), "exec"), {})
+    exec(compile(code_of("Take the winner home"), "docs", "exec"), {})
     assert capsys.readouterr().out
     assert {path.name for path in tmp_path.iterdir()} >= {"quickstart-clipped", "quickstart-thin", "by-hand"}
 
@@ -84,9 +69,9 @@ def test_the_section_on_taking_the_winner_home_runs(
 def test_the_readme_takes_the_winner_home(
     tmp_path: Path, cache: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    readme = (HOWTO.parent.parent / "README.md").read_text(encoding="utf-8")
+    readme = (ROOT / "README.md").read_text(encoding="utf-8")
     monkeypatch.chdir(tmp_path)
-    shutil.copytree(HOWTO.parent.parent / "tests" / "fixtures" / "schema-5", "studies/quickstart")
+    shutil.copytree(ROOT / "tests" / "fixtures" / "schema-5", "studies/quickstart")
     (typed,) = re.findall(r"```sh\n.venv/bin/clipsweep (.*)\n```", readme)
     result = CliRunner().invoke(app, shlex.split(typed))
     assert result.exit_code == 0, result.output
@@ -97,7 +82,8 @@ def test_the_readme_takes_the_winner_home(
 
 def blocks_of_study_files() -> list[str]:
     """The YAML of docs that holds keys of a study file, all or some."""
-    blocks = re.findall(r"```yaml\n(.*?)```", HOWTO.read_text(encoding="utf-8"), re.DOTALL)
+    texts = [path.read_text(encoding="utf-8") for path in sorted(DOCS.rglob("*.md"))]
+    blocks = [block for text in texts for block in re.findall(r"```yaml\n(.*?)```", text, re.DOTALL)]
     return [block for block in blocks if set(yaml.safe_load(block)) <= set(Study.model_fields)]
 
 
@@ -110,7 +96,7 @@ def test_the_study_files_that_are_shown_are_accepted() -> None:
 
 
 def test_every_test_that_the_page_of_faults_names_is_there() -> None:
-    named = set(re.findall(r"`(test_\w+?)(?:\.py)?`", (HOWTO.parent / "faults.md").read_text(encoding="utf-8")))
-    files = list(HOWTO.parent.parent.glob("tests/**/test_*.py"))
+    named = set(re.findall(r"`(test_\w+?)(?:\.py)?`", (DOCS / "faults.md").read_text(encoding="utf-8")))
+    files = list(ROOT.glob("tests/**/test_*.py"))
     functions = {name for path in files for name in re.findall(r"def (test_\w+)", path.read_text(encoding="utf-8"))}
     assert named - functions - {path.stem for path in files} == set()

@@ -75,7 +75,7 @@ class StoredRow:
     """One attempt at a trial, as it is stored.
 
     The values stay in the table that the row was read from until they are asked for. A row does not change.
-    ``docs/howto.md`` lists the columns with their meaning and unit. Below, None stands for null.
+    ``docs/howto/results.md`` lists the columns with their meaning and unit. Below, None stands for null.
     """
 
     __slots__ = ("cells", "number")

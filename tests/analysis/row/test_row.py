@@ -1,7 +1,6 @@
 import base64
 import json
 import re
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -11,15 +10,13 @@ from clipsweep.analysis.row.row import SCHEMA, StoredRow, jsonable
 from clipsweep.trials.scores.tally import Tally
 from clipsweep.trials.spec.result import TrialState
 from tests.analysis.store.rows import NOON, changed, columns_of, failed_row, make_result, stored_record, stored_row
+from tests.documents import text_of
 from tests.trials.spec.test_clip import make_clip
-
-HOWTO = Path(__file__).parents[3] / "docs" / "howto.md"
 
 
 def documented_columns() -> list[str]:
     """Names in the first column of the table under the heading "Columns of a row"."""
-    section = HOWTO.read_text(encoding="utf-8").partition("\n### Columns of a row\n")[2].partition("\n#")[0]
-    first = [line.split("|")[1] for line in section.splitlines() if line.startswith("|")]
+    first = [line.split("|")[1] for line in text_of("Columns of a row").splitlines() if line.startswith("|")]
     return [name for cell in first for name in re.findall(r"`(\w+)`", cell)]
 
 
