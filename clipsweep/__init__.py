@@ -15,6 +15,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from clipsweep.analysis.published.read import load_published
     from clipsweep.orchestrator.api import StudyHandle, evaluate, load_studies, load_study, open_study, plan, run
     from clipsweep.orchestrator.evaluation.evaluation import Evaluation
     from clipsweep.orchestrator.evaluation.flips import Flips
@@ -36,6 +37,7 @@ __all__ = [
     "__version__",
     "evaluate",
     "load_factored",
+    "load_published",
     "load_studies",
     "load_study",
     "open_study",
@@ -54,6 +56,7 @@ _HOMES = {
     "__version__": "clipsweep.trials.base.versions",
     "evaluate": "clipsweep.orchestrator.api",
     "load_factored": "clipsweep.trials.export.factored",
+    "load_published": "clipsweep.analysis.published.read",
     "load_studies": "clipsweep.orchestrator.api",
     "load_study": "clipsweep.orchestrator.api",
     "open_study": "clipsweep.orchestrator.api",

@@ -37,6 +37,7 @@ ORDER = (
     "analysis/row",
     "analysis/store",
     "analysis/winners",
+    "analysis/published",
     "analysis/drawing",
     "analysis/figures",
     "analysis/report",
@@ -82,6 +83,7 @@ HOMES = {
     "pyarrow": {
         "trials/rows/parquet_file.py",
         *(f"analysis/row/{name}.py" for name in ("arrays", "check_rows", "columns", "row")),
+        *(f"analysis/published/{name}.py" for name in ("make", "read")),
         *(f"analysis/store/{name}.py" for name in ("blocks", "gather", "part", "rows", "spectrum_file", "table")),
     },
     "plotly": {
