@@ -36,6 +36,7 @@ ORDER = (
     "cluster/on_ray",
     "analysis/row",
     "analysis/store",
+    "analysis/spectra",
     "analysis/winners",
     "analysis/published",
     "analysis/drawing",
@@ -84,7 +85,8 @@ HOMES = {
         "trials/rows/parquet_file.py",
         *(f"analysis/row/{name}.py" for name in ("arrays", "check_rows", "columns", "row")),
         *(f"analysis/published/{name}.py" for name in ("make", "read")),
-        *(f"analysis/store/{name}.py" for name in ("blocks", "gather", "part", "rows", "spectrum_file", "table")),
+        *(f"analysis/store/{name}.py" for name in ("blocks", "gather", "part", "rows", "table")),
+        *(f"analysis/spectra/{name}.py" for name in ("columns", "spectrum_file")),
     },
     "plotly": {
         "analysis/report/page.py",

@@ -10,8 +10,8 @@ from typing import Any
 
 from clipsweep.analysis.row.record import RowContext
 from clipsweep.analysis.row.row import StoredRow
+from clipsweep.analysis.spectra.spectrum_file import SpectrumFile
 from clipsweep.analysis.store.rows import Attempts
-from clipsweep.analysis.store.spectrum_file import SpectrumFile
 from clipsweep.analysis.store.table import ResultsTable
 from clipsweep.analysis.winners.point import Point
 from clipsweep.orchestrator.folder.no_study import no_study

@@ -5,11 +5,13 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from clipsweep.analysis.store.spectrum_file import SpectrumFile
+from clipsweep.analysis.row.row import Record
+from clipsweep.analysis.spectra.columns import spectrum_record
+from clipsweep.analysis.spectra.spectrum_file import SpectrumFile
 from clipsweep.orchestrator.space.layer_rule import measured_values, module_places
 from clipsweep.trials.base.errors import SpecError, unknown_name
 from clipsweep.trials.clips.spectrum import MatrixSpectrum, Place, conditions_of
@@ -44,16 +46,13 @@ class CheckpointSpectrum:
         return {module: measured_values(module_places(self.card, module), conditions) for module in self.modules}
 
     def document(self) -> dict[str, Any]:
-        """All of it as JSON holds it; an infinite condition number is null."""
+        """All of it as JSON holds it; what is infinite is null."""
         return {
             "model": self.model,
             "model_fingerprint": self.card.fingerprint,
             "dtype": self.card.dtype,
             "modules": {module: _by_layer(values) for module, values in self.condition_numbers().items()},
-            "matrices": [
-                {**asdict(spectrum), "condition_number": _finite(spectrum.condition_number)}
-                for spectrum in self.spectra
-            ],
+            "matrices": [_jsonable(spectrum_record(spectrum)) for spectrum in self.spectra],
         }
 
     def write(self, path: Path) -> None:
@@ -94,6 +93,8 @@ def measure_checkpoint(
     layers: Sequence[int] | None,
     cache: Path,
     say: Callable[[str], None],
+    *,
+    exact: bool = False,
 ) -> CheckpointSpectrum:
     """Load a checkpoint in this process, on its GPU if it has one, and compute the singular values asked for.
 
@@ -103,6 +104,7 @@ def measure_checkpoint(
         layers: Negative ones count from the end; None for all.
         cache: Folder of the SVD factors, which are used where they are there.
         say: Shows the user how far it is, every few seconds.
+        exact: Whether to measure also what takes float64, as ``measure_spectrum`` says.
 
     Raises:
         ClipsweepError: No such checkpoint, module or layer, or weights that are not finite.
@@ -115,7 +117,7 @@ def measure_checkpoint(
     total = sum(shape.count for place in places for shape in card.shapes[place])
     spectra: list[MatrixSpectrum] = []
     said_at = time.monotonic()
-    for spectrum in _measured(folder, settings.dtype, places, cache):
+    for spectrum in _measured(folder, settings.dtype, places, cache, exact):
         spectra.append(spectrum)
         if time.monotonic() - said_at >= LINE_SECONDS:
             said_at = time.monotonic()
@@ -123,7 +125,7 @@ def measure_checkpoint(
     return CheckpointSpectrum(model=settings.path, card=card, modules=tuple(modules), spectra=tuple(spectra))
 
 
-def _measured(folder: Path, dtype: str, places: Sequence[Place], cache: Path) -> Iterator[MatrixSpectrum]:
+def _measured(folder: Path, dtype: str, places: Sequence[Place], cache: Path, exact: bool) -> Iterator[MatrixSpectrum]:
     import torch
 
     from clipsweep.trials.clips.factor_cache import FactorCache
@@ -132,12 +134,17 @@ def _measured(folder: Path, dtype: str, places: Sequence[Place], cache: Path) ->
     from clipsweep.trials.models.load import load_model
 
     model = load_model(folder, dtype, "cuda" if torch.cuda.is_available() else "cpu")
-    return measure_spectrum(model, find_layout(model), places, FactorCache(cache))
+    return measure_spectrum(model, find_layout(model), places, FactorCache(cache), exact=exact)
 
 
 def _by_layer(values: Mapping[int, float]) -> dict[str, float | None]:
     """Condition numbers as JSON holds them, whose keys are text."""
     return {str(layer): _finite(value) for layer, value in values.items()}
+
+
+def _jsonable(record: Record) -> Record:
+    """Values of one matrix as JSON holds them."""
+    return {name: _finite(value) if isinstance(value, float) else value for name, value in record.items()}
 
 
 def _finite(value: float) -> float | None:

@@ -84,6 +84,22 @@ def compute_singular_values(weight: Tensor, name: str) -> Tensor:
     return _converged(_svdvals, weight, name)
 
 
+def compute_exact_values(weight: Tensor, name: str) -> Tensor:
+    """Singular values alone, by ``torch.linalg.svdvals`` in float64: several times as slow as in float32.
+
+    Returns:
+        Shape ``(min(rows, cols),)``, float64, largest first, none negative.
+
+    Raises:
+        EvaluationError: The weights are not finite, or have no finite SVD.
+    """
+    weight = finite(weight, name)
+    values = _svdvals(weight.double(), _slowest_driver(weight), torch.float64)
+    if values is None:
+        raise _no_svd(weight, name)
+    return values
+
+
 def _converged(decompose: Callable[[Tensor, str | None], Result | None], weight: Tensor, name: str) -> Result:
     """What ``decompose`` makes of a finite weight in float32, or in float64 if float32 does not converge."""
     weight = finite(weight, name)
@@ -123,10 +139,10 @@ def _no_svd(weight: Tensor, name: str) -> EvaluationError:
     )
 
 
-def _svdvals(weight: Tensor, driver: str | None) -> Tensor | None:
-    """Singular values, rounded to float32; None if they do not converge to finite numbers."""
+def _svdvals(weight: Tensor, driver: str | None, dtype: torch.dtype = torch.float32) -> Tensor | None:
+    """Singular values, rounded to ``dtype``; None if they do not converge to finite numbers."""
     try:
-        values = torch.linalg.svdvals(weight, driver=driver).float()
+        values = torch.linalg.svdvals(weight, driver=driver).to(dtype)
     except torch.linalg.LinAlgError:  # type: ignore[attr-defined]
         return None
     return values.clamp_min(0) if bool(torch.isfinite(values).all()) else None

@@ -7,12 +7,13 @@ from collections.abc import Iterable, Iterator
 from torch import nn
 
 from clipsweep.trials.clips.factor_cache import FactorCache
-from clipsweep.trials.clips.spectrum import MatrixSpectrum, Place
+from clipsweep.trials.clips.factors import compute_exact_values
+from clipsweep.trials.clips.spectrum import MatrixSpectrum, Place, ratio_of_ends
 from clipsweep.trials.models.matrices import Layout
 
 
 def measure_spectrum(
-    model: nn.Module, layout: Layout, places: Iterable[Place], factors: FactorCache
+    model: nn.Module, layout: Layout, places: Iterable[Place], factors: FactorCache, *, exact: bool = False
 ) -> Iterator[MatrixSpectrum]:
     """Singular values of all matrices at ``places``: out of the cached factors where there are some, else computed.
 
@@ -21,6 +22,8 @@ def measure_spectrum(
         layout: Of the model.
         places: Layers, counted from 0, and roles that the layout has.
         factors: Those cached; none are added, for the values alone cost a fraction of the whole SVD.
+        exact: Whether to measure also what takes float64: the condition number, and the entries' standard deviation.
+            That takes several times as long, and the memory of one matrix in float64.
 
     Yields:
         One value for each matrix, in the order of ``places``.
@@ -31,7 +34,8 @@ def measure_spectrum(
     for layer, role in places:
         for matrix in layout.matrices[layer, role]:
             weight = matrix.read(model.get_parameter(matrix.parameter))
-            values = factors.singular_values(weight, matrix.name_at(layer, role))
+            name = matrix.name_at(layer, role)
+            values = factors.singular_values(weight, name)
             yield MatrixSpectrum(
                 layer=layer,
                 role=role,
@@ -40,4 +44,6 @@ def measure_spectrum(
                 rows=matrix.rows,
                 cols=matrix.cols,
                 singular_values=tuple(values.tolist()),
+                condition_number_float64=ratio_of_ends(compute_exact_values(weight, name).tolist()) if exact else None,
+                entry_std=float(weight.detach().double().std(correction=0)) if exact else None,
             )

@@ -27,6 +27,9 @@ class MatrixSpectrum:
         rows: Outputs, as in ``nn.Linear``.
         cols: Inputs.
         singular_values: ``min(rows, cols)`` of them, largest first, in float32.
+        condition_number_float64: As ``condition_number``, of singular values computed in float64; None where they were
+            not.
+        entry_std: Standard deviation of the matrix's entries; None where it was not measured.
     """
 
     layer: int
@@ -36,6 +39,8 @@ class MatrixSpectrum:
     rows: int
     cols: int
     singular_values: tuple[float, ...]
+    condition_number_float64: float | None = None
+    entry_std: float | None = None
 
     def __post_init__(self) -> None:
         """Refuse values that cannot be those of such a matrix."""
@@ -61,7 +66,12 @@ class MatrixSpectrum:
         Computed in float32, the smallest is known to about ``1e-7`` of the largest: condition numbers beyond some
         ``1e6`` say that the matrix is nearly singular, not how nearly.
         """
-        return self.singular_values[0] / self.singular_values[-1] if self.singular_values[-1] else math.inf
+        return ratio_of_ends(self.singular_values)
+
+
+def ratio_of_ends(values: Sequence[float]) -> float:
+    """Condition number of a matrix with these singular values, largest first; infinite where the last is 0."""
+    return values[0] / values[-1] if values[-1] else math.inf
 
 
 def conditions_of(spectra: Iterable[MatrixSpectrum]) -> dict[Place, tuple[float, ...]]:

@@ -7,6 +7,7 @@ from transformers import PreTrainedModel
 
 from clipsweep.trials.base.errors import EvaluationError
 from clipsweep.trials.clips.factor_cache import FactorCache
+from clipsweep.trials.clips.factors import compute_exact_values
 from clipsweep.trials.clips.measure_spectrum import measure_spectrum
 from clipsweep.trials.clips.spectrum import MatrixSpectrum, Place
 from clipsweep.trials.models.find_layout import find_layout
@@ -18,8 +19,8 @@ def gptj() -> PreTrainedModel:
     return build_model("gptj")
 
 
-def measure(model: PreTrainedModel, cache: Path, *places: Place) -> list[MatrixSpectrum]:
-    return list(measure_spectrum(model, find_layout(model), places, FactorCache(cache)))
+def measure(model: PreTrainedModel, cache: Path, *places: Place, exact: bool = False) -> list[MatrixSpectrum]:
+    return list(measure_spectrum(model, find_layout(model), places, FactorCache(cache), exact=exact))
 
 
 def put(model: PreTrainedModel, name: str, diagonal: list[float]) -> None:
@@ -82,3 +83,29 @@ def test_a_matrix_that_is_not_finite_is_named(gptj: PreTrainedModel, tmp_path: P
     named = r"layer 1 v \(transformer.h.1.attn.v_proj.weight\) has 1 weights of 1024 that are not finite"
     with pytest.raises(EvaluationError, match=named):
         measure(gptj, tmp_path, (0, "v"), (1, "v"))
+
+
+def test_a_condition_number_beyond_float32_is_known_in_float64(gptj: PreTrainedModel, tmp_path: Path) -> None:
+    weight = gptj.get_parameter("transformer.h.0.attn.q_proj.weight").detach()
+    weight.copy_(torch.eye(32))
+    weight[:2, :2] = torch.tensor([[1.0, 1.0], [1.0, 1.0 + 2**-20]])  # its condition number is 4/e + 2, nearly
+    (spectrum,) = measure(gptj, tmp_path, (0, "q"), exact=True)
+    assert spectrum.condition_number_float64 == pytest.approx(2**22 + 2, rel=1e-9)
+    assert abs(spectrum.condition_number - (2**22 + 2)) > 1
+
+
+def test_the_entries_standard_deviation_is_that_of_all_of_them(gptj: PreTrainedModel, tmp_path: Path) -> None:
+    weight = gptj.get_parameter("transformer.h.0.mlp.fc_in.weight").detach()
+    weight.fill_(3.0)[::2] = 1.0  # half of the rows
+    (spectrum,) = measure(gptj, tmp_path, (0, "fc_in"), exact=True)
+    assert spectrum.entry_std == 1.0
+
+
+def test_what_takes_float64_is_left_out_unless_asked_for(gptj: PreTrainedModel, tmp_path: Path) -> None:
+    (spectrum,) = measure(gptj, tmp_path, (0, "q"))
+    assert (spectrum.condition_number_float64, spectrum.entry_std) == (None, None)
+
+
+def test_the_exact_condition_number_of_weights_that_are_not_finite_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(EvaluationError, match="w has 1 weights of 2 that are not finite"):
+        compute_exact_values(torch.tensor([[1.0, torch.inf]]), "w")

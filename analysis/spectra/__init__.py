@@ -1,0 +1,1 @@
+"""What the singular values of a model's matrices say, and the file that keeps them."""
