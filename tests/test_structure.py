@@ -88,8 +88,10 @@ HOMES = {
         *(f"analysis/store/{name}.py" for name in ("blocks", "gather", "part", "rows", "table")),
         *(f"analysis/spectra/{name}.py" for name in ("columns", "spectrum_file")),
     },
+    "matplotlib": {f"analysis/drawing/{name}_matplotlib.py" for name in ("marks", "with")},
     "plotly": {
         "analysis/report/page.py",
+        *(f"analysis/drawing/{name}_plotly.py" for name in ("marks", "with")),
         *(f"analysis/figures/{name}.py" for name in ("conditions", "curves", "front", "search", "style")),
     },
     "typer": {

@@ -44,8 +44,10 @@ class Line:
         name: In the legend, and in what a pointer shows.
         color: As ``Color`` says.
         dashed: Whether the line is.
+        dotted: Whether it is dotted instead, as published numbers are.
         steps: Whether it goes level and then up, as a best-so-far does.
         marked: Whether each point has a dot.
+        hollow: Which points have a circle instead, as they are estimated; None for none.
         spread: Half the height of a bar at each point, in units of ``y``; None for no bars.
         end_label: Word at its last point, for lines that are labelled there and not in a legend.
         texts: What a pointer shows at each point besides its numbers.
@@ -57,8 +59,10 @@ class Line:
     name: str
     color: Color = None
     dashed: bool = False
+    dotted: bool = False
     steps: bool = False
     marked: bool = True
+    hollow: Sequence[bool] | None = None
     spread: Sequence[Number] | None = None
     end_label: str | None = None
     texts: Sequence[str] | None = None
@@ -130,6 +134,8 @@ class Heat:
         muted: Cells that are drawn grey, as they are within noise, say; the same shape.
         name: What the values are, with their unit: title of the cells' own colour bar.
         centered: Whether the colours diverge from zero.
+        percent: Whether values are fractions that are shown as percent, differences in points.
+        labels: A short word in each cell, where cells are large enough; the same shape.
         texts: What a pointer shows at each cell.
     """
 
@@ -139,6 +145,8 @@ class Heat:
     name: str
     muted: Sequence[Sequence[bool]] | None = None
     centered: bool = True
+    percent: bool = False
+    labels: Sequence[Sequence[str]] | None = None
     texts: Sequence[Sequence[str]] | None = None
 
 

@@ -1,0 +1,290 @@
+"""Each mark of a chart as traces and shapes of plotly."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import plotly.graph_objects as go
+from numpy.typing import NDArray
+
+from clipsweep.analysis.drawing.chart import Band, Bars, Chart, Dots, Heat, Level, Line, Panel, finite
+from clipsweep.analysis.drawing.extent import Range, heat_limits, last_point, spread_out
+from clipsweep.analysis.drawing.style import (
+    COLORS,
+    DIVERGING,
+    FAINT_FROM,
+    SCALE,
+    SERIES_MARKS,
+    color_of,
+    ink_on,
+    place_color,
+    sample,
+    text_color,
+)
+
+SYMBOLS = {"dot": "circle", "circle-open": "circle-open", "star": "star", "square": "square", "triangle": "triangle-up"}
+SYMBOLS |= {"diamond": "diamond", "triangle-down": "triangle-down", "cross": "x"}
+LABEL_GAP = 0.062  # of the height of a panel, between labels at the ends of lines
+CELLS_LABELLED = 16  # columns of cells that leave room for a word in each
+MANY = 3000  # so many points are drawn by the graphics card, where there is one
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Entry:
+    """What a legend says of a mark.
+
+    Attributes:
+        name: Of the mark.
+        color: As ``#rrggbb``.
+        mark: ``line``, ``dash``, ``dots``, ``dot``, ``circle-open``, ``star``, ``band`` or ``bar``.
+    """
+
+    name: str
+    color: str
+    mark: str
+
+
+class Pen:
+    """Draws the marks of one chart in one theme, and remembers what its legend needs.
+
+    Attributes:
+        entries: Of the legend, by name, as far as panels were drawn.
+    """
+
+    def __init__(self, chart: Chart, theme: str) -> None:
+        """Begin a chart in a theme."""
+        self._chart = chart
+        self._theme = theme
+        self._limits = heat_limits(chart)
+        self._numbers: dict[str, int] = {}  # of marks that name no colour: one of the same name has the same one
+        self.entries: dict[str, Entry] = {}
+
+    def draw(
+        self, figure: go.Figure, panel: Panel, ends: Range | None, at: dict[str, int], refs: tuple[str, str]
+    ) -> None:
+        """Draw all marks of a panel.
+
+        Args:
+            figure: With subplots.
+            panel: What to draw.
+            ends: Of its y axis.
+            at: Row and column of the subplot.
+            refs: Names of its axes, such as ``x2`` and ``y2``.
+        """
+        crowded = sum(isinstance(mark, Line) for mark in panel.marks) >= FAINT_FROM
+        for mark in panel.marks:
+            match mark:
+                case Line():
+                    faint = crowded and mark.end_label is None and not mark.dashed
+                    figure.add_trace(self._line(mark, faint), **at)
+                case Dots():
+                    figure.add_trace(self._dots(mark), **at)
+                case Bars():
+                    figure.add_trace(self._bars(mark), **at)
+                case Level():
+                    color = self._color(mark)
+                    line = {"color": color, "width": 1.5, "dash": "dash"}
+                    self._add_shape(figure, refs, mark.y, mark.y, type="line", line=line)
+                    self._remember(mark.name, color, "dash")
+                case Band():
+                    color = self._color(mark)
+                    look = {"fillcolor": color, "opacity": 0.55, "line": {"width": 0}}
+                    self._add_shape(figure, refs, mark.low, mark.high, type="rect", layer="below", **look)
+                    self._remember(mark.name, color, "band")
+                case Heat():
+                    for trace in self._heat(mark):
+                        figure.add_trace(trace, **at)
+        if ends is not None:
+            self._label_ends(figure, [mark for mark in panel.marks if isinstance(mark, Line)], panel, ends, refs)
+
+    def _line(self, line: Line, faint: bool) -> go.Scatter:
+        color = self._color(line)
+        symbol = SYMBOLS[SERIES_MARKS[self._number(line.name) % len(SERIES_MARKS)]] if line.color is None else "circle"
+        symbols: Any = symbol
+        if line.hollow is not None and any(line.hollow):
+            symbols = ["circle-open" if hollow else symbol for hollow in line.hollow]
+        if line.in_legend:
+            self._remember(line.name, color, "dash" if line.dashed else "dots" if line.dotted else "line")
+        return go.Scatter(
+            x=[escape(value) for value in line.x],
+            y=[finite(value) for value in line.y],
+            name=escape(line.name),
+            mode="lines+markers" if line.marked and not faint else "lines",
+            line={
+                "color": color,
+                "width": 1.2 if faint else 2,
+                "dash": "dash" if line.dashed else "dot" if line.dotted else "solid",
+                "shape": "hv" if line.steps else "linear",
+            },
+            opacity=0.75 if faint else 1,
+            marker={"color": color, "size": 6, "symbol": symbols},
+            error_y=None
+            if line.spread is None or faint
+            else {"type": "data", "array": [finite(value) for value in line.spread], "thickness": 1, "width": 3},
+            **_hover(line.texts),
+        )
+
+    def _dots(self, dots: Dots) -> go.Scatter | go.Scattergl:
+        if dots.color is None or isinstance(dots.color, str | float | int):
+            color: Any = color_of(
+                dots.color, self._chart, self._number(dots.name) if dots.color is None else 0, self._theme
+            )
+            shown = color
+        else:
+            assert self._chart.color_bar is not None, "dots with places on a colour bar need one"
+            bar = self._chart.color_bar
+            color = [place_color(float(place), bar, self._theme) for place in dots.color]
+            shown = color[len(color) // 2] if color else COLORS[self._theme]["ink"]
+        star = dots.symbol == "star"
+        if dots.in_legend:
+            self._remember(dots.name, shown, dots.symbol)
+        edge = {"color": COLORS[self._theme]["paper"], "width": 1} if star else {"width": 1.2, "color": color}
+        return (go.Scattergl if len(dots.x) > MANY else go.Scatter)(
+            x=[escape(value) for value in dots.x],
+            y=[finite(value) for value in dots.y],
+            name=escape(dots.name),
+            mode="markers",
+            marker={"color": color, "size": 15 if star else 6, "symbol": SYMBOLS[dots.symbol], "line": edge},
+            **_hover(dots.texts),
+        )
+
+    def _bars(self, bars: Bars) -> go.Bar:
+        number = self._number(bars.name) if bars.color is None else 0
+        color = color_of(bars.color, self._chart, number, self._theme)
+        interval = None
+        if bars.low is not None and bars.high is not None:
+            y = _numbers(bars.y)
+            interval = {
+                "type": "data",
+                "array": _gaps(_numbers(bars.high) - y),
+                "arrayminus": _gaps(y - _numbers(bars.low)),
+                "symmetric": False,
+                "thickness": 1,
+                "color": COLORS[self._theme]["ink"],
+            }
+        self._remember(bars.name, color, "bar")
+        return go.Bar(
+            x=[escape(value) for value in bars.x],
+            y=[finite(value) for value in bars.y],
+            name=escape(bars.name),
+            marker={"color": color},
+            error_y=interval,
+            **_hover(bars.texts),
+        )
+
+    def _heat(self, heat: Heat) -> list[go.Heatmap]:
+        """The cells, and over them those that are muted, in grey."""
+        z = np.array([_numbers(row) for row in heat.z]).reshape(len(heat.y), len(heat.x))
+        muted = np.zeros(z.shape, bool) if heat.muted is None else np.array(heat.muted, dtype=bool).reshape(z.shape)
+        stops = (DIVERGING if heat.centered else SCALE)[self._theme]
+        grey = COLORS[self._theme]["noise"]
+        low, high = self._limits
+        same = {
+            "x": [escape(value) for value in heat.x],
+            "y": [escape(value) for value in heat.y],
+            "zmin": low,
+            "zmax": high,
+            "xgap": 1,
+            "ygap": 1,
+            "name": escape(heat.name),
+            "text": heat.texts and [list(map(escape, row)) for row in heat.texts],
+            "hovertemplate": "%{text}<extra></extra>" if heat.texts else "%{y}, %{x}: %{z:.3f}<extra></extra>",
+        }
+        bar = {
+            "title": {"text": escape(heat.name), "side": "right"},
+            "thickness": 12,
+            "outlinewidth": 0,
+            "tickformat": ".1~%" if heat.percent else None,
+        }
+        scale = [[number / (len(stops) - 1), stop] for number, stop in enumerate(stops)]
+        cells = go.Heatmap(z=_grid(np.where(muted, np.nan, z)), colorscale=scale, colorbar=bar, **same)
+        greyed = go.Heatmap(
+            z=_grid(np.where(muted, z, np.nan)), colorscale=[[0, grey], [1, grey]], showscale=False, **same
+        )
+        return [cells, greyed] if muted.any() else [cells]
+
+    def cell_labels(self, heat: Heat) -> list[dict[str, Any]]:
+        """A word for each cell as annotations without axes; none where cells are too small."""
+        if heat.labels is None or len(heat.x) > CELLS_LABELLED:
+            return []
+        stops = (DIVERGING if heat.centered else SCALE)[self._theme]
+        low, high = self._limits
+        found = []
+        for row, line in enumerate(heat.z):
+            for column, value in enumerate(map(finite, line)):
+                if value is not None:
+                    is_muted = heat.muted is not None and heat.muted[row][column]
+                    under = COLORS[self._theme]["noise"] if is_muted else sample(stops, (value - low) / (high - low))
+                    found.append(
+                        {
+                            "x": column,
+                            "y": row,
+                            "text": escape(heat.labels[row][column]),
+                            "showarrow": False,
+                            "font": {"size": 10, "color": ink_on(under)},
+                        }
+                    )
+        return found
+
+    def _label_ends(
+        self, figure: go.Figure, lines: Sequence[Line], panel: Panel, ends: Range, refs: tuple[str, str]
+    ) -> None:
+        """Name lines to the right of the panel, none over another."""
+        labelled = [
+            (line, line.end_label, at) for line in lines if line.end_label and (at := last_point(line)) is not None
+        ]
+        low, high = np.log10(ends) if panel.y.kind == "log" else ends
+        heights = [np.log10(at[1]) if panel.y.kind == "log" else at[1] for *_, at in labelled]
+        for (line, label, _), height in zip(labelled, spread_out(heights, LABEL_GAP * (high - low)), strict=True):
+            figure.add_annotation(
+                text=escape(label),
+                x=1.01,
+                xref=f"{refs[0]} domain",
+                xanchor="left",
+                y=height,
+                yref=refs[1],
+                yanchor="middle",
+                showarrow=False,
+                font={"size": 11, "color": text_color(self._color(line), self._theme)},
+            )
+
+    @staticmethod
+    def _add_shape(figure: go.Figure, refs: tuple[str, str], low: float, high: float, **look: Any) -> None:
+        figure.add_shape(xref=f"{refs[0]} domain", x0=0, x1=1, yref=refs[1], y0=low, y1=high, **look)
+
+    def _color(self, mark: Line | Level | Band) -> str:
+        number = self._number(mark.name) if mark.color is None else 0
+        return color_of(mark.color, self._chart, number, self._theme)
+
+    def _number(self, name: str) -> int:
+        return self._numbers.setdefault(name, len(self._numbers))
+
+    def _remember(self, name: str, color: str, mark: str) -> None:
+        self.entries.setdefault(name, Entry(name=name, color=color, mark=mark))
+
+
+def escape(value: Any) -> Any:
+    """Text in which nothing is markup; numbers as they are."""
+    return value.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;") if isinstance(value, str) else value
+
+
+def _hover(texts: Sequence[str] | None) -> dict[str, Any]:
+    """What a pointer shows: the texts alone where there are some."""
+    if texts is None:
+        return {"hovertemplate": "%{x}: %{y}"}
+    return {"text": list(map(escape, texts)), "hovertemplate": "%{text}<extra></extra>"}
+
+
+def _numbers(values: Sequence[Any]) -> NDArray[np.float64]:
+    return np.array([np.nan if (number := finite(value)) is None else number for value in values], dtype=float)
+
+
+def _gaps(values: NDArray[np.float64]) -> list[float | None]:
+    return [finite(value) for value in values.tolist()]
+
+
+def _grid(values: NDArray[np.float64]) -> list[list[float | None]]:
+    return [_gaps(row) for row in values]
