@@ -15,10 +15,12 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from clipsweep.analysis.frames.matrices import margins, outcomes
     from clipsweep.analysis.published.read import load_published
     from clipsweep.orchestrator.api import StudyHandle, evaluate, load_studies, load_study, open_study, plan, run
     from clipsweep.orchestrator.evaluation.evaluation import Evaluation
     from clipsweep.orchestrator.evaluation.flips import Flips
+    from clipsweep.orchestrator.frames import load, points
     from clipsweep.orchestrator.study.schema import Study
     from clipsweep.trials.base.errors import ClipsweepError
     from clipsweep.trials.base.versions import __version__
@@ -36,12 +38,16 @@ __all__ = [
     "TrialSpec",
     "__version__",
     "evaluate",
+    "load",
     "load_factored",
     "load_published",
     "load_studies",
     "load_study",
+    "margins",
     "open_study",
+    "outcomes",
     "plan",
+    "points",
     "run",
 ]
 
@@ -55,12 +61,16 @@ _HOMES = {
     "TrialSpec": "clipsweep.trials.spec.trial",
     "__version__": "clipsweep.trials.base.versions",
     "evaluate": "clipsweep.orchestrator.api",
+    "load": "clipsweep.orchestrator.frames",
     "load_factored": "clipsweep.trials.export.factored",
     "load_published": "clipsweep.analysis.published.read",
     "load_studies": "clipsweep.orchestrator.api",
     "load_study": "clipsweep.orchestrator.api",
+    "margins": "clipsweep.analysis.frames.matrices",
     "open_study": "clipsweep.orchestrator.api",
+    "outcomes": "clipsweep.analysis.frames.matrices",
     "plan": "clipsweep.orchestrator.api",
+    "points": "clipsweep.orchestrator.frames",
     "run": "clipsweep.orchestrator.api",
 }
 

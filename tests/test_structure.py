@@ -38,6 +38,7 @@ ORDER = (
     "analysis/store",
     "analysis/spectra",
     "analysis/winners",
+    "analysis/frames",
     "analysis/published",
     "analysis/drawing",
     "analysis/figures",

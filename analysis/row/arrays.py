@@ -30,8 +30,14 @@ def make_table(records: Sequence[Mapping[str, Any]], schema: pa.Schema) -> pa.Ta
         TypeError: A value is not of its column's type.
         OverflowError: An integer has no room in it, or its texts and lists are of more than 2 GiB.
     """
-    columns = [make_array([record.get(field.name) for record in records], field.type) for field in schema]
-    return pa.Table.from_arrays(columns, schema=schema)
+    return make_columns({name: [record.get(name) for record in records] for name in schema.names}, len(records), schema)
+
+
+def make_columns(columns: Mapping[str, Sequence[Any]], n_rows: int, schema: pa.Schema) -> pa.Table:
+    """A table of columns of plain values; one that is missing is null. Errors as of ``make_table``."""
+    none = [None] * n_rows
+    arrays = [make_array(columns.get(field.name, none), field.type) for field in schema]
+    return pa.Table.from_arrays(arrays, schema=schema)
 
 
 def make_array(values: Sequence[Any], kind: pa.DataType) -> pa.Array[Any]:

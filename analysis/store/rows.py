@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from base64 import b64encode
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from itertools import starmap
+from itertools import chain, starmap
 from typing import Any, Literal, overload
 
 import numpy as np
@@ -154,6 +154,19 @@ class LatestRows(Mapping[str, StoredRow]):
             else:
                 row = self._added[number - count]
                 yield tuple([getattr(row, name) for name in names])
+
+    def packed(self, name: str) -> Iterator[bytes | None]:
+        """A column of bytes, such as ``outcomes``, of the row of each trial; it is not kept."""
+        wanted, count = self.numbers, len(self.attempts)
+        chunks = (table[name].to_pylist() for table in self.attempts.chunks([name], wanted))
+        stored: dict[int, Any] = dict(zip(wanted, chain.from_iterable(chunks), strict=True))
+        for number in self._numbers.values():
+            added = self._added[number - count] if number >= count else None
+            yield stored[number] if added is None else added.cells.value(name, added.number)
+
+    def table(self) -> pa.Table:
+        """All columns of the row of each trial, in the order they finished; of rows that were not added."""
+        return pa.concat_tables([SCHEMA.empty_table(), *self.attempts.chunks(SCHEMA.names, self.numbers)])
 
     def complete_score(self, trial_id: str, metric: str) -> float | None:
         """A score of a trial that is complete, else None. Quicker than to ask the row."""

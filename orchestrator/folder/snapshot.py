@@ -9,6 +9,7 @@ from functools import cached_property
 
 from clipsweep.analysis.row.row import StoredRow
 from clipsweep.analysis.store.rows import Attempts, LatestRows
+from clipsweep.analysis.winners.points_of_rows import Rules
 from clipsweep.analysis.winners.standings import Standings
 from clipsweep.orchestrator.folder.open_study import OpenStudy
 from clipsweep.trials.base.errors import StudyError
@@ -42,6 +43,26 @@ class Snapshot:
     def standings(self) -> Standings:
         """Points that have rows, and who won."""
         return Standings(self.opened.points(self.rows), self.rows)
+
+    @cached_property
+    def rules(self) -> Rules:
+        """How its points are judged: what rows alone do not tell of it."""
+        space, opened = self.opened.space, self.opened
+        can_win = {trial_id for point in self.standings.points if point.can_win for trial_id in point.trial_ids}
+        of_points = can_win | opened.baselines(self.rows)
+        splits = zip(self.rows, self.rows.column("split"), strict=True)
+        return Rules(
+            metric=space.metric,
+            winner=space.winner,
+            baseline_competes=space.baseline_competes or 0 in space.clip_rates,  # a rate of 0 is the untouched model
+            demo_seeds=space.demo_seeds,
+            shots=space.shots,
+            modules=space.modules,
+            kinds=tuple((name, options) for name, options in space.kinds),
+            clip_rates=space.clip_rates,
+            searched=opened.is_searched,
+            outside=tuple(key for key, split in splits if split == VALIDATION and key not in of_points),
+        )
 
     @cached_property
     def searched(self) -> set[str]:

@@ -6,12 +6,11 @@ import math
 import random
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
-from datetime import datetime
 from itertools import chain, combinations, product
-from typing import Any, TypeVar
+from typing import TypeVar
 
 from clipsweep.analysis.row.row import StoredRow
-from clipsweep.analysis.store.rows import LatestRows
+from clipsweep.analysis.winners.scores import values_of
 from clipsweep.orchestrator.space.proposal import Choice
 from clipsweep.orchestrator.space.site import Site
 from clipsweep.orchestrator.space.space import Space
@@ -154,17 +153,8 @@ def _holds_site(space: Space, clips: Sequence[Clip]) -> bool:
 
 def choices_of_rows(space: Space, rows: Mapping[str, StoredRow]) -> list[Choice]:
     """What the validation trials among latest rows were choices of, each once, in the order they began."""
-    validation = [each for each in _looked_at(rows) if each[0] == VALIDATION]
+    looked_at = values_of(rows, ("split", "started_at", "shots", "clips"))
+    validation = [each for each in looked_at if each[0] == VALIDATION]
     validation.sort(key=lambda each: each[1])
     found = dict.fromkeys(Choice(shots, join(clips, len(clips))) for _, _, shots, clips in validation)
     return [choice for choice in found if holds(space, choice)]
-
-
-def _looked_at(rows: Mapping[str, StoredRow]) -> Iterator[tuple[str, datetime, int, tuple[Clip, ...]]]:
-    """Split, beginning, shots and clips of each row; column by column where there may be many."""
-    if isinstance(rows, LatestRows):
-        named: Iterator[Any] = rows.values_of(("split", "started_at", "shots", "clips"))
-        yield from named
-    else:
-        for row in rows.values():
-            yield row.split, row.started_at, row.shots, row.clips

@@ -1,0 +1,1 @@
+"""Stored rows and the points of a study as pandas frames."""

@@ -1,0 +1,109 @@
+"""Stored rows as a pandas frame, a row per trial, and such a frame as rows again."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any
+
+import pandas
+
+from clipsweep.analysis.row.arrays import NUMBERS, make_columns
+from clipsweep.analysis.row.row import SCHEMA
+from clipsweep.analysis.store.rows import Attempts, LatestRows
+from clipsweep.analysis.winners.points_of_rows import Rules
+from clipsweep.trials.base.errors import StudyError
+
+METRIC, STUDIES = "metric", "studies"  # keys of a frame's attributes: its metric; by study its rules
+NEEDED = (
+    *("trial_id", "study", "state", "attempt", "model", "model_fingerprint", "dtype", "task", "variant"),
+    *("task_fingerprint", "split", "shots", "demo_seed", "clips", "n_examples", "accuracy", "outcomes"),
+    *("parameters_kept", "parameters_total", "operations", "seconds", "started_at", "finished_at"),
+)
+OF_ONE_STUDY = ["study", "model_fingerprint", "dtype", "task_fingerprint"]
+MAY_BE_MISSING = ("layer", "demonstrations")  # whole numbers that a row may lack, which pandas would make fractions
+
+
+def trial_frame(rows: LatestRows, study: str | None = None, rules: Rules | None = None) -> pandas.DataFrame:
+    """The latest attempt of each trial, a row each, in the order they finished.
+
+    Args:
+        rows: Of one study.
+        study: Its name; None where it is not known.
+        rules: How its points are judged, kept with the frame for ``points``; None where they are not known.
+
+    Returns:
+        The stored columns, as the file has them: ``outcomes`` and ``margins`` packed, times in UTC. ``attrs`` has
+        ``metric``, the column of scores that points are judged by.
+    """
+    frame = rows.table().to_pandas()
+    frame = frame.astype(dict.fromkeys(MAY_BE_MISSING, "Int64"))
+    rules = rules or Rules()
+    frame.attrs = {METRIC: rules.metric, STUDIES: {} if study is None else {study: rules.to_json()}}
+    return frame
+
+
+def join_frames(frames: Iterable[pandas.DataFrame]) -> pandas.DataFrame:
+    """Trial frames of several studies one below the other.
+
+    Raises:
+        StudyError: Two of them hold the same trials of studies of one name, which could not be told apart.
+    """
+    frames = list(frames)
+    joined = pandas.concat(frames, ignore_index=True)
+    twice = joined[joined.duplicated([*OF_ONE_STUDY, "trial_id"])]
+    if len(twice):
+        raise StudyError(
+            f"two of the folders hold the same trials of studies that are both named {twice['study'].iloc[0]!r}; "
+            f"expected studies of different names. Load them one by one."
+        )
+    metrics = {frame.attrs[METRIC] for frame in frames}
+    studies = {name: rules for frame in frames for name, rules in frame.attrs[STUDIES].items()}
+    joined.attrs = {METRIC: metrics.pop() if len(metrics) == 1 else "accuracy", STUDIES: studies}
+    return joined
+
+
+def studies_in(frame: pandas.DataFrame, metric: str | None = None) -> Iterator[tuple[LatestRows, Rules]]:
+    """The rows of each study in a frame, and how its points are judged.
+
+    Args:
+        frame: As ``trial_frame`` gives it, all of it or some rows, or as pandas reads the files of a study.
+        metric: Column of scores to judge by; None for that of each study, or of the frame where that is not known.
+
+    Raises:
+        StudyError: It lacks columns, or holds a value that is none of its column.
+    """
+    missing = [name for name in NEEDED if name not in frame.columns]
+    if missing:
+        raise StudyError(
+            f"the frame has no column {', '.join(missing)}; expected one of trials, as clipsweep.load gives it."
+        )
+    known: Mapping[str, Any] = frame.attrs.get(STUDIES, {})
+    for (study, *_), part in frame.groupby(OF_ONE_STUDY, sort=False):
+        content = dict(known.get(str(study), {"metric": frame.attrs.get(METRIC, "accuracy")}))
+        if metric is not None:
+            content["metric"] = metric
+        yield _rows_of(part), Rules.of_json(content)
+
+
+def _rows_of(frame: pandas.DataFrame) -> LatestRows:
+    """A frame of one study as rows."""
+    columns = {name: _plain(frame[name], name) for name in SCHEMA.names if name in frame.columns}
+    try:
+        table = make_columns(columns, len(frame), SCHEMA)
+    except (TypeError, ValueError, OverflowError, AttributeError) as error:
+        raise StudyError(
+            f"the frame holds a value that is none of its column ({error}); expected the columns as clipsweep.load "
+            f"gives them."
+        ) from error
+    return Attempts.of(table).latest()
+
+
+def _plain(column: pandas.Series[Any], name: str) -> list[Any]:
+    """The values of a column as Arrow takes them, None where there is none."""
+    kind = SCHEMA.field(name).type
+    if kind in NUMBERS and str(kind).startswith("int"):
+        column = column.astype("Int64")
+    values: list[Any] = column.astype(object).where(column.notna(), None).tolist()
+    if name == "clips":
+        return [list(clips) for clips in values]
+    return values

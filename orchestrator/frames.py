@@ -1,0 +1,122 @@
+"""Frames from Python: stored rows and points of studies on disk, as ``clipsweep.load`` and ``clipsweep.points``."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from clipsweep.analysis.frames.frames import Frames
+from clipsweep.analysis.frames.point_frame import join_points, point_frame, points_of_trials
+from clipsweep.analysis.frames.trial_frame import join_frames, trial_frame
+from clipsweep.analysis.store.rows import LatestRows
+from clipsweep.analysis.store.table import ResultsTable
+from clipsweep.analysis.winners.points_of_rows import points_of_rows
+from clipsweep.analysis.winners.standings import Standings
+from clipsweep.orchestrator.folder.no_study import no_study
+from clipsweep.orchestrator.folder.open_study import reopen
+from clipsweep.orchestrator.folder.snapshot import Snapshot
+from clipsweep.orchestrator.folder.study_folder import StudyFolder
+from clipsweep.trials.base.errors import StudyError, unknown_name
+from clipsweep.trials.tasks.definition import METRICS
+
+if TYPE_CHECKING:
+    import pandas
+
+Place = str | Path
+
+
+def load(*dirs: Place) -> pandas.DataFrame:
+    """The stored trials of one or several studies as a pandas frame: the latest attempt of each, a row per trial.
+
+    Args:
+        dirs: Folders of studies, or their ``trials`` folders.
+
+    Returns:
+        The stored columns, which ``docs/howto.md`` lists, in the order the trials finished: ``outcomes`` and
+        ``margins`` packed, as in the files (``clipsweep.outcomes`` and ``clipsweep.margins`` unpack them), times in
+        UTC. ``attrs["metric"]`` is the column of scores that points are judged by, ``"accuracy"`` where the studies
+        differ.
+
+    Raises:
+        StudyError: No folder given, no study there, or two studies of one name that hold the same trials.
+        StoreError: A file is damaged.
+    """
+    return join_frames([_trials_of(_open(place)) for place in _some(dirs)])
+
+
+def points(source: pandas.DataFrame | Place, metric: str | None = None) -> pandas.DataFrame:
+    """The points of one or several studies as a pandas frame: a row per point that has stored rows.
+
+    Args:
+        source: A folder as for ``load``; or a frame that ``load`` gave, all of it or some rows, or that pandas read
+            from the files of a study. From a frame, points that leave the same ranks are one, and a clip rate of 0 is
+            the untouched model, as the rows themselves have it.
+        metric: Column of scores to judge by, higher being better; None for the study's own.
+
+    Returns:
+        What each clips, scores and gains over the baseline on the same examples, all as fractions, and who won;
+        ``docs/howto.md`` lists the columns.
+
+    Raises:
+        StudyError: No study there, a frame that lacks columns, or no such metric.
+        StoreError: A file is damaged.
+    """
+    if metric is not None and metric not in METRICS:
+        raise StudyError(unknown_name("metric", metric, METRICS))
+    if isinstance(source, str | Path):
+        return _points_of(_open(source), metric)
+    return points_of_trials(source, metric)
+
+
+def read_frames(dirs: Sequence[Place]) -> Frames:
+    """The frames of studies on disk; arguments and errors as of ``load``."""
+    opened = [_open(place) for place in _some(dirs)]
+    return Frames(
+        make_trials=lambda: join_frames(map(_trials_of, opened)),
+        make_points=lambda: join_points([_points_of(each) for each in opened]),
+    )
+
+
+def frames_of(snapshot: Snapshot) -> Frames:
+    """The frames of what is stored of one study."""
+    return Frames(make_trials=lambda: _trials_of(snapshot), make_points=lambda: _points_of(snapshot))
+
+
+def _some(dirs: Iterable[Place]) -> list[Place]:
+    places = list(dirs)
+    if not places:
+        raise StudyError("no folder is given; expected one or several folders of studies.")
+    return places
+
+
+def _open(place: Place) -> Snapshot | LatestRows:
+    """What is stored of a study; its rows alone where nothing tells what they are of."""
+    folder = _study_at(Path(place))
+    if folder.subject.is_file():
+        return Snapshot.take(reopen(folder.path))
+    rows = ResultsTable(folder.trials).latest()
+    if not rows:
+        raise StudyError(no_study(folder))
+    return rows
+
+
+def _study_at(path: Path) -> StudyFolder:
+    """The study whose folder is named, or the folder of whose rows."""
+    folder = StudyFolder(path)
+    above = StudyFolder(path.parent)
+    return above if path.is_dir() and not folder.trials.exists() and path.name == above.trials.name else folder
+
+
+def _trials_of(opened: Snapshot | LatestRows) -> pandas.DataFrame:
+    if isinstance(opened, LatestRows):
+        return trial_frame(opened)
+    return trial_frame(opened.rows, opened.opened.study.name, opened.rules)
+
+
+def _points_of(opened: Snapshot | LatestRows, metric: str | None = None) -> pandas.DataFrame:
+    standings = Standings(points_of_rows(opened), opened) if isinstance(opened, LatestRows) else opened.standings
+    if metric is not None:
+        standings = Standings([replace(point, metric=metric) for point in standings.points], standings.rows)
+    return point_frame(standings)

@@ -1,0 +1,156 @@
+"""Frames of real small studies: what follows from the rows alone is what the study itself says."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas
+import pytest
+from rich.console import Console
+
+import clipsweep
+from clipsweep.analysis.winners.points_of_rows import points_of_rows
+from clipsweep.analysis.winners.standings import Standings
+from clipsweep.orchestrator.run.session import run_study
+from clipsweep.orchestrator.study.check import check_study
+from clipsweep.trials.base.errors import StudyError
+from tests.conftest import tiny_study
+from tests.orchestrator.stored import take_snapshot
+
+SPACE = {"modules": ["mlp", "attn"], "clip_rates": [0.9, 0, 0.5]}
+STUDIES: dict[str, dict[str, Any]] = {
+    "grid": {"space": {"shots": [2, 0], "demo_seeds": [3, 1]}},
+    "one standard error": {"search": {"winner": "one_standard_error"}},
+    "ranges": {"space": {"layers": [1, [0, 1]]}},
+    "race": {"search": {"race": "halving"}},
+    "bayes": {"search": {"driver": "bayes", "n_trials": 8, "sampler": "random"}, "space": {"demo_seeds": [0, 1]}},
+    "rates in a range": {
+        "search": {"driver": "bayes", "n_trials": 8, "sampler": "random", "race": "halving"},
+        "space": {"clip_rates": {"low": 0.1, "high": 0.9}, "clips": {"max": 2}},
+    },
+    "composition": {"search": {"driver": "compose"}},
+    "algorithm1": {"search": {"driver": "algorithm1", "top_k": 2}},
+}
+
+
+@pytest.fixture(scope="module", params=STUDIES)
+def folder(request: pytest.FixtureRequest, tiny_gptj: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of a study that has run to its end; for reading."""
+    place = tmp_path_factory.mktemp("study")
+    sections = STUDIES[request.param]
+    content = tiny_study(
+        tiny_gptj,
+        task={"validation_size": 100 if "race" in sections.get("search", {}) else 30},
+        space=SPACE | sections.get("space", {}),
+        search=sections.get("search", {}),
+    )
+    run_study(check_study(content), place / "s", place / "cache", Console(quiet=True))
+    return place / "s"
+
+
+def winners(standings: Standings) -> dict[Any, tuple[str, ...]]:
+    """The trials of the winner overall, and of that of each shots and module."""
+    assert standings.winner is not None
+    found: dict[Any, tuple[str, ...]] = {key: each.point.trial_ids for key, each in standings.winners.items()}
+    return found | {"overall": standings.winner.point.trial_ids}
+
+
+@pytest.mark.slow
+def test_rows_alone_have_the_winners_of_the_study(folder: Path) -> None:
+    snapshot = take_snapshot(folder)
+    alone = Standings(points_of_rows(snapshot.rows, snapshot.rules), snapshot.rows)
+    assert winners(alone) == winners(snapshot.standings)
+
+
+@pytest.mark.slow
+def test_points_of_a_frame_score_and_gain_what_those_of_the_study_do(folder: Path) -> None:
+    numbers = ["n_seeds", "n_examples", "score", "spread", "baseline", "gain", "gain_se", "gained", "lost"]
+    more = ["state", "parameters_kept", "seconds", "test_score", "test_gain", "test_low", "test_p_value"]
+    of_study = clipsweep.points(folder).drop_duplicates("trial_ids").set_index("trial_ids")
+    of_frame = clipsweep.points(clipsweep.load(folder)).set_index("trial_ids")
+    common = of_frame.index.intersection(of_study.index)
+    assert len(common) == len(of_study)
+    pandas.testing.assert_frame_equal(
+        of_frame.loc[common, numbers + more], of_study.loc[common, numbers + more], check_like=True
+    )
+    assert list(of_frame.index[of_frame.is_winner]) == list(of_study.index[of_study.is_winner])
+
+
+@pytest.mark.slow
+def test_points_of_a_study_score_and_gain_what_its_document_says(folder: Path) -> None:
+    points, best = clipsweep.points(folder), clipsweep.open_study(folder).best()
+    (winner,) = points[points.is_winner].to_dict("records")
+    assert best is not None
+    assert winner["score"] == best["score"]
+    assert winner["baseline"] == best["baseline_score"]
+    assert (winner["test_gain"], winner["test_low"], winner["test_high"], winner["test_p_value"]) == tuple(
+        best["gain"][key] for key in ("estimate", "low", "high", "p_value")
+    )
+
+
+def test_a_trials_folder_is_its_study(finished_study: Path) -> None:
+    frame = clipsweep.load(finished_study / "trials")
+    pandas.testing.assert_frame_equal(frame, clipsweep.load(finished_study))
+    assert len(frame) == len(take_snapshot(finished_study).rows)
+
+
+def test_outcomes_and_margins_unpack_to_what_rows_hold(finished_study: Path) -> None:
+    frame = clipsweep.load(finished_study)
+    rows = [row for row in clipsweep.open_study(finished_study).stored_rows() if row.split == "validation"]
+    validation = frame[frame.split == "validation"]
+    np.testing.assert_array_equal(clipsweep.outcomes(validation), [row.outcomes for row in rows])
+    np.testing.assert_array_equal(clipsweep.margins(validation), [row.margins for row in rows])
+    np.testing.assert_allclose(clipsweep.outcomes(validation).mean(axis=1), validation.accuracy)
+
+
+def test_points_follow_from_the_files_as_pandas_reads_them(finished_study: Path) -> None:
+    points = clipsweep.points(pandas.read_parquet(finished_study / "trials"))
+    expected = clipsweep.points(clipsweep.load(finished_study))
+    assert set(points.trial_ids) == set(expected.trial_ids)
+    assert points.set_index("trial_ids").gain.to_dict() == expected.set_index("trial_ids").gain.to_dict()
+
+
+def test_the_metric_that_is_asked_for_is_what_points_score(finished_study: Path) -> None:
+    points = clipsweep.points(finished_study, metric="macro_f1")
+    rows = take_snapshot(finished_study).rows
+    assert points.attrs["metric"] == "macro_f1"
+    assert [rows[ids[0]].macro_f1 for ids in points.trial_ids] == list(points.score)
+
+
+def test_an_unknown_metric_is_refused(finished_study: Path) -> None:
+    with pytest.raises(StudyError, match="no metric 'f1'; known: accuracy, gold_logprob, macro_f1"):
+        clipsweep.points(finished_study, metric="f1")
+
+
+def test_a_folder_without_a_study_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(StudyError, match="holds no study"):
+        clipsweep.load(tmp_path)
+
+
+def test_no_folder_is_refused() -> None:
+    with pytest.raises(StudyError, match="no folder is given"):
+        clipsweep.load()
+
+
+def test_the_same_study_twice_is_refused(finished_study: Path) -> None:
+    with pytest.raises(StudyError, match="same trials of studies that are both named 'tiny'"):
+        clipsweep.load(finished_study, finished_study)
+
+
+def test_studies_of_two_names_lie_in_one_frame(finished_study: Path) -> None:
+    other = Path(__file__).parent.parent / "fixtures" / "schema-5"
+    frame = clipsweep.load(finished_study, other)
+    points = clipsweep.points(frame)
+    assert len(frame) == len(clipsweep.load(finished_study)) + len(clipsweep.load(other))
+    assert points.is_winner.sum() == 2
+    assert set(points.study) == set(frame.study)
+
+
+def test_a_frame_that_lacks_columns_is_refused(finished_study: Path) -> None:
+    with pytest.raises(StudyError, match="has no column outcomes; expected one of trials, as clipsweep.load gives it"):
+        clipsweep.points(clipsweep.load(finished_study).drop(columns="outcomes"))
+
+
+def test_a_frame_with_values_of_another_kind_is_refused(finished_study: Path) -> None:
+    with pytest.raises(StudyError, match="holds a value that is none of its column"):
+        clipsweep.points(clipsweep.load(finished_study).assign(outcomes="0101"))
