@@ -1,0 +1,107 @@
+"""The figures by name. A new figure is an entry of ``FIGURES``; listing the names imports none of them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from importlib import import_module
+from typing import Any
+
+from clipsweep.analysis.drawing.chart import Chart, Table
+from clipsweep.analysis.frames.frames import Frames
+from clipsweep.trials.base.errors import StudyError, unknown_name
+
+_SCORES = "clipsweep.analysis.figures.scores"
+
+
+@dataclass(frozen=True, slots=True)
+class FigureEntry:
+    """A figure that can be asked for.
+
+    Attributes:
+        location: Its function, as ``module:attribute``; it gives a chart or a table, or None where there is nothing to
+            draw.
+        takes: Fields of ``Frames`` that the function takes, in its order.
+        title: What it shows.
+        needs: What a study must have for it, in words.
+    """
+
+    location: str
+    takes: tuple[str, ...]
+    title: str
+    needs: str
+
+    def make(self, frames: Frames) -> Chart | Table | None:
+        """The figure of these frames; None where they lack what it needs."""
+        module, _, attribute = self.location.partition(":")
+        function: Any = getattr(import_module(module), attribute)
+        made: Chart | Table | None = function(*(getattr(frames, name) for name in self.takes))
+        return made
+
+
+FIGURES: dict[str, FigureEntry] = {
+    "figure1": FigureEntry(
+        f"{_SCORES}.curves:curve_chart",
+        ("points", "published"),
+        "Score against clip rate, a line for each layer",
+        "a layer, or a range of layers, that was clipped alone at two rates or more",
+    ),
+    "figure2": FigureEntry(
+        f"{_SCORES}.curves:shots_chart",
+        ("points",),
+        "The same, a row of panels for each number of demonstrations",
+        "what figure1 needs, at two numbers of demonstrations or more",
+    ),
+    "atlas": FigureEntry(
+        f"{_SCORES}.atlas:atlas_chart",
+        ("points",),
+        "Gain of each layer at each clip rate",
+        "layers, or ranges of layers, that were clipped alone",
+    ),
+    "front": FigureEntry(
+        f"{_SCORES}.front:front_chart",
+        ("points",),
+        "Gain against parameters kept",
+        "complete points that keep different numbers of parameters",
+    ),
+    "joint": FigureEntry(
+        f"{_SCORES}.joint:joint_chart",
+        ("points",),
+        "What the best points clip",
+        "points with clips in several places",
+    ),
+    "search": FigureEntry(
+        f"{_SCORES}.progress:progress_chart",
+        ("trials", "points"),
+        "The best score so far, by trials, rows and time",
+        "a complete point",
+    ),
+}
+
+
+def make_figure(name: str, frames: Frames) -> Chart | Table:
+    """One figure by its name.
+
+    Args:
+        name: A key of ``FIGURES``.
+        frames: Of what it is made.
+
+    Raises:
+        StudyError: There is no such figure, or the frames lack what it needs.
+    """
+    if name not in FIGURES:
+        raise StudyError(unknown_name("figure", name, FIGURES))
+    made = FIGURES[name].make(frames)
+    if made is None:
+        able = [other for other, _ in make_figures(frames)]
+        others = f"These can be drawn: {', '.join(able)}." if able else "No figure can be drawn of it."
+        raise StudyError(f"{name} needs {FIGURES[name].needs}; the study has none. {others}")
+    return made
+
+
+def make_figures(frames: Frames) -> Iterator[tuple[str, Chart | Table]]:
+    """All figures that these frames have what it takes for, by name."""
+    for name, entry in FIGURES.items():
+        made = entry.make(frames)
+        if made is not None:
+            yield name, made

@@ -1,0 +1,87 @@
+"""Gain against parameters kept, with the points that no other beats."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from clipsweep.analysis.drawing.chart import Axis, Chart, Dots, Level, Line, Mark, Panel
+from clipsweep.analysis.figures.words import SUBJECT, in_points, in_words, metric_of, parts_of, percent
+
+if TYPE_CHECKING:
+    import pandas
+
+CAPTION = (
+    "Score above that of the untouched model on validation rows, against the share of the model's parameters that is "
+    "kept when clipped matrices are stored as two thin factors. Line of steps: the best that so many parameters, or fewer, "
+    "reach. Pale dots: what may be chance. Star: the winner; where another point scores as much with fewer parameters, "
+    "the line goes through that one."
+)
+
+
+def front_chart(points: pandas.DataFrame) -> Chart | None:
+    """A panel for each task, model and number of demonstrations: every complete point, and the Pareto front.
+
+    Args:
+        points: As ``clipsweep.points`` gives them.
+
+    Returns:
+        None where all points keep the same number of parameters.
+    """
+    complete = points[points["score"].notna() & points["baseline"].notna()]
+    parts = [
+        (title, part)
+        for title, part in parts_of(complete.sort_values("shots", kind="stable"), [*SUBJECT, "shots"])
+        if part["parameters_kept"].nunique() > 1
+    ]
+    if not parts:
+        return None
+    metric = metric_of(points)
+    panels = [_panel(title, part, metric) for title, part in parts]
+    return Chart(name="front", title="Gain against parameters kept", caption=CAPTION, panels=panels)
+
+
+def front_of(points: pandas.DataFrame) -> pandas.DataFrame:
+    """The points that no other beats: fewest parameters first, scores rising strictly; of equals the first."""
+    ordered = points.sort_values(["parameters_kept", "score"], ascending=[True, False], kind="stable")
+    before = ordered["score"].cummax().shift(fill_value=float("-inf"))
+    return ordered[ordered["score"] > before]
+
+
+def _panel(title: str, part: pandas.DataFrame, metric: str) -> Panel:
+    part = part.assign(kept=part["parameters_kept"] / part["parameters_total"], above=part["score"] - part["baseline"])
+    chance = part[part["within_noise"] & ~part["is_baseline"]]
+    clear = part[~part["within_noise"] & ~part["is_baseline"]]
+    front = front_of(part)
+    best = part[part["is_best"]].sort_values("score", ascending=False).head(1)
+    marks: list[Mark] = [
+        Level(y=0.0, name="untouched model"),
+        _dots(chance, "may be chance", "faint"),
+        _dots(clear, "beyond chance", "complete"),
+        Line(
+            x=front["kept"].tolist(),
+            y=front["above"].tolist(),
+            name="best with so many parameters",
+            color="front",
+            steps=True,
+            marked=True,
+            texts=_texts(front),
+        ),
+        Dots(
+            x=best["kept"].tolist(), y=best["above"].tolist(), name="best", color="best", symbol="star", texts=_texts(best)
+        ),
+    ]
+    return Panel(
+        title=title,
+        x=Axis(title="parameters kept", percent=True),
+        y=Axis(title=f"gain in {in_words(metric)}", percent=True),
+        marks=marks,
+    )
+
+
+def _dots(part: pandas.DataFrame, name: str, color: str) -> Dots:
+    return Dots(x=part["kept"].tolist(), y=part["above"].tolist(), name=name, color=color, texts=_texts(part))
+
+
+def _texts(part: pandas.DataFrame) -> list[str]:
+    shown = zip(part["label"], part["kept"], part["score"], part["above"], strict=True)
+    return [f"{label}: keeps {percent(kept)}, {percent(score)}, {in_points(above)}" for label, kept, score, above in shown]

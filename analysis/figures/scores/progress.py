@@ -1,0 +1,117 @@
+"""How a search went: the best score so far by trials, rows and time, and how far each trial came."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from clipsweep.analysis.drawing.chart import Axis, Chart, Dots, Line, Mark, Panel
+from clipsweep.analysis.figures.words import SUBJECT, in_words, metric_of, parts_of
+
+if TYPE_CHECKING:
+    import pandas
+
+AXES = {
+    "trials": "trials ended",
+    "rows": "rows evaluated, of all trials together",
+    "hours": "hours of computing, of all replicas together",
+}
+STOPPED, COMPLETE = "stopped early", "complete"
+CAPTION = (
+    "Best validation score of a complete point so far, the untouched model among them: by trials in the order they ended, "
+    "by the rows that they were evaluated on, and by the time that this took."
+)
+STOPS_CAPTION = " Below: the rows that each trial has seen, as a race stops those that fall behind."
+
+
+def progress_chart(trials: pandas.DataFrame, points: pandas.DataFrame) -> Chart | None:
+    """Progress of one search or several, a line each; and how far each trial came, where some were stopped.
+
+    Args:
+        trials: As ``clipsweep.load`` gives them.
+        points: Of the same studies, as ``clipsweep.points`` gives them.
+
+    Returns:
+        None while no point is complete.
+    """
+    lines = [
+        (title, _steps(_ended(trials, part), part)) for title, part in parts_of(points, [*SUBJECT, "shots"])
+    ]
+    lines = [(title, steps) for title, steps in lines if len(steps)]
+    if not lines:
+        return None
+    metric = metric_of(points)
+    y = Axis(title=f"best {in_words(metric)}", percent=True)
+    panels = [
+        Panel(title="", x=Axis(title=title), y=y, marks=[_line(name, steps, column) for name, steps in lines])
+        for column, title in AXES.items()
+    ]
+    stops = _stops(trials)
+    if stops is not None:
+        panels.append(stops)
+    return Chart(
+        name="search",
+        title="How the search went",
+        caption=CAPTION + (STOPS_CAPTION if stops is not None else ""),
+        panels=panels,
+    )
+
+
+def _ended(trials: pandas.DataFrame, points: pandas.DataFrame) -> pandas.DataFrame:
+    """Validation trials of some points in the order they ended, with what had been spent by then."""
+    asked = {each for ids in (*points["trial_ids"], *points["baseline_ids"]) for each in ids}
+    study = points["study"].iloc[0]
+    mine = trials[(trials["study"] == study) & trials["trial_id"].isin(asked) & trials["accuracy"].notna()]
+    mine = mine.sort_values("finished_at", kind="stable")
+    return mine.assign(
+        trials=range(1, len(mine) + 1), rows=mine["n_examples"].cumsum(), hours=mine["seconds"].cumsum() / 3600
+    )
+
+
+def _steps(ended: pandas.DataFrame, points: pandas.DataFrame) -> pandas.DataFrame:
+    """Where the best score rises, and the end: what had been spent by then, and the score."""
+    place = dict(zip(ended["trial_id"], range(len(ended)), strict=True))
+    complete = points[points["score"].notna()]
+    at = [max(place[each] for each in ids) for ids in complete["trial_ids"]]
+    found = complete.assign(at=at).sort_values("at", kind="stable")
+    best = found["score"].cummax()
+    rises = found.assign(best=best)[best > best.shift(fill_value=float("-inf"))]
+    steps = ended.iloc[rises["at"].tolist()].assign(best=rises["best"].tolist(), label=rises["label"].tolist())
+    if len(steps) == 0:
+        return steps
+    last = ended.iloc[[-1]].assign(best=steps["best"].iloc[-1], label=steps["label"].iloc[-1])
+    return steps if steps["trials"].iloc[-1] == last["trials"].iloc[0] else steps._append(last)
+
+
+def _line(name: str, steps: pandas.DataFrame, column: str) -> Line:
+    texts = [
+        f"{best:.4f} after {trials} trials, {rows} rows, {hours:.2f} hours: {label}"
+        for best, trials, rows, hours, label in zip(
+            *(steps[each] for each in ("best", "trials", "rows", "hours", "label")), strict=True
+        )
+    ]
+    return Line(
+        x=steps[column].tolist(),
+        y=steps["best"].tolist(),
+        name=name or "best so far",
+        color=None if name else "complete",
+        steps=True,
+        marked=False,
+        texts=texts,
+        in_legend=bool(name),
+    )
+
+
+def _stops(trials: pandas.DataFrame) -> Panel | None:
+    """How many rows each trial has seen; None where none was stopped."""
+    seen = trials[(trials["split"] == "validation") & trials["accuracy"].notna()]
+    seen = seen.sort_values("finished_at", kind="stable")
+    seen = seen.assign(number=range(1, len(seen) + 1), complete=seen["state"] == "complete")
+    if seen["complete"].all():
+        return None
+    marks: list[Mark] = []
+    for name, part in ((STOPPED, seen[~seen["complete"]]), (COMPLETE, seen[seen["complete"]])):
+        x, y = part["number"].tolist(), part["n_examples"].tolist()
+        marks.append(Dots(x=x, y=y, name=name, color="stopped" if name == STOPPED else "complete"))
+    return Panel(
+        title="", x=Axis(title="trial, in the order they ended"), y=Axis(title="validation rows", low=0), marks=marks
+    )
