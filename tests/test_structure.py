@@ -42,6 +42,7 @@ ORDER = (
     "analysis/published",
     "analysis/drawing",
     "analysis/figures",
+    "analysis/figures/scores",
     "analysis/report",
     "orchestrator/source",
     "orchestrator/study",

@@ -22,6 +22,7 @@ from clipsweep.analysis.drawing.chart import (
 
 MARGIN = 0.06  # of the range, above and below
 FLAT = 0.01  # around what stays where it is
+LEAST_PERCENT = 0.02  # that an axis of percent shows, so that a tenth of a point does not look like much
 Range = tuple[float, float]
 
 
@@ -82,7 +83,8 @@ def _widened(low: float, high: float, axis: Axis) -> Range:
     if axis.kind == "log":
         factor = max((high / low) ** MARGIN, 1.05)
         return low / factor, high * factor
-    margin = MARGIN * (high - low) or FLAT
+    least = LEAST_PERCENT if axis.percent else 0.0
+    margin = max(MARGIN * (high - low), (least - (high - low)) / 2) or FLAT
     return low - margin, high + margin
 
 

@@ -27,7 +27,7 @@ COLORS: Mapping[str, Mapping[str, str]] = {
         "front": "#c1121f",
         "complete": "#0072b2",
         "stopped": "#8a929c",
-        "other": "#8a929c",
+        "faint": "#b9c0c9",  # what may be chance
         "gained": "#0072b2",
         "lost": "#d55e00",
         "before": "#a9b1bb",
@@ -44,7 +44,7 @@ COLORS: Mapping[str, Mapping[str, str]] = {
         "front": "#ff6b5e",
         "complete": "#58a6e0",
         "stopped": "#8a929c",
-        "other": "#8a929c",
+        "faint": "#5b6470",
         "gained": "#58a6e0",
         "lost": "#ff8f4d",
         "before": "#6b7480",

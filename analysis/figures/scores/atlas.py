@@ -15,9 +15,9 @@ if TYPE_CHECKING:
 
 BINS = 10  # of clip rates, where there are too many for a column each
 CAPTION = (
-    "Gain in accuracy over the untouched model on the same validation rows, in percentage points, of each layer that is "
-    "clipped alone, at each clip rate. Grey cells differ from it by no more than may be chance (1.96 standard errors of "
-    "the paired difference); a hole was not tried."
+    "Gain in accuracy over the untouched model on the same validation rows, in percentage points, of each layer that "
+    "is clipped alone, at each clip rate. Grey cells differ from it by no more than may be chance (1.96 standard "
+    "errors of the paired difference); a hole was not tried."
 )
 
 
@@ -35,8 +35,7 @@ def atlas_chart(points: pandas.DataFrame) -> Chart | None:
         return None
     words = rate_words(clipped["clip_rate"].tolist())
     if words is None:
-        edges = np.linspace(0, 1, BINS + 1)
-        columns = [f"{low:.1f}-{high:.1f}" for low, high in zip(edges[:-1], edges[1:], strict=True)]
+        columns = [f"{number / BINS:g}-{(number + 1) / BINS:g}" for number in range(BINS)]
         column = [columns[min(int(rate * BINS), BINS - 1)] for rate in clipped["clip_rate"]]
     else:
         columns, column = words, [f"{rate:g}" for rate in clipped["clip_rate"]]

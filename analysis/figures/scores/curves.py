@@ -92,12 +92,12 @@ def _chart(name: str, title: str, points: pandas.DataFrame, published: pandas.Da
         metric_of(points),
         published,
     )
-    panels = [_panel(words or str(part["module"].iloc[0]), part, points, look) for words, part in groups]
+    panels = [_panel(words or str(part["module"].iloc[0]), part, look) for words, part in groups]
     across = len({panel.title for panel in panels}) if name == "figure1" else clipped["module"].nunique()
     return Chart(
         name=name,
         title=title,
-        caption=_caption(clipped, panels, look),
+        caption=_caption(clipped, panels),
         panels=panels,
         columns=max(1, min(across, 2 if name == "figure1" else 3)),
         color_bar=look.bar,
@@ -119,7 +119,7 @@ def _comparable(published: pandas.DataFrame, clipped: pandas.DataFrame) -> panda
     return published[wanted] if wanted.any() else None
 
 
-def _panel(title: str, part: pandas.DataFrame, points: pandas.DataFrame, look: _Look) -> Panel:
+def _panel(title: str, part: pandas.DataFrame, look: _Look) -> Panel:
     """The curves of the points of one panel."""
     baseline = float(part["baseline"].median())
     marks: list[Mark] = []
@@ -210,13 +210,15 @@ def _published_lines(part: pandas.DataFrame, look: _Look) -> list[Line]:
         return []
     task, module = part["task"].iloc[0], part["module"].iloc[0]
     same = look.published[(look.published["task"] == task) & (look.published["module"] == module)]
+    curves: dict[tuple[str, int], pandas.DataFrame]
     curves = {key: curve.sort_values("clip_rate") for key, curve in same.groupby(["model", "layer"])}
     best = sorted(curves, key=lambda key: -curves[key]["score"].max())[:PUBLISHED_LABELLED]
-    return [_published_line(*key, curve, key in best, look) for key, curve in curves.items()]
+    return [_published_line(key, curve, key in best, look) for key, curve in curves.items()]
 
 
-def _published_line(model: str, layer: int, curve: pandas.DataFrame, is_labelled: bool, look: _Look) -> Line:
+def _published_line(source: tuple[str, int], curve: pandas.DataFrame, is_labelled: bool, look: _Look) -> Line:
     """One published curve, its layer's depth in its own model shown as as deep a colour."""
+    model, layer = source
     depth = layer / max(1, int(curve["n_layers"].iloc[0]) - 1)
     return Line(
         x=look.x(curve["clip_rate"].tolist()),
@@ -234,7 +236,7 @@ def _published_line(model: str, layer: int, curve: pandas.DataFrame, is_labelled
     )
 
 
-def _caption(clipped: pandas.DataFrame, panels: Sequence[Panel], look: _Look) -> str:
+def _caption(clipped: pandas.DataFrame, panels: Sequence[Panel]) -> str:
     """What the figure shows, in sentences, as far as it does."""
     marks = [mark for panel in panels for mark in panel.marks]
     caption = CAPTION

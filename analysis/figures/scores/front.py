@@ -12,9 +12,9 @@ if TYPE_CHECKING:
 
 CAPTION = (
     "Score above that of the untouched model on validation rows, against the share of the model's parameters that is "
-    "kept when clipped matrices are stored as two thin factors. Line of steps: the best that so many parameters, or fewer, "
-    "reach. Pale dots: what may be chance. Star: the winner; where another point scores as much with fewer parameters, "
-    "the line goes through that one."
+    "kept when clipped matrices are stored as two thin factors. Line of steps, the front: the best that so many "
+    "parameters, or fewer, reach. Pale dots: what may be chance. Star: the best point; where another scores as much "
+    "with fewer parameters, the front goes through that one."
 )
 
 
@@ -60,14 +60,19 @@ def _panel(title: str, part: pandas.DataFrame, metric: str) -> Panel:
         Line(
             x=front["kept"].tolist(),
             y=front["above"].tolist(),
-            name="best with so many parameters",
+            name="front",
             color="front",
             steps=True,
             marked=True,
             texts=_texts(front),
         ),
         Dots(
-            x=best["kept"].tolist(), y=best["above"].tolist(), name="best", color="best", symbol="star", texts=_texts(best)
+            x=best["kept"].tolist(),
+            y=best["above"].tolist(),
+            name="best",
+            color="best",
+            symbol="star",
+            texts=_texts(best),
         ),
     ]
     return Panel(
@@ -84,4 +89,6 @@ def _dots(part: pandas.DataFrame, name: str, color: str) -> Dots:
 
 def _texts(part: pandas.DataFrame) -> list[str]:
     shown = zip(part["label"], part["kept"], part["score"], part["above"], strict=True)
-    return [f"{label}: keeps {percent(kept)}, {percent(score)}, {in_points(above)}" for label, kept, score, above in shown]
+    return [
+        f"{label}: keeps {percent(kept)}, {percent(score)}, {in_points(above)}" for label, kept, score, above in shown
+    ]

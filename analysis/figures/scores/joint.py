@@ -20,8 +20,8 @@ CAPTION = (
     "Left: score above that of the untouched model on validation rows of each complete point, by the number of places "
     "that it clips; pale dots may be chance, the line goes through the best of each number. Right: the share of the "
     "best {count} points that clips each layer and module, and in the cell the median clip rate at which they do. "
-    "A search returns to what did well, so the best points resemble each other: a dark cell says where the search went, "
-    "not that this clip alone helps."
+    "A search returns to what did well, so the best points resemble each other: a cell says where the search went, not "
+    "that this clip alone helps."
 )
 
 
@@ -79,7 +79,13 @@ def _by_number(title: str, part: pandas.DataFrame, metric: str) -> Panel:
     ):
         marks.append(_dots(chosen, name, color))
     marks.append(
-        Line(x=best["places"].tolist(), y=best["above"].tolist(), name="best of its number", color="front", texts=_texts(best))
+        Line(
+            x=best["places"].tolist(),
+            y=best["above"].tolist(),
+            name="best of its number",
+            color="front",
+            texts=_texts(best),
+        )
     )
     marks.append(_dots(star, "best", "best", star=True))
     return Panel(

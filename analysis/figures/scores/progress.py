@@ -5,22 +5,18 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from clipsweep.analysis.drawing.chart import Axis, Chart, Dots, Line, Mark, Panel
-from clipsweep.analysis.figures.words import SUBJECT, in_words, metric_of, parts_of
+from clipsweep.analysis.figures.words import SUBJECT, in_words, metric_of, parts_of, percent
 
 if TYPE_CHECKING:
     import pandas
 
-AXES = {
-    "trials": "trials ended",
-    "rows": "rows evaluated, of all trials together",
-    "hours": "hours of computing, of all replicas together",
-}
+UNITS = {"hours": 3600.0, "minutes": 60.0, "seconds": 1.0}  # of computing: the largest of which there are some
 STOPPED, COMPLETE = "stopped early", "complete"
 CAPTION = (
-    "Best validation score of a complete point so far, the untouched model among them: by trials in the order they ended, "
-    "by the rows that they were evaluated on, and by the time that this took."
+    "Best validation score of a complete point so far, the untouched model among them: by trials in the order they "
+    "ended, by the rows that they were evaluated on, and by the time of computing, that of all replicas together."
 )
-STOPS_CAPTION = " Below: the rows that each trial has seen, as a race stops those that fall behind."
+STOPS_CAPTION = " Last: the rows that each trial has seen, as a race stops those that fall behind."
 
 
 def progress_chart(trials: pandas.DataFrame, points: pandas.DataFrame) -> Chart | None:
@@ -33,17 +29,19 @@ def progress_chart(trials: pandas.DataFrame, points: pandas.DataFrame) -> Chart 
     Returns:
         None while no point is complete.
     """
-    lines = [
-        (title, _steps(_ended(trials, part), part)) for title, part in parts_of(points, [*SUBJECT, "shots"])
-    ]
+    lines = [(title, _steps(_ended(trials, part), part)) for title, part in parts_of(points, [*SUBJECT, "shots"])]
     lines = [(title, steps) for title, steps in lines if len(steps)]
     if not lines:
         return None
     metric = metric_of(points)
+    longest = max(steps["seconds"].max() for _, steps in lines)
+    unit = next((unit for unit, seconds in UNITS.items() if longest > 2 * seconds), "seconds")
+    lines = [(title, steps.assign(time=steps["seconds"] / UNITS[unit])) for title, steps in lines]
+    axes = {"trials": "trials ended", "rows": "rows evaluated", "time": f"{unit} of computing"}
     y = Axis(title=f"best {in_words(metric)}", percent=True)
     panels = [
         Panel(title="", x=Axis(title=title), y=y, marks=[_line(name, steps, column) for name, steps in lines])
-        for column, title in AXES.items()
+        for column, title in axes.items()
     ]
     stops = _stops(trials)
     if stops is not None:
@@ -53,6 +51,7 @@ def progress_chart(trials: pandas.DataFrame, points: pandas.DataFrame) -> Chart 
         title="How the search went",
         caption=CAPTION + (STOPS_CAPTION if stops is not None else ""),
         panels=panels,
+        columns=3 if stops is None else 2,
     )
 
 
@@ -63,7 +62,7 @@ def _ended(trials: pandas.DataFrame, points: pandas.DataFrame) -> pandas.DataFra
     mine = trials[(trials["study"] == study) & trials["trial_id"].isin(asked) & trials["accuracy"].notna()]
     mine = mine.sort_values("finished_at", kind="stable")
     return mine.assign(
-        trials=range(1, len(mine) + 1), rows=mine["n_examples"].cumsum(), hours=mine["seconds"].cumsum() / 3600
+        trials=range(1, len(mine) + 1), rows=mine["n_examples"].cumsum(), seconds=mine["seconds"].cumsum()
     )
 
 
@@ -75,18 +74,19 @@ def _steps(ended: pandas.DataFrame, points: pandas.DataFrame) -> pandas.DataFram
     found = complete.assign(at=at).sort_values("at", kind="stable")
     best = found["score"].cummax()
     rises = found.assign(best=best)[best > best.shift(fill_value=float("-inf"))]
-    steps = ended.iloc[rises["at"].tolist()].assign(best=rises["best"].tolist(), label=rises["label"].tolist())
-    if len(steps) == 0:
-        return steps
-    last = ended.iloc[[-1]].assign(best=steps["best"].iloc[-1], label=steps["label"].iloc[-1])
-    return steps if steps["trials"].iloc[-1] == last["trials"].iloc[0] else steps._append(last)
+    rises = rises.drop_duplicates("at", keep="last")
+    if rises.empty:
+        return ended.head(0)
+    ends = [*rises["at"], *([len(ended) - 1] if rises["at"].iloc[-1] < len(ended) - 1 else [])]
+    chosen = rises.iloc[[*range(len(rises)), *([-1] * (len(ends) - len(rises)))]]
+    return ended.iloc[ends].assign(best=chosen["best"].tolist(), label=chosen["label"].tolist())
 
 
 def _line(name: str, steps: pandas.DataFrame, column: str) -> Line:
     texts = [
-        f"{best:.4f} after {trials} trials, {rows} rows, {hours:.2f} hours: {label}"
-        for best, trials, rows, hours, label in zip(
-            *(steps[each] for each in ("best", "trials", "rows", "hours", "label")), strict=True
+        f"{percent(best)} after {trials} trials, {rows} rows, {seconds:.0f} seconds: {label}"
+        for best, trials, rows, seconds, label in zip(
+            *(steps[each] for each in ("best", "trials", "rows", "seconds", "label")), strict=True
         )
     ]
     return Line(

@@ -1,0 +1,41 @@
+from clipsweep.analysis.drawing.chart import Dots, Heat, Line
+from clipsweep.analysis.figures.scores.joint import best_of, joint_chart
+from tests.analysis.figures.frames import joint_point, marks_of, points_frame
+from tests.analysis.figures.scores.test_curves import POINTS, answered
+from tests.analysis.winners.points import make_point, rows_of
+
+JOINT = [
+    make_point(None),
+    make_point(1),
+    joint_point("two", (1, "mlp", 0.5), (2, "attn", 0.9)),
+    joint_point("three", (1, "mlp", 0.9), (2, "attn", 0.9), (3, "mlp", 0.0)),
+]
+ROWS = rows_of(base=[5], mlp_1_0__5=[6], two=[9], three=[8])
+
+
+def test_gains_are_shown_by_the_number_of_places_that_are_clipped() -> None:
+    chart = joint_chart(points_frame(JOINT, ROWS))
+    assert chart is not None
+    (line,) = marks_of(chart, Line)
+    assert (list(line.x), [round(float(y or 0), 3) for y in line.y]) == ([1, 2], [0.1, 0.4])
+    assert [list(dots.x) for dots in marks_of(chart, Dots)] == [[1], [2, 2], [2]]  # a clip rate of 0 clips nothing
+
+
+def test_it_is_shown_where_the_best_points_clip_and_at_which_rate() -> None:
+    chart = joint_chart(points_frame(JOINT, ROWS))
+    assert chart is not None
+    (heat,) = marks_of(chart, Heat, panel=1)
+    assert (list(heat.y), list(heat.x)) == (["1", "2", "3"], ["attn", "mlp"])
+    assert heat.z == [[0, 1], [2 / 3, 0], [0, 0]]
+    assert heat.labels == [["", "0.5"], ["0.9", ""], ["", ""]]
+    assert "best 3 points" in chart.caption
+
+
+def test_the_best_are_a_tenth_of_the_points_but_no_fewer_than_ten() -> None:
+    frame = points_frame(POINTS, answered())
+    assert len(best_of(frame)) == 5
+    assert len(best_of(frame.loc[[0] * 300])) == 30
+
+
+def test_single_clips_make_no_figure() -> None:
+    assert joint_chart(points_frame(POINTS, answered())) is None

@@ -1,0 +1,32 @@
+from clipsweep.analysis.drawing.chart import Dots, Line
+from clipsweep.analysis.figures.scores.progress import progress_chart
+from tests.analysis.figures.frames import marks_of, points_frame, trials_frame
+from tests.analysis.winners.test_search_trace import HISTORY, POINTS
+
+
+def test_the_best_so_far_is_shown_by_trials_rows_and_time() -> None:
+    rows = {row.trial_id: row for row in HISTORY}
+    chart = progress_chart(trials_frame(HISTORY), points_frame(POINTS, rows))
+    assert chart is not None
+    assert [panel.x.title for panel in chart.panels[:3]] == ["trials ended", "rows evaluated", "seconds of computing"]
+    lines = [marks_of(chart, Line, panel)[0] for panel in range(3)]
+    assert [list(line.y) for line in lines] == [[0.5, 0.75, 0.75]] * 3
+    assert [list(line.x) for line in lines] == [[1, 3, 4], [20, 45, 65], [0.5, 1.5, 2.0]]
+
+
+def test_how_far_each_trial_came_is_shown_where_some_were_stopped() -> None:
+    chart = progress_chart(trials_frame(HISTORY), points_frame(POINTS, {row.trial_id: row for row in HISTORY}))
+    assert chart is not None
+    assert {dots.name: list(dots.y) for dots in marks_of(chart, Dots, 3)} == {
+        "stopped early": [5],
+        "complete": [20, 20, 20],
+    }
+    complete = [row for row in HISTORY if row.n_examples == 20]
+    chart = progress_chart(trials_frame(complete), points_frame(POINTS, {row.trial_id: row for row in complete}))
+    assert chart is not None
+    assert len(chart.panels) == 3
+
+
+def test_no_complete_point_makes_no_figure() -> None:
+    stopped = HISTORY[2]
+    assert progress_chart(trials_frame([stopped]), points_frame(POINTS, {stopped.trial_id: stopped})) is None
