@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from decimal import ROUND_HALF_UP, Decimal
-from functools import lru_cache
 from typing import TYPE_CHECKING
 
 from clipsweep.trials.clips.kind import Kind
 from clipsweep.trials.spec.clip import Clip
-from clipsweep.trials.spec.shape import Shape
+from clipsweep.trials.spec.shape import Shape, kept_of
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -17,19 +15,8 @@ if TYPE_CHECKING:
 
 
 def kept_rank(clip_rate: float, rows: int, cols: int) -> int:
-    """The rank that a clip leaves: how many singular values of a ``(rows, cols)`` matrix stay.
-
-    ``(1 - clip_rate) * min(rows, cols)``, in decimal arithmetic on the rate as written, rounded half up, never fewer
-    than one: a rate of 0.9 keeps 2 of 20, where floating point would keep 1.
-    """
+    """The rank that a clip leaves: how many singular values of a ``(rows, cols)`` matrix stay, by ``kept_of``."""
     return kept_of(clip_rate, min(rows, cols))
-
-
-@lru_cache(maxsize=16)  # resolving a clip asks several times for the same few sizes
-def kept_of(clip_rate: float, full: int) -> int:
-    """How many of ``full`` things a clip leaves, by the rule of ``kept_rank``."""
-    exact = (1 - Decimal(str(clip_rate))) * full
-    return max(1, int(exact.to_integral_value(ROUND_HALF_UP)))
 
 
 class Svd(Kind):

@@ -1,8 +1,10 @@
-"""Shapes of a model's matrices, and how JSON holds them."""
+"""Shapes of a model's matrices, what a clip rate leaves of them, and how JSON holds them."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from decimal import ROUND_HALF_UP, Decimal
+from functools import lru_cache
 from typing import Any, NamedTuple
 
 
@@ -30,6 +32,17 @@ class Shape(NamedTuple):
 
 
 Shapes = Mapping[tuple[int, str], tuple[Shape, ...]]
+
+
+@lru_cache(maxsize=16)  # resolving a clip asks several times for the same few sizes
+def kept_of(clip_rate: float, full: int) -> int:
+    """How many of ``full`` singular values, or other things, a clip leaves.
+
+    ``(1 - clip_rate) * full``, in decimal arithmetic on the rate as written, rounded half up, never fewer than one: a
+    rate of 0.9 keeps 2 of 20, where floating point would keep 1.
+    """
+    exact = (1 - Decimal(str(clip_rate))) * full
+    return max(1, int(exact.to_integral_value(ROUND_HALF_UP)))
 
 
 def rows_of_shapes(shapes: Shapes) -> list[list[Any]]:

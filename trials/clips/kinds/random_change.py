@@ -5,9 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from clipsweep.trials.clips.kind import Kind
-from clipsweep.trials.clips.svd import kept_of
 from clipsweep.trials.spec.clip import Clip
-from clipsweep.trials.spec.shape import Shape
+from clipsweep.trials.spec.shape import Shape, kept_of
 
 if TYPE_CHECKING:
     import torch

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from clipsweep.trials.clips.svd import Svd, kept_of
+from clipsweep.trials.clips.svd import Svd
 from clipsweep.trials.spec.clip import Clip
+from clipsweep.trials.spec.shape import kept_of
 
 if TYPE_CHECKING:
     from torch import Tensor

@@ -6,10 +6,9 @@ from typing import TYPE_CHECKING
 
 from clipsweep.trials.base.errors import EvaluationError, SpecError
 from clipsweep.trials.clips.kind import Kind
-from clipsweep.trials.clips.svd import kept_of
 from clipsweep.trials.spec.clip import Clip
 from clipsweep.trials.spec.kinds import DEMONSTRATIONS, Texts
-from clipsweep.trials.spec.shape import Shape
+from clipsweep.trials.spec.shape import Shape, kept_of
 
 if TYPE_CHECKING:
     from torch import Tensor
