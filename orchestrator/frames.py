@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from clipsweep.analysis.frames.frames import Frames
 from clipsweep.analysis.frames.point_frame import join_points, point_frame, points_of_trials
+from clipsweep.analysis.frames.spectra_frame import read_spectra_frame
 from clipsweep.analysis.frames.trial_frame import join_frames, trial_frame
 from clipsweep.analysis.store.rows import LatestRows
 from clipsweep.analysis.store.table import ResultsTable
@@ -76,12 +77,19 @@ def read_frames(dirs: Sequence[Place]) -> Frames:
     return Frames(
         make_trials=lambda: join_frames(map(_trials_of, opened)),
         make_points=lambda: join_points([_points_of(each) for each in opened]),
+        spectra=_of_one_model(
+            [_spectra_of(_study_at(Path(place)), each) for place, each in zip(dirs, opened, strict=True)]
+        ),
     )
 
 
 def frames_of(snapshot: Snapshot) -> Frames:
     """The frames of what is stored of one study."""
-    return Frames(make_trials=lambda: _trials_of(snapshot), make_points=lambda: _points_of(snapshot))
+    return Frames(
+        make_trials=lambda: _trials_of(snapshot),
+        make_points=lambda: _points_of(snapshot),
+        spectra=_spectra_of(snapshot.opened.folder, snapshot),
+    )
 
 
 def _some(dirs: Iterable[Place]) -> list[Place]:
@@ -107,6 +115,22 @@ def _study_at(path: Path) -> StudyFolder:
     folder = StudyFolder(path)
     above = StudyFolder(path.parent)
     return above if path.is_dir() and not folder.trials.exists() and path.name == above.trials.name else folder
+
+
+def _spectra_of(folder: StudyFolder, opened: Snapshot | LatestRows) -> pandas.DataFrame | None:
+    """The singular values of a study's model that lie in its folder, whoever put them there; None where none do."""
+    rows = opened.rows if isinstance(opened, Snapshot) else opened
+    if not rows or not folder.spectrum.is_file():
+        return None
+    row, found = next(iter(rows.values())), read_spectra_frame(folder.spectrum)
+    ours = found[(found["model_fingerprint"] == row.model_fingerprint) & (found["dtype"] == row.dtype)]
+    return ours if len(ours) else None
+
+
+def _of_one_model(found: Sequence[pandas.DataFrame | None]) -> pandas.DataFrame | None:
+    """The singular values of the one model that several studies have; None where they are of several."""
+    measured = {tuple(frame.iloc[0][["model_fingerprint", "dtype"]]): frame for frame in found if frame is not None}
+    return next(iter(measured.values())) if len(measured) == 1 else None
 
 
 def _trials_of(opened: Snapshot | LatestRows) -> pandas.DataFrame:

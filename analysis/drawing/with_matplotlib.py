@@ -122,7 +122,7 @@ def _add_color_bar(figure: Figure, axes: list[Axes], chart: Chart) -> None:
     if heat is not None:
         mappable = ScalarMappable(Normalize(*heat_limits(chart)), colormap(heat.centered))
         title, show = heat.name, FuncFormatter(_percent) if heat.percent else None
-    elif chart.color_bar is not None:
+    elif chart.color_bar is not None and chart.color_bar.high > chart.color_bar.low:
         mappable = ScalarMappable(Normalize(chart.color_bar.low, chart.color_bar.high), colormap(False))
         title, show = chart.color_bar.title, None
     else:

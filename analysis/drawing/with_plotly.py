@@ -217,7 +217,7 @@ def _value(trace: Any, path: str) -> Any:
 
 def _gradient(chart: Chart) -> Gradient | None:
     bar = chart.color_bar
-    if bar is None:
+    if bar is None or bar.high == bar.low:
         return None
     return Gradient(title=bar.title, low=f"{bar.low:g}", high=f"{bar.high:g}", light=SCALE[PLAIN], dark=SCALE[DARK])
 
@@ -244,7 +244,7 @@ def _add_legend(figure: go.Figure, entries: Sequence[Entry]) -> None:
 def _add_color_bar(figure: go.Figure, chart: Chart, theme: str) -> None:
     """Give a figure the colour bar of its chart, if it has one."""
     bar = chart.color_bar
-    if bar is None:
+    if bar is None or bar.high == bar.low:
         return
     stops = SCALE[theme]
     figure.add_scatter(

@@ -12,6 +12,8 @@ from clipsweep.analysis.frames.frames import Frames
 from clipsweep.trials.base.errors import StudyError, unknown_name
 
 _SCORES = "clipsweep.analysis.figures.scores"
+_MATRICES = "clipsweep.analysis.figures.matrices"
+_ANSWERS = "clipsweep.analysis.figures.answers"
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,6 +77,49 @@ FIGURES: dict[str, FigureEntry] = {
         ("trials", "points"),
         "The best score so far, by trials, rows and time",
         "a complete point",
+    ),
+    "figure3": FigureEntry(
+        f"{_MATRICES}.conditions:condition_chart",
+        ("spectra", "points"),
+        "Condition number by layer, and where the study clips",
+        "the singular values of its model in its folder, which 'clipsweep spectrum MODEL --out DIR/spectrum.parquet' "
+        "puts there",
+    ),
+    "spectra": FigureEntry(
+        f"{_MATRICES}.spectra:spectra_chart",
+        ("spectra", "points"),
+        "Singular values by rank, with the rank that the winner keeps",
+        "what figure3 needs",
+    ),
+    "figure4": FigureEntry(
+        f"{_ANSWERS}.tables:bar_chart",
+        ("points",),
+        "Untouched and clipped on test, with the gain",
+        "a winner that has run on test",
+    ),
+    "tables": FigureEntry(
+        f"{_ANSWERS}.tables:results_table",
+        ("points", "published"),
+        "The same as a table: Tables 2 to 8",
+        "what figure4 needs",
+    ),
+    "agreement": FigureEntry(
+        f"{_ANSWERS}.agreement:agreement_chart",
+        ("trials", "points"),
+        "Which examples flip: agreement between the best points and the untouched model",
+        "the untouched model and another complete point",
+    ),
+    "seeds": FigureEntry(
+        f"{_ANSWERS}.seeds:seeds_chart",
+        ("trials", "points"),
+        "Scores under each demonstration seed",
+        "two demonstration seeds or more",
+    ),
+    "calibration": FigureEntry(
+        f"{_ANSWERS}.calibration:calibration_chart",
+        ("trials", "points"),
+        "Calibration error by clip rate; reliability of two-label tasks",
+        "layers, or ranges of layers, that were clipped alone",
     ),
 }
 

@@ -54,12 +54,17 @@ def parts_of(points: pandas.DataFrame, columns: Sequence[str]) -> Parts:
         yield ", ".join(_word(name, by_name[name]) for name in varying), part
 
 
+def model_name(model: str) -> str:
+    """The last part of a path or of a hub name."""
+    return model.rstrip("/").rpartition("/")[2]
+
+
 def _word(column: str, value: object) -> str:
     if column == "shots":
         return f"{value} shot{'s' * (value != 1)}"
     text = str(value)
     if column == "model":
-        return text.rstrip("/").rpartition("/")[2]
+        return model_name(text)
     return f"kind {text}" if column == "kind" else text
 
 

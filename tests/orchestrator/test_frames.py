@@ -1,5 +1,6 @@
 """Frames of real small studies: what follows from the rows alone is what the study itself says."""
 
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -9,13 +10,16 @@ import pytest
 from rich.console import Console
 
 import clipsweep
+from clipsweep.analysis.spectra.spectrum_file import SpectrumFile
 from clipsweep.analysis.winners.points_of_rows import points_of_rows
 from clipsweep.analysis.winners.standings import Standings
+from clipsweep.orchestrator.frames import frames_of, read_frames
 from clipsweep.orchestrator.run.session import run_study
 from clipsweep.orchestrator.study.check import check_study
 from clipsweep.trials.base.errors import StudyError
 from tests.conftest import tiny_study
 from tests.orchestrator.stored import take_snapshot
+from tests.trials.clips.test_spectrum import make_spectrum
 
 SPACE = {"modules": ["mlp", "attn"], "clip_rates": [0.9, 0, 0.5]}
 STUDIES: dict[str, dict[str, Any]] = {
@@ -154,3 +158,18 @@ def test_a_frame_that_lacks_columns_is_refused(finished_study: Path) -> None:
 def test_a_frame_with_values_of_another_kind_is_refused(finished_study: Path) -> None:
     with pytest.raises(StudyError, match="holds a value that is none of its column"):
         clipsweep.points(clipsweep.load(finished_study).assign(outcomes="0101"))
+
+
+def test_singular_values_in_a_studys_folder_are_in_its_frames_unless_they_are_of_another_model(
+    finished_study: Path, tmp_path: Path
+) -> None:
+    copy = tmp_path / "s"
+    shutil.copytree(finished_study, copy)
+    assert read_frames([copy]).spectra is None
+    row = next(iter(take_snapshot(copy).rows.values()))
+    SpectrumFile(copy / "spectrum.parquet", row.model_fingerprint, row.dtype).replace([make_spectrum(2.0, 1.0)])
+    for frames in (read_frames([copy]), read_frames([copy / "trials"]), frames_of(take_snapshot(copy))):
+        assert frames.spectra is not None
+        assert frames.spectra["name"].tolist() == ["layer 0 q"]
+    SpectrumFile(copy / "spectrum.parquet", "another", row.dtype).replace([make_spectrum(2.0, 1.0)])
+    assert read_frames([copy]).spectra is None

@@ -1,0 +1,52 @@
+"""The best points of each study and number of shots, which several figures look at more closely."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING, Any
+
+from clipsweep.analysis.figures.words import SUBJECT, parts_of
+from clipsweep.analysis.winners.point import label_layers, runs_of
+
+if TYPE_CHECKING:
+    import pandas
+
+PointRow = dict[str, Any]  # a row of the point frame, by column
+
+
+def best_points(points: pandas.DataFrame, most: int) -> Iterator[tuple[str, list[PointRow]]]:
+    """Of each study and number of shots its complete points: the untouched model first, then the best.
+
+    Args:
+        points: As ``point_frame`` makes them.
+        most: How many to take beside the untouched model; the winner is among them.
+
+    Yields:
+        A title, as ``parts_of`` gives it, and the points. Those without the untouched model, or with nothing beside it,
+        are left out. Points of the same trials, as they leave the same ranks, count once; so does the untouched model,
+        which a clip rate of 0 is too.
+    """
+    complete = points[points["state"] == "complete"].sort_values("shots", kind="stable")
+    for title, part in parts_of(complete, (*SUBJECT, "shots")):
+        best_first = part.sort_values(["is_baseline", "is_winner", "score"], ascending=False, kind="stable")
+        held = best_first.drop_duplicates("trial_ids").head(most + 1).to_dict("records")
+        if held[0]["is_baseline"] and len(held) > 1:
+            yield title, held
+
+
+def rows_of(trials: pandas.DataFrame, trial_ids: Sequence[str]) -> pandas.DataFrame:
+    """The trials of a point in their order, a row each, by ``trial_id``."""
+    return trials.drop_duplicates("trial_id").set_index("trial_id").loc[list(trial_ids)]
+
+
+def short_label(point: PointRow) -> str:
+    """A point in few words: ``mlp 4 at 0.95``."""
+    if point["is_baseline"]:
+        return "untouched"
+    runs = runs_of(point["clips"])
+    return ", ".join(f"{run[0].module} {label_layers(run)} at {run[0].clip_rate:g}" for run in runs)
+
+
+def titled(title: str, words: str) -> str:
+    """The title of a panel that shows a part in some way."""
+    return f"{title}: {words}" if title else words

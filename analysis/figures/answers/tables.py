@@ -1,0 +1,176 @@
+"""What the winners score on test: the paper's Tables 2 to 8, and its Figure 4, for any study or several."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from itertools import groupby
+from typing import TYPE_CHECKING
+
+from clipsweep.analysis.drawing.chart import Axis, Bars, Chart, Panel, Table
+from clipsweep.analysis.figures.answers.best_points import PointRow, titled
+from clipsweep.analysis.figures.words import in_words, metric_of, model_name
+from clipsweep.analysis.winners.point import label_layers, runs_of
+
+if TYPE_CHECKING:
+    import pandas
+
+COLUMNS = ("task", "model", "shots", "module", "layer", "clip rate", "before", "after", "gain", "95 % interval", "p")
+WINNERS = (
+    "The winner of each study, number of shots and module, as validation picked it, on test rows that played no part "
+    "in the choice."
+)
+Cells = tuple[str | float | int | None, ...]
+
+
+def results_table(points: pandas.DataFrame, published: pandas.DataFrame | None = None) -> Table | None:
+    """The paper's Tables 2 to 8: a line for each winner, with what the paper does not give.
+
+    Args:
+        points: As ``point_frame`` makes them, of one or several studies.
+        published: The paper's numbers; the lines of its tables are added, without interval and p-value.
+
+    Returns:
+        None where no winner has run on test.
+    """
+    rows = [_row(point) for point in _winners(points)]
+    if not rows:
+        return None
+    metric = in_words(metric_of(points))
+    caption = (
+        f"{WINNERS} Before and after: {metric} of the untouched and of the clipped model. The gain in accuracy "
+        f"is paired over examples, in points, with its 95 % bootstrap interval and McNemar's exact test."
+    )
+    if published is not None:
+        of_tables = published[published["source"].str.startswith("table")]
+        rows += [_published_row(line) for line in of_tables.to_dict("records")]
+        caption += " The paper's lines have no interval, as it publishes no outcomes of single examples."
+    return Table(
+        name="tables",
+        title="Untouched and clipped on test",
+        caption=caption,
+        columns=COLUMNS,
+        rows=sorted(rows, key=lambda row: (str(row[0]), str(row[1]))),
+    )
+
+
+def bar_chart(points: pandas.DataFrame) -> Chart | None:
+    """The paper's Figure 4: bars of the untouched and of the clipped model on test, and the gain, for each model.
+
+    Args:
+        points: As ``point_frame`` makes them.
+
+    Returns:
+        None where no winner has run on test.
+    """
+    metric = in_words(metric_of(points))
+    by_model = groupby(sorted(_winners(points), key=_model), key=_model)
+    panels = [panel for model, held in by_model for panel in _panels(model, list(held), metric)]
+    if not panels:
+        return None
+    return Chart(
+        name="figure4",
+        title="Untouched and clipped on test",
+        caption=f"{WINNERS} First: {metric} of the untouched and of the clipped model. Then: the gain in accuracy, "
+        f"paired over examples, with its 95 % bootstrap interval. Where that reaches 0, the gain may be chance.",
+        panels=panels,
+        same_y=False,
+    )
+
+
+def _winners(points: pandas.DataFrame) -> list[PointRow]:
+    """Winners that have run on test, one for each study, number of shots and module.
+
+    Where the untouched model won it stands for the modules that have no other winner, at a clip rate of 0.
+    """
+    found: list[PointRow] = []
+    best = points[points["is_best"] & points["test_score"].notna()]
+    for (study, shots), held in best.groupby(["study", "shots"], sort=False):
+        clipped, untouched = held[~held["is_baseline"]], held[held["is_baseline"]].head(1)
+        of_study = points[(points["study"] == study) & (points["shots"] == shots)]
+        beaten = sorted(set(of_study["module"].dropna()) - set(clipped["module"]))
+        found += clipped.to_dict("records")
+        found += [{**point, "module": module} for point in untouched.to_dict("records") for module in beaten]
+    return found
+
+
+def _model(point: PointRow) -> str:
+    return model_name(point["model"])
+
+
+def _row(point: PointRow) -> Cells:
+    runs = runs_of(point["clips"])
+    return (
+        point["task"],
+        _model(point),
+        point["shots"],
+        point["module"],
+        ", ".join(map(label_layers, runs)) or None,
+        ", ".join(f"{run[0].clip_rate:g}" for run in runs) or "0",
+        f"{point['test_baseline']:.4f}",
+        f"{point['test_score']:.4f}",
+        f"{100 * point['test_gain']:+.1f}",
+        f"{100 * point['test_low']:+.1f} to {100 * point['test_high']:+.1f}",
+        f"{point['test_p_value']:.2g}",
+    )
+
+
+def _published_row(line: PointRow) -> Cells:
+    """A line of the paper's tables."""
+    return (
+        line["task"],
+        f"{line['model']} (paper)",
+        line["shots"],
+        line["module"],
+        str(line["layer"]),
+        f"{line['clip_rate']:g}",
+        f"{line['baseline']:.4f}",
+        f"{line['score']:.4f}",
+        f"{100 * (line['score'] - line['baseline']):+.1f}",
+        None,
+        None,
+    )
+
+
+def _panels(model: str, winners: Sequence[PointRow], metric: str) -> tuple[Panel, Panel]:
+    """The scores of one model's winners, and their gains."""
+    several = len({point["shots"] for point in winners}) > 1
+    words = tuple(_short(point, shots=several) for point in winners)
+    axis = Axis(title="", kind="category", categories=words)
+    texts = [f"{point['label']}, p = {point['test_p_value']:.2g}" for point in winners]
+    scores: dict[str, list[float]] = {
+        name: [point[name] for point in winners]
+        for name in ("test_baseline", "test_score", "test_gain", "test_low", "test_high")
+    }
+    return (
+        Panel(
+            title=model,
+            x=axis,
+            y=Axis(title=f"{metric} on test", percent=True),
+            marks=[
+                Bars(x=words, y=scores["test_baseline"], name="untouched", color="before"),
+                Bars(x=words, y=scores["test_score"], name="clipped", color="after", texts=texts),
+            ],
+        ),
+        Panel(
+            title=titled(model, "gain"),
+            x=axis,
+            y=Axis(title="gain on test", percent=True),
+            marks=[
+                Bars(
+                    x=words,
+                    y=scores["test_gain"],
+                    name="clipped",
+                    color="after",
+                    low=scores["test_low"],
+                    high=scores["test_high"],
+                    texts=texts,
+                )
+            ],
+        ),
+    )
+
+
+def _short(point: PointRow, *, shots: bool) -> str:
+    """A winner in few words."""
+    words = f"{point['task']}, {point['module']}" + (f", {point['shots']} shots" if shots else "")
+    return f"{words} (untouched)" if point["is_baseline"] else words

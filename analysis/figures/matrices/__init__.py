@@ -1,0 +1,1 @@
+"""Figures of a model's matrices: singular values, condition numbers, ranks."""
