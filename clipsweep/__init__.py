@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from clipsweep.analysis.frames.matrices import margins, outcomes
     from clipsweep.analysis.published.read import load_published
     from clipsweep.orchestrator.api import StudyHandle, evaluate, load_studies, load_study, open_study, plan, run
+    from clipsweep.orchestrator.comparison.compare import Comparison, compare
     from clipsweep.orchestrator.evaluation.evaluation import Evaluation
     from clipsweep.orchestrator.evaluation.flips import Flips
     from clipsweep.orchestrator.frames import load, points
@@ -31,12 +32,14 @@ if TYPE_CHECKING:
 __all__ = [
     "Clip",
     "ClipsweepError",
+    "Comparison",
     "Evaluation",
     "Flips",
     "Study",
     "StudyHandle",
     "TrialSpec",
     "__version__",
+    "compare",
     "evaluate",
     "load",
     "load_factored",
@@ -54,12 +57,14 @@ __all__ = [
 _HOMES = {
     "Clip": "clipsweep.trials.spec.clip",
     "ClipsweepError": "clipsweep.trials.base.errors",
+    "Comparison": "clipsweep.orchestrator.comparison.compare",
     "Evaluation": "clipsweep.orchestrator.evaluation.evaluation",
     "Flips": "clipsweep.orchestrator.evaluation.flips",
     "Study": "clipsweep.orchestrator.study.schema",
     "StudyHandle": "clipsweep.orchestrator.api",
     "TrialSpec": "clipsweep.trials.spec.trial",
     "__version__": "clipsweep.trials.base.versions",
+    "compare": "clipsweep.orchestrator.comparison.compare",
     "evaluate": "clipsweep.orchestrator.api",
     "load": "clipsweep.orchestrator.frames",
     "load_factored": "clipsweep.trials.export.factored",

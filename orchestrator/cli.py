@@ -15,6 +15,7 @@ import typer
 
 from clipsweep.orchestrator.commands import evaluate, look, make, run, study, upkeep, watch
 from clipsweep.orchestrator.commands.apply import apply
+from clipsweep.orchestrator.commands.compare import compare
 from clipsweep.orchestrator.commands.results import results
 from clipsweep.orchestrator.terminal import shell
 from clipsweep.trials.base.versions import RECORDED, __version__, package_version
@@ -73,6 +74,13 @@ _add(app, watch.watch, "watch studies/quickstart", "watch /shared/my-study")
 _add(app, study.best, "best studies/quickstart")
 _add(app, results, "results DIR --top 5", "results DIR --where 'shots=10' --sort -accuracy", "results DIR --format csv")
 _add(app, evaluate.flips, "flips studies/quickstart", "flips DIR TRIAL --limit 20")
+_add(
+    app,
+    compare,
+    "compare studies/grid studies/bayes",
+    "compare studies/my-rte --published",
+    "compare A B --top 30 --json",
+)
 _add(app, study.report, "report studies/quickstart --out report.html")
 _add(
     app,

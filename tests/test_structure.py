@@ -45,6 +45,7 @@ ORDER = (
     "analysis/figures/scores",
     "analysis/figures/matrices",
     "analysis/figures/answers",
+    "analysis/compare",
     "analysis/report",
     "orchestrator/source",
     "orchestrator/study",
@@ -55,6 +56,7 @@ ORDER = (
     "orchestrator/drivers/bayes",
     "orchestrator/plan",
     "orchestrator/status",
+    "orchestrator/comparison",
     "orchestrator/progress",
     "orchestrator/run",
     "orchestrator/evaluation",
@@ -104,7 +106,7 @@ HOMES = {
         "orchestrator/terminal/shell.py",
         *(
             f"orchestrator/commands/{name}.py"
-            for name in ("apply", "evaluate", "look", "make", "results", "run", "study", "upkeep")
+            for name in ("apply", "compare", "evaluate", "look", "make", "results", "run", "study", "upkeep")
         ),
     },
     "sentencepiece": {"trials/tokens/tokenizer.py"},

@@ -65,7 +65,7 @@ def measure_gain(clipped: Sequence[StoredRow], baseline: Sequence[StoredRow]) ->
 def gain_of(differences: NDArray[np.float64], split: str) -> Gain:
     """The gain that ``measure_gain`` tells, of the paired differences of some examples: shape ``(n_examples,)``."""
     low, high = bootstrap(differences)
-    return Gain(estimate=float(differences.mean()), low=low, high=high, p_value=_sign_test(differences), split=split)
+    return Gain(estimate=float(differences.mean()), low=low, high=high, p_value=sign_test(differences), split=split)
 
 
 def bootstrap(differences: NDArray[np.float64]) -> tuple[float, float]:
@@ -80,7 +80,7 @@ def bootstrap(differences: NDArray[np.float64]) -> tuple[float, float]:
     return low, high
 
 
-def _sign_test(differences: NDArray[np.float64]) -> float:
+def sign_test(differences: NDArray[np.float64]) -> float:
     """Chance of as many gained and lost examples, or a more uneven split, if both were as likely."""
     gained, lost = int(np.sum(differences > 0)), int(np.sum(differences < 0))
     count, fewer = gained + lost, min(gained, lost)

@@ -175,12 +175,14 @@ def winners_document(standings: Standings, winner: Winner) -> dict[str, Any]:
         "trials_considered": winner.considered,
         "points_considered": winner.considered_points,
         "by_shots_and_module": [
-            {"shots": shots, "module": module, **_describe(each)} for (shots, module), each in standings.winners.items()
+            {"shots": shots, "module": module, **winner_document(each)}
+            for (shots, module), each in standings.winners.items()
         ],
     }
 
 
-def _describe(winner: Winner) -> dict[str, Any]:
+def winner_document(winner: Winner) -> dict[str, Any]:
+    """What a winner clips, what it scores and gains: an entry of key ``by_shots_and_module``."""
     point = winner.point
     return {
         "clips": [asdict(clip) for clip in point.clips],

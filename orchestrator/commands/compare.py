@@ -1,0 +1,34 @@
+"""``clipsweep compare``: studies side by side, or beside the paper."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from clipsweep.orchestrator.terminal.shell import AsJson, print_json, refusing, whole_number
+
+SHOWN = 10  # points or curves, unless another number is asked for
+
+
+@refusing
+def compare(
+    folders: Annotated[
+        list[Path], typer.Argument(metavar="DIR...", help="Folders of studies; the first is compared with.")
+    ],
+    published: Annotated[
+        bool, typer.Option("--published", help="Compare with the paper's published numbers; one folder is enough.")
+    ] = False,
+    top: Annotated[int | None, whole_number(1, f"Points, or curves, shown; default {SHOWN}.")] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Studies side by side: what differs, who won, what it cost, and point by point what both have."""
+    from clipsweep.orchestrator.comparison.compare import compare as look
+
+    comparison = look(folders, published=published)
+    shown = SHOWN if top is None else top
+    if as_json:
+        print_json(comparison.document(shown))
+    else:
+        typer.echo(comparison.describe(shown))

@@ -1,0 +1,1 @@
+"""Studies compared with each other, and with the paper: read, refused, worded."""
