@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from clipsweep.orchestrator.comparison.compare import Comparison, compare
     from clipsweep.orchestrator.evaluation.evaluation import Evaluation
     from clipsweep.orchestrator.evaluation.flips import Flips
+    from clipsweep.orchestrator.figures import figure
     from clipsweep.orchestrator.frames import load, points
     from clipsweep.orchestrator.study.schema import Study
     from clipsweep.trials.base.errors import ClipsweepError
@@ -41,6 +42,7 @@ __all__ = [
     "__version__",
     "compare",
     "evaluate",
+    "figure",
     "load",
     "load_factored",
     "load_published",
@@ -66,6 +68,7 @@ _HOMES = {
     "__version__": "clipsweep.trials.base.versions",
     "compare": "clipsweep.orchestrator.comparison.compare",
     "evaluate": "clipsweep.orchestrator.api",
+    "figure": "clipsweep.orchestrator.figures",
     "load": "clipsweep.orchestrator.frames",
     "load_factored": "clipsweep.trials.export.factored",
     "load_published": "clipsweep.analysis.published.read",

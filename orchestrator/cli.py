@@ -16,6 +16,7 @@ import typer
 from clipsweep.orchestrator.commands import evaluate, look, make, run, study, upkeep, watch
 from clipsweep.orchestrator.commands.apply import apply
 from clipsweep.orchestrator.commands.compare import compare
+from clipsweep.orchestrator.commands.figures import figures
 from clipsweep.orchestrator.commands.results import results
 from clipsweep.orchestrator.terminal import shell
 from clipsweep.trials.base.versions import RECORDED, __version__, package_version
@@ -82,6 +83,13 @@ _add(
     "compare A B --top 30 --json",
 )
 _add(app, study.report, "report studies/quickstart --out report.html")
+_add(
+    app,
+    figures,
+    "figures studies/quickstart",
+    "figures DIR --only figure1 --format pdf -o paper/figures",
+    "figures DIR --only figure1 --published",
+)
 _add(
     app,
     apply,

@@ -106,7 +106,7 @@ HOMES = {
         "orchestrator/terminal/shell.py",
         *(
             f"orchestrator/commands/{name}.py"
-            for name in ("apply", "compare", "evaluate", "look", "make", "results", "run", "study", "upkeep")
+            for name in ("apply", "compare", "evaluate", "figures", "look", "make", "results", "run", "study", "upkeep")
         ),
     },
     "sentencepiece": {"trials/tokens/tokenizer.py"},

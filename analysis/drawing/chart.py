@@ -23,6 +23,7 @@ class Axis:
         categories: Of a category axis, all of its words in their order.
         low: Where it begins; None to fit what is drawn.
         high: Where it ends.
+        least: The smallest range that it shows, so that a small difference does not look like a large one.
         percent: Whether fractions are shown as percent.
     """
 
@@ -31,6 +32,7 @@ class Axis:
     categories: tuple[str, ...] = ()
     low: float | None = None
     high: float | None = None
+    least: float = 0.0
     percent: bool = False
 
 
@@ -134,7 +136,7 @@ class Heat:
         muted: Cells that are drawn grey, as they are within noise, say; the same shape.
         name: What the values are, with their unit: title of the cells' own colour bar.
         centered: Whether the colours diverge from zero.
-        percent: Whether values are fractions that are shown as percent, differences in points.
+        percent: Whether values are fractions that are shown as percent.
         labels: A short word in each cell, where cells are large enough; the same shape.
         texts: What a pointer shows at each cell.
     """

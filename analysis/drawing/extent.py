@@ -83,7 +83,7 @@ def _widened(low: float, high: float, axis: Axis) -> Range:
     if axis.kind == "log":
         factor = max((high / low) ** MARGIN, 1.05)
         return low / factor, high * factor
-    least = LEAST_PERCENT if axis.percent else 0.0
+    least = axis.least or (LEAST_PERCENT if axis.percent else 0.0)
     margin = max(MARGIN * (high - low), (least - (high - low)) / 2) or FLAT
     return low - margin, high + margin
 

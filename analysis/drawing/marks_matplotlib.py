@@ -19,8 +19,8 @@ from clipsweep.analysis.drawing.style import (
     DIVERGING,
     FAINT_FROM,
     PLAIN,
-    SCALE,
     SERIES_MARKS,
+    SHADES,
     color_of,
     ink_on,
     sample,
@@ -29,8 +29,8 @@ from clipsweep.analysis.drawing.style import (
 
 SMALL_PT = 6.5
 LABEL_GAP = 0.09  # of the height of a panel, between labels at the ends of lines
-FEW_DOTS = 200  # more are drawn smaller
-CELLS_LABELLED = 16  # columns of cells that leave room for a word in each
+FEW_DOTS, MANY_DOTS = 200, 3000  # more than few are drawn smaller, more than many as pixels
+CELLS_LABELLED, ROWS_LABELLED = 16, 60  # columns and rows of cells that leave room for a word in each
 MARKERS = {"dot": "o", "square": "s", "triangle": "^", "diamond": "D", "triangle-down": "v", "cross": "X"}
 SYMBOLS = MARKERS | {"circle-open": "o", "star": "*"}
 
@@ -94,24 +94,25 @@ class Pen:
 
     def _dots(self, axes: Axes, dots: Dots, words: dict[str, int]) -> None:
         star, hollow = dots.symbol == "star", dots.symbol == "circle-open"
-        colors = self._colors(dots)
+        one, colors = self._colors(dots)
         paper = COLORS[PLAIN]["paper"]
         look: dict[str, Any] = {"marker": SYMBOLS[dots.symbol], "linewidth": 0.7, "zorder": 4 if star else 3}
         look |= {"facecolors": "none" if hollow else colors, "edgecolors": paper if star else colors}
         size = 90.0 if star else 14.0 if len(dots.x) < FEW_DOTS else 6.0
-        axes.scatter(_places(dots.x, words), _heights(dots.y), s=size, **look)
+        axes.scatter(_places(dots.x, words), _heights(dots.y), s=size, rasterized=len(dots.x) > MANY_DOTS, **look)
         if dots.in_legend:
-            one = colors[len(colors) // 2] if colors else COLORS[PLAIN]["ink"]
             shown: dict[str, Any] = {"markersize": 8.0 if star else 4.0, "markeredgewidth": 0.7, "linestyle": ""}
             shown |= {"markerfacecolor": "none" if hollow else one, "markeredgecolor": paper if star else one}
             self._remember(dots.name, Line2D([], [], marker=SYMBOLS[dots.symbol], **shown))
 
-    def _colors(self, dots: Dots) -> list[str]:
-        """The colour of each of some dots."""
+    def _colors(self, dots: Dots) -> tuple[str, list[str]]:
+        """The colour of some dots in the legend, and of each of them."""
         if dots.color is None or isinstance(dots.color, str | float | int):
             number = self._number(dots.name) if dots.color is None else 0
-            return [color_of(dots.color, self._chart, number)] * len(dots.x)
-        return [color_of(float(place), self._chart, 0) for place in dots.color]
+            one = color_of(dots.color, self._chart, number)
+            return one, [one] * len(dots.x)
+        colors = [color_of(float(place), self._chart, 0) for place in dots.color]
+        return (colors[len(colors) // 2] if colors else COLORS[PLAIN]["ink"]), colors
 
     def _bars(self, axes: Axes, bars: Bars, words: dict[str, int], beside: Sequence[str]) -> None:
         wide = 0.8 / len(beside)
@@ -127,7 +128,7 @@ class Pen:
 
     def _heat(self, axes: Axes, heat: Heat) -> None:
         z = np.array([_heights(row) for row in heat.z], dtype=float).reshape(len(heat.y), len(heat.x))
-        stops = (DIVERGING if heat.centered else SCALE)[PLAIN]
+        stops = (DIVERGING if heat.centered else SHADES)[PLAIN]
         low, high = self._limits
         edges = np.arange(len(heat.x) + 1) - 0.5, np.arange(len(heat.y) + 1) - 0.5
         look: dict[str, Any] = {"edgecolors": COLORS[PLAIN]["paper"], "linewidth": 0.4}
@@ -138,7 +139,7 @@ class Pen:
         axes.pcolormesh(*edges, np.ma.masked_where(~muted | ~np.isfinite(z), z), cmap=grey, **look)
         axes.set_xlim(edges[0][0], edges[0][-1])
         axes.set_ylim(edges[1][0], edges[1][-1])
-        if heat.labels is None or len(heat.x) > CELLS_LABELLED:
+        if heat.labels is None or len(heat.x) > CELLS_LABELLED or len(heat.y) > ROWS_LABELLED:
             return
         for (row, column), value in np.ndenumerate(z):
             if np.isfinite(value):

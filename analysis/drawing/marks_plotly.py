@@ -16,8 +16,8 @@ from clipsweep.analysis.drawing.style import (
     COLORS,
     DIVERGING,
     FAINT_FROM,
-    SCALE,
     SERIES_MARKS,
+    SHADES,
     color_of,
     ink_on,
     place_color,
@@ -179,7 +179,7 @@ class Pen:
         """The cells, and over them those that are muted, in grey."""
         z = np.array([_numbers(row) for row in heat.z]).reshape(len(heat.y), len(heat.x))
         muted = np.zeros(z.shape, bool) if heat.muted is None else np.array(heat.muted, dtype=bool).reshape(z.shape)
-        stops = (DIVERGING if heat.centered else SCALE)[self._theme]
+        stops = (DIVERGING if heat.centered else SHADES)[self._theme]
         grey = COLORS[self._theme]["noise"]
         low, high = self._limits
         same = {
@@ -210,7 +210,7 @@ class Pen:
         """A word for each cell as annotations without axes; none where cells are too small."""
         if heat.labels is None or len(heat.x) > CELLS_LABELLED:
             return []
-        stops = (DIVERGING if heat.centered else SCALE)[self._theme]
+        stops = (DIVERGING if heat.centered else SHADES)[self._theme]
         low, high = self._limits
         found = []
         for row, line in enumerate(heat.z):

@@ -64,6 +64,8 @@ DIVERGING: Mapping[str, Sequence[str]] = {
     PLAIN: ("#b04a00", "#e58a3c", "#f8d9b8", "#ffffff", "#bcd9ec", "#5aa0cf", "#00598c"),
     DARK: ("#ff9a4d", "#c05f16", "#5e3a1d", "#1d2126", "#1d4058", "#2b7fb8", "#7cc4f5"),
 }
+# From nothing to much, of cells that do not diverge.
+SHADES: Mapping[str, Sequence[str]] = {PLAIN: DIVERGING[PLAIN][3:], DARK: DIVERGING[DARK][3:]}
 FAINT_FROM = 9  # with so many lines in a panel, those that have no label at their end are drawn thin and without dots
 
 

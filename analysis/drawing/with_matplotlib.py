@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -16,10 +17,11 @@ from matplotlib.ticker import FuncFormatter, MaxNLocator
 from clipsweep.analysis.drawing.chart import Axis, Chart, Heat, Panel
 from clipsweep.analysis.drawing.extent import Range, heat_limits, y_ranges
 from clipsweep.analysis.drawing.marks_matplotlib import Pen
-from clipsweep.analysis.drawing.style import COLORS, DIVERGING, PLAIN, SCALE
+from clipsweep.analysis.drawing.style import COLORS, DIVERGING, PLAIN, SCALE, SHADES
 
 COLUMN_IN, PAGE_IN = 3.4, 6.9  # widths of a column and of a page of most venues
-PANEL_IN, ROW_IN = 2.1, 0.125  # heights of a panel, and of a row of cells
+PANEL_IN, ROW_IN, TALLEST_IN = 2.1, 0.125, 8.0  # heights of a panel, of a row of cells, and of a panel of many
+ROWS_NAMED = 40  # of an axis of words; of more some are named
 TEXT_PT, SMALL_PT = 8.0, 6.5
 LETTERS_PER_IN = 17  # of small text
 COLORS_DRAWN = PLAIN
@@ -94,7 +96,8 @@ def _set_scale(axes: Axes, letter: str, axis: Axis) -> None:
     one = axes.xaxis if letter == "x" else axes.yaxis
     if axis.kind == "category":
         words = [plain(word) for word in axis.categories]
-        one.set_ticks(range(len(words)), words)
+        step = math.ceil(len(words) / ROWS_NAMED)
+        one.set_ticks(range(0, len(words), step), words[::step])
         if letter == "x":
             axes.set_xlim(-0.5, len(words) - 0.5)
             if sum(map(len, words)) > (LETTERS_PER_IN - 4) * 2.2:
@@ -109,7 +112,7 @@ def _set_scale(axes: Axes, letter: str, axis: Axis) -> None:
 
 def _panel_height(chart: Chart) -> float:
     rows = max((len(mark.y) for panel in chart.panels for mark in panel.marks if isinstance(mark, Heat)), default=0)
-    return max(PANEL_IN, 0.7 + ROW_IN * rows)
+    return max(PANEL_IN, min(0.7 + ROW_IN * rows, TALLEST_IN))
 
 
 def _is_wide(chart: Chart) -> bool:
@@ -120,10 +123,10 @@ def _is_wide(chart: Chart) -> bool:
 def _add_color_bar(figure: Figure, axes: list[Axes], chart: Chart) -> None:
     heat = next((mark for panel in chart.panels for mark in panel.marks if isinstance(mark, Heat)), None)
     if heat is not None:
-        mappable = ScalarMappable(Normalize(*heat_limits(chart)), colormap(heat.centered))
+        mappable = ScalarMappable(Normalize(*heat_limits(chart)), colormap(DIVERGING if heat.centered else SHADES))
         title, show = heat.name, FuncFormatter(_percent) if heat.percent else None
     elif chart.color_bar is not None and chart.color_bar.high > chart.color_bar.low:
-        mappable = ScalarMappable(Normalize(chart.color_bar.low, chart.color_bar.high), colormap(False))
+        mappable = ScalarMappable(Normalize(chart.color_bar.low, chart.color_bar.high), colormap(SCALE))
         title, show = chart.color_bar.title, None
     else:
         return
@@ -153,10 +156,9 @@ def _add_legend(figure: Figure, pen: Pen, width: float) -> int:
     return math.ceil(len(pen.entries) / columns)
 
 
-def colormap(centered: bool) -> LinearSegmentedColormap:
+def colormap(stops: Mapping[str, Sequence[str]]) -> LinearSegmentedColormap:
     """The colours of cells, or of places on a colour bar."""
-    stops = (DIVERGING if centered else SCALE)[COLORS_DRAWN]
-    return LinearSegmentedColormap.from_list("clipsweep", list(stops))
+    return LinearSegmentedColormap.from_list("clipsweep", list(stops[COLORS_DRAWN]))
 
 
 def _percent(share: float, _place: float | None = None) -> str:

@@ -124,6 +124,16 @@ FIGURES: dict[str, FigureEntry] = {
 }
 
 
+def check_name(name: str) -> None:
+    """Refuse a figure that there is none of.
+
+    Raises:
+        StudyError: There is no such figure.
+    """
+    if name not in FIGURES:
+        raise StudyError(unknown_name("figure", name, FIGURES))
+
+
 def make_figure(name: str, frames: Frames) -> Chart | Table:
     """One figure by its name.
 
@@ -134,8 +144,7 @@ def make_figure(name: str, frames: Frames) -> Chart | Table:
     Raises:
         StudyError: There is no such figure, or the frames lack what it needs.
     """
-    if name not in FIGURES:
-        raise StudyError(unknown_name("figure", name, FIGURES))
+    check_name(name)
     made = FIGURES[name].make(frames)
     if made is None:
         able = [other for other, _ in make_figures(frames)]

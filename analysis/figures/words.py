@@ -5,10 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
+from clipsweep.analysis.drawing.chart import Axis
+
 if TYPE_CHECKING:
     import pandas
 
 SUBJECT = ("study", "model", "task", "variant", "dtype")  # columns that say what was studied
+LEAST_POINTS = 2.0  # that an axis of gains shows, so that a tenth of a point does not look like much
 FEW_RATES = 12  # up to so many clip rates are evenly spaced, as the paper has them
 Parts = Iterator[tuple[str, "pandas.DataFrame"]]
 
@@ -26,6 +29,17 @@ def percent(share: float) -> str:
 def in_points(gain: float) -> str:
     """A difference of two scores: ``+3.5 points``."""
     return f"{100 * gain:+.1f} points"
+
+
+def in_hundredths(gains: pandas.Series[float]) -> list[float]:
+    """Differences of scores in points, as an axis has them."""
+    points: list[float] = (100 * gains).tolist()
+    return points
+
+
+def gain_axis(metric: str) -> Axis:
+    """The axis of differences in a metric, in points."""
+    return Axis(title=f"gain in {in_words(metric)}, points", least=LEAST_POINTS)
 
 
 def whole_points(gain: float) -> str:

@@ -51,7 +51,7 @@ def atlas_chart(points: pandas.DataFrame) -> Chart | None:
         title="Gain of each layer at each clip rate",
         caption=CAPTION + binned,
         panels=panels,
-        columns=min(len(panels), 2 if len(columns) > 5 else 3),
+        columns=min(len(panels), max(2, min(clipped["module"].nunique(), 3))),
     )
 
 
@@ -65,7 +65,7 @@ def _panel(title: str, part: pandas.DataFrame, columns: Sequence[str]) -> Panel:
         at = rows.index(place), columns.index(column)
         gain = float(cell["gain"].mean())
         chance = bool(cell["within_noise"].all())
-        z[at], muted[at], labels[at] = gain, chance, whole_points(gain)
+        z[at], muted[at], labels[at] = 100 * gain, chance, whole_points(gain)
         stopped = "" if (cell["state"] == "complete").any() else ", on the rows seen before it was stopped"
         texts[at] = f"{place} at clip rate {column}: {in_points(gain)}{', may be chance' if chance else ''}{stopped}"
     return Panel(
@@ -78,8 +78,7 @@ def _panel(title: str, part: pandas.DataFrame, columns: Sequence[str]) -> Panel:
                 y=names,
                 z=z.tolist(),
                 muted=muted.tolist(),
-                name="gain in accuracy",
-                percent=True,
+                name="gain in accuracy, points",
                 labels=labels.tolist(),
                 texts=texts.tolist(),
             )

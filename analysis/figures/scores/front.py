@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from clipsweep.analysis.drawing.chart import Axis, Chart, Dots, Level, Line, Mark, Panel
-from clipsweep.analysis.figures.words import SUBJECT, in_points, in_words, metric_of, parts_of, percent
+from clipsweep.analysis.drawing.chart import Axis, Chart, Dots, Level, Line, Mark, Panel, Symbol
+from clipsweep.analysis.figures.words import SUBJECT, gain_axis, in_hundredths, in_points, metric_of, parts_of, percent
 
 if TYPE_CHECKING:
     import pandas
@@ -55,36 +55,30 @@ def _panel(title: str, part: pandas.DataFrame, metric: str) -> Panel:
     best = part[part["is_best"]].sort_values("score", ascending=False).head(1)
     marks: list[Mark] = [
         Level(y=0.0, name="untouched model"),
-        _dots(chance, "may be chance", "faint"),
-        _dots(clear, "beyond chance", "complete"),
+        *_dots(chance, "may be chance", "faint"),
+        *_dots(clear, "beyond chance", "complete"),
         Line(
             x=front["kept"].tolist(),
-            y=front["above"].tolist(),
+            y=in_hundredths(front["above"]),
             name="front",
             color="front",
             steps=True,
-            marked=True,
             texts=_texts(front),
         ),
-        Dots(
-            x=best["kept"].tolist(),
-            y=best["above"].tolist(),
-            name="best",
-            color="best",
-            symbol="star",
-            texts=_texts(best),
-        ),
+        *_dots(best, "best", "best", "star"),
     ]
     return Panel(
-        title=title,
+        title=title or str(part["task"].iloc[0]),
         x=Axis(title="parameters kept", percent=True),
-        y=Axis(title=f"gain in {in_words(metric)}", percent=True),
+        y=gain_axis(metric),
         marks=marks,
     )
 
 
-def _dots(part: pandas.DataFrame, name: str, color: str) -> Dots:
-    return Dots(x=part["kept"].tolist(), y=part["above"].tolist(), name=name, color=color, texts=_texts(part))
+def _dots(part: pandas.DataFrame, name: str, color: str, symbol: Symbol = "dot") -> list[Dots]:
+    """Some points, if there are any."""
+    x, y = part["kept"].tolist(), in_hundredths(part["above"])
+    return [Dots(x=x, y=y, name=name, color=color, symbol=symbol, texts=_texts(part))] if x else []
 
 
 def _texts(part: pandas.DataFrame) -> list[str]:

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from clipsweep.analysis.drawing.chart import Axis, Chart, Dots, Heat, Level, Line, Mark, Panel
-from clipsweep.analysis.figures.words import SUBJECT, in_points, in_words, metric_of, parts_of
+from clipsweep.analysis.drawing.chart import Axis, Chart, Dots, Heat, Level, Line, Mark, Panel, Symbol
+from clipsweep.analysis.figures.words import SUBJECT, gain_axis, in_hundredths, in_points, metric_of, parts_of
 
 if TYPE_CHECKING:
     import pandas
@@ -16,12 +16,16 @@ if TYPE_CHECKING:
     from clipsweep.trials.spec.clip import Clip
 
 BEST_SHARE, FEWEST_BEST = 0.1, 10  # of the points: the best tenth, but no fewer than these
+STOPPED_CAPTION = (
+    "Open circles: points that were stopped early, as they are expected to score on all rows; the best are those that "
+    "have seen the most rows, then those that gain most. "
+)
 CAPTION = (
-    "Left: score above that of the untouched model on validation rows of each complete point, by the number of places "
-    "that it clips; pale dots may be chance, the line goes through the best of each number. Right: the share of the "
-    "best {count} points that clips each layer and module, and in the cell the median clip rate at which they do. "
-    "A search returns to what did well, so the best points resemble each other: a cell says where the search went, not "
-    "that this clip alone helps."
+    "Left: score above that of the untouched model on validation rows, by the number of places that a point clips; "
+    "pale dots may be chance, the line goes through the best complete point of each number. {stopped}Right: the share "
+    "of the best {count} points that clips each layer and module, and in the cell the median clip rate at which they "
+    "do. A search returns to what did well, so the best points resemble each other: a cell says where the search went, "
+    "not that this clip alone helps."
 )
 
 
@@ -34,11 +38,12 @@ def joint_chart(points: pandas.DataFrame) -> Chart | None:
     Returns:
         None where no complete point clips several places.
     """
-    complete = points[points["score"].notna() & points["baseline"].notna() & ~points["is_baseline"]]
-    complete = complete.assign(places=[len(_acting(clips)) for clips in complete["clips"]])
+    shown = points["score"].fillna(points["estimate"])
+    seen = points.assign(above=shown - points["baseline"], places=[len(_acting(clips)) for clips in points["clips"]])
+    seen = seen[seen["above"].notna() & ~seen["is_baseline"]]
     parts = [
         (title, part)
-        for title, part in parts_of(complete.sort_values("shots", kind="stable"), [*SUBJECT, "shots"])
+        for title, part in parts_of(seen.sort_values("shots", kind="stable"), [*SUBJECT, "shots"])
         if (part["place"].isna() & (part["places"] > 1)).any()
     ]
     if not parts:
@@ -50,16 +55,19 @@ def joint_chart(points: pandas.DataFrame) -> Chart | None:
     return Chart(
         name="joint",
         title="What the best points clip",
-        caption=CAPTION.format(count=count),
+        caption=CAPTION.format(count=count, stopped=STOPPED_CAPTION if seen["score"].isna().any() else ""),
         panels=panels,
         columns=2,
     )
 
 
 def best_of(part: pandas.DataFrame) -> pandas.DataFrame:
-    """The best tenth of some complete points, but no fewer than ten, as far as there are."""
+    """The best tenth of some points, but no fewer than ten, as far as there are.
+
+    Those that have seen the most rows come first, as a race stops what falls behind, then those that gain most.
+    """
     count = max(FEWEST_BEST, round(BEST_SHARE * len(part)))
-    return part.sort_values("score", ascending=False, kind="stable").head(count)
+    return part.sort_values(["n_examples", "above"], ascending=False, kind="stable").head(count)
 
 
 def _acting(clips: tuple[Clip, ...]) -> list[Clip]:
@@ -69,36 +77,40 @@ def _acting(clips: tuple[Clip, ...]) -> list[Clip]:
 
 def _by_number(title: str, part: pandas.DataFrame, metric: str) -> Panel:
     """Gains by the number of places that are clipped."""
-    part = part.assign(above=part["score"] - part["baseline"])
-    best = part.loc[part.groupby("places")["above"].idxmax()]
-    star = part[part["is_best"]].sort_values("score", ascending=False).head(1)
-    marks: list[Mark] = [Level(y=0.0, name="untouched model")]
-    for name, color, chosen in (
-        ("may be chance", "faint", part[part["within_noise"]]),
-        ("beyond chance", "complete", part[~part["within_noise"]]),
-    ):
-        marks.append(_dots(chosen, name, color))
-    marks.append(
+    complete, stopped = part[part["score"].notna()], part[part["score"].isna()]
+    best = complete.loc[complete.groupby("places")["above"].idxmax()]
+    marks: list[Mark] = [
+        Level(y=0.0, name="untouched model"),
+        *_dots(stopped, "estimated from fewer rows", "faint", "circle-open"),
+        *_dots(complete[complete["within_noise"]], "may be chance", "faint"),
+        *_dots(complete[~complete["within_noise"]], "beyond chance", "complete"),
         Line(
-            x=best["places"].tolist(),
-            y=best["above"].tolist(),
+            x=_numbers(best),
+            y=in_hundredths(best["above"]),
             name="best of its number",
             color="front",
             texts=_texts(best),
-        )
-    )
-    marks.append(_dots(star, "best", "best", star=True))
+        ),
+        *_dots(complete[complete["is_best"]].sort_values("score", ascending=False).head(1), "best", "best", "star"),
+    ]
+    numbers = range(part["places"].min(), part["places"].max() + 1)
     return Panel(
-        title=title,
-        x=Axis(title="places clipped"),
-        y=Axis(title=f"gain in {in_words(metric)}", percent=True),
+        title=f"{title}: " * bool(title) + "gain by number of places",
+        x=Axis(title="places clipped", kind="category", categories=tuple(map(str, numbers))),
+        y=gain_axis(metric),
         marks=marks,
     )
 
 
-def _dots(part: pandas.DataFrame, name: str, color: str, *, star: bool = False) -> Dots:
-    x, y = part["places"].tolist(), part["above"].tolist()
-    return Dots(x=x, y=y, name=name, color=color, symbol="star" if star else "dot", texts=_texts(part))
+def _dots(part: pandas.DataFrame, name: str, color: str, symbol: Symbol = "dot") -> list[Dots]:
+    """Some points, if there are any."""
+    y = in_hundredths(part["above"])
+    return [Dots(x=_numbers(part), y=y, name=name, color=color, symbol=symbol, texts=_texts(part))] if y else []
+
+
+def _numbers(part: pandas.DataFrame) -> list[str]:
+    """How many places points clip, as the axis has it."""
+    return [str(number) for number in part["places"]]
 
 
 def _texts(part: pandas.DataFrame) -> list[str]:
@@ -117,7 +129,7 @@ def _by_place(title: str, part: pandas.DataFrame) -> Panel:
     found = [[rates.get((layer, module), []) for module in modules] for layer in layers]
     share = [[len(each) / len(best) for each in row] for row in found]
     return Panel(
-        title=title,
+        title=f"{title}: " * bool(title) + "where the best clip, and at which rate",
         x=Axis(title="module", kind="category", categories=tuple(modules)),
         y=Axis(title="layer", kind="category", categories=tuple(map(str, layers))),
         marks=[

@@ -40,8 +40,8 @@ def progress_chart(trials: pandas.DataFrame, points: pandas.DataFrame) -> Chart 
     axes = {"trials": "trials ended", "rows": "rows evaluated", "time": f"{unit} of computing"}
     y = Axis(title=f"best {in_words(metric)}", percent=True)
     panels = [
-        Panel(title="", x=Axis(title=title), y=y, marks=[_line(name, steps, column) for name, steps in lines])
-        for column, title in axes.items()
+        Panel(title=title, x=Axis(title=words), y=y, marks=[_line(name, steps, column) for name, steps in lines])
+        for (column, words), title in zip(axes.items(), ("By trials", "By rows", "By time"), strict=True)
     ]
     stops = _stops(trials)
     if stops is not None:
@@ -113,5 +113,8 @@ def _stops(trials: pandas.DataFrame) -> Panel | None:
         x, y = part["number"].tolist(), part["n_examples"].tolist()
         marks.append(Dots(x=x, y=y, name=name, color="stopped" if name == STOPPED else "complete"))
     return Panel(
-        title="", x=Axis(title="trial, in the order they ended"), y=Axis(title="validation rows", low=0), marks=marks
+        title="Rows that each trial has seen",
+        x=Axis(title="trial, in the order they ended"),
+        y=Axis(title="validation rows", low=0),
+        marks=marks,
     )

@@ -13,7 +13,7 @@ def test_a_cell_is_the_gain_of_a_layer_at_a_rate_and_grey_where_it_may_be_chance
     assert chart is not None
     (heat,) = marks_of(chart, Heat)
     assert (list(heat.y), list(heat.x)) == (["0", "2", "5"], ["0.5", "0.9"])
-    assert [[round(cell, 3) for cell in row] for row in heat.z[::2]] == [[-0.2, -0.3], [0.1, 0.3]]  # type: ignore[arg-type]
+    assert [[round(cell) for cell in row] for row in heat.z[::2]] == [[-20, -30], [10, 30]]  # type: ignore[arg-type]
     assert heat.muted == [[True, False], [False, False], [True, False]]
     assert heat.labels == [["-20", "-30"], ["+50", ""], ["+10", "+30"]]
     assert heat.texts is not None

@@ -16,7 +16,7 @@ def test_the_front_has_the_points_that_no_other_beats() -> None:
     chance, clear, star = marks_of(chart, Dots)
     assert [len(dots.x) for dots in (chance, clear)] == [2, 2]
     (front,) = marks_of(chart, Line)
-    assert (list(front.x), [round(float(y or 0), 3) for y in front.y]) == ([0.6], [0.3])
+    assert (list(front.x), [round(float(y or 0), 3) for y in front.y]) == ([0.6], [30])
     assert (list(star.x), star.symbol) == ([0.6], "star")
 
 

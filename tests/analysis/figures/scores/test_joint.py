@@ -2,7 +2,7 @@ from clipsweep.analysis.drawing.chart import Dots, Heat, Line
 from clipsweep.analysis.figures.scores.joint import best_of, joint_chart
 from tests.analysis.figures.frames import joint_point, marks_of, points_frame
 from tests.analysis.figures.scores.test_curves import POINTS, answered
-from tests.analysis.winners.points import make_point, rows_of
+from tests.analysis.winners.points import make_point, rows_of, stopped
 
 JOINT = [
     make_point(None),
@@ -17,8 +17,12 @@ def test_gains_are_shown_by_the_number_of_places_that_are_clipped() -> None:
     chart = joint_chart(points_frame(JOINT, ROWS))
     assert chart is not None
     (line,) = marks_of(chart, Line)
-    assert (list(line.x), [round(float(y or 0), 3) for y in line.y]) == ([1, 2], [0.1, 0.4])
-    assert [list(dots.x) for dots in marks_of(chart, Dots)] == [[1], [2, 2], [2]]  # a clip rate of 0 clips nothing
+    assert (list(line.x), [round(float(y or 0), 3) for y in line.y]) == (["1", "2"], [10, 40])
+    assert [list(dots.x) for dots in marks_of(chart, Dots)] == [
+        ["1"],
+        ["2", "2"],
+        ["2"],
+    ]  # a clip rate of 0 clips nothing
 
 
 def test_it_is_shown_where_the_best_points_clip_and_at_which_rate() -> None:
@@ -31,8 +35,18 @@ def test_it_is_shown_where_the_best_points_clip_and_at_which_rate() -> None:
     assert "best 3 points" in chart.caption
 
 
+def test_stopped_points_are_circles_and_among_the_best_only_behind_those_that_saw_more_rows() -> None:
+    rows = ROWS | stopped("three-0", (True, True, False))
+    chart = joint_chart(points_frame(JOINT, rows))
+    assert chart is not None
+    assert [(dots.symbol, list(dots.x)) for dots in marks_of(chart, Dots)][:1] == [("circle-open", ["2"])]
+    assert "stopped early" in chart.caption
+    seen = points_frame(JOINT[1:], rows)[1:].assign(above=[0.1, 0.1, 0.9])
+    assert best_of(seen).label.str.contains("0.9 and").tolist()[-1:] == [True]
+
+
 def test_the_best_are_a_tenth_of_the_points_but_no_fewer_than_ten() -> None:
-    frame = points_frame(POINTS, answered())
+    frame = points_frame(POINTS, answered()).assign(above=0.1)
     assert len(best_of(frame)) == 5
     assert len(best_of(frame.loc[[0] * 300])) == 30
 

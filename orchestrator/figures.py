@@ -1,0 +1,169 @@
+"""Figures from Python and as files: ``clipsweep.figure``, and what ``clipsweep figures`` writes."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from importlib.util import find_spec
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+from clipsweep.analysis.drawing.chart import Chart, Table
+from clipsweep.analysis.drawing.tables import TABLE_FORMATS
+from clipsweep.analysis.figures.catalogue import check_name, make_figure, make_figures
+from clipsweep.analysis.frames.frames import Frames
+from clipsweep.analysis.published.read import load_published
+from clipsweep.orchestrator.frames import read_frames
+from clipsweep.trials.base.errors import SpecError, StudyError, unknown_name
+from clipsweep.trials.base.files import whole_file, write_text
+from clipsweep.trials.base.os_words import check_folder
+
+if TYPE_CHECKING:
+    import pandas
+
+Engine = Literal["matplotlib", "plotly"]
+ENGINES = ("matplotlib", "plotly")
+FileFormat = Literal["svg", "pdf", "png"]
+FOLDER = "figures"  # in a study's folder
+CAPTIONS = "captions.md"
+NEEDS_MATPLOTLIB = (
+    "figures for papers are drawn with matplotlib, which is not installed. Install it with: "
+    "pip install 'clipsweep[figures]'"
+)
+
+
+def figure(
+    name: str,
+    source: pandas.DataFrame | str | Path | Sequence[str | Path],
+    engine: Engine = "matplotlib",
+    *,
+    published: bool = False,
+) -> Any:
+    """One figure of a study, as ``clipsweep figures`` lists them.
+
+    Args:
+        name: ``"figure1"``, ``"atlas"`` and so on.
+        source: The folder of a study, several of them, or a frame of trials as ``clipsweep.load`` gives it, all of it
+            or some rows.
+        engine: ``"matplotlib"`` for papers (``savefig`` writes SVG, PDF and PNG with text as text), or ``"plotly"``
+            for the screen.
+        published: Whether the paper's own curves are drawn too, where their task is the study's.
+
+    Returns:
+        A figure of matplotlib or of plotly. A table is a ``Table`` with ``columns`` and ``rows`` whatever the engine.
+
+    Raises:
+        StudyError: No such figure or engine, no study there, or one that lacks what the figure needs; the message
+            says what can be drawn.
+        SpecError: The engine is matplotlib, and that is not installed.
+    """
+    check_name(name)
+    if engine not in ENGINES:
+        raise StudyError(unknown_name("engine", engine, ENGINES))
+    if engine == "matplotlib":
+        check_matplotlib()
+    made = make_figure(name, frames_from(source, published=published))
+    if isinstance(made, Table):
+        return made
+    if engine == "plotly":
+        from clipsweep.analysis.drawing.with_plotly import draw_plotly
+
+        return draw_plotly(made)
+    from clipsweep.analysis.drawing.with_matplotlib import draw_matplotlib
+
+    return draw_matplotlib(made)
+
+
+def write_figures(
+    dirs: Sequence[Path],
+    *,
+    only: Sequence[str] = (),
+    file_format: FileFormat = "svg",
+    out: Path | None = None,
+    published: bool = False,
+) -> dict[str, list[Path]]:
+    """Write a study's figures, a file each, their captions, and its tables as CSV, Markdown and LaTeX.
+
+    Args:
+        dirs: Folders of studies.
+        only: Names of figures; none for all that can be drawn.
+        file_format: Of figures.
+        out: Folder that they are written to; None for ``figures`` in the folder of the one study.
+        published: As ``figure`` takes it.
+
+    Returns:
+        By name of the figure the files that were written.
+
+    Raises:
+        StudyError: No such figure; no rows yet; a figure of ``only`` lacks what it needs; or several studies and no
+            ``out``.
+        PlaceError: ``out`` cannot be made or written.
+        SpecError: matplotlib is not installed.
+    """
+    for name in only:
+        check_name(name)
+    check_matplotlib()
+    folder = _folder(dirs, out)
+    frames = frames_from(list(dirs), published=published)
+    check_folder(folder, "the folder for figures")
+    if frames.trials.empty:
+        raise StudyError(f"{dirs[0]} has no rows yet; expected some to draw. Go on with 'clipsweep run'.")
+    written: dict[str, list[Path]] = {}
+    captions = []
+    for name, made in [(name, make_figure(name, frames)) for name in only] if only else make_figures(frames):
+        written[name] = list(_write(made, folder, file_format))
+        captions.append(f"## {name}: {made.title}\n\n{made.caption}\n")
+    if not written:
+        raise StudyError(f"{dirs[0]} has nothing to draw yet; expected complete trials. Go on with 'clipsweep run'.")
+    write_text(folder / CAPTIONS, "\n".join(captions))
+    return written
+
+
+def frames_from(source: pandas.DataFrame | str | Path | Sequence[str | Path], *, published: bool = False) -> Frames:
+    """The frames of folders, or of a trial frame; errors as of ``load``."""
+    if isinstance(source, str | Path):
+        frames = read_frames([source])
+    elif isinstance(source, Sequence):
+        frames = read_frames(source)
+    elif "trial_ids" in source.columns:
+        raise StudyError(
+            "the frame is one of points; expected one of trials, as clipsweep.load gives it: points follow from them."
+        )
+    else:
+        frames = Frames.of_trials(source)
+    return replace(frames, published=load_published()) if published else frames
+
+
+def check_matplotlib() -> None:
+    """Refuse to go on where matplotlib is missing.
+
+    Raises:
+        SpecError: It is not installed.
+    """
+    if find_spec("matplotlib") is None:
+        raise SpecError(NEEDS_MATPLOTLIB)
+
+
+def _folder(dirs: Sequence[Path], out: Path | None) -> Path:
+    if out is not None:
+        return out
+    if len(dirs) > 1:
+        raise StudyError(f"{len(dirs)} studies are drawn together; name the folder for their figures with -o FOLDER.")
+    return dirs[0] / FOLDER
+
+
+def _write(made: Chart | Table, folder: Path, file_format: FileFormat) -> Iterator[Path]:
+    """Write one figure, or a table in all formats of tables."""
+    if isinstance(made, Table):
+        for ending, words in TABLE_FORMATS.items():
+            path = folder / f"{made.name}.{ending}"
+            write_text(path, words(made))
+            yield path
+        return
+    from clipsweep.analysis.drawing.with_matplotlib import draw_matplotlib
+
+    path = folder / f"{made.name}.{file_format}"
+    with whole_file(path) as draft:
+        draw_matplotlib(made).savefig(os.fspath(draft), format=file_format)
+    yield path
