@@ -1,12 +1,12 @@
 """The documentation as text: its files, the sections under its headings, and what they show."""
 
 import re
-import shlex
 from collections.abc import Iterator
 from pathlib import Path
 
 ROOT = Path(__file__).parent.parent
 DOCS = ROOT / "docs"
+PROGRAMS = ("clipsweep", ".venv/bin/clipsweep", "make", "pip", "ray", "export", "cp", "python", "optuna-dashboard")
 
 
 def headings(text: str) -> Iterator[tuple[int, str, int, int]]:
@@ -35,11 +35,16 @@ def text_of(section: str) -> str:
     return page[begin : min(ends, default=len(page))]
 
 
-def code_of(section: str, language: str = "python") -> str:
-    """The code of a section, its blocks one after the other."""
-    return "\n".join(re.findall(rf"```{language}\n(.*?)```", text_of(section), re.DOTALL))
+def python_of(page: Path) -> str:
+    """The Python of a page, its blocks one after the other."""
+    return "\n".join(re.findall(r"^```python\n(.*?)^```", page.read_text(encoding="utf-8"), re.M | re.S))
 
 
-def commands_of(section: str) -> list[list[str]]:
-    """What a section types after `clipsweep`, without the comments behind it."""
-    return [shlex.split(line, comments=True) for line in re.findall(r"^    clipsweep (.*)$", text_of(section), re.M)]
+def commands_of(page: Path) -> Iterator[str]:
+    """What a reader types out of a page's blocks of code: each command for itself, without comment or redirection."""
+    text = page.read_text(encoding="utf-8")
+    fenced = re.findall(r"^```(?:sh)?\n(.*?)^```", text, re.M | re.S)
+    for line in re.findall(r"^    (.*)$", text, re.M) + [line for block in fenced for line in block.splitlines()]:
+        for command in re.split(r"\s{2,}(?=clipsweep )", re.split(r"\s+#\s", line)[0].split(" > ")[0]):
+            if command.partition(" ")[0] in PROGRAMS:
+                yield command.strip()

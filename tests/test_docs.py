@@ -10,26 +10,12 @@ import pytest
 import yaml
 from typer.testing import CliRunner
 
-import clipsweep
 from clipsweep.orchestrator.cli import app
 from clipsweep.orchestrator.study.check import check_study
 from clipsweep.orchestrator.study.schema import Study
-from tests.documents import DOCS, ROOT, code_of, commands_of, text_of
+from tests.documents import DOCS, ROOT, commands_of, python_of, text_of
 
-
-@pytest.mark.slow
-@pytest.mark.parametrize("section", ["Evaluate any checkpoint", "Which examples flip"])
-def test_the_sections_on_single_answers_run(
-    section: str, sst2_folder: Path, tiny_gptj: Path, cache: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.chdir(tmp_path)
-    shutil.copytree(ROOT / "tests" / "fixtures" / "schema-5", "studies/quickstart")
-    Path("my-rows").symlink_to(sst2_folder)
-    Path("my-model").symlink_to(tiny_gptj)
-    typed = [CliRunner().invoke(app, command) for command in commands_of(section)]
-    assert len(typed) > 2
-    assert [(each.exit_code, each.output) for each in typed if each.exit_code] == []
-    exec(compile(code_of(section), "docs", "exec"), {"clipsweep": clipsweep})
+HOWTO = DOCS / "howto"
 
 
 def test_the_flips_that_are_shown_are_those_that_are_printed(cache: Path) -> None:
@@ -45,7 +31,7 @@ def test_the_section_on_python_runs(
     tmp_path: Path, cache: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    exec(compile(code_of("From Python"), "docs", "exec"), {})
+    exec(compile(python_of(HOWTO / "python.md"), "python.md", "exec"), {})
     assert (tmp_path / "small.html").is_file()
     assert capsys.readouterr().out.startswith("winner ")
 
@@ -55,12 +41,11 @@ def test_the_section_on_taking_the_winner_home_runs(
     tmp_path: Path, cache: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    for command in code_of("Take the winner home", "sh").splitlines():
-        program, *arguments = shlex.split(command)
-        assert program == "clipsweep"
+    for command in commands_of(HOWTO / "apply.md"):
+        _, *arguments = shlex.split(command)
         result = CliRunner().invoke(app, arguments)
         assert result.exit_code == 0, result.output
-    exec(compile(code_of("Take the winner home"), "docs", "exec"), {})
+    exec(compile(python_of(HOWTO / "apply.md"), "apply.md", "exec"), {})
     assert capsys.readouterr().out
     assert {path.name for path in tmp_path.iterdir()} >= {"quickstart-clipped", "quickstart-thin", "by-hand"}
 

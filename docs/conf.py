@@ -1,0 +1,47 @@
+"""The site: Sphinx over the Markdown of this folder. ``make docs`` builds it into ``build/site``."""
+
+import re
+import sys
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).parent))  # made_pages
+
+from sphinx.application import Sphinx
+
+from clipsweep.trials.base.versions import __version__
+
+project = "clipsweep"
+project_copyright = "the authors of clipsweep"
+version = release = __version__
+
+extensions = ["myst_parser", "sphinx.ext.autodoc", "sphinx.ext.napoleon", "made_pages"]
+source_suffix = {".md": "markdown"}
+exclude_patterns = ["notebook.ipynb"]
+myst_enable_extensions = ["deflist"]
+myst_heading_anchors = 4
+
+autodoc_typehints = "signature"
+autodoc_member_order = "bysource"
+python_use_unqualified_type_names = True
+python_maximum_signature_line_length = 60  # longer ones have a line for each argument
+napoleon_use_rtype = False
+napoleon_custom_sections = [("Source", "params_style"), ("Yields", "returns_style")]
+
+html_theme = "furo"  # its fonts are the system's, and nothing of it is fetched
+html_title = "clipsweep"
+html_static_path = ["style"]
+html_css_files = ["site.css"]
+html_show_sphinx = False
+html_copy_source = False
+html_show_sourcelink = False
+html_theme_options = {"navigation_with_keys": True}
+
+
+def setup(app: Sphinx) -> None:
+    """Let links to pages of Markdown outside this folder lead to the files, as those to data do."""
+    app.connect("source-read", _link_to_files)
+
+
+def _link_to_files(_app: Sphinx, docname: str, content: list[str]) -> None:
+    above = "../" * (docname.count("/") + 1)
+    content[0] = re.sub(rf"\]\(({re.escape(above)}[^)#]*\.md)\)", r"](path:\1)", content[0])
