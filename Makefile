@@ -7,7 +7,7 @@ PYTHON ?= python3
 export HF_HUB_OFFLINE ?= 1
 export TOKENIZERS_PARALLELISM ?= false
 
-.PHONY: setup demo test launch-test lint bench chaos clean
+.PHONY: setup demo test launch-test lint docs bench chaos clean
 
 setup: $(READY)
 
@@ -35,6 +35,10 @@ lint: $(READY)
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+
+docs: $(READY)
+	$(BIN)/python -m sphinx --fail-on-warning --keep-going --quiet docs build/site
+	@echo 'The site is build/site/index.html'
 
 bench: $(READY)
 	$(BIN)/python -m tests.benchmarks

@@ -24,8 +24,10 @@ autodoc_typehints = "signature"
 autodoc_member_order = "bysource"
 python_use_unqualified_type_names = True
 python_maximum_signature_line_length = 60  # longer ones have a line for each argument
+napoleon_numpy_docstring = False
 napoleon_use_rtype = False
-napoleon_custom_sections = [("Source", "params_style"), ("Yields", "returns_style")]
+napoleon_use_ivar = True
+napoleon_custom_sections = [("Source", "returns_style")]
 
 html_theme = "furo"  # its fonts are the system's, and nothing of it is fetched
 html_title = "clipsweep"
@@ -38,10 +40,20 @@ html_theme_options = {"navigation_with_keys": True}
 
 
 def setup(app: Sphinx) -> None:
-    """Let links to pages of Markdown outside this folder lead to the files, as those to data do."""
+    """Connect what is mended on the way from the files to the site."""
     app.connect("source-read", _link_to_files)
+    app.connect("autodoc-process-docstring", _keep_sentences, priority=400)  # before napoleon
 
 
 def _link_to_files(_app: Sphinx, docname: str, content: list[str]) -> None:
+    """Let links to pages of Markdown outside this folder lead to the files, as those to data do."""
     above = "../" * (docname.count("/") + 1)
     content[0] = re.sub(rf"\]\(({re.escape(above)}[^)#]*\.md)\)", r"](path:\1)", content[0])
+
+
+def _keep_sentences(_app: Sphinx, what: str, _name: str, _found: object, _options: object, lines: list[str]) -> None:
+    """Say that a sentence with a colon is no type: napoleon takes what stands before one for it."""
+    starts = [number + 1 for number, line in enumerate(lines) if line.strip() in {"Returns:", "Yields:", "Source:"}]
+    for number in [*starts, *([0] if what == "property" else [])]:
+        indent = len(lines[number]) - len(lines[number].lstrip())
+        lines[number] = f"{lines[number][:indent]}: {lines[number][indent:]}"

@@ -39,7 +39,7 @@ def _section(schema: Mapping[str, Any], prefix: str, root: Mapping[str, Any]) ->
         if "$ref" not in held:  # a section has no more than its heading
             default = f"default `{_plain(held['default'])}`" if "default" in held else "no default"
             facts = "; ".join(filter(None, [_type(held, root), default]))
-            yield from ["", f"`{prefix}{key}`", f": {facts}", "", f"  {held['description']}"]
+            yield from ["", f"`{prefix}{key}`", f": {_escaped(held['description'])}\\", f"  {facts}"]
     for key, held in schema["properties"].items():
         inner = [each for each in _mappings(held, root) if each["properties"]]
         if inner:
@@ -138,7 +138,8 @@ def public_names() -> Iterator[str]:
     yield from (f".. autofunction:: clipsweep.{name}" for name in functions)
     yield from ["```", "", "## Classes", "", "```{eval-rst}"]
     for name in sorted(found.keys() - {*functions}):
-        yield from [f".. autoclass:: clipsweep.{name}", "   :members:", ""]
+        given = "(**sections)" if name == "Study" else ""  # its keys have a page of their own
+        yield from [f".. autoclass:: clipsweep.{name}{given}", "   :members:", "   :exclude-members: model_config", ""]
     yield "```"
 
 
