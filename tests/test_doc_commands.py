@@ -7,6 +7,7 @@ import re
 import shlex
 import shutil
 from pathlib import Path
+from typing import Any
 
 import pytest
 import yaml
@@ -31,7 +32,8 @@ SMALLER = {  # keys that are set besides, so that it takes seconds
     "own.yaml": ["--set", "task.validation_size=100", "--set", "task.test_size=20", "--set", "space.layers=1"],
 }
 WHOLE = {"clipsweep init": "clipsweep init new.yaml"}  # a study.yaml is there
-SETTINGS = {"search": {"search": {"driver": "bayes", "n_trials": 2}}, "tasks": {"task": {}}}  # of study.yaml, by page
+# keys of study.yaml, by page
+SETTINGS: dict[str, dict[str, Any]] = {"search": {"search": {"driver": "bayes", "n_trials": 2}}}
 NOT_RUN = {
     "make ": "`make` itself is tried by whoever runs this test; its lines are clipsweep's and pytest's",
     "pip install": "downloads",

@@ -18,8 +18,8 @@ pytestmark = pytest.mark.slow
 def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The site as `make docs` builds it; a warning, such as that of an orphan, ends the build."""
     folder = tmp_path_factory.mktemp("site")
-    options = ["--fail-on-warning", "--keep-going", "--quiet", "-d", folder / "read"]
-    command = [sys.executable, "-m", "sphinx", *options, DOCS, folder / "site"]
+    options = ["--fail-on-warning", "--keep-going", "--quiet", "-d", str(folder / "read")]
+    command = [sys.executable, "-m", "sphinx", *options, str(DOCS), str(folder / "site")]
     built = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
     assert (built.returncode, built.stdout, built.stderr) == (0, "", "")
     return folder / "site"
