@@ -17,10 +17,10 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from clipsweep.analysis.frames.matrices import margins, outcomes
     from clipsweep.analysis.published.read import load_published
+    from clipsweep.analysis.winners.turned import Flips
     from clipsweep.orchestrator.api import StudyHandle, evaluate, load_studies, load_study, open_study, plan, run
     from clipsweep.orchestrator.comparison.compare import Comparison, compare
     from clipsweep.orchestrator.evaluation.evaluation import Evaluation
-    from clipsweep.orchestrator.evaluation.flips import Flips
     from clipsweep.orchestrator.figures import figure
     from clipsweep.orchestrator.frames import load, points
     from clipsweep.orchestrator.study.schema import Study
@@ -61,7 +61,7 @@ _HOMES = {
     "ClipsweepError": "clipsweep.trials.base.errors",
     "Comparison": "clipsweep.orchestrator.comparison.compare",
     "Evaluation": "clipsweep.orchestrator.evaluation.evaluation",
-    "Flips": "clipsweep.orchestrator.evaluation.flips",
+    "Flips": "clipsweep.analysis.winners.turned",
     "Study": "clipsweep.orchestrator.study.schema",
     "StudyHandle": "clipsweep.orchestrator.api",
     "TrialSpec": "clipsweep.trials.spec.trial",

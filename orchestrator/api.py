@@ -28,8 +28,8 @@ from clipsweep.trials.spec.trial import VALIDATION
 if TYPE_CHECKING:
     import pandas
 
+    from clipsweep.analysis.winners.turned import Flips
     from clipsweep.orchestrator.evaluation.evaluation import Evaluation
-    from clipsweep.orchestrator.evaluation.flips import Flips
 
 StudySource = str | Path | Mapping[str, Any] | Study
 
@@ -316,11 +316,12 @@ class StudyHandle:
         Raises:
             PlaceError: It cannot be written there.
         """
-        from clipsweep.orchestrator.status.report_facts import write_study_report  # loads plotly
+        from clipsweep.orchestrator.reporting.report_facts import write_study_report  # loads plotly
 
         path = self.report_file if out is None else Path(out)
         check_output(path, "the report")
-        return write_study_report(self._now(), path)
+        snapshot = self._now()
+        return write_study_report(snapshot, lambda: snapshot.opened.load_task(default_cache()), path)
 
     def flips(self, trial_id: str | None = None, *, split: str | None = None, labels: bool = False) -> Flips:
         """Which examples a stored trial turns against its baseline: texts, labels and margins, in both directions.

@@ -57,6 +57,7 @@ ORDER = (
     "orchestrator/plan",
     "orchestrator/status",
     "orchestrator/comparison",
+    "orchestrator/reporting",
     "orchestrator/progress",
     "orchestrator/run",
     "orchestrator/evaluation",
@@ -97,9 +98,8 @@ HOMES = {
     },
     "matplotlib": {f"analysis/drawing/{name}_matplotlib.py" for name in ("marks", "with")},
     "plotly": {
-        "analysis/report/page.py",
+        *(f"analysis/report/{name}.py" for name in ("drawn", "environment")),
         *(f"analysis/drawing/{name}_plotly.py" for name in ("marks", "with")),
-        *(f"analysis/figures/{name}.py" for name in ("conditions", "curves", "front", "search", "style")),
     },
     "typer": {
         "orchestrator/cli.py",

@@ -1,4 +1,4 @@
-"""Condition number by layer: the paper's Figure 3."""
+"""Condition number by layer, with the layers that it chose."""
 
 from __future__ import annotations
 
@@ -6,12 +6,14 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-import plotly.graph_objects as go
-
-from clipsweep.analysis.figures.style import LINE_COLORS, STAR, lay_out
+from clipsweep.analysis.drawing.chart import Axis, Chart, Dots, Line, Panel
 
 NAMED_SITES = 3  # more would not fit into an entry of the legend
-EVERY_LAYER_TICKED = 12
+CAPTION = (
+    "The largest singular value of each layer's matrices over the smallest, on a logarithmic axis, a line for each "
+    "module. Stars mark the layers that were chosen by it. A gap is a singular matrix, whose condition number is "
+    "infinite."
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -29,46 +31,35 @@ class ConditionLine:
     chosen: tuple[int, ...] = ()
 
 
-def condition_figure(lines: Sequence[ConditionLine]) -> go.Figure:
+def condition_chart(lines: Sequence[ConditionLine]) -> Chart:
     """Condition number by layer on a log axis, a line for each module, stars at the chosen layers.
 
     An infinite condition number leaves a gap, as no axis holds it; a star there is left out too.
     """
-    figure = go.Figure()
-    for number, line in enumerate(lines):
-        layers = sorted(line.values)
-        figure.add_scatter(
-            x=layers,
-            y=[_drawn(line.values[layer]) for layer in layers],
-            name=line.module,
-            mode="lines+markers",
-            line={"color": LINE_COLORS[number % len(LINE_COLORS)]},
-            hovertemplate=f"{line.module} of layer %{{x}}: %{{y:.4g}}",
-        )
-    _add_stars(figure, lines)
-    measured = {layer for line in lines for layer in line.values}
-    lay_out(figure, "layer", "condition number (log scale)")
-    figure.update_xaxes(dtick=1 if len(measured) <= EVERY_LAYER_TICKED else None)
-    figure.update_yaxes(type="log", exponentformat="power")
-    return figure
-
-
-def _add_stars(figure: go.Figure, lines: Sequence[ConditionLine]) -> None:
-    """Mark the layers that were chosen."""
-    chosen = [(layer, line) for line in lines for layer in line.chosen]
-    if not chosen:
-        return
-    sites = ", ".join(f"{line.module} of layer {layer}" for layer, line in chosen)
-    figure.add_scatter(
+    marks = [_line(line) for line in lines]
+    chosen = [(layer, line) for line in lines for layer in line.chosen if math.isfinite(line.values[layer])]
+    stars = Dots(
         x=[layer for layer, _ in chosen],
-        y=[_drawn(line.values[layer]) for layer, line in chosen],
-        name=f"clipped: {sites}" if len(chosen) <= NAMED_SITES else "clipped layers",
-        mode="markers",
-        marker=STAR,
-        hovertemplate="clipped: layer %{x}",
+        y=[line.values[layer] for layer, line in chosen],
+        name=_name_of([(layer, line.module) for line in lines for layer in line.chosen]),
+        color="best",
+        symbol="star",
     )
+    panel = Panel(
+        title="σmax / σmin",
+        x=Axis(title="layer"),
+        y=Axis(title="condition number (log scale)", kind="log"),
+        marks=[*marks, stars] if chosen else marks,
+    )
+    return Chart(name="conditions", title="Condition number by layer", caption=CAPTION, panels=[panel])
 
 
-def _drawn(value: float) -> float | None:
-    """A value as an axis can hold it; None leaves a gap."""
-    return value if math.isfinite(value) else None
+def _line(line: ConditionLine) -> Line:
+    layers = sorted(line.values)
+    return Line(x=layers, y=[line.values[layer] for layer in layers], name=line.module)
+
+
+def _name_of(chosen: Sequence[tuple[int, str]]) -> str:
+    """What the stars are, with their places where these are few."""
+    sites = ", ".join(f"{module} of layer {layer}" for layer, module in chosen)
+    return f"clipped: {sites}" if len(chosen) <= NAMED_SITES else "clipped layers"

@@ -1,58 +1,33 @@
-"""The report: one HTML file that opens offline, with everything inside it."""
+"""The report: one HTML file that opens offline, with everything inside it, the answer first."""
 
 from __future__ import annotations
 
-import math
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from jinja2 import Environment, PackageLoader, StrictUndefined
-from plotly.offline import get_plotlyjs
-
-from clipsweep.analysis.figures.conditions import ConditionLine, condition_figure
-from clipsweep.analysis.figures.curves import curve_panels
-from clipsweep.analysis.figures.front import front_figure
-from clipsweep.analysis.figures.search import search_panels
-from clipsweep.analysis.figures.style import PLOT_CONFIG, in_words, legend_of
-from clipsweep.analysis.row.row import StoredRow
-from clipsweep.analysis.winners.pareto import Rated, pareto_front, rate_points
-from clipsweep.analysis.winners.point import describe_clips, describe_point, label_layers, runs_of
-from clipsweep.analysis.winners.scores import state_of
+from clipsweep.analysis.drawing.chart import Table
+from clipsweep.analysis.figures.words import in_words
+from clipsweep.analysis.report.charts import study_charts
+from clipsweep.analysis.report.drawn import draw
+from clipsweep.analysis.report.environment import make_environment, script_json
+from clipsweep.analysis.report.examples import directions_of
+from clipsweep.analysis.report.facts import ReportFacts
+from clipsweep.analysis.report.sample import sample_points
+from clipsweep.analysis.report.tables import (
+    failed_rows,
+    failures_table,
+    front_table,
+    numbers_of,
+    steps_table,
+    winners_table,
+)
+from clipsweep.analysis.report.trials import trial_data
+from clipsweep.analysis.winners.pareto import pareto_front, rate_points
+from clipsweep.analysis.winners.point import ONE_STANDARD_ERROR, describe_point
 from clipsweep.analysis.winners.standings import Standings
-from clipsweep.analysis.winners.step_gain import StepGain
+from clipsweep.analysis.winners.verdict import judge
 from clipsweep.trials.base.files import write_text
-from clipsweep.trials.spec.result import TrialState
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ReportFacts:
-    """What the report says about the study besides its results.
-
-    Attributes:
-        study: Name.
-        facts: Label and value, in the order shown.
-        conditions: Condition numbers by module, as far as measured.
-        history: Every stored attempt in the order they finished.
-        two_objectives: Whether the Pareto front of score and parameters kept is what the study is after.
-        points_total: Points that it has in all; None where a search chooses them.
-        trials: How many trials the points have by now, in words.
-        notes: What should be known beside the answer.
-        steps: Of a composition, those that have ended.
-        apply: The command that writes the winner as a checkpoint; None where that is the untouched model.
-    """
-
-    study: str
-    facts: Mapping[str, str]
-    conditions: Sequence[ConditionLine] = ()
-    history: Sequence[StoredRow] = ()
-    two_objectives: bool = False
-    points_total: int | None = None
-    trials: str = ""
-    notes: Sequence[str] = ()
-    steps: Sequence[StepGain] = ()
-    apply: str | None = None
 
 
 def write_report(path: Path, facts: ReportFacts, standings: Standings) -> None:
@@ -64,76 +39,56 @@ def write_report(path: Path, facts: ReportFacts, standings: Standings) -> None:
         standings: Points that have stored rows, with the latest attempt at each trial.
     """
     points = standings.points
+    metric = points[0].metric if points else "accuracy"
     rated = rate_points(points, standings.rows) if facts.two_objectives else []
     front = pareto_front(rated)
+    sample = sample_points(standings, [each.point for each in front])
+    failed = failed_rows(standings)
+    tables = [winners_table(standings, metric), steps_table(facts.steps, metric)]
+    tables += [front_table(front, standings.winner, metric)] if facts.two_objectives else []
+    trials = trial_data(sample.standings, metric)
     page = (
-        _environment()
+        make_environment()
         .get_template("report.html")
         .render(
-            study=facts.study,
-            facts=facts.facts,
+            facts=facts,
+            metric=in_words(metric),
             points_total=len(points) if facts.points_total is None else facts.points_total,
             points_done=sum(map(standings.has_rows, points)),
-            trials=facts.trials,
-            notes=facts.notes,
-            apply=facts.apply,
-            winner=standings.winner,
-            metric=points[0].metric if points else "accuracy",
-            groups=standings.winners,
-            describe=describe_point,
-            describe_clips=describe_clips,
-            steps=facts.steps,
-            front=front,
-            sections=_sections(facts, standings, rated, front),
-            failed=_failed(standings),
-            plotly=get_plotlyjs(),
+            answer=_answer(standings),
+            sample=sample.words,
+            figures=list(map(draw, study_charts(facts, sample.standings))),
+            directions=directions_of(facts.flips) if facts.flips is not None else [],
+            n_trials=trials["rows"],
+            trials=script_json(trials),
+            tables=_shown(tables),
+            failed=len(failed),
+            failures=_shown([failures_table(failed)]),
         )
     )
     write_text(path, page)
 
 
-def _environment() -> Environment:
-    environment = Environment(
-        loader=PackageLoader("clipsweep.analysis.report"), autoescape=True, undefined=StrictUndefined, trim_blocks=True
-    )
-    environment.filters["rate"] = lambda rate: f"{rate:g}"
-    environment.filters["runs"] = runs_of
-    environment.filters["layers"] = label_layers
-    environment.filters["words"] = in_words
-    environment.filters["points"] = lambda fraction: f"{100 * fraction:+.1f}"
-    return environment
+def _shown(tables: Sequence[Table]) -> list[Table]:
+    """Tables that have rows."""
+    return [table for table in tables if table.rows]
 
 
-def _sections(
-    facts: ReportFacts, standings: Standings, rated: Sequence[Rated], front: Sequence[Rated]
-) -> dict[str, list[dict[str, Any]]]:
-    """The figures under their headings; headings without a figure are left out."""
-    points, rows = standings.points, standings.rows
-    measured = [line for line in facts.conditions if line.values]
-    sections = {
-        "Score against parameters kept": [_panel("Pareto front", front_figure(rated, front))] if rated else [],
-        "Score against clip rate": [_panel(title, figure) for title, figure in curve_panels(points, rows)],
-        "Search": [_panel(title, figure) for title, figure in search_panels(facts.history, points)],
-        "Condition number by layer": [_panel(_gaps(measured), condition_figure(measured))] if measured else [],
+def _answer(standings: Standings) -> dict[str, Any] | None:
+    """The winner as its card tells of it; None while there is none."""
+    winner = standings.winner
+    if winner is None:
+        return None
+    how = "the best mean score"
+    if standings.picked_from_some:
+        how = "what the steps of the composition kept"
+    elif winner.point.rule == ONE_STANDARD_ERROR:
+        how = "the one with the fewest parameters within one standard error of the best"
+    return {
+        "verdict": judge(winner.gain, untouched=winner.is_untouched),
+        "winner": describe_point(winner.point),
+        "how": how,
+        "among": winner.considered_points,
+        "numbers": numbers_of(winner),
+        "gain": winner.gain,
     }
-    return {title: panels for title, panels in sections.items() if panels}
-
-
-def _failed(standings: Standings) -> list[StoredRow]:
-    """Latest attempts that failed, of trials that the points ask for."""
-    asked = [(*point.trial_ids, *point.test_ids, *point.baseline_test_ids) for point in standings.points]
-    trial_ids = {trial_id for each in asked for trial_id in each}
-    failed = [each for each in standings.rows if state_of(each, standings.rows) is TrialState.FAILED]
-    return [standings.rows[trial_id] for trial_id in failed if trial_id in trial_ids]
-
-
-def _gaps(lines: Sequence[ConditionLine]) -> str:
-    """Title of the condition numbers: what is shown, and what is not."""
-    singular = any(math.isinf(value) for line in lines for value in line.values.values())
-    return "σmax / σmin" + (" (a gap is a singular matrix: infinite)" if singular else "")
-
-
-def _panel(title: str, figure: Any) -> dict[str, Any]:
-    """What the page needs of a figure."""
-    html = figure.to_html(full_html=False, include_plotlyjs=False, config=PLOT_CONFIG)
-    return {"title": title, "legend": legend_of(figure), "html": html}

@@ -168,6 +168,12 @@ class LatestRows(Mapping[str, StoredRow]):
         """All columns of the row of each trial, in the order they finished; of rows that were not added."""
         return pa.concat_tables([SCHEMA.empty_table(), *self.attempts.chunks(SCHEMA.names, self.numbers)])
 
+    def only(self, trial_ids: Iterable[str]) -> LatestRows:
+        """The rows of some trials alone, copied into memory; of rows that were not added."""
+        numbers = sorted(self._numbers[each] for each in trial_ids if each in self._numbers)
+        table = pa.concat_tables([SCHEMA.empty_table(), *self.attempts.chunks(SCHEMA.names, numbers)])
+        return Attempts.of(table).latest()
+
     def complete_score(self, trial_id: str, metric: str) -> float | None:
         """A score of a trial that is complete, else None. Quicker than to ask the row."""
         if self.state(trial_id) is not TrialState.COMPLETE:

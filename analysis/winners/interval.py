@@ -6,6 +6,7 @@ import math
 from statistics import NormalDist
 
 CONFIDENCE = 0.95
+Z = NormalDist().inv_cdf((1 + CONFIDENCE) / 2)  # standard errors that the interval reaches to each side
 
 
 def accuracy_interval(accuracy: float, n_examples: int) -> tuple[float, float]:
@@ -18,8 +19,7 @@ def accuracy_interval(accuracy: float, n_examples: int) -> tuple[float, float]:
     Source:
         Wilson (1927), "Probable inference, the law of succession, and statistical inference", JASA 22, 209-212.
     """
-    z = NormalDist().inv_cdf((1 + CONFIDENCE) / 2)
-    weight = z * z / n_examples
+    weight = Z * Z / n_examples
     middle = accuracy + weight / 2
-    half = z * math.sqrt(accuracy * (1 - accuracy) / n_examples + weight / (4 * n_examples))
+    half = Z * math.sqrt(accuracy * (1 - accuracy) / n_examples + weight / (4 * n_examples))
     return max(0.0, (middle - half) / (1 + weight)), min(1.0, (middle + half) / (1 + weight))

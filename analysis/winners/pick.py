@@ -9,12 +9,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from clipsweep.analysis.row.row import StoredRow
-from clipsweep.analysis.winners.point import BEST_MEAN, Point
+from clipsweep.analysis.winners.point import BEST_MEAN, FEWEST_OF_EQUALS, Point
 from clipsweep.analysis.winners.scores import mean_outcomes, mean_score
 
 
 def pick(points: Iterable[Point], rows: Mapping[str, StoredRow]) -> Point | None:
-    """The winner by the points' rule; of equals the first in the study's order, as in the paper's Algorithm 1.
+    """The winner by the points' rule.
+
+    Of equals it is the first in the study's order, as in the paper's Algorithm 1, unless the rule says that the one
+    with the fewest parameters wins.
 
     Returns:
         None while no point is complete.
@@ -26,12 +29,18 @@ def pick_scored(scored: Sequence[tuple[Point, float]], rows: Mapping[str, Stored
     """The same of complete points whose scores are known."""
     if not scored:
         return None
-    best, _ = max(scored, key=lambda pair: pair[1])  # of equals the first
+    best, score = max(scored, key=lambda pair: pair[1])  # of equals the first
     if best.rule == BEST_MEAN:
         return best
+    if best.rule == FEWEST_OF_EQUALS:
+        return _fewest([point for point, each in scored if each == score], rows)
     outcomes = _outcomes(best, rows)
-    near = [point for point, _ in scored if _is_not_far_behind(_outcomes(point, rows), outcomes)]
-    return min(near, key=lambda point: rows[point.trial_ids[0]].parameters_kept)
+    return _fewest([point for point, _ in scored if _is_not_far_behind(_outcomes(point, rows), outcomes)], rows)
+
+
+def _fewest(points: Sequence[Point], rows: Mapping[str, StoredRow]) -> Point:
+    """The one that keeps the fewest parameters; of equals the first."""
+    return min(points, key=lambda point: rows[point.trial_ids[0]].parameters_kept)
 
 
 def complete(points: Iterable[Point], rows: Mapping[str, StoredRow]) -> list[tuple[Point, float]]:

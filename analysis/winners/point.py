@@ -9,6 +9,7 @@ from clipsweep.trials.spec.clip import Clip
 from clipsweep.trials.spec.kinds import DEFAULT_KIND, KINDS
 
 BEST_MEAN, ONE_STANDARD_ERROR = "best_mean", "one_standard_error"
+FEWEST_OF_EQUALS = "fewest_of_equals"  # of studies with two objectives: their winner is on the Pareto front
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -23,8 +24,9 @@ class Point:
         test_ids: The trials on the test split; empty where the task has none.
         baseline_test_ids: Their baselines.
         metric: Column of scores that it is judged by, higher being better.
-        rule: How the winner is picked among its like: by ``BEST_MEAN``, or by ``ONE_STANDARD_ERROR`` the one with the
-            fewest parameters that is no more than one standard error behind the best.
+        rule: How the winner is picked among its like: by ``BEST_MEAN`` the first of equals, by
+            ``FEWEST_OF_EQUALS`` of equals the one with the fewest parameters, or by ``ONE_STANDARD_ERROR`` the one with
+            the fewest that is no more than one standard error behind the best.
         can_win: Whether it is among those that the winner is picked from; what a composition tried and did not keep is
             not.
     """

@@ -45,6 +45,11 @@ class Winner:
     considered_points: int
 
     @property
+    def is_untouched(self) -> bool:
+        """Whether it leaves the model as it is."""
+        return all(clip.is_idle for clip in self.point.clips)
+
+    @property
     def gain(self) -> Gain:
         """On test where that has been run, else on validation; measured when it is first asked for."""
         return self.comparison.gain

@@ -115,6 +115,8 @@ def _run_each(
             ending.state, ending.status = status["state"], status
         documents.append(status | {"dir": str(path), "report": str(ended.report_file)})
         if not as_json:
+            if len(studies) > 1:
+                typer.echo(f"task      {each.task.name}")
             typer.echo(ended.describe() or NO_WINNER)
             typer.echo(f"report    {ended.report_file}")
         codes.append(_tell_end(ended, status["failed"], status["given_up"]))

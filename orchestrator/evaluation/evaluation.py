@@ -11,9 +11,10 @@ from typing import Any
 from clipsweep.analysis.row.record import make_record
 from clipsweep.analysis.row.row import StoredRow, jsonable
 from clipsweep.analysis.winners.gain import Gain, measure_gain
+from clipsweep.analysis.winners.turned import Flips
 from clipsweep.cluster.work import Batch
-from clipsweep.orchestrator.evaluation.flips import Flips, Labels, find_flips
 from clipsweep.orchestrator.evaluation.question import Checked, Question, check_question
+from clipsweep.orchestrator.reporting.flips import Labels, find_flips
 from clipsweep.orchestrator.words import Say, say_nothing
 from clipsweep.trials.base.loading import nothing_collected
 from clipsweep.trials.spec.result import TrialResult

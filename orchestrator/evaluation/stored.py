@@ -2,20 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from pathlib import Path
 
 from clipsweep.analysis.row.row import StoredRow
+from clipsweep.analysis.winners.turned import Flips
 from clipsweep.orchestrator.evaluation.evaluation import Answered, answer_all
-from clipsweep.orchestrator.evaluation.flips import Flips, Labels, find_flips
 from clipsweep.orchestrator.evaluation.question import Checked, Question, check_question
 from clipsweep.orchestrator.folder.snapshot import Snapshot
-from clipsweep.orchestrator.status.answer import NO_WINNER
+from clipsweep.orchestrator.reporting.flips import Labels, find_flips
+from clipsweep.orchestrator.reporting.pairs import baseline_row, on_split, winner_row
 from clipsweep.trials.base.errors import ModelError, StudyError, counted, unknown_name
-from clipsweep.trials.clips.identity import trial_id
-from clipsweep.trials.clips.resolve import resolve
-from clipsweep.trials.spec.clip import Clip
-from clipsweep.trials.spec.trial import SPLITS, TEST
+from clipsweep.trials.spec.trial import SPLITS
 from clipsweep.trials.tasks.task import Task
 
 
@@ -44,59 +41,14 @@ def stored_flips(
     """
     if split not in (None, *SPLITS):
         raise StudyError(unknown_name("split", str(split), SPLITS))
-    row = _winner(snapshot, split) if trial is None else _on_split(snapshot, snapshot.find(trial), split)
-    before = _baseline(snapshot, row)
+    row = winner_row(snapshot, split) if trial is None else on_split(snapshot, snapshot.find(trial), split)
+    before = baseline_row(snapshot, row)
     task = snapshot.opened.load_task(cache)
     if not labels:
         return find_flips(task, row, before)
     again = _evaluate_again(snapshot, [row, before], cache)
     known = Labels(before=_labels(task, before, again[1]), after=_labels(task, row, again[0]))
     return find_flips(task, row, before, known, _differences([row, before], again))
-
-
-def _winner(snapshot: Snapshot, split: str | None) -> StoredRow:
-    """The winner's row of its first demonstration seed."""
-    winner = snapshot.standings.winner
-    if winner is None:
-        raise StudyError(f"{snapshot.opened.folder} has {NO_WINNER}.")
-    tested = winner.rows["winner_test"]
-    row = tested if tested is not None and split in (None, TEST) else winner.rows["winner"]
-    assert row is not None, "a winner has rows"
-    return _on_split(snapshot, row, split)
-
-
-def _on_split(snapshot: Snapshot, row: StoredRow, split: str | None) -> StoredRow:
-    """The same point on another split."""
-    if split in (None, row.split):
-        return row
-    assert split is not None, "None is any split"
-    other = _stored(snapshot, row, row.clips, split)
-    if other is None:
-        why = "winners alone are run there" if snapshot.opened.subject.tested else "the study has no test split"
-        raise StudyError(f"trial {row.trial_id} has no row on {split}: {why}. Take the split {row.split}.")
-    return other
-
-
-def _baseline(snapshot: Snapshot, row: StoredRow) -> StoredRow:
-    """The row of the untouched model on the same prompts."""
-    if not row.has_scores:
-        raise StudyError(f"trial {row.trial_id} failed ({row.error}), so that no example can be compared.")
-    if not resolve(row.clips, snapshot.opened.subject.card).edits:
-        raise StudyError(f"trial {row.trial_id} is the untouched model: it turns nothing. Name another trial.")
-    before = _stored(snapshot, row, (), row.split)
-    if before is None or not before.has_scores:
-        raise StudyError(
-            f"trial {row.trial_id} has no baseline: the untouched model at {row.shots} shots and demonstration seed "
-            f"{row.demo_seed} has no scores on {row.split}. Run the study again."
-        )
-    return before
-
-
-def _stored(snapshot: Snapshot, row: StoredRow, clips: Iterable[Clip], split: str) -> StoredRow | None:
-    """The row of the trial on the prompts of another, with these clips, on this split."""
-    opened = snapshot.opened
-    spec = opened.space.propose(row.shots, row.demo_seed, tuple(clips), split).spec
-    return snapshot.rows.get(trial_id(spec, opened.subject.card, opened.subject.task_fingerprint))
 
 
 def _evaluate_again(snapshot: Snapshot, rows: list[StoredRow], cache: Path) -> list[Answered]:

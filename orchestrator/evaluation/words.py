@@ -8,8 +8,8 @@ from collections.abc import Iterator, Sequence
 
 from clipsweep.analysis.row.row import StoredRow
 from clipsweep.analysis.winners.point import describe_clips, describe_shots
+from clipsweep.analysis.winners.turned import Flip, Flips
 from clipsweep.orchestrator.evaluation.evaluation import Evaluation
-from clipsweep.orchestrator.evaluation.flips import Flip, Flips
 from clipsweep.orchestrator.status.answer import word_gain
 from clipsweep.trials.base.errors import counted
 

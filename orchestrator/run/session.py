@@ -135,7 +135,7 @@ def run_study(
         snapshot = Snapshot.take(opened.choose_layers())
         if snapshot.opened.folder.study.is_file():  # not where it was interrupted before its replicas were there
             held.check()
-            _write_report(snapshot)
+            _write_report(snapshot, prepared)
     return Outcome(snapshot=snapshot, interrupted=interrupt.requested)
 
 
@@ -144,10 +144,10 @@ def _kept(folder: StudyFolder) -> KeptFolders:
     return KeptFolders([folder.path, folder.trials])
 
 
-def _write_report(snapshot: Snapshot) -> None:
-    from clipsweep.orchestrator.status.report_facts import write_study_report  # here, as it loads plotly
+def _write_report(snapshot: Snapshot, prepared: Prepared) -> None:
+    from clipsweep.orchestrator.reporting.report_facts import write_study_report  # here, as it loads plotly
 
-    write_study_report(snapshot)
+    write_study_report(snapshot, lambda: prepared.task)
 
 
 def _start(prepared: Prepared, ledger: Ledger, held: Hold, say: Say) -> Pool:

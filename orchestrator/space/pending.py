@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from itertools import product, starmap
 from typing import TypeVar
 
+from clipsweep.analysis.winners.point import BEST_MEAN, FEWEST_OF_EQUALS
 from clipsweep.orchestrator.space.layer_rule import LayerRule, layer_rule
 from clipsweep.orchestrator.space.site import Site
 from clipsweep.orchestrator.space.space import RateRange, Space
@@ -93,7 +94,7 @@ def _lay_out(study: Study, sites: tuple[Site, ...]) -> Space:
         modules=_unique(axes.modules),
         baseline_competes=search.driver != ALGORITHM1,
         metric=define_task(study.task_settings()).metric,
-        winner=search.winner,
+        winner=FEWEST_OF_EQUALS if len(search.objectives) > 1 and search.winner == BEST_MEAN else search.winner,
         rate_range=None if isinstance(rates, list) else RateRange(rates.low, rates.high),
         max_clips=(search.max_clips or len(sites)) if composed else axes.clips.max,
         min_gain=search.min_gain if composed else None,

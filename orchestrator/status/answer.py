@@ -8,9 +8,10 @@ from collections.abc import Sequence
 
 from clipsweep.analysis.winners.gain import Gain
 from clipsweep.analysis.winners.pareto import pareto_front, rate_points
-from clipsweep.analysis.winners.point import BEST_MEAN, describe_point
+from clipsweep.analysis.winners.point import ONE_STANDARD_ERROR, describe_point
 from clipsweep.analysis.winners.scores import mean_score
 from clipsweep.analysis.winners.standings import Standings, Winner
+from clipsweep.analysis.winners.verdict import judge
 from clipsweep.orchestrator.folder.snapshot import Snapshot
 from clipsweep.trials.base.errors import counted
 from clipsweep.trials.clips.resolve import resolve
@@ -26,7 +27,7 @@ def describe_winner(standings: Standings, notes: Sequence[str] = ()) -> str:
     if winner is None:
         return NO_WINNER
     point, metric = winner.point, winner.point.metric
-    picked = "best of" if point.rule == BEST_MEAN else "fewest parameters near the best of"
+    picked = "fewest parameters near the best of" if point.rule == ONE_STANDARD_ERROR else "best of"
     if standings.picked_from_some:
         picked = "composed from"
     among = f"{counted(winner.considered_points, 'point')} ({counted(winner.considered, 'trial')})"
@@ -47,9 +48,10 @@ def _score(metric: str, score: float, spread: float | None) -> str:
 
 
 def _describe_gain(winner: Winner) -> str:
-    """The gain in accuracy with its interval; where another metric judges, what both score by it on test."""
+    """The gain in accuracy with its interval and what it means; where another metric judges, what both score by it."""
     metric = winner.point.metric
-    words = word_gain(winner.gain, winner.test_accuracies)
+    verdict = judge(winner.gain, untouched=winner.is_untouched)
+    words = f"{word_gain(winner.gain, winner.test_accuracies)}: {verdict.short}"
     if metric == "accuracy" or winner.test_scores is None:
         return words
     return f"{words}; {metric} on test " + "{:.4f} against {:.4f}".format(*winner.test_scores)

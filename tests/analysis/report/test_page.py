@@ -1,86 +1,73 @@
 import re
-from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
-from shutil import which
 
 import pytest
-from selenium import webdriver
-from selenium.webdriver.common.by import By
 
-from clipsweep.analysis.figures.conditions import ConditionLine
-from clipsweep.analysis.report.page import ReportFacts, write_report
+from clipsweep.analysis.report.facts import ReportFacts
+from clipsweep.analysis.report.page import write_report
+from clipsweep.analysis.store.rows import Attempts
 from clipsweep.analysis.winners.standings import Standings
-from tests.analysis.figures.test_conditions import LINES
-from tests.analysis.figures.test_curves import POINTS, answered
-from tests.analysis.store.rows import failed_row
-
-CHROMIUM, DRIVER = which("chromium"), which("chromedriver")
-UNMEASURED = ConditionLine(module="q", values={})
-FACTS = ReportFacts(study="a <study>", facts={"model": "m"}, conditions=[*LINES, UNMEASURED])
+from tests.analysis.report.pages import made_up_facts, made_up_points, made_up_rows, write_made_up
 
 
-@pytest.fixture
-def page(tmp_path: Path) -> Path:
-    failures = [failed_row(trial_id="mlp-0-0.9-0"), failed_row(trial_id="x", error="of another")]
-    rows = answered() | {row.trial_id: row for row in failures}
-    write_report(tmp_path / "report.html", FACTS, Standings(POINTS, rows))
-    return tmp_path / "report.html"
+@pytest.fixture(scope="module")
+def standings() -> Standings:
+    points = made_up_points()
+    return Standings(points, made_up_rows(points).latest())
 
 
-@pytest.fixture
-def browser(tmp_path: Path) -> Iterator[webdriver.Chrome]:
-    """Headless Chromium that cannot reach any network."""
-    options = webdriver.ChromeOptions()
-    options.binary_location = CHROMIUM or ""
-    for flag in ("--headless", "--no-sandbox", "--disable-gpu", "--disable-background-networking",
-                 "--proxy-server=127.0.0.1:9", f"--user-data-dir={tmp_path / 'profile'}"):  # fmt: skip
-        options.add_argument(flag)
-    options.set_capability("goog:loggingPrefs", {"browser": "ALL"})
-    driver = webdriver.Chrome(options=options, service=webdriver.ChromeService(DRIVER))
-    yield driver
-    driver.quit()
+def written(path: Path, facts: ReportFacts, standings: Standings) -> str:
+    write_report(path / "r.html", facts, standings)
+    return (path / "r.html").read_text(encoding="utf-8")
 
 
-def test_the_report_counts_all_points_of_a_grid_and_those_begun_of_a_search(tmp_path: Path) -> None:
-    for total, words in ((99, "5 of 99 points evaluated"), (None, "5 of 5 points evaluated")):
-        write_report(tmp_path / "r.html", replace(FACTS, points_total=total), Standings(POINTS, answered()))
-        assert words in (tmp_path / "r.html").read_text(encoding="utf-8")
+def text_of(page: str) -> str:
+    """What a reader sees, on one line."""
+    shown = re.sub(r"<(script|style)\b.*?</\1>", "", page, flags=re.DOTALL)
+    return re.sub(r"\s+", " ", re.sub(r"<[^>]+>", "", shown))
 
 
-def test_the_condition_numbers_are_in_the_report_only_where_some_are_measured(page: Path, tmp_path: Path) -> None:
-    assert "Condition number by layer" in page.read_text(encoding="utf-8")
-    assert "a gap is a singular matrix" in page.read_text(encoding="utf-8")
-    write_report(tmp_path / "r.html", ReportFacts(study="s", facts={}, conditions=[UNMEASURED]), Standings(POINTS, {}))
-    assert "Condition number by layer" not in (tmp_path / "r.html").read_text(encoding="utf-8")
+def test_the_verdict_stands_before_the_first_number(standings: Standings, tmp_path: Path) -> None:
+    text = text_of(written(tmp_path, made_up_facts(standings), standings))
+    verdict, winner = text.index("Gains about 20 points; this is not chance"), text.index("Winner: ")
+    assert verdict < winner < text.index("+20.0") < text.rindex("What was run")
 
 
-def test_the_report_refers_to_nothing_outside_itself(page: Path) -> None:
-    tags = re.findall(r"<(?:script|link|img|iframe)\b[^>]*>", page.read_text(encoding="utf-8").split("</main>")[0])
-    assert "<script>" in tags
-    assert [tag for tag in tags if "http" in tag or "src=" in tag] == []
+def test_the_card_has_the_test_scores_of_both(standings: Standings, tmp_path: Path) -> None:
+    text = text_of(written(tmp_path, made_up_facts(standings), standings))
+    assert "accuracy on test, clipped0.7000 untouched: 0.5000, same shots" in text
+    assert "what it keeps98.00 % of the parameters: 98 of 100" in text
 
 
-def test_names_are_escaped_and_failures_listed(page: Path) -> None:
-    text = page.read_text(encoding="utf-8")
-    assert "a &lt;study&gt;" in text
-    assert "boom" in text
-    assert "of another" not in text
+def test_the_report_counts_all_points_of_a_grid_and_those_begun_of_a_search(
+    standings: Standings, tmp_path: Path
+) -> None:
+    facts = made_up_facts(standings)
+    for total, words in ((99, "74 of 99 points evaluated"), (None, "74 of 74 points evaluated")):
+        assert words in written(tmp_path, replace(facts, points_total=total), standings)
+
+
+def test_the_report_refers_to_nothing_outside_itself(tmp_path: Path) -> None:
+    page = write_made_up(tmp_path / "r.html").read_text(encoding="utf-8")
+    tags = re.findall(r"<(?:script|link|img|iframe)\b[^>]*>", page)
+    assert len(tags) > 3
+    assert [tag for tag in tags if "http" in tag or "src=" in tag or "<link" in tag] == []
 
 
 def test_an_empty_study_still_has_a_report(tmp_path: Path) -> None:
-    write_report(tmp_path / "r.html", FACTS, Standings(POINTS, {}))
-    assert "No winner yet" in (tmp_path / "r.html").read_text(encoding="utf-8")
+    empty = Standings([], Attempts.none().latest())
+    page = written(tmp_path, ReportFacts(study="s", facts={}, no_flips="Nothing has changed."), empty)
+    assert "No winner yet" in page
+    assert "Nothing has changed." in page
 
 
-@pytest.mark.slow
-@pytest.mark.skipif(not (CHROMIUM and DRIVER), reason="needs chromium and chromedriver on the PATH")
-@pytest.mark.parametrize("width", [390, 1280])
-def test_the_report_draws_in_a_browser_and_fits_its_width(page: Path, browser: webdriver.Chrome, width: int) -> None:
-    browser.set_window_size(width, 900)
-    browser.get(page.as_uri())
-    assert len(browser.find_elements(By.CSS_SELECTOR, ".js-plotly-plot .scatterlayer .trace")) == 4 + 3
-    assert "+30.0" in browser.find_element(By.CSS_SELECTOR, ".verdict .gain").text
-    overflow = browser.execute_script("return document.documentElement.scrollWidth - window.innerWidth")
-    assert overflow <= 0
-    assert [entry for entry in browser.get_log("browser") if entry["level"] == "SEVERE"] == []
+def test_the_report_says_why_no_example_is_shown(standings: Standings, tmp_path: Path) -> None:
+    facts = replace(made_up_facts(standings), flips=None, no_flips="They cannot be shown: no rows.")
+    assert "They cannot be shown: no rows." in written(tmp_path, facts, standings)
+
+
+def test_the_winner_stands_in_the_front_and_is_marked(standings: Standings, tmp_path: Path) -> None:
+    page = written(tmp_path, made_up_facts(standings), standings)
+    front = page[page.index('id="front"') :].split("</section>")[0]
+    assert front.count('data-label="winner">yes') == 1

@@ -20,10 +20,10 @@ from clipsweep.orchestrator.folder.open_study import OpenStudy, write_study
 from clipsweep.orchestrator.folder.snapshot import Snapshot
 from clipsweep.orchestrator.plan.estimate import describe_plan, plan_study
 from clipsweep.orchestrator.plan.prepare import prepare
+from clipsweep.orchestrator.reporting.report_facts import describe_layers, report_facts
 from clipsweep.orchestrator.run.measure_layers import measure_layers
 from clipsweep.orchestrator.run.session import run_study
 from clipsweep.orchestrator.run.start_pool import start_pool
-from clipsweep.orchestrator.status.report_facts import describe_layers, report_facts
 from clipsweep.orchestrator.study.check import check_study
 from clipsweep.orchestrator.study.schema import Study
 from clipsweep.trials.base.errors import EvaluationError
@@ -287,7 +287,7 @@ def test_the_report_shows_condition_numbers_and_the_layers_they_chose(
     run: Callable[..., Mapping[str, StoredRow]], tmp_path: Path
 ) -> None:
     rows = run()
-    facts = report_facts(take_snapshot(tmp_path / "s"))
+    facts = report_facts(snapshot := take_snapshot(tmp_path / "s"), lambda: snapshot.opened.load_task(tmp_path))
     assert {(line.module, layer) for line in facts.conditions for layer in line.chosen} == clipped(rows)
     assert [list(line.values) for line in facts.conditions] == [[0, 1, 2, 3]] * len(ROLES)
     assert "deepest of the 2 layers with the largest condition number" in facts.facts["layers"]

@@ -14,8 +14,8 @@ from transformers import AutoModelForCausalLM, AutoTokenizer, PreTrainedModel, P
 import clipsweep
 from clipsweep.analysis.row.row import StoredRow
 from clipsweep.analysis.store.table import ResultsTable
+from clipsweep.analysis.winners.turned import Flips
 from clipsweep.orchestrator.api import StudyHandle
-from clipsweep.orchestrator.evaluation.flips import Flips
 from clipsweep.orchestrator.folder.study_folder import StudyFolder
 from clipsweep.trials.base.errors import ClipsweepError
 from clipsweep.trials.spec.result import TrialState

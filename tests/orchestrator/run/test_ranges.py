@@ -10,9 +10,9 @@ from rich.console import Console
 from transformers import AutoModelForCausalLM, GPTJConfig
 
 from clipsweep.orchestrator.plan.estimate import plan_study
+from clipsweep.orchestrator.reporting.report_facts import write_study_report
 from clipsweep.orchestrator.run.session import run_study
 from clipsweep.orchestrator.status.answer import describe_winner
-from clipsweep.orchestrator.status.report_facts import write_study_report
 from clipsweep.orchestrator.study.check import check_study
 from clipsweep.trials.embedded.train import build_tokenizer
 from clipsweep.trials.models.load import load_model
@@ -94,4 +94,6 @@ def test_a_range_is_named_in_the_answer_and_has_its_line_in_the_report(
     ranged = [point for point in snapshot.standings.points if len(point.clips) > 1]
     assert {point.place for point in ranged} == {"layers 1-2"}
     assert describe_winner(snapshot.standings).startswith("winner")
-    assert "layers 1-2" in write_study_report(snapshot).read_text(encoding="utf-8")
+    assert "layers 1-2" in write_study_report(snapshot, lambda: snapshot.opened.load_task(cache)).read_text(
+        encoding="utf-8"
+    )

@@ -42,6 +42,7 @@ def test_accuracy_is_named_wherever_it_stands(make_study: MakeStudy, space: dict
     assert "accuracy 0.7000 on validation, best of 3 points (3 trials)" in winner
     assert baseline.endswith("accuracy 0.6000 on validation")
     assert "accuracy +10.0 points on validation (95 % interval" in gain
+    assert gain.endswith("): on the rows that it was picked on, not tested")
 
 
 def test_another_metric_is_named_on_every_line_with_the_accuracy_beside_it(
@@ -54,7 +55,7 @@ def test_another_metric_is_named_on_every_line_with_the_accuracy_beside_it(
     assert ": macro_f1 0.3500 on validation" in winner
     assert ": macro_f1 0.3000 on validation" in baseline
     assert "accuracy +10.0 points on test (0.6500 against 0.5500" in gain
-    assert gain.endswith("; macro_f1 on test 0.3250 against 0.2750")
+    assert gain.endswith("): a gain, not chance; macro_f1 on test 0.3250 against 0.2750")
 
 
 @pytest.mark.parametrize(("right", "noted"), [(34, True), (42, True), (52, False), (20, True)])
@@ -87,5 +88,5 @@ def test_the_report_names_the_metric_counts_trials_by_split_and_has_the_note(
     study = clipsweep.run(make_study(), dir=tmp_path / "s")
     page = study.report_file.read_text(encoding="utf-8")
     assert "7 of 7 points evaluated, by 7 trials: 5 on validation, 2 on test" in page
-    assert "accuracy on validation</div>" in page
+    assert "accuracy on validation, clipped</dt>" in page
     assert "is that of chance" in page

@@ -1,7 +1,31 @@
+from datetime import timedelta
+
 from clipsweep.analysis.drawing.chart import Dots, Line
 from clipsweep.analysis.figures.scores.progress import progress_chart
+from clipsweep.analysis.row.row import StoredRow
+from clipsweep.trials.spec.result import TrialState
 from tests.analysis.figures.frames import marks_of, points_frame, trials_frame
-from tests.analysis.winners.test_search_trace import HISTORY, POINTS
+from tests.analysis.store.rows import NOON, stored_row
+from tests.analysis.winners.points import make_point
+
+POINTS = [make_point(None), make_point(0), make_point(1), make_point(2)]
+
+
+def seen(trial_id: str, right: int, rows: int, minute: int) -> StoredRow:
+    """A row that has seen so many of twenty rows; of a trial that waits for the rest."""
+    state = TrialState.COMPLETE if rows == 20 else TrialState.PARTIAL
+    outcomes = tuple(number < right for number in range(rows))
+    return stored_row(trial_id, outcomes=outcomes, state=state, finished_at=NOON + timedelta(minutes=minute))
+
+
+HISTORY = [
+    seen("base-0", 10, 20, 0),
+    seen("mlp-0-0.5-0", 4, 5, 1),
+    seen("mlp-1-0.5-0", 1, 5, 2),
+    seen("mlp-0-0.5-0", 8, 10, 3),
+    seen("mlp-0-0.5-0", 15, 20, 4),
+    seen("mlp-2-0.5-0", 12, 20, 5),
+]
 
 
 def test_the_best_so_far_is_shown_by_trials_rows_and_time() -> None:

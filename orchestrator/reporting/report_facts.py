@@ -3,65 +3,112 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from clipsweep.analysis.figures.conditions import ConditionLine
-from clipsweep.analysis.report.page import ReportFacts, write_report
+from clipsweep.analysis.report.facts import ReportFacts
+from clipsweep.analysis.report.page import write_report
+from clipsweep.analysis.winners.turned import Flips
 from clipsweep.orchestrator.folder.end import read_end
 from clipsweep.orchestrator.folder.log_file import warned_of
 from clipsweep.orchestrator.folder.open_study import OpenStudy
 from clipsweep.orchestrator.folder.snapshot import Snapshot
+from clipsweep.orchestrator.reporting.flips import find_flips
+from clipsweep.orchestrator.reporting.keeps import describe_kept
+from clipsweep.orchestrator.reporting.pairs import baseline_row, winner_row
 from clipsweep.orchestrator.space.layer_rule import measured_values, module_places
 from clipsweep.orchestrator.status.answer import apply_command, study_notes
 from clipsweep.orchestrator.status.steps import step_gains
 from clipsweep.orchestrator.words import by_split
-from clipsweep.trials.base.errors import counted
+from clipsweep.trials.base.errors import ClipsweepError, counted
 from clipsweep.trials.clips.spectrum import Conditions
+from clipsweep.trials.spec.trial import VALIDATION
+from clipsweep.trials.tasks.task import Task
+
+ROWS_OF = {"demonstrations": "rows that demonstrations are drawn from", VALIDATION: "validation rows"}
 
 
-def write_study_report(snapshot: Snapshot, out: Path | None = None) -> Path:
+LoadTask = Callable[[], Task]
+
+
+def write_study_report(snapshot: Snapshot, load_task: LoadTask, out: Path | None = None) -> Path:
     """Write a study's report from what is stored.
 
     Args:
         snapshot: Of the study.
+        load_task: Gives the task with its rows; it is called where there is a winner, and may raise a ClipsweepError.
         out: Where to; None for the study's folder.
     """
     path = out or snapshot.opened.folder.report
-    write_report(path, report_facts(snapshot), snapshot.standings)
+    write_report(path, report_facts(snapshot, load_task), snapshot.standings)
     return path
 
 
-def report_facts(snapshot: Snapshot) -> ReportFacts:
-    """What the report says about the study besides its results."""
-    opened = snapshot.opened
+def report_facts(snapshot: Snapshot, load_task: LoadTask) -> ReportFacts:
+    """What the report says about the study besides its results.
+
+    Args:
+        snapshot: Of the study.
+        load_task: As ``write_study_report`` takes it.
+    """
+    opened, winner = snapshot.opened, snapshot.standings.winner
+    flips, no_flips = _changed_examples(snapshot, load_task)
+    card = opened.subject.card
     return ReportFacts(
         study=opened.study.name,
+        subject=f"{opened.study.model.path} on {opened.study.task.name}",
         facts=_subject_facts(opened) | _search_facts(opened) | _row_facts(snapshot),
         conditions=condition_lines(opened),
         two_objectives=opened.two_objectives,
-        history=snapshot.history,
         points_total=None if opened.is_searched else opened.space.n_points,
         trials=trials_in_words(snapshot.splits_called_for()),
         notes=study_notes(snapshot),
         steps=step_gains(snapshot),
+        keeps=describe_kept(winner.point.clips, card) if winner is not None else (),
         apply=apply_command(snapshot),
+        flips=flips,
+        no_flips=no_flips,
+        warnings=warned_of(opened.folder),
     )
+
+
+def _changed_examples(snapshot: Snapshot, load_task: LoadTask) -> tuple[Flips | None, str]:
+    """The examples that the winner turns, or why they cannot be told. The report is written either way."""
+    if apply_command(snapshot) is None:
+        won = "There is no winner yet" if snapshot.standings.winner is None else "The untouched model won"
+        return None, f"{won}, so no example has changed."
+    try:
+        row = winner_row(snapshot, None)
+        before = baseline_row(snapshot, row)
+        return find_flips(load_task(), row, before), ""
+    except ClipsweepError as error:
+        return None, f"They cannot be shown: {error}"
 
 
 def _subject_facts(opened: OpenStudy) -> dict[str, str]:
     """The model, the task and its rows."""
     task, subject, card = opened.study.task, opened.subject, opened.subject.card
     sizes = ", ".join(f"{count} {split}" for split, count in subject.split_sizes.items())
-    dropped = ", ".join(f"{count} of {split}" for split, count in subject.dropped.items())
     return {
         "model": f"{opened.study.model.path} ({card.model_type}, {card.n_layers} layers, "
         f"{card.parameters_total / 1e6:,.1f} M parameters, {card.dtype}, fingerprint {card.fingerprint[:12]})",
         "task": f"{task.name} ({task.variant} variant, {sizes} rows, split seed {task.seed}, "
         f"fingerprint {subject.task_fingerprint[:12]})",
-        "rows left out": f"{dropped}, whose text is in another split",
+        "rows left out": describe_dropped(subject.dropped),
         "demonstration seeds": ", ".join(map(str, opened.space.demo_seeds)),
     }
+
+
+def describe_dropped(dropped: Mapping[str, int]) -> str:
+    """Rows that were kept out because their text is in another split, and why that matters."""
+    words = [f"{count:,} of the {ROWS_OF.get(split, split)}" for split, count in dropped.items() if count]
+    if not words:
+        return "none: no text is in two splits"
+    return (
+        f"{' and '.join(words)}. Their text is also among the rows that are scored, and an answer that stands in a "
+        f"prompt, or in both splits, would be no test"
+    )
 
 
 def _search_facts(opened: OpenStudy) -> dict[str, str]:
@@ -74,8 +121,6 @@ def _search_facts(opened: OpenStudy) -> dict[str, str]:
         facts["stopped by"] = end.stopped_by
     if opened.rule is not None:
         facts["layers"] = describe_layers(opened)
-    if warnings := warned_of(opened.folder):
-        facts["warnings"] = "; ".join(warnings)
     return facts
 
 

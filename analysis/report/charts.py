@@ -1,0 +1,24 @@
+"""The charts and tables of a study's report, from the catalogue of figures."""
+
+from __future__ import annotations
+
+from clipsweep.analysis.drawing.chart import Chart, Table
+from clipsweep.analysis.figures.catalogue import make_figures
+from clipsweep.analysis.figures.conditions import condition_chart
+from clipsweep.analysis.frames.frames import Frames
+from clipsweep.analysis.frames.point_frame import point_frame
+from clipsweep.analysis.frames.trial_frame import trial_frame
+from clipsweep.analysis.report.facts import ReportFacts
+from clipsweep.analysis.store.rows import LatestRows
+from clipsweep.analysis.winners.standings import Standings
+
+
+def study_charts(facts: ReportFacts, standings: Standings) -> list[Chart | Table]:
+    """The figures that have something to show, in the page's order."""
+    rows = standings.rows
+    if not standings.points or not isinstance(rows, LatestRows):
+        return []
+    frames = Frames(make_trials=lambda: trial_frame(rows), make_points=lambda: point_frame(standings))
+    found = [made for _, made in make_figures(frames)]
+    measured = [line for line in facts.conditions if line.values]
+    return [*found, condition_chart(measured)] if measured else found

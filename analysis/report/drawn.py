@@ -1,0 +1,84 @@
+"""The figures as the page takes them: their data, their legend, and what is read aloud."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+
+from plotly.utils import PlotlyJSONEncoder
+
+from clipsweep.analysis.drawing.chart import Chart, Table
+from clipsweep.analysis.drawing.with_plotly import Gradient, PanelFigure, plotly_panels
+from clipsweep.analysis.report.environment import escape_json
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LegendEntry:
+    """An entry of a legend that the page writes itself, so that it wraps at any width."""
+
+    name: str
+    mark: str
+    light: str
+    dark: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DrawnPanel:
+    """One plot.
+
+    Attributes:
+        title: What it shows.
+        legend: Its entries.
+        gradient: Its colour bar, which the page draws; None where it has none.
+        data: What plotly draws, and what makes that dark, as JSON for a script element.
+        height: In pixels, so that nothing moves when it is drawn.
+    """
+
+    title: str
+    legend: Sequence[LegendEntry]
+    gradient: Gradient | None
+    data: str
+    height: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DrawnFigure:
+    """A figure under its heading.
+
+    Attributes:
+        name: Its anchor.
+        title: In the reader's words.
+        caption: What is shown, how it was measured and what the marks mean.
+        panels: Side by side; none of a table.
+        table: None of a chart.
+    """
+
+    name: str
+    title: str
+    caption: str
+    panels: Sequence[DrawnPanel] = ()
+    table: Table | None = None
+
+
+def draw(figure: Chart | Table) -> DrawnFigure:
+    """A chart, or a table, as the page takes it."""
+    if isinstance(figure, Table):
+        return DrawnFigure(name=figure.name, title=figure.title, caption=figure.caption, table=figure)
+    panels = [_drawn(panel) for panel in plotly_panels(figure)]
+    return DrawnFigure(name=figure.name, title=figure.title, caption=figure.caption, panels=panels)
+
+
+def _drawn(panel: PanelFigure) -> DrawnPanel:
+    legend = [
+        LegendEntry(name=light.name, mark=light.mark, light=light.color, dark=dark.color)
+        for light, dark in zip(panel.entries, panel.dark_entries, strict=True)
+    ]
+    dark = json.dumps(asdict(panel.dark), cls=PlotlyJSONEncoder)
+    return DrawnPanel(
+        title=panel.title,
+        legend=legend,
+        gradient=panel.gradient,
+        data=escape_json(f'{{"figure":{panel.figure.to_json()},"dark":{dark}}}'),
+        height=int(panel.figure.layout.height),
+    )

@@ -1,0 +1,47 @@
+"""What the report says about a study besides its results."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from clipsweep.analysis.figures.conditions import ConditionLine
+from clipsweep.analysis.winners.step_gain import StepGain
+from clipsweep.analysis.winners.turned import Flips
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReportFacts:
+    """What the report says about the study besides its results.
+
+    Attributes:
+        study: Name.
+        subject: Model and task, in a line.
+        facts: Label and value, in the order shown.
+        conditions: Condition numbers by module, as far as measured.
+        two_objectives: Whether the Pareto front of score and parameters kept is what the study is after.
+        points_total: Points that it has in all; None where a search chooses them.
+        trials: How many trials the points have by now, in words.
+        notes: What should be known beside the answer.
+        steps: Of a composition, those that have ended.
+        keeps: What the winner keeps of the model, in words: its parameters, and the rank of each clip.
+        apply: The command that writes the winner as a checkpoint; None where that is the untouched model.
+        flips: The examples that the winner turns; None where they cannot be shown.
+        no_flips: Why they cannot be shown.
+        warnings: What went wrong besides failed trials.
+    """
+
+    study: str
+    facts: Mapping[str, str]
+    subject: str = ""
+    conditions: Sequence[ConditionLine] = ()
+    two_objectives: bool = False
+    points_total: int | None = None
+    trials: str = ""
+    notes: Sequence[str] = ()
+    steps: Sequence[StepGain] = ()
+    keeps: Sequence[str] = ()
+    apply: str | None = None
+    flips: Flips | None = None
+    no_flips: str = ""
+    warnings: Sequence[str] = ()

@@ -1,0 +1,179 @@
+"""The table of trials as compact data: a column for each thing told, which the page's script sorts and filters."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from clipsweep.analysis.figures.words import in_words
+from clipsweep.analysis.row.row import StoredRow
+from clipsweep.analysis.winners.interval import Z
+from clipsweep.analysis.winners.point import describe_clips
+from clipsweep.analysis.winners.standings import Standings
+from clipsweep.trials.spec.kinds import DEFAULT_KIND
+
+Cell = str | float | int | None
+UNTOUCHED = "the untouched model"
+LEFT_OUT_IF_SAME = ("seed", "split", "layer", "rate", "module")  # columns that then tell nothing
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TrialColumn:
+    """One column of the table of trials.
+
+    Attributes:
+        key: What the script knows it by.
+        label: Its heading.
+        digits: Digits behind the point; None for text.
+        filtered: Whether a list of its values, of which one can be chosen, stands above the table.
+        wide: Whether it is left out where the screen is narrow.
+        first_down: Whether the first press of its heading sorts from the largest.
+    """
+
+    key: str
+    label: str
+    digits: int | None = None
+    filtered: bool = False
+    wide: bool = True
+    first_down: bool = False
+
+
+def trial_columns(metric: str) -> list[TrialColumn]:
+    """The columns, from left to right."""
+    return [
+        TrialColumn(key="order", label="#", digits=0),
+        TrialColumn(key="clip", label="clip", wide=False),
+        TrialColumn(key="module", label="module", filtered=True),
+        TrialColumn(key="layer", label="layer", digits=0),
+        TrialColumn(key="rate", label="clip rate", digits=4),
+        TrialColumn(key="shots", label="shots", digits=0, filtered=True),
+        TrialColumn(key="seed", label="seed", digits=0, filtered=True),
+        TrialColumn(key="split", label="rows of", filtered=True),
+        TrialColumn(key="state", label="state", filtered=True),
+        TrialColumn(key="score", label=in_words(metric), digits=4, wide=False, first_down=True),
+        TrialColumn(key="gain", label="points gained", digits=1, wide=False, first_down=True),
+        TrialColumn(key="kept", label="kept, %", digits=2),
+        TrialColumn(key="seconds", label="seconds", digits=1),
+        TrialColumn(key="trial", label="trial"),
+    ]
+
+
+def trial_data(standings: Standings, metric: str) -> dict[str, Any]:
+    """The columns with their values, each text once: what the page's script reads.
+
+    Args:
+        standings: Of the points whose trials are shown: those on validation, and on test where they have run.
+        metric: Column of scores.
+    """
+    before = _baselines(standings)
+    rows = standings.rows
+    listed = [trial_id for trial_id in rows if trial_id in before]
+    outcomes: dict[str, NDArray[np.float64]] = {}
+    found = [_cells(number, rows[each], before[each], rows, outcomes, metric) for number, each in enumerate(listed, 1)]
+    columns = trial_columns(metric)
+    *values, noises = list(zip(*found, strict=True)) or [()] * (len(columns) + 1)
+    shown = [
+        _column(column, each)
+        for column, each in zip(columns, values, strict=True)
+        if column.key not in LEFT_OUT_IF_SAME or len(set(each)) > 1
+    ]
+    for column in shown:
+        if column["key"] == "clip":  # a wide screen has columns that tell the same of single clips
+            column["narrow"] = all(_is_told_by_columns(rows[each]) for each in listed)
+        if column["key"] == "gain":
+            column["spread"] = [_rounded(noise, column["digits"]) for noise in noises]
+    return {"rows": len(listed), "columns": shown}
+
+
+def _is_told_by_columns(row: StoredRow) -> bool:
+    """Whether module, layer and clip rate say what is clipped."""
+    return not row.clips or (len(row.clips) == 1 and row.clips[0].kind == DEFAULT_KIND)
+
+
+def _baselines(standings: Standings) -> dict[str, str]:
+    """By trial its baseline's: of all trials that the points ask for."""
+    before: dict[str, str] = {}
+    for point in standings.points:
+        before |= dict(zip(point.baseline_ids, point.baseline_ids, strict=True))
+        before |= dict(zip(point.trial_ids, point.baseline_ids, strict=True))
+        before |= dict(zip(point.test_ids, point.baseline_test_ids, strict=True))
+        before |= dict(zip(point.baseline_test_ids, point.baseline_test_ids, strict=True))
+    return before
+
+
+def _cells(
+    number: int,
+    row: StoredRow,
+    baseline_id: str,
+    rows: Mapping[str, StoredRow],
+    outcomes: dict[str, NDArray[np.float64]],
+    metric: str,
+) -> tuple[Cell, ...]:
+    """The values of ``trial_columns``, and behind them the noise of the gain."""
+    clips = row.clips
+    gain, noise = _gain(row, baseline_id, rows, outcomes)
+    return (
+        number,
+        describe_clips(clip for clip in clips if not clip.is_idle) or UNTOUCHED,
+        "+".join(sorted({clip.module for clip in clips})) or "none",
+        clips[0].layer if clips else None,
+        clips[0].clip_rate if len({clip.clip_rate for clip in clips}) == 1 else None,
+        row.shots,
+        row.demo_seed,
+        row.split,
+        row.state.value,
+        row.score(metric) if row.has_scores else None,
+        gain,
+        100 * row.parameters_kept / row.parameters_total,
+        row.seconds,
+        row.trial_id[:8],
+        noise,
+    )
+
+
+def _gain(
+    row: StoredRow, baseline_id: str, rows: Mapping[str, StoredRow], outcomes: dict[str, NDArray[np.float64]]
+) -> tuple[float | None, float | None]:
+    """Points of accuracy gained on the examples that both have seen, and what 1.96 standard errors of that are."""
+    if row.trial_id == baseline_id or not row.has_scores:
+        return None, None
+    if baseline_id not in outcomes:
+        baseline = rows.get(baseline_id)
+        seen = baseline is not None and baseline.has_scores
+        outcomes[baseline_id] = baseline.outcomes.astype(float) if baseline is not None and seen else np.zeros(0)
+    before = outcomes[baseline_id]
+    count = min(len(before), row.n_examples)
+    if not count:
+        return None, None
+    differences = row.outcomes[:count] - before[:count]
+    noise = 100 * Z * float(differences.std(ddof=1)) / math.sqrt(count) if count > 1 else None
+    return 100 * float(differences.mean()), noise
+
+
+def _column(column: TrialColumn, values: Sequence[Cell]) -> dict[str, Any]:
+    """A column as the script reads it: texts as their place in a list of all texts."""
+    told = {
+        "key": column.key,
+        "label": column.label,
+        "digits": column.digits,
+        "filtered": column.filtered,
+        "wide": column.wide,
+        "down": column.first_down,
+    }
+    if column.digits is not None:
+        return told | {"values": [_rounded(value, column.digits) for value in values]}
+    texts = list(dict.fromkeys(map(str, values)))
+    place = {text: number for number, text in enumerate(texts)}
+    return told | {"texts": texts, "values": [place[str(value)] for value in values]}
+
+
+def _rounded(value: Cell, digits: int) -> Cell:
+    """A number as short as it is shown; None for what is none."""
+    if not isinstance(value, int | float) or not math.isfinite(value):
+        return None
+    return round(value, digits) if digits else int(value)

@@ -1,0 +1,1 @@
+"""The report of a study: its facts, and the examples that changed."""
