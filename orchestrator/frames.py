@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from clipsweep.analysis.frames.frames import Frames
 from clipsweep.analysis.frames.point_frame import join_points, point_frame, points_of_trials
-from clipsweep.analysis.frames.spectra_frame import read_spectra_frame
+from clipsweep.analysis.frames.spectra_frame import model_spectra
 from clipsweep.analysis.frames.trial_frame import join_frames, trial_frame
 from clipsweep.analysis.store.rows import LatestRows
 from clipsweep.analysis.store.table import ResultsTable
@@ -120,11 +120,10 @@ def _study_at(path: Path) -> StudyFolder:
 def _spectra_of(folder: StudyFolder, opened: Snapshot | LatestRows) -> pandas.DataFrame | None:
     """The singular values of a study's model that lie in its folder, whoever put them there; None where none do."""
     rows = opened.rows if isinstance(opened, Snapshot) else opened
-    if not rows or not folder.spectrum.is_file():
+    if not rows:
         return None
-    row, found = next(iter(rows.values())), read_spectra_frame(folder.spectrum)
-    ours = found[(found["model_fingerprint"] == row.model_fingerprint) & (found["dtype"] == row.dtype)]
-    return ours if len(ours) else None
+    row = next(iter(rows.values()))
+    return model_spectra(folder.spectrum, row.model_fingerprint, row.dtype)
 
 
 def _of_one_model(found: Sequence[pandas.DataFrame | None]) -> pandas.DataFrame | None:

@@ -47,3 +47,21 @@ def modules_of(role: str) -> tuple[str, ...]:
 
 def _name(layer: int, role: str, expert: int | None) -> str:
     return f"layer {layer} {role}" + ("" if expert is None else f" of expert {expert}")
+
+
+def model_spectra(path: Path, model_fingerprint: str, dtype: str) -> pandas.DataFrame | None:
+    """The singular values of one model that a file holds; None where there is no file, or none of that model in it.
+
+    Args:
+        path: The Parquet file.
+        model_fingerprint: Of the model.
+        dtype: In which it was loaded.
+
+    Raises:
+        StoreError: The file is damaged.
+    """
+    if not path.is_file():
+        return None
+    found = read_spectra_frame(path)
+    ours = found[(found["model_fingerprint"] == model_fingerprint) & (found["dtype"] == dtype)]
+    return ours if len(ours) else None

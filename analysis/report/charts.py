@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from clipsweep.analysis.drawing.chart import Chart, Table
 from clipsweep.analysis.figures.catalogue import make_figures
-from clipsweep.analysis.figures.conditions import condition_chart
 from clipsweep.analysis.frames.frames import Frames
 from clipsweep.analysis.frames.point_frame import point_frame
 from clipsweep.analysis.frames.trial_frame import trial_frame
@@ -18,7 +17,7 @@ def study_charts(facts: ReportFacts, standings: Standings) -> list[Chart | Table
     rows = standings.rows
     if not standings.points or not isinstance(rows, LatestRows):
         return []
-    frames = Frames(make_trials=lambda: trial_frame(rows), make_points=lambda: point_frame(standings))
-    found = [made for _, made in make_figures(frames)]
-    measured = [line for line in facts.conditions if line.values]
-    return [*found, condition_chart(measured)] if measured else found
+    frames = Frames(
+        make_trials=lambda: trial_frame(rows), make_points=lambda: point_frame(standings), spectra=facts.spectra
+    )
+    return [made for _, made in make_figures(frames)]

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
-from clipsweep.analysis.figures.conditions import ConditionLine
 from clipsweep.analysis.winners.step_gain import StepGain
 from clipsweep.analysis.winners.turned import Flips
+
+if TYPE_CHECKING:
+    import pandas
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -18,7 +21,7 @@ class ReportFacts:
         study: Name.
         subject: Model and task, in a line.
         facts: Label and value, in the order shown.
-        conditions: Condition numbers by module, as far as measured.
+        spectra: Singular values of the model, as ``spectra_frame`` has them; None where they were not measured.
         two_objectives: Whether the Pareto front of score and parameters kept is what the study is after.
         points_total: Points that it has in all; None where a search chooses them.
         trials: How many trials the points have by now, in words.
@@ -34,7 +37,7 @@ class ReportFacts:
     study: str
     facts: Mapping[str, str]
     subject: str = ""
-    conditions: Sequence[ConditionLine] = ()
+    spectra: pandas.DataFrame | None = None
     two_objectives: bool = False
     points_total: int | None = None
     trials: str = ""

@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
-from clipsweep.analysis.figures.conditions import ConditionLine
+from clipsweep.analysis.frames.spectra_frame import model_spectra
 from clipsweep.analysis.report.facts import ReportFacts
 from clipsweep.analysis.report.page import write_report
 from clipsweep.analysis.winners.turned import Flips
@@ -17,12 +17,10 @@ from clipsweep.orchestrator.folder.snapshot import Snapshot
 from clipsweep.orchestrator.reporting.flips import find_flips
 from clipsweep.orchestrator.reporting.keeps import describe_kept
 from clipsweep.orchestrator.reporting.pairs import baseline_row, winner_row
-from clipsweep.orchestrator.space.layer_rule import measured_values, module_places
 from clipsweep.orchestrator.status.answer import apply_command, study_notes
 from clipsweep.orchestrator.status.steps import step_gains
 from clipsweep.orchestrator.words import by_split
 from clipsweep.trials.base.errors import ClipsweepError, counted
-from clipsweep.trials.clips.spectrum import Conditions
 from clipsweep.trials.spec.trial import VALIDATION
 from clipsweep.trials.tasks.task import Task
 
@@ -59,7 +57,7 @@ def report_facts(snapshot: Snapshot, load_task: LoadTask) -> ReportFacts:
         study=opened.study.name,
         subject=f"{opened.study.model.path} on {opened.study.task.name}",
         facts=_subject_facts(opened) | _search_facts(opened) | _row_facts(snapshot),
-        conditions=condition_lines(opened),
+        spectra=model_spectra(opened.folder.spectrum, card.fingerprint, card.dtype),
         two_objectives=opened.two_objectives,
         points_total=None if opened.is_searched else opened.space.n_points,
         trials=trials_in_words(snapshot.splits_called_for()),
@@ -147,19 +145,3 @@ def describe_layers(opened: OpenStudy) -> str:
     named = ", ".join(f"{site.module} of layer {site.label}" for site in opened.space.sites)
     chosen = named if opened.pending is None else "not chosen yet"
     return f"{chosen}: of each module {kept} with the largest condition number ({combination} over its matrices)"
-
-
-def condition_lines(opened: OpenStudy) -> list[ConditionLine]:
-    """Condition number of each module by layer, as far as ``spectrum.parquet`` has it, and what was chosen by it."""
-    conditions = opened.spectrum.conditions()
-    return [_condition_line(opened, module, conditions) for module in opened.space.modules]
-
-
-def _condition_line(opened: OpenStudy, module: str, conditions: Conditions) -> ConditionLine:
-    rule = opened.rule
-    if rule is None:
-        values = measured_values(module_places(opened.subject.card, module), conditions)
-        return ConditionLine(module=module, values=values)
-    sites = opened.space.sites if opened.pending is None else ()
-    chosen = tuple(site.layers[0] for site in sites if site.module == module)
-    return ConditionLine(module=module, values=rule.values(conditions, module), chosen=chosen)
