@@ -13,7 +13,6 @@ from clipsweep.analysis.winners.scores import mean_score
 from clipsweep.trials.spec.clip import Clip
 
 Published = Mapping[str, Any]  # a row of the published numbers
-NOISE = 1.96  # standard errors within which a gain may be chance
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -64,8 +63,8 @@ class RatePair:
 
     @property
     def within_noise(self) -> bool:
-        """Whether the study's gain may be chance: it is no more than 1.96 of its standard errors."""
-        return self.difference.weight <= NOISE
+        """Whether the study's gain may be chance."""
+        return self.difference.within_noise
 
     def document(self) -> dict[str, Any]:
         """As JSON has it."""

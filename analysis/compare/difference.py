@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from clipsweep.analysis.row.row import StoredRow
 from clipsweep.analysis.winners.gain import bootstrap, sign_test
-from clipsweep.analysis.winners.interval import accuracy_interval
+from clipsweep.analysis.winners.interval import Z, accuracy_interval
 from clipsweep.analysis.winners.scores import mean_outcomes
 
 
@@ -53,6 +53,11 @@ class Difference:
         if self.estimate == 0:
             return 0.0
         return abs(self.estimate) / self.standard_error if self.standard_error else math.inf
+
+    @property
+    def within_noise(self) -> bool:
+        """Whether it may be chance: it is no more than 1.96 of its standard errors."""
+        return self.weight <= Z
 
     @cached_property
     def interval(self) -> tuple[float, float]:
