@@ -81,6 +81,7 @@ _add(
     "compare studies/grid studies/bayes",
     "compare studies/my-rte --published",
     "compare A B --top 30 --json",
+    "compare A B -o compared.html",
 )
 _add(app, study.report, "report studies/quickstart --out report.html")
 _add(

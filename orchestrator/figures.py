@@ -2,35 +2,27 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
-from importlib.util import find_spec
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 from clipsweep.analysis.drawing.chart import Chart, Table
+from clipsweep.analysis.drawing.draw import Engine, FileFormat, check_engine, check_matplotlib, draw, write_chart
 from clipsweep.analysis.drawing.tables import TABLE_FORMATS
 from clipsweep.analysis.figures.catalogue import check_name, make_figure, make_figures
 from clipsweep.analysis.frames.frames import Frames
 from clipsweep.analysis.published.read import load_published
 from clipsweep.orchestrator.frames import read_frames
-from clipsweep.trials.base.errors import SpecError, StudyError, unknown_name
-from clipsweep.trials.base.files import whole_file, write_text
+from clipsweep.trials.base.errors import StudyError
+from clipsweep.trials.base.files import write_text
 from clipsweep.trials.base.os_words import check_folder
 
 if TYPE_CHECKING:
     import pandas
 
-Engine = Literal["matplotlib", "plotly"]
-ENGINES = ("matplotlib", "plotly")
-FileFormat = Literal["svg", "pdf", "png"]
 FOLDER = "figures"  # in a study's folder
 CAPTIONS = "captions.md"
-NEEDS_MATPLOTLIB = (
-    "figures for papers are drawn with matplotlib, which is not installed. Install it with: "
-    "pip install 'clipsweep[figures]'"
-)
 
 
 def figure(
@@ -59,20 +51,9 @@ def figure(
         SpecError: The engine is matplotlib, and that is not installed.
     """
     check_name(name)
-    if engine not in ENGINES:
-        raise StudyError(unknown_name("engine", engine, ENGINES))
-    if engine == "matplotlib":
-        check_matplotlib()
+    check_engine(engine)
     made = make_figure(name, frames_from(source, published=published))
-    if isinstance(made, Table):
-        return made
-    if engine == "plotly":
-        from clipsweep.analysis.drawing.with_plotly import draw_plotly
-
-        return draw_plotly(made)
-    from clipsweep.analysis.drawing.with_matplotlib import draw_matplotlib
-
-    return draw_matplotlib(made)
+    return made if isinstance(made, Table) else draw(made, engine)
 
 
 def write_figures(
@@ -135,16 +116,6 @@ def frames_from(source: pandas.DataFrame | str | Path | Sequence[str | Path], *,
     return replace(frames, published=load_published()) if published else frames
 
 
-def check_matplotlib() -> None:
-    """Refuse to go on where matplotlib is missing.
-
-    Raises:
-        SpecError: It is not installed.
-    """
-    if find_spec("matplotlib") is None:
-        raise SpecError(NEEDS_MATPLOTLIB)
-
-
 def _folder(dirs: Sequence[Path], out: Path | None) -> Path:
     if out is not None:
         return out
@@ -161,9 +132,6 @@ def _write(made: Chart | Table, folder: Path, file_format: FileFormat) -> Iterat
             write_text(path, words(made))
             yield path
         return
-    from clipsweep.analysis.drawing.with_matplotlib import draw_matplotlib
-
     path = folder / f"{made.name}.{file_format}"
-    with whole_file(path) as draft:
-        draw_matplotlib(made).savefig(os.fspath(draft), format=file_format)
+    write_chart(made, path, file_format)
     yield path

@@ -60,7 +60,7 @@ def _winners(found: SideBySide) -> Panel:
                 color="complete",
                 low=[gain.low for _, gain in gains],
                 high=[gain.high for _, gain in gains],
-                texts=[f"{100 * gain.estimate:+.1f} points on {gain.split}" for _, gain in gains],
+                texts=[f"{100 * gain.estimate:+.1f}" for _, gain in gains],
             ),
         ],
     )
@@ -68,14 +68,13 @@ def _winners(found: SideBySide) -> Panel:
 
 def _scores(pair: Pair) -> Panel:
     """The scores of the second study against those of the first."""
-    scores = [score for point in pair.points for score in point.scores]
     others = [point for point in pair.points if not any(point.won)]
     return Panel(
         title=f"{pair.second.name} against {pair.first.name}",
         x=Axis(title=f"{in_words(pair.metric)}, {pair.first.name}"),
         y=Axis(title=f"{in_words(pair.metric)}, {pair.second.name}"),
         marks=_with_places(
-            _equal(scores),
+            _equal([point.scores for point in pair.points]),
             _points([point for point in others if point.difference.within_noise], *CHANCE),
             _points([point for point in others if not point.difference.within_noise], *CLEAR),
             _points([point for point in pair.points if any(point.won)], "winner of one", "best", "star"),
@@ -101,14 +100,13 @@ def _points(points: Sequence[PointPair], name: str, color: str, symbol: Symbol =
 def _gains(title: str, model: str, curves: Sequence[CurvePair]) -> Panel:
     """The gains of a study against those of the paper."""
     rates = [(curve.site, rate) for curve in curves for rate in curve.rates if rate.clip_rate]
-    gains = [gain for _, rate in rates for gain in (rate.published_gain, rate.difference.estimate)]
     return Panel(
         title=title,
         x=Axis(title=f"gain of {model}", percent=True),
         y=Axis(title="gain of the study", percent=True),
         marks=_with_places(
             Level(y=0.0, name="untouched model"),
-            _equal(gains),
+            _equal([(rate.published_gain, rate.difference.estimate) for _, rate in rates]),
             _rates([each for each in rates if each[1].within_noise], *CHANCE),
             _rates([each for each in rates if not each[1].within_noise], *CLEAR),
         ),
@@ -130,9 +128,11 @@ def _rates(rates: Sequence[tuple[Site, RatePair]], name: str, color: str) -> Dot
     )
 
 
-def _equal(values: Sequence[float]) -> Line:
-    """The line on which both sides are the same."""
-    ends = [min(values), max(values)]
+def _equal(places: Sequence[tuple[float, float]]) -> Line:
+    """The line on which both sides are the same, as far as it lies among the dots."""
+    across, up = ([place[side] for place in places] for side in (0, 1))
+    low, high = max(min(across), min(up)), min(max(across), max(up))
+    ends = [low, high] if low < high else []
     return Line(x=ends, y=ends, name="the same in both", color="baseline", dashed=True, marked=False)
 
 

@@ -21,13 +21,24 @@ def compare(
         bool, typer.Option("--published", help="Compare with the paper's published numbers; one folder is enough.")
     ] = False,
     top: Annotated[int | None, whole_number(1, f"Points, or curves, shown; default {SHOWN}.")] = None,
+    out: Annotated[
+        Path | None,
+        typer.Option(
+            "--out", "-o", metavar="FILE", help="Also draw it: a file that ends in .html, .svg, .pdf or .png."
+        ),
+    ] = None,
     as_json: AsJson = False,
 ) -> None:
     """Studies side by side: what differs, who won, what it cost, and point by point what both have."""
     from clipsweep.orchestrator.comparison.compare import compare as look
+    from clipsweep.orchestrator.comparison.page import check_file
 
+    if out is not None:
+        check_file(out)
     comparison = look(folders, published=published)
     shown = SHOWN if top is None else top
+    if out is not None:
+        comparison.write(out, shown)
     if as_json:
         print_json(comparison.document(shown))
     else:

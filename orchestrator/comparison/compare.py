@@ -7,10 +7,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from clipsweep.analysis.compare.charts import paper_chart, studies_chart
 from clipsweep.analysis.compare.paper import BesidePaper
 from clipsweep.analysis.compare.side import Side
 from clipsweep.analysis.compare.studies import SideBySide
+from clipsweep.analysis.drawing.chart import Chart
+from clipsweep.analysis.drawing.draw import Engine, check_engine, draw, write_chart
 from clipsweep.analysis.published.read import published_table
+from clipsweep.orchestrator.comparison.page import check_file, format_of, is_page, write_page
 from clipsweep.orchestrator.comparison.paper_words import describe_beside_paper
 from clipsweep.orchestrator.comparison.sides import read_sides
 from clipsweep.orchestrator.comparison.words import describe_studies
@@ -37,6 +41,51 @@ class Comparison:
                 standard error.
         """
         return self.found.document(top) if isinstance(self.found, SideBySide) else self.found.document()
+
+    @property
+    def chart(self) -> Chart | None:
+        """Scores of one study against those of another; or gains against the paper's, None without a curve of it."""
+        return studies_chart(self.found) if isinstance(self.found, SideBySide) else paper_chart(self.found)
+
+    def figure(self, engine: Engine = "matplotlib") -> Any:
+        """The same as a figure.
+
+        Args:
+            engine: ``"matplotlib"`` or ``"plotly"``.
+
+        Raises:
+            StudyError: No such engine, or nothing to draw.
+            SpecError: The engine is matplotlib, and that is not installed.
+        """
+        check_engine(engine)
+        return draw(self._drawn(), engine)
+
+    def write(self, path: str | Path, top: int = TOP) -> None:
+        """Write the chart as a file: SVG, PDF or PNG; or HTML with the comparison in words below it.
+
+        Args:
+            path: Its ending says which.
+            top: How many points, or curves, the words have.
+
+        Raises:
+            SpecError: Another ending, or matplotlib is not installed.
+            StudyError: There is nothing to draw.
+            PlaceError: It cannot be written there.
+        """
+        path = Path(path)
+        check_file(path)
+        if is_page(path):
+            write_page(path, self._drawn(), self.describe(top))
+        else:
+            write_chart(self._drawn(), path, format_of(path))
+
+    def _drawn(self) -> Chart:
+        if self.chart is None:
+            raise StudyError(
+                "there is nothing to draw: the paper has no curve of this task at a module, layer and clip rate that "
+                "was swept. 'clipsweep compare DIR --published' tells what it has."
+            )
+        return self.chart
 
     def describe(self, top: int = TOP) -> str:
         """The comparison in words.

@@ -5,8 +5,8 @@ import plotly.graph_objects as go
 import pytest
 
 import clipsweep
+from clipsweep.analysis.drawing import draw
 from clipsweep.analysis.figures.catalogue import FIGURES
-from clipsweep.orchestrator import figures
 from clipsweep.orchestrator.figures import frames_from, write_figures
 from clipsweep.trials.base.errors import PlaceError, SpecError, StudyError
 
@@ -46,7 +46,7 @@ def test_a_frame_of_points_is_refused(finished_study: Path) -> None:
 
 
 def test_it_is_said_how_matplotlib_is_installed(finished_study: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(figures, "find_spec", lambda _name: None)
+    monkeypatch.setattr(draw, "find_spec", lambda _name: None)
     with pytest.raises(SpecError, match=r"pip install 'clipsweep\[figures\]'"):
         clipsweep.figure("atlas", finished_study)
     assert clipsweep.figure("atlas", finished_study, engine="plotly").data

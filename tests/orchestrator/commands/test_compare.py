@@ -34,3 +34,12 @@ def test_what_cannot_be_compared_is_refused(folders: list[str], words: str) -> N
     result = runner.invoke(app, ["compare", *folders])
     assert result.exit_code == 2
     assert words in " ".join(result.stderr.replace("│", " ").split())
+
+
+@pytest.mark.parametrize("name", ["compared.svg", "compared.html"])
+def test_a_file_is_written_beside_the_words(finished_study: Path, tmp_path: Path, name: str) -> None:
+    fixture = Path(__file__).parents[2] / "fixtures" / "schema-5"
+    told = runner.invoke(app, ["compare", str(fixture), str(finished_study), "-o", str(tmp_path / name)])
+    assert told.exit_code == 0, told.output
+    assert "winners   " in told.stdout
+    assert "Gain of the winner" in (tmp_path / name).read_text(encoding="utf-8")

@@ -3,6 +3,8 @@ from pathlib import Path
 import pytest
 
 import clipsweep
+from clipsweep.analysis.compare.paper import BesidePaper
+from clipsweep.orchestrator.comparison.compare import Comparison
 from clipsweep.orchestrator.folder.open_study import reopen
 from clipsweep.trials.base.errors import SpecError, StudyError
 
@@ -105,3 +107,22 @@ def test_a_task_that_the_paper_does_not_have_is_refused(finished_study: Path) ->
         StudyError, match=r"of task 'episodes', of which the paper has no numbers; expected one of agnews"
     ):
         clipsweep.compare(finished_study, published=True)
+
+
+def test_a_comparison_is_drawn_by_either_library(finished_study: Path, searched: Path) -> None:
+    comparison = clipsweep.compare([finished_study, searched])
+    assert comparison.chart is not None
+    assert [axes.get_title(loc="left") for axes in comparison.figure().axes] == [
+        "Gain of the winner",
+        "searched against s",
+    ]
+    assert comparison.figure("plotly").data
+
+
+def test_without_a_curve_of_the_paper_there_is_nothing_to_draw(rte_study: Path, tmp_path: Path) -> None:
+    comparison = clipsweep.compare(rte_study, published=True)
+    assert comparison.chart is not None
+    assert isinstance(comparison.found, BesidePaper)
+    nothing = Comparison(found=BesidePaper(sides=comparison.found.sides, published=[]))
+    with pytest.raises(StudyError, match="there is nothing to draw: the paper has no curve"):
+        nothing.write(tmp_path / "paper.html")
