@@ -108,6 +108,20 @@ def finished_study(tiny_gptj: Path, tmp_path_factory: pytest.TempPathFactory) ->
 
 
 @pytest.fixture(scope="session")
+def rte_study(tiny_gptj: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of a study of RTE, of which the paper has curves; its rows are made up. For reading."""
+    folder = tmp_path_factory.mktemp("rte")
+    for split, count in (("train", 40), ("validation", 10)):
+        texts = [f"{split} text {n}" for n in range(count)]
+        rows = [{"premise": text, "hypothesis": text, "label": n % 2} for n, text in enumerate(texts)]
+        write_rows(folder / "rows" / f"{split}.jsonl", rows)
+    task = {"name": "rte", "path": str(folder / "rows"), "validation_size": 10, "test_size": None}
+    study = tiny_study(tiny_gptj, task=task, space={"shots": [0], "clip_rates": [0.5, 0.9]})
+    run_study(check_study(study), folder / "rte", folder / "cache", Console(quiet=True))
+    return folder / "rte"
+
+
+@pytest.fixture(scope="session")
 def ray_cluster() -> Iterator[None]:
     """A real Ray with four CPU cores, whatever the machine has, and a home and temporary folder of its own."""
     import ray

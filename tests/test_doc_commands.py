@@ -67,7 +67,7 @@ def arguments_of(command: str) -> list[str]:
 
 @pytest.fixture
 def playground(
-    tmp_path: Path, tiny_gptj: Path, finished_study: Path, cache: Path, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, tiny_gptj: Path, finished_study: Path, rte_study: Path, cache: Path, monkeypatch: pytest.MonkeyPatch
 ) -> Path:
     """A folder with what the pages speak of: a model, rows, and a study that has run."""
     monkeypatch.chdir(tmp_path)
@@ -79,6 +79,9 @@ def playground(
     write_rows(tmp_path / "tickets" / "test.jsonl", tickets[700:])
     Path("my-model").symlink_to(tiny_gptj)
     Path("studies/my-grid").symlink_to(finished_study)
+    Path("studies/grid").symlink_to(finished_study)
+    Path("studies/bayes").symlink_to("quickstart")
+    Path("studies/my-rte").symlink_to(rte_study)
     return tmp_path
 
 

@@ -13,6 +13,7 @@ from clipsweep.analysis.frames.paired import paired_gains
 from clipsweep.analysis.frames.trial_frame import METRIC, studies_in
 from clipsweep.analysis.frames.trial_values import NO_SEED, TrialValues, mean_over_seeds, spread_over_seeds
 from clipsweep.analysis.row.row import StoredRow
+from clipsweep.analysis.winners.interval import NOISE
 from clipsweep.analysis.winners.point import Point, describe_point
 from clipsweep.analysis.winners.points_of_rows import points_of_rows
 from clipsweep.analysis.winners.scores import estimated_score
@@ -20,7 +21,6 @@ from clipsweep.analysis.winners.standings import Standings
 from clipsweep.trials.spec.kinds import KINDS
 from clipsweep.trials.spec.result import TrialState
 
-NOISE = 1.96  # standard errors within which a gain may be chance: the usual 95 %
 CUT_SHORT = {TrialState.PARTIAL.value, TrialState.PRUNED.value}
 TEST_COLUMNS = ("test_score", "test_baseline", "test_gain", "test_low", "test_high", "test_p_value")
 

@@ -18,11 +18,11 @@ from clipsweep.analysis.drawing.chart import (
     Panel,
 )
 from clipsweep.analysis.figures.words import SUBJECT, in_points, in_words, metric_of, parts_of, percent, rate_words
+from clipsweep.analysis.winners.interval import NOISE
 
 if TYPE_CHECKING:
     import pandas
 
-NOISE = 1.96  # standard errors within which a difference may be chance: the usual 95 %
 ALL_LABELLED = 6  # up to so many lines have a label each
 BEST_LABELLED = 3  # of more lines, besides the first and the last layer
 PUBLISHED_LABELLED = 2

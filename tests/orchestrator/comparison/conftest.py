@@ -9,7 +9,7 @@ from rich.console import Console
 
 from clipsweep.orchestrator.run.session import run_study
 from clipsweep.orchestrator.study.check import check_study
-from tests.conftest import tiny_study, write_rows
+from tests.conftest import tiny_study
 
 RunStudy = Callable[..., Path]
 
@@ -37,15 +37,3 @@ def searched(run_tiny: RunStudy) -> Path:
 def of_other_rows(run_tiny: RunStudy) -> Path:
     """The small study on other rows, with another module."""
     return run_tiny("others", task={"seed": 1}, space={"modules": ["attn"]})
-
-
-@pytest.fixture(scope="session")
-def rte_study(run_tiny: RunStudy, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A study of RTE, whose rows are made up: the paper has curves of it."""
-    folder = tmp_path_factory.mktemp("rte")
-    for split, count in (("train", 40), ("validation", 10)):
-        texts = [f"{split} text {n}" for n in range(count)]
-        rows = [{"premise": text, "hypothesis": text, "label": n % 2} for n, text in enumerate(texts)]
-        write_rows(folder / f"{split}.jsonl", rows)
-    task = {"name": "rte", "path": str(folder), "validation_size": 10, "test_size": None}
-    return run_tiny("rte", task=task, space={"modules": ["mlp"], "shots": [0], "clip_rates": [0.5, 0.9]})
