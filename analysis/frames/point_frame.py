@@ -13,7 +13,7 @@ from clipsweep.analysis.frames.paired import paired_gains
 from clipsweep.analysis.frames.trial_frame import METRIC, studies_in
 from clipsweep.analysis.frames.trial_values import NO_SEED, TrialValues, mean_over_seeds, spread_over_seeds
 from clipsweep.analysis.row.row import StoredRow
-from clipsweep.analysis.winners.interval import NOISE
+from clipsweep.analysis.winners.interval import Z
 from clipsweep.analysis.winners.point import Point, describe_point
 from clipsweep.analysis.winners.points_of_rows import points_of_rows
 from clipsweep.analysis.winners.scores import estimated_score
@@ -131,7 +131,7 @@ def _measured(points: Sequence[Point], values: TrialValues, rows: Mapping[str, S
         "gain_se": gains.standard_error,
         "gained": gains.gained,
         "lost": gains.lost,
-        "within_noise": np.abs(gains.gain) <= NOISE * gains.standard_error,
+        "within_noise": np.abs(gains.gain) <= Z * gains.standard_error,
         "parameters_kept": values.first_of(values.parameters_kept, trials),
         "parameters_total": values.first_of(values.parameters_total, trials),
         "operations": values.sum_of(values.operations, trials),

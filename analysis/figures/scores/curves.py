@@ -18,7 +18,7 @@ from clipsweep.analysis.drawing.chart import (
     Panel,
 )
 from clipsweep.analysis.figures.words import SUBJECT, in_points, in_words, metric_of, parts_of, percent, rate_words
-from clipsweep.analysis.winners.interval import NOISE
+from clipsweep.analysis.winners.interval import Z
 
 if TYPE_CHECKING:
     import pandas
@@ -141,7 +141,7 @@ def _noise_band(part: pandas.DataFrame, baseline: float, look: _Look) -> list[Ba
     errors = part.loc[(part["state"] == "complete") & (part["gain_se"] > 0), "gain_se"]
     if look.metric != "accuracy" or errors.empty:
         return []
-    half = NOISE * float(errors.median())
+    half = Z * float(errors.median())
     return [Band(low=baseline - half, high=baseline + half, name=NOISE_NAME)]
 
 

@@ -39,7 +39,7 @@ def test_the_band_is_as_wide_as_what_may_be_chance() -> None:
     chart = curve_chart(frame)
     assert chart is not None
     (band,) = marks_of(chart, Band)
-    assert (band.high - band.low) / 2 == pytest.approx(1.96 * frame.gain_se[frame.gain_se > 0].median())
+    assert (band.high - band.low) / 2 == pytest.approx(1.959964 * frame.gain_se[frame.gain_se > 0].median())
     assert (band.high + band.low) / 2 == pytest.approx(0.5)
     assert "may be chance" in chart.caption
 
