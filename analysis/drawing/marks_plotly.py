@@ -172,6 +172,7 @@ class Pen:
             name=escape(bars.name),
             marker={"color": color},
             error_y=interval,
+            textposition="none",  # or they would stand in the bars
             **_hover(bars.texts),
         )
 

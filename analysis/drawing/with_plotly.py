@@ -10,7 +10,7 @@ from typing import Any
 import plotly.graph_objects as go
 from plotly.subplots import make_subplots
 
-from clipsweep.analysis.drawing.chart import Axis, Chart, Heat, Line, Panel
+from clipsweep.analysis.drawing.chart import Axis, Chart, Dots, Heat, Line, Mark, Panel
 from clipsweep.analysis.drawing.extent import Range, y_ranges
 from clipsweep.analysis.drawing.marks_plotly import Entry, Pen, escape
 from clipsweep.analysis.drawing.style import COLORS, DARK, PLAIN, SCALE
@@ -133,7 +133,7 @@ def _panel_figure(chart: Chart, panel: Panel, ends: Range | None, pens: Mapping[
         dark_entries=entries[DARK],
         light=_recolor(figures[PLAIN]),
         dark=_recolor(figures[DARK]),
-        gradient=_gradient(chart),
+        gradient=_gradient(chart) if any(map(_has_place, panel.marks)) else None,
     )
 
 
@@ -213,6 +213,11 @@ def _value(trace: Any, path: str) -> Any:
             return None
         value = value[part]
     return list(value) if isinstance(value, tuple) else value
+
+
+def _has_place(mark: Mark) -> bool:
+    """Whether a mark's colour is a place on the chart's colour bar."""
+    return isinstance(mark, Line | Dots) and mark.color is not None and not isinstance(mark.color, str)
 
 
 def _gradient(chart: Chart) -> Gradient | None:

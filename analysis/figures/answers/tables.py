@@ -71,7 +71,7 @@ def bar_chart(points: pandas.DataFrame) -> Chart | None:
         name="figure4",
         title="Untouched and clipped on test",
         caption=f"{WINNERS} First: {metric} of the untouched and of the clipped model. Then: the gain in accuracy, "
-        f"paired over examples, with its 95 % bootstrap interval. Where that reaches 0, the gain may be chance.",
+        f"in points, paired over examples, with its 95 % bootstrap interval. Where that reaches 0 it may be chance.",
         panels=panels,
         same_y=False,
     )
@@ -137,10 +137,8 @@ def _panels(model: str, winners: Sequence[PointRow], metric: str) -> tuple[Panel
     words = tuple(_short(point, shots=several) for point in winners)
     axis = Axis(title="", kind="category", categories=words)
     texts = [f"{point['label']}, p = {point['test_p_value']:.2g}" for point in winners]
-    scores: dict[str, list[float]] = {
-        name: [point[name] for point in winners]
-        for name in ("test_baseline", "test_score", "test_gain", "test_low", "test_high")
-    }
+    scores = {name: [point[name] for point in winners] for name in ("test_baseline", "test_score")}
+    gains = {name: [100 * point[f"test_{name}"] for point in winners] for name in ("gain", "low", "high")}
     return (
         Panel(
             title=model,
@@ -154,15 +152,15 @@ def _panels(model: str, winners: Sequence[PointRow], metric: str) -> tuple[Panel
         Panel(
             title=titled(model, "gain"),
             x=axis,
-            y=Axis(title="gain on test", percent=True),
+            y=Axis(title="points gained on test"),
             marks=[
                 Bars(
                     x=words,
-                    y=scores["test_gain"],
+                    y=gains["gain"],
                     name="clipped",
                     color="after",
-                    low=scores["test_low"],
-                    high=scores["test_high"],
+                    low=gains["low"],
+                    high=gains["high"],
                     texts=texts,
                 )
             ],

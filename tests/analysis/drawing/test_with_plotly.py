@@ -1,8 +1,9 @@
 from dataclasses import replace
 
+from clipsweep.analysis.drawing.chart import Bars
 from clipsweep.analysis.drawing.style import COLORS, DARK, PLAIN
 from clipsweep.analysis.drawing.with_plotly import draw_plotly, plotly_panels
-from tests.analysis.drawing.charts import CELLS, LINE, chart, panel
+from tests.analysis.drawing.charts import CELLS, LINE, RATES, chart, panel
 
 
 def test_a_panel_has_the_numbers_of_its_chart() -> None:
@@ -48,3 +49,13 @@ def test_names_hold_no_markup() -> None:
     figure = draw_plotly(chart(panel(replace(LINE, name="<b>a</b>"), title="<i>")))
     assert figure.data[0].name == "&lt;b&gt;a&lt;/b&gt;"
     assert figure.layout.annotations[0].text == "&lt;i&gt;"
+
+
+def test_only_panels_with_a_place_on_the_colour_bar_show_it() -> None:
+    panels = plotly_panels(chart(panel(LINE), panel(replace(LINE, color=None))))
+    assert [each.gradient is not None for each in panels] == [True, False]
+
+
+def test_the_texts_of_bars_are_for_the_pointer_alone() -> None:
+    (trace,) = draw_plotly(chart(panel(Bars(x=RATES, y=[1, 2, 3], name="a", texts=["x", "y", "z"])))).data[:1]
+    assert (list(trace.text), trace.textposition) == (["x", "y", "z"], "none")

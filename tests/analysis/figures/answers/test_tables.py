@@ -62,7 +62,7 @@ def test_bars_show_both_scores_and_the_gain_with_its_interval() -> None:
     assert list(before.x) == ["sst2, mlp", "sst2, attn (untouched)"]
     assert (list(before.y), list(after.y)) == ([0.5, 0.5], [0.8, 0.5])
     (gain,) = marks_of(chart, Bars, panel=1)
-    assert list(gain.y) == pytest.approx([0.3, 0])
+    assert list(gain.y) == pytest.approx([30, 0])
     assert gain.low is not None
     assert gain.low[1] == 0.0
 
