@@ -51,6 +51,18 @@ def test_the_section_on_taking_the_winner_home_runs(
 
 
 @pytest.mark.slow
+def test_the_page_on_singular_values_runs(tmp_path: Path, cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    shutil.copytree(ROOT / "tests" / "fixtures" / "schema-5", "DIR")
+    for command in commands_of(HOWTO / "spectra.md"):
+        _, *arguments = shlex.split(command.replace("MODEL", "embedded"))
+        result = CliRunner().invoke(app, arguments)
+        assert result.exit_code == 0, result.output
+    assert {path.name for path in tmp_path.iterdir()} >= {"embedded-spectrum.html", "gpt-j.html", "spectrum.parquet"}
+    assert {path.stem for path in (tmp_path / "DIR" / "figures").iterdir()} >= {"figure3", "spectra"}
+
+
+@pytest.mark.slow
 def test_the_readme_takes_the_winner_home(
     tmp_path: Path, cache: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -42,13 +42,13 @@ class SpectrumFile:
         Raises:
             StoreError: What is there is damaged, or was written by a newer clipsweep.
         """
-        added = self._table(spectra)
+        added = self.table_of(spectra)
         if added.num_rows:
             self._write(pa.concat_tables([self.read(), added]), within=self._path.parent)
 
     def replace(self, spectra: Iterable[MatrixSpectrum]) -> None:
         """Write the file with these alone, whatever is there."""
-        self._write(self._table(spectra))
+        self._write(self.table_of(spectra))
 
     def read(self) -> pa.Table:
         """All columns of the matrices measured so far: ``SPECTRUM_SCHEMA``.
@@ -74,6 +74,11 @@ class SpectrumFile:
             conditions[place] = (*conditions.get(place, ()), row["condition_number"])
         return conditions
 
+    def table_of(self, spectra: Iterable[MatrixSpectrum]) -> pa.Table:
+        """What the file holds of these: ``SPECTRUM_SCHEMA``."""
+        rows = [self._shared | spectrum_record(spectrum) for spectrum in spectra]
+        return pa.Table.from_pylist(rows, schema=SPECTRUM_SCHEMA)
+
     @property
     def _is_there(self) -> bool:
         return os.path.lexists(self._path)
@@ -83,10 +88,6 @@ class SpectrumFile:
         models = zip(table["model_fingerprint"].to_pylist(), table["dtype"].to_pylist(), strict=True)
         ours = self._shared["model_fingerprint"], self._shared["dtype"]
         return table.filter(pa.array([model == ours for model in models], pa.bool_()))
-
-    def _table(self, spectra: Iterable[MatrixSpectrum]) -> pa.Table:
-        rows = [self._shared | spectrum_record(spectrum) for spectrum in spectra]
-        return pa.Table.from_pylist(rows, schema=SPECTRUM_SCHEMA)
 
     def _write(self, table: pa.Table, within: Path | None = None) -> None:
         with whole_file(self._path, within=within) as draft:

@@ -19,20 +19,41 @@ def spectrum(
     layers: Annotated[str, typer.Option(help="Comma-separated; negative ones count from the end.")] = "all",
     dtype: Annotated[Dtype, typer.Option(help="What weights are converted to when loaded.")] = "float32",
     out: Annotated[Path | None, typer.Option(help="Also keep all singular values in this Parquet file.")] = None,
+    report: Annotated[
+        bool, typer.Option("--report", help="Also write a page with figures: MODEL-spectrum.html.")
+    ] = False,
+    report_to: Annotated[
+        Path | None, typer.Option("--report-to", metavar="FILE", help="Write that page here instead.")
+    ] = None,
     as_json: AsJson = False,
 ) -> None:
-    """Condition number of each module by layer; --json and --out give the singular values too."""
+    """Condition number of each module by layer; --report, --out and --json tell more of each matrix.
+
+    They also compute in float64, which takes several times as long.
+    """
     from clipsweep.orchestrator.terminal.printing import print_conditions
-    from clipsweep.orchestrator.views.checkpoint_spectrum import measure_checkpoint, parse_layers, parse_modules
+    from clipsweep.orchestrator.views.checkpoint_spectrum import (
+        measure_checkpoint,
+        parse_layers,
+        parse_modules,
+        report_name,
+    )
     from clipsweep.trials.base.files import default_cache
 
     settings, cache = ModelSettings(path=model, dtype=dtype), default_cache()
     check_cache(cache)
     if out is not None:
         check_output(out, "singular values")
-    measured = measure_checkpoint(settings, parse_modules(modules), parse_layers(layers), cache, tell)
+    page = report_to or (Path(report_name(model)) if report else None)
+    if page is not None:
+        check_output(page, "the report")
+    exact = as_json or out is not None or page is not None
+    measured = measure_checkpoint(settings, parse_modules(modules), parse_layers(layers), cache, tell, exact=exact)
     if out is not None:
         measured.write(out)
+    if page is not None:
+        measured.write_report(page)
+        tell(f"report    {page}")
     if as_json:
         print_json(measured.document())
     else:

@@ -59,6 +59,31 @@ class CheckpointSpectrum:
         """Write a Parquet file laid out as a study's ``spectrum.parquet``."""
         SpectrumFile(path, self.card.fingerprint, self.card.dtype).replace(self.spectra)
 
+    def write_report(self, path: Path) -> None:
+        """Write a page about them: one HTML file that opens offline."""
+        from clipsweep.analysis.frames.spectra_frame import spectra_frame
+        from clipsweep.analysis.report.spectrum_page import write_spectrum_report
+
+        card = self.card
+        facts = {
+            "model": f"{self.model} ({card.model_type}, {card.n_layers} layers, "
+            f"{card.parameters_total / 1e6:,.1f} M parameters, fingerprint {card.fingerprint[:12]})",
+            "weights": f"as {card.dtype}",
+            "modules": ", ".join(self.modules),
+        }
+        table = SpectrumFile(path, card.fingerprint, card.dtype).table_of(self.spectra)
+        write_spectrum_report(path, short_name(self.model), facts, spectra_frame(table))
+
+
+def report_name(model: str) -> str:
+    """The file that ``--report`` writes: ``gpt-j-6b-spectrum.html``."""
+    return f"{short_name(model)}-spectrum.html"
+
+
+def short_name(model: str) -> str:
+    """The last part of a folder's path, or of a hub name."""
+    return Path(model).expanduser().resolve().name
+
 
 def parse_modules(text: str) -> tuple[str, ...]:
     """Names of modules out of a comma-separated list; each once.

@@ -13,6 +13,8 @@ from selenium.webdriver.common.keys import Keys
 from selenium.webdriver.remote.webelement import WebElement
 from selenium.webdriver.support.ui import Select
 
+from clipsweep.analysis.report.spectrum_page import write_spectrum_report
+from tests.analysis.figures.matrices.spectra import UP, Q, frame_of
 from tests.analysis.report.browser import (
     HAS_BROWSER,
     open_browser,
@@ -216,3 +218,16 @@ def test_on_paper_nothing_is_cut_and_no_figure_is_split(desktop: webdriver.Chrom
 def test_on_a_phone_tables_are_read_without_scrolling_sideways(browser: webdriver.Chrome, page: Path) -> None:
     show(browser, page, width=PHONE)
     assert cut_off(browser, ".scroll") == 0
+
+
+def test_the_page_of_singular_values_fits_breaks_no_rule_of_access_and_asks_for_nothing(
+    browser: webdriver.Chrome, tmp_path: Path
+) -> None:
+    path = tmp_path / "spectrum.html"
+    write_spectrum_report(path, "m", {"model": "m"}, frame_of(tmp_path, *Q, *UP))
+    show(browser, path, width=PHONE, dark=True)
+    browser.execute_script("for (const plot of plots) draw(plot)")
+    assert violations(browser) == []
+    assert browser.execute_script("return document.documentElement.scrollWidth - window.innerWidth") <= 0
+    assert severe_messages(browser) == []
+    assert requested(browser) == []

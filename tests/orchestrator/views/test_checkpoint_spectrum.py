@@ -7,7 +7,9 @@ import pytest
 from typer.testing import CliRunner
 
 from clipsweep.orchestrator.cli import app
+from clipsweep.orchestrator.frames import read_frames
 from clipsweep.orchestrator.views.checkpoint_spectrum import CheckpointSpectrum
+from clipsweep.trials.clips import measure_spectrum
 from tests.trials.clips.test_spectrum import make_spectrum
 from tests.trials.models.test_card import CARD
 
@@ -64,9 +66,45 @@ def test_out_keeps_the_singular_values_as_a_study_does(tiny_gptj: Path, cache: P
         (["--modules", "gate"], "module 'gate' has no matrix in a gptj model"),
         (["--layers", "first"], "--layers is 'first'; expected 'all' or whole numbers"),
         (["--layers", "7"], "layer 7 does not exist: the model has 2 layers"),
+        (["--report-to", "/"], "/ is a folder; expected the path of a file for the report"),
     ],
 )
 def test_bad_input_exits_with_2_and_a_message(tiny_gptj: Path, cache: Path, arguments: list[str], words: str) -> None:
     result = runner.invoke(app, ["spectrum", str(tiny_gptj), *arguments])
     assert (result.exit_code, result.stdout) == (2, "")
     assert words in result.stderr
+
+
+def test_the_document_tells_what_singular_values_say(tiny_gptj: Path, cache: Path) -> None:
+    (matrix,) = json.loads(ask(str(tiny_gptj), "--json", "--modules", "q", "--layers", "0"))["matrices"]
+    values = matrix["singular_values"]
+    assert matrix["condition_number_float64"] == pytest.approx(values[0] / values[-1], rel=1e-2)
+    assert matrix["entry_edge"] == pytest.approx(2 * matrix["entry_std"] * 32**0.5)
+    assert matrix["above_entry_edge"] == sum(value > matrix["entry_edge"] for value in values)
+    assert 1 <= matrix["stable_rank"] <= matrix["effective_rank"] <= 32
+
+
+def test_the_table_alone_needs_no_float64(tiny_gptj: Path, cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(measure_spectrum, "compute_exact_values", None)
+    assert "attn" in ask(str(tiny_gptj))
+
+
+def test_a_report_is_a_page_named_after_the_model(
+    tiny_gptj: Path, cache: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    ask(str(tiny_gptj), "--report", "--layers", "0")
+    page = (tmp_path / f"{tiny_gptj.name}-spectrum.html").read_text(encoding="utf-8")
+    assert "The largest condition number is" in page
+    ask(str(tiny_gptj), "--report-to", "other.html", "--layers", "0")
+    assert (tmp_path / "other.html").is_file()
+
+
+def test_what_was_measured_can_be_put_into_a_studys_folder(tiny_gptj: Path, cache: Path, finished_study: Path) -> None:
+    ask(str(tiny_gptj), "--out", str(finished_study / "spectrum.parquet"))
+    try:
+        spectra = read_frames([finished_study]).spectra
+    finally:
+        (finished_study / "spectrum.parquet").unlink()
+    assert spectra is not None
+    assert set(spectra["layer"]) == {0, 1}
