@@ -23,6 +23,7 @@ from clipsweep.analysis.drawing.chart import (
 MARGIN = 0.06  # of the range, above and below
 FLAT = 0.01  # around what stays where it is
 LEAST_PERCENT = 0.02  # that an axis of percent shows, so that a tenth of a point does not look like much
+FAR = 3.0  # times the distance of the quartiles: what is as far beyond them is left outside (Tukey's far out values)
 Range = tuple[float, float]
 
 
@@ -99,6 +100,8 @@ def _heights(marks: Sequence[Mark], axis: Axis) -> Iterator[float]:
 
 def _numbers(mark: Mark) -> Iterator[Number]:
     match mark:
+        case Line(dotted=True):
+            yield from _without_outliers(mark.y)
         case Line(spread=None) | Dots():
             yield from mark.y
         case Line():
@@ -114,6 +117,16 @@ def _numbers(mark: Mark) -> Iterator[Number]:
             yield from (mark.low, mark.high)
         case Heat():
             yield from ()
+
+
+def _without_outliers(values: Sequence[Number]) -> Iterator[float]:
+    """Values but those far from most: published curves have such, and would make all others flat."""
+    found = sorted(value for each in values if (value := finite(each)) is not None)
+    if not found:
+        return
+    lower, upper = found[len(found) // 4], found[3 * len(found) // 4]
+    far = FAR * max(upper - lower, FLAT)
+    yield from (value for value in found if lower - far <= value <= upper + far)
 
 
 def heat_limits(chart: Chart) -> Range:

@@ -139,6 +139,8 @@ class Pen:
         axes.pcolormesh(*edges, np.ma.masked_where(~muted | ~np.isfinite(z), z), cmap=grey, **look)
         axes.set_xlim(edges[0][0], edges[0][-1])
         axes.set_ylim(edges[1][0], edges[1][-1])
+        if heat.centered and len(heat.y) > ROWS_LABELLED:
+            _add_signs(axes, np.where(muted, np.nan, z))
         if heat.labels is None or len(heat.x) > CELLS_LABELLED or len(heat.y) > ROWS_LABELLED:
             return
         for (row, column), value in np.ndenumerate(z):
@@ -186,6 +188,13 @@ class Pen:
 
     def _remember(self, name: str, handle: Any) -> None:
         self.entries.setdefault(name, handle)
+
+
+def _add_signs(axes: Axes, z: NDArray[np.float64]) -> None:
+    """A plus or a minus in each cell, which tell gains from losses in grey print where a word has no room."""
+    for marker, rows_and_columns in (("+", np.nonzero(z > 0)), ("_", np.nonzero(z < 0))):
+        rows, columns = rows_and_columns
+        axes.plot(columns, rows, marker, color="black", markersize=2.5, markeredgewidth=0.4)
 
 
 def _places(values: Sequence[float | str], words: dict[str, int]) -> NDArray[np.float64]:

@@ -19,16 +19,14 @@ from clipsweep.analysis.drawing.style import (
     SERIES_MARKS,
     SHADES,
     color_of,
-    ink_on,
     place_color,
-    sample,
     text_color,
 )
 
 SYMBOLS = {"dot": "circle", "circle-open": "circle-open", "star": "star", "square": "square", "triangle": "triangle-up"}
 SYMBOLS |= {"diamond": "diamond", "triangle-down": "triangle-down", "cross": "x"}
 LABEL_GAP = 0.062  # of the height of a panel, between labels at the ends of lines
-CELLS_LABELLED = 16  # columns of cells that leave room for a word in each
+CELLS_LABELLED, ROWS_LABELLED = 16, 60  # columns and rows of cells that leave room for a word in each
 MANY = 3000  # so many points are drawn by the graphics card, where there is one
 
 
@@ -191,8 +189,8 @@ class Pen:
             "xgap": 1,
             "ygap": 1,
             "name": escape(heat.name),
-            "text": heat.texts and [list(map(escape, row)) for row in heat.texts],
-            "hovertemplate": "%{text}<extra></extra>" if heat.texts else "%{y}, %{x}: %{z:.3f}<extra></extra>",
+            "customdata": heat.texts and [list(map(escape, row)) for row in heat.texts],
+            "hovertemplate": "%{customdata}<extra></extra>" if heat.texts else "%{y}, %{x}: %{z:.3f}<extra></extra>",
         }
         bar = {
             "title": {"text": escape(heat.name), "side": "right"},
@@ -201,34 +199,11 @@ class Pen:
             "tickformat": ".1~%" if heat.percent else None,
         }
         scale = [[number / (len(stops) - 1), stop] for number, stop in enumerate(stops)]
-        cells = go.Heatmap(z=_grid(np.where(muted, np.nan, z)), colorscale=scale, colorbar=bar, **same)
-        greyed = go.Heatmap(
-            z=_grid(np.where(muted, z, np.nan)), colorscale=[[0, grey], [1, grey]], showscale=False, **same
-        )
+        own = {"z": _grid(np.where(muted, np.nan, z)), **_cell_words(heat, ~muted)}
+        cells = go.Heatmap(colorscale=scale, colorbar=bar, **own, **same)
+        own = {"z": _grid(np.where(muted, z, np.nan)), **_cell_words(heat, muted)}
+        greyed = go.Heatmap(colorscale=[[0, grey], [1, grey]], showscale=False, **own, **same)
         return [cells, greyed] if muted.any() else [cells]
-
-    def cell_labels(self, heat: Heat) -> list[dict[str, Any]]:
-        """A word for each cell as annotations without axes; none where cells are too small."""
-        if heat.labels is None or len(heat.x) > CELLS_LABELLED:
-            return []
-        stops = (DIVERGING if heat.centered else SHADES)[self._theme]
-        low, high = self._limits
-        found = []
-        for row, line in enumerate(heat.z):
-            for column, value in enumerate(map(finite, line)):
-                if value is not None:
-                    is_muted = heat.muted is not None and heat.muted[row][column]
-                    under = COLORS[self._theme]["noise"] if is_muted else sample(stops, (value - low) / (high - low))
-                    found.append(
-                        {
-                            "x": column,
-                            "y": row,
-                            "text": escape(heat.labels[row][column]),
-                            "showarrow": False,
-                            "font": {"size": 10, "color": ink_on(under)},
-                        }
-                    )
-        return found
 
     def _label_ends(
         self, figure: go.Figure, lines: Sequence[Line], panel: Panel, ends: Range, refs: tuple[str, str]
@@ -270,6 +245,17 @@ class Pen:
 def escape(value: Any) -> Any:
     """Text in which nothing is markup; numbers as they are."""
     return value.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;") if isinstance(value, str) else value
+
+
+def _cell_words(heat: Heat, shown: NDArray[np.bool_]) -> dict[str, Any]:
+    """A word in each cell that is shown; none where cells are too small."""
+    if heat.labels is None or len(heat.x) > CELLS_LABELLED or len(heat.y) > ROWS_LABELLED:
+        return {}
+    words = [
+        [escape(word) if is_shown else "" for word, is_shown in zip(*row, strict=True)]
+        for row in zip(heat.labels, shown.tolist(), strict=True)
+    ]
+    return {"text": words, "texttemplate": "%{text}", "textfont": {"size": 10}}
 
 
 def _hover(texts: Sequence[str] | None) -> dict[str, Any]:

@@ -14,7 +14,7 @@ from matplotlib.colors import LinearSegmentedColormap, Normalize
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, MaxNLocator
 
-from clipsweep.analysis.drawing.chart import Axis, Chart, Heat, Panel
+from clipsweep.analysis.drawing.chart import Axis, Chart, Heat, Line, Panel
 from clipsweep.analysis.drawing.extent import Range, heat_limits, y_ranges
 from clipsweep.analysis.drawing.marks_matplotlib import Pen
 from clipsweep.analysis.drawing.style import COLORS, DIVERGING, PLAIN, SCALE, SHADES
@@ -23,7 +23,8 @@ COLUMN_IN, PAGE_IN = 3.4, 6.9  # widths of a column and of a page of most venues
 PANEL_IN, ROW_IN, TALLEST_IN = 2.1, 0.125, 8.0  # heights of a panel, of a row of cells, and of a panel of many
 ROWS_NAMED = 40  # of an axis of words; of more some are named
 TEXT_PT, SMALL_PT = 8.0, 6.5
-LETTERS_PER_IN = 17  # of small text
+NARROWEST_IN = 1.4  # of a panel without the words beside it
+LETTERS_PER_IN, TICKS_PER_IN, WORD_GAP_IN, BAR_IN = 17, 19, 0.05, 0.6  # of small text; of words below a panel
 COLORS_DRAWN = PLAIN
 SAVED = {
     "pdf.fonttype": 42,
@@ -55,25 +56,26 @@ def draw_matplotlib(chart: Chart, width_in: float | None = None) -> PaperFigure:
     Returns:
         The figure, not shown anywhere; ``savefig`` writes it.
     """
-    columns = max(1, min(chart.columns, len(chart.panels)))
+    across, down = _label_room(chart)
+    width = width_in or (COLUMN_IN if min(chart.columns, len(chart.panels)) == 1 and not _is_wide(chart) else PAGE_IN)
+    columns = max(1, min(chart.columns, len(chart.panels), int(width / (across + NARROWEST_IN))))
     rows = max(1, math.ceil(len(chart.panels) / columns))
-    width = width_in or (COLUMN_IN if columns == 1 and not _is_wide(chart) else PAGE_IN)
     with matplotlib.rc_context({"font.size": TEXT_PT, "axes.linewidth": 0.6, "hatch.linewidth": 0.4}):
         figure = PaperFigure(figsize=(width, 1.0), layout="constrained")
         figure.chart = chart
         axes = [one for row in figure.subplots(rows, columns, squeeze=False) for one in row]
-        pen = Pen(chart)
+        pen, inner = Pen(chart), _inner_width(chart, width, columns)
         for one, panel, ends in zip(axes, chart.panels, y_ranges(chart), strict=False):
-            _draw_panel(one, panel, ends, pen)
+            _draw_panel(one, panel, ends, pen, inner)
         for one in axes[len(chart.panels) :]:
             one.remove()
         _add_color_bar(figure, axes[: len(chart.panels)], chart)
         lines = _add_legend(figure, pen, width)
-        figure.set_size_inches(width, rows * _panel_height(chart) + 0.16 * lines)
+        figure.set_size_inches(width, rows * (_panel_height(chart) + down) + 0.16 * lines)
     return figure
 
 
-def _draw_panel(axes: Axes, panel: Panel, ends: Range | None, pen: Pen) -> None:
+def _draw_panel(axes: Axes, panel: Panel, ends: Range | None, pen: Pen, inner: float) -> None:
     axes.set_title(plain(panel.title), fontsize=TEXT_PT, loc="left")
     axes.set_xlabel(plain(panel.x.title))
     axes.set_ylabel(plain(panel.y.title))
@@ -83,8 +85,8 @@ def _draw_panel(axes: Axes, panel: Panel, ends: Range | None, pen: Pen) -> None:
     is_heat = any(isinstance(mark, Heat) for mark in panel.marks)
     if not is_heat:
         axes.grid(axis="y", color=COLORS[COLORS_DRAWN]["grid"], linewidth=0.5)
-    _set_scale(axes, "x", panel.x)
-    _set_scale(axes, "y", panel.y)
+    _set_scale(axes, "x", panel.x, inner)
+    _set_scale(axes, "y", panel.y, inner)
     if ends is not None:
         axes.set_ylim(ends)
     pen.draw(axes, panel, ends)
@@ -92,7 +94,7 @@ def _draw_panel(axes: Axes, panel: Panel, ends: Range | None, pen: Pen) -> None:
         axes.set_xlim(panel.x.low, panel.x.high)
 
 
-def _set_scale(axes: Axes, letter: str, axis: Axis) -> None:
+def _set_scale(axes: Axes, letter: str, axis: Axis, inner: float) -> None:
     one = axes.xaxis if letter == "x" else axes.yaxis
     if axis.kind == "category":
         words = [plain(word) for word in axis.categories]
@@ -100,7 +102,7 @@ def _set_scale(axes: Axes, letter: str, axis: Axis) -> None:
         one.set_ticks(range(0, len(words), step), words[::step])
         if letter == "x":
             axes.set_xlim(-0.5, len(words) - 0.5)
-            if sum(map(len, words)) > (LETTERS_PER_IN - 4) * 2.2:
+            if _is_slanted(words, inner):
                 axes.tick_params(axis="x", rotation=45)
                 for label in axes.get_xticklabels():
                     label.set(ha="right", rotation_mode="anchor")
@@ -108,6 +110,27 @@ def _set_scale(axes: Axes, letter: str, axis: Axis) -> None:
         axes.set(**{f"{letter}scale": "log"})
     elif axis.percent:
         one.set_major_formatter(FuncFormatter(_percent))
+
+
+def _is_slanted(words: Sequence[str], inner: float) -> bool:
+    """Whether words below a panel so wide need more room than they have beside each other."""
+    return sum(map(len, words)) / TICKS_PER_IN + WORD_GAP_IN * len(words) > inner
+
+
+def _inner_width(chart: Chart, width: float, columns: int) -> float:
+    """About how wide a panel is, in inches, without what stands to its left and right."""
+    lines = [mark for panel in chart.panels for mark in panel.marks if isinstance(mark, Line) and mark.end_label]
+    right = max((len(line.end_label or "") for line in lines), default=-4) + 4
+    left = max(6, *(len(word) for panel in chart.panels for word in panel.y.categories or ("",))) + 4
+    bar = BAR_IN if chart.color_bar or any(isinstance(mark, Heat) for mark in chart.panels[0].marks) else 0.0
+    return (width - bar) / columns - (left + right) / LETTERS_PER_IN
+
+
+def _label_room(chart: Chart) -> tuple[float, float]:
+    """How much room the words of category axes take beside a panel and, slanted, below it."""
+    beside = [len(word) for panel in chart.panels for word in panel.y.categories]
+    below = [len(word) for panel in chart.panels for word in panel.x.categories]
+    return max(beside, default=0) / LETTERS_PER_IN, 0.7 * max(below, default=0) / LETTERS_PER_IN
 
 
 def _panel_height(chart: Chart) -> float:

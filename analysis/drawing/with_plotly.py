@@ -140,9 +140,6 @@ def _panel_figure(chart: Chart, panel: Panel, ends: Range | None, pens: Mapping[
 def _draw_panel(figure: go.Figure, panel: Panel, ends: Range | None, pen: Pen, at: dict[str, int], number: int) -> None:
     suffix = "" if number == 0 else str(number + 1)
     pen.draw(figure, panel, ends, at, (f"x{suffix}", f"y{suffix}"))
-    for heat in (mark for mark in panel.marks if isinstance(mark, Heat)):
-        for label in pen.cell_labels(heat):
-            figure.add_annotation(**label, **at)
     figure.update_xaxes(**_axis(panel.x, None), **at)
     figure.update_yaxes(**_axis(panel.y, ends), **at)
 

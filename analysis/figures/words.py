@@ -12,6 +12,7 @@ if TYPE_CHECKING:
 
 SUBJECT = ("study", "model", "task", "variant", "dtype")  # columns that say what was studied
 LEAST_POINTS = 2.0  # that an axis of gains shows, so that a tenth of a point does not look like much
+RATE_DIGITS = 3  # of clip rates that somebody has chosen; those that a search draws have more
 FEW_RATES = 12  # up to so many clip rates are evenly spaced, as the paper has them
 Parts = Iterator[tuple[str, "pandas.DataFrame"]]
 
@@ -83,6 +84,7 @@ def _word(column: str, value: object) -> str:
 
 
 def rate_words(rates: Sequence[float]) -> list[str] | None:
-    """Clip rates as words of an axis, ascending; None where there are too many for that."""
+    """Clip rates as words of an axis, ascending; None where there are too many for that, or a search drew them."""
     found = sorted(set(rates))
-    return [f"{rate:g}" for rate in found] if len(found) <= FEW_RATES else None
+    were_chosen = all(rate == round(rate, RATE_DIGITS) for rate in found)
+    return [f"{rate:g}" for rate in found] if were_chosen and len(found) <= FEW_RATES else None

@@ -251,7 +251,8 @@ def _caption(clipped: pandas.DataFrame, panels: Sequence[Panel]) -> str:
     if any(isinstance(mark, Line) and mark.dotted for mark in marks):
         caption += (
             "Dotted: published by Yao et al. (2024) for GPT-J-6B and LLaMA2-7B, on other rows of the same task; their "
-            "colour is the depth of the layer in its own model. "
+            "colour is the depth of the layer in its own model. A published score far from the others of its curve may "
+            "lie outside. "
         )
     shots = sorted(set(clipped["shots"].tolist()))
     return f"{caption}Demonstrations in the prompt: {', '.join(map(str, shots))}."

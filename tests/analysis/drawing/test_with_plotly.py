@@ -42,7 +42,8 @@ def test_muted_cells_are_a_layer_of_grey() -> None:
     colored, greyed = shown.figure.data
     assert [list(row) for row in colored.z] == [[0.0, 0.1, None], [-0.2, None, None]]
     assert [list(row) for row in greyed.z] == [[None] * 3, [None, 0.01, 0.02]]
-    assert [note.text for note in shown.figure.layout.annotations] == ["0", "+10", "-20", "+1", "+2"]
+    assert [list(row) for row in colored.text] == [["0", "+10", ""], ["-20", "", ""]]
+    assert [list(row) for row in greyed.text] == [["", "", ""], ["", "+1", "+2"]]
 
 
 def test_names_hold_no_markup() -> None:

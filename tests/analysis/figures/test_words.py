@@ -17,4 +17,5 @@ def test_a_title_says_what_tells_a_part_from_the_others() -> None:
 
 def test_few_rates_are_words_of_an_axis() -> None:
     assert rate_words([0.995, 0.5, 0.5, 0.0]) == ["0", "0.5", "0.995"]
+    assert rate_words([0.5, 0.70531]) is None  # drawn by a search
     assert rate_words([number / 20 for number in range(19)]) is None
