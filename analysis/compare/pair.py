@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
 from functools import cached_property
 from typing import Any
 
 from clipsweep.analysis.compare.difference import Difference, measure_difference
 from clipsweep.analysis.compare.facts import Facts, axes_of
-from clipsweep.analysis.compare.side import Key, Side, key_of
+from clipsweep.analysis.compare.side import Key, Side
 from clipsweep.analysis.row.row import StoredRow
 from clipsweep.analysis.winners.point import Point
 from clipsweep.analysis.winners.scores import mean_score
 from clipsweep.trials.spec.clip import Clip
+
+Rows = Mapping[str, StoredRow]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -24,19 +26,24 @@ class PointPair:
         shots: Demonstrations in the prompt.
         clips: What is clipped; nothing for the untouched model.
         scores: What each study scores there by the pair's metric, on validation.
-        gains: In accuracy over the untouched model of the same study, as a fraction; None while that is not complete.
         difference: In accuracy.
         won: Whether it is the winner of the first, and of the second.
         same_trial: Whether it is one and the same trial in both.
+        points: It in each study, with the study's rows.
     """
 
     shots: int
     clips: tuple[Clip, ...]
     scores: tuple[float, float]
-    gains: tuple[float | None, float | None]
     difference: Difference
     won: tuple[bool, bool]
     same_trial: bool
+    points: tuple[tuple[Point, Rows], tuple[Point, Rows]]
+
+    @property
+    def gains(self) -> list[float | None]:
+        """What each study gains there in accuracy over its untouched model; None while that is not complete."""
+        return [_gain(*each) for each in self.points]
 
     @property
     def answers_differ(self) -> bool:
@@ -50,7 +57,7 @@ class PointPair:
             "shots": self.shots,
             "clips": [asdict(clip) for clip in self.clips],
             "scores": list(self.scores),
-            "gains": list(self.gains),
+            "gains": self.gains,
             "difference": self.difference.document(with_interval=with_interval),
             "winner_of": list(self.won),
             "same_trial": self.same_trial,
@@ -139,10 +146,10 @@ class Pair:
             shots=shots,
             clips=clips,
             scores=(scores[0], scores[1]),
-            gains=(_gain(self.first, one), _gain(self.second, other)),
             difference=measure_difference(*rows, same_rows=self.same_rows),
-            won=(_is_winner(self.first, key), _is_winner(self.second, key)),
+            won=(key == self.first.winner_key, key == self.second.winner_key),
             same_trial=one.trial_ids == other.trial_ids,
+            points=((one, self.first.rows), (other, self.second.rows)),
         )
 
     def document(self, top: int) -> dict[str, Any]:
@@ -173,15 +180,6 @@ def _rows(side: Side, trial_ids: Iterable[str]) -> list[StoredRow]:
     return [side.rows[trial_id] for trial_id in trial_ids]
 
 
-def _gain(side: Side, point: Point) -> float | None:
-    score, untouched = (mean_score(ids, side.rows, "accuracy") for ids in (point.trial_ids, point.baseline_ids))
+def _gain(point: Point, rows: Rows) -> float | None:
+    score, untouched = (mean_score(ids, rows, "accuracy") for ids in (point.trial_ids, point.baseline_ids))
     return None if score is None or untouched is None else score - untouched
-
-
-def _is_winner(side: Side, key: Key) -> bool:
-    winner = side.standings.winner
-    return winner is not None and _key(winner.point) == key
-
-
-def _key(point: Point) -> Key:
-    return key_of(point.shots, point.clips)

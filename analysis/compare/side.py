@@ -64,6 +64,12 @@ class Side:
         """Column of scores that its points are judged by."""
         return self.standings.points[0].metric if self.standings.points else "accuracy"
 
+    @cached_property
+    def winner_key(self) -> Key | None:
+        """What its winner is told by; None while there is none."""
+        winner = self.standings.winner
+        return None if winner is None else key_of(winner.point.shots, winner.point.clips)
+
     @property
     def task(self) -> str:
         """Name of its task."""
@@ -107,7 +113,8 @@ class Side:
 
 def key_of(shots: int, clips: Iterable[Clip]) -> Key:
     """What a point is told by among those of other studies: clips that change something, in one order."""
-    return shots, tuple(sorted((clip for clip in clips if not clip.is_idle), key=_order))
+    acting = [clip for clip in clips if not clip.is_idle]
+    return shots, tuple(sorted(acting, key=_order) if len(acting) > 1 else acting)
 
 
 def _order(clip: Clip) -> tuple[int, str, float, str, str]:

@@ -145,7 +145,7 @@ def _in_short(side: Side, shots: int, module: str) -> list[str]:
 def _points(pair: Pair, top: int) -> list[str]:
     """The points of two studies that differ most, below what they have in common."""
     shown = [point for point in pair.points if any(point.won) or point.answers_differ]
-    lines = [*_in_common(pair), "", *(_table(pair, shown[:top]) if shown else ())]
+    lines = [*_in_common(pair), *(["", *_table(pair, shown[:top])] if shown else ())]
     if len(shown) > MANY:
         chance = "where nothing differs about one in 20 has p < 0.05"
         lines.append(f"The largest of {len(shown):,} differences are large by chance too: {chance}.")
