@@ -54,6 +54,25 @@ FIGURES: dict[str, FigureEntry] = {
         "The same, a row of panels for each number of demonstrations",
         "what figure1 needs, at two numbers of demonstrations or more",
     ),
+    "figure3": FigureEntry(
+        f"{_MATRICES}.conditions:condition_chart",
+        ("spectra", "points"),
+        "Condition number by layer, and where the study clips",
+        "the singular values of its model in its folder, which 'clipsweep spectrum MODEL --out DIR/spectrum.parquet' "
+        "puts there",
+    ),
+    "figure4": FigureEntry(
+        f"{_ANSWERS}.tables:bar_chart",
+        ("points",),
+        "Untouched and clipped on test, with the gain",
+        "a winner that has run on test",
+    ),
+    "tables": FigureEntry(
+        f"{_ANSWERS}.tables:results_table",
+        ("points", "published"),
+        "The same as a table: Tables 2 to 8",
+        "what figure4 needs",
+    ),
     "atlas": FigureEntry(
         f"{_SCORES}.atlas:atlas_chart",
         ("points",),
@@ -78,31 +97,6 @@ FIGURES: dict[str, FigureEntry] = {
         "The best score so far, by trials, rows and time",
         "a complete point",
     ),
-    "figure3": FigureEntry(
-        f"{_MATRICES}.conditions:condition_chart",
-        ("spectra", "points"),
-        "Condition number by layer, and where the study clips",
-        "the singular values of its model in its folder, which 'clipsweep spectrum MODEL --out DIR/spectrum.parquet' "
-        "puts there",
-    ),
-    "spectra": FigureEntry(
-        f"{_MATRICES}.spectra:spectra_chart",
-        ("spectra", "points"),
-        "Singular values by rank, with the rank that the winner keeps",
-        "what figure3 needs",
-    ),
-    "figure4": FigureEntry(
-        f"{_ANSWERS}.tables:bar_chart",
-        ("points",),
-        "Untouched and clipped on test, with the gain",
-        "a winner that has run on test",
-    ),
-    "tables": FigureEntry(
-        f"{_ANSWERS}.tables:results_table",
-        ("points", "published"),
-        "The same as a table: Tables 2 to 8",
-        "what figure4 needs",
-    ),
     "agreement": FigureEntry(
         f"{_ANSWERS}.agreement:agreement_chart",
         ("trials", "points"),
@@ -120,6 +114,12 @@ FIGURES: dict[str, FigureEntry] = {
         ("trials", "points"),
         "Calibration error by clip rate; reliability of two-label tasks",
         "layers, or ranges of layers, that were clipped alone",
+    ),
+    "spectra": FigureEntry(
+        f"{_MATRICES}.spectra:spectra_chart",
+        ("spectra", "points"),
+        "Singular values by rank, with the rank that the winner keeps",
+        "what figure3 needs",
     ),
 }
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from statistics import fmean
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -11,7 +12,7 @@ from numpy.typing import NDArray
 
 from clipsweep.analysis.drawing.chart import Axis, Chart, ColorBar, Level, Line, Mark, Panel
 from clipsweep.analysis.figures.answers.best_points import PointRow, best_points, rows_of, short_label, titled
-from clipsweep.analysis.figures.words import SUBJECT, parts_of
+from clipsweep.analysis.figures.words import SUBJECT, parts_of, rate_words
 from clipsweep.analysis.frames.matrices import margins
 from clipsweep.trials.scores.tally import CALIBRATION_BINS
 
@@ -63,8 +64,8 @@ def calibration_chart(trials: pandas.DataFrame, points: pandas.DataFrame) -> Cha
 def _error_panels(trials: pandas.DataFrame, points: pandas.DataFrame) -> list[Panel]:
     """A panel for each study, number of shots and module."""
     complete = points[points["state"] == "complete"]
-    known = trials.drop_duplicates("trial_id").set_index("trial_id")["calibration_error"]
-    errors = [known.loc[list(trial_ids)].mean() for trial_ids in complete["trial_ids"]]
+    known = dict(zip(trials["trial_id"], trials["calibration_error"], strict=True))
+    errors = [fmean(known[each] for each in trial_ids) for trial_ids in complete["trial_ids"]]
     complete = complete.assign(error=errors)
     clipped = complete[complete["place"].notna() & complete["clip_rate"].notna() & complete["error"].notna()]
     untouched = complete[complete["is_baseline"]].set_index([*SUBJECT, "shots"])["error"]
@@ -80,15 +81,15 @@ def _error_panels(trials: pandas.DataFrame, points: pandas.DataFrame) -> list[Pa
 
 def _error_panel(title: str, held: pandas.DataFrame, untouched: pandas.Series[float]) -> Panel:
     """Calibration error by clip rate, a line for each layer or range, and of each kind."""
-    rates = [f"{rate:g}" for rate in sorted(held["clip_rate"].unique())]
+    rates = rate_words(held["clip_rate"].tolist())
     marks: list[Mark] = []
     lines = held.groupby(["place", "kind", "layer"])
     for (place, kind, layer), line in lines:
-        by_rate = dict(zip(line["clip_rate"].map("{:g}".format), line["error"], strict=True))
+        line = line.sort_values("clip_rate")
         marks.append(
             Line(
-                x=rates,
-                y=[by_rate.get(rate) for rate in rates],
+                x=line["clip_rate"].tolist() if rates is None else line["clip_rate"].map("{:g}".format).tolist(),
+                y=line["error"].tolist(),
                 name=place if held["kind"].nunique() == 1 else f"{place}, {kind}",
                 color=float(layer),
                 in_legend=False,
@@ -98,7 +99,7 @@ def _error_panel(title: str, held: pandas.DataFrame, untouched: pandas.Series[fl
     marks += [Level(y=float(error), name="untouched") for error in untouched.head(1)]
     return Panel(
         title=title,
-        x=Axis(title="clip rate", kind="category", categories=tuple(rates)),
+        x=Axis(title="clip rate", kind="category", categories=tuple(rates)) if rates else Axis(title="clip rate"),
         y=Axis(title="calibration error on validation"),
         marks=marks,
     )
@@ -116,7 +117,7 @@ def _reliability(title: str, held: list[PointRow], trials: pandas.DataFrame) -> 
         Line(
             x=[bin_.confidence for bin_ in bins],
             y=[bin_.right for bin_ in bins],
-            name="answers untouched" if point["is_baseline"] else "answers of the winner",
+            name="answers untouched" if point["is_baseline"] else "answers of the best",
             color="before" if point["is_baseline"] else "best",
             texts=[f"{short_label(point)}: {bin_.count} examples" for bin_ in bins],
         )

@@ -37,7 +37,7 @@ def test_errors_have_a_line_for_each_layer_by_clip_rate_and_a_level_untouched() 
     assert chart is not None
     one, two = marks_of(chart, Line)
     assert (list(one.x), list(one.y), one.color) == (["0.5", "0.9"], [0.2, 0.3], 1.0)
-    assert list(two.y) == [0.4, None]
+    assert (list(two.x), list(two.y)) == (["0.5"], [0.4])
     assert [level.y for level in marks_of(chart, Level)] == [0.1]
 
 
@@ -48,6 +48,16 @@ def test_the_error_is_the_mean_over_demonstration_seeds() -> None:
     chart = calibration_chart(trials_frame(rows.values()), points_frame(points, rows))
     assert chart is not None
     assert list(marks_of(chart, Line)[0].y) == pytest.approx([0.15])
+
+
+def test_many_clip_rates_lie_on_an_axis_of_numbers() -> None:
+    rates = [number / 100 for number in range(20)]
+    points = [make_point(None), *(make_point(1, rate) for rate in rates)]
+    rows = rows_of(base=[5], **{f"mlp_1_{str(rate).replace('.', '__')}": [6] for rate in rates})
+    chart = calibration_chart(trials_frame(rows.values()), points_frame(points, rows))
+    assert chart is not None
+    assert chart.panels[0].x.kind == "linear"
+    assert list(marks_of(chart, Line)[0].x) == rates
 
 
 def test_reliability_of_two_labels_follows_from_the_margins() -> None:
