@@ -89,7 +89,7 @@ _add(
     figures,
     "figures studies/quickstart",
     "figures DIR --only figure1 --format pdf -o paper/figures",
-    "figures DIR --only figure1 --published",
+    "figures DIR --only figure1 --only atlas --published",
 )
 _add(
     app,

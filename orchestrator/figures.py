@@ -17,6 +17,7 @@ from clipsweep.orchestrator.frames import read_frames
 from clipsweep.trials.base.errors import StudyError
 from clipsweep.trials.base.files import write_text
 from clipsweep.trials.base.os_words import check_folder
+from clipsweep.trials.spec.trial import VALIDATION
 
 if TYPE_CHECKING:
     import pandas
@@ -47,7 +48,7 @@ def figure(
 
     Raises:
         StudyError: No such figure or engine, no study there, or one that lacks what the figure needs; the message
-            says what can be drawn.
+            says what can be drawn. Also ``published`` for a task that the paper has no curves of.
         SpecError: The engine is matplotlib, and that is not installed.
     """
     check_name(name)
@@ -113,7 +114,20 @@ def frames_from(source: pandas.DataFrame | str | Path | Sequence[str | Path], *,
         )
     else:
         frames = Frames.of_trials(source)
-    return replace(frames, published=load_published()) if published else frames
+    return replace(frames, published=_published_of(frames)) if published else frames
+
+
+def _published_of(frames: Frames) -> pandas.DataFrame:
+    """The published numbers, of which some are curves of these tasks."""
+    numbers = load_published()
+    known = sorted(set(numbers.loc[numbers["split"] == VALIDATION, "task"]))
+    tasks = sorted(set(frames.trials["task"]))
+    if not set(tasks) & set(known):
+        raise StudyError(
+            f"the paper published no curves of task {', '.join(tasks)}; expected one of {', '.join(known)}. Leave "
+            f"--published (published=True) out."
+        )
+    return numbers
 
 
 def _folder(dirs: Sequence[Path], out: Path | None) -> Path:

@@ -10,6 +10,7 @@ import pytest
 import yaml
 from typer.testing import CliRunner
 
+from clipsweep.analysis.figures.catalogue import FIGURES
 from clipsweep.orchestrator.cli import app
 from clipsweep.orchestrator.study.check import check_study
 from clipsweep.orchestrator.study.schema import Study
@@ -60,6 +61,30 @@ def test_the_page_on_singular_values_runs(tmp_path: Path, cache: Path, monkeypat
         assert result.exit_code == 0, result.output
     assert {path.name for path in tmp_path.iterdir()} >= {"embedded-spectrum.html", "gpt-j.html", "spectrum.parquet"}
     assert {path.stem for path in (tmp_path / "DIR" / "figures").iterdir()} >= {"figure3", "spectra"}
+
+
+@pytest.mark.slow
+def test_the_page_on_figures_runs(tmp_path: Path, cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    shutil.copytree(ROOT / "tests" / "fixtures" / "schema-5", "DIR")
+    for command in commands_of(HOWTO / "figures.md"):
+        _, *arguments = shlex.split(command)
+        result = CliRunner().invoke(app, arguments)
+        assert result.exit_code == 0, result.output
+    exec(compile(python_of(HOWTO / "figures.md"), "figures.md", "exec"), {})
+    assert {path.name for path in (tmp_path / "DIR" / "figures").iterdir()} >= {
+        "atlas.svg",
+        "captions.md",
+        "figure1.pdf",
+    }
+    assert {path.name for path in (tmp_path / "paper").iterdir()} >= {"atlas.svg", "figure1.svg"}
+    assert {path.name for path in tmp_path.iterdir()} >= {"atlas.pdf", "figure1.html"}
+
+
+def test_the_page_on_figures_names_them_all() -> None:
+    text = (HOWTO / "figures.md").read_text(encoding="utf-8")
+    assert re.findall(r"^\| `(\w+)`", text, re.M) != []
+    assert set(re.findall(r"^\| `(\w+)`", text, re.M)) == set(FIGURES)
 
 
 @pytest.mark.slow

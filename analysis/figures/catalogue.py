@@ -35,6 +35,8 @@ class FigureEntry:
 
     def make(self, frames: Frames) -> Chart | Table | None:
         """The figure of these frames; None where they lack what it needs."""
+        if frames.trials.empty and "spectra" not in self.takes:
+            return None  # an empty frame has no types
         module, _, attribute = self.location.partition(":")
         function: Any = getattr(import_module(module), attribute)
         made: Chart | Table | None = function(*(getattr(frames, name) for name in self.takes))

@@ -73,8 +73,11 @@ def test_a_folder_that_cannot_be_made_is_refused(finished_study: Path, tmp_path:
         write_figures([finished_study], out=tmp_path / "file" / "figures")
 
 
-def test_published_numbers_come_when_they_are_asked_for(finished_study: Path) -> None:
-    assert frames_from(finished_study).published is None
-    published = frames_from(finished_study, published=True).published
+def test_published_numbers_come_when_they_are_asked_for_and_are_of_the_task(finished_study: Path) -> None:
+    frame = clipsweep.load(finished_study)
+    assert frames_from(frame).published is None
+    published = frames_from(frame.assign(task="rte"), published=True).published
     assert published is not None
     assert set(published["study"]) == {"published"}
+    with pytest.raises(StudyError, match="no curves of task .*; expected one of cb, copa, rte"):
+        frames_from(frame, published=True)

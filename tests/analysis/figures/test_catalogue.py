@@ -22,6 +22,12 @@ def test_a_figure_that_is_not_known_is_refused_with_the_nearest() -> None:
         make_figure("figur1", FRAMES)
 
 
+def test_of_no_rows_nothing_can_be_drawn() -> None:
+    empty = Frames.of_trials(trials_frame([]))
+    with pytest.raises(StudyError, match="figure1 needs .*No figure can be drawn of it"):
+        make_figure("figure1", empty)
+
+
 def test_what_a_figure_lacks_is_said_and_what_can_be_drawn() -> None:
     with pytest.raises(StudyError, match="figure2 needs .* at two numbers of demonstrations.* can be drawn: figure1"):
         make_figure("figure2", FRAMES)
