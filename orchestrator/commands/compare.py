@@ -31,7 +31,7 @@ def compare(
 ) -> None:
     """Studies side by side: what differs, who won, what it cost, and point by point what both have."""
     from clipsweep.orchestrator.comparison.compare import compare as look
-    from clipsweep.orchestrator.comparison.page import check_file
+    from clipsweep.orchestrator.comparison.file import check_file
 
     if out is not None:
         check_file(out)

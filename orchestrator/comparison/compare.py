@@ -14,7 +14,7 @@ from clipsweep.analysis.compare.studies import SideBySide
 from clipsweep.analysis.drawing.chart import Chart
 from clipsweep.analysis.drawing.draw import Engine, check_engine, draw, write_chart
 from clipsweep.analysis.published.read import published_table
-from clipsweep.orchestrator.comparison.page import check_file, format_of, is_page, write_page
+from clipsweep.orchestrator.comparison.file import check_file, format_of, is_page
 from clipsweep.orchestrator.comparison.paper_words import describe_beside_paper
 from clipsweep.orchestrator.comparison.sides import read_sides
 from clipsweep.orchestrator.comparison.words import describe_studies
@@ -75,7 +75,9 @@ class Comparison:
         path = Path(path)
         check_file(path)
         if is_page(path):
-            write_page(path, self._drawn(), self.describe(top))
+            from clipsweep.analysis.report.compare_page import write_comparison  # loads plotly
+
+            write_comparison(path, self._drawn(), self.describe(top))
         else:
             write_chart(self._drawn(), path, format_of(path))
 
