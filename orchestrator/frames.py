@@ -16,7 +16,7 @@ from clipsweep.analysis.store.table import ResultsTable
 from clipsweep.analysis.winners.points_of_rows import points_of_rows
 from clipsweep.analysis.winners.standings import Standings
 from clipsweep.orchestrator.folder.no_study import no_study
-from clipsweep.orchestrator.folder.open_study import reopen
+from clipsweep.orchestrator.folder.open_study import find_study
 from clipsweep.orchestrator.folder.snapshot import Snapshot
 from clipsweep.orchestrator.folder.study_folder import StudyFolder
 from clipsweep.trials.base.errors import StudyError, unknown_name
@@ -102,8 +102,9 @@ def _some(dirs: Iterable[Place]) -> list[Place]:
 def _open(place: Place) -> Snapshot | LatestRows:
     """What is stored of a study; its rows alone where nothing tells what they are of."""
     folder = _study_at(Path(place))
-    if folder.subject.is_file():
-        return Snapshot.take(reopen(folder.path))
+    opened = find_study(folder.path)
+    if opened is not None:
+        return Snapshot.take(opened)
     rows = ResultsTable(folder.trials).latest()
     if not rows:
         raise StudyError(no_study(folder))

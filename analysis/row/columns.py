@@ -72,18 +72,32 @@ class Column(Generic[T]):
     Attributes:
         name: In the file; the field's own name without a leading underscore.
         arrow: Its Arrow type.
+        means: What it holds, as a sentence.
+        unit: Of its values; empty where they have none.
     """
 
-    def __init__(self, arrow: pa.DataType, convert: Callable[[Any], T] | None = None) -> None:
+    def __init__(
+        self, arrow: pa.DataType, means: str, *, unit: str = "", convert: Callable[[Any], T] | None = None
+    ) -> None:
         """Describe a column.
 
         Args:
             arrow: Its type in the file.
+            means: What it holds, as a sentence; code stands in backquotes.
+            unit: Of its values; empty where they have none.
             convert: Turns the plain value into the field's; None where they are the same.
         """
         self.name = ""
         self.arrow = arrow
+        self.means = means
+        self.unit = unit
         self._convert = convert
+
+    @property
+    def description(self) -> dict[bytes | str, bytes | str]:
+        """What a file says of it, as metadata of the field."""
+        told = {"description": self.means, "unit": self.unit}
+        return {key: value for key, value in told.items() if value}
 
     def __set_name__(self, owner: type, name: str) -> None:
         """Take the field's name."""

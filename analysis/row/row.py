@@ -80,47 +80,119 @@ class StoredRow:
 
     __slots__ = ("cells", "number")
 
-    trial_id: Column[str] = Column(pa.string())
-    study: Column[str] = Column(pa.string())
-    state: Column[TrialState] = Column(pa.string(), TrialState)
-    attempt: Column[int] = Column(pa.int32())
-    model: Column[str] = Column(pa.string())
-    model_fingerprint: Column[str] = Column(pa.string())
-    dtype: Column[str] = Column(pa.string())
-    task: Column[str] = Column(pa.string())
-    variant: Column[str] = Column(pa.string())
-    task_fingerprint: Column[str] = Column(pa.string())
-    split: Column[str] = Column(pa.string())
-    shots: Column[int] = Column(pa.int32())
-    demo_seed: Column[int] = Column(pa.int64())
-    clips: Column[tuple[Clip, ...]] = Column(pa.list_(_CLIP), _read_clips)
-    layer: Column[int | None] = Column(pa.int32())
-    module: Column[str | None] = Column(pa.string())
-    clip_rate: Column[float | None] = Column(pa.float64())
-    n_examples: Column[int] = Column(pa.int32())
-    accuracy: Column[float | None] = Column(pa.float64())
-    macro_f1: Column[float | None] = Column(pa.float64())
-    gold_logprob: Column[float | None] = Column(pa.float64())
-    calibration_error: Column[float | None] = Column(pa.float64())
-    _outcomes: Column[bytes] = Column(pa.binary())
-    parameters_kept: Column[int] = Column(pa.int64())
-    parameters_total: Column[int] = Column(pa.int64())
-    operations: Column[int] = Column(pa.int64())
-    engine_path: Column[str | None] = Column(pa.string())
-    microbatch: Column[int] = Column(pa.int32())
-    seconds: Column[float] = Column(pa.float64())
-    replica: Column[str] = Column(pa.string())
-    node: Column[str] = Column(pa.string())
-    device: Column[str] = Column(pa.string())
-    error: Column[str | None] = Column(pa.string())
-    log_path: Column[str | None] = Column(pa.string())
-    started_at: Column[datetime] = Column(_TIME)
-    finished_at: Column[datetime] = Column(_TIME)
-    versions: Column[dict[str, str | None]] = Column(_VERSIONS)
-    schema_version: Column[int] = Column(pa.int32())
-    demonstrations: Column[int | None] = Column(pa.int32())
-    tally: Column[Tally | None] = Column(pa.string(), _read_tally)
-    _margins: Column[bytes | None] = Column(pa.binary())
+    trial_id: Column[str] = Column(
+        pa.string(),
+        "Hash of what determines the result: model, dtype, ranks left, task and its rows, shots, "
+        "demonstration seed, split.",
+    )
+    study: Column[str] = Column(pa.string(), "Name of the study.")
+    state: Column[TrialState] = Column(
+        pa.string(),
+        "`complete`; `partial`: waits for its next part in a race; `pruned`: stopped by the race; `failed`.",
+        convert=TrialState,
+    )
+    attempt: Column[int] = Column(pa.int32(), "Number of the attempt at the trial, from 1.")
+    model: Column[str] = Column(pa.string(), "The model as the study names it: a folder or a name of the hub.")
+    model_fingerprint: Column[str] = Column(pa.string(), "Hash of the checkpoint: its weights, config and tokenizer.")
+    dtype: Column[str] = Column(pa.string(), "What the model ran in, such as `float16`.")
+    task: Column[str] = Column(pa.string(), "Name of the task.")
+    variant: Column[str] = Column(pa.string(), "Variant of the task.")
+    task_fingerprint: Column[str] = Column(pa.string(), "Hash of the task with its rows.")
+    split: Column[str] = Column(pa.string(), "`validation` or `test`.")
+    shots: Column[int] = Column(pa.int32(), "Demonstrations asked for in the prompt.", unit="demonstrations")
+    demo_seed: Column[int] = Column(pa.int64(), "Seed that draws the demonstrations.")
+    clips: Column[tuple[Clip, ...]] = Column(
+        pa.list_(_CLIP),
+        "What is clipped: a list of `layer` (from 0), `module`, `clip_rate` (fraction of the singular values "
+        "dropped), `kind`, and `options` (what the kind takes besides, as JSON; null for none).",
+        convert=_read_clips,
+    )
+    layer: Column[int | None] = Column(pa.int32(), "Layer of the clip, from 0, where it is one alone; else null.")
+    module: Column[str | None] = Column(pa.string(), "Module of the clip, where it is one alone; else null.")
+    clip_rate: Column[float | None] = Column(
+        pa.float64(),
+        "Fraction of the singular values that the clip drops, where it is one alone; else null.",
+        unit="fraction",
+    )
+    n_examples: Column[int] = Column(
+        pa.int32(),
+        "Examples that the trial has seen, the first of the split.",
+        unit="examples",
+    )
+    accuracy: Column[float | None] = Column(
+        pa.float64(),
+        "Share of these that were answered rightly; null if the trial failed.",
+        unit="fraction",
+    )
+    macro_f1: Column[float | None] = Column(
+        pa.float64(),
+        "F1, averaged over the classes; null if the trial failed.",
+        unit="fraction",
+    )
+    gold_logprob: Column[float | None] = Column(
+        pa.float64(),
+        "Mean log-probability of the right label, renormalised over the labels; null if the trial failed.",
+        unit="nats",
+    )
+    calibration_error: Column[float | None] = Column(
+        pa.float64(),
+        "Expected calibration error over 10 bins of the top label's probability; null if the trial failed.",
+        unit="fraction",
+    )
+    _outcomes: Column[bytes] = Column(
+        pa.binary(),
+        "Right or wrong, a bit for each example, the first in the highest bit.",
+    )
+    parameters_kept: Column[int] = Column(
+        pa.int64(),
+        "Parameters of the model that the clips leave.",
+        unit="parameters",
+    )
+    parameters_total: Column[int] = Column(pa.int64(), "Parameters of the model.", unit="parameters")
+    operations: Column[int] = Column(
+        pa.int64(),
+        "What the trial takes by the cost model.",
+        unit="floating-point operations",
+    )
+    engine_path: Column[str | None] = Column(
+        pa.string(),
+        "Which of the engine's ways ran: `sub-layer`, `blocks` or `full-prompts`; null if the trial failed.",
+    )
+    microbatch: Column[int] = Column(pa.int32(), "Prompts in a forward pass.", unit="prompts")
+    seconds: Column[float] = Column(pa.float64(), "Wall time of the evaluation, of all its parts.", unit="seconds")
+    replica: Column[str] = Column(pa.string(), "Replica that ran it.")
+    node: Column[str] = Column(pa.string(), "Host name of the machine that ran it.")
+    device: Column[str] = Column(pa.string(), "Device that ran it, such as `cuda:0`.")
+    error: Column[str | None] = Column(pa.string(), "Last line of the traceback; null unless the trial failed.")
+    log_path: Column[str | None] = Column(
+        pa.string(),
+        "File in the study's folder that holds the whole traceback; null unless the trial failed.",
+    )
+    started_at: Column[datetime] = Column(_TIME, "When the first part of the trial began.", unit="UTC")
+    finished_at: Column[datetime] = Column(_TIME, "When the attempt ended.", unit="UTC")
+    versions: Column[dict[str, str | None]] = Column(
+        _VERSIONS,
+        "Versions of clipsweep, torch, transformers and ray (null without Ray).",
+    )
+    schema_version: Column[int] = Column(
+        pa.int32(),
+        "Of the columns; null stands in those that a file of an older version lacks.",
+    )
+    demonstrations: Column[int | None] = Column(
+        pa.int32(),
+        "How many were in the prompt, which may be fewer than asked for (`task.truncate`); null if the trial failed.",
+        unit="demonstrations",
+    )
+    tally: Column[Tally | None] = Column(
+        pa.string(),
+        "Counts, as JSON, that the next part of a `partial` trial is added to; else null.",
+        convert=_read_tally,
+    )
+    _margins: Column[bytes | None] = Column(
+        pa.binary(),
+        "How far the right label was ahead in each example, in the task's unit of scores (mostly nats): a "
+        "little-endian half-precision number each; null if the trial failed.",
+    )
 
     def __init__(self, cells: Cells, number: int = 0) -> None:
         """Point at one row of a table.
@@ -197,8 +269,9 @@ def _columns() -> list[Column[Any]]:
     return [column for column in vars(StoredRow).values() if isinstance(column, Column)]
 
 
-SCHEMA = pa.schema([(column.name, column.arrow) for column in _columns()])
-
+COLUMNS: tuple[Column[Any], ...] = tuple(_columns())
+SCHEMA = pa.schema([(column.name, column.arrow) for column in COLUMNS])
+DESCRIBED = pa.schema([SCHEMA.field(column.name).with_metadata(column.description) for column in COLUMNS])
 
 NUMBER, TEXT, TIME, SEVERAL = "number", "text", "time", "several"
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -13,14 +13,16 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from clipsweep.analysis.row.check_rows import find_problems
-from clipsweep.analysis.row.row import SCHEMA, SCHEMA_VERSION
+from clipsweep.analysis.row.row import DESCRIBED, SCHEMA, SCHEMA_VERSION
 from clipsweep.trials.base.errors import DamagedFileError, StoreError, WriteError, counted, first_line
 from clipsweep.trials.base.files import whole_file
 from clipsweep.trials.base.os_words import word_os_error
 
-REPLACES = "clipsweep.replaces"  # key of a file's metadata
+OURS = "clipsweep."  # what keys of a file's metadata begin with that are ours
+REPLACES = f"{OURS}replaces"
 MEND = "Move it away and run the study again: what it held is made anew."
 GROUP_ROWS = 16_384  # of a row group: what is read of a column to see one row of it
+DESCRIBED_ROWS = 16  # from which on a file, as a merged one of any size, says what its columns hold
 LARGE_ROWS = 4096  # from which on dictionaries and a slower compression are worth their time
 OWN = {"trial_id", "outcomes", "margins", "tally", "log_path", "started_at", "finished_at", "seconds"}
 REPEATED = [name for name in SCHEMA.names if name not in OWN]  # columns whose values occur again and again
@@ -33,29 +35,33 @@ class Part:
     Attributes:
         rows: In today's columns.
         replaces: Names of the files whose rows it holds since they were merged; these count no more.
+        notes: What it says of its study, by keys that begin with ``OURS``; not read back with the rows.
     """
 
     rows: pa.Table
     replaces: frozenset[str] = frozenset()
+    notes: Mapping[str, str] = field(default_factory=dict)
 
 
 def write_part(path: Path, part: Part) -> None:
     """Write a new file whole, in one piece. Its folder is made, but not the study's above it.
 
-    A file of few rows gets no dictionaries, and none gets statistics or a second copy of its schema: of a file of one
-    row they were two thirds, and took as much of the time to read it.
+    A file of few rows gets no dictionaries, none gets statistics, and one of very few no second copy of its schema with
+    what its columns hold, of 13 kB: of a file of one row they were two thirds, and took as much of the time to read it.
 
     Raises:
         WriteError: The disk is full or can only be read, or the study's folder is gone.
     """
-    rows = part.rows.replace_schema_metadata(None)
+    described = bool(part.replaces) or len(part.rows) >= DESCRIBED_ROWS
+    rows = pa.Table.from_arrays(part.rows.columns, schema=DESCRIBED if described else SCHEMA)
+    notes = {**part.notes, **({REPLACES: json.dumps(sorted(part.replaces))} if part.replaces else {})}
     large: dict[str, Any] = {"compression": "zstd", "use_dictionary": REPEATED} if len(rows) >= LARGE_ROWS else {}
-    options = {"use_dictionary": False, "write_statistics": False, "store_schema": False, **large}
+    options = {"use_dictionary": False, "write_statistics": False, "store_schema": described, **large}
     made = pa.BufferOutputStream()
     with pq.ParquetWriter(made, rows.schema, **options) as writer:
         writer.write_table(rows, row_group_size=GROUP_ROWS)
-        if part.replaces:
-            writer.add_key_value_metadata({REPLACES: json.dumps(sorted(part.replaces))})
+        if notes:
+            writer.add_key_value_metadata(notes)
     try:
         with whole_file(path, within=path.parent.parent) as draft:
             draft.write_bytes(made.getvalue())
@@ -122,12 +128,24 @@ def read_part(path: Path) -> Part:
     return Part(_in_todays_columns(path, stored, SCHEMA.names), replaces)
 
 
+def read_notes(path: Path) -> dict[str, str]:
+    """What a file says of its study; empty of files of older versions. No row is read.
+
+    Raises:
+        StoreError: It is damaged.
+    """
+    with _naming_damage(path):
+        metadata = pq.read_metadata(path).metadata or {}
+    own = {key.decode(errors="replace"): value.decode(errors="replace") for key, value in metadata.items()}
+    return {key: value for key, value in own.items() if key.startswith(OURS) and key != REPLACES}
+
+
 def _in_todays_columns(path: Path, stored: pa.Table, names: Sequence[str]) -> pa.Table:
     """Columns of a file in today's types."""
     there = set(stored.column_names)
     schema = SCHEMA if len(names) == len(SCHEMA) else pa.schema([SCHEMA.field(name) for name in names])
     if stored.schema.equals(schema):
-        return stored.replace_schema_metadata(None)
+        return pa.Table.from_arrays(stored.columns, schema=schema)  # without what a file says of its columns
     try:
         columns = [
             stored[field.name].cast(field.type) if field.name in there else pa.nulls(stored.num_rows, field.type)

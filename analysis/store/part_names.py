@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-PART = re.compile(r"part-(\d{8})-[^-]+-\d{6,}\.parquet")
+PART = re.compile(r"part-(\d{8})-[^-]+-(\d{6,})\.parquet")
 ACCEPTED = re.compile(r"\.accepted-(\d{8})\.json")
 
 
@@ -28,6 +28,12 @@ def token_of(name: str) -> int:
     """The claim that a file's writer held; 0 for files of versions before there were claims."""
     found = PART.fullmatch(name)
     return int(found[1]) if found else 0
+
+
+def age_of(name: str) -> tuple[int, int]:
+    """What puts files into the order in which they were written: the claim, then how many its writer wrote before."""
+    found = PART.fullmatch(name)
+    return (int(found[1]), int(found[2])) if found else (0, 0)
 
 
 def accepted_name(token: int) -> str:

@@ -7,6 +7,7 @@ import os
 import uuid
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
+from functools import cached_property
 from pathlib import Path
 
 import pyarrow as pa
@@ -16,8 +17,8 @@ from clipsweep.analysis.row.check_rows import difference
 from clipsweep.analysis.row.row import SCHEMA, Record, StoredRow
 from clipsweep.analysis.store.fence import Fence, look
 from clipsweep.analysis.store.gather import Piece, read_pieces, stack_of
-from clipsweep.analysis.store.part import Part, read_part, write_part
-from clipsweep.analysis.store.part_names import part_name
+from clipsweep.analysis.store.part import Part, read_notes, read_part, write_part
+from clipsweep.analysis.store.part_names import age_of, part_name
 from clipsweep.analysis.store.rows import Attempts, LatestRows
 from clipsweep.trials.base.errors import DamagedFileError, StoreError
 
@@ -28,9 +29,15 @@ SMALL_BYTES, MERGED_BYTES = 2**23, 2**28  # of a file that is merged, and of wha
 class ResultsTable:
     """Rows of one study, in a folder of Parquet files. One process appends and merges; any may read."""
 
-    def __init__(self, folder: Path) -> None:
-        """Open the table; nothing is created before the first row, and nothing is read before it is asked for."""
+    def __init__(self, folder: Path, make_notes: Callable[[], Mapping[str, str]] = dict) -> None:
+        """Open the table; nothing is created before the first row, and nothing is read before it is asked for.
+
+        Args:
+            folder: Of its files.
+            make_notes: Gives what each file that is written says of the study; asked before the first is.
+        """
         self._folder = folder
+        self._make_notes = make_notes
         self._sequence = itertools.count()
         self._since_merge = itertools.count(1)
         self._writer = f"{os.getpid():x}{uuid.uuid4().hex[:8]}"
@@ -88,7 +95,7 @@ class ResultsTable:
         self._check()
         if next(self._since_merge) > MERGED_FILES:
             self.merge(again=False)
-        self._write(Part(table))
+        self._write(Part(table, notes=self._notes))
         self._check()  # what was in place before a check that passes is seen by whoever takes over later
         return list(Attempts.of(table))
 
@@ -118,7 +125,17 @@ class ResultsTable:
     def write_instead(self, name: str, rows: pa.Table) -> None:
         """Write a new file that stands for another: the rows of that one count no more."""
         self._check()
-        self._write(Part(rows, read_part(self._folder / name).replaces | {name}))
+        self._write(Part(rows, read_part(self._folder / name).replaces | {name}, self._notes))
+
+    def notes(self) -> dict[str, str]:
+        """What its newest file that says something of the study says; empty where none does.
+
+        Raises:
+            StoreError: A file is damaged.
+        """
+        newest_first = sorted(self.files(), key=age_of, reverse=True)
+        found = (read_notes(self._folder / name) for name in newest_first)
+        return next(filter(None, found), {})
 
     def latest(self) -> LatestRows:
         """The latest attempt at each trial, by trial identity; a complete one always wins."""
@@ -161,7 +178,7 @@ class ResultsTable:
         merged = self._small(names, limit)
         if len(merged) > 1:
             tables = [counting[name].table() for name in merged]
-            self._write(Part(pa.concat_tables(tables), frozenset(merged)))
+            self._write(Part(pa.concat_tables(tables), frozenset(merged), self._notes))
         self._remove_replaced()
         return len(merged) > 1
 
@@ -180,6 +197,11 @@ class ResultsTable:
         small = [name for name in names if sizes[name] < limit]
         together = itertools.accumulate(sizes[name] for name in small)
         return [name for name, size in zip(small, together, strict=True) if size < MERGED_BYTES]
+
+    @cached_property
+    def _notes(self) -> Mapping[str, str]:
+        """What each of its files says of the study."""
+        return self._make_notes()
 
     def _newest_claim(self) -> int:
         """The claim under which rows are written where none is held, as outside a study, so that they count."""

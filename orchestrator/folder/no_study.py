@@ -22,6 +22,13 @@ def no_study(folder: StudyFolder) -> str:
             f"{folder} holds no study that was run: study.yaml is there, identity.json is not. Run it with: "
             f"clipsweep run {folder.study} --dir {folder}"
         )
+    if folder.holds_rows():
+        return (
+            f"{folder} holds rows, but no study.yaml and no identity.json, and its files are of an older clipsweep, "
+            f"which did not write into them what these say; expected both. Bring them back from a copy, or run the "
+            f"study again from its own file: clipsweep run STUDY.yaml --dir {folder}. 'clipsweep.load' reads the rows "
+            f"alone."
+        )
     close = _nearest(path)
     hint = f" Did you mean {str(close)!r}?" if close is not None else " 'clipsweep list' shows the studies there are."
     return f"{folder} holds no study; {EXPECTED}.{hint}"

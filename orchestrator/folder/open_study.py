@@ -15,6 +15,7 @@ from clipsweep.analysis.store.rows import Attempts
 from clipsweep.analysis.store.table import ResultsTable
 from clipsweep.analysis.winners.point import Point
 from clipsweep.orchestrator.folder.no_study import no_study
+from clipsweep.orchestrator.folder.notes import notes_of, study_in, subject_in
 from clipsweep.orchestrator.folder.stored import MEND_STUDY, check_in_place, is_there, read_stored_study
 from clipsweep.orchestrator.folder.study_folder import STUDIES, StudyFolder
 from clipsweep.orchestrator.folder.subject_file import read_subject, write_subject
@@ -188,7 +189,7 @@ def open_study(study: Study, folder: StudyFolder, subject: Subject) -> OpenStudy
         StoreError: ``spectrum.parquet`` cannot be read.
     """
     made = make_space(study, subject.card)
-    table = ResultsTable(folder.trials)
+    table = ResultsTable(folder.trials, lambda: notes_of(study, subject))
     if isinstance(made, Space):
         return OpenStudy(study=study, folder=folder, subject=subject, space=made, table=table)
     pending = OpenStudy(
@@ -210,14 +211,30 @@ def reopen(path: Path) -> OpenStudy:
         StudyError: No study there.
         StoreError: A file of it is damaged.
     """
+    opened = find_study(path)
+    if opened is None:
+        raise StudyError(no_study(StudyFolder(path)))
+    return opened
+
+
+def find_study(path: Path) -> OpenStudy | None:
+    """The same; None where no study is.
+
+    What is not there of ``study.yaml`` and ``identity.json`` is read from the files of rows.
+
+    Raises:
+        StoreError: A file of it is damaged.
+    """
     folder = StudyFolder(path)
-    subject = read_subject(folder.subject)
-    if not is_there(folder.study) or subject is None:
-        raise StudyError(no_study(folder))
+    notes: Mapping[str, str] = {}
+    if not is_there(folder.study) or not is_there(folder.subject):
+        notes = ResultsTable(folder.trials).notes() if folder.holds_rows() else {}
+        if not notes:
+            return None
     check_in_place(folders=[folder.trials])
-    study = read_stored(folder)
-    assert study is not None, "its file is there"
-    return open_study(study, folder, subject)
+    study = read_stored(folder) or study_in(notes, folder.trials)
+    subject = read_subject(folder.subject) or subject_in(notes, folder.trials)
+    return None if study is None or subject is None else open_study(study, folder, subject)
 
 
 def read_stored(folder: StudyFolder) -> Study | None:

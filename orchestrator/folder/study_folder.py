@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
+from clipsweep.analysis.store.part_names import is_part
+
 STUDIES = Path("studies")  # where studies live unless --dir says otherwise
 
 
@@ -96,6 +98,10 @@ class StudyFolder:
         """Every file that a run writes here, but for rows, tracebacks and Optuna's journal, which mends itself."""
         of_lock = [self.lock, self.holder]
         return [self.study, self.subject, self.spectrum, self.report, self.status, self.end, self.log, *of_lock]
+
+    def holds_rows(self) -> bool:
+        """Whether there is a file of rows."""
+        return self.trials.is_dir() and any(is_part(path.name) for path in self.trials.iterdir())
 
     def traceback(self, trial_id: str, attempt: int) -> Path:
         """The traceback of a failed attempt."""

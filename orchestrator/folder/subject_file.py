@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
 from clipsweep.orchestrator.folder.stored import is_there, read_json, whole
 from clipsweep.orchestrator.space.subject import Subject
@@ -17,9 +18,14 @@ MEND = "Run the study again: it is written anew, and its rows stay."
 
 def write_subject(path: Path, subject: Subject) -> None:
     """Write the file whole."""
+    write_text(path, json.dumps(subject_document(subject), indent=1), within=path.parent)
+
+
+def subject_document(subject: Subject) -> dict[str, Any]:
+    """A subject as JSON has it."""
     content = asdict(subject)
     content["card"]["shapes"] = rows_of_shapes(subject.card.shapes)
-    write_text(path, json.dumps(content, indent=1), within=path.parent)
+    return content
 
 
 def read_subject(path: Path) -> Subject | None:
@@ -32,6 +38,11 @@ def read_subject(path: Path) -> Subject | None:
         return None
     content = read_json(path, MEND)
     with whole(path, MEND):
-        shapes = shapes_of_rows(content["card"].pop("shapes"))
-        content.setdefault("dropped", {"validation": content.pop("shared_texts", 0)})  # as the first 0.1.0 wrote it
-        return Subject(card=ModelCard(shapes=shapes, **content.pop("card")), **content)
+        return subject_of(content)
+
+
+def subject_of(content: dict[str, Any]) -> Subject:
+    """The subject of such a document, which is used up; a key that is missing or wrong raises what Python raises."""
+    shapes = shapes_of_rows(content["card"].pop("shapes"))
+    content.setdefault("dropped", {"validation": content.pop("shared_texts", 0)})  # as the first 0.1.0 wrote it
+    return Subject(card=ModelCard(shapes=shapes, **content.pop("card")), **content)

@@ -72,7 +72,8 @@ def _find(root: Path) -> Iterator[StudyFolder]:
     """Folders that hold a study's files; nothing below them, and nothing hidden, is looked at."""
     for place, below, names in os.walk(root):
         folder = StudyFolder(Path(place))
-        if folder.subject.name in below or _is_study(folder, names):  # a folder of that name is damage
+        rows_alone = folder.trials.name in below and folder.holds_rows()
+        if folder.subject.name in below or _is_study(folder, names) or rows_alone:  # a folder of that name is damage
             below.clear()
             yield folder
         below[:] = [name for name in below if not name.startswith(".")]
@@ -87,7 +88,7 @@ def _is_study(folder: StudyFolder, names: Sequence[str]) -> bool:
 def _look(folder: StudyFolder) -> Listed:
     """One study; what is wrong with it is told in its place, so that the others are seen."""
     try:
-        if not is_there(folder.subject):
+        if not is_there(folder.subject) and not folder.holds_rows():
             return Listed(dir=str(folder), state=NOT_RUN)
         return _describe(folder)
     except ClipsweepError as error:

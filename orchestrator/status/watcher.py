@@ -76,7 +76,7 @@ class Watcher:
             StoreError: A file of it is damaged, or it is gone.
         """
         run = look_at_run(self._folder)
-        if not self._folder.subject.is_file():
+        if not self._folder.subject.is_file() and not self._folder.holds_rows():
             return self._look_at_start(run)
         if not run.alive or time.monotonic() >= self._next_read:
             self._read_rows()
