@@ -145,7 +145,7 @@ def _in_todays_columns(path: Path, stored: pa.Table, names: Sequence[str]) -> pa
     there = set(stored.column_names)
     schema = SCHEMA if len(names) == len(SCHEMA) else pa.schema([SCHEMA.field(name) for name in names])
     if stored.schema.equals(schema):
-        return pa.Table.from_arrays(stored.columns, schema=schema)  # without what a file says of its columns
+        return stored.replace_schema_metadata(None)
     try:
         columns = [
             stored[field.name].cast(field.type) if field.name in there else pa.nulls(stored.num_rows, field.type)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Annotated, Any, Literal
 
 import typer
 
@@ -27,9 +29,13 @@ def results(
         RowFormat | None,
         typer.Option("--format", metavar="FORMAT", help="table (the default), csv, json, jsonl or markdown."),
     ] = None,
+    sql: Annotated[
+        str | None,
+        typer.Option(metavar="SELECT", help="Answer a SELECT about the tables trials and points (needs DuckDB)."),
+    ] = None,
     as_json: AsJson = False,
 ) -> None:
-    """The latest attempt of each trial."""
+    """The latest attempt of each trial, or what a question in SQL gives."""
     from clipsweep.analysis.store.rows import plain_rows
     from clipsweep.orchestrator.api import open_study
     from clipsweep.orchestrator.status.select_rows import parse_selection
@@ -37,6 +43,9 @@ def results(
 
     if as_json and row_format not in {None, "json"}:
         raise SpecError(f"--json and --format {row_format} contradict each other; give one of the two.")
+    if sql is not None:
+        _answer(folder, sql, "json" if as_json else row_format or "table", others=[*(where or []), sort, top])
+        return
     selection = parse_selection(where or [], sort, top)
     study = open_study(folder)
     selection = selection.best_by(study.metric)
@@ -54,3 +63,16 @@ def results(
         printing.print_rows_markdown(rows, also)
     else:
         printing.print_rows_table(rows, also)
+
+
+def _answer(folder: Path, sql: str, row_format: str, others: Sequence[Any]) -> None:
+    """Print what a question in SQL gives."""
+    from clipsweep.orchestrator.folder.open_study import reopen
+    from clipsweep.orchestrator.folder.snapshot import Snapshot
+    from clipsweep.orchestrator.status.ask_sql import ask
+    from clipsweep.orchestrator.terminal.printing import print_values
+
+    if any(each is not None for each in others):
+        raise SpecError("--sql says itself which rows it wants: leave out --where, --sort and --top.")
+    answer = ask(Snapshot.take(reopen(folder)), sql)
+    print_values(answer.columns, answer.rows, row_format)

@@ -25,6 +25,7 @@ from clipsweep.orchestrator.space.layer_rule import LayerRule
 from clipsweep.orchestrator.space.pending import PendingSpace, make_space
 from clipsweep.orchestrator.space.points import make_points
 from clipsweep.orchestrator.space.proposal import Choice
+from clipsweep.orchestrator.space.site import Site
 from clipsweep.orchestrator.space.space import Space
 from clipsweep.orchestrator.space.subject import Subject
 from clipsweep.orchestrator.study.check import check_study
@@ -234,7 +235,20 @@ def find_study(path: Path) -> OpenStudy | None:
     check_in_place(folders=[folder.trials])
     study = read_stored(folder) or study_in(notes, folder.trials)
     subject = read_subject(folder.subject) or subject_in(notes, folder.trials)
-    return None if study is None or subject is None else open_study(study, folder, subject)
+    if study is None or subject is None:
+        return None
+    opened = open_study(study, folder, subject)
+    return _with_layers_of_rows(opened) if notes else opened
+
+
+def _with_layers_of_rows(opened: OpenStudy) -> OpenStudy:
+    """A study of which rows alone are left: where condition numbers chose its layers, those that its rows clip."""
+    if opened.pending is None:
+        return opened
+    clipped = {(clip.layer, clip.module) for row in opened.history() for clip in row.clips}
+    order = opened.space.modules.index
+    sites = tuple(Site((layer,), module) for layer, module in sorted(clipped, key=lambda at: (at[0], order(at[1]))))
+    return replace(opened, space=replace(opened.space, sites=sites), pending=None) if sites else opened
 
 
 def read_stored(folder: StudyFolder) -> Study | None:

@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import json
+import math
 import sys
+from base64 import b64encode
 from collections.abc import Iterable, Iterator, Sequence
+from datetime import datetime
+from decimal import Decimal
 from itertools import zip_longest
 from typing import Any
 
@@ -58,6 +62,50 @@ def _csv_cell(value: Any) -> str:
     return value
 
 
+def print_values(columns: Sequence[str], rows: Sequence[Sequence[Any]], row_format: str) -> None:
+    """Print a table of plain values in a format of ``clipsweep results``; bytes are in Base64, times in ISO 8601."""
+    plain = [[_plain(value) for value in row] for row in rows]
+    if row_format in {"json", "jsonl"}:
+        named = [dict(zip(columns, row, strict=True)) for row in plain]
+        lines = [json.dumps(named, indent=2)] if row_format == "json" else map(json.dumps, named)
+        sys.stdout.writelines(f"{line}\n" for line in lines)
+    elif row_format == "csv":
+        sys.stdout.write(_csv_line(columns))
+        sys.stdout.writelines(_csv_line([_flat(value) for value in row]) for row in plain)
+    elif row_format == "markdown":
+        _print_markdown(columns, ([_cell(_flat(value)) for value in row] for row in plain))
+    else:
+        table = Table(*columns)
+        for row in plain:
+            table.add_row(*(_cell(_flat(value)) for value in row))
+        print_table(table)
+
+
+def _plain(value: Any) -> Any:
+    """A value as JSON has it; what is not a finite number is null."""
+    if isinstance(value, bytes):
+        return b64encode(value).decode()
+    if isinstance(value, dict):
+        return {str(key): _plain(each) for key, each in value.items()}
+    if isinstance(value, list | tuple):
+        return [_plain(each) for each in value]
+    if isinstance(value, float):
+        return value if math.isfinite(value) else None
+    if isinstance(value, datetime):
+        return value.isoformat()
+    return value if value is None or isinstance(value, bool | int | str) else _number_or_text(value)
+
+
+def _number_or_text(value: Any) -> float | str:
+    """A decimal number as it counts, anything else, as dates and intervals, in words."""
+    return float(value) if isinstance(value, Decimal) else str(value)
+
+
+def _flat(value: Any) -> Any:
+    """A value as one cell: lists and mappings as JSON."""
+    return json.dumps(value) if isinstance(value, list | dict) else value
+
+
 def print_rows_table(rows: Sequence[StoredRow], also: Iterable[str] = ()) -> None:
     """Print the columns of rows that say most, as a table.
 
@@ -75,8 +123,12 @@ def print_rows_table(rows: Sequence[StoredRow], also: Iterable[str] = ()) -> Non
 def print_rows_markdown(rows: Sequence[StoredRow], also: Iterable[str] = ()) -> None:
     """Print the same as a table of Markdown."""
     columns = _columns(rows, also)
-    lines = [columns, ["---"] * len(columns), *_cells(rows, columns)]
-    for line in lines:
+    _print_markdown(columns, _cells(rows, columns))
+
+
+def _print_markdown(columns: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
+    """Print cells as a table of Markdown."""
+    for line in (columns, ["---"] * len(columns), *rows):
         cells = (cell.replace("|", "\\|").replace("\n", "<br>") for cell in line)
         sys.stdout.write(f"| {' | '.join(cells)} |\n")
 

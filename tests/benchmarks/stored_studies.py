@@ -19,6 +19,7 @@ from clipsweep.analysis.row.arrays import make_array
 from clipsweep.analysis.row.row import SCHEMA, SCHEMA_VERSION, Record, clip_record
 from clipsweep.analysis.store.part import Part, write_part
 from clipsweep.orchestrator.folder.end import End, write_end
+from clipsweep.orchestrator.folder.notes import notes_of
 from clipsweep.orchestrator.folder.open_study import OpenStudy, open_study, write_study
 from clipsweep.orchestrator.folder.study_folder import StudyFolder
 from clipsweep.orchestrator.space.subject import Subject
@@ -111,7 +112,7 @@ def store_rows(opened: OpenStudy, rows_per_file: int, trials: int | None = None)
         while count >= rows_per_file or (count and len(table) < CHUNK):
             whole = pa.concat_tables(waiting)
             path = opened.folder.trials / f"part-made-{number:06}.parquet"
-            write_part(path, Part(whole.slice(0, rows_per_file)))
+            write_part(path, Part(whole.slice(0, rows_per_file), notes=notes_of(opened.study, opened.subject)))
             number, waiting = number + 1, [whole.slice(rows_per_file)]
             count = len(waiting[0])
     return number

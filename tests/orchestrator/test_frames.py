@@ -1,7 +1,8 @@
 """Frames of real small studies: what follows from the rows alone is what the study itself says."""
 
-import shutil
+import re
 from pathlib import Path
+from shutil import copytree
 from typing import Any
 
 import numpy as np
@@ -21,6 +22,7 @@ from tests.conftest import tiny_study
 from tests.orchestrator.stored import take_snapshot
 from tests.trials.clips.test_spectrum import make_spectrum
 
+OLDER = Path(__file__).parent.parent / "fixtures" / "schema-5"
 SPACE = {"modules": ["mlp", "attn"], "clip_rates": [0.9, 0, 0.5]}
 STUDIES: dict[str, dict[str, Any]] = {
     "grid": {"space": {"shots": [2, 0], "demo_seeds": [3, 1]}},
@@ -142,10 +144,9 @@ def test_the_same_study_twice_is_refused(finished_study: Path) -> None:
 
 
 def test_studies_of_two_names_lie_in_one_frame(finished_study: Path) -> None:
-    other = Path(__file__).parent.parent / "fixtures" / "schema-5"
-    frame = clipsweep.load(finished_study, other)
+    frame = clipsweep.load(finished_study, OLDER)
     points = clipsweep.points(frame)
-    assert len(frame) == len(clipsweep.load(finished_study)) + len(clipsweep.load(other))
+    assert len(frame) == len(clipsweep.load(finished_study)) + len(clipsweep.load(OLDER))
     assert points.is_winner.sum() == 2
     assert set(points.study) == set(frame.study)
 
@@ -160,11 +161,42 @@ def test_a_frame_with_values_of_another_kind_is_refused(finished_study: Path) ->
         clipsweep.points(clipsweep.load(finished_study).assign(outcomes="0101"))
 
 
+@pytest.mark.slow
+def test_nothing_but_rows_tells_what_the_whole_folder_does(folder: Path, tmp_path: Path) -> None:
+    copytree(folder / "trials", tmp_path / "s" / "trials")
+    whole, alone = clipsweep.open_study(folder), clipsweep.open_study(tmp_path / "s")
+    best = whole.best()
+    assert best is not None
+    assert alone.best() == best | {"apply": alone.apply_command()}  # which names the folder
+    assert (alone.study, alone.metric, alone.describe()) == (whole.study, whole.metric, whole.describe())
+    counted = ("done", "total", "partial", "pruned", "failed")
+    assert [alone.status()[key] for key in counted] == [whole.status()[key] for key in counted]
+    pandas.testing.assert_frame_equal(clipsweep.points(tmp_path / "s"), clipsweep.points(folder))
+
+
+@pytest.mark.slow
+def test_nothing_but_rows_makes_the_same_report(finished_study: Path, tmp_path: Path) -> None:
+    copytree(finished_study / "trials", tmp_path / "s" / "trials")
+    pages = [
+        clipsweep.open_study(place).report(tmp_path / "page.html").read_text(encoding="utf-8")
+        for place in (finished_study, tmp_path / "s")
+    ]
+    whole, alone = (re.sub(r"[0-9a-f]{8}-[0-9a-f-]{27}", "", page) for page in pages)  # names that plotly draws
+    assert alone == whole.replace(str(finished_study), str(tmp_path / "s"))
+
+
+def test_rows_alone_of_an_older_version_can_be_loaded_and_say_what_else_is_missing(tmp_path: Path) -> None:
+    copytree(OLDER / "trials", tmp_path / "s" / "trials")
+    assert len(clipsweep.load(tmp_path / "s")) == len(clipsweep.load(OLDER))
+    with pytest.raises(StudyError, match="s holds rows, but no study.yaml and no identity.json.*Bring them back"):
+        clipsweep.open_study(tmp_path / "s")
+
+
 def test_singular_values_in_a_studys_folder_are_in_its_frames_unless_they_are_of_another_model(
     finished_study: Path, tmp_path: Path
 ) -> None:
     copy = tmp_path / "s"
-    shutil.copytree(finished_study, copy)
+    copytree(finished_study, copy)
     assert read_frames([copy]).spectra is None
     row = next(iter(take_snapshot(copy).rows.values()))
     SpectrumFile(copy / "spectrum.parquet", row.model_fingerprint, row.dtype).replace([make_spectrum(2.0, 1.0)])
