@@ -101,6 +101,7 @@ HOMES = {
         *(f"analysis/report/{name}.py" for name in ("drawn", "environment")),
         *(f"analysis/drawing/{name}_plotly.py" for name in ("marks", "with")),
     },
+    "duckdb": {"orchestrator/status/ask_sql.py"},
     "typer": {
         "orchestrator/cli.py",
         "orchestrator/terminal/shell.py",

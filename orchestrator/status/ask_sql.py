@@ -8,12 +8,10 @@ from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
 from clipsweep.orchestrator.folder.snapshot import Snapshot
-from clipsweep.orchestrator.frames import frames_of
 from clipsweep.trials.base.errors import SpecError
 
 if TYPE_CHECKING:
     import pandas
-    import pyarrow
 
 TRIALS, POINTS = "trials", "points"
 INSTALL = "--sql needs DuckDB, which is not installed. Install it with: pip install 'clipsweep[sql]'"
@@ -56,19 +54,18 @@ def ask(snapshot: Snapshot, sql: str) -> Answer:
             found = connection.execute(sql)
             return Answer([each[0] for each in found.description], found.fetchall())
         except duckdb.Error as error:
-            raise SpecError(
-                f"--sql cannot be answered: {_in_one_line(error)} The tables are trials and points."
-            ) from error
+            said = f"{_in_one_line(error)} The tables are trials and points."
+            raise SpecError(f"--sql cannot be answered: {said}") from error
 
 
-def _views(snapshot: Snapshot, sql: str) -> dict[str, pyarrow.Table | pandas.DataFrame]:
+def _views(snapshot: Snapshot, sql: str) -> dict[str, Any]:
     """The tables that a question may name; those whose names are not in it are left out, as they take time."""
     views: dict[str, Any] = {TRIALS: _trials, POINTS: _points}
     return {name: make(snapshot) for name, make in views.items() if re.search(rf"\b{name}\b", sql, re.IGNORECASE)}
 
 
-def _trials(snapshot: Snapshot) -> pyarrow.Table:
-    """The stored columns; times without their zone, for which DuckDB may want a library."""
+def _trials(snapshot: Snapshot) -> Any:
+    """The stored columns as an Arrow table; times without their zone, for which DuckDB may want a library."""
     table = snapshot.rows.table()
     for name in ("started_at", "finished_at"):
         table = table.set_column(table.column_names.index(name), name, table[name].cast("timestamp[us]"))
@@ -77,11 +74,13 @@ def _trials(snapshot: Snapshot) -> pyarrow.Table:
 
 def _points(snapshot: Snapshot) -> pandas.DataFrame:
     """The point frame, its tuples as lists and its clips as mappings."""
-    points = frames_of(snapshot).points
+    from clipsweep.analysis.frames.point_frame import point_frame  # loads pandas
+
+    points = point_frame(snapshot.standings)
     lists = {name: [list(each) for each in points[name]] for name in ("trial_ids", "baseline_ids", "test_ids")}
     return points.assign(clips=[[asdict(clip) for clip in clips] for clips in points["clips"]], **lists)
 
 
 def _in_one_line(error: Exception) -> str:
     """What DuckDB says, without the question and the arrow below it."""
-    return " ".join(str(error).partition("\n\nLINE ")[0].split()).rstrip(".") + "."
+    return " ".join(str(error).partition("\n\nLINE ")[0].split()).rstrip(".!") + "."

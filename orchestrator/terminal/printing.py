@@ -20,6 +20,7 @@ from clipsweep.analysis.store.rows import plain_rows
 from clipsweep.analysis.winners.interval import accuracy_interval
 from clipsweep.analysis.winners.point import label_layers, runs_of
 from clipsweep.orchestrator.status.listing import Listed
+from clipsweep.orchestrator.terminal.shell import print_json
 from clipsweep.orchestrator.views.checkpoint_spectrum import CheckpointSpectrum
 from clipsweep.trials.spec.clip import Clip
 from clipsweep.trials.spec.kinds import DEFAULT_KIND
@@ -65,10 +66,10 @@ def _csv_cell(value: Any) -> str:
 def print_values(columns: Sequence[str], rows: Sequence[Sequence[Any]], row_format: str) -> None:
     """Print a table of plain values in a format of ``clipsweep results``; bytes are in Base64, times in ISO 8601."""
     plain = [[_plain(value) for value in row] for row in rows]
-    if row_format in {"json", "jsonl"}:
-        named = [dict(zip(columns, row, strict=True)) for row in plain]
-        lines = [json.dumps(named, indent=2)] if row_format == "json" else map(json.dumps, named)
-        sys.stdout.writelines(f"{line}\n" for line in lines)
+    if row_format == "json":
+        print_json([dict(zip(columns, row, strict=True)) for row in plain])
+    elif row_format == "jsonl":
+        sys.stdout.writelines(f"{json.dumps(dict(zip(columns, row, strict=True)))}\n" for row in plain)
     elif row_format == "csv":
         sys.stdout.write(_csv_line(columns))
         sys.stdout.writelines(_csv_line([_flat(value) for value in row]) for row in plain)

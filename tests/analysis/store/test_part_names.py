@@ -1,6 +1,6 @@
 import pytest
 
-from clipsweep.analysis.store.part_names import accepted_name, accepted_token, is_part, part_name, token_of
+from clipsweep.analysis.store.part_names import accepted_name, accepted_token, age_of, is_part, part_name, token_of
 
 
 def test_a_name_says_under_which_claim_a_file_was_written() -> None:
@@ -13,6 +13,11 @@ def test_a_name_says_under_which_claim_a_file_was_written() -> None:
 def test_files_of_earlier_versions_were_written_under_no_claim(name: str) -> None:
     assert token_of(name) == 0
     assert is_part(name)
+
+
+def test_files_are_ordered_by_claim_and_then_as_their_writer_wrote_them() -> None:
+    names = [part_name(2, "a", 0), part_name(1, "z", 9), "part-2f95c5e2247c-000007.parquet", part_name(1, "z", 10)]
+    assert sorted(names, key=age_of) == [names[2], names[1], names[3], names[0]]
 
 
 def test_drafts_and_lists_hold_no_rows() -> None:

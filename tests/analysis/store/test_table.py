@@ -8,6 +8,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from clipsweep.analysis.row.row import SCHEMA, SCHEMA_VERSION, Record
+from clipsweep.analysis.store.part import DESCRIBED_ROWS, read_notes
 from clipsweep.analysis.store.table import MERGED_FILES, ResultsTable
 from clipsweep.trials.base.errors import StoreError, WriteError
 from tests.analysis.store.rows import NOON, failed_record, stored_record
@@ -255,3 +256,56 @@ def test_rows_that_a_failing_disk_tells_too_late_to_be_stored_lie_in_one_file(
 
 def fail_late(_folder: Path) -> None:
     raise OSError(errno.EIO, "torn off")
+
+
+def newest(folder: Path) -> pa.Schema:
+    """What a reader is told of the one file that is there."""
+    (path,) = folder.glob("*.parquet")
+    return pq.read_schema(path)
+
+
+def test_a_file_says_what_its_columns_hold(tmp_path: Path) -> None:
+    ResultsTable(tmp_path).append([stored_record(str(number)) for number in range(DESCRIBED_ROWS)])
+    told = {field.name: field.metadata for field in newest(tmp_path)}
+    assert told["seconds"] == {b"description": b"Wall time of the evaluation, of all its parts.", b"unit": b"seconds"}
+    assert [name for name, metadata in told.items() if not metadata[b"description"].endswith(b".")] == []
+    assert b"unit" not in told["trial_id"]
+
+
+def test_a_merged_file_says_it_and_one_of_very_few_rows_does_not(tmp_path: Path) -> None:
+    table = ResultsTable(tmp_path)
+    table.append([stored_record("a")])
+    assert newest(tmp_path).field("seconds").metadata is None
+    table.append([stored_record("b")])
+    table.merge()
+    assert newest(tmp_path).field("seconds").metadata[b"unit"] == b"seconds"
+
+
+def test_every_file_that_is_written_carries_what_is_noted_of_the_study(tmp_path: Path) -> None:
+    asked: list[int] = []
+
+    def make_notes() -> dict[str, str]:
+        asked.append(1)
+        return {"clipsweep.study": "s"}
+
+    table = ResultsTable(tmp_path, make_notes)
+    assert table.notes() == {}
+    assert asked == []
+    table.append([stored_record("a")])
+    assert ResultsTable(tmp_path).notes() == {"clipsweep.study": "s"}
+    table.append([stored_record("b")])
+    table.compact()
+    (path,) = tmp_path.glob("*.parquet")
+    assert read_notes(path) == ResultsTable(tmp_path).notes() == {"clipsweep.study": "s"}
+    table.write_instead(path.name, table.read().columns(SCHEMA.names))
+    path.unlink()
+    assert ResultsTable(tmp_path).notes() == {"clipsweep.study": "s"}
+    assert asked == [1]
+
+
+def test_the_newest_note_counts(tmp_path: Path) -> None:
+    for token, said in ((2, "new"), (1, "old")):
+        table = ResultsTable(tmp_path, lambda said=said: {"clipsweep.study": said})
+        table.take_over(token, lambda: None)
+        table.append([stored_record(said)])
+    assert ResultsTable(tmp_path).notes() == {"clipsweep.study": "new"}
