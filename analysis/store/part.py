@@ -22,7 +22,7 @@ OURS = "clipsweep."  # what keys of a file's metadata begin with that are ours
 REPLACES = f"{OURS}replaces"
 MEND = "Move it away and run the study again: what it held is made anew."
 GROUP_ROWS = 16_384  # of a row group: what is read of a column to see one row of it
-DESCRIBED_ROWS = 16  # from which on a file, as a merged one of any size, says what its columns hold
+DESCRIBED_ROWS = 128  # from which on a file, as a merged one of any size, says what its columns hold
 LARGE_ROWS = 4096  # from which on dictionaries and a slower compression are worth their time
 OWN = {"trial_id", "outcomes", "margins", "tally", "log_path", "started_at", "finished_at", "seconds"}
 REPEATED = [name for name in SCHEMA.names if name not in OWN]  # columns whose values occur again and again
@@ -46,8 +46,9 @@ class Part:
 def write_part(path: Path, part: Part) -> None:
     """Write a new file whole, in one piece. Its folder is made, but not the study's above it.
 
-    A file of few rows gets no dictionaries, none gets statistics, and one of very few no second copy of its schema with
-    what its columns hold, of 13 kB: of a file of one row they were two thirds, and took as much of the time to read it.
+    A file of few rows gets no dictionaries and no second copy of its schema, with what its columns hold, and none gets
+    statistics. Of a file of one row these were two thirds, and took as much of the time to read it; that copy alone has
+    13 kB, and of 316 files of 64 rows it took 6 % of the time of ``status``. Merged files, which are few, have it.
 
     Raises:
         WriteError: The disk is full or can only be read, or the study's folder is gone.
