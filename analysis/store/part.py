@@ -95,9 +95,9 @@ class OpenPart:
         self.path = path
         with _naming_damage(path):
             self._file = pq.ParquetFile(path)
-        meta, there = self._file.metadata, self._file.schema_arrow
+        meta = self._file.metadata
         self.group_sizes = [meta.row_group(number).num_rows for number in range(meta.num_row_groups)]
-        self.replaces = _replaces(path, there.metadata or {})
+        self.replaces = _replaces(path, meta.metadata or {})
         first = self._read([*names, "schema_version"])
         _check_version(path, first, SCHEMA_VERSION)
         self.first = _in_todays_columns(path, first, names)
