@@ -27,6 +27,7 @@ ALL_LABELLED = 6  # up to so many lines have a label each
 BEST_LABELLED = 3  # of more lines, besides the first and the last layer
 PUBLISHED_LABELLED = 2
 STAR, NOISE_NAME, ESTIMATED = "best", "may be chance", "estimated from fewer rows"
+TOLD = ["place", "clip_rate", "score", "shown", "gain", "within_noise", "state"]  # what a pointer shows is made of
 CAPTION = (
     "Score on validation rows against clip rate, a line for each layer that is clipped alone, its depth on the colour "
     "bar. Dashed: the untouched model. "
@@ -174,7 +175,7 @@ def _line(place: str, group: pandas.DataFrame, is_labelled: bool, look: _Look) -
         hollow=hollow if any(hollow) else None,
         spread=spreads.tolist() if spreads.notna().any() else None,
         end_label=place if is_labelled else None,
-        texts=[_text(row) for row in group.itertuples()],
+        texts=[_text(row) for row in group[TOLD].itertuples()],
         in_legend=False,
     )
 
@@ -199,7 +200,7 @@ def _estimates(lines: Sequence[Line]) -> list[Dots]:
 def _star(part: pandas.DataFrame, look: _Look) -> list[Dots]:
     """The best point of the panel's module, where it is one of the panel."""
     best = part[part["is_best"] & part["score"].notna()].head(1)
-    texts = [f"best: {_text(row)}" for row in best.assign(shown=best["score"]).itertuples()]
+    texts = [f"best: {_text(row)}" for row in best.assign(shown=best["score"])[TOLD].itertuples()]
     x, y = look.x(best["clip_rate"].tolist()), best["score"].tolist()
     return [Dots(x=x, y=y, name=STAR, color="best", symbol="star", texts=texts)] if texts else []
 
