@@ -109,7 +109,7 @@ _add(
     "evaluate embedded --task episodes --shots 4",
     "evaluate MODEL --task sst2 --path FOLDER --clip layer=-2,module=mlp,clip_rate=0.9 --against untouched",
 )
-_add(app, look.spectrum, "spectrum embedded --layers 0,-1", "spectrum MODEL --out spectrum.parquet")
+_add(app, look.spectrum, "spectrum embedded --report", "spectrum MODEL --layers 0,-1", "spectrum MODEL --out m.parquet")
 _add(app, look.doctor, "doctor", "doctor --json")
 _add(model_app, look.show_model, "model show embedded", "model show EleutherAI/gpt-j-6b", name="show")
 _add(task_app, look.show_task, "task show sst2 --model embedded", "task show study.yaml --row 3", name="show")

@@ -77,9 +77,7 @@ def read_frames(dirs: Sequence[Place]) -> Frames:
     return Frames(
         make_trials=lambda: join_frames(map(_trials_of, opened)),
         make_points=lambda: join_points([_points_of(each) for each in opened]),
-        spectra=_of_one_model(
-            [_spectra_of(_study_at(Path(place)), each) for place, each in zip(dirs, opened, strict=True)]
-        ),
+        spectra=_spectra_of([(_study_at(Path(place)), each) for place, each in zip(dirs, opened, strict=True)]),
     )
 
 
@@ -88,7 +86,7 @@ def frames_of(snapshot: Snapshot) -> Frames:
     return Frames(
         make_trials=lambda: _trials_of(snapshot),
         make_points=lambda: _points_of(snapshot),
-        spectra=_spectra_of(snapshot.opened.folder, snapshot),
+        spectra=_spectra_of([(snapshot.opened.folder, snapshot)]),
     )
 
 
@@ -118,19 +116,21 @@ def _study_at(path: Path) -> StudyFolder:
     return above if path.is_dir() and not folder.trials.exists() and path.name == above.trials.name else folder
 
 
-def _spectra_of(folder: StudyFolder, opened: Snapshot | LatestRows) -> pandas.DataFrame | None:
-    """The singular values of a study's model that lie in its folder, whoever put them there; None where none do."""
-    rows = opened.rows if isinstance(opened, Snapshot) else opened
-    if not rows:
+def _spectra_of(studies: Sequence[tuple[StudyFolder, Snapshot | LatestRows]]) -> pandas.DataFrame | None:
+    """The singular values of the one model that studies have, out of a folder of theirs, whoever put them there.
+
+    None where the studies have several models, or none of them has singular values of its own.
+    """
+    rows = [next(iter(_rows_of(opened).values()), None) for _, opened in studies]
+    models = {(row.model_fingerprint, row.dtype) for row in rows if row is not None}
+    if len(models) != 1:
         return None
-    row = next(iter(rows.values()))
-    return model_spectra(folder.spectrum, row.model_fingerprint, row.dtype)
+    found = (model_spectra(folder.spectrum, *next(iter(models))) for folder, _ in studies)
+    return next((frame for frame in found if frame is not None), None)
 
 
-def _of_one_model(found: Sequence[pandas.DataFrame | None]) -> pandas.DataFrame | None:
-    """The singular values of the one model that several studies have; None where they are of several."""
-    measured = {tuple(frame.iloc[0][["model_fingerprint", "dtype"]]): frame for frame in found if frame is not None}
-    return next(iter(measured.values())) if len(measured) == 1 else None
+def _rows_of(opened: Snapshot | LatestRows) -> LatestRows:
+    return opened.rows if isinstance(opened, Snapshot) else opened
 
 
 def _trials_of(opened: Snapshot | LatestRows) -> pandas.DataFrame:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import textwrap
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -25,6 +26,7 @@ ROWS_NAMED = 40  # of an axis of words; of more some are named
 TEXT_PT, SMALL_PT = 8.0, 6.5
 NARROWEST_IN = 1.4  # of a panel without the words beside it
 LETTERS_PER_IN, TICKS_PER_IN, WORD_GAP_IN, BAR_IN = 17, 19, 0.05, 0.6  # of small text; of words below a panel
+FEWEST_LETTERS = 16  # of a line of a title
 COLORS_DRAWN = PLAIN
 SAVED = {
     "pdf.fonttype": 42,
@@ -76,7 +78,8 @@ def draw_matplotlib(chart: Chart, width_in: float | None = None) -> PaperFigure:
 
 
 def _draw_panel(axes: Axes, panel: Panel, ends: Range | None, pen: Pen, inner: float) -> None:
-    axes.set_title(plain(panel.title), fontsize=TEXT_PT, loc="left")
+    title = textwrap.fill(plain(panel.title), max(FEWEST_LETTERS, int(inner * LETTERS_PER_IN * SMALL_PT / TEXT_PT)))
+    axes.set_title(title, fontsize=TEXT_PT, loc="left")
     axes.set_xlabel(plain(panel.x.title))
     axes.set_ylabel(plain(panel.y.title))
     axes.tick_params(labelsize=SMALL_PT, width=0.6, length=2.5)

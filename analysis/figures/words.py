@@ -64,6 +64,9 @@ def parts_of(points: pandas.DataFrame, columns: Sequence[str]) -> Parts:
         The title, empty for one part alone, and its rows.
     """
     varying = [name for name in columns if points[name].nunique(dropna=False) > 1]
+    if "study" in varying:  # what its name decides need not be said again
+        most = points.groupby("study")[varying].nunique(dropna=False).max()
+        varying = ["study", *(name for name in varying if most[name] > 1)]
     for values, part in points.groupby(list(columns), sort=False, dropna=False):
         by_name = dict(zip(columns, values, strict=True))
         yield ", ".join(_word(name, by_name[name]) for name in varying), part

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from clipsweep.analysis.drawing.chart import Axis, Bars, Chart, Panel, Table
 from clipsweep.analysis.figures.answers.best_points import PointRow, titled
-from clipsweep.analysis.figures.words import in_words, metric_of, model_name
+from clipsweep.analysis.figures.words import SUBJECT, in_words, metric_of, model_name, parts_of
 from clipsweep.analysis.winners.point import label_layers, runs_of
 
 if TYPE_CHECKING:
@@ -27,29 +27,29 @@ def results_table(points: pandas.DataFrame, published: pandas.DataFrame | None =
 
     Args:
         points: As ``point_frame`` makes them, of one or several studies.
-        published: The paper's numbers; the lines of its tables are added, without interval and p-value.
+        published: The paper's numbers; the lines of its tables on the same tasks are added.
 
     Returns:
         None where no winner has run on test.
     """
-    rows = [_row(point) for point in _winners(points)]
-    if not rows:
+    winners = _winners(points)
+    if not winners:
         return None
     metric = in_words(metric_of(points))
     caption = (
         f"{WINNERS} Before and after: {metric} of the untouched and of the clipped model. The gain in accuracy "
         f"is paired over examples, in points, with its 95 % bootstrap interval and McNemar's exact test."
     )
-    if published is not None:
-        of_tables = published[published["source"].str.startswith("table")]
-        rows += [_published_row(line) for line in of_tables.to_dict("records")]
+    rows = [_row(point) for point in winners]
+    papers = [] if published is None else _published_rows(published, {point["task"] for point in winners})
+    if papers:
         caption += " The paper's lines have no interval, as it publishes no outcomes of single examples."
     return Table(
         name="tables",
         title="Untouched and clipped on test",
         caption=caption,
         columns=COLUMNS,
-        rows=sorted(rows, key=lambda row: (str(row[0]), str(row[1]))),
+        rows=sorted([*rows, *papers], key=lambda row: (str(row[0]), str(row[1]))),
     )
 
 
@@ -83,11 +83,10 @@ def _winners(points: pandas.DataFrame) -> list[PointRow]:
     Where the untouched model won it stands for the modules that have no other winner, at a clip rate of 0.
     """
     found: list[PointRow] = []
-    best = points[points["is_best"] & points["test_score"].notna()]
-    for (study, shots), held in best.groupby(["study", "shots"], sort=False):
-        clipped, untouched = held[~held["is_baseline"]], held[held["is_baseline"]].head(1)
-        of_study = points[(points["study"] == study) & (points["shots"] == shots)]
-        beaten = sorted(set(of_study["module"].dropna()) - set(clipped["module"]))
+    for _, part in parts_of(points, (*SUBJECT, "shots")):
+        best = part[part["is_best"] & part["test_score"].notna()]
+        clipped, untouched = best[~best["is_baseline"]], best[best["is_baseline"]].head(1)
+        beaten = sorted(set(part["module"].dropna()) - set(clipped["module"]))
         found += clipped.to_dict("records")
         found += [{**point, "module": module} for point in untouched.to_dict("records") for module in beaten]
     return found
@@ -114,8 +113,13 @@ def _row(point: PointRow) -> Cells:
     )
 
 
+def _published_rows(published: pandas.DataFrame, tasks: set[str]) -> list[Cells]:
+    """Lines of the paper's tables on some tasks."""
+    chosen = published[published["source"].str.startswith("table") & published["task"].isin(tasks)]
+    return [_published_row(line) for line in chosen.to_dict("records")]
+
+
 def _published_row(line: PointRow) -> Cells:
-    """A line of the paper's tables."""
     return (
         line["task"],
         f"{line['model']} (paper)",
@@ -134,7 +138,9 @@ def _published_row(line: PointRow) -> Cells:
 def _panels(model: str, winners: Sequence[PointRow], metric: str) -> tuple[Panel, Panel]:
     """The scores of one model's winners, and their gains."""
     several = len({point["shots"] for point in winners}) > 1
-    words = tuple(_short(point, shots=several) for point in winners)
+    short = [_short(point, shots=several) for point in winners]
+    named = [f"{point['study']}: {word}" for point, word in zip(winners, short, strict=True)]
+    words = tuple(short if len(set(short)) == len(short) else named)
     axis = Axis(title="", kind="category", categories=words)
     texts = [f"{point['label']}, p = {point['test_p_value']:.2g}" for point in winners]
     scores = {name: [point[name] for point in winners] for name in ("test_baseline", "test_score")}

@@ -73,3 +73,10 @@ def test_drawing_touches_no_state_of_pyplot() -> None:
 def test_the_figure_is_as_wide_as_a_column_or_a_page_of_a_paper(panels: int) -> None:
     width = draw_matplotlib(chart(*[panel()] * panels)).get_figwidth()
     assert width == (3.4 if panels == 1 else PAGE_IN)
+
+
+def test_a_long_title_is_wrapped_to_the_width_of_its_panel() -> None:
+    figure = draw_matplotlib(chart(panel(title="a study with a long name " * 4), panel()))
+    first, other = (axes.get_title(loc="left") for axes in figure.axes[:2])
+    assert max(map(len, first.splitlines())) < 60 < len(first)
+    assert other == "mlp"

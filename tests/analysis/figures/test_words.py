@@ -15,6 +15,13 @@ def test_a_title_says_what_tells_a_part_from_the_others() -> None:
     assert [title for title, _ in parts_of(frame.head(2), [*SUBJECT, "module"])] == [""]
 
 
+def test_the_name_of_a_study_stands_for_its_model() -> None:
+    frame = points_frame(POINTS, answered())[1:].assign(model=["x", "x", "y", "y"], study=["s", "s", "t", "t"])
+    assert [title for title, _ in parts_of(frame, SUBJECT)] == ["s", "t"]
+    half = frame.assign(study=["s", "s", "s", "t"])
+    assert [title for title, _ in parts_of(half, SUBJECT)] == ["s, x", "s, y", "t, y"]
+
+
 def test_few_rates_are_words_of_an_axis() -> None:
     assert rate_words([0.995, 0.5, 0.5, 0.0]) == ["0", "0.5", "0.995"]
     assert rate_words([0.5, 0.70531]) is None  # drawn by a search

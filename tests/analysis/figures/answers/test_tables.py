@@ -52,7 +52,14 @@ def test_the_papers_lines_stand_beside_them_without_an_interval() -> None:
     assert table is not None
     (line,) = [row for row in table.rows if row[:2] == ("sst2", "GPT-J-6B (paper)") and row[3] == "mlp"]
     assert line[3:] == ("mlp", "26", "0.95", "0.7527", "0.8437", "+9.1", None, None)
-    assert sum("(paper)" in str(row[1]) for row in table.rows) == 28
+    assert sum("(paper)" in str(row[1]) for row in table.rows) == 4  # of this task
+
+
+def test_of_another_task_the_paper_has_no_line() -> None:
+    table = results_table(points().assign(task="mine"), load_published())
+    assert table is not None
+    assert len(table.rows) == 2
+    assert "paper" not in table.caption
 
 
 def test_bars_show_both_scores_and_the_gain_with_its_interval() -> None:
@@ -71,3 +78,13 @@ def test_nothing_is_told_before_the_winner_has_run_on_test() -> None:
     untested = points_frame([make_point(None), make_point(1)], rows_of(base=[5], mlp_1_0__5=[8]))
     assert results_table(untested) is None
     assert bar_chart(untested) is None
+
+
+def test_winners_of_two_studies_that_read_alike_are_told_apart_by_their_study() -> None:
+    first = points()
+    both = [*first.to_dict("records"), *first.assign(study="other").to_dict("records")]
+    chart = bar_chart(type(first)(both))
+    assert chart is not None
+    assert chart.panels[0].x.categories == (
+        "s: sst2, mlp", "s: sst2, attn (untouched)", "other: sst2, mlp", "other: sst2, attn (untouched)"
+    )  # fmt: skip
