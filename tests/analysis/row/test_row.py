@@ -1,27 +1,22 @@
 import base64
 import json
-import re
 from typing import Any
 
 import numpy as np
 import pytest
 
-from clipsweep.analysis.row.row import SCHEMA, StoredRow, jsonable
+from clipsweep.analysis.row.row import COLUMNS, SCHEMA, StoredRow, jsonable
 from clipsweep.trials.scores.tally import Tally
 from clipsweep.trials.spec.result import TrialState
+from tests.analysis.row.columns_table import columns_table
 from tests.analysis.store.rows import NOON, changed, columns_of, failed_row, make_result, stored_record, stored_row
 from tests.documents import text_of
 from tests.trials.spec.test_clip import make_clip
 
 
-def documented_columns() -> list[str]:
-    """Names in the first column of the table under the heading "Columns of a row"."""
-    first = [line.split("|")[1] for line in text_of("Columns of a row").splitlines() if line.startswith("|")]
-    return [name for cell in first for name in re.findall(r"`(\w+)`", cell)]
-
-
-def test_the_columns_are_those_that_are_documented() -> None:
-    assert sorted(documented_columns()) == sorted(SCHEMA.names)
+def test_the_page_on_results_lists_the_columns_as_they_describe_themselves() -> None:
+    assert columns_table() in text_of("Columns of a row")
+    assert [column.name for column in COLUMNS] == SCHEMA.names
 
 
 def test_a_row_has_its_plain_values_in_the_order_of_the_columns() -> None:
