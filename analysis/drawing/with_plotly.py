@@ -182,6 +182,7 @@ def _lay_out(figure: go.Figure, theme: str, height: int) -> None:
     axes = {"gridcolor": colors["grid"], "linecolor": colors["grid"], "tickcolor": colors["grid"]}
     figure.update_xaxes(showgrid=False, showline=True, ticks="outside", **axes)
     figure.update_yaxes(showgrid=True, **axes)
+    figure.update_yaxes(showgrid=False, selector={"type": "category"})  # of cells
 
 
 def _recolor(figure: go.Figure) -> Recolor:

@@ -21,11 +21,11 @@ STOPPED_CAPTION = (
     "have seen the most rows, then those that gain most. "
 )
 CAPTION = (
-    "Left: score above that of the untouched model on validation rows, by the number of places that a point clips; "
-    "pale dots may be chance, the line goes through the best complete point of each number. {stopped}Right: the share "
-    "of the best {count} points that clips each layer and module, and in the cell the median clip rate at which they "
-    "do. A search returns to what did well, so the best points resemble each other: a cell says where the search went, "
-    "not that this clip alone helps."
+    "First panel: score above that of the untouched model on validation rows, by the number of places that a point "
+    "clips; pale dots may be chance, the line goes through the best complete point of each number. {stopped}Second "
+    "panel: the share of the best {count} points that clips each layer and module, and in the cell the median clip "
+    "rate at which they do. A search returns to what did well, so the best points resemble each other: a cell says "
+    "where the search went, not that this clip alone helps."
 )
 
 
@@ -36,7 +36,7 @@ def joint_chart(points: pandas.DataFrame) -> Chart | None:
         points: As ``clipsweep.points`` gives them.
 
     Returns:
-        None where no complete point clips several places.
+        None where no point that has scores clips several places.
     """
     shown = points["score"].fillna(points["estimate"])
     seen = points.assign(above=shown - points["baseline"], places=[len(_acting(clips)) for clips in points["clips"]])
