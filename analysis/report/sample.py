@@ -12,7 +12,7 @@ from clipsweep.analysis.store.rows import LatestRows
 from clipsweep.analysis.winners.point import Point
 from clipsweep.analysis.winners.standings import Standings
 
-MOST_TRIALS = 10_000  # validation trials that the figures and the table of trials show
+MOST_TRIALS = 12_000  # validation trials that the figures and the table of trials show
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -88,7 +88,7 @@ def about(fraction: float) -> str:
 
 def _untested(gain: Gain) -> Verdict:
     """The verdict where no test rows have been run."""
-    reason = "It is measured on the rows that the winner was picked on, so it looks better than it is."
+    reason = "On the rows that a winner is picked on the best of many looks good by chance alone. Test rows would tell."
     if not is_clear(gain) or gain.estimate <= 0:
         return Verdict(
             sign=Sign.UNCLEAR,
@@ -98,9 +98,9 @@ def _untested(gain: Gain) -> Verdict:
         )
     return Verdict(
         sign=Sign.UNCLEAR,
-        headline=f"Gains about {about(gain.estimate)} where it was picked; not tested",
-        short="on the rows that it was picked on, not tested",
-        reason=f"{reason} Test rows would tell.",
+        headline=f"Not tested: about {about(gain.estimate)} more where it was picked, which may be chance",
+        short="not tested, may be chance",
+        reason=reason,
     )
 
 

@@ -90,7 +90,8 @@ def violations(driver: webdriver.Chrome) -> list[str]:
 
 def picture(driver: webdriver.Chrome, path: Path) -> None:
     """Write the whole page as a PNG, with all its figures drawn."""
-    driver.execute_script("for (const plot of document.querySelectorAll('.plot')) if (!plot.dataset.drawn) draw(plot);")
+    for number in range(driver.execute_script("return plots.length")):
+        driver.execute_script(f"if (!plots[{number}].dataset.drawn) draw(plots[{number}])")
     height = driver.execute_script("return document.documentElement.scrollHeight")
     width = driver.execute_script("return window.innerWidth")
     clip = {"x": 0, "y": 0, "width": width, "height": height, "scale": 1}

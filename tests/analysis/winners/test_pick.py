@@ -2,7 +2,7 @@ from dataclasses import replace
 
 from clipsweep.analysis.row.row import StoredRow
 from clipsweep.analysis.winners.pick import pick
-from clipsweep.analysis.winners.point import ONE_STANDARD_ERROR, Point
+from clipsweep.analysis.winners.point import FEWEST_OF_EQUALS, ONE_STANDARD_ERROR, Point
 from tests.analysis.store.rows import changed, stored_row
 from tests.analysis.winners.points import BASE, EQUAL, GOOD, make_point, rows_of, stopped
 
@@ -38,6 +38,15 @@ def sized(**kept: int) -> dict[str, StoredRow]:
         )
         for name, rows in right.items()
     }
+
+
+def test_with_two_objectives_the_fewest_parameters_of_equals_win() -> None:
+    rows = rows_of(base=[5], mlp_1_0__5=[8], mlp_2_0__5=[8])
+    rows["mlp-2-0.5-0"] = changed(rows["mlp-2-0.5-0"], parameters_kept=1)
+    points = [replace(point, rule=FEWEST_OF_EQUALS) for point in (BASE, GOOD, EQUAL)]
+    assert pick(points, rows) == points[2]
+    rows["mlp-1-0.5-0"] = changed(rows["mlp-1-0.5-0"], parameters_kept=1)
+    assert pick(points, rows) == points[1]  # of equals in both the first
 
 
 def by_one_error(*layers: int | None) -> list[Point]:

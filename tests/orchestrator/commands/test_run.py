@@ -1,10 +1,15 @@
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
+import yaml
 
 from clipsweep.orchestrator.cli import app
 from clipsweep.orchestrator.commands.run import words_of_retry
 from tests.orchestrator.commands.typed import json_of, runner
+
+MakeStudy = Callable[..., dict[str, Any]]
 
 
 def test_run_ends_with_winner_baseline_gain_and_report(study_file: Path, tmp_path: Path) -> None:
@@ -13,6 +18,18 @@ def test_run_ends_with_winner_baseline_gain_and_report(study_file: Path, tmp_pat
     assert words == ["winner", "baseline", "gain", "note", "report"]  # the model is random, and so at chance
     assert "95 % interval" in result.stdout
     assert (tmp_path / "s" / "report.html").is_file()
+
+
+def test_of_several_tasks_each_answer_says_which_it_is_of(make_study: MakeStudy, tmp_path: Path) -> None:
+    file = tmp_path / "two.yaml"
+    content = make_study(space={"layers": [0], "clip_rates": [0.9]}, task={"validation_size": 4, "test_size": 0})
+    del content["task"]["name"]
+    file.write_text(yaml.safe_dump(content | {"tasks": ["episodes", "topics"]}))
+    result = runner.invoke(app, ["run", str(file), "--dir", str(tmp_path / "s")])
+    words = [line.split() for line in result.stdout.splitlines() if line.startswith(("task", "winner"))]
+    assert [each[:2] if each[0] == "task" else each[:1] for each in words] == [
+        ["task", "episodes"], ["winner"], ["task", "topics"], ["winner"],
+    ]  # fmt: skip
 
 
 def test_run_prints_one_json_document_and_nothing_else(study_file: Path, tmp_path: Path) -> None:
