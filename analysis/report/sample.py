@@ -12,7 +12,7 @@ from clipsweep.analysis.store.rows import LatestRows
 from clipsweep.analysis.winners.point import Point
 from clipsweep.analysis.winners.standings import Standings
 
-MOST_TRIALS = 12_000  # validation trials that the figures and the table of trials show
+MOST_TRIALS, DRAWN_TRIALS = 12_000, 6_000  # shown one by one; and of a study that has more
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -44,21 +44,24 @@ class Sample:
         )
 
 
-def sample_points(standings: Standings, kept: Iterable[Point], most: int = MOST_TRIALS) -> Sample:
-    """Draw points, always the same ones, until they have as many validation trials as are shown.
+def sample_points(
+    standings: Standings, kept: Iterable[Point], most: int = MOST_TRIALS, drawn: int = DRAWN_TRIALS
+) -> Sample:
+    """The points that are shown: all, or so many that are drawn, always the same ones.
 
     Args:
         standings: Of the whole study.
         kept: Points that are shown whatever is drawn, besides winners and baselines.
-        most: Trials.
+        most: Validation trials of a study that is shown whole.
+        drawn: Those that are drawn from a larger one.
     """
     points = standings.points
     seeds = max((len(point.trial_ids) for point in points[:1]), default=1)
     if len(points) * seeds <= most:
         return Sample(standings=standings, points_total=len(points))
-    drawn = np.random.default_rng(0).choice(len(points), most // seeds, replace=False).tolist()
+    numbers = np.random.default_rng(0).choice(len(points), drawn // seeds, replace=False).tolist()
     wanted = {id(point) for point in (*standings.winning_points, *kept)}
-    wanted |= {id(point) for point in points if not point.clips} | {id(points[number]) for number in drawn}
+    wanted |= {id(point) for point in points if not point.clips} | {id(points[number]) for number in numbers}
     shown = [point for point in points if id(point) in wanted]
     return Sample(standings=Standings(shown, _rows_of(shown, standings.rows)), points_total=len(points))
 
