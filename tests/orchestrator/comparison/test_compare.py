@@ -1,3 +1,4 @@
+import shutil
 from pathlib import Path
 
 import pytest
@@ -126,3 +127,10 @@ def test_without_a_curve_of_the_paper_there_is_nothing_to_draw(rte_study: Path, 
     nothing = Comparison(found=BesidePaper(sides=comparison.found.sides, published=[]))
     with pytest.raises(StudyError, match="there is nothing to draw: the paper has no curve"):
         nothing.write(tmp_path / "paper.html")
+
+
+def test_a_folder_with_nothing_but_rows_is_compared(finished_study: Path, tmp_path: Path) -> None:
+    shutil.copytree(finished_study / "trials", tmp_path / "rows" / "trials")
+    [pair] = clipsweep.compare([finished_study, tmp_path / "rows"]).document()["pairs"]
+    assert pair["paired"]
+    assert pair["same_trials"] == pair["points_in_common"] == 5
