@@ -3,8 +3,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from clipsweep.orchestrator.study.files import read_studies
 from clipsweep.trials.clips.resolve import resolve
 from clipsweep.trials.spec.clip import Clip
+from tests.benchmarks.replay import bayes, pick, replay, space_of
 from tests.benchmarks.surfaces import Axes, Surface, load_published, load_surface, stored_names
 from tests.conftest import SHARED, needs_shared
 from tests.orchestrator.space.spaces import space_over
@@ -52,6 +54,15 @@ def test_a_space_of_the_axes_proposes_the_points_of_at_most_one_clip(surface: Su
     space = space_over(axes.layers, axes.modules, shots=(axes.shots,), clip_rates=axes.clip_rates)
     proposed = {surface.index_of(proposal.spec.clips) for proposal in map(space.proposal, range(len(space)))}
     assert proposed == {number for number, clips in enumerate(surface.points) if len(clips) <= 1}
+
+
+def test_the_demo_finds_the_best_point_of_its_space() -> None:
+    surface, [demo] = load_surface("embedded-joint"), read_studies("quickstart")
+    space = space_of(surface)
+    assert (demo.task.seed, demo.space.layers, demo.space.clip_rates) == (51, [0, 1, 2, 3], list(space.clip_rates))
+    found = replay(surface, bayes(space), **demo.search.model_dump(exclude_unset=True))
+    assert found.winner == pick(surface.validation_scores, range(len(surface.points)))
+    assert 100 * (surface.values[found.winner] - surface.baseline) == pytest.approx(10.5, abs=0.05)
 
 
 def test_two_surfaces_at_least_have_two_points_to_gain() -> None:

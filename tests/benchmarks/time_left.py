@@ -31,7 +31,7 @@ SHARES = (0.1, 0.25, 0.5, 0.75)  # of the whole time
 LARGER = {"space.shots": [0, 10], "space.layers": "all", "space.modules": ["attn", "mlp", "all"]}
 RACE = LARGER | {"task.validation_size": 1000}
 STUDIES: Mapping[str, dict[str, Any]] = {
-    "quickstart": {},
+    "layers": {},
     "grid": LARGER,
     "halving": RACE | {"search.race": "halving"},
     "test": RACE | {"search.race": "test"},
@@ -72,7 +72,7 @@ def run(changes: Mapping[str, Any]) -> tuple[list[Moment], float]:
     """Run a study in this process; what came when, and when its model was loaded."""
     trace: list[Moment] = []
     started: list[float] = []
-    (study,) = read_studies("quickstart", [*changes.items(), ("cluster.replicas", 0)])
+    (study,) = read_studies("layers", [*changes.items(), ("cluster.replicas", 0)])
     with tempfile.TemporaryDirectory() as folder, traced(trace, started):
         run_study(study, Path(folder) / "s", Path(folder) / "cache", Console(quiet=True))
     return trace, started[-1]
@@ -108,7 +108,7 @@ def measure_study(name: str, changes: Mapping[str, Any]) -> Sequence[Line]:
 
 def measure() -> Sequence[Line]:
     """Each study; with ``--quick`` the smallest of them."""
-    studies = {"quickstart": STUDIES["quickstart"]} if "--quick" in sys.argv else STUDIES
+    studies = {"layers": STUDIES["layers"]} if "--quick" in sys.argv else STUDIES
     return list(chain.from_iterable(measure_study(name, changes) for name, changes in studies.items()))
 
 

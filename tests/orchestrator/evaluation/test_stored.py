@@ -16,6 +16,7 @@ from clipsweep.analysis.row.row import StoredRow
 from clipsweep.analysis.store.table import ResultsTable
 from clipsweep.analysis.winners.turned import Flips
 from clipsweep.orchestrator.api import StudyHandle
+from clipsweep.orchestrator.evaluation.words import describe_flips
 from clipsweep.orchestrator.folder.study_folder import StudyFolder
 from clipsweep.trials.base.errors import ClipsweepError
 from clipsweep.trials.spec.result import TrialState
@@ -260,3 +261,9 @@ def test_another_checkpoint_in_the_place_of_the_model_is_refused_for_labels(
     moved = StudyHandle(replace(three._snapshot, opened=replace(opened, study=study)))
     with pytest.raises(ClipsweepError, match="another checkpoint now"):
         moved.flips(clipped_row(three).trial_id, labels=True)
+
+
+def test_the_number_of_a_late_row_stands_apart_from_its_labels() -> None:
+    found = clipsweep.open_study(FIXTURES / "schema-5").flips()
+    flips = replace(found, flips=(replace(found.gained[0], number=1028),))
+    assert "row 1028 ' SOUTH' → ' NORTH'" in describe_flips(flips, 1, 80)
