@@ -43,7 +43,7 @@ NOT_RUN = {
     "python -m tests.": "minutes or hours, or a GPU",
     "clipsweep task show sst2": "downloads the rows; run by tests/trials/tasks on a folder",
     "clipsweep evaluate clipped --task sst2 --against": "downloads the rows",
-    ".venv/bin/clipsweep run quickstart": "half a minute and Ray; its search is replayed by tests/benchmarks/test_surfaces.py",
+    ".venv/bin/clipsweep run quickstart": "half a minute and Ray; replayed by tests/benchmarks/test_surfaces.py",
     "clipsweep run study.yaml --address": "needs a cluster; run by tests/cluster/on_ray and `make launch-test`",
     "clipsweep run study.yaml --set cluster.gpus_per_replica=4": "needs four GPUs",
     "clipsweep run study.yaml --notify": "posts to a server; run by tests/orchestrator/run",
