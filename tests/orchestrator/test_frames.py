@@ -25,17 +25,14 @@ from tests.trials.clips.test_spectrum import make_spectrum
 OLDER = Path(__file__).parent.parent / "fixtures" / "schema-5"
 SPACE = {"modules": ["mlp", "attn"], "clip_rates": [0.9, 0, 0.5]}
 STUDIES: dict[str, dict[str, Any]] = {
-    "grid": {"space": {"shots": [2, 0], "demo_seeds": [3, 1]}},
-    "one standard error": {"search": {"winner": "one_standard_error"}},
-    "ranges": {"space": {"layers": [1, [0, 1]]}},
-    "race": {"search": {"race": "halving"}},
-    "bayes": {"search": {"driver": "bayes", "n_trials": 8, "sampler": "random"}, "space": {"demo_seeds": [0, 1]}},
-    "rates in a range": {
-        "search": {"driver": "bayes", "n_trials": 8, "sampler": "random", "race": "halving"},
-        "space": {"clip_rates": {"low": 0.1, "high": 0.9}, "clips": {"max": 2}},
+    "grid": {"space": {"shots": [2, 0], "demo_seeds": [3, 1], "layers": [1]}},
+    "ranges": {"space": {"layers": [1, [0, 1]]}, "search": {"winner": "one_standard_error"}},
+    "race": {"search": {"race": "halving"}, "space": {"modules": ["mlp"]}},
+    "raced search": {
+        "search": {"driver": "bayes", "n_trials": 4, "sampler": "random", "race": "halving"},
+        "space": {"clip_rates": {"low": 0.1, "high": 0.9}, "clips": {"max": 2}, "demo_seeds": [0, 1]},
     },
-    "composition": {"search": {"driver": "compose"}},
-    "algorithm1": {"search": {"driver": "algorithm1", "top_k": 2}},
+    "composition": {"search": {"driver": "compose"}, "space": {"layers": [1]}},
 }
 
 
@@ -46,7 +43,7 @@ def folder(request: pytest.FixtureRequest, tiny_gptj: Path, tmp_path_factory: py
     sections = STUDIES[request.param]
     content = tiny_study(
         tiny_gptj,
-        task={"validation_size": 100 if "race" in sections.get("search", {}) else 30},
+        task={"validation_size": 100 if "race" in sections.get("search", {}) else 20, "test_size": 10},
         space=SPACE | sections.get("space", {}),
         search=sections.get("search", {}),
     )
