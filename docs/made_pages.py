@@ -149,6 +149,16 @@ def notebook_cells() -> Iterator[str]:
     for cell in notebook["cells"]:
         text = "".join(cell["source"])
         yield from ["", text if cell["cell_type"] == "markdown" else f"```python\n{text}\n```", ""]
+        for output in cell.get("outputs", []):
+            yield from ["", _shown(output), ""]
+
+
+def _shown(output: Mapping[str, Any]) -> str:
+    """What a cell gave: a picture where it drew one, else text."""
+    data = output.get("data", {})
+    if "image/png" in data:
+        return f"![The figure that the cell above draws](data:image/png;base64,{''.join(data['image/png'].split())})"
+    return f"```text\n{''.join(output.get('text', data.get('text/plain', ''))).rstrip()}\n```"
 
 
 class _MadeText(SphinxDirective):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import textwrap
 from collections.abc import Mapping, Sequence
+from io import BytesIO
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +28,7 @@ TEXT_PT, SMALL_PT = 8.0, 6.5
 NARROWEST_IN = 1.4  # of a panel without the words beside it
 LETTERS_PER_IN, TICKS_PER_IN, WORD_GAP_IN, BAR_IN = 17, 19, 0.05, 0.6  # of small text; of words below a panel
 FEWEST_LETTERS = 16  # of a line of a title
+NOTEBOOK_DPI = 160
 COLORS_DRAWN = PLAIN
 SAVED = {
     "pdf.fonttype": 42,
@@ -46,6 +48,12 @@ class PaperFigure(Figure):
         said = _metadata(self.chart, kind)
         with matplotlib.rc_context(SAVED):
             super().savefig(fname, **{"dpi": 300, **kwargs, "metadata": said | (kwargs.get("metadata") or {})})
+
+    def _repr_png_(self) -> bytes:
+        """The picture that a notebook shows below the cell that gives the figure."""
+        drawn = BytesIO()
+        self.savefig(drawn, format="png", dpi=NOTEBOOK_DPI)
+        return drawn.getvalue()
 
 
 def draw_matplotlib(chart: Chart, width_in: float | None = None) -> PaperFigure:

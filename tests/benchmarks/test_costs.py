@@ -5,7 +5,18 @@ from pathlib import Path
 
 import pytest
 
-from tests.benchmarks.costs import CONFIGS, GPUS, PAGE, RESULTS, STUDIES, cost_of, on_page, sustained, tables, write_stand_in
+from tests.benchmarks.costs import (
+    CONFIGS,
+    GPUS,
+    PAGE,
+    RESULTS,
+    STUDIES,
+    cost_of,
+    on_page,
+    sustained,
+    tables,
+    write_stand_in,
+)
 from tests.conftest import needs_shared
 
 
@@ -13,7 +24,9 @@ def test_the_page_shows_the_stored_numbers() -> None:
     page = PAGE.read_text(encoding="utf-8")
     assert on_page(page).strip() == tables(json.loads(RESULTS.read_text(encoding="utf-8")))
     for gpu in GPUS:
-        assert f"{sustained(gpu) / 1e12:.0f} TFLOP/s |" in next(line for line in page.splitlines() if f"{gpu} |" in line)
+        assert f"{sustained(gpu) / 1e12:.0f} TFLOP/s |" in next(
+            line for line in page.splitlines() if f"{gpu} |" in line
+        )
 
 
 @pytest.mark.slow

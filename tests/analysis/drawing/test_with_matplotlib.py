@@ -30,6 +30,10 @@ def test_labels_at_the_ends_of_lines_do_not_overlap_and_nothing_is_cut() -> None
     assert all(box.x1 <= figure.bbox.x1 for box in boxes)
 
 
+def test_a_notebook_shows_the_figure_as_a_picture() -> None:
+    assert draw_matplotlib(chart())._repr_png_().startswith(b"\x89PNG")
+
+
 def test_the_legend_has_each_name_once() -> None:
     figure = draw_matplotlib(chart(panel(), panel()))
     assert [text.get_text() for text in figure.legends[0].get_texts()] == ["within noise", "baseline", "best"]
