@@ -62,7 +62,7 @@ def _type(held: Mapping[str, Any], root: Mapping[str, Any]) -> str:
     words = list(dict.fromkeys(_words(held, root)))
     last = [word for word in words if word == "null"]
     words = [word for word in words if word != "null"] + last
-    return ", or ".join(filter(None, [", ".join(words[:-1]), *words[-1:]]))
+    return " or ".join(filter(None, [", ".join(words[:-1]), *words[-1:]]))
 
 
 def _words(held: Mapping[str, Any], root: Mapping[str, Any]) -> Iterator[str]:

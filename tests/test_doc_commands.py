@@ -47,7 +47,7 @@ NOT_RUN = {
     "clipsweep run study.yaml --address": "needs a cluster; run by tests/cluster/on_ray and `make launch-test`",
     "clipsweep run study.yaml --set cluster.gpus_per_replica=4": "needs four GPUs",
     "clipsweep run study.yaml --notify": "posts to a server; run by tests/orchestrator/run",
-    "clipsweep run figure1": "rows of RTE and the config of GPT-J; its numbers are held by tests/benchmarks/test_costs.py",
+    "clipsweep run figure1": "rows of RTE and GPT-J's config; run by tests/benchmarks/test_costs.py",
 }
 PAGES = [ROOT / "README.md", *sorted(DOCS.rglob("*.md"))]
 OF_TEST_DOCS = {"apply.md", "python.md"}  # pages that tests/test_docs.py runs

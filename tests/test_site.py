@@ -9,6 +9,7 @@ import pytest
 
 import clipsweep
 from clipsweep.orchestrator.editing.descriptions import DESCRIPTIONS
+from tests.analysis.report.browser import HAS_BROWSER, open_browser, requested, severe_messages, show, violations
 from tests.documents import DOCS, ROOT
 
 pytestmark = pytest.mark.slow
@@ -40,6 +41,17 @@ def test_no_page_asks_for_anything_from_elsewhere(site: Path) -> None:
     files = [path for ending in ("html", "css") for path in site.rglob(f"*.{ending}")]
     assert len(files) > 30
     assert [hit for path in files for hit in re.findall(asked, path.read_text(encoding="utf-8"))] == []
+
+
+@pytest.mark.skipif(not HAS_BROWSER, reason="needs chromium and chromedriver on the PATH")
+def test_pages_fit_a_phone_break_no_rule_of_access_and_fetch_nothing(site: Path, tmp_path: Path) -> None:
+    with open_browser(tmp_path / "profile") as browser:
+        for page, width, dark in (("reference/python", 390, False), ("notebook", 390, True), ("costs", 1440, False)):
+            show(browser, site / f"{page}.html", width=width, dark=dark)
+            assert violations(browser) == []
+            assert browser.execute_script("return document.documentElement.scrollWidth - window.innerWidth") <= 0
+            assert severe_messages(browser) == []
+            assert requested(browser) == []
 
 
 def test_every_key_of_a_study_file_has_its_line(site: Path) -> None:

@@ -1,9 +1,9 @@
-"""What the shipped studies cost on common GPUs, as `clipsweep run STUDY --dry-run` counts it: the tables of ``docs/costs.md``.
+"""What the shipped studies cost on common GPUs, as ``--dry-run`` counts it: the tables of ``docs/costs.md``.
 
     python -m tests.benchmarks.costs          # writes results/costs.json and the tables of the page; some minutes
 
-Needs the rows and the tokenizer of the shared folder. Checkpoints are stand-ins: the config of the model, a tokenizer with a
-small vocabulary, and weight files that have the right tensors and no content, which a plan does not look at.
+Needs the rows and the tokenizer of the shared folder. Checkpoints are stand-ins: the config of the model, a tokenizer
+with a small vocabulary, and a file of weights with the right tensors and no content, which a plan does not look at.
 """
 
 from __future__ import annotations
@@ -70,12 +70,12 @@ def unhashed() -> Iterator[None]:
         yield
 
 
-def cost_of(study: str, task: str, keys: Mapping[str, Any], model: Path, dir: Path) -> dict[str, Any]:
+def cost_of(study: str, task: str, keys: Mapping[str, Any], model: Path, folder: Path) -> dict[str, Any]:
     """What the dry run says: trials, operations, bytes of weights and of factors."""
     rows = {"name": task, "path": str(SHARED / "data" / task)} | keys.get("task", {})
     sections = dict(keys) | {"task": rows, "model": {"path": str(model)}, "cluster": {"replicas": 1}}
     with unhashed():
-        plan = clipsweep.plan(study, dir=dir, **sections)
+        plan = clipsweep.plan(study, dir=folder, **sections)
     wanted = ("trials", "test_trials_at_most", "operations", "weight_bytes_per_replica", "factor_bytes_on_disk")
     return {name: plan[name] for name in wanted}
 
