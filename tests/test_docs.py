@@ -10,6 +10,7 @@ import pytest
 import yaml
 from typer.testing import CliRunner
 
+import clipsweep
 from clipsweep.analysis.figures.catalogue import FIGURES
 from clipsweep.orchestrator.cli import app
 from clipsweep.orchestrator.study.check import check_study
@@ -118,6 +119,14 @@ def test_the_study_files_that_are_shown_are_accepted() -> None:
     for block in blocks:
         shown = yaml.safe_load(block)
         check_study({"name": "shown", "model": {"path": "embedded"}, "task": {"name": "episodes"}} | shown)
+
+
+def test_the_citation_names_this_version_and_both_papers() -> None:
+    citation = yaml.safe_load((ROOT / "CITATION.cff").read_text(encoding="utf-8"))
+    assert (citation["cff-version"], citation["version"]) == ("1.2.0", clipsweep.__version__)
+    assert {"message", "title", "authors"} < citation.keys()
+    papers = [each["identifiers"][0]["value"] for each in citation["references"]]
+    assert papers == ["arXiv:2406.03768", "arXiv:2312.13558"]
 
 
 def test_every_test_that_the_page_of_faults_names_is_there() -> None:
