@@ -53,12 +53,12 @@ def opened_lines(page: Path, pictures: Path | None) -> Iterator[Line]:
         for width, dark in SCREENS:
             show(browser, page, width=width, dark=dark)
             name = f"{width} px, {'dark' if dark else 'light'}"
-            if pictures is not None:
-                picture(browser, pictures / f"{width}-{'dark' if dark else 'light'}.png")
             found = violations(browser)
             yield at_most(f"{name}: violations of serious or critical weight (axe-core)", len(found), "", 0)
             yield at_most(f"{name}: errors in the console", len(severe_messages(browser)), "", 0)
             yield at_most(f"{name}: network requests", len(requested(browser)), "", 0)
+            if pictures is not None:
+                picture(browser, pictures / f"{width}-{'dark' if dark else 'light'}.png")
 
 
 def _seconds_to_first(browser: webdriver.Chrome, page: Path) -> float:

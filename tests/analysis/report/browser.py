@@ -17,6 +17,7 @@ from selenium.webdriver.support.ui import WebDriverWait
 CHROMIUM, DRIVER = which("chromium"), which("chromedriver")
 HAS_BROWSER = bool(CHROMIUM and DRIVER)
 HEIGHT = 900
+SCRIPT_S = 120  # that a script of a test may take
 FLAGS = (
     *("--headless=new", "--no-sandbox", "--disable-gpu", "--hide-scrollbars"),
     *("--disable-background-networking", "--proxy-server=127.0.0.1:9"),  # no way out
@@ -36,6 +37,7 @@ def open_browser(profile: Path) -> Iterator[webdriver.Chrome]:
         options.add_argument(flag)
     options.set_capability("goog:loggingPrefs", {"browser": "ALL", "performance": "ALL"})
     driver = webdriver.Chrome(options=options, service=webdriver.ChromeService(DRIVER))
+    driver.set_script_timeout(SCRIPT_S)
     try:
         yield driver
     finally:
