@@ -52,7 +52,7 @@ def setup(app: Sphinx) -> None:
 def _link_to_files(_app: Sphinx, docname: str, content: list[str]) -> None:
     """Let links to pages of Markdown outside this folder lead to the files, as those to data do."""
     above = "../" * (docname.count("/") + 1)
-    content[0] = re.sub(rf"\]\(({re.escape(above)}[^)#]*\.md)\)", r"](path:\1)", content[0])
+    content[0] = re.sub(rf"\]\(({re.escape(above)}[^)#]*\.md)(?:#[^)]*)?\)", r"](path:\1)", content[0])
 
 
 def _keep_sentences(_app: Sphinx, what: str, _name: str, _found: object, _options: object, lines: list[str]) -> None:

@@ -23,7 +23,6 @@ STAND_INS = {
     "microsoft/phi-3-mini-4k-instruct": "my-model",
     "MODEL": "embedded",
     "PATH": "my-model",
-    "DIR": "studies/quickstart",
     "studies/gptj-sst2": "studies/quickstart",
     "/shared/my-study": "shared-study",
 }
@@ -78,6 +77,7 @@ def playground(
     write_rows(tmp_path / "tickets" / "train.jsonl", tickets[:700])
     write_rows(tmp_path / "tickets" / "test.jsonl", tickets[700:])
     Path("my-model").symlink_to(tiny_gptj)
+    Path("DIR").symlink_to("studies/quickstart")
     Path("studies/my-grid").symlink_to(finished_study)
     Path("studies/grid").symlink_to(finished_study)
     Path("studies/bayes").symlink_to("quickstart")
