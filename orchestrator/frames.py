@@ -35,7 +35,7 @@ def load(*dirs: Place) -> pandas.DataFrame:
         dirs: Folders of studies, or their ``trials`` folders.
 
     Returns:
-        The stored columns, which ``docs/howto.md`` lists, in the order the trials finished: ``outcomes`` and
+        The stored columns, which ``docs/howto/results.md`` lists, in the order the trials finished: ``outcomes`` and
         ``margins`` packed, as in the files (``clipsweep.outcomes`` and ``clipsweep.margins`` unpack them), times in
         UTC. ``attrs["metric"]`` is the column of scores that points are judged by, ``"accuracy"`` where the studies
         differ.
@@ -58,7 +58,7 @@ def points(source: pandas.DataFrame | Place, metric: str | None = None) -> panda
 
     Returns:
         What each clips, scores and gains over the baseline on the same examples, all as fractions, and who won;
-        ``docs/howto.md`` lists the columns.
+        ``docs/howto/results.md`` lists the columns.
 
     Raises:
         StudyError: No study there, a frame that lacks columns, or no such metric.

@@ -43,7 +43,7 @@ def join_points(frames: Sequence[pandas.DataFrame]) -> pandas.DataFrame:
 def point_frame(standings: Standings) -> pandas.DataFrame:
     """Every point of a study that has rows, a row each, in the study's order.
 
-    All scores and gains are fractions. ``docs/howto.md`` lists the columns.
+    All scores and gains are fractions. ``docs/howto/results.md`` lists the columns.
 
     Args:
         standings: Of the study. An untouched model that cannot win gets a row all the same.
