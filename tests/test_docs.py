@@ -14,6 +14,7 @@ import clipsweep
 from clipsweep.analysis.figures.catalogue import FIGURES
 from clipsweep.orchestrator.cli import app
 from clipsweep.orchestrator.study.check import check_study
+from clipsweep.orchestrator.study.files import read_studies
 from clipsweep.orchestrator.study.schema import Study
 from tests.documents import DOCS, ROOT, commands_of, python_of, text_of
 
@@ -127,6 +128,12 @@ def test_the_citation_names_this_version_and_both_papers() -> None:
     assert {"message", "title", "authors"} < citation.keys()
     papers = [each["identifiers"][0]["value"] for each in citation["references"]]
     assert papers == ["arXiv:2406.03768", "arXiv:2312.13558"]
+
+
+@pytest.mark.parametrize("path", sorted(DOCS.glob("gemma/*.yaml")), ids=lambda path: path.stem)
+def test_the_study_files_of_the_real_model_are_accepted(path: Path) -> None:
+    (study,) = read_studies(str(path))
+    assert study.name == f"gemma-{path.stem}"
 
 
 def test_every_test_that_the_page_of_faults_names_is_there() -> None:
