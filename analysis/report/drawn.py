@@ -8,7 +8,7 @@ from dataclasses import asdict, dataclass
 
 from plotly.utils import PlotlyJSONEncoder
 
-from clipsweep.analysis.drawing.chart import Chart, Table
+from clipsweep.analysis.drawing.chart import Chart
 from clipsweep.analysis.drawing.with_plotly import Gradient, PanelFigure, plotly_panels
 from clipsweep.analysis.report.environment import escape_json
 
@@ -50,23 +50,19 @@ class DrawnFigure:
         name: Its anchor.
         title: In the reader's words.
         caption: What is shown, how it was measured and what the marks mean.
-        panels: Side by side; none of a table.
-        table: None of a chart.
+        panels: Side by side.
     """
 
     name: str
     title: str
     caption: str
-    panels: Sequence[DrawnPanel] = ()
-    table: Table | None = None
+    panels: Sequence[DrawnPanel]
 
 
-def draw(figure: Chart | Table) -> DrawnFigure:
-    """A chart, or a table, as the page takes it."""
-    if isinstance(figure, Table):
-        return DrawnFigure(name=figure.name, title=figure.title, caption=figure.caption, table=figure)
-    panels = [_drawn(panel) for panel in plotly_panels(figure)]
-    return DrawnFigure(name=figure.name, title=figure.title, caption=figure.caption, panels=panels)
+def draw(chart: Chart) -> DrawnFigure:
+    """A chart as the page takes it."""
+    panels = [_drawn(panel) for panel in plotly_panels(chart)]
+    return DrawnFigure(name=chart.name, title=chart.title, caption=chart.caption, panels=panels)
 
 
 def _drawn(panel: PanelFigure) -> DrawnPanel:

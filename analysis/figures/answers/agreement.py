@@ -8,7 +8,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from clipsweep.analysis.drawing.chart import Axis, Bars, Chart, Heat, Panel
-from clipsweep.analysis.figures.answers.best_points import best_points, rows_of, short_label, titled
+from clipsweep.analysis.figures.answers.best_points import (
+    axis_labels,
+    best_points,
+    key_of,
+    rows_of,
+    short_label,
+    titled,
+)
 from clipsweep.analysis.frames.matrices import outcomes
 
 if TYPE_CHECKING:
@@ -34,16 +41,20 @@ def agreement_chart(trials: pandas.DataFrame, points: pandas.DataFrame) -> Chart
         None where no two points have been evaluated on the same rows.
     """
     panels: list[Panel] = []
+    keys = [CAPTION]
     for title, held in best_points(points, MOST):
-        labels = [short_label(point) for point in held]
+        names = [short_label(point) for point in held]
+        labels = axis_labels(names)
+        key = key_of(labels, names)
+        keys += [titled(title, key)] if key else []
         right = np.stack([outcomes(rows_of(trials, point["trial_ids"])).ravel() for point in held])  # of all seeds
-        panels += [_agreement(title, labels, right), _turned(title, labels, right)]
+        panels += [_agreement(title, labels, names, right), _turned(title, labels, names, right)]
     if not panels:
         return None
-    return Chart(name="agreement", title="Which examples flip", caption=CAPTION, panels=panels, same_y=False)
+    return Chart(name="agreement", title="Which examples flip", caption=" ".join(keys), panels=panels, same_y=False)
 
 
-def _agreement(title: str, labels: list[str], right: NDArray[np.bool_]) -> Panel:
+def _agreement(title: str, labels: list[str], names: list[str], right: NDArray[np.bool_]) -> Panel:
     """Share of examples that each two answer alike; the first is the untouched model, in the upper left corner."""
     alike = np.mean(right[:, None] == right[None], axis=2)
     upward = labels[::-1]
@@ -61,8 +72,8 @@ def _agreement(title: str, labels: list[str], right: NDArray[np.bool_]) -> Panel
                 centered=False,
                 percent=True,
                 labels=[[_percent(share) for share in row] for row in shares],
-                texts=[[f"{one} and {other}: {share:.1%}" for other, share in zip(labels, row, strict=True)]
-                       for one, row in zip(upward, shares, strict=True)],
+                texts=[[f"{one} and {other}: {share:.1%}" for other, share in zip(names, row, strict=True)]
+                       for one, row in zip(names[::-1], shares, strict=True)],
             )
         ],
     )  # fmt: skip
@@ -73,7 +84,7 @@ def _percent(share: float) -> str:
     return f"{100 * share:.1f}" if 0.995 <= share < 1 else f"{100 * share:.0f}"
 
 
-def _turned(title: str, labels: list[str], right: NDArray[np.bool_]) -> Panel:
+def _turned(title: str, labels: list[str], names: list[str], right: NDArray[np.bool_]) -> Panel:
     """Answers that each point turns to right, and to wrong."""
     untouched, clipped = right[0], right[1:]
     gained, lost = (np.sum(turned, axis=1).tolist() for turned in (clipped & ~untouched, untouched & ~clipped))
@@ -82,7 +93,7 @@ def _turned(title: str, labels: list[str], right: NDArray[np.bool_]) -> Panel:
         x=Axis(title="", kind="category", categories=tuple(labels[1:])),
         y=Axis(title="validation answers"),
         marks=[
-            Bars(x=labels[1:], y=gained, name="turned to right", color="gained"),
-            Bars(x=labels[1:], y=lost, name="turned to wrong", color="lost"),
+            Bars(x=labels[1:], y=gained, name="turned to right", color="gained", texts=names[1:]),
+            Bars(x=labels[1:], y=lost, name="turned to wrong", color="lost", texts=names[1:]),
         ],
     )

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     import pandas
 
 PointRow = dict[str, Any]  # a row of the point frame, by column
+LONGEST_LABEL = 18  # characters that stand under a bar or beside a cell without covering others
 
 
 def best_points(points: pandas.DataFrame, most: int) -> Iterator[tuple[str, list[PointRow]]]:
@@ -45,6 +46,22 @@ def short_label(point: PointRow) -> str:
         return "untouched"
     runs = runs_of(point["clips"])
     return ", ".join(f"{run[0].module} {label_layers(run)} at {run[0].clip_rate:g}" for run in runs)
+
+
+def axis_labels(names: Sequence[str]) -> list[str]:
+    """What stands at an axis for points of these names: the names, or numbers where one of them is too long.
+
+    The first name, that of the untouched model, always stands.
+    """
+    if max(map(len, names)) <= LONGEST_LABEL:
+        return list(names)
+    return [names[0], *(f"#{number}" for number in range(1, len(names)))]
+
+
+def key_of(labels: Sequence[str], names: Sequence[str]) -> str:
+    """What numbers stand for, as a sentence; empty where the names stand themselves."""
+    pairs = [f"{label} {name}" for label, name in zip(labels, names, strict=True) if label != name]
+    return f"{'; '.join(pairs)}." if pairs else ""
 
 
 def titled(title: str, words: str) -> str:

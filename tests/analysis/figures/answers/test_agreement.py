@@ -1,6 +1,9 @@
+from dataclasses import replace
+
 from clipsweep.analysis.drawing.chart import Bars, Heat
 from clipsweep.analysis.figures.answers.agreement import agreement_chart
 from clipsweep.analysis.row.row import StoredRow
+from clipsweep.trials.spec.clip import Clip
 from tests.analysis.figures.frames import marks_of, points_frame, trials_frame
 from tests.analysis.store.rows import stored_row
 from tests.analysis.winners.points import BASE, EQUAL, GOOD, make_point, rows_of
@@ -45,6 +48,18 @@ def test_what_is_not_all_of_them_never_reads_100() -> None:
     chart = agreement_chart(trials_frame(rows.values()), points_frame([BASE, GOOD], rows))
     assert chart is not None
     assert marks_of(chart, Heat)[0].labels == [["99.9", "100"], ["100", "99.9"]]
+
+
+def test_long_names_are_numbers_at_the_axes_and_told_in_the_caption() -> None:
+    clips = tuple(Clip(layer=layer, module="mlp", clip_rate=0.5) for layer in (1, 3))
+    joint = replace(GOOD, clips=clips)
+    chart = agreement_chart(trials_frame(ROWS.values()), points_frame([BASE, joint, EQUAL], ROWS))
+    assert chart is not None
+    (heat,) = marks_of(chart, Heat)
+    assert list(heat.x) == ["untouched", "#1", "#2"]
+    assert "#1 mlp 1 at 0.5, mlp 3 at 0.5; #2 mlp 2 at 0.5." in chart.caption
+    assert heat.texts is not None
+    assert heat.texts[0][1] == "mlp 2 at 0.5 and mlp 1 at 0.5, mlp 3 at 0.5: 25.0%"
 
 
 def test_nothing_is_drawn_of_the_untouched_model_alone() -> None:
