@@ -15,6 +15,8 @@ from typer.testing import CliRunner
 
 import clipsweep
 from clipsweep.orchestrator.cli import app
+from clipsweep.orchestrator.plan import speed
+from clipsweep.orchestrator.run import session
 from tests.conftest import tiny_study, write_rows
 from tests.documents import DOCS, ROOT, commands_of, python_of
 
@@ -76,6 +78,8 @@ def playground(
 ) -> Path:
     """A folder with what the pages speak of: a model, rows, and a study that has run."""
     monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(session, "_write_report", lambda *_: None)  # takes a second; `report` writes it
+    monkeypatch.setattr(speed, "MEASURED_SECONDS", 0.01)
     shutil.copytree(ROOT / "tests" / "fixtures" / "schema-5", "studies/quickstart")
     rows = [{"sentence": f"film {n} was dull {n}", "label": n % 2} for n in range(2000)]
     write_rows(tmp_path / "my-rows" / "train.jsonl", rows)
