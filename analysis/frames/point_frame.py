@@ -14,11 +14,10 @@ from clipsweep.analysis.frames.trial_frame import METRIC, studies_in
 from clipsweep.analysis.frames.trial_values import NO_SEED, TrialValues, mean_over_seeds, spread_over_seeds
 from clipsweep.analysis.row.row import StoredRow
 from clipsweep.analysis.winners.interval import Z
-from clipsweep.analysis.winners.point import Point, describe_point
+from clipsweep.analysis.winners.point import Point, common_rate, describe_point, join_kinds
 from clipsweep.analysis.winners.points_of_rows import points_of_rows
 from clipsweep.analysis.winners.scores import estimated_score
 from clipsweep.analysis.winners.standings import Standings
-from clipsweep.trials.spec.kinds import KINDS
 from clipsweep.trials.spec.result import TrialState
 
 CUT_SHORT = {TrialState.PARTIAL.value, TrialState.PRUNED.value}
@@ -96,20 +95,14 @@ def _clips(points: Sequence[Point]) -> dict[str, Any]:
     """What is clipped, in columns and in words."""
     return {
         "shots": [point.shots for point in points],
-        "kind": ["+".join(dict.fromkeys(clip.of_kind.words for clip in point.clips)) or None for point in points],
+        "kind": [join_kinds(point.clips) for point in points],
         "module": [point.modules for point in points],
         "layer": [point.clips[0].layer if point.place else None for point in points],
         "place": [point.place for point in points],
-        "clip_rate": [_rate(point) for point in points],
+        "clip_rate": [math.nan if (rate := common_rate(point.clips)) is None else rate for point in points],
         "clips": [point.clips for point in points],
         "label": [describe_point(point) for point in points],
     }
-
-
-def _rate(point: Point) -> float:
-    """The clip rate that all clips of a point share; NaN where there is none, or none with a meaning."""
-    rates = {clip.clip_rate if KINDS[clip.kind].has_rate else math.nan for clip in point.clips}
-    return rates.pop() if len(rates) == 1 else math.nan
 
 
 def _measured(points: Sequence[Point], values: TrialValues, rows: Mapping[str, StoredRow]) -> dict[str, Any]:

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
 from clipsweep.trials.spec.clip import Clip
-from clipsweep.trials.spec.kinds import DEFAULT_KIND, KINDS
+from clipsweep.trials.spec.kinds import DEFAULT_KIND
 
 BEST_MEAN, ONE_STANDARD_ERROR = "best_mean", "one_standard_error"
 FEWEST_OF_EQUALS = "fewest_of_equals"  # of studies with two objectives: their winner is on the Pareto front
@@ -64,6 +64,28 @@ def join_modules(clips: Iterable[Clip]) -> str | None:
     return "+".join(sorted({clip.module for clip in clips})) or None
 
 
+def join_kinds(clips: Iterable[Clip]) -> str | None:
+    """The kind of clip with its options, or several joined by ``+``; None for no clips."""
+    return "+".join(dict.fromkeys(clip.of_kind.words for clip in clips)) or None
+
+
+def common_rate(clips: Iterable[Clip]) -> float | None:
+    """The clip rate that all clips share; None for no clips, for several rates, and where a rate has no meaning."""
+    rates = {clip.told_rate for clip in clips}
+    return rates.pop() if len(rates) == 1 else None
+
+
+def label_rates(clips: Sequence[Clip]) -> str | None:
+    """The clip rate of each run of clips, in short: ``0.95``, or ``0.95, 0.5``; ``0`` for no clips.
+
+    Among others a kind whose rate has no meaning is ``none``; None where there are only such.
+    """
+    rates = [run[0].told_rate for run in runs_of(clips)]
+    if rates and all(rate is None for rate in rates):
+        return None
+    return ", ".join("none" if rate is None else f"{rate:g}" for rate in rates) or "0"
+
+
 def describe_clips(clips: Iterable[Clip]) -> str:
     """Name what is clipped: ``mlp of layer 4 at clip rate 0.95``, several joined by ``and``; empty for no clips.
 
@@ -95,7 +117,7 @@ def _describe_run(clips: Sequence[Clip]) -> str:
     first, last = clips[0], clips[-1]
     kind = "" if first.kind == DEFAULT_KIND else f" ({first.of_kind.words})"
     layers = f"layer {first.layer}" if first is last else f"layers {first.layer} to {last.layer}"
-    rate = f" at clip rate {first.clip_rate:g}" if KINDS[first.kind].has_rate else ""
+    rate = "" if first.told_rate is None else f" at clip rate {first.told_rate:g}"
     return f"{first.module} of {layers}{rate}{kind}"
 
 

@@ -53,6 +53,11 @@ class Clip:
         return KindOfClip(self.kind, self.options)
 
     @property
+    def told_rate(self) -> float | None:
+        """The clip rate as readers are told it; None for kinds in which it has no meaning."""
+        return self.clip_rate if KINDS[self.kind].has_rate else None
+
+    @property
     def is_idle(self) -> bool:
         """Whether its rate alone says that it leaves everything as it is."""
         return self.clip_rate == 0 and not KINDS[self.kind].acts_at_zero

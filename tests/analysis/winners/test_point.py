@@ -2,7 +2,15 @@ from itertools import chain
 
 import pytest
 
-from clipsweep.analysis.winners.point import Point, describe_clips, describe_point, describe_shots
+from clipsweep.analysis.winners.point import (
+    Point,
+    common_rate,
+    describe_clips,
+    describe_point,
+    describe_shots,
+    join_kinds,
+    label_rates,
+)
 from clipsweep.trials.spec.clip import Clip
 from tests.trials.spec.test_clip import make_clip
 
@@ -60,3 +68,19 @@ def test_a_kind_that_is_not_the_usual_one_is_named_with_its_options() -> None:
 def test_a_rate_of_0_is_the_untouched_model_but_for_kinds_that_act_all_the_same(kind: str, words: str) -> None:
     point = Point(clips=(make_clip(clip_rate=0.0, kind=kind),), shots=4, trial_ids=("t",), baseline_ids=("b",))
     assert describe_point(point) == words
+
+
+@pytest.mark.parametrize(
+    ("clips", "kinds", "rate", "label"),
+    [
+        ((), None, None, "0"),
+        (clips_of(range(3)), "svd", 0.95, "0.95"),
+        ((make_clip(), make_clip(layer=1, clip_rate=0.9)), "svd", None, "0.5, 0.9"),
+        ((make_clip(kind="zero"),), "zero", None, None),  # whatever the rate
+        ((make_clip(kind="zero"), make_clip(layer=1, kind="random")), "zero+random, seed 0", None, "none, 0.5"),
+    ],
+)
+def test_a_clip_rate_is_told_where_it_has_a_meaning(
+    clips: tuple[Clip, ...], kinds: str | None, rate: float | None, label: str | None
+) -> None:
+    assert (join_kinds(clips), common_rate(clips), label_rates(clips)) == (kinds, rate, label)
