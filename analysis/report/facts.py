@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from clipsweep.analysis.row.row import StoredRow
 from clipsweep.analysis.winners.step_gain import StepGain
 from clipsweep.analysis.winners.turned import Flips
 
@@ -25,6 +26,7 @@ class ReportFacts:
         two_objectives: Whether the Pareto front of score and parameters kept is what the study is after.
         points_total: Points that it has in all; None where a search chooses them.
         trials: How many trials the points have by now, in words.
+        failed: Latest attempts of those of them that failed.
         notes: What should be known beside the answer.
         steps: Of a composition, those that have ended.
         keeps: What the winner keeps of the model, in words: its parameters, and the rank of each clip.
@@ -41,6 +43,7 @@ class ReportFacts:
     two_objectives: bool = False
     points_total: int | None = None
     trials: str = ""
+    failed: Sequence[StoredRow] = ()
     notes: Sequence[str] = ()
     steps: Sequence[StepGain] = ()
     keeps: Sequence[str] = ()

@@ -15,7 +15,6 @@ from clipsweep.analysis.report.examples import directions_of
 from clipsweep.analysis.report.facts import ReportFacts
 from clipsweep.analysis.report.sample import sample_points
 from clipsweep.analysis.report.tables import (
-    failed_rows,
     failures_table,
     front_table,
     numbers_of,
@@ -43,7 +42,6 @@ def write_report(path: Path, facts: ReportFacts, standings: Standings) -> None:
     rated = rate_points(points, standings.rows) if facts.two_objectives else []
     front = pareto_front(rated)
     sample = sample_points(standings, [each.point for each in front])
-    failed = failed_rows(standings)
     tables = [winners_table(standings, metric), steps_table(facts.steps, metric)]
     tables += [front_table(front, standings.winner, metric)] if facts.two_objectives else []
     trials = trial_data(sample.standings, metric)
@@ -62,8 +60,8 @@ def write_report(path: Path, facts: ReportFacts, standings: Standings) -> None:
             n_trials=trials["rows"],
             trials=script_json(trials),
             tables=_shown(tables),
-            failed=len(failed),
-            failures=_shown([failures_table(failed)]),
+            failed=len(facts.failed),
+            failures=_shown([failures_table(facts.failed)]),
         )
     )
     write_text(path, page)

@@ -10,11 +10,9 @@ from clipsweep.analysis.row.row import StoredRow
 from clipsweep.analysis.winners.gain import Gain
 from clipsweep.analysis.winners.pareto import Rated
 from clipsweep.analysis.winners.point import describe_clips, describe_point, label_layers, runs_of
-from clipsweep.analysis.winners.scores import state_of
 from clipsweep.analysis.winners.standings import Standings, Winner
 from clipsweep.analysis.winners.step_gain import StepGain
 from clipsweep.analysis.winners.verdict import judge
-from clipsweep.trials.spec.result import TrialState
 
 MOST_FAILURES = 50
 GAIN_COLUMNS = ("points gained", "95 % interval", "p")
@@ -110,16 +108,6 @@ def failures_table(failed: Sequence[StoredRow]) -> Table:
             for row in failed[:MOST_FAILURES]
         ],
     )
-
-
-def failed_rows(standings: Standings) -> list[StoredRow]:
-    """Latest attempts that failed, of trials that the points ask for."""
-    failed = [each for each in standings.rows if state_of(each, standings.rows) is TrialState.FAILED]
-    if not failed:
-        return []
-    asked = [(*point.trial_ids, *point.test_ids, *point.baseline_test_ids) for point in standings.points]
-    trial_ids = {trial_id for each in asked for trial_id in each}
-    return [standings.rows[trial_id] for trial_id in failed if trial_id in trial_ids]
 
 
 def numbers_of(winner: Winner) -> Mapping[str, tuple[str, str]]:

@@ -61,6 +61,7 @@ def report_facts(snapshot: Snapshot, load_task: LoadTask) -> ReportFacts:
         two_objectives=opened.two_objectives,
         points_total=None if opened.is_searched else opened.space.n_points,
         trials=trials_in_words(snapshot.splits_called_for()),
+        failed=snapshot.failed,
         notes=study_notes(snapshot),
         steps=step_gains(snapshot),
         keeps=describe_kept(winner.point.clips, card) if winner is not None else (),

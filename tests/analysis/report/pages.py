@@ -97,6 +97,7 @@ def made_up_facts(standings: Standings) -> ReportFacts:
         notes=[HOSTILE],
         flips=made_up_flips(row, before),
         warnings=["the disk was slow"],
+        failed=[standings.rows[FAILING]],
         two_objectives=True,
     )
 
