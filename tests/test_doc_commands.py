@@ -57,7 +57,7 @@ NOT_RUN = {
     "clipsweep run figure1": "rows of RTE and GPT-J's config; run by tests/benchmarks/test_costs.py",
 }
 PAGES = [ROOT / "README.md", *sorted(DOCS.rglob("*.md"))]
-OF_TEST_DOCS = {"apply.md", "python.md"}  # pages that tests/test_docs.py runs
+OF_TEST_DOCS = {"apply.md", "figures.md", "python.md", "spectra.md"}  # pages that tests/test_docs.py runs
 
 
 def runs_here(command: str) -> bool:
