@@ -10,6 +10,7 @@ if TYPE_CHECKING:
     from rich.console import Console
 
 LONGEST_SHOWN = 60
+SHOWN = 10  # of a long list, unless another number is asked for
 UNUSABLE = re.compile(r"[^A-Za-z0-9._-]+")  # in the name of a study
 YAML = {None: "null", True: "true", False: "false"}  # as YAML writes them
 Say = Callable[[str], None]  # shows the user a line

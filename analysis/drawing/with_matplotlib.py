@@ -120,7 +120,7 @@ def _set_scale(axes: Axes, letter: str, axis: Axis, inner: float) -> None:
     elif axis.kind == "log":
         axes.set(**{f"{letter}scale": "log"})
     elif axis.percent:
-        one.set_major_formatter(FuncFormatter(_percent))
+        one.set_major_formatter(FuncFormatter(_in_percent))
 
 
 def _is_slanted(words: Sequence[str], inner: float) -> bool:
@@ -158,7 +158,7 @@ def _add_color_bar(figure: Figure, axes: list[Axes], chart: Chart) -> None:
     heat = next((mark for panel in chart.panels for mark in panel.marks if isinstance(mark, Heat)), None)
     if heat is not None:
         mappable = ScalarMappable(Normalize(*heat_limits(chart)), colormap(DIVERGING if heat.centered else SHADES))
-        title, show = heat.name, FuncFormatter(_percent) if heat.percent else None
+        title, show = heat.name, FuncFormatter(_in_percent) if heat.percent else None
     elif chart.color_bar is not None and chart.color_bar.high > chart.color_bar.low:
         mappable = ScalarMappable(Normalize(chart.color_bar.low, chart.color_bar.high), colormap(SCALE))
         title, show = chart.color_bar.title, None
@@ -195,7 +195,7 @@ def colormap(stops: Mapping[str, Sequence[str]]) -> LinearSegmentedColormap:
     return LinearSegmentedColormap.from_list("clipsweep", list(stops[COLORS_DRAWN]))
 
 
-def _percent(share: float, _place: float | None = None) -> str:
+def _in_percent(share: float, _place: float | None = None) -> str:
     """A fraction as percent, without zeros that say nothing."""
     return f"{100 * share:.6g} %".replace("-", "\N{MINUS SIGN}")
 

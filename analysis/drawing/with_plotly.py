@@ -18,7 +18,6 @@ from clipsweep.analysis.drawing.style import COLORS, DARK, PLAIN, SCALE
 PANEL_PX, ROW_PX = 320, 15  # heights of a panel, and of a row of cells
 LETTER_PX = 6.5
 CLEAR = "rgba(0,0,0,0)"
-PLOT_CONFIG = {"responsive": True, "displaylogo": False, "displayModeBar": False}
 SERIES_STYLE = (
     "line.color",
     "marker.color",
@@ -69,7 +68,6 @@ class PanelFigure:
         figure: Without title, legend and paper, in the light theme.
         entries: Of its legend, in the light theme.
         dark_entries: The same in the dark theme.
-        light: What makes the figure light again.
         dark: What makes it dark.
         gradient: Its colour bar; None where no mark needs one, or where the figure has its own.
     """
@@ -78,7 +76,6 @@ class PanelFigure:
     figure: go.Figure
     entries: Sequence[Entry]
     dark_entries: Sequence[Entry]
-    light: Recolor
     dark: Recolor
     gradient: Gradient | None
 
@@ -131,7 +128,6 @@ def _panel_figure(chart: Chart, panel: Panel, ends: Range | None, pens: Mapping[
         figure=figures[PLAIN],
         entries=entries[PLAIN],
         dark_entries=entries[DARK],
-        light=_recolor(figures[PLAIN]),
         dark=_recolor(figures[DARK]),
         gradient=_gradient(chart) if any(map(_has_place, panel.marks)) else None,
     )

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import os
+from collections import Counter
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from clipsweep.analysis.drawing.chart import Axis
@@ -11,7 +15,8 @@ if TYPE_CHECKING:
     import pandas
 
 SUBJECT = ("study", "model", "task", "variant", "dtype")  # columns that say what was studied
-LEAST_POINTS = 2.0  # that an axis of gains shows, so that a tenth of a point does not look like much
+NATS = {"gold_logprob"}  # metrics that are mean log-probabilities; others are shares
+LEAST_POINTS, LEAST_NATS = 2.0, 0.02  # that an axis shows at least, so that a tenth of a point does not look like much
 RATE_DIGITS = 3  # of clip rates that somebody has chosen; those that a search draws have more
 FEW_RATES = 12  # up to so many clip rates are evenly spaced, as the paper has them
 Parts = Iterator[tuple[str, "pandas.DataFrame"]]
@@ -32,17 +37,6 @@ def in_points(gain: float) -> str:
     return f"{100 * gain:+.1f} points"
 
 
-def in_hundredths(gains: pandas.Series[float]) -> list[float]:
-    """Differences of scores in points, as an axis has them."""
-    points: list[float] = (100 * gains).tolist()
-    return points
-
-
-def gain_axis(metric: str) -> Axis:
-    """The axis of differences in a metric, in points."""
-    return Axis(title=f"gain in {in_words(metric)}, points", least=LEAST_POINTS)
-
-
 def whole_points(gain: float) -> str:
     """The same for a small place: ``+4``, and ``0`` for what rounds to it."""
     return f"{rounded:+d}" if (rounded := round(100 * gain)) else "0"
@@ -51,6 +45,81 @@ def whole_points(gain: float) -> str:
 def metric_of(points: pandas.DataFrame) -> str:
     """The column of scores that points are judged by."""
     return str(points.attrs.get("metric", "accuracy"))
+
+
+@dataclass(frozen=True, slots=True)
+class Scale:
+    """How scores in a metric are worded and drawn: shares in percent and points, log-probabilities in nats.
+
+    Attributes:
+        metric: Column of scores.
+    """
+
+    metric: str
+
+    @property
+    def words(self) -> str:
+        """The metric as a reader sees it."""
+        return in_words(self.metric)
+
+    @property
+    def is_share(self) -> bool:
+        """Whether scores lie between 0 and 1."""
+        return self.metric not in NATS
+
+    @property
+    def is_accuracy(self) -> bool:
+        """Whether gains in it are those that ``gain`` and ``within_noise`` of a point are about."""
+        return self.metric == "accuracy"
+
+    def score(self, value: float) -> str:
+        """A score: ``74.8 %``, or ``-1.137 nats``."""
+        return percent(value) if self.is_share else f"{value:.3f} nats"
+
+    def gain(self, value: float) -> str:
+        """A difference of two scores: ``+3.5 points``, or ``+0.012 nats``."""
+        return in_points(value) if self.is_share else f"{value:+.3f} nats"
+
+    def axis(self, title: str) -> Axis:
+        """The axis of scores."""
+        if self.is_share:
+            return Axis(title=title, percent=True)
+        return Axis(title=f"{title}, nats", least=LEAST_NATS)
+
+    def gain_axis(self) -> Axis:
+        """The axis of ``gains``."""
+        unit, least = ("points", LEAST_POINTS) if self.is_share else ("nats", LEAST_NATS)
+        return Axis(title=f"gain in {self.words}, {unit}", least=least)
+
+    def gains(self, values: pandas.Series[float]) -> list[float]:
+        """Differences of scores as the axis of gains has them."""
+        shown: list[float] = (100 * values if self.is_share else values).tolist()
+        return shown
+
+    def by_chance(self, points: pandas.DataFrame) -> list[tuple[pandas.DataFrame, str, str]]:
+        """Points that may be chance, and the others, each with their name and colour.
+
+        All are one in a metric other than accuracy, as no other gain is known with its noise.
+        """
+        if not self.is_accuracy:
+            return [(points, "clipped", "complete")]
+        chance = points["within_noise"]
+        return [(points[chance], "may be chance", "faint"), (points[~chance], "beyond chance", "complete")]
+
+
+def scale_of(points: pandas.DataFrame) -> Scale:
+    """How the scores are worded that points are judged by."""
+    return Scale(metric_of(points))
+
+
+def distinct(names: Sequence[str]) -> list[str]:
+    """Names with a number behind all but the first of those that read alike, as axes and legends need them."""
+    seen: Counter[str] = Counter()
+    found = []
+    for name in names:
+        seen[name] += 1
+        found.append(name if seen[name] == 1 else f"{name} ({seen[name]})")
+    return found
 
 
 def parts_of(points: pandas.DataFrame, columns: Sequence[str]) -> Parts:
@@ -73,8 +142,8 @@ def parts_of(points: pandas.DataFrame, columns: Sequence[str]) -> Parts:
 
 
 def model_name(model: str) -> str:
-    """The last part of a path or of a hub name."""
-    return model.rstrip("/").rpartition("/")[2]
+    """The last part of a folder's path, or of a hub name; links are not followed."""
+    return Path(os.path.abspath(Path(model).expanduser())).name
 
 
 def _word(column: str, value: object) -> str:

@@ -8,8 +8,7 @@ from typing import Annotated
 import typer
 
 from clipsweep.orchestrator.terminal.shell import AsJson, print_json, refusing, whole_number
-
-SHOWN = 10  # points or curves, unless another number is asked for
+from clipsweep.orchestrator.words import SHOWN
 
 
 @refusing

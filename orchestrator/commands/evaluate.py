@@ -10,9 +10,9 @@ import typer
 
 from clipsweep.orchestrator.terminal.clip_option import parse_clips
 from clipsweep.orchestrator.terminal.shell import FAILED, AsJson, Folder, print_json, refusing, tell, whole_number
+from clipsweep.orchestrator.words import SHOWN
 from clipsweep.trials.models.settings import Dtype
 
-SHOWN = 10  # examples in each direction, unless another number is asked for
 WIDTH_IN_A_FILE = 140
 SplitName = Literal["validation", "test"]
 Limit = Annotated[int | None, whole_number(0, f"Examples shown in each direction; default {SHOWN}, with --json all.")]

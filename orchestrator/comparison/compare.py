@@ -18,9 +18,8 @@ from clipsweep.orchestrator.comparison.file import check_file, format_of, is_pag
 from clipsweep.orchestrator.comparison.paper_words import describe_beside_paper
 from clipsweep.orchestrator.comparison.sides import read_sides
 from clipsweep.orchestrator.comparison.words import describe_studies
+from clipsweep.orchestrator.words import SHOWN
 from clipsweep.trials.base.errors import SpecError, StudyError
-
-TOP = 10  # points or curves shown, unless another number is asked for
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -33,7 +32,7 @@ class Comparison:
 
     found: SideBySide | BesidePaper
 
-    def document(self, top: int = TOP) -> dict[str, Any]:
+    def document(self, top: int = SHOWN) -> dict[str, Any]:
         """The document of ``clipsweep compare --json``.
 
         Args:
@@ -60,7 +59,7 @@ class Comparison:
         check_engine(engine)
         return draw(self._drawn(), engine)
 
-    def write(self, path: str | Path, top: int = TOP) -> None:
+    def write(self, path: str | Path, top: int = SHOWN) -> None:
         """Write the chart as a file: SVG, PDF or PNG; or HTML with the comparison in words below it.
 
         Args:
@@ -89,7 +88,7 @@ class Comparison:
             )
         return self.chart
 
-    def describe(self, top: int = TOP) -> str:
+    def describe(self, top: int = SHOWN) -> str:
         """The comparison in words.
 
         Args:

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from clipsweep.analysis.figures.words import model_name
 from clipsweep.analysis.row.row import Record
 from clipsweep.analysis.spectra.columns import spectrum_record
 from clipsweep.analysis.spectra.spectrum_file import SpectrumFile
@@ -72,17 +73,12 @@ class CheckpointSpectrum:
             "modules": ", ".join(self.modules),
         }
         table = SpectrumFile(path, card.fingerprint, card.dtype).table_of(self.spectra)
-        write_spectrum_report(path, short_name(self.model), facts, spectra_frame(table))
+        write_spectrum_report(path, model_name(self.model), facts, spectra_frame(table))
 
 
 def report_name(model: str) -> str:
     """The file that ``--report`` writes: ``gpt-j-6b-spectrum.html``."""
-    return f"{short_name(model)}-spectrum.html"
-
-
-def short_name(model: str) -> str:
-    """The last part of a folder's path, or of a hub name."""
-    return Path(model).expanduser().resolve().name
+    return f"{model_name(model)}-spectrum.html"
 
 
 def parse_modules(text: str) -> tuple[str, ...]:

@@ -12,10 +12,11 @@ from clipsweep.analysis.figures.answers.best_points import (
     axis_labels,
     best_points,
     key_of,
+    names_of,
     rows_of,
-    short_label,
     titled,
 )
+from clipsweep.analysis.figures.words import percent
 from clipsweep.analysis.frames.matrices import outcomes
 
 if TYPE_CHECKING:
@@ -43,7 +44,7 @@ def agreement_chart(trials: pandas.DataFrame, points: pandas.DataFrame) -> Chart
     panels: list[Panel] = []
     keys = [CAPTION]
     for title, held in best_points(points, MOST):
-        names = [short_label(point) for point in held]
+        names = names_of(held)
         labels = axis_labels(names)
         key = key_of(labels, names)
         keys += [titled(title, key)] if key else []
@@ -71,15 +72,15 @@ def _agreement(title: str, labels: list[str], names: list[str], right: NDArray[n
                 name="share of examples",
                 centered=False,
                 percent=True,
-                labels=[[_percent(share) for share in row] for row in shares],
-                texts=[[f"{one} and {other}: {share:.1%}" for other, share in zip(names, row, strict=True)]
+                labels=[[_in_cell(share) for share in row] for row in shares],
+                texts=[[f"{one} and {other}: {percent(share)}" for other, share in zip(names, row, strict=True)]
                        for one, row in zip(names[::-1], shares, strict=True)],
             )
         ],
     )  # fmt: skip
 
 
-def _percent(share: float) -> str:
+def _in_cell(share: float) -> str:
     """A share for a small place; what is not all of them never reads 100."""
     return f"{100 * share:.1f}" if 0.995 <= share < 1 else f"{100 * share:.0f}"
 

@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
-from clipsweep.analysis.figures.words import SUBJECT, parts_of
+from clipsweep.analysis.figures.words import SUBJECT, distinct, parts_of
 from clipsweep.analysis.winners.point import label_layers, runs_of
+from clipsweep.trials.spec.clip import Clip
+from clipsweep.trials.spec.kinds import DEFAULT_KIND
 
 if TYPE_CHECKING:
     import pandas
@@ -41,11 +43,21 @@ def rows_of(trials: pandas.DataFrame, trial_ids: Sequence[str]) -> pandas.DataFr
 
 
 def short_label(point: PointRow) -> str:
-    """A point in few words: ``mlp 4 at 0.95``."""
-    if point["is_baseline"]:
-        return "untouched"
-    runs = runs_of(point["clips"])
-    return ", ".join(f"{run[0].module} {label_layers(run)} at {run[0].clip_rate:g}" for run in runs)
+    """A point in few words: ``mlp 4 at 0.95``; a kind that is not the usual one is named, with its options."""
+    runs = runs_of(clip for clip in point["clips"] if not clip.is_idle)
+    return ", ".join(map(_label_run, runs)) or "untouched"
+
+
+def _label_run(run: Sequence[Clip]) -> str:
+    first = run[0]
+    rate = "" if first.told_rate is None else f" at {first.told_rate:g}"
+    kind = "" if first.kind == DEFAULT_KIND else f" ({first.of_kind.words})"
+    return f"{first.module} {label_layers(run)}{rate}{kind}"
+
+
+def names_of(points: Sequence[PointRow]) -> list[str]:
+    """Points in few words, each in others: what stands at one place of an axis is one."""
+    return distinct([short_label(point) for point in points])
 
 
 def axis_labels(names: Sequence[str]) -> list[str]:

@@ -28,14 +28,14 @@ CAPTION = (
     "coloured by its depth."
 )
 RELIABILITY = (
-    " Reliability of two-label tasks: of the answers given with that probability, the share that is right, on the "
-    "split that the title names. A line below the diagonal is overconfident. Bins of fewer than five examples are left "
-    "out."
+    " Reliability of two-label tasks: of the answers given with that probability, the share that is right: on "
+    "test where the untouched model and the best clip have both run there, else on validation. A line below the "
+    "diagonal is overconfident. Bins of fewer than five examples are left out."
 )
 
 
 def calibration_chart(trials: pandas.DataFrame, points: pandas.DataFrame) -> Chart | None:
-    """Calibration error by clip rate for each study, number of shots and module, and reliability of the winner.
+    """Calibration error by clip rate for each study, number of shots and module, and reliability of the best.
 
     Args:
         trials: As ``trial_frame`` makes them.
@@ -86,14 +86,15 @@ def _error_panel(title: str, held: pandas.DataFrame, untouched: pandas.Series[fl
     lines = held.groupby(["place", "kind", "layer"])
     for (place, kind, layer), line in lines:
         line = line.sort_values("clip_rate")
+        name = place if held["kind"].nunique() == 1 else f"{place}, {kind}"
         marks.append(
             Line(
                 x=line["clip_rate"].tolist() if rates is None else line["clip_rate"].map("{:g}".format).tolist(),
                 y=line["error"].tolist(),
-                name=place if held["kind"].nunique() == 1 else f"{place}, {kind}",
+                name=name,
                 color=float(layer),
                 in_legend=False,
-                end_label=place if lines.ngroups <= FEW_LINES else None,
+                end_label=name if lines.ngroups <= FEW_LINES else None,
             )
         )
     marks += [Level(y=float(error), name="untouched") for error in untouched.head(1)]
@@ -117,8 +118,8 @@ def _reliability(title: str, held: list[PointRow], trials: pandas.DataFrame) -> 
         Line(
             x=[bin_.confidence for bin_ in bins],
             y=[bin_.right for bin_ in bins],
-            name="answers untouched" if point["is_baseline"] else "answers of the best",
-            color="before" if point["is_baseline"] else "best",
+            name=_curve_name(point),
+            color="before" if point["is_baseline"] else "best" if point["is_best"] else "after",
             texts=[f"{short_label(point)}: {bin_.count} examples" for bin_ in bins],
         )
         for point, rows in zip(held, answers, strict=True)
@@ -130,6 +131,12 @@ def _reliability(title: str, held: list[PointRow], trials: pandas.DataFrame) -> 
         y=Axis(title="share of right answers", percent=True),
         marks=[diagonal, *curves],
     )
+
+
+def _curve_name(point: PointRow) -> str:
+    """Whose answers a curve is of, and whether that won at its number of shots."""
+    name = "answers untouched" if point["is_baseline"] else "answers of the best clip"
+    return f"{name} (winner)" if point["is_winner"] else name
 
 
 def _tells_probabilities(rows: pandas.DataFrame) -> bool:

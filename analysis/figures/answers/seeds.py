@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from clipsweep.analysis.drawing.chart import Axis, Chart, Line, Panel
-from clipsweep.analysis.figures.answers.best_points import PointRow, best_points, rows_of, short_label
-from clipsweep.analysis.figures.words import in_words, metric_of
+from clipsweep.analysis.figures.answers.best_points import PointRow, best_points, names_of, rows_of
+from clipsweep.analysis.figures.words import Scale, scale_of
 
 if TYPE_CHECKING:
     import pandas
@@ -29,33 +29,31 @@ def seeds_chart(trials: pandas.DataFrame, points: pandas.DataFrame) -> Chart | N
     Returns:
         None where there is one seed.
     """
-    metric = metric_of(points)
-    panels = [
-        _panel(title, held, trials, metric) for title, held in best_points(points, MOST) if held[0]["n_seeds"] > 1
-    ]
+    scale = scale_of(points)
+    panels = [_panel(title, held, trials, scale) for title, held in best_points(points, MOST) if held[0]["n_seeds"] > 1]
     if not panels:
         return None
     return Chart(name="seeds", title="Spread over demonstration seeds", caption=CAPTION, panels=panels)
 
 
-def _panel(title: str, held: list[PointRow], trials: pandas.DataFrame, metric: str) -> Panel:
+def _panel(title: str, held: list[PointRow], trials: pandas.DataFrame, scale: Scale) -> Panel:
     seeds = [str(seed) for seed in sorted(rows_of(trials, held[0]["trial_ids"])["demo_seed"])]
     return Panel(
         title=title,
         x=Axis(title="demonstration seed", kind="category", categories=tuple(seeds)),
-        y=Axis(title=f"validation {in_words(metric)}", percent=True),
-        marks=[_line(point, trials, metric) for point in held],
+        y=scale.axis(f"validation {scale.words}"),
+        marks=[_line(name, point, trials, scale.metric) for name, point in zip(names_of(held), held, strict=True)],
     )
 
 
-def _line(point: PointRow, trials: pandas.DataFrame, metric: str) -> Line:
+def _line(name: str, point: PointRow, trials: pandas.DataFrame, metric: str) -> Line:
     """The score of one point under each seed."""
     answers = rows_of(trials, point["trial_ids"]).sort_values("demo_seed")
     untouched = bool(point["is_baseline"])
     return Line(
         x=[str(seed) for seed in answers["demo_seed"]],
         y=answers[metric].tolist(),
-        name=short_label(point) + (" (winner)" if point["is_winner"] else ""),
+        name=name + (" (winner)" if point["is_winner"] else ""),
         color="baseline" if untouched else "best" if point["is_winner"] else None,
         dashed=untouched,
     )

@@ -8,17 +8,34 @@ from typing import TYPE_CHECKING
 
 from clipsweep.analysis.drawing.chart import Axis, Bars, Chart, Panel, Table
 from clipsweep.analysis.figures.answers.best_points import PointRow, titled
-from clipsweep.analysis.figures.words import SUBJECT, in_words, metric_of, model_name, parts_of
-from clipsweep.analysis.winners.point import label_layers, runs_of
+from clipsweep.analysis.figures.words import SUBJECT, Scale, distinct, model_name, parts_of, scale_of
+from clipsweep.analysis.winners.point import join_kinds, label_layers, label_rates, runs_of
+from clipsweep.trials.spec.kinds import DEFAULT_KIND
 
 if TYPE_CHECKING:
     import pandas
 
-COLUMNS = ("task", "model", "shots", "module", "layer", "clip rate", "before", "after", "gain", "95 % interval", "p")
+KIND = "kind"  # a column where some winner is of another than the usual one
+COLUMNS = (
+    "task",
+    "model",
+    "shots",
+    "module",
+    KIND,
+    "layer",
+    "clip rate",
+    "before",
+    "after",
+    "gain",
+    "95 % interval",
+    "p",
+)
 WINNERS = (
     "The winner of each study, number of shots and module, as validation picked it, on test rows that played no part "
     "in the choice."
 )
+SIGN_TEST = "McNemar's exact test"
+SIGN_TEST_OF_SEEDS = "an exact sign test over examples, each the mean over its demonstration seeds"
 Cells = tuple[str | float | int | None, ...]
 
 
@@ -35,21 +52,26 @@ def results_table(points: pandas.DataFrame, published: pandas.DataFrame | None =
     winners = _winners(points)
     if not winners:
         return None
-    metric = in_words(metric_of(points))
+    scale = scale_of(points)
+    test = SIGN_TEST if all(point["n_seeds"] == 1 for point in winners) else SIGN_TEST_OF_SEEDS
     caption = (
-        f"{WINNERS} Before and after: {metric} of the untouched and of the clipped model. The gain in accuracy "
-        f"is paired over examples, in points, with its 95 % bootstrap interval and McNemar's exact test."
+        f"{WINNERS} Before and after: {scale.words} of the untouched and of the clipped model. The gain in accuracy "
+        f"is paired over examples, in points, with its 95 % bootstrap interval and {test}."
     )
     rows = [_row(point) for point in winners]
-    papers = [] if published is None else _published_rows(published, {point["task"] for point in winners})
+    tasks = {point["task"] for point in winners} if scale.is_accuracy else set()
+    papers = [] if published is None else _published_rows(published, tasks)
     if papers:
         caption += " The paper's lines have no interval, as it publishes no outcomes of single examples."
+    rows = sorted([*rows, *papers], key=lambda row: (str(row[0]), str(row[1])))
+    kinds = {row[COLUMNS.index(KIND)] for row in rows} - {None, DEFAULT_KIND}
+    shown = [place for place, name in enumerate(COLUMNS) if name != KIND or kinds]
     return Table(
         name="tables",
         title="Untouched and clipped on test",
         caption=caption,
-        columns=COLUMNS,
-        rows=sorted([*rows, *papers], key=lambda row: (str(row[0]), str(row[1]))),
+        columns=tuple(COLUMNS[place] for place in shown),
+        rows=[tuple(row[place] for place in shown) for row in rows],
     )
 
 
@@ -62,16 +84,17 @@ def bar_chart(points: pandas.DataFrame) -> Chart | None:
     Returns:
         None where no winner has run on test.
     """
-    metric = in_words(metric_of(points))
+    scale = scale_of(points)
     by_model = groupby(sorted(_winners(points), key=_model), key=_model)
-    panels = [panel for model, held in by_model for panel in _panels(model, list(held), metric)]
+    panels = [panel for model, held in by_model for panel in _panels(model, list(held), scale)]
     if not panels:
         return None
     return Chart(
         name="figure4",
         title="Untouched and clipped on test",
-        caption=f"{WINNERS} First: {metric} of the untouched and of the clipped model. Then: the gain in accuracy, "
-        f"in points, paired over examples, with its 95 % bootstrap interval. Where that reaches 0 it may be chance.",
+        caption=f"{WINNERS} First: {scale.words} of the untouched and of the clipped model. Then: the gain in "
+        f"accuracy, in points, paired over examples, with its 95 % bootstrap interval. Where that reaches 0 it may be "
+        f"chance.",
         panels=panels,
         same_y=False,
     )
@@ -103,8 +126,9 @@ def _row(point: PointRow) -> Cells:
         _model(point),
         point["shots"],
         point["module"],
+        join_kinds(point["clips"]),
         ", ".join(map(label_layers, runs)) or None,
-        ", ".join(f"{run[0].clip_rate:g}" for run in runs) or "0",
+        label_rates(point["clips"]),
         f"{point['test_baseline']:.4f}",
         f"{point['test_score']:.4f}",
         f"{100 * point['test_gain']:+.1f}",
@@ -125,6 +149,7 @@ def _published_row(line: PointRow) -> Cells:
         f"{line['model']} (paper)",
         line["shots"],
         line["module"],
+        DEFAULT_KIND,
         str(line["layer"]),
         f"{line['clip_rate']:g}",
         f"{line['baseline']:.4f}",
@@ -135,12 +160,12 @@ def _published_row(line: PointRow) -> Cells:
     )
 
 
-def _panels(model: str, winners: Sequence[PointRow], metric: str) -> tuple[Panel, Panel]:
+def _panels(model: str, winners: Sequence[PointRow], scale: Scale) -> tuple[Panel, Panel]:
     """The scores of one model's winners, and their gains."""
     several = len({point["shots"] for point in winners}) > 1
     short = [_short(point, shots=several) for point in winners]
     named = [f"{point['study']}: {word}" for point, word in zip(winners, short, strict=True)]
-    words = tuple(short if len(set(short)) == len(short) else named)
+    words = tuple(short if len(set(short)) == len(short) else distinct(named))
     axis = Axis(title="", kind="category", categories=words)
     texts = [f"{point['label']}, p = {point['test_p_value']:.2g}" for point in winners]
     scores = {name: [point[name] for point in winners] for name in ("test_baseline", "test_score")}
@@ -149,7 +174,7 @@ def _panels(model: str, winners: Sequence[PointRow], metric: str) -> tuple[Panel
         Panel(
             title=model,
             x=axis,
-            y=Axis(title=f"{metric} on test", percent=True),
+            y=scale.axis(f"{scale.words} on test"),
             marks=[
                 Bars(x=words, y=scores["test_baseline"], name="untouched", color="before"),
                 Bars(x=words, y=scores["test_score"], name="clipped", color="after", texts=texts),
@@ -158,7 +183,7 @@ def _panels(model: str, winners: Sequence[PointRow], metric: str) -> tuple[Panel
         Panel(
             title=titled(model, "gain"),
             x=axis,
-            y=Axis(title="points gained on test"),
+            y=Axis(title="gain in accuracy on test, points"),
             marks=[
                 Bars(
                     x=words,

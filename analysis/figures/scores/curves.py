@@ -17,7 +17,7 @@ from clipsweep.analysis.drawing.chart import (
     Mark,
     Panel,
 )
-from clipsweep.analysis.figures.words import SUBJECT, in_points, in_words, metric_of, parts_of, percent, rate_words
+from clipsweep.analysis.figures.words import SUBJECT, Scale, in_points, parts_of, percent, rate_words, scale_of
 from clipsweep.analysis.winners.interval import Z
 
 if TYPE_CHECKING:
@@ -44,7 +44,7 @@ class _Look:
 
     rates: list[str] | None
     bar: ColorBar
-    metric: str
+    scale: Scale
     published: pandas.DataFrame | None
 
     def x(self, rates: Sequence[float]) -> list[float | str]:
@@ -53,25 +53,34 @@ class _Look:
 
 
 def curve_chart(points: pandas.DataFrame, published: pandas.DataFrame | None = None) -> Chart | None:
-    """Figure 1: a panel for each task, model, module and kind of clip, at the most demonstrations that there are.
+    """Figure 1: a panel for each task, model, module and kind of clip, at the most demonstrations that have a curve.
 
     Args:
         points: As ``clipsweep.points`` gives them; those of several clips have no place but for ranges of layers.
         published: As ``load_published`` gives them, drawn dotted in the panels of their task and module.
 
     Returns:
-        None where no layer was clipped at two rates.
+        None where no layer has scores at two clip rates.
     """
-    most = points.groupby(list(SUBJECT), dropna=False)["shots"].transform("max")
+    shots = points["shots"].where(_has_curve(points))
+    most = shots.groupby([points[name] for name in SUBJECT], dropna=False).transform("max")
     return _chart("figure1", "Score against clip rate", points[points["shots"] == most], published)
 
 
 def shots_chart(points: pandas.DataFrame) -> Chart | None:
     """Figure 2: Figure 1 with a row of panels for each number of demonstrations; None where there is one."""
-    several = points.groupby(list(SUBJECT), dropna=False)["shots"].transform("nunique") > 1
+    shots = points["shots"].where(_has_curve(points))
+    several = shots.groupby([points[name] for name in SUBJECT], dropna=False).transform("nunique") > 1
     if not several.any():
         return None
     return _chart("figure2", "Score against clip rate, by demonstrations", points[several], None)
+
+
+def _has_curve(points: pandas.DataFrame) -> pandas.Series[bool]:
+    """Whether a point is on a curve: its layer, or range of layers, has scores or estimates at two clip rates."""
+    rates = points["clip_rate"].where(points["score"].notna() | points["estimate"].notna())
+    curve = [points[name] for name in (*SUBJECT, "shots", "kind", "module", "place")]
+    return points["place"].notna() & (rates.groupby(curve, dropna=False).transform("nunique") > 1)
 
 
 def _chart(name: str, title: str, points: pandas.DataFrame, published: pandas.DataFrame | None) -> Chart | None:
@@ -79,18 +88,19 @@ def _chart(name: str, title: str, points: pandas.DataFrame, published: pandas.Da
     groups = [
         (words, part)
         for words, part in parts_of(clipped.sort_values("shots", kind="stable"), _columns(name))
-        if part.groupby("place")["clip_rate"].nunique().max() > 1
+        if _has_curve(part).any()
     ]
     if not groups:
         return None
     clipped = clipped.loc[[index for _, part in groups for index in part.index]]
+    scale = scale_of(points)
     if published is not None:
-        published = _comparable(published, clipped)
+        published = _comparable(published, clipped) if scale.is_accuracy else None
     layers = clipped["layer"]
     look = _Look(
         rate_words([*clipped["clip_rate"], *(() if published is None else published["clip_rate"])]),
         ColorBar(title="layer", low=float(layers.min()), high=float(layers.max())),
-        metric_of(points),
+        scale,
         published,
     )
     panels = [_panel(words or str(part["module"].iloc[0]), part, look) for words, part in groups]
@@ -132,7 +142,7 @@ def _panel(title: str, part: pandas.DataFrame, look: _Look) -> Panel:
     return Panel(
         title=title,
         x=Axis(title="clip rate", kind="category" if words else "linear", categories=words),
-        y=Axis(title=f"validation {in_words(look.metric)}", percent=True),
+        y=look.scale.axis(f"validation {look.scale.words}"),
         marks=marks,
     )
 
@@ -140,7 +150,7 @@ def _panel(title: str, part: pandas.DataFrame, look: _Look) -> Panel:
 def _noise_band(part: pandas.DataFrame, baseline: float, look: _Look) -> list[Band]:
     """Around the baseline, where scores are accuracies and some point differs from it."""
     errors = part.loc[(part["state"] == "complete") & (part["gain_se"] > 0), "gain_se"]
-    if look.metric != "accuracy" or errors.empty:
+    if not look.scale.is_accuracy or errors.empty:
         return []
     half = Z * float(errors.median())
     return [Band(low=baseline - half, high=baseline + half, name=NOISE_NAME)]
@@ -160,7 +170,7 @@ def _labelled(groups: dict[Any, pandas.DataFrame]) -> set[Any]:
     places = list(groups)
     if len(places) <= ALL_LABELLED:
         return set(places)
-    by_best = sorted(places, key=lambda place: -groups[place]["shown"].fillna(-1.0).max())
+    by_best = sorted(places, key=lambda place: -groups[place]["shown"].fillna(float("-inf")).max())
     return {places[0], places[-1], *by_best[:BEST_LABELLED]}
 
 
@@ -175,19 +185,23 @@ def _line(place: str, group: pandas.DataFrame, is_labelled: bool, look: _Look) -
         hollow=hollow if any(hollow) else None,
         spread=spreads.tolist() if spreads.notna().any() else None,
         end_label=place if is_labelled else None,
-        texts=[_text(row) for row in group[TOLD].itertuples()],
+        texts=[_text(row, look.scale) for row in group[TOLD].itertuples()],
         in_legend=False,
     )
 
 
-def _text(row: Any) -> str:
-    """What a pointer shows at a point."""
+def _text(row: Any, scale: Scale) -> str:
+    """What a pointer shows at a point: the metric, and the gain, which is one in accuracy whatever the metric."""
     rate = f"{row.place} at clip rate {row.clip_rate:g}"
+    metric, accuracy = ("", "") if scale.is_accuracy else (f"{scale.words} ", "accuracy ")
+    if row.shown != row.shown:
+        return f"{rate}: {row.state}"
+    score = f"{rate}: {metric}{scale.score(row.shown)}"
     if row.score != row.score:
-        return f"{rate}: {percent(row.shown)}, {ESTIMATED}" if row.shown == row.shown else f"{rate}: {row.state}"
-    chance = ", may be chance" if row.within_noise else ""
-    gain = "" if row.gain != row.gain else f", {in_points(row.gain)}{chance}"
-    return f"{rate}: {percent(row.score)}{gain}"
+        return f"{score}, {ESTIMATED}"
+    if row.gain != row.gain:
+        return score
+    return f"{score}, {accuracy}{in_points(row.gain)}{', may be chance' if row.within_noise else ''}"
 
 
 def _estimates(lines: Sequence[Line]) -> list[Dots]:
@@ -200,7 +214,7 @@ def _estimates(lines: Sequence[Line]) -> list[Dots]:
 def _star(part: pandas.DataFrame, look: _Look) -> list[Dots]:
     """The best point of the panel's module, where it is one of the panel."""
     best = part[part["is_best"] & part["score"].notna()].head(1)
-    texts = [f"best: {_text(row)}" for row in best.assign(shown=best["score"])[TOLD].itertuples()]
+    texts = [f"best: {_text(row, look.scale)}" for row in best.assign(shown=best["score"])[TOLD].itertuples()]
     x, y = look.x(best["clip_rate"].tolist()), best["score"].tolist()
     return [Dots(x=x, y=y, name=STAR, color="best", symbol="star", texts=texts)] if texts else []
 

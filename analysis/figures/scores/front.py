@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from clipsweep.analysis.drawing.chart import Axis, Chart, Dots, Level, Line, Mark, Panel, Symbol
-from clipsweep.analysis.figures.words import SUBJECT, gain_axis, in_hundredths, in_points, metric_of, parts_of, percent
+from clipsweep.analysis.figures.words import SUBJECT, Scale, parts_of, percent, scale_of
 
 if TYPE_CHECKING:
     import pandas
@@ -13,9 +13,10 @@ if TYPE_CHECKING:
 CAPTION = (
     "Score above that of the untouched model on validation rows, against the share of the model's parameters that is "
     "kept when clipped matrices are stored as two thin factors. Line of steps, the front: the best that so many "
-    "parameters, or fewer, reach. Pale dots: what may be chance. Star: the best point; where another scores as much "
-    "with fewer parameters, the front goes through that one."
+    "parameters, or fewer, reach. {chance}Star: the best point; where another scores as much with fewer parameters, "
+    "the front goes through that one."
 )
+CHANCE = "Pale dots: what may be chance. "
 
 
 def front_chart(points: pandas.DataFrame) -> Chart | None:
@@ -35,9 +36,10 @@ def front_chart(points: pandas.DataFrame) -> Chart | None:
     ]
     if not parts:
         return None
-    metric = metric_of(points)
-    panels = [_panel(title, part, metric) for title, part in parts]
-    return Chart(name="front", title="Gain against parameters kept", caption=CAPTION, panels=panels)
+    scale = scale_of(points)
+    panels = [_panel(title, part, scale) for title, part in parts]
+    caption = CAPTION.format(chance=CHANCE * scale.is_accuracy)
+    return Chart(name="front", title="Gain against parameters kept", caption=caption, panels=panels)
 
 
 def front_of(points: pandas.DataFrame) -> pandas.DataFrame:
@@ -47,42 +49,40 @@ def front_of(points: pandas.DataFrame) -> pandas.DataFrame:
     return ordered[ordered["score"] > before]
 
 
-def _panel(title: str, part: pandas.DataFrame, metric: str) -> Panel:
+def _panel(title: str, part: pandas.DataFrame, scale: Scale) -> Panel:
     part = part.assign(kept=part["parameters_kept"] / part["parameters_total"], above=part["score"] - part["baseline"])
-    chance = part[part["within_noise"] & ~part["is_baseline"]]
-    clear = part[~part["within_noise"] & ~part["is_baseline"]]
     front = front_of(part)
     best = part[part["is_best"]].sort_values("score", ascending=False).head(1)
     marks: list[Mark] = [
         Level(y=0.0, name="untouched model"),
-        *_dots(chance, "may be chance", "faint"),
-        *_dots(clear, "beyond chance", "complete"),
+        *(dots for each in scale.by_chance(part[~part["is_baseline"]]) for dots in _dots(scale, *each)),
         Line(
             x=front["kept"].tolist(),
-            y=in_hundredths(front["above"]),
+            y=scale.gains(front["above"]),
             name="front",
             color="front",
             steps=True,
-            texts=_texts(front),
+            texts=_texts(front, scale),
         ),
-        *_dots(best, "best", "best", "star"),
+        *_dots(scale, best, "best", "best", "star"),
     ]
     return Panel(
         title=title or str(part["task"].iloc[0]),
         x=Axis(title="parameters kept", percent=True),
-        y=gain_axis(metric),
+        y=scale.gain_axis(),
         marks=marks,
     )
 
 
-def _dots(part: pandas.DataFrame, name: str, color: str, symbol: Symbol = "dot") -> list[Dots]:
+def _dots(scale: Scale, part: pandas.DataFrame, name: str, color: str, symbol: Symbol = "dot") -> list[Dots]:
     """Some points, if there are any."""
-    x, y = part["kept"].tolist(), in_hundredths(part["above"])
-    return [Dots(x=x, y=y, name=name, color=color, symbol=symbol, texts=_texts(part))] if x else []
+    x, y = part["kept"].tolist(), scale.gains(part["above"])
+    return [Dots(x=x, y=y, name=name, color=color, symbol=symbol, texts=_texts(part, scale))] if x else []
 
 
-def _texts(part: pandas.DataFrame) -> list[str]:
+def _texts(part: pandas.DataFrame, scale: Scale) -> list[str]:
     shown = zip(part["label"], part["kept"], part["score"], part["above"], strict=True)
     return [
-        f"{label}: keeps {percent(kept)}, {percent(score)}, {in_points(above)}" for label, kept, score, above in shown
+        f"{label}: keeps {percent(kept)}, {scale.score(score)}, {scale.gain(above)}"
+        for label, kept, score, above in shown
     ]

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections import defaultdict
+from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from clipsweep.analysis.drawing.chart import Axis, Chart, Dots, Heat, Level, Line, Mark, Panel, Symbol
-from clipsweep.analysis.figures.words import SUBJECT, gain_axis, in_hundredths, in_points, metric_of, parts_of
+from clipsweep.analysis.figures.words import SUBJECT, Scale, parts_of, scale_of
 
 if TYPE_CHECKING:
     import pandas
@@ -22,11 +23,12 @@ STOPPED_CAPTION = (
 )
 CAPTION = (
     "First panel: score above that of the untouched model on validation rows, by the number of places that a point "
-    "clips; pale dots may be chance, the line goes through the best complete point of each number. {stopped}Second "
-    "panel: the share of the best {count} points that clips each layer and module, and in the cell the median clip "
-    "rate at which they do. A search returns to what did well, so the best points resemble each other: a cell says "
+    "clips; {chance}the line goes through the best complete point of each number. {stopped}Second panel: the share of "
+    "the best {count} points that clips each layer and module, and in the cell the median clip rate at which they do, "
+    "where it has a meaning. A search returns to what did well, so the best points resemble each other: a cell says "
     "where the search went, not that this clip alone helps."
 )
+CHANCE_CAPTION = "pale dots may be chance, "
 
 
 def joint_chart(points: pandas.DataFrame) -> Chart | None:
@@ -48,14 +50,18 @@ def joint_chart(points: pandas.DataFrame) -> Chart | None:
     ]
     if not parts:
         return None
-    metric = metric_of(points)
+    scale = scale_of(points)
     counts = sorted({len(best_of(part)) for _, part in parts})
     count = str(counts[0]) if len(counts) == 1 else f"{counts[0]} to {counts[-1]}"
-    panels = [panel for title, part in parts for panel in (_by_number(title, part, metric), _by_place(title, part))]
+    panels = [panel for title, part in parts for panel in (_by_number(title, part, scale), _by_place(title, part))]
     return Chart(
         name="joint",
         title="What the best points clip",
-        caption=CAPTION.format(count=count, stopped=STOPPED_CAPTION if seen["score"].isna().any() else ""),
+        caption=CAPTION.format(
+            count=count,
+            chance=CHANCE_CAPTION * scale.is_accuracy,
+            stopped=STOPPED_CAPTION * bool(seen["score"].isna().any()),
+        ),
         panels=panels,
         columns=2,
     )
@@ -75,37 +81,41 @@ def _acting(clips: tuple[Clip, ...]) -> list[Clip]:
     return [clip for clip in clips if not clip.is_idle]
 
 
-def _by_number(title: str, part: pandas.DataFrame, metric: str) -> Panel:
+def _by_number(title: str, part: pandas.DataFrame, scale: Scale) -> Panel:
     """Gains by the number of places that are clipped."""
     complete, stopped = part[part["score"].notna()], part[part["score"].isna()]
     best = complete.loc[complete.groupby("places")["above"].idxmax()]
     marks: list[Mark] = [
         Level(y=0.0, name="untouched model"),
-        *_dots(stopped, "estimated from fewer rows", "faint", "circle-open"),
-        *_dots(complete[complete["within_noise"]], "may be chance", "faint"),
-        *_dots(complete[~complete["within_noise"]], "beyond chance", "complete"),
+        *_dots(scale, stopped, "estimated from fewer rows", "faint", "circle-open"),
+        *(dots for each in scale.by_chance(complete) for dots in _dots(scale, *each)),
         Line(
             x=_numbers(best),
-            y=in_hundredths(best["above"]),
+            y=scale.gains(best["above"]),
             name="best of its number",
             color="front",
-            texts=_texts(best),
+            texts=_texts(best, scale),
         ),
-        *_dots(complete[complete["is_best"]].sort_values("score", ascending=False).head(1), "best", "best", "star"),
+        *_dots(scale, _best_complete(complete), "best", "best", "star"),
     ]
     numbers = range(part["places"].min(), part["places"].max() + 1)
     return Panel(
         title=f"{title}: " * bool(title) + "gain by number of places",
         x=Axis(title="places clipped", kind="category", categories=tuple(map(str, numbers))),
-        y=gain_axis(metric),
+        y=scale.gain_axis(),
         marks=marks,
     )
 
 
-def _dots(part: pandas.DataFrame, name: str, color: str, symbol: Symbol = "dot") -> list[Dots]:
+def _best_complete(complete: pandas.DataFrame) -> pandas.DataFrame:
+    """The best of all modules, in a frame of its own."""
+    return complete[complete["is_best"]].sort_values("score", ascending=False).head(1)
+
+
+def _dots(scale: Scale, part: pandas.DataFrame, name: str, color: str, symbol: Symbol = "dot") -> list[Dots]:
     """Some points, if there are any."""
-    y = in_hundredths(part["above"])
-    return [Dots(x=_numbers(part), y=y, name=name, color=color, symbol=symbol, texts=_texts(part))] if y else []
+    y = scale.gains(part["above"])
+    return [Dots(x=_numbers(part), y=y, name=name, color=color, symbol=symbol, texts=_texts(part, scale))] if y else []
 
 
 def _numbers(part: pandas.DataFrame) -> list[str]:
@@ -113,20 +123,20 @@ def _numbers(part: pandas.DataFrame) -> list[str]:
     return [str(number) for number in part["places"]]
 
 
-def _texts(part: pandas.DataFrame) -> list[str]:
-    return [f"{label}: {in_points(above)}" for label, above in zip(part["label"], part["above"], strict=True)]
+def _texts(part: pandas.DataFrame, scale: Scale) -> list[str]:
+    return [f"{label}: {scale.gain(above)}" for label, above in zip(part["label"], part["above"], strict=True)]
 
 
 def _by_place(title: str, part: pandas.DataFrame) -> Panel:
     """Where the best points clip, and at which rate."""
     best = best_of(part)
-    rates: dict[tuple[int, str], list[float]] = defaultdict(list)
+    acting: dict[tuple[int, str], list[Clip]] = defaultdict(list)
     for clips in best["clips"]:
         for clip in _acting(clips):
-            rates[clip.layer, clip.module].append(clip.clip_rate)
+            acting[clip.layer, clip.module].append(clip)
     tried = [(clip.layer, clip.module) for clips in part["clips"] for clip in clips]
     layers, modules = sorted({layer for layer, _ in tried}), sorted({module for _, module in tried})
-    found = [[rates.get((layer, module), []) for module in modules] for layer in layers]
+    found = [[acting.get((layer, module), []) for module in modules] for layer in layers]
     share = [[len(each) / len(best) for each in row] for row in found]
     return Panel(
         title=f"{title}: " * bool(title) + "where the best clip, and at which rate",
@@ -140,11 +150,13 @@ def _by_place(title: str, part: pandas.DataFrame) -> Panel:
                 name=f"share of the best {len(best)} points",
                 centered=False,
                 percent=True,
-                labels=[[f"{np.median(each):.3g}" if each else "" for each in row] for row in found],
+                labels=[
+                    [f"{np.median(rates):.3g}" if (rates := _rates(each)) else "" for each in row] for row in found
+                ],
                 texts=[
                     [
                         f"{module} of layer {layer}: clipped by {len(each)} of {len(best)}"
-                        + (f", at clip rates {min(each):.3g} to {max(each):.3g}" if each else "")
+                        + (f", at clip rates {min(rates):.3g} to {max(rates):.3g}" if (rates := _rates(each)) else "")
                         for module, each in zip(modules, row, strict=True)
                     ]
                     for layer, row in zip(layers, found, strict=True)
@@ -152,3 +164,8 @@ def _by_place(title: str, part: pandas.DataFrame) -> Panel:
             )
         ],
     )
+
+
+def _rates(clips: Iterable[Clip]) -> list[float]:
+    """The clip rates that have a meaning."""
+    return [clip.told_rate for clip in clips if clip.told_rate is not None]

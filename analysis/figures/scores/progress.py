@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from clipsweep.analysis.drawing.chart import Axis, Chart, Dots, Line, Mark, Panel
-from clipsweep.analysis.figures.words import SUBJECT, in_words, metric_of, parts_of, percent
+from clipsweep.analysis.figures.words import SUBJECT, Scale, parts_of, scale_of
 
 if TYPE_CHECKING:
     import pandas
@@ -33,14 +33,14 @@ def progress_chart(trials: pandas.DataFrame, points: pandas.DataFrame) -> Chart 
     lines = [(title, steps) for title, steps in lines if len(steps)]
     if not lines:
         return None
-    metric = metric_of(points)
+    scale = scale_of(points)
     longest = max(steps["seconds"].max() for _, steps in lines)
     unit = next((unit for unit, seconds in UNITS.items() if longest > 2 * seconds), "seconds")
     lines = [(title, steps.assign(time=steps["seconds"] / UNITS[unit])) for title, steps in lines]
     axes = {"trials": "trials ended", "rows": "rows evaluated", "time": f"{unit} of computing"}
-    y = Axis(title=f"best {in_words(metric)}", percent=True)
+    y = scale.axis(f"best {scale.words}")
     panels = [
-        Panel(title=title, x=Axis(title=words), y=y, marks=[_line(name, steps, column) for name, steps in lines])
+        Panel(title=title, x=Axis(title=words), y=y, marks=[_line(name, steps, column, scale) for name, steps in lines])
         for (column, words), title in zip(axes.items(), ("By trials", "By rows", "By time"), strict=True)
     ]
     stops = _stops(trials)
@@ -82,9 +82,9 @@ def _steps(ended: pandas.DataFrame, points: pandas.DataFrame) -> pandas.DataFram
     return ended.iloc[ends].assign(best=chosen["best"].tolist(), label=chosen["label"].tolist())
 
 
-def _line(name: str, steps: pandas.DataFrame, column: str) -> Line:
+def _line(name: str, steps: pandas.DataFrame, column: str, scale: Scale) -> Line:
     texts = [
-        f"{percent(best)} after {trials} trials, {rows} rows, {seconds:.0f} seconds: {label}"
+        f"{scale.score(best)} after {trials} trials, {rows} rows, {seconds:.0f} seconds: {label}"
         for best, trials, rows, seconds, label in zip(
             *(steps[each] for each in ("best", "trials", "rows", "seconds", "label")), strict=True
         )

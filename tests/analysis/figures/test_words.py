@@ -1,4 +1,18 @@
-from clipsweep.analysis.figures.words import SUBJECT, in_points, parts_of, percent, rate_words, whole_points
+from pathlib import Path
+
+import pytest
+
+from clipsweep.analysis.figures.words import (
+    SUBJECT,
+    Scale,
+    distinct,
+    in_points,
+    model_name,
+    parts_of,
+    percent,
+    rate_words,
+    whole_points,
+)
 from tests.analysis.figures.frames import points_frame
 from tests.analysis.figures.scores.test_curves import POINTS, answered
 
@@ -7,6 +21,27 @@ def test_scores_are_percent_and_differences_points() -> None:
     assert percent(0.7481) == "74.8 %"
     assert [in_points(0.0351), in_points(-0.1)] == ["+3.5 points", "-10.0 points"]
     assert [whole_points(gain) for gain in (0.0351, -0.004, -0.006)] == ["+4", "0", "-1"]
+
+
+def test_log_probabilities_are_nats() -> None:
+    nats, share = Scale("gold_logprob"), Scale("macro_f1")
+    assert (nats.score(-1.1372), share.score(0.7481)) == ("-1.137 nats", "74.8 %")
+    assert (nats.gain(0.0104), share.gain(0.0351)) == ("+0.010 nats", "+3.5 points")
+    assert (nats.gain_axis().title, share.gain_axis().title) == (
+        "gain in gold logprob, nats",
+        "gain in macro f1, points",
+    )
+
+
+def test_names_that_read_alike_are_numbered() -> None:
+    assert distinct(["a", "b", "a", "a"]) == ["a", "b", "a (2)", "a (3)"]
+
+
+def test_the_name_of_a_model_is_the_last_part_of_its_place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "linked").symlink_to("snapshots/0a1b2c")
+    places = ("EleutherAI/gpt-j-6b", "/models/gpt-j-6b/", "linked", ".")
+    assert [model_name(place) for place in places] == ["gpt-j-6b", "gpt-j-6b", "linked", tmp_path.name]
 
 
 def test_a_title_says_what_tells_a_part_from_the_others() -> None:

@@ -59,7 +59,15 @@ def test_long_names_are_numbers_at_the_axes_and_told_in_the_caption() -> None:
     assert list(heat.x) == ["untouched", "#1", "#2"]
     assert "#1 mlp 1 at 0.5, mlp 3 at 0.5; #2 mlp 2 at 0.5." in chart.caption
     assert heat.texts is not None
-    assert heat.texts[0][1] == "mlp 2 at 0.5 and mlp 1 at 0.5, mlp 3 at 0.5: 25.0%"
+    assert heat.texts[0][1] == "mlp 2 at 0.5 and mlp 1 at 0.5, mlp 3 at 0.5: 25.0 %"
+
+
+def test_points_that_read_alike_have_cells_of_their_own() -> None:
+    other = replace(EQUAL, clips=(replace(GOOD.clips[0], clip_rate=0.5000000001),))
+    chart = agreement_chart(trials_frame(ROWS.values()), points_frame([BASE, GOOD, other], ROWS))
+    assert chart is not None
+    assert list(marks_of(chart, Heat)[0].x) == ["untouched", "mlp 1 at 0.5", "mlp 1 at 0.5 (2)"]
+    assert list(marks_of(chart, Bars, panel=1)[0].x) == ["mlp 1 at 0.5", "mlp 1 at 0.5 (2)"]
 
 
 def test_nothing_is_drawn_of_the_untouched_model_alone() -> None:

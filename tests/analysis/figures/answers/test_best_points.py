@@ -1,4 +1,5 @@
-from clipsweep.analysis.figures.answers.best_points import best_points, rows_of, short_label
+from clipsweep.analysis.figures.answers.best_points import best_points, names_of, rows_of, short_label
+from clipsweep.trials.spec.clip import Clip
 from tests.analysis.figures.frames import joint_point, points_frame, trials_frame
 from tests.analysis.winners.points import BASE, EQUAL, GOOD, make_point
 from tests.analysis.winners.points import rows_of as answers
@@ -25,6 +26,14 @@ def test_a_study_without_the_untouched_model_is_left_out() -> None:
 def test_several_clips_are_named_one_after_the_other() -> None:
     points = points_frame([joint_point("j", (2, "mlp", 0.5), (3, "mlp", 0.5), (1, "attn", 0.9))], answers(j=[6]))
     assert short_label(points.iloc[0].to_dict()) == "mlp 2-3 at 0.5, attn 1 at 0.9"
+
+
+def test_a_kind_is_named_and_its_rate_where_it_has_a_meaning_and_no_name_stands_twice() -> None:
+    clips = [Clip(layer=4, module="mlp", clip_rate=0.9, kind=kind) for kind in ("svd", "random", "zero", "zero")]
+    idle = Clip(layer=5, module="mlp", clip_rate=0)
+    points = [{"is_baseline": False, "clips": (clip, idle)} for clip in clips]
+    names = ["mlp 4 at 0.9", "mlp 4 at 0.9 (random, seed 0)", "mlp 4 (zero)", "mlp 4 (zero) (2)"]
+    assert names_of(points) == names
 
 
 def test_each_number_of_shots_has_its_own() -> None:

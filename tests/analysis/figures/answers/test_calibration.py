@@ -71,6 +71,16 @@ def test_reliability_of_two_labels_follows_from_the_margins() -> None:
     assert error == pytest.approx(rows["base-0"].calibration_error, abs=1e-3)
 
 
+def test_where_the_untouched_model_won_the_other_curve_is_of_the_best_clip() -> None:
+    rows = study(n_labels=2)
+    frame = points_frame([BASE, GOOD], rows)
+    untouched, clip = "answers untouched", "answers of the best clip"
+    for won, names in ((True, [f"{untouched} (winner)", clip]), (False, [untouched, f"{clip} (winner)"])):
+        chart = calibration_chart(trials_frame(rows.values()), frame.assign(is_winner=frame["is_baseline"] == won))
+        assert chart is not None
+        assert [line.name for line in marks_of(chart, Line, panel=1)[1:]] == names
+
+
 def test_of_more_labels_margins_tell_no_probability_and_no_reliability_is_drawn() -> None:
     rows = study(n_labels=3)
     chart = calibration_chart(trials_frame(rows.values()), points_frame([BASE, GOOD], rows))

@@ -1,3 +1,4 @@
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pytest
@@ -45,6 +46,43 @@ def test_the_untouched_model_stands_for_a_module_that_nothing_else_won() -> None
         ("mlp", "1", "0.5", "+30.0"),
         ("attn", None, "0", "+0.0"),
     ]
+
+
+def test_a_kind_that_is_not_the_usual_one_has_a_column_and_a_rate_only_where_it_has_a_meaning() -> None:
+    kinds = [replace(point, clips=tuple(replace(clip, kind=kind) for clip in point.clips))
+             for point, kind in zip(POINTS, ("svd", "zero", "random"), strict=True)]  # fmt: skip
+    table = results_table(points_frame(kinds, rows(base=[5], mlp_1_0__5=[8], attn_2_0__5=[9])), load_published())
+    assert table is not None
+    place = table.columns.index("kind")
+    lines = {(str(row[1]), row[3]): row[place : place + 3] for row in table.rows}
+    assert {lines[key] for key in lines if "(paper)" not in key[0]} == {
+        ("zero", "1", None), ("random, seed 0", "2", "0.5")
+    }  # fmt: skip
+    assert lines["GPT-J-6B (paper)", "mlp"] == ("svd", "26", "0.95")
+    assert "kind" not in getattr(results_table(points()), "columns", ())
+
+
+def test_the_test_is_named_as_what_it_is() -> None:
+    one = results_table(points())
+    assert one is not None
+    assert "McNemar" in one.caption
+    seeded = [make_point(None, tested=True, seeds=2), make_point(1, tested=True, seeds=2)]
+    several = results_table(points_frame(seeded, rows(base=[5, 5], mlp_1_0__5=[8, 7])))
+    assert several is not None
+    assert "McNemar" not in several.caption
+    assert "sign test over examples" in several.caption
+
+
+def test_of_another_metric_the_scores_are_in_its_unit_and_the_paper_has_no_line() -> None:
+    frame = points()
+    frame.attrs["metric"] = "gold_logprob"
+    table, chart = results_table(frame, load_published()), bar_chart(frame)
+    assert table is not None
+    assert chart is not None
+    assert len(table.rows) == 2
+    scores, gains = chart.panels
+    assert (scores.y.title, scores.y.percent) == ("gold logprob on test, nats", False)
+    assert gains.y.title == "gain in accuracy on test, points"
 
 
 def test_the_papers_lines_stand_beside_them_without_an_interval() -> None:

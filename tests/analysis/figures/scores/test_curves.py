@@ -52,6 +52,20 @@ def test_scores_that_are_no_accuracies_have_no_band() -> None:
     assert chart.panels[0].y.title == "validation macro f1"
 
 
+def test_log_probabilities_are_nats_and_the_gain_beside_them_is_named() -> None:
+    points = [replace(point, metric="gold_logprob") for point in POINTS]
+    rows = {name: changed(row, gold_logprob=-1.5, task="rte") for name, row in answered().items()}
+    rows["mlp-5-0.9-0"] = changed(rows["mlp-5-0.9-0"], gold_logprob=-1.137)
+    chart = curve_chart(points_frame(points, rows), load_published())
+    assert chart is not None
+    axis = chart.panels[0].y
+    assert (axis.title, axis.percent) == ("validation gold logprob, nats", False)
+    assert not any(line.dotted for line in marks_of(chart, Line))  # the paper's are accuracies
+    texts = marks_of(chart, Line)[1].texts
+    assert texts is not None
+    assert texts[1] == "layer 5 at clip rate 0.9: gold logprob -1.137 nats, accuracy +30.0 points"
+
+
 def test_a_stopped_point_is_a_circle_where_it_is_estimated_to_be() -> None:
     rows = answered() | stopped("mlp-5-0.9-0", (True, False, True))
     chart = curve_chart(points_frame(POINTS, rows))
@@ -112,6 +126,21 @@ def test_figure_1_has_the_most_demonstrations_and_figure_2_a_row_for_each_number
     assert [panel.title for panel in second.panels] == ["2 shots", "4 shots"]
     assert second.columns == 1
     assert shots_chart(points_frame(POINTS, answered())) is None
+
+
+def test_the_most_demonstrations_are_those_that_have_a_curve() -> None:
+    points = [*POINTS, *(at_shots(point, 8) for point in POINTS)]
+    later = {f"8{name}": changed(row, trial_id=f"8{name}", shots=8) for name, row in answered().items()}
+    for running in (["8base-0"], ["8base-0", "8mlp-5-0.5-0"]):
+        chart = curve_chart(points_frame(points, answered() | {name: later[name] for name in running}))
+        assert chart is not None
+        assert chart.caption.endswith("prompt: 4.")
+        assert shots_chart(points_frame(points, answered() | {name: later[name] for name in running})) is None
+
+
+def test_points_without_a_score_make_no_curve() -> None:
+    frame = points_frame(POINTS, answered())
+    assert curve_chart(frame.assign(score=frame["score"].where(frame["is_baseline"]))) is None
 
 
 def test_one_rate_makes_no_curve() -> None:

@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 from clipsweep.analysis.drawing.chart import Dots, Line
 from clipsweep.analysis.figures.scores.front import front_chart, front_of
 from tests.analysis.figures.frames import marks_of, points_frame
@@ -27,6 +29,16 @@ def test_the_star_is_the_winner_also_where_another_scores_as_much_with_fewer_par
     assert chart is not None
     assert list(marks_of(chart, Dots)[-1].x) == [0.8]  # the first of the study that scores most
     assert list(marks_of(chart, Line)[0].x) == [0.6]
+
+
+def test_of_another_metric_no_point_is_called_chance() -> None:
+    rows = {name: changed(row, parameters_kept=KEPT[name], macro_f1=row.outcomes.mean())
+            for name, row in answered().items()}  # fmt: skip
+    chart = front_chart(points_frame([replace(point, metric="macro_f1") for point in POINTS], rows))
+    assert chart is not None
+    dots, _ = marks_of(chart, Dots)
+    assert (dots.name, len(dots.x)) == ("clipped", 4)
+    assert "chance" not in chart.caption
 
 
 def test_points_that_all_keep_as_many_parameters_make_no_figure() -> None:

@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 from clipsweep.analysis.drawing.chart import Dots, Heat, Line
 from clipsweep.analysis.figures.scores.joint import best_of, joint_chart
 from tests.analysis.figures.frames import joint_point, marks_of, points_frame
@@ -33,6 +35,25 @@ def test_it_is_shown_where_the_best_points_clip_and_at_which_rate() -> None:
     assert heat.z == [[0, 1], [2 / 3, 0], [0, 0]]
     assert heat.labels == [["", "0.5"], ["0.9", ""], ["", ""]]
     assert "best 3 points" in chart.caption
+
+
+def test_a_kind_without_a_rate_shows_where_it_clips_and_no_rate() -> None:
+    zero = [replace(point, clips=tuple(replace(clip, kind="zero") for clip in point.clips)) for point in JOINT[:3]]
+    chart = joint_chart(points_frame(zero, ROWS))
+    assert chart is not None
+    (heat,) = marks_of(chart, Heat, panel=1)
+    assert heat.z == [[0, 1], [0.5, 0]]
+    assert heat.labels == [["", ""], ["", ""]]
+    assert heat.texts is not None
+    assert heat.texts[0][1] == "mlp of layer 1: clipped by 2 of 2"
+
+
+def test_of_another_metric_no_point_is_called_chance() -> None:
+    chart = joint_chart(points_frame([replace(point, metric="gold_logprob") for point in JOINT], ROWS))
+    assert chart is not None
+    assert [dots.name for dots in marks_of(chart, Dots)] == ["clipped"]
+    assert "chance" not in chart.caption
+    assert chart.panels[0].y.title == "gain in gold logprob, nats"
 
 
 def test_stopped_points_are_circles_and_among_the_best_only_behind_those_that_saw_more_rows() -> None:
