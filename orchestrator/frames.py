@@ -136,7 +136,7 @@ def _rows_of(opened: Snapshot | LatestRows) -> LatestRows:
 def _trials_of(opened: Snapshot | LatestRows) -> pandas.DataFrame:
     if isinstance(opened, LatestRows):
         return trial_frame(opened)
-    return trial_frame(opened.rows, opened.opened.study.name, opened.rules)
+    return trial_frame(opened.rows, opened.rules)
 
 
 def _points_of(opened: Snapshot | LatestRows, metric: str | None = None) -> pandas.DataFrame:

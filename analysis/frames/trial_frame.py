@@ -13,7 +13,8 @@ from clipsweep.analysis.store.rows import Attempts, LatestRows
 from clipsweep.analysis.winners.points_of_rows import Rules
 from clipsweep.trials.base.errors import StudyError
 
-METRIC, STUDIES = "metric", "studies"  # keys of a frame's attributes: its metric; by study its rules
+METRIC, STUDIES = "metric", "studies"  # keys of a frame's attributes: its metric; what is known of its studies
+RULES = "rules"  # of a study, beside what names it
 NEEDED = (
     *("trial_id", "study", "state", "attempt", "model", "model_fingerprint", "dtype", "task", "variant"),
     *("task_fingerprint", "split", "shots", "demo_seed", "clips", "n_examples", "accuracy", "outcomes"),
@@ -23,12 +24,11 @@ OF_ONE_STUDY = ["study", "model_fingerprint", "dtype", "task_fingerprint"]
 MAY_BE_MISSING = ("layer", "demonstrations")  # whole numbers that a row may lack, which pandas would make fractions
 
 
-def trial_frame(rows: LatestRows, study: str | None = None, rules: Rules | None = None) -> pandas.DataFrame:
+def trial_frame(rows: LatestRows, rules: Rules | None = None) -> pandas.DataFrame:
     """The latest attempt of each trial, a row each, in the order they finished.
 
     Args:
         rows: Of one study.
-        study: Its name; None where it is not known.
         rules: How its points are judged, kept with the frame for ``points``; None where they are not known.
 
     Returns:
@@ -37,8 +37,9 @@ def trial_frame(rows: LatestRows, study: str | None = None, rules: Rules | None 
     """
     frame = rows.table().to_pandas()
     frame = frame.astype(dict.fromkeys(MAY_BE_MISSING, "Int64"))
+    named = [] if rules is None else frame[OF_ONE_STUDY].drop_duplicates().to_dict("records")
     rules = rules or Rules()
-    frame.attrs = {METRIC: rules.metric, STUDIES: {} if study is None else {study: rules.to_json()}}
+    frame.attrs = {METRIC: rules.metric, STUDIES: [{**each, RULES: rules.to_json()} for each in named]}
     return frame
 
 
@@ -46,7 +47,8 @@ def join_frames(frames: Iterable[pandas.DataFrame]) -> pandas.DataFrame:
     """Trial frames of several studies one below the other.
 
     Raises:
-        StudyError: Two of them hold the same trials of studies of one name, which could not be told apart.
+        StudyError: Two of them hold studies of one name that could not be told apart: with the same trials, or of one
+            model and task and judged by different rules.
     """
     frames = list(frames)
     joined = pandas.concat(frames, ignore_index=True)
@@ -57,9 +59,28 @@ def join_frames(frames: Iterable[pandas.DataFrame]) -> pandas.DataFrame:
             f"expected studies of different names. Load them one by one."
         )
     metrics = {frame.attrs[METRIC] for frame in frames}
-    studies = {name: rules for frame in frames for name, rules in frame.attrs[STUDIES].items()}
+    studies = [each for frame in frames for each in frame.attrs[STUDIES]]
+    _check_rules(studies)
     joined.attrs = {METRIC: metrics.pop() if len(metrics) == 1 else "accuracy", STUDIES: studies}
     return joined
+
+
+def _check_rules(studies: Iterable[Mapping[str, Any]]) -> None:
+    """Refuse studies that would count as one, but are judged by different rules."""
+    known: dict[tuple[Any, ...], dict[str, Any]] = {}
+    for each in studies:
+        rules = known.setdefault(_key(each), each[RULES])
+        apart = [name for name, value in each[RULES].items() if value != rules[name]]
+        if apart:
+            raise StudyError(
+                f"two of the folders hold studies that are both named {each['study']!r}, of one model and task, and "
+                f"differ in {', '.join(apart)}; expected studies of different names. Load them one by one."
+            )
+
+
+def _key(study: Mapping[str, Any]) -> tuple[Any, ...]:
+    """What tells a study from others."""
+    return tuple([study[name] for name in OF_ONE_STUDY])
 
 
 def studies_in(frame: pandas.DataFrame, metric: str | None = None) -> Iterator[tuple[LatestRows, Rules]]:
@@ -77,9 +98,9 @@ def studies_in(frame: pandas.DataFrame, metric: str | None = None) -> Iterator[t
         raise StudyError(
             f"the frame has no column {', '.join(missing)}; expected one of trials, as clipsweep.load gives it."
         )
-    known: Mapping[str, Any] = frame.attrs.get(STUDIES, {})
-    for (study, *_), part in frame.groupby(OF_ONE_STUDY, sort=False):
-        content = dict(known.get(str(study), {"metric": frame.attrs.get(METRIC, "accuracy")}))
+    known = {_key(each): each[RULES] for each in frame.attrs.get(STUDIES, [])}
+    for key, part in frame.groupby(OF_ONE_STUDY, sort=False):
+        content = dict(known.get(key, {"metric": frame.attrs.get(METRIC, "accuracy")}))
         if metric is not None:
             content["metric"] = metric
         yield _rows_of(part), Rules.of_json(content)

@@ -1,6 +1,7 @@
 """What a study's report says of it, and that it is written whatever has become of the rows."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +11,8 @@ from clipsweep.orchestrator.folder.snapshot import Snapshot
 from clipsweep.orchestrator.reporting.report_facts import describe_dropped, report_facts, write_study_report
 from clipsweep.trials.base.errors import TaskError
 from clipsweep.trials.tasks.task import Task
-from tests.orchestrator.folder.made_up import open_made_up
+from tests.analysis.store.rows import failed_record
+from tests.orchestrator.folder.made_up import open_made_up, trial_ids
 from tests.orchestrator.stored import take_snapshot
 
 FINISHED = Path(__file__).parents[2] / "fixtures" / "schema-5"
@@ -43,6 +45,18 @@ def test_the_report_is_written_where_the_rows_cannot_be_had(snapshot: Snapshot, 
 def test_without_a_winner_no_rows_are_read(tmp_path: Path, make_study: Callable[..., dict[str, Any]]) -> None:
     opened = open_made_up(make_study(), tmp_path)
     assert report_facts(Snapshot.take(opened), rows_are_gone).no_flips.startswith("There is no winner yet")
+
+
+def test_failed_trials_are_those_that_the_study_calls_for(
+    tmp_path: Path, make_study: Callable[..., dict[str, Any]]
+) -> None:
+    opened = open_made_up(make_study(space={"layers": [0], "clip_rates": [0.5, 0.9]}), tmp_path)
+    base, tested = trial_ids(opened)[0], trial_ids(opened, "test")[0]
+    opened = replace(opened, space=replace(opened.space, baseline_competes=False))  # as Algorithm 1 has it
+    opened.table.append([failed_record(trial_id=key) for key in (base, tested)])
+    facts = report_facts(Snapshot.take(opened), rows_are_gone)
+    assert [row.trial_id for row in facts.failed] == [base]
+    assert facts.trials == "1 trial: 1 on validation"
 
 
 @pytest.mark.parametrize(
