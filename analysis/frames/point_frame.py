@@ -124,7 +124,7 @@ def _measured(points: Sequence[Point], values: TrialValues, rows: Mapping[str, S
         "gain_se": gains.standard_error,
         "gained": gains.gained,
         "lost": gains.lost,
-        "within_noise": np.abs(gains.gain) <= Z * gains.standard_error,
+        "within_noise": ~(np.abs(gains.gain) > Z * gains.standard_error),  # also where the gain is not known
         "parameters_kept": values.first_of(values.parameters_kept, trials),
         "parameters_total": values.first_of(values.parameters_total, trials),
         "operations": values.sum_of(values.operations, trials),

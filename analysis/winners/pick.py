@@ -35,7 +35,8 @@ def pick_scored(scored: Sequence[tuple[Point, float]], rows: Mapping[str, Stored
     if best.rule == FEWEST_OF_EQUALS:
         return _fewest([point for point, each in scored if each == score], rows)
     outcomes = _outcomes(best, rows)
-    return _fewest([point for point, _ in scored if _is_not_far_behind(_outcomes(point, rows), outcomes)], rows)
+    near = [point for point, _ in scored if _is_not_far_behind(_outcomes(point, rows), outcomes)]
+    return _fewest(near, rows)
 
 
 def _fewest(points: Sequence[Point], rows: Mapping[str, StoredRow]) -> Point:
@@ -54,6 +55,11 @@ def _outcomes(point: Point, rows: Mapping[str, StoredRow]) -> NDArray[np.float64
 
 
 def _is_not_far_behind(outcomes: NDArray[np.float64], best: NDArray[np.float64]) -> bool:
-    """Whether it is within one standard error of the best: that of their paired difference over the same examples."""
+    """Whether it is within one standard error of the best: that of their paired difference over the same examples.
+
+    One example tells nothing of that error: then only what is not behind at all is near.
+    """
     behind = best - outcomes
+    if len(behind) == 1:
+        return bool(behind[0] <= 0)
     return bool(behind.mean() <= behind.std(ddof=1) / math.sqrt(len(behind)))

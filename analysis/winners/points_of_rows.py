@@ -88,9 +88,16 @@ class _Group(NamedTuple):
 
     @property
     def alike(self) -> Hashable:
-        """What trials that leave the same ranks have in common: they may be stored under another rate on test."""
+        """What trials that leave the same ranks have in common, though not these alone.
+
+        Rates so low that a matrix is kept whole all keep the same number of parameters, and some kinds always do.
+        """
         places = tuple((clip.layer, clip.module, clip.kind, clip.options) for clip in self.clips)
         return self.shots, places, next(iter(self.trials.values())).parameters_kept
+
+
+_Key = tuple[int, tuple[Clip, ...]]  # shots and clips
+_Groups = dict[_Key, _Group]
 
 
 def points_of_rows(rows: Mapping[str, StoredRow], rules: Rules | None = None) -> list[Point]:
@@ -111,10 +118,10 @@ def points_of_rows(rows: Mapping[str, StoredRow], rules: Rules | None = None) ->
     validation = _grouped(each for each in seen if each.split == VALIDATION)
     tests = _grouped(each for each in seen if each.split == TEST)
     seeds = {shots: _seeds(shots, validation.values(), rules) for shots in {shots for shots, _ in validation}}
-    elsewhere = {group.alike: group for key, group in tests.items() if key not in validation}
+    elsewhere = _under_other_rates(validation, tests)
     outside, points = {*rules.outside}, []
     for group in sorted(validation.values(), key=lambda group: _place(group, rules)):
-        tested = tests.get((group.shots, group.clips)) or elsewhere.get(group.alike)
+        tested = tests.get((group.shots, group.clips)) or elsewhere.get((group.shots, group.clips))
         point = Point(
             clips=group.clips,
             shots=group.shots,
@@ -130,14 +137,32 @@ def points_of_rows(rows: Mapping[str, StoredRow], rules: Rules | None = None) ->
     return points
 
 
-def _grouped(seen: Iterable[_Seen]) -> dict[tuple[int, tuple[Clip, ...]], _Group]:
+def _grouped(seen: Iterable[_Seen]) -> _Groups:
     """Trials by shots and clips; clips that leave everything as it is are none."""
-    groups: dict[tuple[int, tuple[Clip, ...]], _Group] = {}
+    groups: _Groups = {}
     for each in seen:
         clips = tuple([clip for clip in each.clips if not clip.is_idle])
         group = groups.setdefault((each.shots, clips), _Group(each.shots, clips, {}))
         group.trials[each.demo_seed] = each
     return groups
+
+
+def _under_other_rates(validation: _Groups, tests: _Groups) -> _Groups:
+    """Test trials that are stored under another rate than the validation trials of their point, by the latter.
+
+    Both leave the same ranks, which no row says: so it is told only where there is no doubt whose they are.
+    """
+    homeless: dict[Hashable, list[_Group]] = {}
+    for key, group in tests.items():
+        if key not in validation:
+            homeless.setdefault(group.alike, []).append(group)
+    if not homeless:
+        return {}
+    homes: dict[Hashable, list[_Key]] = {}
+    for key, group in validation.items():
+        homes.setdefault(group.alike, []).append(key)
+    alone = {alike: groups[0] for alike, groups in homeless.items() if len(groups) == 1}
+    return {homes[alike][0]: group for alike, group in alone.items() if len(homes.get(alike, ())) == 1}
 
 
 def _seeds(shots: int, groups: Iterable[_Group], rules: Rules) -> tuple[int, ...]:

@@ -59,6 +59,7 @@ def test_a_point_is_as_far_as_its_least_trial() -> None:
     frame = point_frame(Standings(points, rows))
     assert frame.state.tolist() == ["complete", "partial", "failed"]
     assert frame[["score", "gain"]].iloc[1:].isna().all(axis=None)
+    assert frame.within_noise.tolist() == [True, True, True]  # nothing is known to be beyond it
     assert frame.trial_ids[1] == ("mlp-1-0.5-0",)
 
 

@@ -67,3 +67,12 @@ def test_one_standard_error_leaves_out_what_is_further_behind() -> None:
 def test_of_as_many_parameters_the_first_near_the_best_wins() -> None:
     points = by_one_error(2, 1)
     assert pick(points, sized(mlp_1=50, mlp_2=50)) == points[0]
+
+
+def test_one_standard_error_picks_from_a_single_example_too() -> None:
+    rows = {
+        key: changed(stored_row(key, outcomes=(right,)), parameters_kept=kept)
+        for key, right, kept in (("base-0", True, 100), ("mlp-1-0.5-0", True, 90), ("mlp-2-0.5-0", False, 10))
+    }
+    assert pick(by_one_error(None, 1, 2), rows) == by_one_error(1)[0]
+    assert pick(by_one_error(None, 2), rows) == by_one_error(None)[0]

@@ -49,6 +49,12 @@ def test_a_test_trial_stored_under_another_rate_that_leaves_the_same_ranks_is_fo
     assert points_of_rows(rows)[1].test_ids == ("tc",)
 
 
+def test_a_test_trial_that_may_be_of_several_points_is_given_to_none() -> None:
+    rows = rows_by_id(row("b"), row("c", 1, 0.1), row("d", 1, 0.3), row("tb", split="test"))
+    rows |= rows_by_id(row("td", 1, 0.3001, split="test"))  # so low rates keep all parameters
+    assert [point.test_ids for point in points_of_rows(rows)] == [("tb",), (MISSING,), (MISSING,)]
+
+
 def test_a_clip_rate_of_zero_is_the_untouched_model() -> None:
     (point,) = points_of_rows(rows_by_id(row("b", 1, 0.0)))
     assert point.clips == ()
