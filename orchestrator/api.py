@@ -262,7 +262,7 @@ class StudyHandle:
         """
         snapshot = self._now()
         standings = snapshot.standings
-        if standings.winner is None:
+        if standings.winner is None or standings.winner.is_alone:
             return None
         document = winners_document(standings, standings.winner) | {"notes": study_notes(snapshot)}
         document["apply"] = apply_command(snapshot)
@@ -278,7 +278,8 @@ class StudyHandle:
         Of driver compose a line follows for each step that kept a clip.
         """
         snapshot = self._now()
-        if snapshot.standings.winner is None:
+        winner = snapshot.standings.winner
+        if winner is None or winner.is_alone:
             return None
         return "\n".join([describe_winner(snapshot.standings, study_notes(snapshot)), *describe_steps(snapshot)])
 

@@ -25,7 +25,7 @@ from clipsweep.analysis.report.trials import trial_data
 from clipsweep.analysis.winners.pareto import pareto_front, rate_points
 from clipsweep.analysis.winners.point import ONE_STANDARD_ERROR, describe_point
 from clipsweep.analysis.winners.standings import Standings
-from clipsweep.analysis.winners.verdict import judge
+from clipsweep.analysis.winners.verdict import judge_winner
 from clipsweep.trials.base.files import write_text
 
 
@@ -75,7 +75,7 @@ def _shown(tables: Sequence[Table]) -> list[Table]:
 def _answer(standings: Standings) -> dict[str, Any] | None:
     """The winner as its card tells of it; None while there is none."""
     winner = standings.winner
-    if winner is None:
+    if winner is None or winner.is_alone:
         return None
     how = "the best mean score"
     if standings.picked_from_some:
@@ -83,10 +83,12 @@ def _answer(standings: Standings) -> dict[str, Any] | None:
     elif winner.point.rule == ONE_STANDARD_ERROR:
         how = "the one with the fewest parameters within one standard error of the best"
     return {
-        "verdict": judge(winner.gain, untouched=winner.is_untouched),
+        "verdict": judge_winner(winner),
         "winner": describe_point(winner.point),
         "how": how,
         "among": winner.considered_points,
         "numbers": numbers_of(winner),
         "gain": winner.gain,
+        "is_untouched": winner.is_untouched,
+        "n_seeds": len(winner.point.trial_ids),
     }

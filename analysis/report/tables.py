@@ -12,7 +12,7 @@ from clipsweep.analysis.winners.pareto import Rated
 from clipsweep.analysis.winners.point import describe_clips, describe_point, label_layers, runs_of
 from clipsweep.analysis.winners.standings import Standings, Winner
 from clipsweep.analysis.winners.step_gain import StepGain
-from clipsweep.analysis.winners.verdict import judge
+from clipsweep.analysis.winners.verdict import judge_winner
 
 MOST_FAILURES = 50
 GAIN_COLUMNS = ("points gained", "95 % interval", "p")
@@ -57,7 +57,7 @@ def _winner_row(shots: int, module: str, winner: Winner) -> tuple[str | int | No
         f"{winner.baseline_score:.4f}",
         *_gain_cells(winner.gain),
         winner.gain.split,
-        judge(winner.gain, untouched=winner.is_untouched).short,
+        judge_winner(winner).short,
     )
 
 

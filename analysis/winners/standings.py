@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from functools import cached_property
@@ -11,7 +12,34 @@ from clipsweep.analysis.row.row import StoredRow, jsonable
 from clipsweep.analysis.winners.gain import Comparison, Gain
 from clipsweep.analysis.winners.pick import complete, pick_scored
 from clipsweep.analysis.winners.point import Point, group_points
-from clipsweep.analysis.winners.scores import has_scores, mean_score, seed_spread
+from clipsweep.analysis.winners.scores import has_scores, mean_score, seed_spread, state_of
+from clipsweep.trials.spec.result import TrialState
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rivals:
+    """The clipped points that the untouched model won against: how many, by how far they have come.
+
+    Attributes:
+        complete: That could have won.
+        passed_over: Complete too, but a composition did not keep them.
+        stopped: By a race.
+        failed: Of which a trial failed.
+        under_way: The rest.
+    """
+
+    complete: int = 0
+    passed_over: int = 0
+    stopped: int = 0
+    failed: int = 0
+    under_way: int = 0
+
+    @property
+    def none_yet(self) -> bool:
+        """Whether it is too early to say that it won: none has come to an end, or those that are left may win."""
+        if self.complete or self.passed_over:
+            return False
+        return self.under_way > 0 or not (self.stopped or self.failed)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -30,6 +58,7 @@ class Winner:
         rows: Stored rows of the first demonstration seed: ``winner``, ``baseline``, ``winner_test``, ``baseline_test``.
         considered: Distinct trials that the winner was picked from, those that a race stopped among them.
         considered_points: The points that these are.
+        rivals: Where the untouched model won, what it won against; else None.
     """
 
     point: Point
@@ -43,11 +72,17 @@ class Winner:
     rows: Mapping[str, StoredRow | None]
     considered: int
     considered_points: int
+    rivals: Rivals | None = None
 
     @property
     def is_untouched(self) -> bool:
         """Whether it leaves the model as it is."""
-        return all(clip.is_idle for clip in self.point.clips)
+        return self.rivals is not None
+
+    @property
+    def is_alone(self) -> bool:
+        """Whether it is the untouched model before any clip is complete: no winner yet, but what is best so far."""
+        return self.rivals is not None and self.rivals.none_yet
 
     @property
     def gain(self) -> Gain:
@@ -133,7 +168,21 @@ class Standings:
             },
             considered=self._count_scored(among),
             considered_points=sum(map(self._has_scores, among)),
+            rivals=None if _clips_some(point) else self._rivals(among),
         )
+
+    def _rivals(self, points: Iterable[Point]) -> Rivals:
+        """How far those of these points have come that clip something."""
+        return Rivals(**Counter(self._how_far(point) for point in points if _clips_some(point)))
+
+    def _how_far(self, point: Point) -> str:
+        """The count of ``Rivals`` that a point belongs to."""
+        states = {state_of(trial_id, self.rows) for trial_id in point.trial_ids}
+        if states == {TrialState.COMPLETE}:
+            return "complete" if point.can_win else "passed_over"
+        if TrialState.FAILED in states:
+            return "failed"
+        return "stopped" if TrialState.PRUNED in states else "under_way"
 
     def _test_scores(self, point: Point, metric: str) -> tuple[float, float] | None:
         """Mean test score of a point and of its baseline; None until both have run."""
@@ -166,6 +215,10 @@ class Standings:
 
     def _is_scored(self, trial_id: str) -> bool:
         return has_scores(trial_id, self.rows)
+
+
+def _clips_some(point: Point) -> bool:
+    return not all(clip.is_idle for clip in point.clips)
 
 
 def winners_document(standings: Standings, winner: Winner) -> dict[str, Any]:

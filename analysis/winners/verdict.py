@@ -7,9 +7,12 @@ from dataclasses import dataclass
 from enum import Enum
 
 from clipsweep.analysis.winners.gain import Gain
+from clipsweep.analysis.winners.point import ONE_STANDARD_ERROR
+from clipsweep.analysis.winners.standings import Rivals, Winner
 from clipsweep.trials.spec.trial import TEST
 
 SIGNIFICANCE = 0.05  # of the sign test; the interval of the gain is that of 95 %
+SURE = 0.001  # p-value below which a difference is called no chance
 TENTHS_BELOW = 0.95  # points; what rounds to one or more is told in whole points
 
 
@@ -38,24 +41,20 @@ class Verdict:
     reason: str
 
 
-def judge(gain: Gain, *, untouched: bool = False) -> Verdict:
-    """Judge a gain.
+def judge_winner(winner: Winner) -> Verdict:
+    """Judge what a winner gains; where that is the untouched model, say what it won against."""
+    if winner.rivals is None:
+        return judge(winner.gain)
+    return _no_gain(winner.rivals, winner.point.rule)
+
+
+def judge(gain: Gain) -> Verdict:
+    """Judge a gain of a clipped model over its baseline.
 
     It counts as more than chance where the 95 % interval leaves out zero and the sign test's p-value is below 0.05:
-    both must say so. On the rows that the winner was picked on nothing is more than a hint, as the best of many looks
-    good by chance alone.
-
-    Args:
-        gain: Of the winner over its baseline.
-        untouched: Whether the winner is the untouched model itself.
+    both must say so. Only far below is it called no chance. On the rows that the winner was picked on nothing is more
+    than a hint, as the best of many looks good by chance alone.
     """
-    if untouched:
-        return Verdict(
-            sign=Sign.UNCLEAR,
-            headline="No gain: the untouched model wins",
-            short="no gain",
-            reason="No clip that was tried does better on the validation rows.",
-        )
     if gain.split != TEST:
         return _untested(gain)
     if not is_clear(gain):
@@ -63,12 +62,13 @@ def judge(gain: Gain, *, untouched: bool = False) -> Verdict:
             sign=Sign.UNCLEAR, headline="No detectable gain", short="no detectable gain", reason=_why_unclear(gain)
         )
     verb, noun, sign = ("Gains", "gain", Sign.BETTER) if gain.estimate > 0 else ("Loses", "loss", Sign.WORSE)
+    is_sure = gain.p_value < SURE
     return Verdict(
         sign=sign,
-        headline=f"{verb} about {about(gain.estimate)}; this is not chance",
-        short=f"a {noun}, not chance",
-        reason="Rows that played no part in the choice show it: the 95 % interval leaves out zero, and by chance alone "
-        f"so uneven a split of the answers that changed would come up {_how_often(gain.p_value)}.",
+        headline=f"{verb} about {about(gain.estimate)}; {'this is not' if is_sure else 'unlikely to be'} chance",
+        short=f"a {noun}, {'not' if is_sure else 'unlikely to be'} chance",
+        reason="Rows that played no part in the choice show it: the 95 % interval leaves out zero, and "
+        f"{_by_chance(gain)}.",
     )
 
 
@@ -108,10 +108,38 @@ def _why_unclear(gain: Gain) -> str:
     """What is missing to a clear gain."""
     if not (gain.low or gain.high or gain.estimate):
         return "Both models are right and wrong on the same test rows."
-    return (
-        f"The difference of {100 * gain.estimate:+.1f} points on test rows may be chance: "
-        f"the 95 % interval runs from {100 * gain.low:+.1f} to {100 * gain.high:+.1f}."
-    )
+    interval = f"the 95 % interval runs from {100 * gain.low:+.1f} to {100 * gain.high:+.1f}"
+    may_be = f"The difference of {100 * gain.estimate:+.1f} points on test rows may be chance: "
+    if gain.low > 0 or gain.high < 0:
+        return f"{may_be}{_by_chance(gain)} (p = {gain.p_value:.2g}), although {interval} and leaves out zero."
+    return f"{may_be}{interval}."
+
+
+def _by_chance(gain: Gain) -> str:
+    """What the sign test says."""
+    often = _how_often(gain.p_value)
+    return f"by chance alone so uneven a split of the answers that changed would come up {often}"
+
+
+def _no_gain(rivals: Rivals, rule: str) -> Verdict:
+    """The verdict where the untouched model is the best."""
+    headline, short = "No gain: the untouched model wins", "no gain"
+    if rivals.none_yet:
+        headline, short = "No winner yet", "no clip is complete yet"
+        reason = "Of the clips none is complete, so that there is nothing to compare the untouched model with."
+    elif rivals.complete and rule == ONE_STANDARD_ERROR:
+        reason = "Of the points within one standard error of the best none keeps fewer parameters."
+    elif rivals.complete:
+        reason = "No clip that was tried does better on the validation rows."
+    elif rivals.passed_over:
+        reason = "The composition kept no clip: a step keeps its best if that gains more than 'search.min_gain'."
+    elif rivals.stopped:
+        failed = f", and {rivals.failed:,} failed" if rivals.failed else ""
+        reason = f"No clip came as far as all validation rows: a race stopped {rivals.stopped:,}{failed}."
+    else:
+        headline, short = "No answer: every clip failed", "every clip failed"
+        reason = "No clip has a score. Below stands what went wrong; 'clipsweep run' tries them again."
+    return Verdict(sign=Sign.UNCLEAR, headline=headline, short=short, reason=reason)
 
 
 def _how_often(p_value: float) -> str:

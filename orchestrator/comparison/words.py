@@ -55,7 +55,7 @@ def _winners(found: SideBySide) -> Iterator[str]:
 
 def _winner(side: Side) -> Iterator[str]:
     winner = side.standings.winner
-    if winner is None:
+    if winner is None or winner.is_alone:
         yield f"{side.name}: {NO_WINNER}"
         return
     metric = winner.point.metric

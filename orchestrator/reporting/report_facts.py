@@ -75,7 +75,8 @@ def report_facts(snapshot: Snapshot, load_task: LoadTask) -> ReportFacts:
 def _changed_examples(snapshot: Snapshot, load_task: LoadTask) -> tuple[Flips | None, str]:
     """The examples that the winner turns, or why they cannot be told. The report is written either way."""
     if apply_command(snapshot) is None:
-        won = "There is no winner yet" if snapshot.standings.winner is None else "The untouched model won"
+        winner = snapshot.standings.winner
+        won = "There is no winner yet" if winner is None or winner.is_alone else "The untouched model won"
         return None, f"{won}, so no example has changed."
     try:
         row = winner_row(snapshot, None)
@@ -135,7 +136,8 @@ def _row_facts(snapshot: Snapshot) -> dict[str, str]:
 
 def trials_in_words(splits: Sequence[str]) -> str:
     """How many trials on these splits there are: ``51 trials: 49 on validation, 2 on test``."""
-    return f"{counted(len(splits), 'trial')}: {by_split(Counter(splits))}"
+    on = by_split(Counter(splits))
+    return counted(len(splits), "trial") + (f": {on}" if on else "")
 
 
 def describe_layers(opened: OpenStudy) -> str:

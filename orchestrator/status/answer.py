@@ -11,7 +11,7 @@ from clipsweep.analysis.winners.pareto import pareto_front, rate_points
 from clipsweep.analysis.winners.point import ONE_STANDARD_ERROR, describe_point
 from clipsweep.analysis.winners.scores import mean_score
 from clipsweep.analysis.winners.standings import Standings, Winner
-from clipsweep.analysis.winners.verdict import judge
+from clipsweep.analysis.winners.verdict import judge_winner
 from clipsweep.orchestrator.folder.snapshot import Snapshot
 from clipsweep.trials.base.errors import counted
 from clipsweep.trials.clips.resolve import resolve
@@ -24,7 +24,7 @@ SIGMAS = 2  # by which an accuracy must exceed chance
 def describe_winner(standings: Standings, notes: Sequence[str] = ()) -> str:
     """The winner, its baseline and its gain, in three lines, and what should be known beside them."""
     winner = standings.winner
-    if winner is None:
+    if winner is None or winner.is_alone:
         return NO_WINNER
     point, metric = winner.point, winner.point.metric
     picked = "fewest parameters near the best of" if point.rule == ONE_STANDARD_ERROR else "best of"
@@ -50,7 +50,7 @@ def _score(metric: str, score: float, spread: float | None) -> str:
 def _describe_gain(winner: Winner) -> str:
     """The gain in accuracy with its interval and what it means; where another metric judges, what both score by it."""
     metric = winner.point.metric
-    verdict = judge(winner.gain, untouched=winner.is_untouched)
+    verdict = judge_winner(winner)
     words = f"{word_gain(winner.gain, winner.test_accuracies)}: {verdict.short}"
     if metric == "accuracy" or winner.test_scores is None:
         return words

@@ -30,7 +30,7 @@ def text_of(page: str) -> str:
 
 def test_the_verdict_stands_before_the_first_number(standings: Standings, tmp_path: Path) -> None:
     text = text_of(written(tmp_path, made_up_facts(standings), standings))
-    verdict, winner = text.index("Gains about 20 points; this is not chance"), text.index("Winner: ")
+    verdict, winner = text.index("Gains about 20 points; unlikely to be chance"), text.index("Winner: ")
     assert verdict < winner < text.index("+20.0") < text.rindex("What was run")
 
 
@@ -38,6 +38,19 @@ def test_the_card_has_the_test_scores_of_both(standings: Standings, tmp_path: Pa
     text = text_of(written(tmp_path, made_up_facts(standings), standings))
     assert "accuracy on test, clipped0.7000 untouched: 0.5000, same shots" in text
     assert "what it keeps98.00 % of the parameters: 98 of 100" in text
+
+
+def test_the_card_of_the_untouched_model_has_no_clipped_score_and_no_gain(standings: Standings, tmp_path: Path) -> None:
+    lost = replace(standings.points[1], can_win=False)
+    text = text_of(written(tmp_path, made_up_facts(standings), Standings([standings.points[0], lost], standings.rows)))
+    assert "accuracy on test, untouched0.5000 accuracy on validation, untouched0.5000" in text
+    assert "clipped0" not in text
+    assert "McNemar" not in text
+
+
+def test_while_the_untouched_model_alone_is_complete_there_is_no_winner(standings: Standings, tmp_path: Path) -> None:
+    text = text_of(written(tmp_path, made_up_facts(standings), Standings(standings.points[:1], standings.rows)))
+    assert "No winner yet It needs a baseline and one more complete trial." in text
 
 
 def test_the_report_counts_all_points_of_a_grid_and_those_begun_of_a_search(

@@ -44,7 +44,9 @@ def test_the_report_is_written_where_the_rows_cannot_be_had(snapshot: Snapshot, 
 
 def test_without_a_winner_no_rows_are_read(tmp_path: Path, make_study: Callable[..., dict[str, Any]]) -> None:
     opened = open_made_up(make_study(), tmp_path)
-    assert report_facts(Snapshot.take(opened), rows_are_gone).no_flips.startswith("There is no winner yet")
+    facts = report_facts(Snapshot.take(opened), rows_are_gone)
+    assert facts.no_flips.startswith("There is no winner yet")
+    assert (facts.trials, facts.facts["stored"]) == ("0 trials", "0 trials")
 
 
 def test_failed_trials_are_those_that_the_study_calls_for(

@@ -9,7 +9,7 @@ import pytest
 import clipsweep
 from clipsweep.orchestrator.folder.open_study import OpenStudy
 from clipsweep.orchestrator.folder.snapshot import Snapshot
-from clipsweep.orchestrator.status.answer import describe_winner, study_notes
+from clipsweep.orchestrator.status.answer import NO_WINNER, describe_winner, study_notes
 from tests.analysis.store.rows import stored_record
 from tests.orchestrator.folder.made_up import open_made_up, trial_ids
 
@@ -45,6 +45,16 @@ def test_accuracy_is_named_wherever_it_stands(make_study: MakeStudy, space: dict
     assert gain.endswith("): not tested, may be chance")
 
 
+def test_the_untouched_model_alone_is_no_winner_yet(
+    make_study: MakeStudy, space: dict[str, Any], tmp_path: Path
+) -> None:
+    opened = open_made_up(make_study(space=space), tmp_path)
+    scored(opened, 60)
+    assert describe_winner(Snapshot.take(opened).standings) == NO_WINNER
+    scored(opened, 60, 50)
+    assert describe_winner(Snapshot.take(opened).standings).endswith(": no gain")
+
+
 def test_another_metric_is_named_on_every_line_with_the_accuracy_beside_it(
     make_study: MakeStudy, space: dict[str, Any], tmp_path: Path
 ) -> None:
@@ -55,7 +65,7 @@ def test_another_metric_is_named_on_every_line_with_the_accuracy_beside_it(
     assert ": macro_f1 0.3500 on validation" in winner
     assert ": macro_f1 0.3000 on validation" in baseline
     assert "accuracy +10.0 points on test (0.6500 against 0.5500" in gain
-    assert gain.endswith("): a gain, not chance; macro_f1 on test 0.3250 against 0.2750")
+    assert gain.endswith("): a gain, unlikely to be chance; macro_f1 on test 0.3250 against 0.2750")
 
 
 @pytest.mark.parametrize(("right", "noted"), [(34, True), (42, True), (52, False), (20, True)])
