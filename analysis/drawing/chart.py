@@ -137,6 +137,7 @@ class Heat:
         name: What the values are, with their unit: title of the cells' own colour bar.
         centered: Whether the colours diverge from zero.
         percent: Whether values are fractions that are shown as percent.
+        low: Where the colours begin, if they do not diverge; None for the least value that there is.
         labels: A short word in each cell, where cells are large enough; the same shape.
         texts: What a pointer shows at each cell.
     """
@@ -148,6 +149,7 @@ class Heat:
     muted: Sequence[Sequence[bool]] | None = None
     centered: bool = True
     percent: bool = False
+    low: float | None = None
     labels: Sequence[Sequence[str]] | None = None
     texts: Sequence[Sequence[str]] | None = None
 

@@ -138,4 +138,5 @@ def heat_limits(chart: Chart) -> Range:
     if any(heat.centered for heat in heats):
         most = max(map(math.fabs, values)) or FLAT
         return -most, most
-    return min(values), max(max(values), min(values) + FLAT)
+    low = min([*values, *(heat.low for heat in heats if heat.low is not None)])
+    return low, max(max(values), low + FLAT)

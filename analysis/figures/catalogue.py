@@ -151,7 +151,9 @@ def make_figure(name: str, frames: Frames) -> Chart | Table:
     if made is None:
         able = [other for other, _ in make_figures(frames)]
         others = f"These can be drawn: {', '.join(able)}." if able else "No figure can be drawn of it."
-        raise StudyError(f"{name} needs {FIGURES[name].needs}; the study has none. {others}")
+        several = frames.trials["study"].nunique() > 1
+        lacks = "these studies lack that" if several else "this study lacks that"
+        raise StudyError(f"{name} needs {FIGURES[name].needs}; {lacks}. {others}")
     return made
 
 

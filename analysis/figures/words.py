@@ -37,9 +37,10 @@ def in_points(gain: float) -> str:
     return f"{100 * gain:+.1f} points"
 
 
-def whole_points(gain: float) -> str:
-    """The same for a small place: ``+4``, and ``0`` for what rounds to it."""
-    return f"{rounded:+d}" if (rounded := round(100 * gain)) else "0"
+def few_letters(gain: float) -> str:
+    """The same for a small place: ``+14``, ``+0.3`` below ten points, and ``0`` for what rounds to it."""
+    tenths = round(100 * gain, 1)
+    return "0" if not tenths else f"{100 * gain:+.0f}" if abs(tenths) >= 10 else f"{tenths:+.1f}"
 
 
 def metric_of(points: pandas.DataFrame) -> str:

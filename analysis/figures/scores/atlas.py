@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from clipsweep.analysis.drawing.chart import Axis, Chart, Heat, Panel
-from clipsweep.analysis.figures.words import SUBJECT, in_points, parts_of, rate_words, whole_points
+from clipsweep.analysis.figures.words import SUBJECT, few_letters, in_points, parts_of, rate_words, scale_of
 
 if TYPE_CHECKING:
     import pandas
@@ -19,6 +19,9 @@ CAPTION = (
     "is clipped alone, at each clip rate. Grey cells differ from it by no more than may be chance (1.96 standard "
     "errors of the paired difference); a hole was not tried."
 )
+STOPPED_MARK = "*"
+STOPPED_CAPTION = " Asterisk: stopped early; the gain is {which}, and grey is judged by the rows seen."
+EXPECTED, SEEN = "the one expected on all rows", "that on the rows seen"  # gain of a trial that was stopped
 
 
 def atlas_chart(points: pandas.DataFrame) -> Chart | None:
@@ -30,7 +33,8 @@ def atlas_chart(points: pandas.DataFrame) -> Chart | None:
     Returns:
         None where no layer was clipped alone.
     """
-    clipped = points[points["place"].notna() & points["clip_rate"].notna() & points["gain"].notna()]
+    shown = (points["estimate"] - points["baseline"]).fillna(points["gain"])
+    clipped = points.assign(shown=shown)[points["place"].notna() & points["clip_rate"].notna() & shown.notna()]
     if clipped.empty:
         return None
     words = rate_words(clipped["clip_rate"].tolist())
@@ -41,21 +45,23 @@ def atlas_chart(points: pandas.DataFrame) -> Chart | None:
         columns, column = words, [f"{rate:g}" for rate in clipped["clip_rate"]]
     clipped = clipped.assign(column=column)
     keys = [*SUBJECT, "shots", "kind", "module"]
+    which = EXPECTED if scale_of(points).is_accuracy else SEEN
     panels = [
-        _panel(title or str(part["module"].iloc[0]), part, columns)
+        _panel(title or str(part["module"].iloc[0]), part, columns, which)
         for title, part in parts_of(clipped.sort_values("shots", kind="stable"), keys)
     ]
+    stopped = STOPPED_CAPTION.format(which=which) if (clipped["state"] != "complete").any() else ""
     binned = "" if words else " Where several rates fall into a cell, it has their mean."
     return Chart(
         name="atlas",
         title="Gain of each layer at each clip rate",
-        caption=CAPTION + binned,
+        caption=CAPTION + stopped + binned,
         panels=panels,
         columns=min(len(panels), max(2, min(clipped["module"].nunique(), 3))),
     )
 
 
-def _panel(title: str, part: pandas.DataFrame, columns: Sequence[str]) -> Panel:
+def _panel(title: str, part: pandas.DataFrame, columns: Sequence[str], which: str) -> Panel:
     rows = part.sort_values(["layer", "place"], kind="stable")["place"].unique().tolist()
     names = [place.partition(" ")[2] for place in rows]
     shape = len(rows), len(columns)
@@ -63,11 +69,12 @@ def _panel(title: str, part: pandas.DataFrame, columns: Sequence[str]) -> Panel:
     labels, texts = np.full(shape, "", dtype=object), np.full(shape, "not tried", dtype=object)
     for (place, column), cell in part.groupby(["place", "column"], sort=False):
         at = rows.index(place), columns.index(column)
-        gain = float(cell["gain"].mean())
+        gain = float(cell["shown"].mean())
         chance = bool(cell["within_noise"].all())
-        z[at], muted[at], labels[at] = 100 * gain, chance, whole_points(gain)
-        stopped = "" if (cell["state"] == "complete").any() else ", on the rows seen before it was stopped"
-        texts[at] = f"{place} at clip rate {column}: {in_points(gain)}{', may be chance' if chance else ''}{stopped}"
+        stopped = not (cell["state"] == "complete").any()
+        z[at], muted[at], labels[at] = 100 * gain, chance, few_letters(gain) + STOPPED_MARK * stopped
+        words = f"{', may be chance' * chance}{f', stopped early: {which}' * stopped}"
+        texts[at] = f"{place} at clip rate {column}: {in_points(gain)}{words}"
     return Panel(
         title=title,
         x=Axis(title="clip rate", kind="category", categories=tuple(columns)),

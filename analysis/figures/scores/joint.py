@@ -150,6 +150,7 @@ def _by_place(title: str, part: pandas.DataFrame) -> Panel:
                 name=f"share of the best {len(best)} points",
                 centered=False,
                 percent=True,
+                low=0.0,
                 labels=[
                     [f"{np.median(rates):.3g}" if (rates := _rates(each)) else "" for each in row] for row in found
                 ],

@@ -4,7 +4,7 @@ import pytest
 
 from clipsweep.analysis.drawing.chart import Axis, Bars, Level, Mark, Panel
 from clipsweep.analysis.drawing.extent import heat_limits, last_point, spread_out, y_ranges
-from tests.analysis.drawing.charts import CELLS, LINE, chart, panel
+from tests.analysis.drawing.charts import CELLS, HEAT, LINE, chart, panel
 
 
 def test_panels_side_by_side_have_one_range_that_holds_the_bars_of_all() -> None:
@@ -61,3 +61,9 @@ def test_the_last_point_of_a_line_is_the_last_that_is_drawn() -> None:
 def test_colors_of_cells_reach_as_far_to_both_sides() -> None:
     assert heat_limits(chart(CELLS)) == (-0.2, 0.2)
     assert heat_limits(chart()) == (-1.0, 1.0)
+
+
+def test_colors_of_cells_begin_where_they_are_said_to() -> None:
+    shares = replace(HEAT, z=[[0.8, 0.9, 1.0], [0.8, 0.8, 1.0]], centered=False)
+    assert heat_limits(chart(replace(CELLS, marks=(shares,)))) == (0.8, 1.0)
+    assert heat_limits(chart(replace(CELLS, marks=(replace(shares, low=0.0),)))) == (0.0, 1.0)

@@ -29,5 +29,7 @@ def test_of_no_rows_nothing_can_be_drawn() -> None:
 
 
 def test_what_a_figure_lacks_is_said_and_what_can_be_drawn() -> None:
-    with pytest.raises(StudyError, match="figure2 needs .* at two numbers of demonstrations.* can be drawn: figure1"):
+    with pytest.raises(
+        StudyError, match="figure2 needs .* or more; this study lacks that. These can be drawn: figure1"
+    ):
         make_figure("figure2", FRAMES)

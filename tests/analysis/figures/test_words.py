@@ -6,12 +6,12 @@ from clipsweep.analysis.figures.words import (
     SUBJECT,
     Scale,
     distinct,
+    few_letters,
     in_points,
     model_name,
     parts_of,
     percent,
     rate_words,
-    whole_points,
 )
 from tests.analysis.figures.frames import points_frame
 from tests.analysis.figures.scores.test_curves import POINTS, answered
@@ -20,7 +20,11 @@ from tests.analysis.figures.scores.test_curves import POINTS, answered
 def test_scores_are_percent_and_differences_points() -> None:
     assert percent(0.7481) == "74.8 %"
     assert [in_points(0.0351), in_points(-0.1)] == ["+3.5 points", "-10.0 points"]
-    assert [whole_points(gain) for gain in (0.0351, -0.004, -0.006)] == ["+4", "0", "-1"]
+
+
+def test_gains_of_less_than_ten_points_have_a_tenth_in_cells() -> None:
+    gains = (0.1449, 0.1546, 0.09996, 0.0351, 0.0026, -0.006, -0.0004)
+    assert [few_letters(gain) for gain in gains] == ["+14", "+15", "+10", "+3.5", "+0.3", "-0.6", "0"]
 
 
 def test_log_probabilities_are_nats() -> None:

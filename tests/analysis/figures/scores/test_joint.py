@@ -34,6 +34,7 @@ def test_it_is_shown_where_the_best_points_clip_and_at_which_rate() -> None:
     assert (list(heat.y), list(heat.x)) == (["1", "2", "3"], ["attn", "mlp"])
     assert heat.z == [[0, 1], [2 / 3, 0], [0, 0]]
     assert heat.labels == [["", "0.5"], ["0.9", ""], ["", ""]]
+    assert heat.low == 0  # or a place that eight of ten clip would look like one that none does
     assert "best 3 points" in chart.caption
 
 
