@@ -76,7 +76,7 @@ def headline(spectra: pandas.DataFrame) -> str:
 def reasons(spectra: pandas.DataFrame) -> list[str]:
     """How far the numbers can be trusted, in sentences."""
     single, double = spectra["condition_number"], spectra["condition_number_float64"]
-    apart = int((~((single / double - 1).abs() <= APART)).sum())
+    apart = int(((single != double) & ~((single / double - 1).abs() <= APART)).sum())  # both infinite: not apart
     said = [
         "float32 and float64 tell the same condition numbers, to within 5 %."
         if not apart

@@ -18,7 +18,7 @@ class Edge:
     Attributes:
         value: Where it is, in units of the singular values.
         above: How many singular values are larger.
-        snr: Sum of those over the sum of all others; infinite where there are no others but zeros.
+        snr: Sum of those over the sum of all others; infinite where that sum is 0, also of a zero matrix.
     """
 
     value: float

@@ -1,3 +1,4 @@
+import math
 import re
 from pathlib import Path
 
@@ -23,10 +24,17 @@ def test_singular_matrices_are_told_of_before_all_others(tmp_path: Path) -> None
 
 
 @pytest.mark.parametrize(
-    ("double", "words"), [(4.1, "the same condition numbers"), (4.3, "1 condition number of 1 differ")]
+    ("smallest", "double", "words"),
+    [
+        (2.0, 4.1, "the same condition numbers"),
+        (2.0, 4.3, "1 condition number of 1 differ"),
+        (0.0, math.inf, "the same condition numbers"),
+        (0.0, 1e17, "1 condition number of 1 differ"),
+        (2.0, math.inf, "1 condition number of 1 differ"),
+    ],
 )
-def test_where_float32_guesses_is_said(tmp_path: Path, double: float, words: str) -> None:
-    spectrum = make_spectrum(8.0, 4.0, 2.0, condition_number_float64=double, entry_std=0.5)
+def test_where_float32_guesses_is_said(tmp_path: Path, smallest: float, double: float, words: str) -> None:
+    spectrum = make_spectrum(8.0, 4.0, smallest, condition_number_float64=double, entry_std=0.5)
     assert words in reasons(frame_of(tmp_path, spectrum))[0]
 
 
