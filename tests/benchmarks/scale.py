@@ -108,11 +108,9 @@ def many_lines(folder: Path, *, quick: bool) -> Iterator[Line]:
     """Questions about a million rows."""
     opened = make_study(folder, QUICK_MANY if quick else MANY)
     store_rows(opened, ROWS_PER_FILE)
-    page = str(folder / "report.html")
     commands: Sequence[tuple[str, ...]] = (
         ("verify", str(folder)),
         ("best", str(folder)),
-        ("report", str(folder), "--out", page),
         ("results", str(folder), "--format", "csv"),
     )
     for command in commands:
