@@ -13,8 +13,10 @@ from typing import Any
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from plotly.offline import get_plotlyjs
 
+from clipsweep.analysis.drawing.chart import Table
+
 TEMPLATES = files("clipsweep.analysis.report") / "templates"
-NUMBER = re.compile(r"[\[+\-−–(]?\d")  # how a cell begins that is set right
+NUMBER = re.compile(r"[\[+\-−–(]?\d|infinite$")  # how a cell begins that is set right
 IN_SCRIPT = {"<": "\\u003c", ">": "\\u003e", "&": "\\u0026", "\u2028": "\\u2028", "\u2029": "\\u2029"}
 COMPRESSION = 6
 
@@ -27,7 +29,7 @@ def make_environment() -> Environment:
     )
     environment.filters["points"] = lambda fraction: f"{100 * fraction:+.1f}"
     environment.filters["cell"] = as_cell
-    environment.filters["is_number"] = is_number
+    environment.filters["set_right"] = set_right
     environment.globals["inlined"] = read_asset
     environment.globals["plotly"] = packed_plotly
     return environment
@@ -67,6 +69,10 @@ def as_cell(value: str | float | int | None) -> str:
     return f"{value:,}" if isinstance(value, int) else f"{value:.4g}"
 
 
-def is_number(value: str | float | int | None) -> bool:
-    """Whether a cell is set right: a number, a text that begins with one, or nothing."""
-    return not isinstance(value, str) or NUMBER.match(value) is not None
+def set_right(table: Table) -> list[bool]:
+    """Of each column whether it is set right: it holds numbers and texts that begin with one, and gaps, alone."""
+    return [all(map(_is_number, column)) for column in zip(*table.rows, strict=True)]
+
+
+def _is_number(value: str | float | int | None) -> bool:
+    return not isinstance(value, str) or not value or NUMBER.match(value) is not None

@@ -9,10 +9,18 @@ from clipsweep.analysis.figures.words import in_words
 from clipsweep.analysis.row.row import StoredRow
 from clipsweep.analysis.winners.gain import Gain
 from clipsweep.analysis.winners.pareto import Rated
-from clipsweep.analysis.winners.point import describe_clips, describe_point, label_layers, runs_of
+from clipsweep.analysis.winners.point import (
+    describe_clips,
+    describe_point,
+    join_kinds,
+    label_layers,
+    label_rates,
+    runs_of,
+)
 from clipsweep.analysis.winners.standings import Standings, Winner
 from clipsweep.analysis.winners.step_gain import StepGain
 from clipsweep.analysis.winners.verdict import judge_winner
+from clipsweep.trials.spec.kinds import DEFAULT_KIND
 
 MOST_FAILURES = 50
 GAIN_COLUMNS = ("points gained", "95 % interval", "p")
@@ -33,26 +41,25 @@ CAPTION_OF_FRONT = (
 def winners_table(standings: Standings, metric: str) -> Table:
     """The winner of each shots and module."""
     score = in_words(metric)
+    kinds = any(clip.kind != DEFAULT_KIND for each in standings.winners.values() for clip in each.point.clips)
     return Table(
         name="winners",
         title="Winners",
         caption=CAPTION_OF_WINNERS,
         columns=(
-            *("shots", "module", "layer", "clip rate", f"{score} on validation", "of the untouched model"),
-            *GAIN_COLUMNS,
-            *("gain on", "in words"),
+            *("shots", "module", *["kind"] * kinds, "layer", "clip rate"),
+            *(f"{score} on validation", "untouched", *GAIN_COLUMNS, "gain on", "in words"),
         ),
-        rows=[_winner_row(shots, module, each) for (shots, module), each in standings.winners.items()],
+        rows=[_winner_row(shots, module, each, kinds=kinds) for (shots, module), each in standings.winners.items()],
     )
 
 
-def _winner_row(shots: int, module: str, winner: Winner) -> tuple[str | int | None, ...]:
-    runs = runs_of(winner.point.clips)
+def _winner_row(shots: int, module: str, winner: Winner, *, kinds: bool) -> tuple[str | int | None, ...]:
+    clips = winner.point.clips
     return (
-        shots,
-        module,
-        ", ".join(map(label_layers, runs)),
-        ", ".join(f"{run[0].clip_rate:g}" for run in runs) or "0",
+        *(shots, module, *[join_kinds(clips)] * kinds),
+        ", ".join(map(label_layers, runs_of(clips))),
+        label_rates(clips),
         f"{winner.score:.4f}",
         f"{winner.baseline_score:.4f}",
         *_gain_cells(winner.gain),

@@ -3,23 +3,23 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
-from numpy.typing import NDArray
-
 from clipsweep.analysis.figures.words import in_words
+from clipsweep.analysis.frames.paired import paired_gains
+from clipsweep.analysis.frames.trial_values import TrialValues
 from clipsweep.analysis.row.row import StoredRow
 from clipsweep.analysis.winners.interval import Z
-from clipsweep.analysis.winners.point import describe_clips
+from clipsweep.analysis.winners.point import common_rate, describe_clips, label_layers, runs_of
 from clipsweep.analysis.winners.standings import Standings
+from clipsweep.trials.spec.clip import Clip
 from clipsweep.trials.spec.kinds import DEFAULT_KIND
 
 Cell = str | float | int | None
 UNTOUCHED = "the untouched model"
-LEFT_OUT_IF_SAME = ("seed", "split", "layer", "rate", "module")  # columns that then tell nothing
+LEFT_OUT_IF_SAME = ("seed", "split", "layer", "rate", "module", "seen")  # columns that then tell nothing
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -32,7 +32,8 @@ class TrialColumn:
         digits: Digits behind the point; None for text.
         filtered: Whether a list of its values, of which one can be chosen, stands above the table.
         wide: Whether it is left out where the screen is narrow.
-        first_down: Whether the first press of its heading sorts from the largest.
+        first_down: Whether the first press of its heading sorts from the largest. In its order complete trials come
+            first, as others were measured on fewer rows.
     """
 
     key: str
@@ -49,12 +50,13 @@ def trial_columns(metric: str) -> list[TrialColumn]:
         TrialColumn(key="order", label="#", digits=0),
         TrialColumn(key="clip", label="clip", wide=False),
         TrialColumn(key="module", label="module", filtered=True),
-        TrialColumn(key="layer", label="layer", digits=0),
+        TrialColumn(key="layer", label="layer"),
         TrialColumn(key="rate", label="clip rate", digits=4),
         TrialColumn(key="shots", label="shots", digits=0, filtered=True),
         TrialColumn(key="seed", label="seed", digits=0, filtered=True),
         TrialColumn(key="split", label="rows of", filtered=True),
         TrialColumn(key="state", label="state", filtered=True),
+        TrialColumn(key="seen", label="rows seen", digits=0),
         TrialColumn(key="score", label=in_words(metric), digits=4, wide=False, first_down=True),
         TrialColumn(key="gain", label="points gained", digits=1, wide=False, first_down=True),
         TrialColumn(key="kept", label="kept, %", digits=2),
@@ -73,8 +75,11 @@ def trial_data(standings: Standings, metric: str) -> dict[str, Any]:
     before = _baselines(standings)
     rows = standings.rows
     listed = [trial_id for trial_id in rows if trial_id in before]
-    outcomes: dict[str, NDArray[np.float64]] = {}
-    found = [_cells(number, rows[each], before[each], rows, outcomes, metric) for number, each in enumerate(listed, 1)]
+    gains = _gains(rows, {trial_id: before[trial_id] for trial_id in listed}, metric)
+    found = [
+        _cells(number, rows[trial_id], gain, metric)
+        for number, (trial_id, gain) in enumerate(zip(listed, gains, strict=True), 1)
+    ]
     columns = trial_columns(metric)
     *values, noises = list(zip(*found, strict=True)) or [()] * (len(columns) + 1)
     shown = [
@@ -92,7 +97,7 @@ def trial_data(standings: Standings, metric: str) -> dict[str, Any]:
 
 def _is_told_by_columns(row: StoredRow) -> bool:
     """Whether module, layer and clip rate say what is clipped."""
-    return not row.clips or (len(row.clips) == 1 and row.clips[0].kind == DEFAULT_KIND)
+    return not row.clips or (len(runs_of(row.clips)) == 1 and row.clips[0].kind == DEFAULT_KIND)
 
 
 def _baselines(standings: Standings) -> dict[str, str]:
@@ -106,29 +111,37 @@ def _baselines(standings: Standings) -> dict[str, str]:
     return before
 
 
-def _cells(
-    number: int,
-    row: StoredRow,
-    baseline_id: str,
-    rows: Mapping[str, StoredRow],
-    outcomes: dict[str, NDArray[np.float64]],
-    metric: str,
-) -> tuple[Cell, ...]:
+def _gains(rows: Mapping[str, StoredRow], before: Mapping[str, str], metric: str) -> list[tuple[float, float] | None]:
+    """Points of accuracy gained on the examples that both have seen, and what 1.96 standard errors of that are.
+
+    Args:
+        rows: By trial.
+        before: The trials asked for, each with its baseline, which itself gains nothing: None.
+        metric: Column of scores.
+    """
+    values = TrialValues.of(rows, metric)
+    trials, baselines = (values.numbers([[each] for each in ids]) for ids in (before, before.values()))
+    gains = paired_gains(values.packed, values.n_examples, trials, baselines)
+    found = zip((100 * gains.gain).tolist(), (100 * Z * gains.standard_error).tolist(), strict=True)
+    return [None if each == other else gain for (each, other), gain in zip(before.items(), found, strict=True)]
+
+
+def _cells(number: int, row: StoredRow, gain: tuple[float, float] | None, metric: str) -> tuple[Cell, ...]:
     """The values of ``trial_columns``, and behind them the noise of the gain."""
-    clips = row.clips
-    gain, noise = _gain(row, baseline_id, rows, outcomes)
+    points_gained, noise = gain or (None, None)
     return (
         number,
-        describe_clips(clip for clip in clips if not clip.is_idle) or UNTOUCHED,
-        "+".join(sorted({clip.module for clip in clips})) or "none",
-        clips[0].layer if clips else None,
-        clips[0].clip_rate if len({clip.clip_rate for clip in clips}) == 1 else None,
+        describe_clips(clip for clip in row.clips if not clip.is_idle) or UNTOUCHED,
+        "+".join(sorted({clip.module for clip in row.clips})) or "none",
+        _layers(row.clips),
+        common_rate(row.clips),
         row.shots,
         row.demo_seed,
         row.split,
         row.state.value,
+        row.n_examples,
         row.score(metric) if row.has_scores else None,
-        gain,
+        points_gained,
         100 * row.parameters_kept / row.parameters_total,
         row.seconds,
         row.trial_id[:8],
@@ -136,23 +149,10 @@ def _cells(
     )
 
 
-def _gain(
-    row: StoredRow, baseline_id: str, rows: Mapping[str, StoredRow], outcomes: dict[str, NDArray[np.float64]]
-) -> tuple[float | None, float | None]:
-    """Points of accuracy gained on the examples that both have seen, and what 1.96 standard errors of that are."""
-    if row.trial_id == baseline_id or not row.has_scores:
-        return None, None
-    if baseline_id not in outcomes:
-        baseline = rows.get(baseline_id)
-        seen = baseline is not None and baseline.has_scores
-        outcomes[baseline_id] = baseline.outcomes.astype(float) if baseline is not None and seen else np.zeros(0)
-    before = outcomes[baseline_id]
-    count = min(len(before), row.n_examples)
-    if not count:
-        return None, None
-    differences = row.outcomes[:count] - before[:count]
-    noise = 100 * Z * float(differences.std(ddof=1)) / math.sqrt(count) if count > 1 else None
-    return 100 * float(differences.mean()), noise
+def _layers(clips: Iterable[Clip]) -> str | None:
+    """The layer that is clipped, or the layers of a range; None for none, or several places."""
+    layers = {label_layers(run) for run in runs_of(clips)}
+    return layers.pop() if len(layers) == 1 else None
 
 
 def _column(column: TrialColumn, values: Sequence[Cell]) -> dict[str, Any]:
@@ -167,9 +167,9 @@ def _column(column: TrialColumn, values: Sequence[Cell]) -> dict[str, Any]:
     }
     if column.digits is not None:
         return told | {"values": [_rounded(value, column.digits) for value in values]}
-    texts = list(dict.fromkeys(map(str, values)))
+    texts = list(dict.fromkeys(str(value) for value in values if value is not None))
     place = {text: number for number, text in enumerate(texts)}
-    return told | {"texts": texts, "values": [place[str(value)] for value in values]}
+    return told | {"texts": texts, "values": [None if value is None else place[str(value)] for value in values]}
 
 
 def _rounded(value: Cell, digits: int) -> Cell:

@@ -17,6 +17,7 @@ from clipsweep.analysis.winners.point import Point
 from clipsweep.analysis.winners.standings import Standings
 from clipsweep.analysis.winners.turned import Flip, Flips
 from clipsweep.trials.spec.clip import Clip
+from clipsweep.trials.spec.result import TrialState
 from clipsweep.trials.spec.trial import TEST, VALIDATION
 from tests.analysis.store.rows import FAILED, NOON, stored_record
 from tests.analysis.winners.points import make_point
@@ -24,7 +25,7 @@ from tests.analysis.winners.points import make_point
 HOSTILE = """</script><script>window.broken = 1</script><b onclick="broken()">'"&amp;\u2028."""
 LAYERS, RATES, EXAMPLES = range(6), (0.1, 0.5, 0.75, 0.9, 0.95, 0.99), 40
 LONG = "many words of one example " * 40
-FAILING = "mlp-0-0.1-0"
+FAILING, STOPPED = "mlp-0-0.1-0", "attn-0-0.1-0"
 
 
 def made_up_points() -> list[Point]:
@@ -37,7 +38,7 @@ def made_up_points() -> list[Point]:
 
 
 def made_up_rows(points: list[Point]) -> Attempts:
-    """A row for each point, the deeper its layer the better; one failed; all are tested."""
+    """A row for each point, the deeper its layer the better; one failed, one was stopped after four; all are tested."""
     records = []
     for number, point in enumerate(points):
         right = 20 if not point.clips else 14 + 2 * point.clips[0].layer + (number * 7) % 5
@@ -48,10 +49,11 @@ def made_up_rows(points: list[Point]) -> Attempts:
 
 def _record(point: Point, trial_id: str, split: str, right: int, number: int) -> Record:
     failed: dict[str, Any] = FAILED | {"error": HOSTILE} if trial_id == FAILING else {}
-    outcomes = tuple(n < right for n in range(EXAMPLES))
+    stopped: dict[str, Any] = {"state": TrialState.PRUNED} if trial_id == STOPPED else {}
+    outcomes = tuple(n < right for n in range(4 if stopped else EXAMPLES))
     margins = tuple(0.5 if each else -0.25 for each in outcomes)
     finished = NOON + timedelta(minutes=number)
-    result: dict[str, Any] = {"outcomes": outcomes, "margins": margins, "finished_at": finished} | failed
+    result: dict[str, Any] = {"outcomes": outcomes, "margins": margins, "finished_at": finished} | failed | stopped
     clips = [clip_record(clip) for clip in point.clips]
     single = clips[0] if len(clips) == 1 else {"layer": None, "module": None, "clip_rate": None}
     where = {key: single[key] for key in ("layer", "module", "clip_rate")}

@@ -118,6 +118,18 @@ def test_what_has_no_value_comes_last_in_either_order(desktop: webdriver.Chrome)
         assert column(desktop, "layer")[-1] == "–"
 
 
+def test_by_score_complete_trials_come_before_those_that_saw_fewer_rows(desktop: webdriver.Chrome) -> None:
+    assert status(desktop).endswith("by accuracy, largest first, complete trials before others.")
+    states = ["complete", "pruned", "failed"]
+    for _ in range(2):
+        heading(desktop, "accuracy").click()
+        assert set(column(desktop, "state")) == {"complete"}
+        desktop.find_element(By.ID, "page-last").click()
+        assert column(desktop, "state")[-2:] == states[1:]
+        scores = [float(each) for each in column(desktop, "score")[-3:-1]]
+        assert scores[1] == max(scores) == 1.0  # the highest of all, of four rows
+
+
 def test_trials_are_filtered_by_words_and_by_values(desktop: webdriver.Chrome) -> None:
     select = Select(desktop.find_element(By.CSS_SELECTOR, "select[data-column=module]"))
     select.select_by_visible_text("attn")
@@ -215,8 +227,10 @@ def test_on_paper_nothing_is_cut_and_no_figure_is_split(desktop: webdriver.Chrom
     desktop.execute_cdp_cmd("Emulation.setEmulatedMedia", {"media": "", "features": []})
 
 
-def test_on_a_phone_tables_are_read_without_scrolling_sideways(browser: webdriver.Chrome, page: Path) -> None:
-    show(browser, page, width=PHONE)
+@pytest.mark.parametrize("width", [PHONE, DESKTOP])
+def test_tables_are_read_without_scrolling_sideways(browser: webdriver.Chrome, page: Path, width: int) -> None:
+    show(browser, page, width=width)
+    assert browser.find_elements(By.CSS_SELECTOR, ".scroll td.clip")
     assert cut_off(browser, ".scroll") == 0
 
 

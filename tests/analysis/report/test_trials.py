@@ -1,18 +1,24 @@
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 import pytest
 
 from clipsweep.analysis.report.trials import trial_data
+from clipsweep.analysis.row.row import StoredRow, clip_record
 from clipsweep.analysis.winners.standings import Standings
+from clipsweep.trials.spec.clip import Clip
 from tests.analysis.report.pages import FAILING, made_up_points, made_up_rows
+from tests.analysis.store.rows import changed
 from tests.analysis.winners.points import BASE, GOOD, rows_of, stopped
 
 
 def columns_of(data: dict[str, Any]) -> dict[str, list[Any]]:
     """The values of each column, texts as they are."""
     return {
-        each["key"]: [each["texts"][value] for value in each["values"]] if "texts" in each else each["values"]
+        each["key"]: [
+            each["texts"][value] if "texts" in each and value is not None else value for value in each["values"]
+        ]
         for each in data["columns"]
     }
 
@@ -46,6 +52,24 @@ def test_of_a_stopped_trial_the_examples_that_it_saw_are_compared() -> None:
     assert gain["spread"][1] == pytest.approx(expected, abs=0.1)
 
 
+def test_of_several_layers_a_range_is_told_as_one_and_a_rate_where_it_has_a_meaning() -> None:
+    def clips(*layers: int, kind: str = "svd") -> tuple[Clip, ...]:
+        return tuple(Clip(layer=layer, module="mlp", clip_rate=0.5, kind=kind) for layer in layers)
+
+    clipped = [clips(0, 1, 2), clips(0, 2), clips(4), clips(4, kind="zero")]
+    rows: dict[str, StoredRow] = {}
+    points = []
+    for number, each in enumerate(clipped):
+        points.append(replace(GOOD, clips=each, trial_ids=(f"t{number}",), baseline_ids=("b",)))
+        row = stopped(f"t{number}", (True,) * (number + 1))[f"t{number}"]
+        rows[f"t{number}"] = changed(row, clips=[clip_record(clip) for clip in each])
+    told = columns_of(trial_data(Standings(points, rows), "accuracy"))
+    assert told["layer"] == ["0-2", None, "4", "4"]
+    assert told["rate"] == [0.5, 0.5, 0.5, None]
+    assert told["seen"] == [1, 2, 3, 4]
+
+
 def test_columns_that_tell_nothing_are_left_out(columns: dict[str, list[Any]]) -> None:
     assert "seed" not in columns
+    assert "seen" in columns  # none of the trial that failed
     assert {"module", "layer", "rate", "split"} <= set(columns)
