@@ -8,16 +8,23 @@ from clipsweep.analysis.frames.frames import Frames
 from clipsweep.analysis.frames.point_frame import point_frame
 from clipsweep.analysis.frames.trial_frame import trial_frame
 from clipsweep.analysis.report.facts import ReportFacts
+from clipsweep.analysis.report.sample import Sample
 from clipsweep.analysis.store.rows import LatestRows
-from clipsweep.analysis.winners.standings import Standings
+
+SEARCH = "search"
 
 
-def study_charts(facts: ReportFacts, standings: Standings) -> list[Chart]:
-    """The charts that have something to show, in the page's order; the page has a table of winners of its own."""
+def study_charts(facts: ReportFacts, sample: Sample) -> list[Chart]:
+    """The charts that have something to show, in the page's order; the page has a table of winners of its own.
+
+    A sample has no chart of the search: that counts trials, rows and hours, of which a part is no progress.
+    """
+    standings = sample.standings
     rows = standings.rows
     if not standings.points or not isinstance(rows, LatestRows):
         return []
     frames = Frames(
         make_trials=lambda: trial_frame(rows), make_points=lambda: point_frame(standings), spectra=facts.spectra
     )
-    return [made for _, made in make_figures(frames) if isinstance(made, Chart)]
+    made = [each for _, each in make_figures(frames) if isinstance(each, Chart)]
+    return [chart for chart in made if sample.is_whole or chart.name != SEARCH]

@@ -55,7 +55,7 @@ def write_report(path: Path, facts: ReportFacts, standings: Standings) -> None:
             points_done=sum(map(standings.has_rows, points)),
             answer=_answer(standings),
             sample=sample.words,
-            figures=list(map(draw, study_charts(facts, sample.standings))),
+            figures=list(map(draw, study_charts(facts, sample))),
             directions=directions_of(facts.flips) if facts.flips is not None else [],
             n_trials=trials["rows"],
             trials=script_json(trials),

@@ -40,7 +40,8 @@ class Sample:
         shown = f"{len(self.standings.points):,} of {self.points_total:,} points"
         return (
             f"This study is too large to show every point: the figures and the table of trials show {shown}, drawn at "
-            f"random, with every winner and baseline among them. The answer, the winners and all counts are from all."
+            f"random, with every winner and baseline among them. How the search went is not drawn, as that takes all "
+            f"of them. The answer, the winners and all counts are from all."
         )
 
 
@@ -53,13 +54,13 @@ def sample_points(
         standings: Of the whole study.
         kept: Points that are shown whatever is drawn, besides winners and baselines.
         most: Validation trials of a study that is shown whole.
-        drawn: Those that are drawn from a larger one.
+        drawn: About how many are drawn from a larger one.
     """
     points = standings.points
-    seeds = max((len(point.trial_ids) for point in points[:1]), default=1)
-    if len(points) * seeds <= most:
+    n_trials = sum(len(point.trial_ids) for point in points)  # without demonstrations all seeds are one
+    if n_trials <= most:
         return Sample(standings=standings, points_total=len(points))
-    numbers = np.random.default_rng(0).choice(len(points), drawn // seeds, replace=False).tolist()
+    numbers = np.random.default_rng(0).choice(len(points), drawn * len(points) // n_trials, replace=False).tolist()
     wanted = {id(point) for point in (*standings.winning_points, *kept)}
     wanted |= {id(point) for point in points if not point.clips} | {id(points[number]) for number in numbers}
     shown = [point for point in points if id(point) in wanted]

@@ -1,3 +1,7 @@
+from dataclasses import replace
+
+from clipsweep.analysis.report.charts import study_charts
+from clipsweep.analysis.report.facts import ReportFacts
 from clipsweep.analysis.report.sample import sample_points
 from clipsweep.analysis.winners.standings import Standings
 from tests.analysis.report.pages import made_up_points, made_up_rows
@@ -33,3 +37,28 @@ def test_the_rows_of_a_sample_are_those_of_its_points_alone() -> None:
     sample = sample_points(STANDINGS, [], most=73, drawn=10)
     asked = {each for point in sample.standings.points for each in (*point.trial_ids, *point.test_ids)}
     assert set(sample.standings.rows) == asked
+
+
+def test_trials_are_counted_whatever_seeds_a_point_has() -> None:
+    """Without demonstrations all seeds are one trial, with them each is one: 4 points of one trial, 70 of three."""
+    points = [
+        replace(point, trial_ids=(*point.trial_ids, *(f"{point.trial_ids[0]}{seed}" for seed in (1, 2))))
+        if number >= 4
+        else point
+        for number, point in enumerate(POINTS)
+    ]
+    standings = Standings(points, STANDINGS.rows)
+    assert sample_points(standings, [], most=214).is_whole
+    sample = sample_points(standings, [], most=213, drawn=30)
+    assert not sample.is_whole
+    assert len(sample.standings.points) <= 30 // 2 + 5
+
+
+def test_how_the_search_went_is_drawn_of_all_trials_or_not_at_all() -> None:
+    facts = ReportFacts(study="s", facts={})
+    whole, drawn = (
+        {chart.name for chart in study_charts(facts, sample_points(STANDINGS, [], most=most, drawn=60))}
+        for most in (74, 73)
+    )
+    assert "atlas" in drawn
+    assert whole - drawn == {"search"}
