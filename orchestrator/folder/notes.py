@@ -25,8 +25,13 @@ MEND = "Move the newest file away, or bring study.yaml and identity.json back fr
 
 
 def notes_of(study: Study, subject: Subject) -> dict[str, str]:
-    """What files of rows say: the study as run, without passwords, and what its names stand for, both as JSON."""
-    content = {STUDY: hide_passwords(study.model_dump()), SUBJECT: subject_document(subject)}
+    """What files of rows say: the study as run, without passwords, and what its names stand for, both as JSON.
+
+    They say nothing of a search's database: it is a cache, and its address, which may hold more than a password, is
+    nobody's business where the rows travel.
+    """
+    said = study.model_copy(update={"search": study.search.model_copy(update={"storage": None})})
+    content = {STUDY: hide_passwords(said.model_dump()), SUBJECT: subject_document(subject)}
     return {key: _packed(json.dumps(value)) for key, value in content.items()}
 
 

@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import os
 import re
+from functools import reduce
 from typing import Any
 
 HIDDEN = "***"
 VARIABLE = re.compile(r"\$\{(\w+)\}")
 _IN_FRONT = re.compile(r"([A-Za-z][\w+.-]*://[^\s:/@]*:)([^\s'\"]+)(@)")  # scheme://user:password@host
+_ALONE = re.compile(r"(https?://)([^\s:/@'\"]+)(@)", re.IGNORECASE)  # a token without a name, as hubs take it
 _KEYS = "password|passwd|pwd|passphrase|sslpassword|token|access_token|api_key|secret"
 _BEHIND = re.compile(rf"([?&](?:{_KEYS})=)([^&\s'\"]+)()", re.IGNORECASE)
+_QUOTED = re.compile(rf"((?:[=+]|%\w\w)(?:{_KEYS})%3D)([^&\s'\"]+)()", re.IGNORECASE)  # ?options=-c%20password%3DP
+_ALL = (_IN_FRONT, _ALONE, _BEHIND, _QUOTED)
 
 
 def hide_password(text: str) -> str:
@@ -19,7 +23,7 @@ def hide_password(text: str) -> str:
     Args:
         text: An address, or words that repeat one.
     """
-    return _BEHIND.sub(_cover, _IN_FRONT.sub(_cover, text))
+    return reduce(lambda hidden, pattern: pattern.sub(_cover, hidden), _ALL, text)
 
 
 def _cover(found: re.Match[str]) -> str:
@@ -38,7 +42,7 @@ def hide_passwords(value: Any) -> Any:
 
 def has_hidden(address: str) -> bool:
     """Whether stars stand where a password was."""
-    return any(found.group(2) == HIDDEN for pattern in (_IN_FRONT, _BEHIND) for found in pattern.finditer(address))
+    return any(found.group(2) == HIDDEN for pattern in _ALL for found in pattern.finditer(address))
 
 
 def fill_variables(address: str) -> tuple[str, list[str]]:

@@ -31,9 +31,15 @@ def test_a_long_note_is_compressed(finished_study: Path, make_study: Callable[..
     assert study_in(long, HERE) == study
 
 
-def test_no_password_stands_in_a_note(finished_study: Path, make_study: Callable[..., dict[str, Any]]) -> None:
-    search = {"driver": "bayes", "n_trials": 1, "storage": "postgresql://u:secret@h/n"}
-    assert "secret" not in str(notes_of(check_study(make_study(search=search)), reopen(finished_study).subject))
+def test_a_note_says_nothing_of_a_database(finished_study: Path, make_study: Callable[..., dict[str, Any]]) -> None:
+    search = {"driver": "bayes", "n_trials": 1, "storage": "postgresql://user:secret@inner-host/n"}
+    study = check_study(make_study(search=search))
+    noted = notes_of(study, reopen(finished_study).subject)
+    assert "secret" not in str(noted)
+    assert "inner-host" not in str(noted)
+    told = study_in(noted, HERE)
+    assert told is not None
+    assert told.search == study.search.model_copy(update={"storage": None})
 
 
 def test_files_that_say_nothing_tell_of_no_study() -> None:

@@ -11,6 +11,12 @@ SHOWN = {
     "sqlite:///x.db?token=s3cret&y=2": "sqlite:///x.db?token=***&y=2",
     "(failed) 'ray://me:s3cret@head:10001' does not answer": "(failed) 'ray://me:***@head:10001' does not answer",
     "postgresql://user:${PASSWORD}@host/db": "postgresql://user:${PASSWORD}@host/db",
+    "https://hf_s3cret@host/models/x": "https://***@host/models/x",
+    "https://${TOKEN}@host/x": "https://${TOKEN}@host/x",
+    "postgresql://user@host/db": "postgresql://user@host/db",  # a name, which is no password
+    "postgresql://host/db?options=-c%20password%3Ds3cret&x=1": "postgresql://host/db?options=-c%20password%3D***&x=1",
+    "postgresql://host/db?options=password%3ds3cret": "postgresql://host/db?options=password%3d***",
+    "https://host/a@b": "https://host/a@b",
     "http://localhost:8265/x": "http://localhost:8265/x",
     "/data/a:b@c": "/data/a:b@c",
 }
@@ -27,6 +33,7 @@ def test_passwords_are_hidden_in_lists_and_mappings() -> None:
 
 def test_what_was_hidden_is_known_to_be() -> None:
     assert has_hidden("x://u:***@h")
+    assert has_hidden("https://***@h")
     assert not has_hidden("x://u@h")
 
 
