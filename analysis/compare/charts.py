@@ -15,7 +15,7 @@ from clipsweep.analysis.winners.point import describe_clips, describe_shots
 STUDIES_CAPTION = (
     "First panel: what the winner of each study gains over the untouched model, with its 95 % interval. Others: each "
     "point that both studies have complete, its validation score in one against that in the other; on the dashed line "
-    "both are the same. Pale dots: what may be chance. Stars: winners."
+    "both are the same. Pale dots: where the difference in accuracy may be chance. Stars: winners."
 )
 PAPER_CAPTION = (
     "Each clip rate of a curve that both the paper and the study have: the study's gain over its untouched model "
@@ -91,7 +91,7 @@ def _points(points: Sequence[PointPair], name: str, color: str, symbol: Symbol =
         symbol=symbol,
         texts=[
             f"{describe_clips(point.clips) or 'untouched'}, {describe_shots(point.shots)}: "
-            f"{in_points(point.difference.estimate)}"
+            f"{in_points(point.difference.estimate)} of accuracy"
             for point in points
         ],
     )

@@ -76,7 +76,7 @@ def _fitted(panel: Panel) -> Range | None:
         return None
     low, high = _widened(values[0], values[-1], axis)
     if any(isinstance(mark, Bars) for mark in panel.marks) and axis.kind == "linear":
-        low, high = (0.0 if values[0] >= 0 else low), (0.0 if values[-1] <= 0 else high)
+        low, high = (0.0 if values[-1] > values[0] >= 0 else low), (0.0 if values[0] < values[-1] <= 0 else high)
     return (low if axis.low is None else axis.low), (high if axis.high is None else axis.high)
 
 

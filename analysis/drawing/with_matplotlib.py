@@ -6,6 +6,7 @@ import math
 import textwrap
 from collections.abc import Mapping, Sequence
 from io import BytesIO
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -124,8 +125,9 @@ def _set_scale(axes: Axes, letter: str, axis: Axis, inner: float) -> None:
 
 
 def _is_slanted(words: Sequence[str], inner: float) -> bool:
-    """Whether words below a panel so wide need more room than they have beside each other."""
-    return sum(map(len, words)) / TICKS_PER_IN + WORD_GAP_IN * len(words) > inner
+    """Whether words below a panel so wide would run into each other."""
+    longest = max((len(word) + len(other) for word, other in pairwise(words)), default=0)
+    return longest / 2 / TICKS_PER_IN + WORD_GAP_IN > inner / max(1, len(words))
 
 
 def _inner_width(chart: Chart, width: float, columns: int) -> float:

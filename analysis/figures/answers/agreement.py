@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     import pandas
 
 MOST = 8  # points beside the untouched model
+LEAST_ANSWERS = 2.0  # that an axis of them shows, also where none turned
 CAPTION = (
     "First: share of validation examples on which two of the best points, or one and the untouched model, are both "
     "right or both wrong. Then: how many answers each point turns to right, and how many to wrong, against the "
@@ -92,7 +93,7 @@ def _turned(title: str, labels: list[str], names: list[str], right: NDArray[np.b
     return Panel(
         title=titled(title, "answers turned"),
         x=Axis(title="", kind="category", categories=tuple(labels[1:])),
-        y=Axis(title="validation answers"),
+        y=Axis(title="validation answers", low=0.0, least=LEAST_ANSWERS),
         marks=[
             Bars(x=labels[1:], y=gained, name="turned to right", color="gained", texts=names[1:]),
             Bars(x=labels[1:], y=lost, name="turned to wrong", color="lost", texts=names[1:]),

@@ -35,7 +35,7 @@ RELIABILITY = (
 
 
 def calibration_chart(trials: pandas.DataFrame, points: pandas.DataFrame) -> Chart | None:
-    """Calibration error by clip rate for each study, number of shots and module, and reliability of the best.
+    """Calibration error by clip rate for each study, number of shots, kind and module, and reliability of the best.
 
     Args:
         trials: As ``trial_frame`` makes them.
@@ -62,7 +62,7 @@ def calibration_chart(trials: pandas.DataFrame, points: pandas.DataFrame) -> Cha
 
 
 def _error_panels(trials: pandas.DataFrame, points: pandas.DataFrame) -> list[Panel]:
-    """A panel for each study, number of shots and module."""
+    """A panel for each study, number of shots, kind and module."""
     complete = points[points["state"] == "complete"]
     known = dict(zip(trials["trial_id"], trials["calibration_error"], strict=True))
     errors = [fmean(known[each] for each in trial_ids) for trial_ids in complete["trial_ids"]]
@@ -75,26 +75,25 @@ def _error_panels(trials: pandas.DataFrame, points: pandas.DataFrame) -> list[Pa
             part,
             untouched[untouched.index == tuple(part.iloc[0][[*SUBJECT, "shots"]])],
         )
-        for title, part in parts_of(clipped.sort_values("shots", kind="stable"), (*SUBJECT, "shots", "module"))
+        for title, part in parts_of(clipped.sort_values("shots", kind="stable"), (*SUBJECT, "shots", "kind", "module"))
     ]
 
 
 def _error_panel(title: str, held: pandas.DataFrame, untouched: pandas.Series[float]) -> Panel:
-    """Calibration error by clip rate, a line for each layer or range, and of each kind."""
+    """Calibration error by clip rate, a line for each layer or range."""
     rates = rate_words(held["clip_rate"].tolist())
     marks: list[Mark] = []
-    lines = held.groupby(["place", "kind", "layer"])
-    for (place, kind, layer), line in lines:
+    lines = held.groupby(["place", "layer"])
+    for (place, layer), line in lines:
         line = line.sort_values("clip_rate")
-        name = place if held["kind"].nunique() == 1 else f"{place}, {kind}"
         marks.append(
             Line(
                 x=line["clip_rate"].tolist() if rates is None else line["clip_rate"].map("{:g}".format).tolist(),
                 y=line["error"].tolist(),
-                name=name,
+                name=place,
                 color=float(layer),
                 in_legend=False,
-                end_label=name if lines.ngroups <= FEW_LINES else None,
+                end_label=place if lines.ngroups <= FEW_LINES else None,
             )
         )
     marks += [Level(y=float(error), name="untouched") for error in untouched.head(1)]

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from clipsweep.analysis.drawing.chart import Axis, Bars, Chart, Panel, Table
 from clipsweep.analysis.figures.answers.best_points import PointRow, titled
-from clipsweep.analysis.figures.words import SUBJECT, Scale, distinct, model_name, parts_of, scale_of
+from clipsweep.analysis.figures.words import LEAST_POINTS, SUBJECT, Scale, distinct, model_name, parts_of, scale_of
 from clipsweep.analysis.winners.point import join_kinds, label_layers, label_rates, runs_of
 from clipsweep.trials.spec.kinds import DEFAULT_KIND
 
@@ -183,7 +183,7 @@ def _panels(model: str, winners: Sequence[PointRow], scale: Scale) -> tuple[Pane
         Panel(
             title=titled(model, "gain"),
             x=axis,
-            y=Axis(title="gain in accuracy on test, points"),
+            y=Axis(title="gain in accuracy on test, points", least=LEAST_POINTS),
             marks=[
                 Bars(
                     x=words,

@@ -38,6 +38,13 @@ def test_bars_start_at_zero() -> None:
     assert high == pytest.approx(0.636)
 
 
+def test_bars_that_are_all_zero_have_an_axis() -> None:
+    marks = [Bars(x=["a", "b"], y=[0, 0], name="a")]
+    gains, counts = Axis(title="points", least=2.0), Axis(title="answers", least=2.0, low=0.0)
+    panels = [Panel(title="", x=Axis(title=""), y=axis, marks=marks) for axis in (gains, counts)]
+    assert y_ranges(chart(*panels)) == [(-1.0, 1.0), (0.0, 1.0)]
+
+
 def test_a_log_axis_holds_no_zero() -> None:
     marks: list[Mark] = [replace(LINE, y=[0.0, 10.0, float("inf")], spread=None), Level(y=1000.0, name="")]
     logged = Panel(title="", x=Axis(title=""), y=Axis(title="", kind="log"), marks=marks)

@@ -8,6 +8,7 @@ import pytest
 from matplotlib.colors import to_hex
 from matplotlib.text import Text
 
+from clipsweep.analysis.drawing.chart import Axis
 from clipsweep.analysis.drawing.style import COLORS, PLAIN
 from clipsweep.analysis.drawing.with_matplotlib import PAGE_IN, draw_matplotlib
 from tests.analysis.drawing.charts import CELLS, LINE, chart, panel
@@ -84,3 +85,12 @@ def test_a_long_title_is_wrapped_to_the_width_of_its_panel() -> None:
     first, other = (axes.get_title(loc="left") for axes in figure.axes[:2])
     assert max(map(len, first.splitlines())) < 60 < len(first)
     assert other == "mlp"
+
+
+def test_one_long_word_below_narrow_cells_does_not_run_into_its_neighbour() -> None:
+    words = ("untouched", *(f"#{number}" for number in range(1, 20)))
+    wide = replace(panel(), x=Axis(title="", kind="category", categories=words), marks=[])
+    figure = draw_matplotlib(chart(wide), width_in=PAGE_IN)
+    figure.draw_without_rendering()
+    first, second = figure.axes[0].get_xticklabels()[:2]
+    assert first.get_rotation() == second.get_rotation() == 45

@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from numpy.typing import NDArray
@@ -39,6 +41,18 @@ def test_errors_have_a_line_for_each_layer_by_clip_rate_and_a_level_untouched() 
     assert (list(one.x), list(one.y), one.color) == (["0.5", "0.9"], [0.2, 0.3], 1.0)
     assert (list(two.x), list(two.y)) == (["0.5"], [0.4])
     assert [level.y for level in marks_of(chart, Level)] == [0.1]
+
+
+def test_each_kind_has_a_panel_of_errors() -> None:
+    points = [BASE, *(make_point(layer, rate) for layer in (1, 2) for rate in (0.5, 0.9))]
+    tails = [replace(point, clips=(replace(point.clips[0], kind="tail"),)) for point in points[3:]]
+    rows = rows_of(base=[5], mlp_1_0__5=[6], mlp_1_0__9=[6], mlp_2_0__5=[6], mlp_2_0__9=[6])
+    chart = calibration_chart(trials_frame(rows.values()), points_frame([*points[:3], *tails], rows))
+    assert chart is not None
+    assert [panel.title for panel in chart.panels][:2] == [
+        "kind svd: calibration error",
+        "kind tail: calibration error",
+    ]
 
 
 def test_the_error_is_the_mean_over_demonstration_seeds() -> None:
