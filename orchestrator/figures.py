@@ -11,6 +11,7 @@ from clipsweep.analysis.drawing.chart import Chart, Table
 from clipsweep.analysis.drawing.draw import Engine, FileFormat, check_engine, check_matplotlib, draw, write_chart
 from clipsweep.analysis.drawing.tables import TABLE_FORMATS
 from clipsweep.analysis.figures.catalogue import check_name, make_figure, make_figures
+from clipsweep.analysis.figures.words import metric_of, scale_of
 from clipsweep.analysis.frames.frames import Frames
 from clipsweep.analysis.published.read import load_published
 from clipsweep.orchestrator.frames import read_frames
@@ -48,7 +49,8 @@ def figure(
 
     Raises:
         StudyError: No such figure or engine, no study there, or one that lacks what the figure needs; the message
-            says what can be drawn. Also ``published`` for a task that the paper has no curves of.
+            says what can be drawn. Also ``published`` for a task that the paper has no curves of, or a metric other
+            than accuracy.
         SpecError: The engine is matplotlib, and that is not installed.
     """
     check_name(name)
@@ -120,6 +122,11 @@ def frames_from(source: pandas.DataFrame | str | Path | Sequence[str | Path], *,
 def _published_of(frames: Frames) -> pandas.DataFrame:
     """The published numbers, of which some are curves of these tasks."""
     numbers = load_published()
+    if not scale_of(frames.trials).is_accuracy:
+        raise StudyError(
+            f"the paper published accuracies, and the study is judged by {metric_of(frames.trials)}; expected one "
+            f"judged by accuracy. Leave --published (published=True) out."
+        )
     known = sorted(set(numbers.loc[numbers["split"] == VALIDATION, "task"]))
     tasks = sorted(set(frames.trials["task"]))
     if not set(tasks) & set(known):

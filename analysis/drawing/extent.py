@@ -139,4 +139,4 @@ def heat_limits(chart: Chart) -> Range:
         most = max(map(math.fabs, values)) or FLAT
         return -most, most
     low = min([*values, *(heat.low for heat in heats if heat.low is not None)])
-    return low, max(max(values), low + FLAT)
+    return min(low, max(values) - FLAT), max(values)

@@ -81,3 +81,7 @@ def test_published_numbers_come_when_they_are_asked_for_and_are_of_the_task(fini
     assert set(published["study"]) == {"published"}
     with pytest.raises(StudyError, match="no curves of task .*; expected one of cb, copa, rte"):
         frames_from(frame, published=True)
+    judged = frame.assign(task="rte")
+    judged.attrs["metric"] = "gold_logprob"
+    with pytest.raises(StudyError, match="published accuracies, and the study is judged by gold_logprob"):
+        frames_from(judged, published=True)

@@ -74,3 +74,8 @@ def test_colors_of_cells_begin_where_they_are_said_to() -> None:
     shares = replace(HEAT, z=[[0.8, 0.9, 1.0], [0.8, 0.8, 1.0]], centered=False)
     assert heat_limits(chart(replace(CELLS, marks=(shares,)))) == (0.8, 1.0)
     assert heat_limits(chart(replace(CELLS, marks=(replace(shares, low=0.0),)))) == (0.0, 1.0)
+
+
+def test_cells_that_are_all_as_large_have_the_color_of_the_largest() -> None:
+    alike = replace(HEAT, z=[[1.0] * 3] * 2, centered=False)
+    assert heat_limits(chart(replace(CELLS, marks=[alike]))) == (0.99, 1.0)
