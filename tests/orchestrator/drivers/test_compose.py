@@ -183,7 +183,7 @@ def test_every_step_is_told_with_its_gain_by_best_and_the_report(whole: Path, tm
     assert f"steps     2 shots: {len(taken)} of 4 steps kept a clip" in (study.describe() or "")
     page = study.report(tmp_path / "report.html").read_text(encoding="utf-8")
     assert "Steps of the composition" in page
-    assert page.count('<td class="text">yes</td>') == len(taken)
+    assert page.count('data-label="kept">yes</td>') == len(taken)
 
 
 def test_a_stopping_rule_ends_it_within_a_step_and_without_it_it_goes_on(run: Run, whole: Path, tmp_path: Path) -> None:
