@@ -76,14 +76,14 @@ def common_rate(clips: Iterable[Clip]) -> float | None:
 
 
 def label_rates(clips: Sequence[Clip]) -> str | None:
-    """The clip rate of each run of clips, in short: ``0.95``, or ``0.95, 0.5``; ``0`` for no clips.
+    """The clip rate of each run of clips, in short: ``0.95``, or ``0.95, 0.5``; None for no clips.
 
     Among others a kind whose rate has no meaning is ``none``; None where there are only such.
     """
     rates = [run[0].told_rate for run in runs_of(clips)]
-    if rates and all(rate is None for rate in rates):
+    if all(rate is None for rate in rates):
         return None
-    return ", ".join("none" if rate is None else f"{rate:g}" for rate in rates) or "0"
+    return ", ".join("none" if rate is None else f"{rate:g}" for rate in rates)
 
 
 def describe_clips(clips: Iterable[Clip]) -> str:
@@ -93,6 +93,11 @@ def describe_clips(clips: Iterable[Clip]) -> str:
     named where it is not the usual one, with its options.
     """
     return " and ".join(map(_describe_run, runs_of(clips)))
+
+
+def label_place(clips: Iterable[Clip]) -> str:
+    """The layers of each run of clips, in short: ``4``, or ``4, 20-27``; ``untouched`` for no clips."""
+    return ", ".join(map(label_layers, runs_of(clips))) or "untouched"
 
 
 def label_layers(run: Sequence[Clip]) -> str:

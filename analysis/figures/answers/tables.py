@@ -9,14 +9,15 @@ from typing import TYPE_CHECKING
 from clipsweep.analysis.drawing.chart import Axis, Bars, Chart, Panel, Table
 from clipsweep.analysis.figures.answers.best_points import PointRow, titled
 from clipsweep.analysis.figures.words import LEAST_POINTS, SUBJECT, Scale, distinct, model_name, parts_of, scale_of
-from clipsweep.analysis.winners.point import join_kinds, label_layers, label_rates, runs_of
+from clipsweep.analysis.winners.point import join_kinds, label_place, label_rates
 from clipsweep.trials.spec.kinds import DEFAULT_KIND
 
 if TYPE_CHECKING:
     import pandas
 
-KIND = "kind"  # a column where some winner is of another than the usual one
+STUDY, KIND = "study", "kind"  # columns where winners are of several studies, or of another than the usual kind
 COLUMNS = (
+    STUDY,
     "task",
     "model",
     "shots",
@@ -63,9 +64,10 @@ def results_table(points: pandas.DataFrame, published: pandas.DataFrame | None =
     papers = [] if published is None else _published_rows(published, tasks)
     if papers:
         caption += " The paper's lines have no interval, as it publishes no outcomes of single examples."
-    rows = sorted([*rows, *papers], key=lambda row: (str(row[0]), str(row[1])))
+    rows = sorted([*rows, *papers], key=lambda row: (str(row[1]), str(row[2])))
     kinds = {row[COLUMNS.index(KIND)] for row in rows} - {None, DEFAULT_KIND}
-    shown = [place for place, name in enumerate(COLUMNS) if name != KIND or kinds]
+    needed = {KIND: bool(kinds), STUDY: _are_of_several(winners)}
+    shown = [place for place, name in enumerate(COLUMNS) if needed.get(name, True)]
     return Table(
         name="tables",
         title="Untouched and clipped on test",
@@ -85,8 +87,10 @@ def bar_chart(points: pandas.DataFrame) -> Chart | None:
         None where no winner has run on test.
     """
     scale = scale_of(points)
-    by_model = groupby(sorted(_winners(points), key=_model), key=_model)
-    panels = [panel for model, held in by_model for panel in _panels(model, list(held), scale)]
+    winners = _winners(points)
+    studies = _are_of_several(winners)
+    by_model = groupby(sorted(winners, key=_model), key=_model)
+    panels = [panel for model, held in by_model for panel in _panels(model, list(held), scale, studies=studies)]
     if not panels:
         return None
     return Chart(
@@ -103,7 +107,7 @@ def bar_chart(points: pandas.DataFrame) -> Chart | None:
 def _winners(points: pandas.DataFrame) -> list[PointRow]:
     """Winners that have run on test, one for each study, number of shots and module.
 
-    Where the untouched model won it stands for the modules that have no other winner, at a clip rate of 0.
+    Where the untouched model won it stands for the modules that have no other winner.
     """
     found: list[PointRow] = []
     for _, part in parts_of(points, (*SUBJECT, "shots")):
@@ -115,19 +119,24 @@ def _winners(points: pandas.DataFrame) -> list[PointRow]:
     return found
 
 
+def _are_of_several(winners: Sequence[PointRow]) -> bool:
+    """Whether there are several studies, which winners then name."""
+    return len({point["study"] for point in winners}) > 1
+
+
 def _model(point: PointRow) -> str:
     return model_name(point["model"])
 
 
 def _row(point: PointRow) -> Cells:
-    runs = runs_of(point["clips"])
     return (
+        point["study"],
         point["task"],
         _model(point),
         point["shots"],
         point["module"],
         join_kinds(point["clips"]),
-        ", ".join(map(label_layers, runs)) or None,
+        label_place(point["clips"]),
         label_rates(point["clips"]),
         f"{point['test_baseline']:.4f}",
         f"{point['test_score']:.4f}",
@@ -145,6 +154,7 @@ def _published_rows(published: pandas.DataFrame, tasks: set[str]) -> list[Cells]
 
 def _published_row(line: PointRow) -> Cells:
     return (
+        None,
         line["task"],
         f"{line['model']} (paper)",
         line["shots"],
@@ -160,12 +170,10 @@ def _published_row(line: PointRow) -> Cells:
     )
 
 
-def _panels(model: str, winners: Sequence[PointRow], scale: Scale) -> tuple[Panel, Panel]:
+def _panels(model: str, winners: Sequence[PointRow], scale: Scale, *, studies: bool) -> tuple[Panel, Panel]:
     """The scores of one model's winners, and their gains."""
     several = len({point["shots"] for point in winners}) > 1
-    short = [_short(point, shots=several) for point in winners]
-    named = [f"{point['study']}: {word}" for point, word in zip(winners, short, strict=True)]
-    words = tuple(short if len(set(short)) == len(short) else distinct(named))
+    words = tuple(distinct([_short(point, shots=several, study=studies) for point in winners]))
     axis = Axis(title="", kind="category", categories=words)
     texts = [f"{point['label']}, p = {point['test_p_value']:.2g}" for point in winners]
     scores = {name: [point[name] for point in winners] for name in ("test_baseline", "test_score")}
@@ -199,7 +207,11 @@ def _panels(model: str, winners: Sequence[PointRow], scale: Scale) -> tuple[Pane
     )
 
 
-def _short(point: PointRow, *, shots: bool) -> str:
+def _short(point: PointRow, *, shots: bool, study: bool) -> str:
     """A winner in few words."""
-    words = f"{point['task']}, {point['module']}" + (f", {point['shots']} shots" if shots else "")
+    words = (
+        f"{point['study']}: " * study
+        + f"{point['task']}, {point['module']}"
+        + (f", {point['shots']} shots" if shots else "")
+    )
     return f"{words} (untouched)" if point["is_baseline"] else words

@@ -12,9 +12,12 @@ if TYPE_CHECKING:
 
 CAPTION = (
     "Score above that of the untouched model on validation rows, against the share of the model's parameters that is "
-    "kept when clipped matrices are stored as two thin factors. Line of steps, the front: the best that so many "
-    "parameters, or fewer, reach. {chance}Star: the best point; where another scores as much with fewer parameters, "
-    "the front goes through that one."
+    "kept when clipped matrices are stored as two thin factors. {front}{chance}Star: the best point."
+)
+FRONT = "front"
+FRONT_CAPTION = (
+    "Front: the best that so many parameters, or fewer, reach; where a point scores as much as the best with fewer "
+    "parameters, it goes through that one. "
 )
 CHANCE = "Pale dots: what may be chance. "
 
@@ -38,7 +41,8 @@ def front_chart(points: pandas.DataFrame) -> Chart | None:
         return None
     scale = scale_of(points)
     panels = [_panel(title, part, scale) for title, part in parts]
-    caption = CAPTION.format(chance=CHANCE * scale.is_accuracy)
+    has_front = any(isinstance(mark, Line | Dots) and mark.name == FRONT for each in panels for mark in each.marks)
+    caption = CAPTION.format(front=FRONT_CAPTION * has_front, chance=CHANCE * scale.is_accuracy)
     return Chart(name="front", title="Gain against parameters kept", caption=caption, panels=panels)
 
 
@@ -51,19 +55,11 @@ def front_of(points: pandas.DataFrame) -> pandas.DataFrame:
 
 def _panel(title: str, part: pandas.DataFrame, scale: Scale) -> Panel:
     part = part.assign(kept=part["parameters_kept"] / part["parameters_total"], above=part["score"] - part["baseline"])
-    front = front_of(part)
     best = part[part["is_best"]].sort_values("score", ascending=False).head(1)
     marks: list[Mark] = [
         Level(y=0.0, name="untouched model"),
         *(dots for each in scale.by_chance(part[~part["is_baseline"]]) for dots in _dots(scale, *each)),
-        Line(
-            x=front["kept"].tolist(),
-            y=scale.gains(front["above"]),
-            name="front",
-            color="front",
-            steps=True,
-            texts=_texts(front, scale),
-        ),
+        *_front(front_of(part), best, scale),
         *_dots(scale, best, "best", "best", "star"),
     ]
     return Panel(
@@ -72,6 +68,14 @@ def _panel(title: str, part: pandas.DataFrame, scale: Scale) -> Panel:
         y=scale.gain_axis(),
         marks=marks,
     )
+
+
+def _front(front: pandas.DataFrame, best: pandas.DataFrame, scale: Scale) -> list[Line] | list[Dots]:
+    """The front as steps; one point alone is a dot, and nothing where the star is over it."""
+    if len(front) == 1:
+        return _dots(scale, front.drop(best.index, errors="ignore"), FRONT, "front")
+    x, y = front["kept"].tolist(), scale.gains(front["above"])
+    return [Line(x=x, y=y, name=FRONT, color="front", steps=True, texts=_texts(front, scale))]
 
 
 def _dots(scale: Scale, part: pandas.DataFrame, name: str, color: str, symbol: Symbol = "dot") -> list[Dots]:

@@ -23,12 +23,13 @@ STOPPED_CAPTION = (
 )
 CAPTION = (
     "First panel: score above that of the untouched model on validation rows, by the number of places that a point "
-    "clips; {chance}the line goes through the best complete point of each number. {stopped}Second panel: the share of "
-    "the best {count} points that clips each layer and module, and in the cell the median clip rate at which they do, "
-    "where it has a meaning. A search returns to what did well, so the best points resemble each other: a cell says "
-    "where the search went, not that this clip alone helps."
+    "clips. {chance}{line}{stopped}Second panel: the share of the best {count} points that clips each layer and "
+    "module, and in the cell the median clip rate at which they do, where it has a meaning. A search returns to what "
+    "did well, so the best points resemble each other: a cell says where the search went, not that this clip alone "
+    "helps."
 )
-CHANCE_CAPTION = "pale dots may be chance, "
+CHANCE_CAPTION = "Pale dots may be chance. "
+LINE_CAPTION = "The line goes through the best complete point of each number. "
 
 
 def joint_chart(points: pandas.DataFrame) -> Chart | None:
@@ -60,6 +61,7 @@ def joint_chart(points: pandas.DataFrame) -> Chart | None:
         caption=CAPTION.format(
             count=count,
             chance=CHANCE_CAPTION * scale.is_accuracy,
+            line=LINE_CAPTION * any(isinstance(mark, Line) for panel in panels for mark in panel.marks),
             stopped=STOPPED_CAPTION * bool(seen["score"].isna().any()),
         ),
         panels=panels,
@@ -89,13 +91,7 @@ def _by_number(title: str, part: pandas.DataFrame, scale: Scale) -> Panel:
         Level(y=0.0, name="untouched model"),
         *_dots(scale, stopped, "estimated from fewer rows", "faint", "circle-open"),
         *(dots for each in scale.by_chance(complete) for dots in _dots(scale, *each)),
-        Line(
-            x=_numbers(best),
-            y=scale.gains(best["above"]),
-            name="best of its number",
-            color="front",
-            texts=_texts(best, scale),
-        ),
+        *_line(best, scale),
         *_dots(scale, _best_complete(complete), "best", "best", "star"),
     ]
     numbers = range(part["places"].min(), part["places"].max() + 1)
@@ -105,6 +101,13 @@ def _by_number(title: str, part: pandas.DataFrame, scale: Scale) -> Panel:
         y=scale.gain_axis(),
         marks=marks,
     )
+
+
+def _line(best: pandas.DataFrame, scale: Scale) -> list[Line]:
+    """Through the best of each number, where there are two or more."""
+    x, y = _numbers(best), scale.gains(best["above"])
+    name, texts = "best of its number", _texts(best, scale)
+    return [Line(x=x, y=y, name=name, color="front", texts=texts)] if len(x) > 1 else []
 
 
 def _best_complete(complete: pandas.DataFrame) -> pandas.DataFrame:

@@ -95,7 +95,7 @@ def _line(name: str, steps: pandas.DataFrame, column: str, scale: Scale) -> Line
         name=name or "best so far",
         color=None if name else "complete",
         steps=True,
-        marked=False,
+        marked=len(steps) == 1,  # which no line goes through
         texts=texts,
         in_legend=bool(name),
     )

@@ -44,7 +44,7 @@ def test_the_untouched_model_stands_for_a_module_that_nothing_else_won() -> None
     assert table is not None
     assert [(row[3], row[4], row[5], row[8]) for row in table.rows] == [
         ("mlp", "1", "0.5", "+30.0"),
-        ("attn", None, "0", "+0.0"),
+        ("attn", "untouched", None, "+0.0"),
     ]
 
 
@@ -118,11 +118,18 @@ def test_nothing_is_told_before_the_winner_has_run_on_test() -> None:
     assert bar_chart(untested) is None
 
 
-def test_winners_of_two_studies_that_read_alike_are_told_apart_by_their_study() -> None:
+def test_winners_of_two_studies_are_told_apart_by_their_study() -> None:
     first = points()
-    both = [*first.to_dict("records"), *first.assign(study="other").to_dict("records")]
-    chart = bar_chart(type(first)(both))
+    other = first.assign(study="other", task="rte")  # which alone would tell them apart too
+    both = type(first)([*first.to_dict("records"), *other.to_dict("records")])
+    table = results_table(both)
+    assert table is not None
+    assert [(table.columns[0], row[0], row[1]) for row in table.rows[::2]] == [
+        ("study", "other", "rte"),
+        ("study", "s", "sst2"),
+    ]
+    chart = bar_chart(both)
     assert chart is not None
     assert chart.panels[0].x.categories == (
-        "s: sst2, mlp", "s: sst2, attn (untouched)", "other: sst2, mlp", "other: sst2, attn (untouched)"
+        "s: sst2, mlp", "s: sst2, attn (untouched)", "other: rte, mlp", "other: rte, attn (untouched)"
     )  # fmt: skip

@@ -67,6 +67,13 @@ def test_stopped_points_are_circles_and_among_the_best_only_behind_those_that_sa
     assert best_of(seen).label.str.contains("0.9 and").tolist()[-1:] == [True]
 
 
+def test_no_line_goes_through_one_number_alone() -> None:
+    chart = joint_chart(points_frame(JOINT[:1] + JOINT[2:], ROWS))
+    assert chart is not None
+    assert marks_of(chart, Line) == []
+    assert "The line" not in chart.caption
+
+
 def test_the_best_are_a_tenth_of_the_points_but_no_fewer_than_ten() -> None:
     frame = points_frame(POINTS, answered()).assign(above=0.1)
     assert len(best_of(frame)) == 5
