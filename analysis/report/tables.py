@@ -13,9 +13,8 @@ from clipsweep.analysis.winners.point import (
     describe_clips,
     describe_point,
     join_kinds,
-    label_layers,
+    label_place,
     label_rates,
-    runs_of,
 )
 from clipsweep.analysis.winners.standings import Standings, Winner
 from clipsweep.analysis.winners.step_gain import StepGain
@@ -58,7 +57,7 @@ def _winner_row(shots: int, module: str, winner: Winner, *, kinds: bool) -> tupl
     clips = winner.point.clips
     return (
         *(shots, module, *[join_kinds(clips)] * kinds),
-        ", ".join(map(label_layers, runs_of(clips))),
+        label_place(clips),
         label_rates(clips),
         f"{winner.score:.4f}",
         f"{winner.baseline_score:.4f}",

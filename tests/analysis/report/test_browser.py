@@ -185,6 +185,10 @@ def test_texts_from_elsewhere_are_shown_and_not_run(desktop: webdriver.Chrome) -
     assert shown.count(HOSTILE) >= 4  # a fact, a note, an example, an error
 
 
+def test_losses_are_shown_as_openly_as_gains(desktop: webdriver.Chrome) -> None:
+    assert [each.is_displayed() for each in desktop.find_elements(By.CSS_SELECTOR, ".examples")] == [True, True]
+
+
 def test_a_long_example_is_cut_and_its_rest_opens_by_keyboard(desktop: webdriver.Chrome) -> None:
     (inner,) = desktop.find_elements(By.CSS_SELECTOR, ".examples li:nth-child(2) details")
     rest = inner.find_element(By.CSS_SELECTOR, ".text")

@@ -28,6 +28,12 @@ def test_a_winner_of_another_kind_is_told_with_it_and_a_rate_only_where_it_has_a
     assert (zero["kind"], zero["clip rate"]) == ("zero", None)
 
 
+def test_an_untouched_winner_is_called_so_and_has_no_clip_rate() -> None:
+    table = winners_table(Standings([BASE, GOOD], rows_of(base=[5], mlp_1_0__5=[4])), "accuracy")
+    (row,) = [dict(zip(table.columns, row, strict=True)) for row in table.rows]
+    assert (row["module"], row["layer"], row["clip rate"]) == ("mlp", "untouched", None)
+
+
 def test_a_column_is_set_right_where_it_holds_numbers_and_gaps_alone() -> None:
     rows = [("3fa9", None, "+1.0", None), ("c0de", "random", "infinite", 3), ("b", None, "2", "0-3")]
     table = Table(name="t", title="", caption="", columns=("trial", "kind", "snr", "layer"), rows=rows)
