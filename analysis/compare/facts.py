@@ -50,7 +50,7 @@ def axes_of(clips: Iterable[Clip]) -> Facts:
         "modules": _distinct(clip.module for clip in clips),
         "layers": _distinct(clip.layer for clip in clips),
         "kinds": _distinct(clip.of_kind.words for clip in clips),
-        "clip_rates": _distinct(clip.clip_rate for clip in clips),
+        "clip_rates": _distinct(clip.told_rate for clip in clips),
     }
 
 

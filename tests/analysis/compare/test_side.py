@@ -1,6 +1,6 @@
 from dataclasses import replace
 
-from clipsweep.analysis.compare.facts import differing
+from clipsweep.analysis.compare.facts import axes_of, differing
 from clipsweep.analysis.compare.side import key_of
 from clipsweep.trials.spec.clip import Clip
 from tests.analysis.compare.sides import make_side
@@ -39,3 +39,8 @@ def test_facts_are_told_with_all_values_and_their_differences_in_order() -> None
     assert one.facts["validation_rows"] == (10,)
     assert one.facts["modules"] == ("mlp",)
     assert differing([one.facts, other.facts]) == ["task_fingerprint", "model_layers", "driver"]
+
+
+def test_a_clip_rate_is_a_fact_where_it_has_a_meaning() -> None:
+    zero = replace(LOW, layer=2, kind="zero", clip_rate=0.9)
+    assert axes_of([LOW, zero])["clip_rates"] == (0.5,)
