@@ -81,15 +81,6 @@ def read_frames(dirs: Sequence[Place]) -> Frames:
     )
 
 
-def frames_of(snapshot: Snapshot) -> Frames:
-    """The frames of what is stored of one study."""
-    return Frames(
-        make_trials=lambda: _trials_of(snapshot),
-        make_points=lambda: _points_of(snapshot),
-        spectra=_spectra_of([(snapshot.opened.folder, snapshot)]),
-    )
-
-
 def _some(dirs: Iterable[Place]) -> list[Place]:
     places = list(dirs)
     if not places:

@@ -14,7 +14,7 @@ import clipsweep
 from clipsweep.analysis.spectra.spectrum_file import SpectrumFile
 from clipsweep.analysis.winners.points_of_rows import points_of_rows
 from clipsweep.analysis.winners.standings import Standings
-from clipsweep.orchestrator.frames import frames_of, read_frames
+from clipsweep.orchestrator.frames import read_frames
 from clipsweep.orchestrator.run.session import run_study
 from clipsweep.orchestrator.study.check import check_study
 from clipsweep.trials.base.errors import StudyError
@@ -197,7 +197,7 @@ def test_singular_values_in_a_studys_folder_are_in_its_frames_unless_they_are_of
     assert read_frames([copy]).spectra is None
     row = next(iter(take_snapshot(copy).rows.values()))
     SpectrumFile(copy / "spectrum.parquet", row.model_fingerprint, row.dtype).replace([make_spectrum(2.0, 1.0)])
-    for frames in (read_frames([copy]), read_frames([copy / "trials"]), frames_of(take_snapshot(copy))):
+    for frames in (read_frames([copy]), read_frames([copy / "trials"])):
         assert frames.spectra is not None
         assert frames.spectra["name"].tolist() == ["layer 0 q"]
     SpectrumFile(copy / "spectrum.parquet", "another", row.dtype).replace([make_spectrum(2.0, 1.0)])
