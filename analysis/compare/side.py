@@ -85,6 +85,11 @@ class Side:
         """Tells the rows of each split in their order, the template and the label words."""
         return self.facts["task_fingerprint"]
 
+    @property
+    def has_idle_points(self) -> bool:
+        """Whether some of its points have clips, all of which leave the weights as they are."""
+        return any(point.clips and all(clip.is_idle for clip in point.clips) for point in self.standings.points)
+
     @cached_property
     def cost(self) -> Cost:
         """What it took so far."""

@@ -52,7 +52,7 @@ def write_report(path: Path, facts: ReportFacts, standings: Standings) -> None:
             facts=facts,
             metric=in_words(metric),
             points_total=len(points) if facts.points_total is None else facts.points_total,
-            points_done=sum(map(standings.has_rows, points)),
+            points_done=sum(map(standings.is_evaluated, points)),
             answer=_answer(standings),
             sample=sample.words,
             figures=list(map(draw, study_charts(facts, sample))),

@@ -138,6 +138,10 @@ class Standings:
         """Whether the trials of all demonstration seeds have rows."""
         return all(trial_id in self.rows for trial_id in point.trial_ids)
 
+    def is_evaluated(self, point: Point) -> bool:
+        """Whether the trials of all demonstration seeds have scores, on all rows or on some: none of them failed."""
+        return all(map(self._is_scored, point.trial_ids))
+
     def _winner_of(self, points: Sequence[Point]) -> Winner | None:
         scores = self._scores
         scored = [(point, scores[id(point)]) for point in points if id(point) in scores]

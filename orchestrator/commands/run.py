@@ -105,6 +105,7 @@ def _run_each(
 ) -> int:
     """Run studies one after the other, unless interrupted; the worst of their exit codes."""
     from clipsweep.orchestrator.status.answer import NO_WINNER
+    from clipsweep.orchestrator.status.words import count_finished
 
     documents, codes = [], []
     for path, each in studies.items():
@@ -113,13 +114,14 @@ def _run_each(
             ended = run_one(each, dir=path)
             status, ending.best = ended.status(), ended.best()
             ending.state, ending.status = status["state"], status
-        documents.append(status | {"dir": str(path), "report": str(ended.report_file)})
-        if not as_json:
+        nothing = ended.interrupted and not count_finished(status)
+        documents.append(status | {"dir": str(path), "report": None if nothing else str(ended.report_file)})
+        if not as_json and not nothing:
             if len(studies) > 1:
                 typer.echo(f"task      {each.task.name}")
             typer.echo(ended.describe() or NO_WINNER)
             typer.echo(f"report    {ended.report_file}")
-        codes.append(_tell_end(ended, status["failed"], status["given_up"]))
+        codes.append(_tell_end(ended, status))
         if ended.interrupted:
             break
     if as_json:
@@ -127,11 +129,17 @@ def _run_each(
     return max(codes)
 
 
-def _tell_end(ended: StudyHandle, failed: int, given_up: int) -> int:
+def _tell_end(ended: StudyHandle, status: Mapping[str, Any]) -> int:
     """Say what is left to do, on standard error; the exit code of a study that ended."""
+    from clipsweep.orchestrator.status.words import count_finished
+
+    failed, given_up = status["failed"], status["given_up"]
     if ended.interrupted:
         command = shlex.join(["clipsweep", *_without_address(sys.argv[1:])])
-        tell_error(f"interrupted; everything finished is stored. Resume with: {command}")
+        if count_finished(status):
+            tell_error(f"interrupted; everything finished is stored. Resume with: {command}")
+        else:
+            tell_error(f"interrupted before the first trial; nothing was stored. Run it again with: {command}")
         return INTERRUPTED
     if failed:
         see = f"see 'clipsweep results {ended.folder}'"

@@ -59,7 +59,7 @@ def best(folder: Folder, as_json: AsJson = False) -> None:
 @refusing
 def report(
     folder: Folder,
-    out: Annotated[Path | None, typer.Option(help="Where to write it; default DIR/report.html.")] = None,
+    out: Annotated[Path | None, typer.Option("--out", "-o", help="Where to write it; default DIR/report.html.")] = None,
     as_json: AsJson = False,
 ) -> None:
     """Write the HTML report: one file that opens offline."""

@@ -160,6 +160,8 @@ def _in_common(pair: Pair) -> Iterator[str]:
     only = f"{len(first.points) - count:,} only in {first.name}, {len(second.points) - count:,} only in {second.name}"
     waiting = f"; {counted(count - complete, 'point')} not complete in one of them" if count > complete else ""
     yield f"{first.name} and {second.name} have {counted(count, 'point')} in common, {only}{waiting}. {_how(pair)}"
+    if any(side.has_idle_points for side in (first, second)):
+        yield "Points that change nothing, as at rate 0, count as one here: the untouched model."
     if not pair.clipped_in_common:
         yield _why_nothing(pair)
     if first.n_layers != second.n_layers:

@@ -21,6 +21,7 @@ from clipsweep.orchestrator.status.answer import apply_command, study_notes
 from clipsweep.orchestrator.status.steps import step_gains
 from clipsweep.orchestrator.words import by_split
 from clipsweep.trials.base.errors import ClipsweepError, counted
+from clipsweep.trials.spec.result import TrialState
 from clipsweep.trials.spec.trial import VALIDATION
 from clipsweep.trials.tasks.task import Task
 
@@ -60,7 +61,7 @@ def report_facts(snapshot: Snapshot, load_task: LoadTask) -> ReportFacts:
         spectra=model_spectra(opened.folder.spectrum, card.fingerprint, card.dtype),
         two_objectives=opened.two_objectives,
         points_total=None if opened.is_searched else opened.space.n_points,
-        trials=trials_in_words(snapshot.splits_called_for()),
+        trials=trials_in_words(snapshot.splits_called_for(), snapshot.count_states()[TrialState.PRUNED]),
         failed=snapshot.failed,
         notes=study_notes(snapshot),
         steps=step_gains(snapshot),
@@ -126,7 +127,8 @@ def _search_facts(opened: OpenStudy) -> dict[str, str]:
 
 def _row_facts(snapshot: Snapshot) -> dict[str, str]:
     """How much is stored, and what made it."""
-    facts = {"stored": trials_in_words(snapshot.rows.column("split"))}
+    stopped = sum(snapshot.rows.state(trial_id) is TrialState.PRUNED for trial_id in snapshot.rows)
+    facts = {"stored": trials_in_words(snapshot.rows.column("split"), stopped)}
     if not snapshot.history:
         return facts
     latest = snapshot.history[-1]
@@ -134,10 +136,16 @@ def _row_facts(snapshot: Snapshot) -> dict[str, str]:
     return facts | {"versions": versions, "last trial": latest.finished_at.strftime("%Y-%m-%d %H:%M UTC")}
 
 
-def trials_in_words(splits: Sequence[str]) -> str:
-    """How many trials on these splits there are: ``51 trials: 49 on validation, 2 on test``."""
-    on = by_split(Counter(splits))
-    return counted(len(splits), "trial") + (f": {on}" if on else "")
+def trials_in_words(splits: Sequence[str], stopped: int) -> str:
+    """How many trials there are: ``51 trials: 49 on validation, 2 on test; 40 of them stopped early by the race``.
+
+    Args:
+        splits: Of each of them.
+        stopped: How many of them a race stopped.
+    """
+    early = f"; {stopped:,} of them stopped early by the race" if stopped else ""
+    on_splits = f": {by_split(Counter(splits))}" if splits else ""
+    return f"{counted(len(splits), 'trial')}{on_splits}{early}"
 
 
 def describe_layers(opened: OpenStudy) -> str:

@@ -15,6 +15,7 @@ SIGNALS = (signal.SIGINT, signal.SIGTERM)
 INTERRUPTED = 130  # exit code
 LOOK_AGAIN_S = 0.1
 IMPORT_SYSTEM = "<frozen importlib._bootstrap>"
+FINALIZER = "__del__"  # Python prints what is raised there, and goes on
 _heard: list[int] = []  # signals of this process before a run watches for them; some libraries swallow the exception
 
 
@@ -37,17 +38,17 @@ def _end(_number: int, _frame: FrameType | None) -> None:
 
 
 def _end_or_raise(number: int, frame: FrameType | None) -> None:
-    """Raise; end the second time, or where a module that is being loaded would take it for an error of its own."""
-    if _heard or is_importing(frame):
+    """Raise; end the second time, or where the exception would be lost, as while a module is being loaded."""
+    if _heard or would_swallow(frame):
         _end(number, frame)
     _heard.append(number)
     raise KeyboardInterrupt
 
 
-def is_importing(frame: FrameType | None) -> bool:
-    """Whether a module is being loaded in this frame or above it."""
+def would_swallow(frame: FrameType | None) -> bool:
+    """Whether an exception would be lost here: a module is being loaded in this frame or above, or an object ends."""
     while frame is not None:
-        if frame.f_code.co_filename == IMPORT_SYSTEM:
+        if frame.f_code.co_filename == IMPORT_SYSTEM or frame.f_code.co_name == FINALIZER:
             return True
         frame = frame.f_back
     return False
@@ -88,7 +89,7 @@ class Interrupt:
     def ending_at_once(self) -> Iterator[None]:
         """Inside the block nothing is in flight: the first signal raises KeyboardInterrupt.
 
-        While a module is being loaded, which could take the exception for an error of its own, it is raised after that.
+        Where the exception would be lost, as while a module is being loaded, it is raised after that.
         """
         self._nothing_in_flight = True
         try:
@@ -120,8 +121,8 @@ class Interrupt:
         self._end_start(signal.SIGALRM, frame)
 
     def _end_start(self, _number: int, frame: FrameType | None) -> None:
-        """Raise, as nothing is in flight yet; a little later where a module is being loaded."""
-        if is_importing(frame):
+        """Raise, as nothing is in flight yet; a little later where the exception would be lost."""
+        if would_swallow(frame):
             signal.setitimer(signal.ITIMER_REAL, LOOK_AGAIN_S)
         else:
             raise KeyboardInterrupt

@@ -4,17 +4,20 @@ from __future__ import annotations
 
 import math
 import shlex
+from collections import Counter
 from collections.abc import Sequence
 
 from clipsweep.analysis.winners.gain import Gain
 from clipsweep.analysis.winners.pareto import pareto_front, rate_points
 from clipsweep.analysis.winners.point import ONE_STANDARD_ERROR, describe_point
-from clipsweep.analysis.winners.scores import mean_score
+from clipsweep.analysis.winners.scores import mean_score, state_of
 from clipsweep.analysis.winners.standings import Standings, Winner
 from clipsweep.analysis.winners.verdict import judge_winner
 from clipsweep.orchestrator.folder.snapshot import Snapshot
+from clipsweep.orchestrator.status.status import read_stored
 from clipsweep.trials.base.errors import counted
 from clipsweep.trials.clips.resolve import resolve
+from clipsweep.trials.spec.result import TrialState
 from clipsweep.trials.spec.trial import VALIDATION
 
 NO_WINNER = "no winner yet: it needs a complete baseline and one more complete trial"
@@ -30,7 +33,7 @@ def describe_winner(standings: Standings, notes: Sequence[str] = ()) -> str:
     picked = "fewest parameters near the best of" if point.rule == ONE_STANDARD_ERROR else "best of"
     if standings.picked_from_some:
         picked = "composed from"
-    among = f"{counted(winner.considered_points, 'point')} ({counted(winner.considered, 'trial')})"
+    among = f"{counted(winner.considered_points, 'point')} ({_describe_trials(standings)})"
     score = _score(metric, winner.score, winner.spread)
     baseline = _score(metric, winner.baseline_score, winner.baseline_spread)
     return "\n".join(
@@ -41,6 +44,17 @@ def describe_winner(standings: Standings, notes: Sequence[str] = ()) -> str:
             *(f"note      {note}" for note in notes),
         ]
     )
+
+
+def _describe_trials(standings: Standings) -> str:
+    """What a winner was picked from: ``61 trials, 57 stopped early``; trials without a score are told after them."""
+    trial_ids = {trial_id for point in standings.points for trial_id in point.trial_ids}
+    states = Counter(state_of(trial_id, standings.rows) for trial_id in trial_ids)
+    scored = sum(count for state, count in states.items() if state is not None and state.has_scores)
+    words = [counted(scored, "trial")]
+    words += [f"{states[TrialState.PRUNED]:,} stopped early"] if states[TrialState.PRUNED] else []
+    words += [f"{states[TrialState.FAILED]:,} more failed"] if states[TrialState.FAILED] else []
+    return ", ".join(words)
 
 
 def _score(metric: str, score: float, spread: float | None) -> str:
@@ -65,7 +79,24 @@ def word_gain(gain: Gain, accuracies: tuple[float, float] | None) -> str:
 
 
 def study_notes(snapshot: Snapshot) -> list[str]:
-    """What should be known beside the answer: that the untouched model does no better than chance."""
+    """What should be known beside the answer: that it may change, or that the untouched model is at chance."""
+    return [*_unfinished(snapshot), *_at_chance(snapshot)]
+
+
+def _unfinished(snapshot: Snapshot) -> list[str]:
+    """That the study has not come to its end."""
+    stored = read_stored(snapshot)
+    if stored["state"] != "interrupted":
+        return []
+    over = stored["done"] + stored["pruned"]
+    return [
+        f"this is the answer so far, after {over:,} of {counted(stored['total'], 'trial')}: the study has not come to "
+        f"its end, and the winner may change"
+    ]
+
+
+def _at_chance(snapshot: Snapshot) -> list[str]:
+    """That the untouched model does no better than chance."""
     winner, most_common = snapshot.standings.winner, snapshot.opened.subject.most_common
     if winner is None or VALIDATION not in most_common:
         return []

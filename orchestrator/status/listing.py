@@ -29,6 +29,7 @@ class Listed:
         name: As its file says; None where that cannot be read.
         state: As ``clipsweep status`` says, or ``damaged``, or ``not run`` where nothing but a study file is there.
         done: Complete trials.
+        pruned: Those that a race stopped.
         total: All that it needs, as far as is known.
         score: Of its winner on validation, the mean over demonstration seeds; None while there is none.
         metric: What that is.
@@ -40,6 +41,7 @@ class Listed:
     name: str | None = None
     state: str
     done: int | None = None
+    pruned: int | None = None
     total: int | None = None
     score: float | None = None
     metric: str | None = None
@@ -105,6 +107,7 @@ def _describe(folder: StudyFolder) -> Listed:
         name=snapshot.opened.study.name,
         state=status["state"],
         done=status["done"],
+        pruned=status["pruned"],
         total=status["total"],
         score=None if winner is None else winner.score,
         metric=None if winner is None else winner.point.metric,

@@ -12,6 +12,7 @@ from typing import Any
 from clipsweep.analysis.row.row import SCHEMA, SEVERAL, TEXT, TIME, StoredRow, kind_of
 from clipsweep.trials.base.errors import SpecError, unknown_name
 from clipsweep.trials.spec.result import TrialState
+from clipsweep.trials.spec.trial import VALIDATION
 
 NULL = "null"
 CONDITION = re.compile(r"\s*([^=!<>\s]+)\s*(==|=|!=|<=|>=|<|>)(.*)", re.DOTALL)
@@ -57,18 +58,23 @@ class Selection:
         column: To sort by; None for the order in which trials finished.
         descending: Whether the largest value comes first; null comes last in any case.
         top: How many of the first; None for all.
+        whole_first: Whether complete trials come before others, and of those the ones on validation rows.
     """
 
     conditions: tuple[Condition, ...] = ()
     column: str | None = None
     descending: bool = False
     top: int | None = None
+    whole_first: bool = False
 
     def best_by(self, metric: str) -> Selection:
-        """The same; without a column to sort by, the first so many are the best by a metric."""
+        """The same; without a column to sort by, the first so many are the best by a metric.
+
+        Trials that saw all validation rows come first, then those that saw all test rows, then the others.
+        """
         if self.top is None or self.column is not None:
             return self
-        return replace(self, column=metric, descending=True)
+        return replace(self, column=metric, descending=True, whole_first=True)
 
     def of(self, rows: Iterable[StoredRow]) -> list[StoredRow]:
         """The rows that are selected, in their order."""
@@ -77,10 +83,19 @@ class Selection:
             valued = [row for row in kept if row.cells.value(self.column, row.number) is not None]
             valued.sort(key=self._value, reverse=self.descending)
             kept = valued + [row for row in kept if row.cells.value(self.column, row.number) is None]
+        if self.whole_first:
+            kept.sort(key=_how_whole)
         return kept[: self.top]
 
     def _value(self, row: StoredRow) -> Any:
         return row.cells.value(self.column or "", row.number)
+
+
+def _how_whole(row: StoredRow) -> int:
+    """Its place among rows that are sorted by how much their scores say: few rows say little."""
+    if not row.is_complete:
+        return 2
+    return 0 if row.split == VALIDATION else 1
 
 
 def parse_selection(where: Sequence[str], sort: str | None, top: int | None) -> Selection:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
@@ -26,13 +27,19 @@ def describe_status(document: dict[str, Any]) -> str:
     return "\n".join(lines)
 
 
+def count_finished(document: Mapping[str, Any]) -> int:
+    """How many trials have a row."""
+    return sum(document[state] for state in ("done", "partial", "pruned", "failed"))
+
+
 def describe_counts(document: dict[str, Any]) -> str:
-    """How many trials there are of each kind."""
+    """How many trials there are of each kind: over are those that saw all rows, and those that a race stopped."""
     on_test = document["total_on_test"]
     splits = by_split({VALIDATION: document["total"] - on_test, TEST: on_test})
-    counts = [f"{document['done']} of {document['total']} trials" + (f" ({splits})" if splits else "")]
+    over = document["done"] + document["pruned"]
+    counts = [f"{over} of {document['total']} trials" + (f" ({splits})" if splits else "")]
+    counts += [f"{document['pruned']} of them stopped early by the race"] if document["pruned"] else []
     counts += [f"{document['partial']} part of their rows seen"] if document["partial"] else []
-    counts += [f"{document['pruned']} stopped by the race"] if document["pruned"] else []
     return ", ".join([*counts, f"{document['failed']} failed"])
 
 

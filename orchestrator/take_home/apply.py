@@ -15,7 +15,7 @@ from clipsweep.orchestrator.folder.snapshot import Snapshot
 from clipsweep.orchestrator.take_home.evidence import compared_words, study_document, study_evidence
 from clipsweep.orchestrator.take_home.pick_trial import Picked, pick_trial, reading_kinds
 from clipsweep.orchestrator.words import Say, say_nothing
-from clipsweep.trials.base.errors import ModelError, SpecError, counted, unknown_name
+from clipsweep.trials.base.errors import ModelError, SpecError, unknown_name
 from clipsweep.trials.base.os_words import check_cache
 from clipsweep.trials.base.versions import recorded_versions
 from clipsweep.trials.checkpoint.weight_files import stored_tensors
@@ -240,14 +240,18 @@ def _write(
     return recipe, document
 
 
+def _matrices(count: int) -> str:
+    return f"{count:,} weight matri{'x' if count == 1 else 'ces'}"
+
+
 def describe_applied(document: Mapping[str, Any]) -> str:
     """The document in words."""
     clips = describe_clips(Clip(**clip) for clip in document["clips"])
     size = f"{document['weight_bytes'] / 2**20:,.1f} MiB of weights in {document['dtype']}"
-    lines = [f"wrote     {document['out']}: {clips} ({counted(len(document['changed']), 'parameter')}), {size}"]
+    lines = [f"wrote     {document['out']}: {clips} ({_matrices(len(document['changed']))}), {size}"]
     if document["format"] == FACTORED:
         thin = len(document["changed"]) - len(document["kept_whole"])
-        lines.append(f"factored  {counted(thin, 'parameter')}, as two thin factors; clipsweep.load_factored loads it")
+        lines.append(f"factored  {_matrices(thin)}, as two thin factors; clipsweep.load_factored loads it")
     whole = "its kind has no thin form, thin factors would not be smaller, or it is fused or holds experts"
     lines += [f"whole     {name}: {whole}" for name in document["kept_whole"]]
     if document["texts_of"] is not None:

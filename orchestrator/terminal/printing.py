@@ -171,7 +171,7 @@ def print_list(listed: Sequence[Listed]) -> None:
     for each in listed:
         score = "–" if each.score is None else f"{each.score:.4f} {each.metric}"
         last = "–" if each.last_run is None else f"{each.last_run.astimezone():%Y-%m-%d %H:%M}"
-        trials = "–" if each.total is None else f"{each.done}/{each.total}"
+        trials = "–" if each.total is None else f"{(each.done or 0) + (each.pruned or 0)}/{each.total}"
         table.add_row(each.dir, each.name or "–", each.state, trials, score, last)
     print_table(table)
 

@@ -207,7 +207,7 @@ def test_an_ended_race_leaves_no_trial_that_waits_and_status_counts_those_it_sto
     status = status_of(tmp_path / "s")
     assert (status["partial"], status["pruned"]) == (0, len(stopped))
     assert len(stopped) > 0
-    assert f", {len(stopped)} stopped by the race, 0 failed" in describe_status(status)
+    assert f", {len(stopped)} of them stopped early by the race, 0 failed" in describe_status(status)
 
 
 def test_that_a_trial_was_stopped_is_an_attempt_of_its_own_with_the_values_of_its_last_part(run: Run) -> None:

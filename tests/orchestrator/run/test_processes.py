@@ -126,20 +126,29 @@ def test_an_interrupt_stores_what_ran_says_how_to_resume_and_exits_130(
     assert document["done"] == len(rows_by_attempt(tmp_path / "s")) < document["total"]
 
 
-@pytest.mark.parametrize("said", ["reading study", "looking at", "checking the prompts", "loading the model"])
+@pytest.mark.parametrize(
+    ("said", "words"),
+    [
+        ("reading study", "interrupted"),
+        ("looking at", "interrupted"),
+        ("checking the prompts", "interrupted"),
+        ("loading the model", "interrupted before the first trial; nothing was stored. Run it again with: clipsweep run"),
+    ],
+)
 def test_an_interrupt_before_anything_runs_ends_with_one_line(
-    said: str, start: Callable[[], subprocess.Popen[str]], tmp_path: Path
+    said: str, words: str, start: Callable[[], subprocess.Popen[str]], tmp_path: Path
 ) -> None:
     process = start()
     assert process.stderr is not None
     while said not in process.stderr.readline():  # while modules load, names are looked up, or the model is
         assert process.poll() is None
     process.send_signal(signal.SIGINT)
-    _, errors = process.communicate(timeout=60)
+    answer, errors = process.communicate(timeout=60)
     told = [line for line in errors.splitlines() if not line.endswith("…")]
     assert process.returncode == 130
     assert len(told) == 1
-    assert told[0].startswith("interrupted")
+    assert told[0].startswith(words)
+    assert answer == ""  # no winner, and no report: there is none
     assert not (tmp_path / "s").exists()
 
 

@@ -9,8 +9,12 @@ import pytest
 import clipsweep
 from clipsweep.orchestrator.folder.open_study import OpenStudy
 from clipsweep.orchestrator.folder.snapshot import Snapshot
+from clipsweep.orchestrator.reporting.report_facts import write_study_report
 from clipsweep.orchestrator.status.answer import NO_WINNER, describe_winner, study_notes
-from tests.analysis.store.rows import stored_record
+from clipsweep.trials.base.errors import TaskError
+from clipsweep.trials.spec.result import TrialState
+from clipsweep.trials.tasks.task import Task
+from tests.analysis.store.rows import failed_record, stored_record
 from tests.orchestrator.folder.made_up import open_made_up, trial_ids
 
 MakeStudy = Callable[..., dict[str, Any]]
@@ -28,6 +32,10 @@ def scored(opened: OpenStudy, *right: int, split: str = "validation") -> None:
     for trial_id, count in zip(trial_ids(opened, split), right, strict=False):
         record = stored_record(trial_id, outcomes=(True,) * count + (False,) * (100 - count))
         opened.table.append([record | {"split": split, "macro_f1": count / 200}])
+
+
+def no_task() -> Task:
+    raise TaskError("the rows are gone")
 
 
 @pytest.fixture
@@ -53,6 +61,23 @@ def test_the_untouched_model_alone_is_no_winner_yet(
     assert describe_winner(Snapshot.take(opened).standings) == NO_WINNER
     scored(opened, 60, 50)
     assert describe_winner(Snapshot.take(opened).standings).endswith(": no gain")
+
+
+def test_what_was_stopped_failed_or_has_yet_to_run_is_told_beside_the_answer(
+    make_study: MakeStudy, tmp_path: Path
+) -> None:
+    space = {"layers": [0], "clip_rates": [0.2, 0.4, 0.6, 0.8]}
+    opened = open_made_up(make_study(space=space, search={"race": "halving"}), tmp_path)
+    ids = trial_ids(opened)
+    scored(opened, 60, 70)
+    opened.table.append([stored_record(ids[2], state=TrialState.PRUNED), failed_record(trial_id=ids[3])])
+    snapshot = Snapshot.take(opened)
+    so_far = "this is the answer so far, after 3 of 7 trials"  # five on validation, and two on test
+    assert "best of 3 points (3 trials, 1 stopped early, 1 more failed)" in describe_winner(snapshot.standings)
+    assert [note.startswith(so_far) for note in study_notes(snapshot)] == [True]
+    page = write_study_report(snapshot, no_task, tmp_path / "r.html").read_text(encoding="utf-8")
+    assert "3 of 5 points evaluated, by 4 trials: 4 on validation; 1 of them stopped early by the race" in page
+    assert so_far in page
 
 
 def test_another_metric_is_named_on_every_line_with_the_accuracy_beside_it(

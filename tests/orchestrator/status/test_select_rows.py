@@ -8,7 +8,7 @@ from clipsweep.trials.base.errors import SpecError
 
 
 def row(**values: object) -> StoredRow:
-    return StoredRow.of({"state": "complete", **values})
+    return StoredRow.of({"state": "complete", "split": "validation", **values})
 
 
 ROWS = [
@@ -62,6 +62,18 @@ def test_rows_are_sorted_with_null_last(ids: Callable[..., str], sort: str, orde
 
 def test_the_first_so_many_are_the_best_unless_another_column_is_named(ids: Callable[..., str]) -> None:
     assert (ids((), None, 1), ids((), "shots", 1), ids((), None, 9)) == ("b", "a", "bac")
+
+
+def test_the_best_saw_all_validation_rows_before_all_test_rows_before_some() -> None:
+    rows = [
+        row(trial_id="a", split="validation", state="pruned", accuracy=0.9),
+        row(trial_id="b", split="test", accuracy=0.8),
+        row(trial_id="c", split="validation", accuracy=0.6),
+        row(trial_id="d", split="validation", accuracy=0.7),
+    ]
+    best, sorted_by_hand = parse_selection((), None, 4), parse_selection((), "-accuracy", 4)
+    assert [each.trial_id for each in best.best_by("accuracy").of(rows)] == list("dcba")
+    assert [each.trial_id for each in sorted_by_hand.best_by("accuracy").of(rows)] == list("abdc")
 
 
 @pytest.mark.parametrize(

@@ -49,5 +49,8 @@ def test_each_state_has_a_count_of_its_own(opened: OpenStudy) -> None:
     counts = {key: status[key] for key in ("done", "partial", "pruned", "failed", "total")}
     tested = 1  # the untouched model, which is the best so far
     assert counts == {"done": 1, "partial": 1, "pruned": 1, "failed": 1, "total": 5 + tested}
-    words = "interrupted: 1 of 6 trials (5 on validation, 1 on test), 1 part of their rows seen, 1 stopped by the race"
+    words = (
+        "interrupted: 2 of 6 trials (5 on validation, 1 on test), 1 of them stopped early by the race, "
+        "1 part of their rows seen"
+    )
     assert describe_status(status).splitlines()[0] == f"{words}, 1 failed"

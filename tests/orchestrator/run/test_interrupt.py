@@ -1,0 +1,28 @@
+"""Ctrl-C at a moment at which an exception would be lost."""
+
+import signal
+import sys
+import time
+
+import pytest
+
+from clipsweep.orchestrator.run.interrupt import Interrupt
+
+
+class Ending:
+    """Ctrl-C comes while Python ends the object."""
+
+    def __del__(self) -> None:
+        signal.raise_signal(signal.SIGINT)
+
+
+def test_an_interrupt_while_an_object_ends_is_raised_after_that(monkeypatch: pytest.MonkeyPatch) -> None:
+    lost: list[object] = []
+    monkeypatch.setattr(sys, "unraisablehook", lost.append)
+    interrupt = Interrupt(lost.append)
+    with interrupt.watched(), pytest.raises(KeyboardInterrupt), interrupt.ending_at_once():
+        ending = Ending()
+        del ending
+        time.sleep(5)
+    assert interrupt.requested
+    assert lost == []
