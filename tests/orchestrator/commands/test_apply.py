@@ -11,6 +11,7 @@ def test_the_winner_is_written_checked_and_loads(folder: Path, tmp_path: Path) -
     result = runner.invoke(app, ["apply", str(folder), "-o", str(tmp_path / "out"), "--check"])
     assert result.exit_code == 0, result.output
     assert result.stdout.startswith(f"wrote     {tmp_path / 'out'}: mlp of layer ")
+    assert "(2 weight matrices)" in result.stdout
     assert result.stdout.count("0 of 20 ") == 2
     assert AutoModelForCausalLM.from_pretrained(tmp_path / "out").config.model_type == "gptj"
 

@@ -29,6 +29,7 @@ def test_what_is_compared_is_told_in_words(finished_study: Path, searched: Path)
     assert "paired over the same 20 rows of test" in told
     assert "one and the same trial, with the same answer to every row" in told
     assert "driver" in told
+    assert "Points that change nothing, as at rate 0, count as one here: the untouched model." in told
 
 
 def test_studies_of_other_rows_are_not_paired_and_say_why_nothing_is_in_common(

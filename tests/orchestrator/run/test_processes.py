@@ -132,8 +132,12 @@ def test_an_interrupt_stores_what_ran_says_how_to_resume_and_exits_130(
         ("reading study", "interrupted"),
         ("looking at", "interrupted"),
         ("checking the prompts", "interrupted"),
-        ("loading the model", "interrupted before the first trial; nothing was stored. Run it again with: clipsweep run"),
+        (
+            "loading the model",
+            "interrupted before the first trial; nothing was stored. Run it again with: clipsweep run",
+        ),
     ],
+    ids=["reading", "looking", "checking", "loading"],
 )
 def test_an_interrupt_before_anything_runs_ends_with_one_line(
     said: str, words: str, start: Callable[[], subprocess.Popen[str]], tmp_path: Path
