@@ -57,7 +57,7 @@ def test_the_report_counts_all_points_of_a_grid_and_those_begun_of_a_search(
     standings: Standings, tmp_path: Path
 ) -> None:
     facts = made_up_facts(standings)
-    for total, words in ((99, "74 of 99 points evaluated"), (None, "74 of 74 points evaluated")):
+    for total, words in ((99, "73 of 99 points evaluated"), (None, "73 of 74 points evaluated")):  # one failed
         assert words in written(tmp_path, replace(facts, points_total=total), standings)
 
 

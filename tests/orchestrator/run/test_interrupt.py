@@ -16,13 +16,17 @@ class Ending:
         signal.raise_signal(signal.SIGINT)
 
 
+def end_and_wait() -> None:
+    ending = Ending()
+    del ending
+    time.sleep(5)
+
+
 def test_an_interrupt_while_an_object_ends_is_raised_after_that(monkeypatch: pytest.MonkeyPatch) -> None:
     lost: list[object] = []
     monkeypatch.setattr(sys, "unraisablehook", lost.append)
     interrupt = Interrupt(lost.append)
     with interrupt.watched(), pytest.raises(KeyboardInterrupt), interrupt.ending_at_once():
-        ending = Ending()
-        del ending
-        time.sleep(5)
+        end_and_wait()
     assert interrupt.requested
     assert lost == []

@@ -71,7 +71,10 @@ def rows_evaluated(trials: Iterable[Trial], n_rows: int) -> int:
 
 def test_its_winner_is_the_one_that_it_had() -> None:
     words = describe_winner(take_snapshot(STORED).standings)
-    winner = "winner    the untouched model, 4 shots: accuracy 0.8833 on validation, best of 17 points (13 trials)\n"
+    winner = (
+        "winner    the untouched model, 4 shots: accuracy 0.8833 on validation, best of 17 points "
+        "(13 trials, 10 stopped early)\n"
+    )
     assert words.startswith(winner)
     assert "accuracy +0.0 points on test (0.8500 against 0.8500" in words
 
