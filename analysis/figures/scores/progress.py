@@ -43,15 +43,13 @@ def progress_chart(trials: pandas.DataFrame, points: pandas.DataFrame) -> Chart 
         Panel(title=title, x=Axis(title=words), y=y, marks=[_line(name, steps, column, scale) for name, steps in lines])
         for (column, words), title in zip(axes.items(), ("By trials", "By rows", "By time"), strict=True)
     ]
-    stops = _stops(trials)
-    if stops is not None:
-        panels.append(stops)
+    stops = [stop for title, part in parts_of(trials, SUBJECT) if (stop := _stops(title, part)) is not None]
     return Chart(
         name="search",
         title="How the search went",
-        caption=CAPTION + (STOPS_CAPTION if stops is not None else ""),
-        panels=panels,
-        columns=3 if stops is None else 2,
+        caption=CAPTION + STOPS_CAPTION * bool(stops),
+        panels=[*panels, *stops],
+        columns=2 if stops else 3,
     )
 
 
@@ -101,8 +99,8 @@ def _line(name: str, steps: pandas.DataFrame, column: str, scale: Scale) -> Line
     )
 
 
-def _stops(trials: pandas.DataFrame) -> Panel | None:
-    """How many rows each trial has seen; None where none was stopped."""
+def _stops(title: str, trials: pandas.DataFrame) -> Panel | None:
+    """How many rows each trial of a study has seen; None where none was stopped."""
     seen = trials[(trials["split"] == "validation") & trials["accuracy"].notna()]
     seen = seen.sort_values("finished_at", kind="stable")
     seen = seen.assign(number=range(1, len(seen) + 1), complete=seen["state"] == "complete")
@@ -113,7 +111,7 @@ def _stops(trials: pandas.DataFrame) -> Panel | None:
         x, y = part["number"].tolist(), part["n_examples"].tolist()
         marks.append(Dots(x=x, y=y, name=name, color="stopped" if name == STOPPED else "complete"))
     return Panel(
-        title="Rows that each trial has seen",
+        title=f"{title}: rows that each trial has seen" if title else "Rows that each trial has seen",
         x=Axis(title="trial, in the order they ended"),
         y=Axis(title="validation rows", low=0),
         marks=marks,

@@ -51,6 +51,20 @@ def test_how_far_each_trial_came_is_shown_where_some_were_stopped() -> None:
     assert len(chart.panels) == 3
 
 
+def test_the_trials_of_two_studies_are_counted_apart() -> None:
+    trials, points = trials_frame(HISTORY), points_frame(POINTS, {row.trial_id: row for row in HISTORY})
+    both = [
+        type(frame)([*frame.to_dict("records"), *frame.assign(study="other").to_dict("records")])
+        for frame in (trials, points)
+    ]
+    chart = progress_chart(*both)
+    assert chart is not None
+    study = trials["study"].iloc[0]
+    titles = [f"{name}: rows that each trial has seen" for name in (study, "other")]
+    assert [panel.title for panel in chart.panels[3:]] == titles
+    assert [list(dots.x) for dots in marks_of(chart, Dots, 4)] == [list(dots.x) for dots in marks_of(chart, Dots, 3)]
+
+
 def test_no_complete_point_makes_no_figure() -> None:
     stopped = HISTORY[2]
     assert progress_chart(trials_frame([stopped]), points_frame(POINTS, {stopped.trial_id: stopped})) is None
