@@ -40,6 +40,7 @@ NOT_RUN = {
     "python docs/gemma/convert.py": "the same",
     "clipsweep model show gemma-3-270m": "the same",
     "clipsweep evaluate gemma-3-270m": "the same",
+    "clipsweep run copa.yaml": "the same",
     "clipsweep run sst2.yaml": "the same; the file is held by tests/test_docs.py",
     "clipsweep figures studies/gemma-sst2": "the same",
     "make ": "`make` itself is tried by whoever runs this test; its lines are clipsweep's and pytest's",
