@@ -21,6 +21,7 @@ from clipsweep.analysis.winners.standings import Standings
 from clipsweep.trials.spec.result import TrialState
 
 CUT_SHORT = {TrialState.PARTIAL.value, TrialState.PRUNED.value}
+NO_GAIN = (0.0, 0.0, 0.0, 1.0)  # of the untouched model over itself: estimate, both ends of the interval, p-value
 TEST_COLUMNS = ("test_score", "test_baseline", "test_gain", "test_low", "test_high", "test_p_value")
 
 
@@ -147,8 +148,11 @@ def _on_test(points: Sequence[Point], values: TrialValues, standings: Standings)
     gains = np.full((len(points), 4), math.nan)
     for number in np.flatnonzero(np.isfinite(scores) & np.isfinite(untouched)).tolist():
         point = points[number]
-        gain = standings.compare(point.test_ids, point.baseline_test_ids).gain
-        gains[number] = gain.estimate, gain.low, gain.high, gain.p_value
+        if point.test_ids == point.baseline_test_ids:
+            gains[number] = NO_GAIN
+        else:
+            gain = standings.compare(point.test_ids, point.baseline_test_ids).gain
+            gains[number] = gain.estimate, gain.low, gain.high, gain.p_value
     both = np.isfinite(gains[:, 0])
     columns = [np.where(both, scores, math.nan), np.where(both, untouched, math.nan), *gains.T]
     return dict(zip(TEST_COLUMNS, columns, strict=True))

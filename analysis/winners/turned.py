@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from clipsweep.analysis.row.row import StoredRow, clip_record
 from clipsweep.analysis.winners.gain import Gain, gain_of
@@ -19,13 +21,11 @@ class Turned:
         n_examples: How many were compared: the first ones, which both trials have seen.
         gained: Numbers of the examples that became right, from 0, in the split's order.
         lost: The same of those that became wrong.
-        gain: Of the examples that were compared.
     """
 
     n_examples: int
     gained: tuple[int, ...]
     lost: tuple[int, ...]
-    gain: Gain
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -62,7 +62,7 @@ class Flip:
         return abs(self.margin_after - self.margin_before)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class Flips:
     """What a trial turns against another, example by example.
 
@@ -72,7 +72,6 @@ class Flips:
         n_examples: How many examples were compared: the first ones, which both have seen.
         n_rows: How many the split has.
         flips: Those that turned; where margins are known, the furthest moved first.
-        gain: Of the examples that were compared; its p-value is McNemar's exact one.
         notes: What should be known of them.
     """
 
@@ -81,8 +80,12 @@ class Flips:
     n_examples: int
     n_rows: int
     flips: tuple[Flip, ...]
-    gain: Gain
     notes: tuple[str, ...] = ()
+
+    @cached_property
+    def gain(self) -> Gain:
+        """Of the examples that were compared; its p-value is McNemar's exact one. Measured when first asked for."""
+        return gain_of(_differences(self.row, self.before), self.row.split)
 
     @property
     def gained(self) -> list[Flip]:
@@ -121,11 +124,15 @@ def find_turned(row: StoredRow, before: StoredRow) -> Turned:
         row: Of the trial; it has scores.
         before: Of the one that it is compared with; it has scores too.
     """
-    count = min(row.n_examples, before.n_examples)
-    differences = row.outcomes[:count].astype(float) - before.outcomes[:count]
+    differences = _differences(row, before)
     return Turned(
-        n_examples=count,
+        n_examples=len(differences),
         gained=tuple(np.flatnonzero(differences > 0).tolist()),
         lost=tuple(np.flatnonzero(differences < 0).tolist()),
-        gain=gain_of(differences, row.split),
     )
+
+
+def _differences(row: StoredRow, before: StoredRow) -> NDArray[np.float64]:
+    """1 for each example that became right, -1 for each that became wrong, of those that both have seen."""
+    count = min(row.n_examples, before.n_examples)
+    return row.outcomes[:count].astype(float) - before.outcomes[:count]

@@ -57,7 +57,6 @@ def find_flips(
         n_examples=turned.n_examples,
         n_rows=len(examples),
         flips=tuple(sorted(flips, key=lambda flip: -flip.moved)),
-        gain=turned.gain,
         notes=tuple(told),
     )
 

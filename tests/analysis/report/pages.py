@@ -12,7 +12,6 @@ from clipsweep.analysis.report.page import write_report
 from clipsweep.analysis.row.arrays import make_table
 from clipsweep.analysis.row.row import SCHEMA, Record, StoredRow, clip_record
 from clipsweep.analysis.store.rows import Attempts
-from clipsweep.analysis.winners.gain import measure_gain
 from clipsweep.analysis.winners.point import Point
 from clipsweep.analysis.winners.standings import Standings
 from clipsweep.analysis.winners.turned import Flip, Flips
@@ -65,8 +64,7 @@ def made_up_flips(row: StoredRow, before: StoredRow) -> Flips:
     """Thirty examples that became right, one with a hostile text and one with a long one, and one that became wrong."""
     texts = [HOSTILE, LONG, *(f"text {number}" for number in range(28))]
     turned = [_flip(number, text, gained=True) for number, text in enumerate(texts)] + [_flip(30, "lost", gained=False)]
-    gain = measure_gain([row], [before])
-    return Flips(row=row, before=before, n_examples=EXAMPLES, n_rows=EXAMPLES, flips=tuple(turned), gain=gain)
+    return Flips(row=row, before=before, n_examples=EXAMPLES, n_rows=EXAMPLES, flips=tuple(turned))
 
 
 def _flip(number: int, text: str, *, gained: bool) -> Flip:
