@@ -12,6 +12,7 @@ from clipsweep.cluster.work import Batch
 from clipsweep.orchestrator.drivers.assemble import assemble_search
 from clipsweep.orchestrator.drivers.driver import Driver
 from clipsweep.orchestrator.drivers.fixed import FixedDriver
+from clipsweep.orchestrator.folder.end import End
 from clipsweep.orchestrator.folder.ledger import Ledger
 from clipsweep.orchestrator.folder.open_study import OpenStudy
 from clipsweep.orchestrator.plan.amount import Amount
@@ -53,14 +54,16 @@ class RunLoop:
         start_pool: Callable[[], Pool],
         progress: Progress,
         interrupt: Interrupt,
+        ended: End | None = None,
     ) -> None:
-        """Take the study and its parts; nothing runs yet."""
+        """Take the study and its parts; nothing runs yet. ``ended`` tells how an earlier run of it came to its end."""
         self._opened = opened
         self._ledger = ledger
         self._start_pool = start_pool
         self._pool: Pool | None = None
         self._progress = progress
         self._interrupt = interrupt
+        self._ended = ended
         self._queue: deque[_Flight] = deque()
         self._flying: dict[str, _Flight] = {}
         self._work = RelativeWork(opened)
@@ -93,7 +96,15 @@ class RunLoop:
                     self._pool.close()
 
     def _search(self) -> None:
-        """Run the study's driver, under its stopping rules and in its race."""
+        """Run the study's driver, under its stopping rules and in its race.
+
+        A search that has raced to its end is not raced again: it would hear stored parts in another order, and go on
+        with other trials.
+        """
+        if self._has_raced_to_its_end():
+            assert self._ended is not None, "else it has not"
+            self.stopped_by = self._ended.stopped_by
+            return
         driver, stopping = assemble_search(self._opened, self._ledger)
         self.drive(driver)
         if self._opened.study.search.race is not None and not self._interrupt.requested:
@@ -101,6 +112,12 @@ class RunLoop:
         if stopping.reason is not None and not self._interrupt.requested:
             self.stopped_by = stopping.reason
             self._progress.say(f"stopped by {stopping.reason}")
+
+    def _has_raced_to_its_end(self) -> bool:
+        """Whether an earlier run has ended the search, and nothing has changed since."""
+        opened, ended = self._opened, self._ended
+        raced = opened.is_searched and opened.study.search.race is not None
+        return raced and ended is not None and ended.still_holds(opened.study, self._ledger.rows)
 
     def drive(self, driver: Driver) -> None:
         """Run one driver to its end, or until interrupted and nothing is in flight."""

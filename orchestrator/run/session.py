@@ -10,7 +10,7 @@ from rich.console import Console
 
 from clipsweep.cluster.pool import Pool
 from clipsweep.orchestrator.claims.hold import Hold
-from clipsweep.orchestrator.folder.end import End, forget_end, write_end
+from clipsweep.orchestrator.folder.end import End, earlier_end, forget_end, write_end
 from clipsweep.orchestrator.folder.ledger import Ledger, forgive_deaths
 from clipsweep.orchestrator.folder.lock import study_lock
 from clipsweep.orchestrator.folder.log_file import log_warning, warned_of
@@ -118,18 +118,19 @@ def run_study(
             if note not in warned_of(opened.folder):
                 log_warning(opened.folder, note)
         interrupt = Interrupt(progress.say)
+        ended = earlier_end(opened.folder)
         forget_end(opened.folder)
         with interrupt.watched(), recorded_warnings(opened.folder, progress.say), progress.shown():
             try:
                 start = partial(_start, prepared, ledger, held, progress.waits_for)
-                loop = RunLoop(opened, ledger, start, progress, interrupt)
+                loop = RunLoop(opened, ledger, start, progress, interrupt, ended)
                 loop.run()
                 held.check()
                 write_study(opened)
                 if not interrupt.requested:
                     opened.table.merge()
                     held.check()
-                    write_end(opened.folder, End(stopped_by=loop.stopped_by))
+                    write_end(opened.folder, End.of(opened.study, ledger.rows, loop.stopped_by))
             except KeyboardInterrupt:
                 interrupt.requested = True
         snapshot = Snapshot.take(opened.choose_layers())
