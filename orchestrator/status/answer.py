@@ -86,9 +86,9 @@ def study_notes(snapshot: Snapshot) -> list[str]:
 def _unfinished(snapshot: Snapshot) -> list[str]:
     """That the study has not come to its end."""
     stored = read_stored(snapshot)
-    if stored["state"] != "interrupted":
-        return []
     over = stored["done"] + stored["pruned"]
+    if stored["state"] != "interrupted" or over == stored["total"]:  # of rows alone no end is known
+        return []
     return [
         f"this is the answer so far, after {over:,} of {counted(stored['total'], 'trial')}: the study has not come to "
         f"its end, and the winner may change"
