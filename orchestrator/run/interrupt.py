@@ -31,6 +31,12 @@ def begin_command() -> None:
         signal.signal(signal.SIGINT, _end_or_raise)
 
 
+def end_command() -> None:
+    """From now on let Ctrl-C end the process with one line again: after a command nobody would tell of an exception."""
+    if signal.getsignal(signal.SIGINT) is _end_or_raise:
+        signal.signal(signal.SIGINT, _end)
+
+
 def _end(_number: int, _frame: FrameType | None) -> None:
     sys.stderr.write("interrupted\n")
     sys.stderr.flush()

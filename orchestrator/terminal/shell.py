@@ -19,7 +19,7 @@ from typing import Annotated, Any, NoReturn, ParamSpec, TextIO
 import typer
 from rich.console import Console
 
-from clipsweep.orchestrator.run.interrupt import INTERRUPTED, begin_command
+from clipsweep.orchestrator.run.interrupt import INTERRUPTED, begin_command, end_command
 from clipsweep.orchestrator.words import print_line
 from clipsweep.trials.base.errors import (
     ClipsweepError,
@@ -139,6 +139,8 @@ def _refusing(command: Callable[P, None], of_system: int) -> Callable[P, None]:
         except KeyboardInterrupt:
             tell_error("interrupted")
             raise typer.Exit(INTERRUPTED) from None
+        finally:
+            end_command()
 
     return wrapped
 
