@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 
 from clipsweep.analysis.row.row import StoredRow
+from clipsweep.analysis.winners.scores import state_of
 from clipsweep.orchestrator.folder.stored import is_there, read_json, whole
 from clipsweep.orchestrator.folder.study_folder import StudyFolder
 from clipsweep.orchestrator.study.schema import Study
@@ -45,7 +46,7 @@ class End:
         """
         asked = json.dumps(study.model_dump(mode="json", include=SEARCHED), sort_keys=True)
         searched = hashlib.sha256(asked.encode()).hexdigest()[:16]
-        all_ended = all(row.state in ENDED for row in rows.values())
+        all_ended = all(state_of(trial_id, rows) in ENDED for trial_id in rows)
         return cls(stopped_by=stopped_by, searched=searched, trials=len(rows) if all_ended else None)
 
     def still_holds(self, study: Study, rows: Mapping[str, StoredRow]) -> bool:

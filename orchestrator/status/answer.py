@@ -13,6 +13,7 @@ from clipsweep.analysis.winners.point import ONE_STANDARD_ERROR, describe_point
 from clipsweep.analysis.winners.scores import mean_score, state_of
 from clipsweep.analysis.winners.standings import Standings, Winner
 from clipsweep.analysis.winners.verdict import judge_winner
+from clipsweep.orchestrator.folder.end import read_end
 from clipsweep.orchestrator.folder.snapshot import Snapshot
 from clipsweep.orchestrator.status.status import read_stored
 from clipsweep.trials.base.errors import counted
@@ -84,7 +85,10 @@ def study_notes(snapshot: Snapshot) -> list[str]:
 
 
 def _unfinished(snapshot: Snapshot) -> list[str]:
-    """That the study has not come to its end."""
+    """That the study has not come to its end; one that has ended with as many trials is not counted anew."""
+    end = read_end(snapshot.opened.folder)
+    if end is not None and end.trials == len(snapshot.rows):
+        return []
     stored = read_stored(snapshot)
     over = stored["done"] + stored["pruned"]
     if stored["state"] != "interrupted" or over == stored["total"]:  # of rows alone no end is known
