@@ -52,6 +52,7 @@ ORDER = (
     "orchestrator/space",
     "orchestrator/claims",
     "orchestrator/folder",
+    "orchestrator/drivers/race",
     "orchestrator/drivers",
     "orchestrator/drivers/bayes",
     "orchestrator/plan",

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from clipsweep.analysis.winners.smoothing import have_margins
 from clipsweep.orchestrator.drivers.build import make_driver
 from clipsweep.orchestrator.drivers.driver import Driver
-from clipsweep.orchestrator.drivers.race_rules import make_race
+from clipsweep.orchestrator.drivers.race.make_race import make_race
 from clipsweep.orchestrator.drivers.racing_driver import RacingDriver
 from clipsweep.orchestrator.drivers.stopping import Earlier, StoppingDriver
 from clipsweep.orchestrator.folder.ledger import Ledger

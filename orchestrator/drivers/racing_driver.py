@@ -18,7 +18,7 @@ from clipsweep.analysis.row.row import StoredRow
 from clipsweep.analysis.winners.point import join_modules
 from clipsweep.analysis.winners.smoothing import accuracy_so_far
 from clipsweep.orchestrator.drivers.driver import Driver
-from clipsweep.orchestrator.drivers.race_rules import Entry, Race
+from clipsweep.orchestrator.drivers.race.entry import Entry, Race
 from clipsweep.orchestrator.space.proposal import Choice, Proposal
 from clipsweep.trials.spec.result import TrialState
 

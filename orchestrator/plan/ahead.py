@@ -8,7 +8,7 @@ from collections.abc import Container, Iterable
 from dataclasses import dataclass, field, replace
 from itertools import groupby, product
 
-from clipsweep.orchestrator.drivers.race_rules import halving_share
+from clipsweep.orchestrator.drivers.race.halving import halving_share
 from clipsweep.orchestrator.folder.ledger import Ledger
 from clipsweep.orchestrator.folder.open_study import OpenStudy
 from clipsweep.orchestrator.space.choices import draw

@@ -10,7 +10,7 @@ from typing import Any
 from clipsweep.analysis.row.row import StoredRow
 from clipsweep.orchestrator.drivers.bayes.database import database_url
 from clipsweep.orchestrator.drivers.bayes.encoding import Encoding, check_sampler
-from clipsweep.orchestrator.drivers.race_rules import LEAST_ROWS
+from clipsweep.orchestrator.drivers.race.entry import LEAST_ROWS
 from clipsweep.orchestrator.folder.open_study import OpenStudy, open_study, read_settings, read_stored
 from clipsweep.orchestrator.folder.stored import check_in_place
 from clipsweep.orchestrator.folder.study_folder import StudyFolder

@@ -12,7 +12,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import stats
 
-from clipsweep.orchestrator.drivers.race_rules import Entry, Race, SequentialTest
+from clipsweep.orchestrator.drivers.race.entry import Entry, Race
+from clipsweep.orchestrator.drivers.race.sequential_test import SequentialTest
 from clipsweep.trials.spec.ladder import make_rungs
 from tests.benchmarks.replay import visiting_order
 from tests.benchmarks.surfaces import Surface

@@ -16,7 +16,7 @@ from clipsweep.analysis.winners.gain import Gain, measure_gain
 from clipsweep.orchestrator.drivers.bayes.driver import BayesDriver
 from clipsweep.orchestrator.drivers.driver import Driver
 from clipsweep.orchestrator.drivers.fixed import FixedDriver
-from clipsweep.orchestrator.drivers.race_rules import make_race
+from clipsweep.orchestrator.drivers.race.make_race import make_race
 from clipsweep.orchestrator.drivers.racing_driver import RacingDriver
 from clipsweep.orchestrator.drivers.stopping import StoppingDriver
 from clipsweep.orchestrator.space.layer_rule import LayerRule, module_places

@@ -1,0 +1,1 @@
+"""Races: which points see more rows."""

@@ -1,0 +1,69 @@
+"""What races: entries, and what a race decides about them, over outcomes on the same rows in one fixed order.
+
+A rung is a number of validation rows, counted from the first. Points of the same number of shots race each other; the
+untouched model runs beside them to the end.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import NDArray
+
+LEAST_ROWS = 100  # of a split that is raced on
+
+Outcomes = NDArray[np.float64]
+
+
+@dataclass(slots=True, kw_only=True, eq=False)
+class Entry:
+    """A point in the race.
+
+    Attributes:
+        number: Its place in the driver's order; of equals the first goes on.
+        shots: It races those of the same number.
+        modules: What it clips, as far as winners are told apart by it.
+        untouched: Whether it is the model as it is, which is never stopped.
+        rung: The rung that it has reached, or runs for; -1 before the first.
+        outcomes: Of the rows seen so far, each in [0, 1]: right or wrong, a mean where there are several seeds.
+        scores: Estimated accuracy at each rung reached: what halving ranks it by.
+        means: Mean outcome at each rung reached: what the test goes by.
+    """
+
+    number: int
+    shots: int
+    modules: str | None = None
+    untouched: bool = False
+    rung: int = -1
+    outcomes: Outcomes = field(default_factory=lambda: np.zeros(0))
+    scores: list[float] = field(default_factory=list)
+    means: list[float] = field(default_factory=list)
+
+    def reach(self, outcomes: Outcomes, score: float) -> None:
+        """Reach the next rung with the outcomes of all its rows, and an estimate of the accuracy from them."""
+        self.rung += 1
+        self.outcomes = outcomes
+        self.scores.append(score)
+        self.means.append(float(outcomes.mean()))
+
+
+class Race(ABC):
+    """Hears of entries that reached a rung, and says which go on to the next."""
+
+    @abstractmethod
+    def arrived(self, entry: Entry) -> None:
+        """Take an entry that has reached a rung before the last."""
+
+    @abstractmethod
+    def finished(self, entry: Entry) -> None:
+        """Take an entry that has seen all rows."""
+
+    @abstractmethod
+    def going_on(self, *, last_call: bool) -> list[Entry]:
+        """Entries that go on to the next rung now; each is named once for each rung.
+
+        Args:
+            last_call: Whether nothing runs and no entry is to come, unless one of these goes on.
+        """

@@ -1,0 +1,24 @@
+"""Make the race that a study asks for."""
+
+from __future__ import annotations
+
+from clipsweep.orchestrator.drivers.race.entry import Race
+from clipsweep.orchestrator.drivers.race.halving import Halving
+from clipsweep.orchestrator.drivers.race.sequential_test import SequentialTest
+from clipsweep.orchestrator.study.names import HALVING
+from clipsweep.orchestrator.study.schema import SearchSection
+
+
+def make_race(search: SearchSection, *, waits: bool, limit: int | None) -> Race | None:
+    """The race that a study asks for; None where it asks for none.
+
+    Args:
+        search: Of the study.
+        waits: Whether all of a rung arrive before it must be decided: the driver's proposals do not depend on results.
+        limit: Most entries there can be; None if not known.
+    """
+    if search.race is None:
+        return None
+    if search.race == HALVING:
+        return Halving(waits=waits)
+    return SequentialTest(indifference=search.indifference, error_rate=search.error_rate, limit=limit)
