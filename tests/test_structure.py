@@ -29,6 +29,7 @@ ORDER = (
     "trials/tasks",
     "trials/tokens",
     "trials/engine",
+    "trials/screen",
     "trials/export",
     "trials/embedded",
     "cluster",

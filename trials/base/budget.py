@@ -56,16 +56,22 @@ class Budget:
 
         Args:
             sizes: Bytes of each trial's weights and prefix.
-
-        Yields:
-            Their numbers, in order.
         """
-        group: list[int] = []
-        held = 0
-        for number, size in enumerate(sizes):
-            if group and held + size > self.trials_bytes:
-                yield group
-                group, held = [], 0
-            group.append(number)
-            held += size
-        yield group
+        return in_groups(sizes, self.trials_bytes)
+
+
+def in_groups(sizes: Sequence[int], limit: int) -> Iterator[list[int]]:
+    """Things that are held together, in order: as many as fit in ``limit`` bytes, and at least one.
+
+    Yields:
+        Their numbers.
+    """
+    group: list[int] = []
+    held = 0
+    for number, size in enumerate(sizes):
+        if group and held + size > limit:
+            yield group
+            group, held = [], 0
+        group.append(number)
+        held += size
+    yield group

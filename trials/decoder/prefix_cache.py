@@ -97,10 +97,13 @@ class KeyValues(Cache):  # type: ignore[misc]  # the same
     def extend(self, which: int, stored: Tensor, new: Tensor) -> Tensor:
         """The prefix's keys (0) or values (1), then the new ones, for each sequence of a batch.
 
-        They lie in memory that the next call writes over: a block is done with them by then. New memory each time
-        costs more than the copy (measured: half of the time of a pass on a CPU).
+        In inference mode they lie in memory that the next call writes over: a block is done with them by then. New
+        memory each time costs more than the copy (measured: half of the time of a pass on a CPU). Elsewhere gradients
+        may flow through them, so that they are new.
         """
         batch, heads, tokens, size = new.shape
+        if not torch.is_inference_mode_enabled():
+            return torch.cat([stored.expand(batch, -1, -1, -1), new], dim=-2)
         before = stored.shape[-2]
         count = batch * heads * (before + tokens) * size
         key = which, new.device

@@ -17,7 +17,7 @@ from clipsweep.trials.decoder.decoder import Decoder
 from clipsweep.trials.decoder.walk import Capture
 from clipsweep.trials.engine.cost import CostModel
 from clipsweep.trials.engine.kept_passes import KeptPasses
-from clipsweep.trials.engine.label_readings import Readings
+from clipsweep.trials.engine.label_readings import answer_logits
 from clipsweep.trials.engine.label_scores import LabelScores, charge, checked
 from clipsweep.trials.engine.passes import Downstream, Passes
 from clipsweep.trials.spec.resolved import ResolvedClips
@@ -25,7 +25,6 @@ from clipsweep.trials.spec.start import Start
 from clipsweep.trials.tasks.prompts import Prompts
 
 SUB_LAYER, BLOCKS = "sub-layer", "blocks"
-LOGITS_AT_ONCE = 2**26  # where every position's logits are averaged
 
 
 @dataclass(slots=True, kw_only=True)
@@ -128,7 +127,8 @@ class ByBlocks:
                 began = time.perf_counter()
                 with self._loaded.holding(each.trial.weights):
                     answers = passes.answer(number, door, each.trial, found)
-                    readings.add_to(each.scores, self._head(answers, readings))
+                    logits = answer_logits(self._decoder, answers, readings, self._cost.card.vocabulary_size)
+                    readings.add_to(each.scores, logits)
                 each.seconds += time.perf_counter() - began
         return ends | {number: self._end(passes, prompts, each, size) for number, each in running.items()}
 
@@ -146,17 +146,6 @@ class ByBlocks:
         scores = torch.zeros(len(prompts.queries), len(prompts.queries[0].labels), device=self._device)
         trial = Downstream(start=start, weights=weights, keys=keys)
         return _Running(trial=trial, scores=scores, seconds=time.perf_counter() - began)
-
-    def _head(self, answers: Tensor, readings: Readings) -> Tensor:
-        """Logits of the answers; their means at once where means are read, a few positions at a time."""
-        hidden = answers.flatten(0, 1)
-        if not readings.averages:
-            return self._decoder.head(hidden, readings.tokens)
-        positions = max(1, LOGITS_AT_ONCE // self._cost.card.vocabulary_size)
-        means = [
-            self._decoder.head(part, None).float().mean(dim=-1, keepdim=True) for part in torch.split(hidden, positions)
-        ]
-        return torch.cat(means)
 
     def _end(self, passes: Passes, prompts: Prompts, each: _Running, size: int) -> LabelScores | EvaluationError:
         """What a trial gave, when it has visited all microbatches."""

@@ -87,7 +87,7 @@ class CostModel:
             extents: What it reads.
             start: Where it starts; of the untouched model the head is all that is left to do.
         """
-        return sum(self._pass(extent, start) + self._head(extent) for extent in extents)
+        return sum(self._pass(extent, start) + self.head(extent) for extent in extents)
 
     def base(self, extents: Sequence[Extent]) -> int:
         """Operations of the one pass of the untouched model that captures activations for all trials."""
@@ -100,8 +100,13 @@ class CostModel:
             query = _extent(batch, 0)
             extent = replace(query, tokens=len(prompts.prefix) + query.tokens, answers=len(batch.positions))
             layers = range(self.card.n_layers)
-            total += sum(self._positions(layer, extent, extent.tokens, None) for layer in layers) + self._head(extent)
+            total += sum(self._positions(layer, extent, extent.tokens, None) for layer in layers) + self.head(extent)
         return total
+
+    def block(self, layer: int, extent: Extent) -> tuple[int, int]:
+        """Operations of one block on all tokens: of its matrices, and of the products inside its attention."""
+        matrices = 2 * extent.sequences * extent.tokens * self._weights(layer, ATTENTION_ROLES + MLP_ROLES)
+        return matrices, self._positions(layer, extent, extent.tokens, None) - matrices
 
     def _pass(self, extent: Extent, start: Start) -> int:
         """Blocks from the start on; only the answers pass the last one, and of a prefix its keys and values alone."""
@@ -139,6 +144,7 @@ class CostModel:
                 total += met * shape.rows * (1 if per_input else shape.cols)
         return total
 
-    def _head(self, extent: Extent) -> int:
+    def head(self, extent: Extent) -> int:
+        """Operations of the logits that are read."""
         logits = self.card.vocabulary_size if extent.logits is None else extent.logits
         return 2 * self.card.hidden_size * extent.sequences * extent.answers * logits

@@ -24,6 +24,7 @@ from clipsweep.trials.base.budget import Budget
 from clipsweep.trials.base.errors import EvaluationError
 from clipsweep.trials.clips.edit import LoadedModel
 from clipsweep.trials.clips.factor_cache import FactorCache
+from clipsweep.trials.decoder.decoder import Decoder
 from clipsweep.trials.decoder.patches import fused_activations
 from clipsweep.trials.engine.activation_store import ActivationStore
 from clipsweep.trials.engine.by_blocks import ByBlocks
@@ -51,6 +52,8 @@ class Engine:
         layout: Where the model keeps its matrices.
         factors: Of its weights.
         cost: Counts the operations of its passes.
+        loaded: The model, and what clips it.
+        budget: Bytes that it may take besides the model.
     """
 
     def __init__(
@@ -75,18 +78,18 @@ class Engine:
         self.layout = find_layout(model)
         self.factors = factors
         self._model = model
-        self._loaded = LoadedModel(model=model, layout=self.layout, factors=factors)
+        self.loaded = LoadedModel(model=model, layout=self.layout, factors=factors)
         self._stretch_limit = stretch_limit(model.config.get_text_config())
-        budget = budget or Budget.measure(*devices_of(model))
-        kept = KeptPasses(ActivationStore(budget), budget, model.device)
+        self.budget = budget = budget or Budget.measure(*devices_of(model))
+        self._kept = kept = KeptPasses(ActivationStore(budget), budget, model.device)
         self._retreat = Retreat(kept)
         self.cost = CostModel(card)
         self._by_blocks: ByBlocks | None = None
-        decoder = try_decoder(model, self.layout)
+        self._decoder = decoder = try_decoder(model, self.layout)
         self._together = TogetherCheck(model, decoder)
         if decoder is not None:
             self.cost = CostModel(card, trims=decoder.trims, fused_queries=decoder.fused_queries)
-            self._by_blocks = ByBlocks(self._loaded, decoder, kept, self.cost, budget)
+            self._by_blocks = ByBlocks(self.loaded, decoder, kept, self.cost, budget)
 
     @property
     def runs_blocks(self) -> bool:
@@ -111,6 +114,16 @@ class Engine:
     def start_of(self, clips: ResolvedClips) -> Start:
         """Where a trial of these clips starts; at the first block where it reads full prompts."""
         return Start(block=0) if self._by_blocks is None else self._by_blocks.start_of(clips)
+
+    def decoder_for(self, prompts: Prompts, microbatch: int) -> Decoder | None:
+        """What runs these prompts block by block; None where they are read whole, as ``score_all`` does too."""
+        with torch.inference_mode(), fused_activations(self._model):
+            fits = self._by_blocks is not None and not self._stretches(prompts)
+            return self._decoder if fits and self._together.passes(prompts, microbatch) else None
+
+    def make_room(self, prompts: Prompts) -> None:
+        """Give up what is held of other prompts than these."""
+        self._kept.forget_others(prompts)
 
     def score(self, prompts: Prompts, clips: ResolvedClips, microbatch: int) -> LabelScores:
         """Score one trial; see ``score_all``.
@@ -175,10 +188,10 @@ class Engine:
         """Form a trial's weights, score it under them, and say what that took."""
         began = time.perf_counter()
         try:
-            weights = self._loaded.edit(clips, prompts.texts)
+            weights = self.loaded.edit(clips, prompts.texts)
         except EvaluationError as error:
             return error
-        with self._loaded.holding(weights):
+        with self.loaded.holding(weights):
             scores = score()
         scored = LabelScores(
             log_likelihoods=scores.cpu(),
@@ -187,7 +200,7 @@ class Engine:
             operations=self.cost.full_prompts(prompts, size),
             seconds=time.perf_counter() - began,
         )
-        return checked(self._loaded, prompts, weights, scored)
+        return checked(self.loaded, prompts, weights, scored)
 
     def _stretches(self, prompts: Prompts) -> bool:
         """Whether rotary positions scale with the length of some text, so that no two prompts share a prefix."""

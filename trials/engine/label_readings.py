@@ -8,8 +8,11 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from clipsweep.trials.decoder.decoder import Decoder
 from clipsweep.trials.engine.microbatches import Microbatch, Read
 from clipsweep.trials.tasks.prompts import Tokens
+
+LOGITS_AT_ONCE = 2**26  # where every position's logits are averaged
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -75,6 +78,26 @@ def plan_readings(batch: Microbatch, device: torch.device) -> Readings:
         averages=batch.averages,
         where=(indices([read.query for read in batch.reads]), indices([read.label for read in batch.reads])),
     )
+
+
+def answer_logits(decoder: Decoder, answers: Tensor, readings: Readings, vocabulary_size: int) -> Tensor:
+    """Logits that are read from answers; their means at once where means are read, a few positions at a time.
+
+    Args:
+        decoder: Has the head.
+        answers: What leaves the last block at the positions of ``readings``, shape ``(sequences, n, width)``.
+        readings: What is read.
+        vocabulary_size: How many logits a position has.
+
+    Returns:
+        As ``Readings.add_to`` takes them: shape ``(sequences * n, tokens)``, or one column of means.
+    """
+    hidden = answers.flatten(0, 1)
+    if not readings.averages:
+        return decoder.head(hidden, readings.tokens)
+    positions = max(1, LOGITS_AT_ONCE // vocabulary_size)
+    means = [decoder.head(part, None).float().mean(dim=-1, keepdim=True) for part in torch.split(hidden, positions)]
+    return torch.cat(means)
 
 
 def _numbered(values: Sequence[int]) -> dict[int, int]:

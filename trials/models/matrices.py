@@ -51,6 +51,10 @@ class Matrix:
         view = self._view(stored)
         view.copy_(values.reshape(view.shape))
 
+    def outputs_of(self, given: Tensor) -> Tensor:
+        """Its own outputs among those of the linear map that it is a part of: ``(..., outputs)`` to ``(..., rows)``."""
+        return given.reshape(*given.shape[:-1], self.groups, -1)[..., self.start : self.stop].flatten(-2)
+
     def _view(self, stored: Tensor) -> Tensor:
         """The matrix's own entries: shape ``(groups, rows / groups, cols)``."""
         plain = stored.detach() if self.expert is None else stored.detach()[self.expert]

@@ -1,0 +1,1 @@
+"""Predict what clips do to margins, all at once, by one backward pass."""
