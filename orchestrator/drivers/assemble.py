@@ -31,25 +31,19 @@ def assemble_search(opened: OpenStudy, ledger: Ledger) -> tuple[Driver, Stopping
         gpus=study.cluster.gpus_per_replica,
         earlier=Earlier(rows=ledger.rows, begun=begun),
     )
-    race = make_race(study.search, waits=not driver.adaptive, limit=_most_points(opened, driver))
+    rungs = make_rungs(opened.subject.split_sizes[VALIDATION])
+    race = make_race(study.search, waits=not driver.adaptive, rungs=rungs)
     if race is None:
         return stopping, stopping
     racing = RacingDriver(
         stopping,
         race,
-        make_rungs(opened.subject.split_sizes[VALIDATION]),
+        rungs,
         len(space.demo_seeds),
         begun=_proposals_scored(space, begun, ledger),
         smoothed=have_margins(row for row in ledger.rows.values() if row.has_scores),
     )
     return racing, stopping
-
-
-def _most_points(opened: OpenStudy, driver: Driver) -> int | None:
-    """Most points that can race each other; None if not known."""
-    if opened.study.search.n_trials is not None:
-        return opened.study.search.n_trials
-    return None if driver.adaptive else len(opened.space) // len(opened.space.demo_seeds)
 
 
 def _proposals_scored(space: Space, begun: Iterable[Choice], ledger: Ledger) -> list[Proposal]:

@@ -136,13 +136,13 @@ class RacingDriver(Driver):
             return
         self._score(entry, rows, n_rows)
         at_end = n_rows == self._rungs[-1]
-        if entry.untouched and not at_end:
-            self._ready.extend(self._next_parts(entry))
-            return
         if at_end:
             self._race.finished(entry)
         else:
             self._race.arrived(entry)
+        if entry.untouched and not at_end:
+            self._ready.extend(self._next_parts(entry))
+            return
         if entry not in self._advance(last_call=False):
             self._tell_driver(runner, rows)
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from clipsweep.analysis.winners.point import BEST_MEAN, ONE_STANDARD_ERROR
-from clipsweep.orchestrator.study.names import BAYES, COMPOSE, HALVING
+from clipsweep.orchestrator.study.names import BAYES, COMPOSE
 from clipsweep.orchestrator.study.schema import SearchSection, Study
 from clipsweep.trials.base.errors import StudyError
 from clipsweep.trials.tasks.load import define_task
@@ -54,10 +54,10 @@ def _check_winner(study: Study) -> None:
 
 def _check_enumerable(study: Study) -> None:
     driver, clips, search = study.search.driver, study.space.clips.max, study.search
-    if search.race == HALVING and search.patience is not None:
+    if search.race is not None and search.patience is not None:
         raise StudyError(
-            f"study key 'search.patience' is {search.patience}, but in driver {driver!r} with race 'halving' no point "
-            f"is complete before all have begun. Remove one of the two, or stop by search.n_trials."
+            f"study key 'search.patience' is {search.patience}, but in driver {driver!r} with race {search.race!r} no "
+            f"point is complete before all have begun. Remove one of the two, or stop by search.n_trials."
         )
     if not isinstance(study.space.clip_rates, list):
         raise StudyError(

@@ -139,10 +139,10 @@ def replay(surface: Surface, make_driver: MakeDriver, order: int = 0, *, plain: 
     section = SearchSection(**search)
     answers, told = Answers(surface, order, plain=plain), Replay()
     stopping = StoppingDriver(make_driver(section), section)
-    limit = section.n_trials or len(surface.points)
     n_rows = surface.validation.shape[1]
-    race = make_race(section, waits=not stopping.adaptive, limit=limit)
-    driver = stopping if race is None else RacingDriver(stopping, race, make_rungs(n_rows), n_seeds=1)
+    rungs = make_rungs(n_rows)
+    race = make_race(section, waits=not stopping.adaptive, rungs=rungs)
+    driver = stopping if race is None else RacingDriver(stopping, race, rungs, n_seeds=1)
     while not driver.done:
         for proposal in driver.ask(1):
             point = surface.index_of(proposal.spec.clips)

@@ -16,6 +16,7 @@ import numpy as np
 
 from clipsweep.analysis.winners.pareto import hypervolume
 from clipsweep.orchestrator.study.schema import SearchSection
+from tests.benchmarks.best_arm import best_arm_lines
 from tests.benchmarks.document import Line, at_least, at_most, print_document, tell
 from tests.benchmarks.false_stops import (
     Population,
@@ -191,7 +192,9 @@ def false_stop_lines(name: str, population: Population, replays: int) -> Iterato
     label = f"{name}: grid + test"
     yield at_most(f"{label}, studies with a false stop of {replays}", found.rate, "", 0.05)
     yield at_most(f"{label}, upper 95 % bound of that", found.upper_bound, "", 0.07)
-    yield Line(name=f"{label}, rows", value=found.rows_share, unit="")
+    lost = found.lost / found.replays
+    yield at_most(f"{label}, studies in which one is lost that a full grid would pick", lost, "", 0.05)
+    yield at_most(f"{label}, rows", found.rows_share, "", 0.75)
     yield Line(name=f"{label}, operations", value=found.operations_share, unit="")
     other = count_false_stops(population, wilcoxon, replays)
     label = f"{name}: grid + WilcoxonPruner at 5 %"
@@ -235,6 +238,7 @@ def measure(*, quick: bool) -> list[Line]:
         for part in (
             search_lines(surface, seeds, aims=surface.gain_to_have >= SOMETHING),
             false_stop_lines(name, of_surface(surface), replays),
+            best_arm_lines(surface, share_of, seeds) if surface.gain_to_have >= SOMETHING else (),
             joint_lines(surface) if surface.axes.max_clips > 1 else (),
         ):
             lines += tell(list(part))

@@ -54,7 +54,7 @@ class Race(ABC):
 
     @abstractmethod
     def arrived(self, entry: Entry) -> None:
-        """Take an entry that has reached a rung before the last."""
+        """Take an entry that has reached a rung before the last; the untouched model goes on whatever is decided."""
 
     @abstractmethod
     def finished(self, entry: Entry) -> None:

@@ -33,8 +33,9 @@ class Halving(Race):
         self._done: set[tuple[int, str | None]] = set()  # shots and modules of which an entry has finished
 
     def arrived(self, entry: Entry) -> None:
-        """Rank it among those of its rung."""
-        self._been[entry.shots, entry.rung].append(entry)
+        """Rank it among those of its rung, of which the untouched model is no rival."""
+        if not entry.untouched:
+            self._been[entry.shots, entry.rung].append(entry)
 
     def finished(self, entry: Entry) -> None:
         """Remember that its shots and modules have a finisher."""

@@ -9,16 +9,16 @@ from clipsweep.orchestrator.study.names import HALVING
 from clipsweep.orchestrator.study.schema import SearchSection
 
 
-def make_race(search: SearchSection, *, waits: bool, limit: int | None) -> Race | None:
+def make_race(search: SearchSection, *, waits: bool, rungs: tuple[int, ...]) -> Race | None:
     """The race that a study asks for; None where it asks for none.
 
     Args:
         search: Of the study.
         waits: Whether all of a rung arrive before it must be decided: the driver's proposals do not depend on results.
-        limit: Most entries there can be; None if not known.
+        rungs: Rows of each rung, ascending to all rows.
     """
     if search.race is None:
         return None
     if search.race == HALVING:
         return Halving(waits=waits)
-    return SequentialTest(indifference=search.indifference, error_rate=search.error_rate, limit=limit)
+    return SequentialTest(indifference=search.indifference, error_rate=search.error_rate, rungs=rungs, waits=waits)

@@ -93,12 +93,11 @@ class Learner(FixedDriver):
 def raced(
     driver: Driver,
     race: str = "halving",
-    limit: int | None = None,
     n_seeds: int = 1,
     n_rows: int = N_ROWS,
     **search: Any,
 ) -> Driver:
-    rule = make_race(SearchSection(race=race, **search), waits=not driver.adaptive, limit=limit)
+    rule = make_race(SearchSection(race=race, **search), waits=not driver.adaptive, rungs=make_rungs(n_rows))
     assert rule is not None
     return RacingDriver(driver, rule, make_rungs(n_rows), n_seeds)
 

@@ -296,9 +296,10 @@ def test_a_race_on_few_rows_is_refused(make_study: MakeStudy, tmp_path: Path, ca
         prepare(study, tmp_path / "s", cache)
 
 
-def test_patience_has_no_meaning_where_halving_waits_for_all(make_study: MakeStudy) -> None:
-    with pytest.raises(StudyError, match="'search.patience' is 3, but in driver 'grid' with race 'halving' no point"):
-        check_study(make_study(search={"race": "halving", "patience": 3}))
+@pytest.mark.parametrize("race", RACES)
+def test_patience_has_no_meaning_where_a_race_waits_for_all(make_study: MakeStudy, race: str) -> None:
+    with pytest.raises(StudyError, match=f"'search.patience' is 3, but in driver 'grid' with race '{race}' no point"):
+        check_study(make_study(search={"race": race, "patience": 3}))
 
 
 @pytest.mark.parametrize(
