@@ -98,7 +98,7 @@ def sequential_halving(arms: Arms, budget: int) -> int:
     for _ in range(rounds):
         rows = budget // (rounds * len(left))
         for arm in left if rows else ():
-            arms.pull(arm, rows)
+            arms.pull(int(arm), rows)
         left = left[np.argsort(-arms.means[left], kind="stable")][: math.ceil(len(left) / 2)]
     return int(left[0])
 
@@ -137,7 +137,7 @@ def _draw(arms: Arms, rng: np.random.Generator) -> Numbers:
     """What the arms may be."""
     rows = arms.counts + 1
     deviations = np.sqrt((arms.counts * arms.variances + 0.25) / rows**2)
-    return rng.normal((arms.counts * arms.means + 0.5) / rows, deviations)
+    return np.asarray(rng.normal((arms.counts * arms.means + 0.5) / rows, deviations))
 
 
 def _challenger(arms: Arms, others: NDArray[np.bool_], rng: np.random.Generator) -> int:

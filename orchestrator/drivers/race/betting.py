@@ -36,7 +36,7 @@ def open_accounts(rungs: tuple[int, ...], error_rate: float) -> Numbers:
         rungs: Rows of each rung, ascending; every one but the last, which is all rows, is a look.
         error_rate: Chance that an entry for which the hypothesis is true is stopped.
     """
-    return np.diff((0, *rungs[:-1])) * (error_rate / rungs[-2])
+    return np.diff(np.array((0, *rungs[:-1]), dtype=np.float64)) * (error_rate / rungs[-2])
 
 
 def bet(accounts: Numbers, differences: Numbers, rung: int, rungs: tuple[int, ...], margin: float) -> Numbers:

@@ -97,7 +97,7 @@ def test_nobody_is_stopped_before_all_of_the_rung_have_come() -> None:
 
 
 def test_where_the_driver_learns_only_the_untouched_model_stops_an_entry() -> None:
-    race, nothing, half = a_race(waits=False), np.zeros(ROWS), np.arange(ROWS) % 2.0
+    race, nothing, half = a_race(waits=False), np.zeros(ROWS), np.tile([0.0, 1.0], ROWS // 2)
     good, bad = (Entry(number=number, shots=0) for number in (1, 2))
     race.arrived(reach(good, 1 - nothing, 2))
     race.arrived(reach(bad, nothing, 2))
