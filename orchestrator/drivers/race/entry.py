@@ -28,8 +28,7 @@ class Entry:
         untouched: Whether it is the model as it is, which is never stopped.
         rung: The rung that it has reached, or runs for; -1 before the first.
         outcomes: Of the rows seen so far, each in [0, 1]: right or wrong, a mean where there are several seeds.
-        scores: Estimated accuracy at each rung reached: what halving ranks it by.
-        means: Mean outcome at each rung reached: what the test goes by.
+        scores: Estimated accuracy at each rung reached, from its rows alone: what it is ranked by.
     """
 
     number: int
@@ -39,14 +38,12 @@ class Entry:
     rung: int = -1
     outcomes: Outcomes = field(default_factory=lambda: np.zeros(0))
     scores: list[float] = field(default_factory=list)
-    means: list[float] = field(default_factory=list)
 
     def reach(self, outcomes: Outcomes, score: float) -> None:
         """Reach the next rung with the outcomes of all its rows, and an estimate of the accuracy from them."""
         self.rung += 1
         self.outcomes = outcomes
         self.scores.append(score)
-        self.means.append(float(outcomes.mean()))
 
 
 class Race(ABC):

@@ -17,9 +17,10 @@ class SequentialTest(Race):
     """An entry is stopped when a paired test says that it is not the best by more than a margin.
 
     An entry that beats every other by ``indifference`` beats any average of others by that, so one bet against it
-    suffices, on the mean of the best others (``betting.py``); the error rate is shared with nobody. The claim: an entry
-    whose expected outcome is better than that of every other by ``indifference`` or more is stopped with a chance of
-    at most ``error_rate``, and so is one whose mean over all rows is.
+    suffices, on the mean of the best others (``betting.py``); the error rate is shared with nobody. Scores, which may be
+    smoothed, choose who those are; what is bet on is right and wrong. The claim: an entry whose expected outcome is
+    better than that of every other by ``indifference`` or more is stopped with a chance of at most ``error_rate``, and
+    so is an entry whose mean over all rows is better by that.
 
     The references of the rows between two rungs are chosen by rows before them alone. A rung is therefore decided
     when all that are to reach it have: they are those that earlier rows let go on, whatever the order in which they
@@ -91,7 +92,7 @@ class SequentialTest(Race):
         found = []
         for shots in self._stopped.keys() - self._done - {entry.shots for entry in chosen}:
             if stopped := self._stopped[shots]:
-                best = max(stopped, key=lambda entry: (entry.rung, entry.means[-1], -entry.number))
+                best = max(stopped, key=lambda entry: (entry.rung, entry.scores[-1], -entry.number))
                 stopped.remove(best)
                 found.append(best)
         return found
@@ -104,7 +105,7 @@ class SequentialTest(Race):
         there = [rival for rival in self._rivals[shots] if rival.rung >= rung]
         if rung == 0 or not self._waits:
             return [rival for rival in there if rival.untouched]
-        there.sort(key=lambda rival: (-rival.means[rung - 1], rival.number))
+        there.sort(key=lambda rival: (-rival.scores[rung - 1], rival.number))
         return there[: REFERENCES + 1] if len(there) > 1 else []
 
 
