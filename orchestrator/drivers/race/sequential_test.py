@@ -17,8 +17,8 @@ class SequentialTest(Race):
     """An entry is stopped when a paired test says that it is not the best by more than a margin.
 
     An entry that beats every other by ``indifference`` beats any average of others by that, so one bet against it
-    suffices, on the mean of the best others (``betting.py``); the error rate is shared with nobody. Scores, which may be
-    smoothed, choose who those are; what is bet on is right and wrong. The claim: an entry whose expected outcome is
+    suffices, on the mean of the best others (``betting.py``); the error rate is shared with nobody. Scores, which may
+    be smoothed, choose who those are; what is bet on is right and wrong. The claim: an entry whose expected outcome is
     better than that of every other by ``indifference`` or more is stopped with a chance of at most ``error_rate``, and
     so is an entry whose mean over all rows is better by that.
 
