@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -69,6 +70,8 @@ def write_figures(
 ) -> dict[str, list[Path]]:
     """Write a study's figures, a file each, their captions, and its tables as CSV, Markdown and LaTeX.
 
+    Captions of figures that are not drawn this time stay as they are.
+
     Args:
         dirs: Folders of studies.
         only: Names of figures; none for all that can be drawn.
@@ -94,14 +97,23 @@ def write_figures(
     if frames.trials.empty:
         raise StudyError(f"{dirs[0]} has no rows yet; expected some to draw. Go on with 'clipsweep run'.")
     written: dict[str, list[Path]] = {}
-    captions = []
+    captions: dict[str, str] = {}
     for name, made in [(name, make_figure(name, frames)) for name in only] if only else make_figures(frames):
         written[name] = list(_write(made, folder, file_format))
-        captions.append(f"## {name}: {made.title}\n\n{made.caption}\n")
+        captions[f"## {name}"] = f"## {name}: {made.title}\n\n{made.caption}\n"
     if not written:
         raise StudyError(f"{dirs[0]} has nothing to draw yet; expected complete trials. Go on with 'clipsweep run'.")
-    write_text(folder / CAPTIONS, "\n".join(captions))
+    file = folder / CAPTIONS
+    write_text(file, "\n".join((_captions_in(file) | captions).values()))
     return written
+
+
+def _captions_in(file: Path) -> dict[str, str]:
+    """What stands in a file of captions, by what comes before the colon in its headings."""
+    if not file.exists():
+        return {}
+    sections = re.split(r"^(?=## )", file.read_text(encoding="utf-8", errors="replace"), flags=re.MULTILINE)
+    return {section.partition(":")[0]: f"{section.rstrip()}\n" for section in sections if section.strip()}
 
 
 def frames_from(source: pandas.DataFrame | str | Path | Sequence[str | Path], *, published: bool = False) -> Frames:

@@ -78,11 +78,9 @@ def run(
     options += [] if address is None else [("cluster.address", address)]
     studies = _by_folder(read_studies(study, parse_once(overrides or [], options)), folder)
     if dry_run:
-        from clipsweep.orchestrator.plan.estimate import describe_plan
-
         tell("looking at the model, the rows and the prompts; no weights are loaded …")
         plans = [api.plan(each, dir=path, verify_hashes=verify_hashes) for path, each in studies.items()]
-        _print_each(plans, describe_plan, as_json)
+        _print_plans(plans, as_json)
         return
     if len(studies) > 1:  # what is wrong with the last is said before the first runs
         for path, each in studies.items():
@@ -166,9 +164,15 @@ def words_of_retry(failed: int, given_up: int) -> str:
     return f"Running again retries them, but for {others} over which replicas died: 'run --retry-failed' tries all."
 
 
-def _print_each(documents: list[dict[str, Any]], describe: Callable[[dict[str, Any]], str], as_json: bool) -> None:
-    """Print one document, or several: in words one after the other, as JSON a list."""
+def _print_plans(plans: Sequence[dict[str, Any]], as_json: bool) -> None:
+    """Print one plan, or several: in words one after the other, as JSON a list."""
+    from clipsweep.orchestrator.plan.estimate import describe_plan
+    from clipsweep.orchestrator.terminal.printing import print_expectation
+
     if as_json:
-        print_json(documents if len(documents) > 1 else documents[0])
-    else:
-        typer.echo("\n\n".join(map(describe, documents)))
+        print_json(plans if len(plans) > 1 else plans[0])
+        return
+    for number, plan in enumerate(plans):
+        typer.echo(("\n" if number else "") + describe_plan(plan))
+        if plan["expectation"] is not None:
+            print_expectation(plan["expectation"])

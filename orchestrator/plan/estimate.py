@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -9,10 +11,11 @@ from rich.filesize import decimal
 
 from clipsweep.orchestrator.folder.ledger import Ledger
 from clipsweep.orchestrator.folder.open_study import OpenStudy, default_folder
-from clipsweep.orchestrator.plan.ahead import expected_start, expected_tests, look_ahead, search_notes
+from clipsweep.orchestrator.plan.ahead import Ahead, expected_start, expected_tests, look_ahead, search_notes
 from clipsweep.orchestrator.plan.check_trials import check_trials
+from clipsweep.orchestrator.plan.expectation import expect
 from clipsweep.orchestrator.plan.prepare import Prepared, prepare
-from clipsweep.orchestrator.plan.speed import expect_speed
+from clipsweep.orchestrator.plan.speed import Speed, expect_speed
 from clipsweep.orchestrator.study.schema import Study
 from clipsweep.orchestrator.words import format_seconds
 from clipsweep.trials.base.errors import counted
@@ -30,7 +33,8 @@ def plan_study(study: Study, folder: Path | None, cache: Path, *, verify_hashes:
 
     Returns:
         Counts, ``operations``, ``hours`` at ``speed`` on so many ``replicas``, bytes on each replica and on disk, and
-        the folder. Trials on the test split are counted at most, as the winners are not known.
+        the folder. Trials on the test split are counted at most, as the winners are not known. ``expectation``: see
+        ``expect``.
     """
     prepared = prepare(study, folder or default_folder(study), cache, verify_hashes=verify_hashes)
     opened, card = prepared.opened, prepared.opened.subject.card
@@ -39,20 +43,18 @@ def plan_study(study: Study, folder: Path | None, cache: Path, *, verify_hashes:
     missing = ahead.missing
     notes = check_trials(prepared, missing) + search_notes(opened)
     counts = _Counts(prepared)
-    operations = sum(count * counts.trial(spec) for spec, count in missing.items())
-    tests = expected_tests(opened, missing) if opened.subject.tested else []
-    operations += sum(map(counts.trial, tests))
-    shared = counts.shared() if missing else 0.0
     speed = expect_speed(opened, ledger)
+    cost_of = partial(_cost, opened, counts, speed)
+    operations, hours = cost_of(ahead, 1.0)
     n_matrices, factor_bytes = _factors(opened)
     return {
         "points": None if opened.is_searched else opened.space.n_points,
         "demonstration_seeds": len(opened.space.demo_seeds),
         "trials": ahead.total,
         "trials_to_run": sum(missing.values()),
-        "test_trials_at_most": len(tests),
-        "operations": operations + speed.replicas * shared,
-        "hours": (operations / speed.replicas + shared) / speed.operations_per_second / 3600,
+        "test_trials_at_most": len(_tests(opened, ahead)),
+        "operations": operations,
+        "hours": hours,
         "replicas": speed.replicas,
         "operations_per_second_of_each": speed.operations_per_second,
         "speed": speed.source,
@@ -62,9 +64,25 @@ def plan_study(study: Study, folder: Path | None, cache: Path, *, verify_hashes:
         "matrices_to_factor_at_most": n_matrices,
         "factor_bytes_on_disk": factor_bytes,
         "matrices_to_measure": _matrices_to_measure(opened),
+        "expectation": expect(opened, cost_of),
         "notes": notes,
         "dir": str(opened.folder),
     }
+
+
+def _cost(opened: OpenStudy, counts: _Counts, speed: Speed, ahead: Ahead, share: float) -> tuple[float, float]:
+    """Operations of what is ahead, and hours, if of those on validation only a share is run."""
+    tests = _tests(opened, ahead)
+    operations = share * sum(count * counts.trial(spec) for spec, count in ahead.missing.items())
+    operations += sum(map(counts.trial, tests))
+    shared = counts.shared({spec.prompt_set for spec in (*ahead.missing, *tests)})
+    hours = (operations / speed.replicas + shared) / speed.operations_per_second / 3600
+    return operations + speed.replicas * shared, hours
+
+
+def _tests(opened: OpenStudy, ahead: Ahead) -> list[TrialSpec]:
+    """Trials on the test split, at most; none where the task has no such rows."""
+    return expected_tests(opened, ahead.missing) if opened.subject.tested else []
 
 
 def describe_plan(plan: dict[str, Any]) -> str:
@@ -125,11 +143,10 @@ class _Counts:
             self._known[key] = scale * self._cost.trial(measure_extents(prompts, self._size), key[1])
         return self._known[key]
 
-    def shared(self) -> float:
-        """Operations of the untouched model's passes, which every replica runs once."""
-        return sum(
-            scale * self._cost.base(measure_extents(prompts, self._size)) for prompts, scale in self._prompts.values()
-        )
+    def shared(self, prompt_sets: Iterable[PromptSet]) -> float:
+        """Operations of the untouched model's passes over prompts, which every replica runs once."""
+        read = map(self._read, prompt_sets)
+        return sum(scale * self._cost.base(measure_extents(prompts, self._size)) for prompts, scale in read)
 
     def activation_bytes(self) -> int:
         """Bytes of all that is captured of the largest prompt set, the prefix's keys and values included."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from clipsweep.cluster.fit import ClusterSettings
 from clipsweep.cluster.pool import Pool
@@ -12,11 +13,15 @@ from clipsweep.cluster.work import ReplicaSettings
 from clipsweep.orchestrator.plan.prepare import Prepared
 from clipsweep.orchestrator.study.schema import Study
 from clipsweep.orchestrator.words import Say, say_nothing
+from clipsweep.trials.base.errors import PoolError, first_line
 from clipsweep.trials.base.loading import nothing_collected
 from clipsweep.trials.clips.resolve import starts_of
 from clipsweep.trials.models.card import ModelCard
 from clipsweep.trials.spec.start import Start
 from clipsweep.trials.tasks.settings import TaskSettings
+
+if TYPE_CHECKING:
+    from clipsweep.cluster.on_ray.ray_pool import RayPool
 
 MEMORY_PER_WEIGHT_BYTE = 3
 
@@ -28,6 +33,9 @@ def start_pool(prepared: Prepared, say: Say = say_nothing, deaths: Mapping[str, 
         prepared: The study.
         say: Shows the user what is waited for.
         deaths: Of replicas in earlier runs, by the trial that they were running.
+
+    Raises:
+        PoolError: Ray cannot be imported, joined or started, or has no room.
     """
     study, subject, space = prepared.opened.study, prepared.opened.subject, prepared.opened.space
     cluster = study.cluster
@@ -46,9 +54,7 @@ def start_pool(prepared: Prepared, say: Say = say_nothing, deaths: Mapping[str, 
 
         return LocalPool(settings)
     say(f"joining Ray at {cluster.address} …" if cluster.address else "starting Ray …")
-    from clipsweep.cluster.on_ray.ray_pool import RayPool
-
-    return RayPool(
+    return _ray_pool()(
         settings,
         ClusterSettings(
             replicas=None if cluster.replicas == "auto" else cluster.replicas,
@@ -60,6 +66,18 @@ def start_pool(prepared: Prepared, say: Say = say_nothing, deaths: Mapping[str, 
         ),
         deaths,
     )
+
+
+def _ray_pool() -> type[RayPool]:
+    """The pool on Ray, which only a study with replicas of their own needs."""
+    try:
+        from clipsweep.cluster.on_ray.ray_pool import RayPool
+    except ImportError as error:
+        raise PoolError(
+            f"Ray cannot be imported ({first_line(error)}); expected a Ray that replicas run on. Install it again, or "
+            f"use --replicas 0, which runs in this process, without Ray."
+        ) from error
+    return RayPool
 
 
 def replica_settings(

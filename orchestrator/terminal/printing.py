@@ -6,7 +6,7 @@ import json
 import math
 import sys
 from base64 import b64encode
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
 from decimal import Decimal
 from itertools import zip_longest
@@ -22,6 +22,8 @@ from clipsweep.analysis.winners.point import label_layers, runs_of
 from clipsweep.orchestrator.status.listing import Listed
 from clipsweep.orchestrator.terminal.shell import print_json
 from clipsweep.orchestrator.views.checkpoint_spectrum import CheckpointSpectrum
+from clipsweep.orchestrator.words import format_seconds
+from clipsweep.trials.base.errors import counted
 from clipsweep.trials.spec.clip import Clip
 from clipsweep.trials.spec.kinds import DEFAULT_KIND
 
@@ -174,6 +176,35 @@ def print_list(listed: Sequence[Listed]) -> None:
         trials = "–" if each.total is None else f"{(each.done or 0) + (each.pruned or 0)}/{each.total}"
         table.add_row(each.dir, each.name or "–", each.state, trials, score, last)
     print_table(table)
+
+
+def print_expectation(expectation: Mapping[str, Any]) -> None:
+    """Print what a search is expected to find at each budget, and how far that can be trusted; see ``expect``."""
+    surfaces, budgets = expectation["surfaces"], expectation["budgets"]
+    if not surfaces:
+        sys.stdout.write("expected    not known: no search of this kind was replayed\n")
+        return
+    counts = counted(len(surfaces), "small surface")
+    sys.stdout.write(
+        "expected    share of the gain that the full grid's winner has over the untouched model:\n"
+        f"            an expectation, from {counts} of small models; yours may differ\n"
+    )
+    table = Table(
+        "search.n_trials", "rows", "time", "median surface", "1 seed in 10 below", "lowest surface", "1 in 10 below"
+    )
+    for each in budgets:
+        shares = [
+            each[key][which] for which in ("median", "lowest") for key in ("share_of_gain", "share_of_gain_unlucky")
+        ]
+        trials = f"{each['n_trials']:,}" + ("" if each["replayed"] else " *")
+        table.add_row(
+            trials, f"{each['rows']:,}", format_seconds(3600 * each["hours"]), *(f"{one:z.2f}" for one in shares)
+        )
+    print_table(table)
+    more = (
+        [] if all(each["replayed"] for each in budgets) else ["* more than was replayed: told as for the most that was"]
+    )
+    sys.stdout.writelines(f"note        {note}\n" for note in (*more, *expectation["unlike"]))
 
 
 def _columns(rows: Iterable[StoredRow], also: Iterable[str]) -> tuple[str, ...]:

@@ -67,6 +67,14 @@ def test_one_figure_is_written_in_the_format_that_is_asked_for(finished_study: P
     assert (tmp_path / "search.pdf").read_bytes().startswith(b"%PDF")
 
 
+def test_a_figure_drawn_again_leaves_the_captions_of_others(finished_study: Path, tmp_path: Path) -> None:
+    write_figures([finished_study], only=["atlas", "search"], out=tmp_path)
+    before = (tmp_path / "captions.md").read_text(encoding="utf-8")
+    (tmp_path / "captions.md").write_text(before.replace("## atlas:", "## atlas: of old"), encoding="utf-8")
+    write_figures([finished_study], only=["atlas"], out=tmp_path)
+    assert (tmp_path / "captions.md").read_text(encoding="utf-8") == before
+
+
 def test_a_folder_that_cannot_be_made_is_refused(finished_study: Path, tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     with pytest.raises(PlaceError, match="making the folder for figures"):

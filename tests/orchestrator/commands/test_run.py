@@ -40,7 +40,19 @@ def test_run_prints_one_json_document_and_nothing_else(study_file: Path, tmp_pat
 def test_a_dry_run_loads_nothing(study_file: Path, tmp_path: Path) -> None:
     document = json_of("run", str(study_file), "--dir", str(tmp_path / "s"), "--dry-run")
     assert document["trials_to_run"] == 5
+    assert document["expectation"] is None
     assert not (tmp_path / "s").exists()
+
+
+def test_a_dry_run_of_a_search_tells_what_to_expect(study_file: Path, tmp_path: Path) -> None:
+    arguments = ["run", str(study_file), "--dir", str(tmp_path / "s"), "--dry-run"]
+    arguments += ["--set", "search.driver=bayes", "--set", "search.n_trials=4"]
+    told = json_of(*arguments)["expectation"]
+    assert [each["n_trials"] for each in told["budgets"]] == [1, 2, 4]
+    words = runner.invoke(app, arguments).stdout
+    assert "an expectation, from" in words
+    assert words.count(" │ ") == 3 * 6  # three budgets
+    assert words.splitlines()[-1] == f"note        {told['unlike'][-1]}"
 
 
 @pytest.mark.parametrize(
