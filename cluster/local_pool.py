@@ -10,6 +10,7 @@ from clipsweep.cluster.replica import Replica
 from clipsweep.cluster.work import Batch, ReplicaSettings
 from clipsweep.trials.base.errors import PoolError
 from clipsweep.trials.clips.spectrum import MatrixSpectrum, Place
+from clipsweep.trials.screen.screened import Screened, ScreenRequest
 from clipsweep.trials.spec.result import TrialResult
 from clipsweep.trials.spec.start import Start
 from clipsweep.trials.spec.trial import Trial
@@ -49,6 +50,10 @@ class LocalPool(Pool):
     def spectrum(self, places: Sequence[Place]) -> Iterator[list[MatrixSpectrum]]:
         """Singular values, one place at a time."""
         return (self._replica.spectrum([place]) for place in places)
+
+    def screen(self, requests: Sequence[ScreenRequest]) -> Iterator[list[Screened]]:
+        """What a backward pass predicts, one request at a time."""
+        return ([self._replica.screen(request)] for request in requests)
 
     def announce(self, starts: Sequence[Start]) -> None:
         """Tell the replica where trials will start."""

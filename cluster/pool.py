@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 
 from clipsweep.cluster.work import Batch
 from clipsweep.trials.clips.spectrum import MatrixSpectrum, Place
+from clipsweep.trials.screen.screened import Screened, ScreenRequest
 from clipsweep.trials.spec.result import TrialResult
 from clipsweep.trials.spec.start import Start
 
@@ -53,6 +54,24 @@ class Pool(ABC):
         Raises:
             EvaluationError: A matrix has weights that are not finite.
             PoolError: No replica is left and none can be started, or too many died over one place.
+        """
+
+    @abstractmethod
+    def screen(self, requests: Sequence[ScreenRequest]) -> Iterator[list[Screened]]:
+        """What a backward pass predicts of clips, one request on each replica at a time; no batch may be in flight.
+
+        A dead replica's requests go elsewhere. To stop early, stop iterating: at most what is in flight is lost.
+
+        Args:
+            requests: What is screened.
+
+        Yields:
+            Answers as they come, in no order; nothing when none was finished for a while, so that the caller can look
+            up from waiting.
+
+        Raises:
+            EvaluationError: The model or its matrices cannot be screened.
+            PoolError: No replica is left and none can be started, or too many died over one request.
         """
 
     @abstractmethod

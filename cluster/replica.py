@@ -33,6 +33,8 @@ from clipsweep.trials.models.load import load_model
 from clipsweep.trials.models.placement import devices_of
 from clipsweep.trials.scores.judge import measure_margins, predict, score_labels
 from clipsweep.trials.scores.tally import Tally
+from clipsweep.trials.screen.screen import screen
+from clipsweep.trials.screen.screened import Screened, ScreenRequest
 from clipsweep.trials.spec.kinds import Texts
 from clipsweep.trials.spec.result import TrialResult, TrialState
 from clipsweep.trials.spec.start import Start
@@ -144,6 +146,15 @@ class Replica:
             EvaluationError: A matrix has weights that are not finite.
         """
         return list(measure_spectrum(self._model, self._engine.layout, places, self._engine.factors))
+
+    def screen(self, request: ScreenRequest) -> Screened:
+        """Predict what clips do to margins, by one backward pass.
+
+        Raises:
+            EvaluationError: As ``trials.screen.screen``.
+            SpecError: The same.
+        """
+        return screen(self._engine, self._prompts(request.prompt_set), request)
 
     def _encode(self, wanted: PromptSet) -> Prompts:
         began = time.perf_counter()

@@ -6,12 +6,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Generic, TypeVar
 
+from clipsweep.trials.clips.spectrum import Place
 from clipsweep.trials.models.settings import ModelSettings
+from clipsweep.trials.screen.screened import ScreenRequest
 from clipsweep.trials.spec.start import Start
 from clipsweep.trials.spec.trial import Trial
 from clipsweep.trials.tasks.settings import TaskSettings
 
 Value = TypeVar("Value")
+Look = Place | ScreenRequest  # at the untouched model: singular values of matrices, or what clips would do
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -39,6 +39,7 @@ ORDER = (
     "analysis/store",
     "analysis/spectra",
     "analysis/winners",
+    "analysis/screens",
     "analysis/frames",
     "analysis/published",
     "analysis/drawing",
@@ -82,6 +83,7 @@ ANALYSIS_MAY_USE = (
     "spec",
     "scores.tally",
     "clips.spectrum",
+    "screen.screened",
 )
 MOST_MODULES = 12
 HOMES = {
@@ -96,6 +98,7 @@ HOMES = {
         *(f"analysis/published/{name}.py" for name in ("make", "read")),
         *(f"analysis/store/{name}.py" for name in ("blocks", "gather", "part", "rows", "table")),
         "analysis/frames/spectra_frame.py",
+        "analysis/screens/screen_file.py",
         *(f"analysis/spectra/{name}.py" for name in ("columns", "spectrum_file")),
     },
     "matplotlib": {f"analysis/drawing/{name}_matplotlib.py" for name in ("marks", "with")},

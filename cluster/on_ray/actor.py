@@ -12,6 +12,7 @@ from clipsweep.cluster.work import Answer, Batch, ReplicaSettings
 from clipsweep.trials.base.errors import ClipsweepError, NoMemoryError, PoolError, in_one_line
 from clipsweep.trials.base.loading import nothing_collected
 from clipsweep.trials.clips.spectrum import MatrixSpectrum, Place
+from clipsweep.trials.screen.screened import Screened, ScreenRequest
 from clipsweep.trials.spec.result import TrialResult
 from clipsweep.trials.spec.start import Start
 
@@ -74,6 +75,14 @@ class ReplicaActor:
         """
         spectra = self._replica.spectrum(places)
         return Answer(value=spectra, warnings=self._warnings.take())
+
+    def screen(self, request: ScreenRequest) -> Answer[list[Screened]]:
+        """What a backward pass predicts of clips.
+
+        Raises:
+            EvaluationError: The model or its matrices cannot be screened.
+        """
+        return Answer(value=[self._replica.screen(request)], warnings=self._warnings.take())
 
     @property
     def _replica(self) -> Replica:

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Hashable
 
-from clipsweep.cluster.work import Batch
-from clipsweep.trials.clips.spectrum import Place
+from clipsweep.cluster.work import Batch, Look
 
 WARM_TIMES, COLD_TIMES = 5, 10  # what is expected
 COLD_FLOORS = (
@@ -14,7 +13,7 @@ COLD_FLOORS = (
 AWAY_S = 5.0
 
 
-def traits(call: Batch | Place) -> set[Hashable]:
+def traits(call: Batch | Look) -> set[Hashable]:
     """What a call needs that later calls find ready: its prompts, and factors and activations where its clips are."""
     if not isinstance(call, Batch):
         return {call}
@@ -22,14 +21,14 @@ def traits(call: Batch | Place) -> set[Hashable]:
     return prompts | {(clip.layer, clip.module, clip.kind) for trial in call.trials for clip in trial.spec.clips}
 
 
-def limit_s(call: Batch | Place, known: Collection[Hashable], deaths: int, hang_after_s: float) -> float:
+def limit_s(call: Batch | Look, known: Collection[Hashable], deaths: int, hang_after_s: float) -> float:
     """Seconds that a call may take.
 
     Several times what is expected, and ``hang_after_s`` at least; much more where the replica meets something for the
     first time; twice as much for each death that it is charged with, so that a slow trial is not failed wrongly.
 
     Args:
-        call: The batch, or the place whose singular values are wanted.
+        call: The batch, the place whose singular values are wanted, or what is screened.
         known: Traits of calls that the replica has answered.
         deaths: Of replicas that ran it.
         hang_after_s: The floor.

@@ -6,27 +6,26 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 
 from clipsweep.cluster.pool import DEATHS_ALLOWED
-from clipsweep.cluster.work import Batch
+from clipsweep.cluster.work import Batch, Look
 from clipsweep.trials.base.versions import recorded_versions
-from clipsweep.trials.clips.spectrum import Place
 from clipsweep.trials.spec.result import TrialResult, TrialState
 from clipsweep.trials.spec.trial import Trial
 
 
 class Deaths:
-    """How many replicas died over each trial, those of earlier runs included, and over each place."""
+    """How many replicas died over each trial, those of earlier runs included, and over each look at the model."""
 
     def __init__(self, earlier: Mapping[str, int]) -> None:
         """Take those of earlier runs."""
         self._trials = dict(earlier)
-        self._places: dict[Place, int] = {}
+        self._looks: dict[Look, int] = {}
 
-    def charge(self, each: Trial | Place) -> bool:
+    def charge(self, each: Trial | Look) -> bool:
         """Count one more; gives whether it was the last that is allowed."""
         if isinstance(each, Trial):
             self._trials[each.trial_id] = count = self._trials.get(each.trial_id, 0) + 1
         else:
-            self._places[each] = count = self._places.get(each, 0) + 1
+            self._looks[each] = count = self._looks.get(each, 0) + 1
         return count >= DEATHS_ALLOWED
 
     def forgive(self, result: TrialResult) -> None:
@@ -39,11 +38,11 @@ class Deaths:
         """By trial identity."""
         return self._trials
 
-    def over(self, call: Batch | Place) -> int:
-        """The most that any trial of a batch is charged with, or a place."""
+    def over(self, call: Batch | Look) -> int:
+        """The most that any trial of a batch is charged with, or a look."""
         if isinstance(call, Batch):
             return max(self._trials.get(trial.trial_id, 0) for trial in call.trials)
-        return self._places.get(call, 0)
+        return self._looks.get(call, 0)
 
 
 def failed_result(trial: Trial, microbatch: int, about: Mapping[str, str], reason: str) -> TrialResult:

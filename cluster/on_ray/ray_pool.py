@@ -1,4 +1,4 @@
-"""The Ray pool: batches and places go to replicas, and to others where a replica is lost."""
+"""The Ray pool: batches, and looks at the untouched model, go to replicas, and to others where a replica is lost."""
 
 from __future__ import annotations
 
@@ -16,9 +16,10 @@ from clipsweep.cluster.on_ray.deaths import Deaths, failed_result
 from clipsweep.cluster.on_ray.fleet import LOOK_UP_S, Fleet, heard
 from clipsweep.cluster.on_ray.worker import Call, Worker
 from clipsweep.cluster.pool import CALLS_PER_REPLICA, DEATHS_ALLOWED, Pool
-from clipsweep.cluster.work import Batch, ReplicaSettings
+from clipsweep.cluster.work import Batch, Look, ReplicaSettings
 from clipsweep.trials.base.errors import ClipsweepError, PoolError, last_line
 from clipsweep.trials.clips.spectrum import MatrixSpectrum, Place
+from clipsweep.trials.screen.screened import Screened, ScreenRequest
 from clipsweep.trials.spec.result import TrialResult
 from clipsweep.trials.spec.start import Start
 
@@ -48,7 +49,7 @@ class RayPool(Pool):
             ClipsweepError: Every node refused the checkpoint or rows: the first reason.
         """
         self._retry: deque[Batch] = deque()
-        self._places: deque[Place] = deque()
+        self._looks: deque[Look] = deque()
         self._failed: list[TrialResult] = []
         self._deaths = Deaths(deaths or {})
         self._fleet = Fleet(settings, cluster, self._run_again, self._deaths)
@@ -80,17 +81,25 @@ class RayPool(Pool):
 
     def spectrum(self, places: Sequence[Place]) -> Iterator[list[MatrixSpectrum]]:
         """Singular values, one place at a time on each replica: an SVD lasts longer than its call is on its way."""
-        self._places = deque(places)
+        return self._look_at(places)
+
+    def screen(self, requests: Sequence[ScreenRequest]) -> Iterator[list[Screened]]:
+        """What a backward pass predicts, one request at a time on each replica."""
+        return self._look_at(requests)
+
+    def _look_at(self, looks: Sequence[Look]) -> Iterator[list[Any]]:
+        """Answers to looks at the untouched model, one at a time on each replica, as they come."""
+        self._looks = deque(looks)
         try:
-            while self._places or any(worker.calls for worker in self._fleet.workers):
+            while self._looks or any(worker.calls for worker in self._fleet.workers):
                 free = [worker for worker in self._fleet.serving() if not worker.calls]
-                for worker in free[: len(self._places)]:
-                    worker.send(self._places.popleft())
-                yield [spectrum for ref in self._fleet.wait(LOOK_UP_S) for spectrum in self._take_spectrum(ref)]
+                for worker in free[: len(self._looks)]:
+                    worker.send(self._looks.popleft())
+                yield [found for ref in self._fleet.wait(LOOK_UP_S) for found in self._fetch(ref) or []]
         finally:
-            self._places.clear()
+            self._looks.clear()
             for worker in self._fleet.workers:
-                worker.forget_places()
+                worker.forget_looks()
 
     def announce(self, starts: Sequence[Start]) -> None:
         """Tell the replicas, those to come too, where trials will start."""
@@ -119,16 +128,11 @@ class RayPool(Pool):
             self._deaths.forgive(result)
         return results
 
-    def _take_spectrum(self, ref: Any) -> list[MatrixSpectrum]:
-        """Singular values of a call that ended; none where it was lost."""
-        spectra: list[MatrixSpectrum] = self._fetch(ref) or []
-        return spectra
-
     def _fetch(self, ref: Any) -> Any:
         """What a call answered, its warnings logged; None where it was lost, and is queued again.
 
         Raises:
-            ClipsweepError: What was wrong with a place.
+            ClipsweepError: What was wrong with a look at the model.
         """
         worker = next((worker for worker in self._fleet.workers if ref in worker.calls), None)
         if worker is None:  # it was lost meanwhile, and its calls with it
@@ -152,7 +156,7 @@ class RayPool(Pool):
         """Queue a call's trials one by one, or its place; fail trials that were running at too many deaths.
 
         Raises:
-            PoolError: A place has taken too many replicas with it.
+            PoolError: A look has taken too many replicas with it.
         """
         if isinstance(call, Batch):
             for trial in call.trials:
@@ -163,8 +167,15 @@ class RayPool(Pool):
             return
         if charged and self._deaths.charge(call):
             raise PoolError(
-                f"{DEATHS_ALLOWED} replicas died while computing the singular values of layer {call[0]} {call[1]}; "
-                f"the last: {reason}. Expected it to fit in the device's memory: give each replica more, or search "
-                f"among fewer layers."
+                f"{DEATHS_ALLOWED} replicas died while {_words_of(call)}; the last: {reason}. Expected it to fit in "
+                f"the device's memory: give each replica more, or search among fewer layers."
             )
-        self._places.append(call)
+        self._looks.append(call)
+
+
+def _words_of(look: Look) -> str:
+    """What a replica does for a look at the model, as messages say it."""
+    if isinstance(look, ScreenRequest):
+        return f"screening {look.prompt_set.shots} shots, seed {look.prompt_set.demo_seed}"
+    layer, role = look
+    return f"computing the singular values of layer {layer} {role}"

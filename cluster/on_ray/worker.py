@@ -14,10 +14,10 @@ from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
 from clipsweep.cluster.ray_cluster.placement import Node
 from clipsweep.cluster.ray_cluster.session import node_here
-from clipsweep.cluster.work import Batch
-from clipsweep.trials.clips.spectrum import Place
+from clipsweep.cluster.work import Batch, Look
+from clipsweep.trials.screen.screened import ScreenRequest
 
-Call = Batch | Place
+Call = Batch | Look
 
 
 @dataclass(slots=True)
@@ -49,10 +49,15 @@ class Worker:
     draining: bool = False
 
     def send(self, call: Call) -> None:
-        """Hand over a batch, or a place whose singular values are wanted."""
+        """Hand over a batch, a place whose singular values are wanted, or what is to be screened."""
         if not self.calls:
             self.began = time.monotonic()
-        ref = self.actor.evaluate.remote(call) if isinstance(call, Batch) else self.actor.spectrum.remote([call])
+        if isinstance(call, Batch):
+            ref = self.actor.evaluate.remote(call)
+        elif isinstance(call, ScreenRequest):
+            ref = self.actor.screen.remote(call)
+        else:
+            ref = self.actor.spectrum.remote([call])
         self.calls[ref] = call
 
     def answered(self, ref: Any) -> Call:
@@ -60,8 +65,8 @@ class Worker:
         self.began = time.monotonic()
         return self.calls.pop(ref)
 
-    def forget_places(self) -> None:
-        """Wait no more for singular values."""
+    def forget_looks(self) -> None:
+        """Wait no more for what is not a batch."""
         for ref in [ref for ref, call in self.calls.items() if not isinstance(call, Batch)]:
             del self.calls[ref]
 

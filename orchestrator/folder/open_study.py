@@ -10,6 +10,7 @@ from typing import Any
 
 from clipsweep.analysis.row.record import RowContext
 from clipsweep.analysis.row.row import StoredRow
+from clipsweep.analysis.screens.screen_file import ScreenFile
 from clipsweep.analysis.spectra.spectrum_file import SpectrumFile
 from clipsweep.analysis.store.rows import Attempts
 from clipsweep.analysis.store.table import ResultsTable
@@ -25,6 +26,7 @@ from clipsweep.orchestrator.space.layer_rule import LayerRule
 from clipsweep.orchestrator.space.pending import PendingSpace, make_space
 from clipsweep.orchestrator.space.points import make_points
 from clipsweep.orchestrator.space.proposal import Choice
+from clipsweep.orchestrator.space.screening import screen_requests
 from clipsweep.orchestrator.space.site import Site
 from clipsweep.orchestrator.space.space import Space
 from clipsweep.orchestrator.space.subject import Subject
@@ -34,6 +36,7 @@ from clipsweep.orchestrator.study.schema import Study
 from clipsweep.trials.base.errors import ClipsweepError, StoreError, StudyError, TaskError
 from clipsweep.trials.base.files import write_text
 from clipsweep.trials.clips.identity import trial_id
+from clipsweep.trials.screen.screened import ScreenRequest
 from clipsweep.trials.tasks.load import load_task
 from clipsweep.trials.tasks.task import Task
 
@@ -82,6 +85,24 @@ class OpenStudy:
         """Condition numbers of its model, as far as they have been measured."""
         card = self.subject.card
         return SpectrumFile(self.folder.spectrum, card.fingerprint, card.dtype)
+
+    @property
+    def screen(self) -> ScreenFile:
+        """What was predicted of its clips so far, of this model and these rows."""
+        card = self.subject.card
+        return ScreenFile(self.folder.screen, card.fingerprint, card.dtype, self.subject.task_fingerprint)
+
+    def missing_screens(self) -> list[ScreenRequest]:
+        """What the study wants screened, and ``screen.parquet`` does not hold yet.
+
+        Raises:
+            StoreError: ``screen.parquet`` cannot be read.
+        """
+        wanted = self.study.search.screen
+        if wanted is None or self.pending is not None:
+            return []
+        screens = self.screen.screens()
+        return [each for each in screen_requests(self.space, wanted.rows) if not screens.holds(each)]
 
     @cached_property
     def row_context(self) -> RowContext:

@@ -45,6 +45,11 @@ class StudyFolder:
         return self.path / "spectrum.parquet"
 
     @property
+    def screen(self) -> Path:
+        """What a backward pass predicts of clips."""
+        return self.path / "screen.parquet"
+
+    @property
     def journal(self) -> Path:
         """Optuna's journal."""
         return self.path / "optuna.journal"
@@ -97,7 +102,8 @@ class StudyFolder:
     def files(self) -> list[Path]:
         """Every file that a run writes here, but for rows, tracebacks and Optuna's journal, which mends itself."""
         of_lock = [self.lock, self.holder]
-        return [self.study, self.subject, self.spectrum, self.report, self.status, self.end, self.log, *of_lock]
+        of_model = [self.spectrum, self.screen]
+        return [self.study, self.subject, *of_model, self.report, self.status, self.end, self.log, *of_lock]
 
     def holds_rows(self) -> bool:
         """Whether there is a file of rows."""

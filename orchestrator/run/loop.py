@@ -21,6 +21,7 @@ from clipsweep.orchestrator.progress.goal import goal_of
 from clipsweep.orchestrator.progress.progress import Progress
 from clipsweep.orchestrator.run.interrupt import Interrupt
 from clipsweep.orchestrator.run.measure_layers import measure_layers
+from clipsweep.orchestrator.run.measure_screens import measure_screens
 from clipsweep.orchestrator.space.proposal import Choice, Proposal
 from clipsweep.trials.base.errors import counted
 from clipsweep.trials.clips.resolve import starts_of
@@ -75,11 +76,13 @@ class RunLoop:
     def run(self) -> None:
         """Choose the layers, run the study's driver, then its winners on the test split; stops early when interrupted.
 
-        Layers are chosen by condition numbers, where the study wants that; once they are known nothing is measured.
+        Layers are chosen by condition numbers, and points are screened, where the study wants that; once these are
+        known nothing is measured.
         """
         try:
             self._choose_layers()
             if self._opened.pending is None:
+                measure_screens(self._opened, self._started_pool, self._progress.waits_for, self._is_stopped)
                 self._search()
             if self._opened.subject.tested and not self._interrupt.requested:
                 proposals = self._test_proposals()

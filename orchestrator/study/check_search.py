@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from clipsweep.analysis.winners.point import BEST_MEAN, ONE_STANDARD_ERROR
+from clipsweep.orchestrator.study.kind_section import read_kind
 from clipsweep.orchestrator.study.names import BAYES, COMPOSE
 from clipsweep.orchestrator.study.schema import SearchSection, Study
 from clipsweep.trials.base.errors import StudyError
+from clipsweep.trials.spec.kinds import DEFAULT_KIND
 from clipsweep.trials.tasks.load import define_task
 
 OBJECTIVES = (["accuracy"], ["accuracy", "parameters"])
@@ -20,6 +22,7 @@ def check_search(study: Study) -> None:
     """
     _check_rates(study)
     _check_winner(study)
+    _check_screen(study)
     if study.search.driver == BAYES:
         _check_budget(study)
         _check_searched_rates(study)
@@ -49,6 +52,16 @@ def _check_winner(study: Study) -> None:
         raise StudyError(
             f"study key 'search.winner' is {ONE_STANDARD_ERROR!r}, a rule of standard errors of accuracies, but the "
             f"task's metric is {metric!r}; expected {BEST_MEAN!r}."
+        )
+
+
+def _check_screen(study: Study) -> None:
+    """Refuse a screen of clips that do not drop the smallest singular values."""
+    kinds = [read_kind(entry).name for entry in study.space.kinds]
+    if study.search.screen is not None and kinds != [DEFAULT_KIND]:
+        raise StudyError(
+            f"study key 'search.screen' predicts what dropping singular values does, but space.kinds is {kinds}; "
+            f"expected [{DEFAULT_KIND}]. Remove search.screen, or the other kinds."
         )
 
 

@@ -25,6 +25,7 @@ from clipsweep.orchestrator.study.task_section import TaskSection
 from clipsweep.trials.base.passwords import hide_passwords
 from clipsweep.trials.clips.spectrum import COMBINATIONS
 from clipsweep.trials.models.settings import Dtype, ModelSettings
+from clipsweep.trials.screen.screened import DEFAULT_ROWS, LEAST_ROWS
 from clipsweep.trials.spec.kinds import DEFAULT_KIND, PUBLISHED_RATES
 from clipsweep.trials.spec.modules import MODULES
 from clipsweep.trials.tasks.settings import TaskSettings
@@ -100,6 +101,12 @@ class SpaceSection(Section):
         return [each for each in self.layers if isinstance(each, list)] if isinstance(self.layers, list) else []
 
 
+class ScreenSection(Section):
+    """One backward pass that predicts what every clip does, before the search begins."""
+
+    rows: Annotated[int, Field(ge=LEAST_ROWS), Says(f"{LEAST_ROWS} rows or more")] = DEFAULT_ROWS
+
+
 class SearchSection(Section):
     """Which trial runs next, and when to stop; ``DRIVERS`` says which driver uses what."""
 
@@ -110,6 +117,7 @@ class SearchSection(Section):
     module_condition: Annotated[str, Names(COMBINATIONS)] = "max"
     objectives: Several[Literal["accuracy", "parameters"]] = ["accuracy"]
     winner: Annotated[str, Names((BEST_MEAN, ONE_STANDARD_ERROR))] = BEST_MEAN
+    screen: ScreenSection | None = None
     race: Annotated[str, Names((HALVING, SEQUENTIAL_TEST))] | None = None
     indifference: Rate = 0.005
     error_rate: Annotated[float, Field(gt=0, lt=1), Says("a fraction above 0 and below 1")] = 0.05

@@ -132,6 +132,7 @@ def _other_files(opened: OpenStudy) -> Iterator[Fault]:
     for path, read in (
         (opened.folder.end, lambda: read_end(opened.folder)),
         (opened.folder.spectrum, opened.spectrum.conditions),
+        (opened.folder.screen, opened.screen.screens),
     ):
         try:
             read()

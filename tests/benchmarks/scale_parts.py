@@ -23,6 +23,7 @@ from clipsweep.orchestrator.study.check import check_study
 from clipsweep.trials.base.versions import recorded_versions
 from clipsweep.trials.clips.spectrum import MatrixSpectrum, Place
 from clipsweep.trials.scores.tally import LabelTally, Tally
+from clipsweep.trials.screen.screened import Screened, ScreenRequest
 from clipsweep.trials.spec.result import TrialResult, TrialState
 from clipsweep.trials.spec.start import Start
 from clipsweep.trials.spec.trial import Trial
@@ -80,6 +81,10 @@ class ReadyPool(Pool):
 
     def spectrum(self, places: Sequence[Place]) -> Iterator[list[MatrixSpectrum]]:
         """None are asked for."""
+        raise NotImplementedError
+
+    def screen(self, requests: Sequence[ScreenRequest]) -> Iterator[list[Screened]]:
+        """The same."""
         raise NotImplementedError
 
     def announce(self, starts: Sequence[Start]) -> None:

@@ -12,7 +12,7 @@ from transformers import AutoModelForCausalLM
 from clipsweep.cluster.pool import CALLS_PER_REPLICA, Pool
 from clipsweep.cluster.replica import Replica
 from clipsweep.cluster.work import Batch, ReplicaSettings
-from clipsweep.trials.base.errors import PoolError
+from clipsweep.trials.base.errors import EvaluationError, PoolError
 from clipsweep.trials.clips.factor_cache import FactorCache
 from clipsweep.trials.clips.identity import trial_id
 from clipsweep.trials.clips.resolve import resolve
@@ -20,9 +20,10 @@ from clipsweep.trials.embedded.train import build_tokenizer
 from clipsweep.trials.models.card import ModelCard
 from clipsweep.trials.models.describe import describe_checkpoint
 from clipsweep.trials.models.settings import ModelSettings
+from clipsweep.trials.screen.screened import ScreenRequest
 from clipsweep.trials.spec.clip import Clip
 from clipsweep.trials.spec.result import TrialResult, TrialState
-from clipsweep.trials.spec.trial import Trial, TrialSpec
+from clipsweep.trials.spec.trial import PromptSet, Trial, TrialSpec
 from clipsweep.trials.tasks.load import load_task
 from clipsweep.trials.tasks.settings import TaskSettings
 from tests.trials.architectures import build_model
@@ -181,6 +182,12 @@ class PoolContract:
         assert found == [(0, "q")]
         (warning,) = warnings_in(caplog)
         assert "the factors of layer 0 q (transformer.h.0.attn.q_proj.weight) in" in warning
+
+    def test_what_cannot_be_screened_is_refused_in_the_replica_s_words(self, pool: Pool) -> None:
+        clips = (Clip(layer=0, module="mlp", clip_rate=0.5),)
+        prompt_set = PromptSet(shots=2, demo_seed=0, split="validation")
+        with pytest.raises(EvaluationError, match="a screen of 12 rows says too little"):
+            list(pool.screen([ScreenRequest(prompt_set=prompt_set, clips=clips, rows=50)]))
 
     def test_a_warning_comes_with_one_answer_only(
         self, pool: Pool, card: ModelCard, settings: ReplicaSettings, caplog: pytest.LogCaptureFixture

@@ -1,6 +1,7 @@
 """From what passes through a matrix to what dropping its small singular values does: the formula of a screen.
 
-A formula is a function with the arguments of ``first_order``; ``FORMULA`` is the one that screens use.
+A formula is a function with the arguments of ``first_order``; ``FORMULA`` is the one that screens use, under the
+name of ``FORMULA_NAME``.
 """
 
 from __future__ import annotations
@@ -55,4 +56,4 @@ def first_order(factors: Factors, read: Tensor, worth: Tensor, ranks: Sequence[i
     return -torch.cat([dropped, nothing], dim=1)[:, list(ranks)]
 
 
-FORMULA, FORMULA_NAME = first_order, "first_order"
+FORMULA = first_order

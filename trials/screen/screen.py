@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -16,11 +15,13 @@ import torch
 
 from clipsweep.trials.base.errors import EvaluationError
 from clipsweep.trials.base.memory import is_out_of_memory
+from clipsweep.trials.clips.resolve import resolve
+from clipsweep.trials.clips.svd import kept_rank
 from clipsweep.trials.engine.engine import Engine
+from clipsweep.trials.models.card import ModelCard
 from clipsweep.trials.screen.backward import Backward
-from clipsweep.trials.screen.formula import FORMULA_NAME
 from clipsweep.trials.screen.room import Room, no_room
-from clipsweep.trials.screen.screened import DEFAULT_ROWS, LEAST_GROUPS, LEAST_ROWS, Screened
+from clipsweep.trials.screen.screened import FORMULA_NAME, LEAST_GROUPS, LEAST_ROWS, Screened, ScreenRequest
 from clipsweep.trials.screen.sites import check_sites, plan_sites
 from clipsweep.trials.spec.clip import Clip
 from clipsweep.trials.tasks.prompts import Prompts
@@ -28,23 +29,23 @@ from clipsweep.trials.tasks.prompts import Prompts
 log = logging.getLogger(__name__)
 
 
-def screen(engine: Engine, prompts: Prompts, clips: Sequence[Clip], n_rows: int = DEFAULT_ROWS) -> Screened:
-    """Predict what clips, each alone, do to the margins of the first rows of a split.
+def screen(engine: Engine, prompts: Prompts, request: ScreenRequest) -> Screened:
+    """Predict what clips, each alone, do to the margins of the last rows of a split.
 
     Rows are taken in ten groups, or more where memory asks for it.
 
     Args:
         engine: Holds the model, which is the same afterwards.
-        prompts: A split, tokenised.
-        clips: Of the kind ``svd``.
-        n_rows: How many rows; all where the split has fewer.
+        prompts: Those of the request, tokenised.
+        request: Which clips, and how many rows.
 
     Raises:
         EvaluationError: The rows are too few, the model is run on full prompts, a matrix is no plain linear map, one
             row does not fit in memory, or gradients are not finite.
         SpecError: A clip is of another kind, or names what the model does not have.
     """
-    rows = replace(prompts, queries=prompts.queries[:n_rows], cuts=(), rows=None)
+    clips = request.clips
+    rows = replace(prompts, queries=prompts.queries[-request.rows :], cuts=(), rows=None)
     if len(rows.queries) < LEAST_ROWS:
         raise EvaluationError(
             f"a screen of {len(rows.queries)} rows says too little; expected {LEAST_ROWS} or more. Give the task more "
@@ -72,7 +73,7 @@ def screen(engine: Engine, prompts: Prompts, clips: Sequence[Clip], n_rows: int 
                 raise
             reason = str(error).splitlines()[0]
         else:
-            return _screened(way, clips, time.perf_counter() - began)
+            return _screened(way, request, engine.card, time.perf_counter() - began)
         torch.cuda.empty_cache()
         if size == 1:
             raise no_room(reason)
@@ -80,7 +81,7 @@ def screen(engine: Engine, prompts: Prompts, clips: Sequence[Clip], n_rows: int 
         log.warning("out of memory; the screen now takes %d rows at once", size)
 
 
-def _screened(way: Backward, clips: Sequence[Clip], seconds: float) -> Screened:
+def _screened(way: Backward, request: ScreenRequest, card: ModelCard, seconds: float) -> Screened:
     """What came of it.
 
     Raises:
@@ -92,7 +93,8 @@ def _screened(way: Backward, clips: Sequence[Clip], seconds: float) -> Screened:
             "the gradients of a screen are not finite; expected numbers. Try model.dtype: float32, or switch it off."
         )
     return Screened(
-        clips=tuple(clips),
+        request=request,
+        ranks=tuple(_ranks(clip, card) for clip in request.clips),
         margins=margins,
         groups=tuple(way.groups.tolist()),
         changes=changes,
@@ -100,3 +102,7 @@ def _screened(way: Backward, clips: Sequence[Clip], seconds: float) -> Screened:
         operations=way.operations,
         seconds=seconds,
     )
+
+
+def _ranks(clip: Clip, card: ModelCard) -> tuple[int, ...]:
+    return tuple(kept_rank(clip.clip_rate, edit.shape.rows, edit.shape.cols) for edit in resolve([clip], card).edits)

@@ -16,12 +16,17 @@ from clipsweep.cluster.on_ray import fleet
 from clipsweep.cluster.on_ray.actor import ReplicaActor
 from clipsweep.cluster.on_ray.ray_pool import RayPool
 from clipsweep.cluster.pool import CALLS_PER_REPLICA, Pool
+from clipsweep.cluster.replica import Replica
 from clipsweep.cluster.work import Answer, Batch, ReplicaSettings
 from clipsweep.trials.base.errors import EvaluationError, ModelError, PoolError, SpecError
 from clipsweep.trials.clips.spectrum import MatrixSpectrum, Place
 from clipsweep.trials.models.card import ModelCard
+from clipsweep.trials.screen.screened import ScreenRequest
+from clipsweep.trials.spec.clip import Clip
 from clipsweep.trials.spec.result import TrialResult, TrialState
+from clipsweep.trials.spec.trial import PromptSet
 from tests.cluster.pool_contract import (
+    EPISODES,
     RATES,
     PoolContract,
     drain,
@@ -180,6 +185,18 @@ def test_a_matrix_that_takes_three_replicas_with_it_ends_the_spectrum(
     with pytest.raises(PoolError, match="3 replicas died .* of layer 1 q; the last"):
         list(pool.spectrum([(0, "q"), (1, "q")]))
     pool.close()
+
+
+@pytest.mark.ray
+def test_a_screen_equals_that_of_a_replica_alone(ray_cluster: None, tiny_gptj: Path, module_cache: Path) -> None:
+    settings, _ = replica_settings(tiny_gptj, module_cache, task=replace(EPISODES, validation_size=60))
+    clips = tuple(Clip(layer=layer, module="mlp", clip_rate=0.5) for layer in (0, 1))
+    prompt_sets = [PromptSet(shots=shots, demo_seed=0, split="validation") for shots in (0, 2, 3)]
+    requests = [ScreenRequest(prompt_set=each, clips=clips, rows=50) for each in prompt_sets]
+    pool, alone = RayPool(settings, TWO), Replica(settings, "alone")
+    found = {each.request: each.changes.tolist() for answers in pool.screen(requests) for each in answers}
+    pool.close()
+    assert found == {request: alone.screen(request).changes.tolist() for request in requests}
 
 
 @pytest.mark.ray

@@ -16,6 +16,7 @@ from clipsweep.cluster.work import Batch
 from clipsweep.trials.base.versions import RECORDED
 from clipsweep.trials.clips.spectrum import MatrixSpectrum, Place
 from clipsweep.trials.scores.judge import measure_margins, score_labels
+from clipsweep.trials.screen.screened import Screened, ScreenRequest
 from clipsweep.trials.spec.result import TrialResult, TrialState
 from clipsweep.trials.spec.start import Start
 from clipsweep.trials.spec.trial import Trial
@@ -95,6 +96,9 @@ class StandInPool(Pool):
         return ended
 
     def spectrum(self, places: Sequence[Place]) -> Iterator[list[MatrixSpectrum]]:
+        return iter(())
+
+    def screen(self, requests: Sequence[ScreenRequest]) -> Iterator[list[Screened]]:
         return iter(())
 
     def announce(self, starts: Sequence[Start]) -> None:

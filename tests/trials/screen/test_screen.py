@@ -4,6 +4,7 @@ import copy
 import functools
 import random
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -23,9 +24,10 @@ from clipsweep.trials.engine.cost import measure_extents
 from clipsweep.trials.engine.engine import Engine
 from clipsweep.trials.screen.backward import Backward
 from clipsweep.trials.screen.room import Room
-from clipsweep.trials.screen.screen import screen
-from clipsweep.trials.screen.screened import LEAST_GROUPS, Screened
+from clipsweep.trials.screen.screen import screen as screen_request
+from clipsweep.trials.screen.screened import LEAST_GROUPS, Screened, ScreenRequest
 from clipsweep.trials.spec.clip import Clip
+from clipsweep.trials.spec.trial import PromptSet
 from clipsweep.trials.tasks.prompts import Prompts, Query, Tokens
 from tests.trials.architectures import VOCABULARY_SIZE, build_model, card_of
 
@@ -54,6 +56,11 @@ def draw_prompts(prefix: int, labels: tuple[Tokens, ...] = ONE_TOKEN, rows: int 
     lengths = [draw.choice((3, 6)) for _ in range(rows)]
     queries = [Query(tokens=tokens(length), labels=labels, gold=draw.randrange(len(labels))) for length in lengths]
     return Prompts(prefix=tokens(prefix), queries=tuple(queries))
+
+
+def screen(engine: Engine, prompts: Prompts, clips: Sequence[Clip], rows: int = 100) -> Screened:
+    prompt_set = PromptSet(shots=1, demo_seed=0, split="validation")
+    return screen_request(engine, prompts, ScreenRequest(prompt_set=prompt_set, clips=tuple(clips), rows=rows))
 
 
 def clips_of(model: PreTrainedModel) -> list[Clip]:
@@ -139,6 +146,12 @@ def test_one_screen_gives_every_rate_of_a_matrix(tmp_path: Path) -> None:
     np.testing.assert_array_equal(together.changes, np.stack(apart))
     assert not together.changes[0].any()
     assert together.changes[1:].any(axis=1).all()
+
+
+def test_the_last_rows_are_screened(tmp_path: Path) -> None:
+    engine, prompts, clips = engine_of(model_of("gptj"), tmp_path), draw_prompts(0, rows=70), clips_of(model_of("gptj"))
+    last = replace(prompts, queries=prompts.queries[20:])
+    np.testing.assert_array_equal(screen(engine, prompts, clips, 50).changes, screen(engine, last, clips).changes)
 
 
 def test_a_module_changes_by_the_sum_of_its_matrices(tmp_path: Path) -> None:

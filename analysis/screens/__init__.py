@@ -1,0 +1,1 @@
+"""What screens say of a study's points, and the file that keeps them."""
