@@ -61,6 +61,8 @@ DESCRIPTIONS = {
     "search.module_condition": "How condition numbers of a module's matrices are put together.",
     "search.objectives": "Of driver bayes: [accuracy], or [accuracy, parameters] for a Pareto front.",
     "search.winner": "best_mean, or one_standard_error: the fewest parameters within one standard error of the best.",
+    "search.screen": "Predict what every clip does by one backward pass before the search begins; null for no screen.",
+    "search.screen.rows": "On so many validation rows, the last of them; 50 or more.",
     "search.race": "Stop trials early: halving, test, or null for none.",
     "search.indifference": "Of race test: by how much a trial has to be better to count.",
     "search.error_rate": "Of race test: the chance that the best is stopped.",

@@ -21,6 +21,7 @@ SECTIONS = {  # keys of each section's schema, and where they stand in a study
     "RatesSection": "space.clip_rates",
     "ClipsSection": "space.clips",
     "SearchSection": "search",
+    "ScreenSection": "search.screen",
     "ClusterSection": "cluster",
 }
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import logging
 import time
+from collections.abc import Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -24,7 +25,7 @@ from clipsweep.trials.screen.room import Room, no_room
 from clipsweep.trials.screen.screened import FORMULA_NAME, LEAST_GROUPS, LEAST_ROWS, Screened, ScreenRequest
 from clipsweep.trials.screen.sites import check_sites, plan_sites
 from clipsweep.trials.spec.clip import Clip
-from clipsweep.trials.tasks.prompts import Prompts
+from clipsweep.trials.tasks.prompts import Prompts, Query
 
 log = logging.getLogger(__name__)
 
@@ -45,7 +46,7 @@ def screen(engine: Engine, prompts: Prompts, request: ScreenRequest) -> Screened
         SpecError: A clip is of another kind, or names what the model does not have.
     """
     clips = request.clips
-    rows = replace(prompts, queries=prompts.queries[-request.rows :], cuts=(), rows=None)
+    order, rows = _by_gold(prompts.queries[-request.rows :], prompts)
     if len(rows.queries) < LEAST_ROWS:
         raise EvaluationError(
             f"a screen of {len(rows.queries)} rows says too little; expected {LEAST_ROWS} or more. Give the task more "
@@ -73,7 +74,7 @@ def screen(engine: Engine, prompts: Prompts, request: ScreenRequest) -> Screened
                 raise
             reason = str(error).splitlines()[0]
         else:
-            return _screened(way, request, engine.card, time.perf_counter() - began)
+            return _screened(way, order, request, engine.card, time.perf_counter() - began)
         torch.cuda.empty_cache()
         if size == 1:
             raise no_room(reason)
@@ -81,13 +82,28 @@ def screen(engine: Engine, prompts: Prompts, request: ScreenRequest) -> Screened
         log.warning("out of memory; the screen now takes %d rows at once", size)
 
 
-def _screened(way: Backward, request: ScreenRequest, card: ModelCard, seconds: float) -> Screened:
+def _by_gold(queries: Sequence[Query], prompts: Prompts) -> tuple[list[int], Prompts]:
+    """Rows by their gold label, so that no group has two of them.
+
+    What a clip does to the demonstrations favours one label in most rows: in the sum over rows of several gold labels
+    that would cancel out.
+
+    Returns:
+        The number of each row in the order of the queries, and the prompts of these rows alone.
+    """
+    order = sorted(range(len(queries)), key=lambda number: queries[number].gold)
+    cuts = [place for place in range(1, len(order)) if queries[order[place - 1]].gold != queries[order[place]].gold]
+    return order, replace(prompts, queries=tuple(queries[number] for number in order), cuts=tuple(cuts), rows=None)
+
+
+def _screened(way: Backward, order: Sequence[int], request: ScreenRequest, card: ModelCard, seconds: float) -> Screened:
     """What came of it.
 
     Raises:
         EvaluationError: Some of it is not finite.
     """
-    margins, changes = way.margins.cpu().numpy(), way.changes.cpu().numpy()
+    back = np.argsort(order)
+    margins, changes = way.margins.cpu().numpy()[back], way.changes.cpu().numpy()[:, back]
     if not (np.isfinite(margins).all() and np.isfinite(changes).all()):
         raise EvaluationError(
             "the gradients of a screen are not finite; expected numbers. Try model.dtype: float32, or switch it off."
@@ -96,7 +112,7 @@ def _screened(way: Backward, request: ScreenRequest, card: ModelCard, seconds: f
         request=request,
         ranks=tuple(_ranks(clip, card) for clip in request.clips),
         margins=margins,
-        groups=tuple(way.groups.tolist()),
+        groups=tuple(way.groups.numpy()[back].tolist()),
         changes=changes,
         formula=FORMULA_NAME,
         operations=way.operations,
