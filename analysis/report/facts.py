@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from clipsweep.analysis.row.row import StoredRow
+from clipsweep.analysis.screens.screens import Screens
 from clipsweep.analysis.winners.step_gain import StepGain
 from clipsweep.analysis.winners.turned import Flips
 
@@ -23,6 +24,7 @@ class ReportFacts:
         subject: Model and task, in a line.
         facts: Label and value, in the order shown.
         spectra: Singular values of the model, as ``spectra_frame`` has them; None where they were not measured.
+        screens: What a screen predicted of the points; None where there was none.
         two_objectives: Whether the Pareto front of score and parameters kept is what the study is after.
         points_total: Points that it has in all; None where a search chooses them.
         trials: How many trials the points have by now, in words.
@@ -40,6 +42,7 @@ class ReportFacts:
     facts: Mapping[str, str]
     subject: str = ""
     spectra: pandas.DataFrame | None = None
+    screens: Screens | None = None
     two_objectives: bool = False
     points_total: int | None = None
     trials: str = ""

@@ -13,6 +13,7 @@ from clipsweep.analysis.report.drawn import draw
 from clipsweep.analysis.report.environment import make_environment, script_json
 from clipsweep.analysis.report.examples import directions_of
 from clipsweep.analysis.report.facts import ReportFacts
+from clipsweep.analysis.report.predicted import predicted_table
 from clipsweep.analysis.report.sample import sample_points
 from clipsweep.analysis.report.tables import (
     failures_table,
@@ -44,6 +45,7 @@ def write_report(path: Path, facts: ReportFacts, standings: Standings) -> None:
     sample = sample_points(standings, [each.point for each in front])
     tables = [winners_table(standings, metric), steps_table(facts.steps, metric)]
     tables += [front_table(front, standings.winner, metric)] if facts.two_objectives else []
+    tables += [predicted_table(standings, facts.screens, metric)] if facts.screens is not None else []
     trials = trial_data(sample.standings, metric)
     page = (
         make_environment()

@@ -59,6 +59,7 @@ def report_facts(snapshot: Snapshot, load_task: LoadTask) -> ReportFacts:
         subject=f"{opened.study.model.path} on {opened.study.task.name}",
         facts=_subject_facts(opened) | _search_facts(opened) | _row_facts(snapshot),
         spectra=model_spectra(opened.folder.spectrum, card.fingerprint, card.dtype),
+        screens=opened.screen.screens() if opened.study.search.screen is not None else None,
         two_objectives=opened.two_objectives,
         points_total=None if opened.is_searched else opened.space.n_points,
         trials=trials_in_words(snapshot.splits_called_for(), snapshot.count_states()[TrialState.PRUNED]),
