@@ -57,11 +57,6 @@ class Look:
     site: Site
     factors: Factors
 
-    @property
-    def clips(self) -> Tensor:
-        """Numbers of the clips that change it."""
-        return torch.tensor(self.site.clips)
-
     def changes(self, graph: BlockGraph, gradients: Gradients) -> Tensor:
         """What each clip does to the margins by way of this matrix: shape ``(sequences, clips)``."""
         given, gradient = seen_at(graph.calls, gradients.answers, self.site)
@@ -163,9 +158,9 @@ class Backward:
         graph = BlockGraph(self._engine.loaded, self._decoder, layer, group.passage, prefix, _sites(looks))
         gradients = graph.pull(group.gradient, None)
         for look in looks:
-            change = look.changes(graph, gradients) / self._scale
+            change = look.changes(graph, gradients).to(self.changes) / self._scale
             by_row = change.new_zeros(len(self._prompts.queries), change.shape[1]).index_add_(0, group.row_of, change)
-            self.changes[look.clips] += by_row.T.to(self.changes)
+            self.changes[list(look.site.clips)] += by_row.T
         group.gradient, group.of_keys = gradients.entering, gradients.prefix
 
     def _prefix_back(self, layer: int, groups: Sequence[Group], prefix: Passage, looks: Sequence[Look]) -> None:
@@ -174,8 +169,9 @@ class Backward:
         for group in groups:
             gradients = graph.pull(group.of_prefix, group.of_keys, again=True)
             for look in looks:
-                share = look.changes(graph, gradients).T / (self._scale * len(group.rows))
-                self.changes[look.clips[:, None], group.rows] += share.to(self.changes)
+                share = look.changes(graph, gradients).to(self.changes) / (self._scale * len(group.rows))
+                clips = torch.tensor(look.site.clips, device=self._device)
+                self.changes[clips[:, None], group.rows] += share.T
             group.of_prefix = gradients.entering
 
     def _factors(self, site: Site) -> Factors:
