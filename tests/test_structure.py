@@ -54,6 +54,7 @@ ORDER = (
     "orchestrator/space",
     "orchestrator/claims",
     "orchestrator/folder",
+    "orchestrator/drivers/neighbours",
     "orchestrator/drivers/race",
     "orchestrator/drivers",
     "orchestrator/drivers/bayes",

@@ -37,10 +37,23 @@ def accuracy_so_far(row: StoredRow, n_rows: int | None = None, *, smoothed: bool
     Returns:
         A fraction; the plain accuracy where no two margins differ.
     """
-    margins = row.margins if smoothed else None
-    if margins is None or not (spread := float(margins[:n_rows].std())):
-        return row.score("accuracy") if n_rows is None else float(row.outcomes[:n_rows].mean())
-    return float(smooth(margins[:n_rows], BANDWIDTH * spread).mean())
+    if n_rows is None and not (smoothed and _spread(row, n_rows)):
+        return row.score("accuracy")
+    return float(values_so_far(row, n_rows, smoothed=smoothed).mean())
+
+
+def values_so_far(row: StoredRow, n_rows: int | None = None, *, smoothed: bool) -> NDArray[np.float64]:
+    """What each of the first examples counts: an outcome or, smoothed, a chance."""
+    margins, spread = row.margins, _spread(row, n_rows)
+    if margins is None or not smoothed or not spread:
+        return row.outcomes[:n_rows].astype(np.float64)
+    return smooth(margins[:n_rows], BANDWIDTH * spread)
+
+
+def _spread(row: StoredRow, n_rows: int | None) -> float:
+    """Standard deviation of the margins of the first examples; 0 where there are none."""
+    margins = row.margins
+    return 0.0 if margins is None else float(margins[:n_rows].std())
 
 
 def gain_so_far(row: StoredRow, untouched: StoredRow, *, smoothed: bool) -> float:

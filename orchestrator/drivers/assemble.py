@@ -2,24 +2,37 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 
 from clipsweep.analysis.winners.smoothing import have_margins
 from clipsweep.orchestrator.drivers.build import make_driver
 from clipsweep.orchestrator.drivers.driver import Driver
 from clipsweep.orchestrator.drivers.race.make_race import make_race
+from clipsweep.orchestrator.drivers.race.neighbourhood import Cost
+from clipsweep.orchestrator.drivers.race.neighbours import make_neighbours
 from clipsweep.orchestrator.drivers.racing_driver import RacingDriver
 from clipsweep.orchestrator.drivers.stopping import Earlier, StoppingDriver
 from clipsweep.orchestrator.folder.ledger import Ledger
 from clipsweep.orchestrator.folder.open_study import OpenStudy
 from clipsweep.orchestrator.space.proposal import Choice, Proposal
 from clipsweep.orchestrator.space.space import Space
+from clipsweep.orchestrator.study.names import NEIGHBOURS
+from clipsweep.trials.clips.resolve import resolve
 from clipsweep.trials.spec.ladder import make_rungs
-from clipsweep.trials.spec.trial import VALIDATION
+from clipsweep.trials.spec.resolved import ResolvedClips
+from clipsweep.trials.spec.trial import VALIDATION, TrialSpec
+
+Work = Callable[[TrialSpec, ResolvedClips], float]
 
 
-def assemble_search(opened: OpenStudy, ledger: Ledger) -> tuple[Driver, StoppingDriver]:
-    """The driver to run, and the part of it that tells which rule stopped it."""
+def assemble_search(opened: OpenStudy, ledger: Ledger, work: Work) -> tuple[Driver, StoppingDriver]:
+    """The driver to run, and the part of it that tells which rule stopped it.
+
+    Args:
+        opened: The study, its layers known.
+        ledger: Its rows.
+        work: What a trial costs next to others of the study.
+    """
     study, space = opened.study, opened.space
     driver = make_driver(opened, ledger.rows)
     begun = opened.visited(ledger.rows) if driver.adaptive else []
@@ -33,6 +46,9 @@ def assemble_search(opened: OpenStudy, ledger: Ledger) -> tuple[Driver, Stopping
     )
     rungs = make_rungs(opened.subject.split_sizes[VALIDATION])
     race = make_race(study.search, waits=not driver.adaptive, rungs=rungs)
+    if study.search.race == NEIGHBOURS:
+        race = neighbours = make_neighbours(space, study.search, rungs, _cost_of(opened, work))
+        driver.chooser = neighbours.choose if neighbours.begins else None
     if race is None:
         return stopping, stopping
     racing = RacingDriver(
@@ -44,6 +60,15 @@ def assemble_search(opened: OpenStudy, ledger: Ledger) -> tuple[Driver, Stopping
         smoothed=have_margins(row for row in ledger.rows.values() if row.has_scores),
     )
     return racing, stopping
+
+
+def _cost_of(opened: OpenStudy, work: Work) -> Cost:
+    """What a choice costs, whatever its demonstrations say."""
+
+    def cost(choice: Choice) -> float:
+        return work(opened.space.proposals_of(choice)[0].spec, resolve(choice.clips, opened.subject.card))
+
+    return cost
 
 
 def _proposals_scored(space: Space, begun: Iterable[Choice], ledger: Ledger) -> list[Proposal]:

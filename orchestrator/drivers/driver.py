@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 from clipsweep.analysis.row.row import StoredRow
 from clipsweep.orchestrator.folder.open_study import OpenStudy
-from clipsweep.orchestrator.space.proposal import Proposal
+from clipsweep.orchestrator.space.proposal import Choice, Proposal
+
+# Asked with the test whether a choice is new; gives one that is, or None where there is none.
+Chooser = Callable[[Callable[[Choice], bool]], Choice | None]
 
 
 class Driver(ABC):
@@ -15,9 +18,11 @@ class Driver(ABC):
 
     Attributes:
         adaptive: Whether what it asks for depends on what it was told, so that it is asked only for what can run now.
+        chooser: Who names the points that begin, of a driver that takes them from another; None of all others.
     """
 
     adaptive: bool = False
+    chooser: Chooser | None = None
 
     @property
     def owing(self) -> bool:

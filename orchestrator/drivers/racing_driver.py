@@ -10,13 +10,12 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
-from statistics import fmean
 
 import numpy as np
 
 from clipsweep.analysis.row.row import StoredRow
 from clipsweep.analysis.winners.point import join_modules
-from clipsweep.analysis.winners.smoothing import accuracy_so_far
+from clipsweep.analysis.winners.smoothing import values_so_far
 from clipsweep.orchestrator.drivers.driver import Driver
 from clipsweep.orchestrator.drivers.race.entry import Entry, Race
 from clipsweep.orchestrator.space.proposal import Choice, Proposal
@@ -77,14 +76,21 @@ class RacingDriver(Driver):
     def ask(self, count: int) -> list[Proposal]:
         """Parts of trials that go on, then first parts of new ones."""
         asked = self._take_ready(count)
-        if len(asked) < count and not self._driver.done:
+        if len(asked) < count and not self._all_began:
             asked += [self._enter(proposal) for proposal in self._driver.ask(count - len(asked))]
-        if not asked and not self._running and self._driver.done:
+        if not asked and not self._running and self._all_began:
             # Nobody else can arrive any more, so the race decides at last about those that it still held back.
             self._ended = not self._advance(last_call=True)
             asked = self._take_ready(count)
+        while asked and len(asked) < count and self._all_began and self._advance(last_call=False):
+            asked += self._take_ready(count - len(asked))
         self._running += len(asked)
         return asked
+
+    @property
+    def _all_began(self) -> bool:
+        """Whether no further point begins."""
+        return self._driver.done or (self._race.settled and not self._driver.owing)
 
     def tell(self, proposal: Proposal, row: StoredRow) -> None:
         """Hear of a part; a failed trial leaves the race."""
@@ -118,6 +124,7 @@ class RacingDriver(Driver):
                 number=len(self._runners),
                 shots=proposal.spec.shots,
                 modules=join_modules(proposal.spec.clips),
+                clips=proposal.spec.clips,
                 untouched=not proposal.spec.clips,
             )
             self._runners[key] = self._runner_of[entry] = _Runner(entry=entry)
@@ -135,6 +142,9 @@ class RacingDriver(Driver):
             self._tell_driver(runner, rows)
             return
         self._score(entry, rows, n_rows)
+        while self._race.uses_all_rows and n_rows < min(row.n_examples for row in rows.values()):
+            n_rows = self._rungs[entry.rung + 1]
+            self._score(entry, rows, n_rows)
         at_end = n_rows == self._rungs[-1]
         if at_end:
             self._race.finished(entry)
@@ -155,8 +165,8 @@ class RacingDriver(Driver):
     def _score(self, entry: Entry, rows: Mapping[int, StoredRow], n_rows: int) -> None:
         """Note what a point's trials came to on the first rows, as means over their demonstration seeds."""
         outcomes = np.mean([row.outcomes[:n_rows] for row in rows.values()], axis=0)
-        score = fmean(accuracy_so_far(row, n_rows, smoothed=self._smoothed) for row in rows.values())
-        entry.reach(outcomes, score)
+        values = np.mean([values_so_far(row, n_rows, smoothed=self._smoothed) for row in rows.values()], axis=0)
+        entry.reach(outcomes, float(values.mean()), values)
 
     def _tell_driver(self, runner: _Runner, rows: Mapping[int, StoredRow]) -> None:
         """Tell the driver of each trial, as of the whole trial that it asked for."""

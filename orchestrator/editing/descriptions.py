@@ -63,7 +63,7 @@ DESCRIPTIONS = {
     "search.winner": "best_mean, or one_standard_error: the fewest parameters within one standard error of the best.",
     "search.screen": "Predict what every clip does by one backward pass before the search begins; null for no screen.",
     "search.screen.rows": "On so many validation rows, the last of them; 50 or more.",
-    "search.race": "Stop trials early: halving, test, or null for none.",
+    "search.race": "Stop trials early: halving, test, neighbours, or null for none.",
     "search.indifference": "Of race test: by how much a trial has to be better to count.",
     "search.error_rate": "Of race test: the chance that the best is stopped.",
     "search.min_gain": "Of driver compose: a clip is kept if it gains more than this on validation, as a fraction.",

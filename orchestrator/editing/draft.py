@@ -50,7 +50,7 @@ search:
   # race: halving            # stop trials that fall behind; a grid then costs an eighth of its rows
   # n_trials: 100            # for bayes: when to stop; also max_hours, max_gpu_hours, patience
   # min_gain: 0.005          # for compose: what a clip must gain to be kept; max_clips: 4 ends it
-  # sampler: tpe             # for bayes: or gp, nsga2, cmaes, qmc, random
+  # sampler: tpe             # for bayes: or gp, nsga2, cmaes, qmc, random; neighbours, in the race of that name
   # winner: one_standard_error   # the smallest that is as good as the best
 
 cluster:

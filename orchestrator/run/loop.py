@@ -108,7 +108,7 @@ class RunLoop:
             assert self._ended is not None, "else it has not"
             self.stopped_by = self._ended.stopped_by
             return
-        driver, stopping = assemble_search(self._opened, self._ledger)
+        driver, stopping = assemble_search(self._opened, self._ledger, self._work)
         self.drive(driver)
         if self._opened.study.search.race is not None and not self._interrupt.requested:
             self._ledger.end_race()

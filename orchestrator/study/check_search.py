@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from clipsweep.analysis.winners.point import BEST_MEAN, ONE_STANDARD_ERROR
 from clipsweep.orchestrator.study.kind_section import read_kind
-from clipsweep.orchestrator.study.names import BAYES, COMPOSE
+from clipsweep.orchestrator.study.names import BAYES, COMPOSE, NEIGHBOURS
 from clipsweep.orchestrator.study.schema import SearchSection, Study
 from clipsweep.trials.base.errors import StudyError
 from clipsweep.trials.spec.kinds import DEFAULT_KIND
@@ -28,6 +28,7 @@ def check_search(study: Study) -> None:
         _check_searched_rates(study)
         _check_objectives(study)
         _check_storage(study.search)
+        _check_neighbours(study.search)
         _check_joint(study)
     else:
         if study.search.driver == COMPOSE:
@@ -130,6 +131,14 @@ def _check_composition(study: Study) -> None:
         raise StudyError(
             f"study key 'space.clips.max' is {clips}, but driver {COMPOSE!r} counts what it keeps by search.max_clips; "
             f"expected 1. Remove the key, or set search.max_clips: {clips}."
+        )
+
+
+def _check_neighbours(search: SearchSection) -> None:
+    if search.sampler == NEIGHBOURS and search.race != NEIGHBOURS:
+        raise StudyError(
+            f"study key 'search.sampler' is {NEIGHBOURS!r}, which chooses points by the race of that name; expected "
+            f"search.race: {NEIGHBOURS}, not {search.race!r}. Set it, or take tpe."
         )
 
 

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 ALGORITHM1, BAYES, COMPOSE, GRID = "algorithm1", "bayes", "compose", "grid"
-HALVING, SEQUENTIAL_TEST = "halving", "test"
+HALVING, NEIGHBOURS, SEQUENTIAL_TEST = "halving", "neighbours", "test"
 STOPPING_RULES = ("n_trials", "max_hours", "max_gpu_hours", "patience")
 
 

@@ -9,7 +9,7 @@ from pydantic import BeforeValidator, ByteSize, Field, PlainSerializer
 
 from clipsweep.analysis.winners.point import BEST_MEAN, ONE_STANDARD_ERROR
 from clipsweep.orchestrator.study.kind_section import ONE_MAPPING_IS_A_LIST, Kind
-from clipsweep.orchestrator.study.names import DRIVERS, GRID, HALVING, SEQUENTIAL_TEST
+from clipsweep.orchestrator.study.names import DRIVERS, GRID, HALVING, NEIGHBOURS, SEQUENTIAL_TEST
 from clipsweep.orchestrator.study.section import (
     ONE_IS_A_LIST,
     Above,
@@ -111,14 +111,14 @@ class SearchSection(Section):
     """Which trial runs next, and when to stop; ``DRIVERS`` says which driver uses what."""
 
     driver: Annotated[str, Says(" or ".join(map(repr, DRIVERS)))] = GRID
-    sampler: Literal["tpe", "gp", "nsga2", "cmaes", "qmc", "random"] = "tpe"
+    sampler: Literal["tpe", "gp", "nsga2", "cmaes", "qmc", "random", "neighbours"] = "tpe"
     seed: Count = 0
     top_k: Positive = 5
     module_condition: Annotated[str, Names(COMBINATIONS)] = "max"
     objectives: Several[Literal["accuracy", "parameters"]] = ["accuracy"]
     winner: Annotated[str, Names((BEST_MEAN, ONE_STANDARD_ERROR))] = BEST_MEAN
     screen: ScreenSection | None = None
-    race: Annotated[str, Names((HALVING, SEQUENTIAL_TEST))] | None = None
+    race: Annotated[str, Names((HALVING, NEIGHBOURS, SEQUENTIAL_TEST))] | None = None
     indifference: Rate = 0.005
     error_rate: Annotated[float, Field(gt=0, lt=1), Says("a fraction above 0 and below 1")] = 0.05
     min_gain: Rate = 0.0

@@ -17,12 +17,15 @@ from clipsweep.orchestrator.drivers.bayes.driver import BayesDriver
 from clipsweep.orchestrator.drivers.driver import Driver
 from clipsweep.orchestrator.drivers.fixed import FixedDriver
 from clipsweep.orchestrator.drivers.race.make_race import make_race
+from clipsweep.orchestrator.drivers.race.neighbourhood import Cost
+from clipsweep.orchestrator.drivers.race.neighbours import make_neighbours
 from clipsweep.orchestrator.drivers.racing_driver import RacingDriver
 from clipsweep.orchestrator.drivers.stopping import StoppingDriver
 from clipsweep.orchestrator.space.layer_rule import LayerRule, module_places
 from clipsweep.orchestrator.space.proposal import Proposal
 from clipsweep.orchestrator.space.site import Site
 from clipsweep.orchestrator.space.space import Space
+from clipsweep.orchestrator.study.names import NEIGHBOURS
 from clipsweep.orchestrator.study.schema import SearchSection
 from clipsweep.trials.base.files import default_cache
 from clipsweep.trials.clips.factor_cache import FactorCache
@@ -138,10 +141,14 @@ def replay(surface: Surface, make_driver: MakeDriver, order: int = 0, *, plain: 
     """Run a search on a surface, one trial at a time, with the study's own stopping rules and races."""
     section = SearchSection(**search)
     answers, told = Answers(surface, order, plain=plain), Replay()
-    stopping = StoppingDriver(make_driver(section), section)
+    inner = make_driver(section)
+    stopping = StoppingDriver(inner, section)
     n_rows = surface.validation.shape[1]
     rungs = make_rungs(n_rows)
     race = make_race(section, waits=not stopping.adaptive, rungs=rungs)
+    if section.race == NEIGHBOURS:
+        race = neighbours = make_neighbours(space_of(surface), section, rungs, _cost_on(surface))
+        inner.chooser = neighbours.choose if neighbours.begins else None
     driver = stopping if race is None else RacingDriver(stopping, race, rungs, n_seeds=1)
     while not driver.done:
         for proposal in driver.ask(1):
@@ -154,6 +161,11 @@ def replay(surface: Surface, make_driver: MakeDriver, order: int = 0, *, plain: 
             driver.tell(proposal, answers.row(point, seen))
     told.winner = pick(surface.validation_scores, told.complete)
     return told
+
+
+def _cost_on(surface: Surface) -> Cost:
+    """Operations of a row of a choice."""
+    return lambda choice: float(surface.operations[surface.index_of(choice.clips)])
 
 
 def pick(scores: Mapping[int, float] | NDArray[np.float64], points: Iterable[int]) -> int:

@@ -44,6 +44,7 @@ Sampler = Literal["tpe", "gp", "nsga2", "cmaes", "qmc", "random"]
 SAMPLERS: tuple[Sampler, ...] = ("tpe", "gp", "nsga2", "cmaes", "qmc", "random")
 TRIALS_SHARE = 0.15
 RACED_SHARE = 0.27  # of the grid's trials, where most see few rows
+NEIGHBOURS_SEEDS = 40
 SHARES_TRIED = (1, 0.85, 0.7, 0.55, 0.4, 0.27, 0.15, 0.1, 0.05, 0.02)
 SOMETHING = 0.02  # to gain on held-out rows; on a flatter surface every search looks good
 SEEDS, QUICK_SEEDS = 20, 4
@@ -95,12 +96,12 @@ class _Replays:
             for seed in range(self._seeds)
         ]
 
-    def bayes(self, *, plain: bool = False, **search: Any) -> list[Replay]:
-        """A sampler's points."""
+    def bayes(self, *, plain: bool = False, seeds: int | None = None, **search: Any) -> list[Replay]:
+        """A sampler's points; ``seeds`` where there are more of them than usual."""
         make = bayes(self._space)
         return [
             replay(self.surface, make, seed, plain=plain, driver="bayes", seed=seed, **search)
-            for seed in range(self._seeds)
+            for seed in range(self._seeds if seeds is None or self._seeds < SEEDS else seeds)
         ]
 
     def shares(self, found: Sequence[Replay]) -> list[float]:
@@ -108,6 +109,9 @@ class _Replays:
 
     def rows(self, found: Sequence[Replay]) -> float:
         return median(each.rows_share(self.surface) for each in found)
+
+    def operations(self, found: Sequence[Replay]) -> float:
+        return median(each.operations_share(self.surface) for each in found)
 
     def line(self, label: str, value: float, *, least: float | None = None, most: float | None = None) -> Line:
         """A line of this surface, with its target where the surface has one."""
@@ -146,13 +150,13 @@ def _race_lines(replays: _Replays) -> Iterator[Line]:
     halved = replays.grid(race="halving")
     yield from replays.share_lines("grid + halving", halved, least=0.95)
     yield replays.line("grid + halving, rows", replays.rows(halved), most=0.30)
-    operations = median(each.operations_share(surface) for each in halved)
-    yield replays.line("grid + halving, operations", operations, most=0.30)
+    yield replays.line("grid + halving, operations", replays.operations(halved), most=0.30)
     yield from replays.share_lines("grid + halving by accuracy", replays.grid(plain=True, race="halving"))
     count = trials_of(surface, RACED_SHARE)
     raced = replays.bayes(sampler="tpe", n_trials=count, race="halving")
     yield from replays.share_lines(f"bayes (tpe) + halving, {count} trials", raced, least=0.9)
     yield replays.line(f"bayes (tpe) + halving, {count} trials, rows", replays.rows(raced), most=0.06)
+    yield from _neighbour_lines(replays)
     plain = replays.bayes(plain=True, sampler="tpe", n_trials=count, race="halving")
     yield from replays.share_lines(f"bayes (tpe) + halving by accuracy, {count} trials", plain)
     allowed = len(replays.points) / len(surface.points)
@@ -163,6 +167,23 @@ def _race_lines(replays: _Replays) -> Iterator[Line]:
             label = f"bayes (tpe) + halving, {count} trials, no more rows than algorithm1's"
             yield replays.line(f"{label}, share of the yardstick", median(replays.shares(found)))
             break
+
+
+def _neighbour_lines(replays: _Replays) -> Iterator[Line]:
+    """The race in which points speak for each other, over points that it chooses and over a grid."""
+    count = trials_of(replays.surface)
+    found = replays.bayes(seeds=NEIGHBOURS_SEEDS, sampler="neighbours", n_trials=count, race="neighbours")
+    label = f"bayes (neighbours) + neighbours, {count} trials"
+    shares = replays.shares(found)
+    yield replays.line(f"{label}, share of the yardstick", median(shares))
+    enough = float(np.mean([share >= 0.9 for share in shares]))
+    yield replays.line(f"{label}, seeds with a share of 0.9 or more", enough, least=0.9)
+    yield replays.line(f"{label}, rows", replays.rows(found), most=0.03)
+    yield replays.line(f"{label}, operations", replays.operations(found), most=0.04)
+    visited = replays.grid(race="neighbours")
+    yield from replays.share_lines("grid + neighbours", visited)
+    yield replays.line("grid + neighbours, rows", replays.rows(visited))
+    yield replays.line("grid + neighbours, operations", replays.operations(visited))
 
 
 def _front_lines(replays: _Replays) -> Iterator[Line]:

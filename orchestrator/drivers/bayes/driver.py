@@ -202,6 +202,9 @@ class BayesDriver(StudyDriver):
             choice = self._again.popleft()
             self._begin(choice)
             return
+        if self.chooser is not None:
+            self._begin_new(self.chooser(self._is_new))
+            return
         for _ in range(REPEATS):
             number, params = self._study.ask()
             choice = self._encoding.decode(params)
@@ -211,12 +214,15 @@ class BayesDriver(StudyDriver):
                 self._start(choice, number)
                 return
             self._study.tell(number, self._known.get(label))
-        unseen = self._unseen(choice)
-        if unseen is None:
+        self._begin_new(self._unseen(choice))
+
+    def _begin_new(self, choice: Choice | None) -> None:
+        """Start a point that the sampler did not suggest; None where there is none left."""
+        if choice is None:
             self._exhausted = True
             return
         self._left -= 1
-        self._begin(unseen)
+        self._begin(choice)
 
     def _unseen(self, near: Choice) -> Choice | None:
         """A new point: a neighbour, else a random one, else the first of the enumeration; None where all are known."""

@@ -12,6 +12,8 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
+from clipsweep.trials.spec.clip import Clip
+
 LEAST_ROWS = 100  # of a split that is raced on
 
 Outcomes = NDArray[np.float64]
@@ -25,29 +27,48 @@ class Entry:
         number: Its place in the driver's order; of equals the first goes on.
         shots: It races those of the same number.
         modules: What it clips, as far as winners are told apart by it.
+        clips: What it clips.
         untouched: Whether it is the model as it is, which is never stopped.
         rung: The rung that it has reached, or runs for; -1 before the first.
         outcomes: Of the rows seen so far, each in [0, 1]: right or wrong, a mean where there are several seeds.
+        values: At each rung reached, its outcomes smoothed by how far each was from turning.
         scores: Estimated accuracy at each rung reached, from its rows alone: what it is ranked by.
     """
 
     number: int
     shots: int
     modules: str | None = None
+    clips: tuple[Clip, ...] = ()
     untouched: bool = False
     rung: int = -1
     outcomes: Outcomes = field(default_factory=lambda: np.zeros(0))
+    values: list[Outcomes] = field(default_factory=list)
     scores: list[float] = field(default_factory=list)
 
-    def reach(self, outcomes: Outcomes, score: float) -> None:
-        """Reach the next rung with the outcomes of all its rows, and an estimate of the accuracy from them."""
+    def reach(self, outcomes: Outcomes, score: float, values: Outcomes | None = None) -> None:
+        """Reach the next rung with the outcomes of all its rows, and an estimate of the accuracy from them.
+
+        ``values`` are the outcomes smoothed; without, outcomes stand for themselves.
+        """
         self.rung += 1
         self.outcomes = outcomes
+        self.values.append(outcomes if values is None else values)
         self.scores.append(score)
 
 
 class Race(ABC):
-    """Hears of entries that reached a rung, and says which go on to the next."""
+    """Hears of entries that reached a rung, and says which go on to the next.
+
+    Attributes:
+        uses_all_rows: Whether it hears at once of all the rungs for which an entry's rows are stored.
+    """
+
+    uses_all_rows: bool = False
+
+    @property
+    def settled(self) -> bool:
+        """Whether no further point need begin."""
+        return False
 
     @abstractmethod
     def arrived(self, entry: Entry) -> None:

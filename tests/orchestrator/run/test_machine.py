@@ -52,6 +52,7 @@ SEARCHES: dict[str, dict[str, Any]] = {
     "test": {"race": "test", "indifference": 0.05},
     "bayes": {"driver": "bayes", "n_trials": 6, "sampler": "random"},
     "compose": {"driver": "compose"},
+    "neighbours": {"driver": "bayes", "n_trials": 6, "sampler": "neighbours", "race": "neighbours"},
     "raced bayes": {"driver": "bayes", "n_trials": 6, "sampler": "random", "race": "halving"},
 }
 SAME_IN_ANY_ORDER = ("grid", "halving", "compose")
@@ -111,7 +112,7 @@ class Process:
         self.opened = open_made_up(search, folder)
         self.ledger = Ledger(self.opened)
         self.pool = StandInPool(self._submitted)
-        driver, _ = assemble_search(self.opened, self.ledger)
+        driver, _ = assemble_search(self.opened, self.ledger, lambda *_: 1.0)
         self.driver = Watched(driver, told)
         console = Console(quiet=True)
         progress = Progress(self.opened.folder.status, console, goal_of(self.opened, self.ledger))

@@ -51,6 +51,13 @@ def test_what_a_composition_cannot_do_is_refused(
         check_study(make_study(search={"driver": "compose"} | search, space=space))
 
 
+def test_the_sampler_neighbours_is_refused_without_the_race_of_that_name(make_study: MakeStudy) -> None:
+    search = {"driver": "bayes", "n_trials": 9, "sampler": "neighbours"}
+    assert check_study(make_study(search=search | {"race": "neighbours"})).search.race == "neighbours"
+    with pytest.raises(StudyError, match=r"search.race: neighbours, not 'halving'. Set it, or take tpe"):
+        check_study(make_study(search=search | {"race": "halving"}))
+
+
 @pytest.mark.parametrize("key", ["min_gain", "max_clips"])
 def test_the_keys_of_a_composition_are_refused_for_other_drivers(make_study: MakeStudy, key: str) -> None:
     with pytest.raises(StudyError, match=f"'search.{key}' is .*, but driver 'grid' does not use it"):

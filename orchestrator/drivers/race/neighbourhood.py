@@ -1,0 +1,162 @@
+"""The points of one number of shots, and what a look at each is worth by all that has been seen of the others."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable, Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from clipsweep.orchestrator.drivers.neighbours.likeness import USUAL, Likeness
+from clipsweep.orchestrator.drivers.neighbours.posterior import Posterior
+from clipsweep.orchestrator.drivers.neighbours.readings import read
+from clipsweep.orchestrator.drivers.neighbours.worth import left_to_gain, worth_per_cost
+from clipsweep.orchestrator.drivers.race.candidates import MOST, Candidates
+from clipsweep.orchestrator.drivers.race.entry import Entry
+from clipsweep.orchestrator.space.proposal import Choice
+
+LITTLE = 0.001  # of the best gain: no more looks for less
+GROWTH = 1.25  # of the readings, before the model is learnt anew
+SAME = 1e-3  # variances this near are equal
+UNSURE = 0.15  # of an effect's variance: what a first look leaves, where points are spread
+
+Cost = Callable[[Choice], float]
+
+
+class Neighbourhood:
+    """Hears of entries; says what the next look at each is worth, and where little is known."""
+
+    def __init__(self, candidates: Candidates, shots: int, rungs: Sequence[int], cost: Cost, seed: int) -> None:
+        """Nobody has arrived.
+
+        Args:
+            candidates: Points that may begin.
+            shots: Of the points.
+            rungs: Rows of each, ascending to all.
+            cost: Of one row of a choice, in any unit.
+            seed: Of all that is drawn.
+        """
+        self._shots, self._rungs, self._cost = shots, rungs, cost
+        self._candidates = candidates
+        self._costs: dict[Choice, float] = {}
+        self._rng = random.Random(seed)
+        self._posterior = Posterior(self._rng)
+        self._untouched: Entry | None = None
+        self._learnt_from = 0.0
+        self._points: list[Choice] = []
+        self._likeness: Likeness | None = None
+        self._looks: dict[Choice, float] | None = None
+        self.entries: dict[Choice, Entry] = {}
+        self.begun: set[Choice] = set()
+        self.leader: Entry | None = None
+        self.left = np.inf  # at most to be gained, as a share of what the leader gains
+
+    def hear(self, entry: Entry) -> None:
+        """Take an entry that has reached a rung."""
+        self._looks = None
+        if entry.untouched:
+            self._untouched = entry
+            return
+        choice = Choice(entry.shots, entry.clips)
+        self.entries[choice] = entry
+        self.begun.add(choice)
+
+    @property
+    def is_settled(self) -> bool:
+        """Whether the best is complete and little more is to be expected."""
+        self.looks()
+        return self.leader is not None and self.is_complete(self.leader) and self.left < LITTLE
+
+    def is_complete(self, entry: Entry) -> bool:
+        """Whether it has seen all rows."""
+        return entry.rung == len(self._rungs) - 1
+
+    def looks(self) -> dict[Choice, float]:
+        """What the next look at each point is worth per cost, as a logarithm; at complete points there is none."""
+        if self._looks is None:
+            self._looks = self._judge()
+        return self._looks
+
+    def unseen(self) -> list[Choice]:
+        """Candidates that have not begun."""
+        return [choice for choice in self._listed() if choice not in self.begun]
+
+    def least_known(self) -> Choice | None:
+        """The candidate of which those that have begun say least; of several any; None where all have begun."""
+        unseen = self.unseen()
+        begun = [choice for choice in self._listed() if choice in self.begun]
+        if not begun or not unseen:
+            return self._rng.choice(unseen) if unseen else None
+        alike = self._placed().matrix(USUAL)
+        seen, others = (self._places(each) for each in (begun, unseen))
+        across = alike[np.ix_(seen, others)]
+        among = alike[np.ix_(seen, seen)] + UNSURE * np.eye(len(seen))
+        told = np.einsum("ij,ij->j", across, np.linalg.solve(among, across))
+        least = np.flatnonzero(told <= told.min() + SAME)
+        return unseen[self._rng.choice(least.tolist())]
+
+    def _cost_of(self, choice: Choice) -> float:
+        if choice not in self._costs:
+            self._costs[choice] = self._cost(choice)
+        return self._costs[choice]
+
+    def _compared(self) -> dict[Choice, Entry]:
+        """Entries that have seen no more rows than the untouched model; of very many those that promise most."""
+        untouched = self._untouched
+        if untouched is None:
+            return {}
+        found = {choice: entry for choice, entry in self.entries.items() if entry.rung <= untouched.rung}
+        if len(found) <= MOST:
+            return found
+
+        def promise(choice: Choice) -> tuple[int, float]:
+            entry = found[choice]
+            return entry.rung, entry.scores[-1] - untouched.scores[entry.rung]
+
+        return {choice: found[choice] for choice in sorted(found, key=promise, reverse=True)[:MOST]}
+
+    def _listed(self) -> list[Choice]:
+        """Entries and candidates, in the order of their likeness."""
+        if not self._points:
+            self._list([])
+        return self._points
+
+    def _list(self, best: Sequence[Choice]) -> None:
+        known = [*self._compared(), *self.begun]
+        self._points = list(dict.fromkeys([*known, *self._candidates.near(self._shots, best)]))
+        self._likeness = None
+
+    def _placed(self) -> Likeness:
+        if self._likeness is None:
+            self._likeness = Likeness([choice.clips for choice in self._listed()])
+        return self._likeness
+
+    def _places(self, choices: Sequence[Choice]) -> NDArray[np.intp]:
+        places = {choice: number for number, choice in enumerate(self._listed())}
+        return np.array([places[choice] for choice in choices], dtype=np.intp)
+
+    def _judge(self) -> dict[Choice, float]:
+        """Learn, where there is much new, and judge every point."""
+        compared = self._compared()
+        if not compared or self._untouched is None:
+            return {}
+        readings = read([entry.values for entry in compared.values()], self._untouched.values, self._rungs)
+        learns = len(readings.points) >= GROWTH * self._learnt_from
+        if not set(compared) <= set(self._listed()) or (learns and not self._candidates.all_listed):
+            best = sorted(compared, key=lambda choice: -compared[choice].scores[-1])
+            self._list(best[: max(1, len(best) // 4)])
+        likeness, seen = self._placed(), self._places(list(compared))
+        if learns:
+            self._posterior.learn(likeness, seen, readings)
+            self._learnt_from = float(len(readings.points))
+        beliefs = self._posterior.believe(likeness, seen, readings)
+        rows = np.zeros(len(self._points))
+        rows[seen] = [self._rungs[entry.rung] for entry in compared.values()]
+        costs = np.array([self._cost_of(choice) for choice in self._points])
+        expected = beliefs.means[seen]
+        self.leader = list(compared.values())[int(expected.argmax())]
+        gain = float(expected.max())
+        self.left = left_to_gain(beliefs, rows, self._rungs[-1]) / gain if gain > 0 else np.inf
+        worth = worth_per_cost(beliefs, rows, costs, self._rungs)
+        return {choice: float(each) for choice, each in zip(self._points, worth, strict=True) if each > -np.inf}
