@@ -44,7 +44,7 @@ Sampler = Literal["tpe", "gp", "nsga2", "cmaes", "qmc", "random"]
 SAMPLERS: tuple[Sampler, ...] = ("tpe", "gp", "nsga2", "cmaes", "qmc", "random")
 TRIALS_SHARE = 0.15
 RACED_SHARE = 0.27  # of the grid's trials, where most see few rows
-NEIGHBOURS_SEEDS = 40
+NEIGHBOURS_SHARE, NEIGHBOURS_SEEDS = 0.2, 40
 SHARES_TRIED = (1, 0.85, 0.7, 0.55, 0.4, 0.27, 0.15, 0.1, 0.05, 0.02)
 SOMETHING = 0.02  # to gain on held-out rows; on a flatter surface every search looks good
 SEEDS, QUICK_SEEDS = 20, 4
@@ -171,7 +171,7 @@ def _race_lines(replays: _Replays) -> Iterator[Line]:
 
 def _neighbour_lines(replays: _Replays) -> Iterator[Line]:
     """The race in which points speak for each other, over points that it chooses and over a grid."""
-    count = trials_of(replays.surface)
+    count = trials_of(replays.surface, NEIGHBOURS_SHARE)
     found = replays.bayes(seeds=NEIGHBOURS_SEEDS, sampler="neighbours", n_trials=count, race="neighbours")
     label = f"bayes (neighbours) + neighbours, {count} trials"
     shares = replays.shares(found)

@@ -93,7 +93,11 @@ def seen_in(evaluated: Sequence[tuple[str, tuple[int, int] | None]]) -> int:
 
 
 DRIVERS: dict[str, dict[str, Any]] = {"grid": {}, "algorithm1": {"top_k": 2}, "bayes": {"n_trials": 12}}
-RACES: dict[str, dict[str, Any]] = {"halving": {}, "test": {"indifference": 0.15}}  # so that 100 rows stop someone
+RACES: dict[str, dict[str, Any]] = {
+    "halving": {},
+    "neighbours": {},
+    "test": {"indifference": 0.15},  # so that 100 rows stop someone
+}
 
 
 @pytest.mark.parametrize("driver", DRIVERS)
@@ -155,6 +159,18 @@ def test_running_a_finished_search_again_loads_no_model(
 
     monkeypatch.setattr(Replica, "__init__", never)
     assert run(driver="bayes", race=race, n_trials=6) == before
+
+
+def test_a_race_whose_points_speak_for_each_other_chooses_them_and_evaluates_no_row_twice(
+    run: Run, evaluated: list[tuple[str, tuple[int, int] | None]], tmp_path: Path
+) -> None:
+    search = {"driver": "bayes", "sampler": "neighbours", "race": "neighbours"}
+    run(**search, n_trials=6)
+    points = latest(run(**search, n_trials=14))
+    assert TrialState.PRUNED in states(points.values())
+    assert any(row.is_complete and row.clips for row in points.values())
+    assert seen_in(evaluated) == rows_seen(points)
+    assert status_of(tmp_path / "s")["state"] == "done"
 
 
 @pytest.mark.parametrize("driver", DRIVERS)
