@@ -65,7 +65,7 @@ MakeStudy = Callable[..., dict[str, Any]]
             "'search.module_condition' is 'mean', but driver 'grid' does not use it",
         ),
         ("search", "top_k", 3, "'search.top_k' is 3, but driver 'grid' does not use it"),
-        ("search", "race", "halv", "'search.race' is 'halv'; expected 'halving' or 'test'"),
+        ("search", "race", "halv", "'search.race' is 'halv'; expected 'halving', 'neighbours' or 'test'"),
         ("search", "indifference", 0.01, "'search.indifference' is 0.01, but driver 'grid' does not use it"),
         ("search", "n_trials", 0, "'search.n_trials' is 0"),
         ("search", "max_hours", 0, "'search.max_hours' is 0"),
