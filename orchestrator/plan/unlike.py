@@ -72,6 +72,8 @@ def _of_search(opened: OpenStudy) -> Iterator[str]:
     for rule in EARLY_ENDS:
         if getattr(search, rule) is not None:
             yield f"search.{rule} may end it earlier"
+    if search.screen is not None:
+        yield "it has a screen, those had none"
     if search.warm_start:
         yield "it starts from earlier studies, those from nothing"
 

@@ -55,6 +55,7 @@ def test_a_study_like_those_replayed_is_told_as_one(opened: Callable[..., OpenSt
         ({"space": {"shots": [0, 2]}}, LIKE, "it has 2 numbers of shots, those had one"),
         ({"space": {"kinds": ["zero"], "clip_rates": [0.5, 0.9]}}, LIKE, "it has other kinds of clip, those had svd"),
         ({"search": BAYES | {"max_hours": 2.0}}, LIKE, "search.max_hours may end it earlier"),
+        ({"search": BAYES | {"screen": {}}, "task": {"validation_size": 60}}, LIKE, "it has a screen, those had none"),
     ],
 )
 def test_what_differs_is_told(
