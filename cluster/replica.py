@@ -44,7 +44,7 @@ from clipsweep.trials.tasks.prompts import Prompts, Tokens
 from clipsweep.trials.tokens.encode import encode_prompts, encode_texts
 from clipsweep.trials.tokens.tokenizer import load_tokenizer
 
-PROMPT_SETS_KEPT, PARTS_KEPT = 16, 64
+PROMPT_SETS_KEPT = 16
 log = logging.getLogger(__name__)
 
 
@@ -95,7 +95,6 @@ class Replica:
         self._engine = Engine(model, self._card, factors, budget)
         self._engine.announce(settings.starts)
         self._prompts = lru_cache(maxsize=PROMPT_SETS_KEPT)(self._encode)
-        self._parts = lru_cache(maxsize=PARTS_KEPT)(self._cut)
         self._texts = lru_cache(maxsize=PROMPT_SETS_KEPT)(self._encode_texts)
         self._counted = Counters(load_seconds=time.perf_counter() - began)  # what nothing below counts by itself
 
@@ -166,10 +165,6 @@ class Replica:
     def _encode_texts(self, wanted: PromptSet, texts: Texts) -> tuple[Tokens, ...]:
         return encode_texts(self._task, self._tokenizer, wanted, self._card.context_length, texts)
 
-    def _cut(self, wanted: PromptSet, rows: tuple[int, int]) -> Prompts:
-        """A part of a race, which keeps the queries of the whole: how they run is told by all of them."""
-        return self._prompts(wanted).part(*rows)
-
     def _judge(self, scored: LabelScores, prompts: Prompts) -> Judged:
         """Compare the scores of a trial's labels with the gold ones."""
         numbers = prompts.evaluated
@@ -191,7 +186,8 @@ class Replica:
         ends: list[Judged | Exception]
         try:
             wanted, rows = trials[0].spec.prompt_set, trials[0].rows
-            prompts = self._prompts(wanted) if rows is None else self._parts(wanted, rows)
+            whole = self._prompts(wanted)
+            prompts = whole if rows is None else whole.part(*rows)
             scored = self._engine.score_all(prompts, [trial.resolved for trial in trials], microbatch)
             ends = [self._judge(each, prompts) if isinstance(each, LabelScores) else each for each in scored]
         except Exception as error:  # the one place that turns any error of a trial into its result

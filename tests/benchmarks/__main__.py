@@ -6,7 +6,7 @@ from pathlib import Path
 
 FOLDER = Path(__file__).parent
 PARTS = {
-    *("__init__", "__main__", "document", "published", "scale_parts", "stored_studies", "sweeps"),
+    *("__init__", "__main__", "document", "published", "raced_study", "scale_parts", "stored_studies", "sweeps"),
     *("compose_compared", "false_stops", "harness", "kinds_compared", "overhead", "replay"),
     *("round_trip", "surface_making", "surfaces", "test_surfaces"),
 }

@@ -1,8 +1,8 @@
 """Raced studies on a real small model and real rows: what they take, and where, beside the same under older code.
 
-``--before FOLDER`` names a checkout, such as a git worktree: the same studies run under its code and under this one's in
-turn, so that what else the machine does meets both, and ratios are of medians. The two kinds of time that are told are
-of the whole study, and of its loop: from the moment when the model is loaded to the last trial told.
+``--before FOLDER`` names a checkout, such as a git worktree: the same studies run under its code and under this one's
+in turn, so that what else the machine does meets both, and ratios are of medians. Told are the times of the whole
+study, and of its loop: from the moment when the model is loaded to the last trial told.
 """
 
 from __future__ import annotations
@@ -87,7 +87,9 @@ def describe(name: str, told: Sequence[Told]) -> Iterator[Line]:
     """Where the time of a study goes."""
     for clock in ("wall", "processor"):
         for phase, words in (("all", "whole study"), ("start", "start to the loaded model"), ("loop", "loop")):
-            yield Line(name=f"{name}: {words}, {clock} time", value=median(each[clock][phase] for each in told), unit="s")
+            yield Line(
+                name=f"{name}: {words}, {clock} time", value=median(each[clock][phase] for each in told), unit="s"
+            )
     for part, words in (("captures", "passes of the untouched model"), ("trials", "trials")):
         yield Line(name=f"{name}: {words} in the loop, wall time", value=median(each[part] for each in told), unit="s")
     yield Line(name=f"{name}: trials", value=len(told[-1]["rows"]), unit="")

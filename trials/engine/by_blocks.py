@@ -35,11 +35,13 @@ class _Running:
         trial: What it changes.
         scores: What the microbatches visited so far gave, shape ``(queries, labels)``, float32, on the model's device.
         seconds: Wall time of what it did itself.
+        reads_prefix: Whether it has read the prefix; otherwise an earlier part of it has.
     """
 
     trial: Downstream
     scores: Tensor
     seconds: float
+    reads_prefix: bool
 
 
 class ByBlocks:
@@ -57,9 +59,9 @@ class ByBlocks:
         Args:
             loaded: To clip it.
             decoder: To run it.
-            kept: Passes of the untouched model, which trials start from.
+            kept: Passes of the untouched model, which trials start from, and what trials have formed and read.
             cost: Counts operations.
-            budget: Its ``trials_bytes`` are what the trials that run together may take.
+            budget: Its ``trials_bytes`` are what the trials that run together may take, with those that are kept.
         """
         self._loaded = loaded
         self._decoder = decoder
@@ -94,7 +96,7 @@ class ByBlocks:
         began = time.perf_counter()
         passes = self._kept.of(self._decoder, prompts, size)
         starts = list(map(self.start_of, trials))
-        passes.prepare(now=_needs(passes, starts), later=_needs(passes, self._announced))
+        passes.prepare(passes.numbers(prompts), now=_needs(passes, starts), later=_needs(passes, self._announced))
         self.capture_seconds += time.perf_counter() - began
         ends: dict[int, LabelScores | EvaluationError] = {}
         for numbers in self._budget.group([self._trial_bytes(passes, clips) for clips in trials]):
@@ -113,14 +115,17 @@ class ByBlocks:
         """Score trials whose weights and prefix are in memory together, microbatch by microbatch."""
         ends: dict[int, LabelScores | EvaluationError] = {}
         running: dict[int, _Running] = {}
+        kept = {number: self._kept.trials.take((passes, clips.fingerprint)) for number, clips in trials.items()}
+        self._kept.trials.make_room(sum(self._trial_bytes(passes, clips) for clips in trials.values()))
         for number, clips in trials.items():
             try:
-                running[number] = self._begin(passes, prompts, clips)
+                running[number] = self._begin(passes, prompts, clips, kept.pop(number))
             except EvaluationError as error:
                 ends[number] = error
         wanted = _needs(passes, [each.trial.start for each in running.values()])
-        for number, readings in enumerate(passes.readings):
-            began = time.perf_counter()
+        visited = passes.numbers(prompts)
+        for number in visited:
+            began, readings = time.perf_counter(), passes.readings[number]
             door, found = passes.visit(number, wanted)
             self.capture_seconds += time.perf_counter() - began
             for each in running.values():
@@ -130,31 +135,42 @@ class ByBlocks:
                     logits = answer_logits(self._decoder, answers, readings, self._cost.card.vocabulary_size)
                     readings.add_to(each.scores, logits)
                 each.seconds += time.perf_counter() - began
-        return ends | {number: self._end(passes, prompts, each, size) for number, each in running.items()}
+        for number, each in running.items():
+            ends[number] = self._end(passes, prompts, each, size, visited)
+            if prompts.goes_on and isinstance(ends[number], LabelScores):
+                self._kept.trials.put((passes, trials[number].fingerprint), each.trial)
+        return ends
 
-    def _begin(self, passes: Passes, prompts: Prompts, clips: ResolvedClips) -> _Running:
-        """Form a trial's weights and read the prefix under them.
+    def _begin(self, passes: Passes, prompts: Prompts, clips: ResolvedClips, kept: Downstream | None) -> _Running:
+        """Form a trial's weights and read the prefix under them, where that is not kept of an earlier part.
 
         Raises:
             EvaluationError: The weights of a clipped matrix are not finite.
         """
         began = time.perf_counter()
+        trial = self._form(passes, prompts, clips) if kept is None else kept
+        scores = torch.zeros(len(prompts.queries), len(prompts.queries[0].labels), device=self._device)
+        return _Running(trial=trial, scores=scores, seconds=time.perf_counter() - began, reads_prefix=kept is None)
+
+    def _form(self, passes: Passes, prompts: Prompts, clips: ResolvedClips) -> Downstream:
+        """A trial's weights, and the prefix under them."""
         start = self.start_of(clips)
         weights = self._loaded.edit(clips, prompts.texts)
         with self._loaded.holding(weights):
             keys = passes.read_prefix(start)
-        scores = torch.zeros(len(prompts.queries), len(prompts.queries[0].labels), device=self._device)
-        trial = Downstream(start=start, weights=weights, keys=keys)
-        return _Running(trial=trial, scores=scores, seconds=time.perf_counter() - began)
+        own = [pair for pair, untouched in zip(keys, passes.keys, strict=True) if pair is not untouched]
+        return Downstream(start=start, weights=weights, keys=keys, size=count_bytes([weights, own]))
 
-    def _end(self, passes: Passes, prompts: Prompts, each: _Running, size: int) -> LabelScores | EvaluationError:
-        """What a trial gave, when it has visited all microbatches."""
+    def _end(
+        self, passes: Passes, prompts: Prompts, each: _Running, size: int, visited: Sequence[int]
+    ) -> LabelScores | EvaluationError:
+        """What a trial gave, when it has visited these microbatches: all that hold an evaluated query."""
         start = each.trial.start
         scored = LabelScores(
             log_likelihoods=each.scores.cpu(),
             microbatch=size,
             engine_path=SUB_LAYER if start.reuse else BLOCKS,
-            operations=self._cost.trial(passes.extents, start),
+            operations=self._cost.trial(passes.extents(visited, prefix=each.reads_prefix), start),
             seconds=each.seconds,
         )
         return checked(self._loaded, prompts, each.trial.weights, scored)

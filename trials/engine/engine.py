@@ -122,7 +122,8 @@ class Engine:
             return self._decoder if fits and self._together.passes(prompts, microbatch) else None
 
     def make_room(self, prompts: Prompts) -> None:
-        """Give up what is held of other prompts than these."""
+        """Give up what is held of other prompts than these, and what is kept for the next parts of trials."""
+        self._kept.forget_trials()
         self._kept.forget_others(prompts)
 
     def score(self, prompts: Prompts, clips: ResolvedClips, microbatch: int) -> LabelScores:

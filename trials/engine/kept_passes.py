@@ -1,43 +1,96 @@
-"""The passes over the prompts used last, kept for the trials to come."""
+"""The passes over the prompts used last, and what trials have formed and read, kept for the parts to come."""
 
 from __future__ import annotations
 
 from collections import OrderedDict
+from collections.abc import Callable
+from dataclasses import replace
 
 import torch
 
 from clipsweep.trials.base.budget import Budget
 from clipsweep.trials.decoder.decoder import Decoder
 from clipsweep.trials.engine.activation_store import ActivationStore
+from clipsweep.trials.engine.microbatches import plan_microbatches
 from clipsweep.trials.engine.out_of_memory import Room
-from clipsweep.trials.engine.passes import Passes
+from clipsweep.trials.engine.passes import Downstream, Passes
+from clipsweep.trials.spec.resolved import Fingerprint
 from clipsweep.trials.tasks.prompts import Prompts
 
-PROMPTS_KEPT, PROMPTS_MOST = 4, 64  # at least, and as long as there is room: a race comes back to each of its parts
+PROMPTS_KEPT, PROMPTS_MOST = 4, 16  # at least, and as long as there is room
+TrialKey = tuple[Passes, Fingerprint]
+
+
+class KeptTrials:
+    """What trials of a race have formed and read, for their next part; the one used longest ago makes room.
+
+    Attributes:
+        n_bytes: Held.
+    """
+
+    def __init__(self, limit: int) -> None:
+        """Keep none yet, and later no more than ``limit`` bytes."""
+        self.n_bytes = 0
+        self._limit = limit
+        self._kept: OrderedDict[TrialKey, Downstream] = OrderedDict()  # the latest last
+
+    def take(self, key: TrialKey) -> Downstream | None:
+        """What is kept of a trial, which is no longer held here; None where nothing is."""
+        trial = self._kept.pop(key, None)
+        if trial is not None:
+            self.n_bytes -= trial.size
+        return trial
+
+    def put(self, key: TrialKey, trial: Downstream) -> None:
+        """Keep it, if it fits by itself."""
+        self.take(key)
+        if trial.size <= self._limit:
+            self.make_room(trial.size)
+            self._kept[key] = trial
+            self.n_bytes += trial.size
+
+    def make_room(self, n_bytes: int) -> None:
+        """Hold no more than leaves so many bytes of the limit free."""
+        while self._kept and self.n_bytes + n_bytes > self._limit:
+            self.take(next(iter(self._kept)))
+
+    def drop(self, matches: Callable[[Passes], bool] = lambda _: True) -> bool:
+        """Drop the trials over the passes that ``matches`` picks; False if there were none."""
+        dropped = [key for key in self._kept if matches(key[0])]
+        for key in dropped:
+            self.take(key)
+        return bool(dropped)
 
 
 class KeptPasses(Room):
-    """Passes by prompts and microbatch size; those used longest ago make room."""
+    """Passes by prompts and microbatch size; those used longest ago make room.
+
+    Attributes:
+        trials: What is kept for the next parts of trials over them.
+    """
 
     def __init__(self, store: ActivationStore, budget: Budget, device: torch.device) -> None:
         """Keep none yet.
 
         Args:
             store: Where the passes keep what they capture.
-            budget: Its ``trials_bytes`` are what the prefixes of all passes may take together.
+            budget: Its ``trials_bytes`` are what the prefixes of all passes may take together, and what the trials
+                that run may, with those that are kept for their next part.
             device: Of the prompts.
         """
+        self.trials = KeptTrials(budget.trials_bytes)
         self._store = store
         self._prefix_limit = budget.trials_bytes
         self._device = device
         self._kept: OrderedDict[tuple[int, int], tuple[Prompts, Passes]] = OrderedDict()  # the latest used last
 
     def of(self, decoder: Decoder, prompts: Prompts, size: int) -> Passes:
-        """The passes over these very prompts, in microbatches of ``size``."""
-        key = (id(prompts), size)
+        """The passes over these very prompts, or the whole that they are a part of, in microbatches of ``size``."""
+        key = (prompts.whole, size)
         if key not in self._kept:
-            passes = Passes(decoder, self._store, prompts, size, self._device)
-            self._kept[key] = (prompts, passes)  # the prompts are held, so that no others get their id
+            microbatches = plan_microbatches(replace(prompts, rows=None), size)
+            passes = Passes(decoder, self._store, prompts, microbatches, self._device)
+            self._kept[key] = (prompts, passes)  # the prompts are held, so that no others get their number
             while len(self._kept) > PROMPTS_KEPT and self._is_crowded():
                 self._forget_passes(next(iter(self._kept)))
         self._kept.move_to_end(key)
@@ -45,15 +98,19 @@ class KeptPasses(Room):
 
     def forget(self, prompts: Prompts) -> None:
         """Give up what is held of these prompts."""
-        for key in [key for key, (kept, _) in self._kept.items() if kept is prompts]:
+        for key in [key for key, (kept, _) in self._kept.items() if kept.whole == prompts.whole]:
             self._forget_passes(key)
 
     def forget_others(self, prompts: Prompts) -> bool:
         """Give up what is held of other prompts; False if nothing was."""
-        others = [key for key, (kept, _) in self._kept.items() if kept is not prompts]
+        others = [key for key, (kept, _) in self._kept.items() if kept.whole != prompts.whole]
         for key in others:
             self._forget_passes(key)
         return bool(others)
+
+    def forget_trials(self) -> bool:
+        """Give up what is kept for the next parts of trials; False if nothing was."""
+        return self.trials.drop()
 
     def shrink(self) -> bool:
         """Give up half of what was captured on the device, and capture no more than that; False if nothing was."""
@@ -66,6 +123,7 @@ class KeptPasses(Room):
     def _forget_passes(self, key: tuple[int, int]) -> None:
         _, passes = self._kept.pop(key)
         passes.forget()
+        self.trials.drop(lambda each: each is passes)
 
     def _is_crowded(self) -> bool:
         """Whether prompts used before take room that the next ones will want."""

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from itertools import pairwise
+from itertools import accumulate, pairwise
+
+import numpy as np
 
 from clipsweep.trials.tasks.definition import Scoring
 from clipsweep.trials.tasks.prompts import Prompts, Query, Tokens
 
 MICROBATCHES_PER_CHUNK = 8
+PASS_TOKENS = 64  # what one more pass costs, told in tokens of padding that it must spare
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -81,15 +84,14 @@ def plan_microbatches(prompts: Prompts, size: int) -> Iterator[Microbatch]:
     """Cut a split into microbatches of ``size`` queries, or fewer.
 
     No microbatch holds queries from both sides of one of the prompts' cuts. Between two cuts the split's order is cut
-    into chunks of ``MICROBATCHES_PER_CHUNK`` microbatches, and queries are sorted by length within a chunk only. Where
-    a part of the split is evaluated, its microbatches are those of the whole split that hold any of its queries.
+    into chunks of ``MICROBATCHES_PER_CHUNK`` microbatches, and queries are sorted by length within a chunk only. A
+    microbatch is smaller where that spares more padding than another pass costs. Where a part of the split is
+    evaluated, its microbatches are those of the whole split that hold any of its queries.
     """
     for chunk in _chunks(prompts, size * MICROBATCHES_PER_CHUNK):
-        order = sorted(chunk, key=lambda number: len(prompts.queries[number].tokens))
-        for begin in range(0, len(order), size):
-            together = order[begin : begin + size]
+        for together in _pack(prompts, chunk, size):
             if any(number in prompts.evaluated for number in together):
-                yield _gather(prompts, together)
+                yield gather(prompts, together)
 
 
 def _chunks(prompts: Prompts, length: int) -> Iterator[range]:
@@ -102,7 +104,33 @@ def _chunks(prompts: Prompts, length: int) -> Iterator[range]:
                 yield chunk
 
 
-def _gather(prompts: Prompts, numbers: list[int]) -> Microbatch:
+def _pack(prompts: Prompts, chunk: range, size: int) -> list[list[int]]:
+    """Cut a chunk, sorted by length, where tokens with their padding and ``PASS_TOKENS`` for each pass are fewest."""
+    sequences = {number: prompts.sequences(prompts.queries[number]) for number in chunk}
+    widths = {number: max(map(len, each)) for number, each in sequences.items()}
+    order = sorted(chunk, key=widths.__getitem__)
+    before = np.array([*accumulate((len(sequences[number]) for number in order), initial=0)])
+    cost, begins = np.zeros(len(order) + 1, dtype=np.int64), [0]
+    for stop, number in enumerate(order, start=1):  # the last microbatch of the best way to cut the first so many
+        first = max(0, stop - size)
+        costs = cost[first:stop] + (before[stop] - before[first:stop]) * widths[number] + PASS_TOKENS
+        begins.append(stop - 1 - int(costs[::-1].argmin()))  # of equals the smallest, so that the full ones come first
+        cost[stop] = costs[begins[stop] - first]
+    return _cut(order, begins)
+
+
+def _cut(order: Sequence[int], begins: Sequence[int]) -> list[list[int]]:
+    """Queries that run together, where ``begins`` tells for each end at which place its microbatch begins."""
+    found: list[list[int]] = []
+    stop = len(order)
+    while stop:
+        found.append([*order[begins[stop] : stop]])
+        stop = begins[stop]
+    return found[::-1]
+
+
+def gather(prompts: Prompts, numbers: Sequence[int]) -> Microbatch:
+    """The microbatch of these queries."""
     sequences: list[Tokens] = []
     reads: list[Read] = []
     for number in numbers:

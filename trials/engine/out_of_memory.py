@@ -23,6 +23,10 @@ class Room(ABC):
     """What an engine holds besides its model, and can do without."""
 
     @abstractmethod
+    def forget_trials(self) -> bool:
+        """Give up what is kept for the next parts of trials; False if nothing was."""
+
+    @abstractmethod
     def forget_others(self, prompts: Prompts) -> bool:
         """Give up what is held of other prompts; False if nothing was."""
 
@@ -44,10 +48,11 @@ class Retreat:
 
     The steps, in this order:
 
-    1. what is held of other prompts is given up;
-    2. the captured activations give up half of their room, ``SHRINKS`` times at most;
-    3. trials run one by one;
-    4. the microbatch is halved, and stays so for these prompts. What was captured at the larger size is of no use any
+    1. what is kept for the next parts of trials is given up;
+    2. what is held of other prompts is given up;
+    3. the captured activations give up half of their room, ``SHRINKS`` times at most;
+    4. trials run one by one;
+    5. the microbatch is halved, and stays so for these prompts. What was captured at the larger size is of no use any
        more, so it goes, and captured activations have their whole budget again.
 
     A single query that still does not fit takes all room from captured activations. If that is not enough either, its
@@ -85,10 +90,10 @@ class Retreat:
         Returns:
             What ``attempt`` gives; for a trial of which not even one query fits, an error.
         """
-        if prompts is not self._prompts:
+        if self._prompts is None or prompts.whole != self._prompts.whole:
             self._prompts = prompts
             self._restore()
-        _, fitting = self._fitting.get(id(prompts), (prompts, microbatch))
+        _, fitting = self._fitting.get(prompts.whole, (prompts, microbatch))
         size = min(microbatch, fitting)
         while True:
             try:
@@ -116,7 +121,7 @@ class Retreat:
         """Half the microbatch, which these prompts keep from now on."""
         half = size // 2
         self.n_halvings += 1
-        self._fitting[id(prompts)] = prompts, half  # the prompts are held, so that no others get their id
+        self._fitting[prompts.whole] = prompts, half  # they are held, so that no others get their number
         self._room.forget(prompts)
         self._restore()
         log.warning("out of memory; the microbatch is now %d", half)
@@ -124,6 +129,9 @@ class Retreat:
 
     def _gives_up(self, prompts: Prompts, *, everything: bool) -> bool:
         """Take the first step that makes room without changing how trials run; False if there is none left."""
+        if self._room.forget_trials():
+            log.warning("out of memory; what was kept for the next parts of trials is given up")
+            return True
         if self._room.forget_others(prompts):
             log.warning("out of memory; what was held of other prompts is given up")
             return True

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping
+from bisect import bisect
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache, partial
 from typing import Any
@@ -18,9 +19,9 @@ from clipsweep.trials.decoder.prefix_cache import Pair
 from clipsweep.trials.decoder.unsupported import NotUnderstood
 from clipsweep.trials.decoder.walk import ANSWERS, HIDDEN, Capture, Captured, Door, Walk
 from clipsweep.trials.engine.activation_store import ActivationStore
-from clipsweep.trials.engine.cost import extents_of
+from clipsweep.trials.engine.cost import Extent, extents_of
 from clipsweep.trials.engine.label_readings import pad, plan_readings
-from clipsweep.trials.engine.microbatches import plan_microbatches
+from clipsweep.trials.engine.microbatches import Microbatch
 from clipsweep.trials.spec.modules import ATTENTION, MLP
 from clipsweep.trials.spec.start import Start
 from clipsweep.trials.tasks.prompts import Prompts
@@ -38,24 +39,34 @@ class Downstream:
         start: Where it starts.
         weights: Parameters that it replaces, by name.
         keys: Keys and values of the prefix under these weights, for each block.
+        size: Bytes of the weights, and of those keys and values that are not the untouched model's.
     """
 
     start: Start
     weights: Mapping[str, Tensor]
     keys: tuple[Pair | None, ...]
+    size: int
 
 
 class Passes:
     """Prompts cut into microbatches, their prefix read once, and captures of the untouched model for trials to come.
 
+    All parts of a split are ranges of one such pass.
+
     Attributes:
         readings: For each microbatch, where its scores are read from.
-        extents: How large the prefix and the microbatches are.
         keys: Keys and values of the prefix under the untouched model, for each block.
     """
 
-    def __init__(self, decoder: Decoder, store: ActivationStore, prompts: Prompts, size: int, device: torch.device):
-        """Plan the microbatches; nothing runs yet."""
+    def __init__(
+        self,
+        decoder: Decoder,
+        store: ActivationStore,
+        prompts: Prompts,
+        microbatches: Iterable[Microbatch],
+        device: torch.device,
+    ) -> None:
+        """Take the microbatches of the whole split; nothing runs yet."""
         self._decoder = decoder
         self._store = store
         self._device = device
@@ -64,8 +75,9 @@ class Passes:
         self._expected: frozenset[Capture] = frozenset({Capture(decoder.n_layers, ANSWERS)})
         self._of_prefix: dict[Capture, Tensor] = {}  # one sequence each: never dropped, as the prefix's keys are not
         self._visited: set[int] = set()
-        self._microbatches = tuple(plan_microbatches(prompts, size))
-        self.extents = extents_of(len(prompts.prefix), self._microbatches)
+        self._microbatches = tuple(microbatches)
+        self._queries = tuple(frozenset(read.query for read in batch.reads) for batch in self._microbatches)
+        self._segments = {number: bisect(prompts.cuts, min(held)) for number, held in enumerate(self._queries)}
         self.readings = tuple(plan_readings(batch, device) for batch in self._microbatches)
         self.keys: tuple[Pair | None, ...] = (None,) * decoder.n_layers
 
@@ -74,6 +86,16 @@ class Passes:
         """Held of the prefix: its keys and values, and what was captured of it."""
         return count_bytes([self.keys, self._of_prefix])
 
+    def numbers(self, prompts: Prompts) -> tuple[int, ...]:
+        """The microbatches that hold any query which is evaluated of these prompts, or of this part of them."""
+        evaluated = prompts.evaluated
+        return tuple(number for number, held in enumerate(self._queries) if not held.isdisjoint(evaluated))
+
+    def extents(self, numbers: Sequence[int], *, prefix: bool) -> tuple[Extent, ...]:
+        """How large these microbatches are, and the prefix before them where it is read."""
+        extents = extents_of(len(self._prefix), [self._microbatches[number] for number in numbers])
+        return extents if prefix or not self._prefix else extents[1:]
+
     def needs(self, start: Start) -> frozenset[Capture]:
         """What is captured for a trial that starts there."""
         entering = Capture(start.block, ANSWERS if self._answers_suffice(start) else HIDDEN)
@@ -81,17 +103,22 @@ class Passes:
             return frozenset({entering})
         return frozenset({entering, Capture(start.block, start.reuse)})
 
-    def prepare(self, now: frozenset[Capture], later: frozenset[Capture] = frozenset()) -> None:
+    def prepare(
+        self, numbers: Collection[int], now: frozenset[Capture], later: frozenset[Capture] = frozenset()
+    ) -> None:
         """Hear what trials will need, and read the prefix; the model holds its own weights.
 
         Args:
+            numbers: The microbatches that they visit.
             now: What the coming trials need: kept before anything else.
             later: What is captured as well, whenever a pass of the untouched model meets it and there is room: taken
                 to be needed from the last layers to the first, as a grid visits them.
         """
         self._expected |= now | later
+        segments = sorted({self._segments[number] for number in numbers})
         self._store.use(
-            [(self, capture) for capture in (DOOR, *now)], [(self, capture) for capture in self._order_after(now)]
+            [(self, DOOR, PREFIX), *((self, capture, segment) for capture in (DOOR, *now) for segment in segments)],
+            [(self, capture, segment) for capture in self._order_after(now) for segment in segments],
         )
         wanted = frozenset(capture for capture in now | later if self._concerns_prefix(capture))
         missing = wanted - self._of_prefix.keys()
@@ -137,6 +164,10 @@ class Passes:
         """Give up the room in the store."""
         self._store.drop(lambda group: isinstance(group, tuple) and group[0] is self)
 
+    def _group(self, capture: Capture, number: int) -> tuple[Passes, Capture, int]:
+        """Where the store keeps a capture: that of microbatches between the same two cuts comes and goes together."""
+        return self, capture, PREFIX if number == PREFIX else self._segments[number]
+
     def _answers_suffice(self, start: Start) -> bool:
         """Whether a trial that starts there computes nothing for other positions, and nothing for the prefix.
 
@@ -163,7 +194,7 @@ class Passes:
 
     def _open(self, number: int) -> Door:
         """Embeddings and block arguments of a microbatch or of the prefix."""
-        held = self._store.get((self, DOOR), number)
+        held = self._store.get(self._group(DOOR, number), number)
         if held is not None:
             return Door(**held)
         answer_arguments = None
@@ -181,7 +212,7 @@ class Passes:
             "arguments": opened.arguments,
             "answer_arguments": answer_arguments,
         }
-        self._store.put((self, DOOR), number, content)
+        self._store.put(self._group(DOOR, number), number, content)
         return Door(**content)
 
     def _capture(
@@ -219,7 +250,7 @@ class Passes:
         """A capture of a microbatch or of the prefix; None where it is not held."""
         if number == PREFIX:
             return self._of_prefix.get(capture)
-        value: Tensor | None = self._store.get((self, capture), number)
+        value: Tensor | None = self._store.get(self._group(capture, number), number)
         return value
 
     def _keep(self, number: int, capture: Capture, value: Tensor) -> None:
@@ -227,7 +258,7 @@ class Passes:
         if number == PREFIX:
             self._of_prefix[capture] = value
         else:
-            self._store.put((self, capture), number, value)
+            self._store.put(self._group(capture, number), number, value)
 
     def _nearest(self, number: int, door: Door, below: int) -> tuple[int, Tensor]:
         """The deepest captured layer from which ``below`` can be reached, and what enters it."""

@@ -22,6 +22,7 @@ from clipsweep.trials.decoder.walk import ANSWERS, Capture
 from clipsweep.trials.engine.activation_store import ActivationStore
 from clipsweep.trials.engine.full_prompts import score_alone
 from clipsweep.trials.engine.label_readings import pad
+from clipsweep.trials.engine.microbatches import gather
 from clipsweep.trials.engine.passes import Passes
 from clipsweep.trials.models.matrices import Layout
 from clipsweep.trials.spec.start import Start
@@ -105,8 +106,9 @@ def _made_up(model: PreTrainedModel, labels: tuple[tuple[int, ...], ...]) -> Pro
 def _score_by_blocks(model: PreTrainedModel, decoder: Decoder, prompts: Prompts) -> Tensor:
     """Scores of the untouched model, all queries in one microbatch: shape ``(queries, labels)``, float32."""
     nothing_kept = ActivationStore(Budget(device_bytes=0, host_bytes=0))
-    passes = Passes(decoder, nothing_kept, prompts, len(prompts.queries), model.device)
-    passes.prepare(frozenset())
+    together = gather(prompts, range(len(prompts.queries)))
+    passes = Passes(decoder, nothing_kept, prompts, [together], model.device)
+    passes.prepare([0], frozenset())
     _, found = passes.visit(0, passes.needs(Start(block=decoder.n_layers)))
     answers = found[Capture(decoder.n_layers, ANSWERS)]
     readings = passes.readings[0]

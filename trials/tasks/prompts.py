@@ -66,9 +66,19 @@ class Prompts:
         return replace(self, rows=(start, stop))
 
     @property
+    def whole(self) -> int:
+        """The same number for a split and all its parts, as long as one of them is held; other prompts have others."""
+        return id(self.queries)
+
+    @property
     def evaluated(self) -> range:
         """Numbers of the queries that are evaluated."""
         return range(*self.rows or (0, len(self.queries)))
+
+    @property
+    def goes_on(self) -> bool:
+        """Whether this is a part of a split, and not its last: a race may come back for the next."""
+        return self.rows is not None and self.evaluated.stop < len(self.queries)
 
     def length(self, query: Query) -> int:
         """Tokens of the longest sequence that the model reads for a query."""

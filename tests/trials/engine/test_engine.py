@@ -1,6 +1,7 @@
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +16,7 @@ from clipsweep.trials.base.errors import EvaluationError
 from clipsweep.trials.clips.edit import edit_weights
 from clipsweep.trials.clips.factor_cache import FactorCache
 from clipsweep.trials.clips.resolve import resolve, starts_of
-from clipsweep.trials.engine.cost import measure_extents
+from clipsweep.trials.engine.cost import Extent, measure_extents
 from clipsweep.trials.engine.engine import Engine
 from clipsweep.trials.engine.kept_passes import KeptPasses
 from clipsweep.trials.engine.label_scores import LabelScores
@@ -225,19 +226,107 @@ def test_a_budget_for_a_third_of_the_activations_costs_no_more_than_two_passes(
 
 
 @pytest.mark.parametrize(("trials_bytes", "again"), [(10**9, False), (0, True)])
-def test_parts_of_the_prompts_are_read_once_as_long_as_their_prefixes_fit(
-    bench: Bench, trials_bytes: int, again: bool
+def test_prompts_are_read_once_as_long_as_their_prefixes_fit(bench: Bench, trials_bytes: int, again: bool) -> None:
+    engine = make_engine(bench, Budget(device_bytes=10**9, host_bytes=0, trials_bytes=trials_bytes))
+    sets = [bench.prompts().part(0, 3) for _ in range(5)]
+    for prompts in sets:
+        engine.score(prompts, resolve((), bench.card), 3)
+    reads = count_reads(bench.model, len(sets[0].prefix), lambda: engine.score(sets[0], resolve((), bench.card), 3))
+    assert (reads > 0) is again
+
+
+def count_reads(model: PreTrainedModel, tokens: int, work: Callable[[], object]) -> int:
+    """How often the first block runs on one sequence of so many tokens while something is done."""
+    shapes: list[torch.Size] = []
+    hook = blocks(model)[0].register_forward_pre_hook(lambda _, given: shapes.append(given[0].shape))
+    work()
+    hook.remove()
+    return sum(shape[:2] == (1, tokens) for shape in shapes)
+
+
+RACED = (Clip(layer=0, module="mlp", clip_rate=0.5), Clip(layer=0, module="attn", clip_rate=0.9))
+
+
+def race(engine: Engine, prompts: Prompts, card: ModelCard) -> list[list[LabelScores]]:
+    """The parts of two trials, as a race goes through them: all of a part before the next."""
+    cuts = (0, *prompts.cuts, len(prompts.queries))
+    parts = [prompts.part(*rows) for rows in pairwise(cuts)]
+    return [[engine.score(part, resolve((clip,), card), 4) for clip in RACED] for part in parts]
+
+
+@pytest.mark.parametrize(("trials_bytes", "reads"), [(10**9, 2), (0, 6)])
+def test_the_prefix_is_read_once_for_all_parts_of_a_trial_as_long_as_that_fits(
+    bench: Bench, trials_bytes: int, reads: int
 ) -> None:
     engine = make_engine(bench, Budget(device_bytes=10**9, host_bytes=0, trials_bytes=trials_bytes))
-    prompts = replace(bench.prompts(), cuts=(3, 6, 9, 12, 15))
-    parts = [prompts.part(first, first + 3) for first in range(0, 15, 3)]
-    for part in parts:
-        engine.score(part, resolve((), bench.card), 3)
-    calls: list[int] = []
-    blocks(bench.model)[0].register_forward_pre_hook(lambda *_: calls.append(1))
-    for part in parts:
-        engine.score(part, resolve((), bench.card), 3)
-    assert (len(calls) > len(parts)) is again  # the head goes through the model's own forward once for each
+    prompts = replace(bench.prompts(), cuts=(5, 10))
+    engine.announce(starts_of(RACED, bench.card))
+    engine.score(prompts, resolve((), bench.card), 4)
+    found = count_reads(bench.model, len(prompts.prefix), lambda: race(engine, prompts, bench.card))
+    assert found == reads  # of two trials over three parts
+
+
+def test_the_prefix_of_the_untouched_model_is_read_once_for_all_parts(bench: Bench) -> None:
+    engine, prompts = make_engine(bench, ROOMY), replace(bench.prompts(), cuts=(5, 10))
+    engine.score(prompts.part(0, 5), resolve((), bench.card), 4)
+    later = prompts.part(5, 10), prompts.part(10, len(prompts.queries))
+    untouched = resolve((), bench.card)
+    found = count_reads(bench.model, len(prompts.prefix), lambda: [engine.score(each, untouched, 4) for each in later])
+    assert found == 0
+
+
+def test_no_more_is_kept_of_trials_than_their_budget(bench: Bench) -> None:
+    prompts, clips = bench.prompts().part(0, 5), [resolve((clip,), bench.card) for clip in RACED]
+    sizes = []
+    for each in clips:
+        roomy = make_engine(bench, ROOMY)
+        roomy.score(prompts, each, 4)
+        sizes.append(kept_of(roomy).trials.n_bytes)
+    for limit, kept in [(sum(sizes), sum(sizes)), (sum(sizes) - 1, sizes[1]), (min(sizes) - 1, 0)]:
+        engine = make_engine(bench, Budget(device_bytes=10**9, host_bytes=0, trials_bytes=limit))
+        for each in clips:
+            engine.score(prompts, each, 4)
+        assert kept_of(engine).trials.n_bytes == kept
+
+
+def test_parts_are_charged_what_they_ran(bench: Bench) -> None:
+    prompts = replace(bench.prompts(), cuts=(5, 10))
+    kept, again = (
+        race(make_engine(bench, Budget(device_bytes=10**9, host_bytes=0, trials_bytes=room)), prompts, bench.card)
+        for room in (10**9, 0)
+    )
+    for number, clip in enumerate(RACED):
+        whole = bench.engine.score(prompts, resolve((clip,), bench.card), 4)
+        prefix = Extent(sequences=1, tokens=len(prompts.prefix), before=0)
+        read = bench.engine.cost.trial([prefix], bench.engine.start_of(resolve((clip,), bench.card)))
+        assert sum(part[number].operations for part in kept) == whole.operations
+        assert sum(part[number].operations for part in again) == whole.operations + 2 * read
+
+
+def test_what_a_trial_has_read_is_not_kept_after_its_last_part(bench: Bench) -> None:
+    engine, prompts = make_engine(bench, ROOMY), replace(bench.prompts(), cuts=(5,))
+    clips = resolve(RACED[:1], bench.card)
+    engine.score(prompts.part(0, 5), clips, 4)
+    assert kept_of(engine).trials.n_bytes > 0
+    engine.score(prompts.part(5, len(prompts.queries)), clips, 4)
+    assert kept_of(engine).trials.n_bytes == 0
+
+
+def test_out_of_memory_gives_up_what_trials_have_read_and_their_numbers_stay(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    engine, prompts = make_engine(bench, ROOMY), replace(bench.prompts(), cuts=(5,))
+    first, second = (resolve((clip,), bench.card) for clip in RACED)
+    parts = prompts.part(0, 5), prompts.part(5, len(prompts.queries))
+    expected = bench.engine.score(prompts, first, 4).log_likelihoods
+    for clips in (first, second):
+        engine.score(parts[0], clips, 4)
+    captured = kept_of(engine)._store.device_bytes
+    fail_once(monkeypatch, last_block(bench.model))
+    scored = engine.score(parts[1], first, 4)
+    assert torch.equal(scored.log_likelihoods[5:], expected[5:])
+    assert kept_of(engine).trials.n_bytes == 0
+    assert kept_of(engine)._store.device_bytes >= captured  # nothing else had to go
 
 
 def test_announcing_where_trials_start_does_not_change_a_number(bench: Bench) -> None:
@@ -267,12 +356,12 @@ def test_out_of_memory_gives_up_activations_then_halves_the_microbatch_and_says_
 
 
 def test_out_of_memory_gives_up_what_is_held_of_other_prompts(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
-    engine, parts = make_engine(bench, ROOMY), [bench.prompts().part(first, first + 4) for first in (0, 4)]
+    engine, sets = make_engine(bench, ROOMY), [bench.prompts() for _ in range(2)]
     clips = (Clip(layer=0, module="mlp", clip_rate=0.5),)
-    expected = [engine.score(part, resolve(clips, bench.card), 4).log_likelihoods for part in parts]
+    expected = [engine.score(prompts, resolve(clips, bench.card), 4).log_likelihoods for prompts in sets]
     fail_once(monkeypatch, last_block(bench.model))
-    assert torch.equal(engine.score(parts[1], resolve(clips, bench.card), 4).log_likelihoods, expected[1])
-    assert [kept for kept, _ in kept_of(engine)._kept.values()] == [parts[1]]
+    assert torch.equal(engine.score(sets[1], resolve(clips, bench.card), 4).log_likelihoods, expected[1])
+    assert [kept for kept, _ in kept_of(engine)._kept.values()] == [sets[1]]
 
 
 def fail_once(monkeypatch: pytest.MonkeyPatch, block: nn.Module) -> None:

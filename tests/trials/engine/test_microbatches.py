@@ -3,7 +3,7 @@ from itertools import pairwise
 from hypothesis import given
 from hypothesis import strategies as st
 
-from clipsweep.trials.engine.microbatches import MICROBATCHES_PER_CHUNK, Microbatch, plan_microbatches
+from clipsweep.trials.engine.microbatches import MICROBATCHES_PER_CHUNK, PASS_TOKENS, Microbatch, plan_microbatches
 from clipsweep.trials.tasks.prompts import Prompts, Query
 
 LENGTHS = st.lists(st.integers(1, 9), min_size=1, max_size=60)
@@ -34,6 +34,26 @@ def test_queries_are_sorted_by_length_within_a_chunk_only() -> None:
     lengths = [9, *[1] * (MICROBATCHES_PER_CHUNK - 1), 5, 2]
     widths = [batch.width for batch in plan_microbatches(make_prompts(lengths), 1)]
     assert widths == [1] * (MICROBATCHES_PER_CHUNK - 1) + [9, 2, 5]
+
+
+def test_a_microbatch_is_smaller_where_that_spares_more_padding_than_a_pass_costs() -> None:
+    spared = [1] * 3 + [1 + PASS_TOKENS // 2] * 2  # padding of 3 * 32 tokens
+    batches = [len(batch.sequences) for batch in plan_microbatches(make_prompts(spared), 8)]
+    assert batches == [3, 2]
+    too_little = [1] * 3 + [PASS_TOKENS // 3] * 2
+    assert [len(batch.sequences) for batch in plan_microbatches(make_prompts(too_little), 8)] == [5]
+
+
+@given(st.lists(st.integers(1, 200), min_size=1, max_size=40), st.integers(1, 6))
+def test_microbatches_are_no_larger_than_asked_for_and_cost_no_more_than_full_ones(
+    lengths: list[int], size: int
+) -> None:
+    batches = list(plan_microbatches(make_prompts(lengths), size))
+    assert max(len(batch.sequences) for batch in batches) <= size
+    full = [sorted(lengths)[begin : begin + size] for begin in range(0, len(lengths), size)]
+    if len(lengths) <= size * MICROBATCHES_PER_CHUNK:
+        cost = sum(len(batch.sequences) * batch.width + PASS_TOKENS for batch in batches)
+        assert cost <= sum(len(each) * each[-1] + PASS_TOKENS for each in full)
 
 
 def queries_of(batch: Microbatch) -> list[int]:

@@ -16,11 +16,20 @@ def make_prompts() -> Prompts:
 
 @dataclass
 class FakeRoom(Room):
-    """Notes what is asked of it; of other prompts it holds something once, of captures as many halves as are given."""
+    """Notes what is asked of it.
 
+    Of trials and of other prompts it holds something once, of captures as many halves as are given.
+    """
+
+    trials: bool = False
     others: bool = False
     halves: int = 0
     steps: list[str] = field(default_factory=list)
+
+    def forget_trials(self) -> bool:
+        held, self.trials = self.trials, False
+        self.steps += ["forget trials"] if held else []
+        return held
 
     def forget_others(self, prompts: Prompts) -> bool:
         held, self.others = self.others, False
@@ -63,11 +72,13 @@ def test_what_fits_is_evaluated_once() -> None:
 
 
 def test_less_and_less_is_held_before_less_is_done_at_once() -> None:
-    room = FakeRoom(others=True, halves=9)
+    room = FakeRoom(trials=True, others=True, halves=9)
     engine = FakeEngine(room, most_trials=1, most_queries=4)
     assert Retreat(room).evaluate(engine.attempt, make_prompts(), ["a", "b"], 8) == ["a at 4", "b at 4"]
     assert room.steps == [
         "restore",
+        "2 at 8",
+        "forget trials",
         "2 at 8",
         "forget others",
         "2 at 8",
@@ -92,6 +103,14 @@ def test_captures_stay_shrunk_for_the_same_prompts_and_are_whole_again_for_other
     for prompts in (first, first, second):
         retreat.evaluate(engine.attempt, prompts, ["a"], 8)
     assert room.steps == ["restore", "1 at 8", "shrink", "1 at 8", "1 at 8", "restore", "1 at 8"]
+
+
+def test_a_part_of_the_same_prompts_keeps_what_was_given_up_for_the_whole() -> None:
+    room, prompts = FakeRoom(), make_prompts()
+    engine, retreat = FakeEngine(room, most_queries=2), Retreat(room)
+    retreat.evaluate(engine.attempt, prompts, ["a"], 8)
+    engine.most_queries = 99
+    assert retreat.evaluate(engine.attempt, prompts.part(0, 1), ["a"], 8) == ["a at 2"]
 
 
 def test_a_halved_microbatch_gives_captures_their_whole_budget_again() -> None:
@@ -142,10 +161,11 @@ def test_another_error_is_raised_at_once() -> None:
 
 
 def test_each_step_is_told_in_the_log(caplog: pytest.LogCaptureFixture) -> None:
-    room = FakeRoom(others=True, halves=1)
+    room = FakeRoom(trials=True, others=True, halves=1)
     with caplog.at_level(logging.WARNING, logger="clipsweep"):
         Retreat(room).evaluate(FakeEngine(room, most_trials=1, most_queries=4).attempt, make_prompts(), ["a", "b"], 8)
     assert [record.getMessage() for record in caplog.records] == [
+        "out of memory; what was kept for the next parts of trials is given up",
         "out of memory; what was held of other prompts is given up",
         "out of memory; captured activations give up half of their room",
         "out of memory with 2 trials at once; they run one by one",
