@@ -26,7 +26,7 @@ ROUNDS, QUICK_ROUNDS = 3, 1
 FASTER = 2.0
 RATES, QUICK_RATES = [0.5, 0.75, 0.9, 0.95, 0.99, 0.995], [0.9, 0.99]
 ROWS, QUICK_ROWS = 1000, 300
-RACED = {"grid": {"driver": "grid"}, "bayes": {"driver": "bayes", "n_trials": 48}}
+RACED: dict[str, dict[str, Any]] = {"grid": {"driver": "grid"}, "bayes": {"driver": "bayes", "n_trials": 48}}
 Told = dict[str, Any]  # what ``raced_study`` prints
 
 

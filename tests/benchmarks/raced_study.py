@@ -50,7 +50,7 @@ class WatchedPool(local_pool.LocalPool):
 
 def run(content: dict[str, Any], folder: Path, cache: Path) -> dict[str, Any]:
     """Run a study, and tell its phases and its rows."""
-    local_pool.LocalPool = WatchedPool  # type: ignore[misc]
+    local_pool.LocalPool = WatchedPool  # type: ignore[misc, assignment]
     began = mark()
     outcome = run_study(check_study(content), folder, cache, Console(quiet=True))
     ended, watched = mark(), WatchedPool
