@@ -10,7 +10,7 @@ from clipsweep.trials.base.budget import Budget
 from clipsweep.trials.clips.edit import edit_weights
 from clipsweep.trials.clips.factor_cache import FactorCache
 from clipsweep.trials.clips.resolve import resolve, starts_of
-from clipsweep.trials.engine import by_blocks
+from clipsweep.trials.engine import label_readings
 from clipsweep.trials.spec.clip import Clip
 from clipsweep.trials.tasks.definition import Scoring
 from clipsweep.trials.tasks.prompts import Prompts, Tokens
@@ -86,7 +86,7 @@ def test_the_microbatch_changes_no_score(name: str, scoring: Scoring, cache: Pat
 def test_nothing_captured_and_few_logits_at_once_change_no_score(
     scoring: Scoring, cache: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(by_blocks, "LOGITS_AT_ONCE", 350)  # three positions of a vocabulary of 100
+    monkeypatch.setattr(label_readings, "LOGITS_AT_ONCE", 350)  # three positions of a vocabulary of 100
     prompts, model = prompts_of(scoring), model_of("llama")
     engine = make_engine(model, cache, Budget(device_bytes=0, host_bytes=0))
     expected = run_one_by_one(edit_in_place(model, CLIPS[2]), prompts)
