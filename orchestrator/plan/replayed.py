@@ -36,12 +36,12 @@ class Replayed:
         driver: As a study names it; so are the next two.
         sampler: Empty where the driver has none.
         race: Empty without a race.
-        n_trials: Points that were begun, the untouched model aside.
+        n_trials: Points that might begin, the untouched model aside; a search may end before.
         seeds: How often it was replayed, each time on rows in another order, with other draws.
         median: Median over the seeds of the share of the gain: what the winner gains over the untouched model on
             held-out rows, next to what the winner of the full grid over all rows gains there.
         unlucky: The share that one seed in ten falls short of.
-        rows_share: Validation rows evaluated ÷ those of all that was begun; median.
+        rows_share: Validation rows evaluated ÷ all rows of as many trials and of the untouched model; median.
         operations_share: The same of operations, by the cost model.
     """
 

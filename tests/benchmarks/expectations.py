@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 
 from clipsweep.orchestrator.plan.replayed import FILE, UNLUCKY, Replayed, write_replayed
-from clipsweep.orchestrator.study.names import BAYES, GRID, HALVING, SEQUENTIAL_TEST
+from clipsweep.orchestrator.study.names import BAYES, GRID, HALVING, NEIGHBOURS, SEQUENTIAL_TEST
 from tests.benchmarks.replay import Grid, Replay, bayes, replay, space_of
 from tests.benchmarks.search import SOMETHING, share_of
 from tests.benchmarks.surfaces import Surface, load_surface, stored_names
@@ -26,7 +26,8 @@ TRIALS = (10, 25, 50, 100)
 SLOW_TRIALS = (10, 40)  # of a sampler that thinks for long
 SEEDS, FEW_SEEDS = 20, 10
 SAMPLERS = (  # seeds by race, and budgets; nsga2 is for two objectives, and cmaes found little
-    ("tpe", {"": SEEDS, HALVING: SEEDS, SEQUENTIAL_TEST: FEW_SEEDS}, TRIALS),
+    (NEIGHBOURS, {NEIGHBOURS: SEEDS}, TRIALS),
+    ("tpe", {"": SEEDS, HALVING: SEEDS, NEIGHBOURS: FEW_SEEDS, SEQUENTIAL_TEST: FEW_SEEDS}, TRIALS),
     ("random", {"": FEW_SEEDS, HALVING: FEW_SEEDS}, TRIALS),
     ("qmc", {"": FEW_SEEDS, HALVING: FEW_SEEDS}, TRIALS),
     ("gp", {"": FEW_SEEDS, HALVING: FEW_SEEDS}, SLOW_TRIALS),
@@ -47,7 +48,7 @@ def lines_of(surface: Surface) -> Iterator[Replayed]:
 def _grid_lines(surface: Surface) -> Iterator[Replayed]:
     """A raced grid, as far as it goes in its own order; without a race the whole has all that there is to gain."""
     budgets = [round(share * (len(surface.points) - 1)) for share in GRID_SHARES]
-    for race, seeds in ((HALVING, SEEDS), (SEQUENTIAL_TEST, FEW_SEEDS)):
+    for race, seeds in ((HALVING, SEEDS), (NEIGHBOURS, SEEDS), (SEQUENTIAL_TEST, FEW_SEEDS)):
         yield from _replays(surface, _visit(surface, race), budgets, seeds, driver=GRID, sampler="", race=race)
 
 
@@ -70,16 +71,16 @@ def _replays(surface: Surface, run: Run, budgets: Sequence[int], seeds: int, **k
     """A search of its own for each budget, as how long a sampler draws at random depends on it."""
     for n_trials in budgets:
         found = [run(n_trials, seed) for seed in range(seeds)]
-        costs = [_cost(surface, each) for each in found]
+        costs = [_cost(surface, each, n_trials) for each in found]
         yield _line(surface, n_trials, [each.winner for each in found], costs, **kind)
 
 
-def _cost(surface: Surface, found: Replay) -> tuple[float, float]:
-    """Rows evaluated ÷ all rows of what was begun, and the same of operations."""
+def _cost(surface: Surface, found: Replay, n_trials: int) -> tuple[float, float]:
+    """Rows evaluated ÷ all rows of all trials, and the same of operations; a search may end before its last trial."""
     n_rows, begun = surface.validation.shape[1], list(found.seen)
     rows = np.array([found.seen[point] for point in begun]) / n_rows
-    operations = surface.operations[begun]
-    return float(rows.mean()), float((rows * operations).sum() / operations.sum())
+    operations, went = surface.operations[begun], len(begun) / (1 + n_trials)
+    return went * float(rows.mean()), went * float((rows * operations).sum() / operations.sum())
 
 
 def _line(
