@@ -16,7 +16,7 @@ from clipsweep.orchestrator.space.composition import compositions_of, on_top
 from clipsweep.orchestrator.space.proposal import Choice
 from clipsweep.orchestrator.space.site import Site
 from clipsweep.orchestrator.space.space import Space
-from clipsweep.orchestrator.study.names import HALVING
+from clipsweep.orchestrator.study.names import HALVING, NEIGHBOURS
 from clipsweep.trials.clips.resolve import fingerprint_of, resolve
 from clipsweep.trials.models.card import ModelCard
 from clipsweep.trials.spec.clip import Clip
@@ -253,6 +253,8 @@ def search_notes(opened: OpenStudy) -> list[str]:
     if search.race == HALVING:
         share = halving_share(opened.subject.split_sizes[VALIDATION])
         notes.append(f"costs are told without the race, which of many trials leaves {100 * share:.0f} % of the rows")
+    elif search.race == NEIGHBOURS:
+        notes.append("costs are told without the race, which sees no more rows than halving would")
     elif search.race is not None:
         notes.append("costs are told without the race; what it saves is not known")
     return notes

@@ -10,7 +10,7 @@ from clipsweep.orchestrator.folder.open_study import OpenStudy
 from clipsweep.orchestrator.plan.ahead import Ahead, look_ahead
 from clipsweep.orchestrator.plan.relative_work import amount_ahead, amount_on_test
 from clipsweep.orchestrator.progress.left import Field, Left, ListedLeft, RacedLeft, SampledLeft
-from clipsweep.orchestrator.study.names import HALVING
+from clipsweep.orchestrator.study.names import HALVING, NEIGHBOURS
 from clipsweep.trials.spec.ladder import make_rungs
 from clipsweep.trials.spec.trial import VALIDATION
 
@@ -90,7 +90,7 @@ def left_of(opened: OpenStudy, ahead: Ahead, ledger: Ledger) -> Left:
             trials=ahead.total if counted else None,
             baselines=len(opened.space.untouched()) * n_seeds,
             finishers=len(opened.space.shots) * n_seeds * (1 if opened.is_searched else len(opened.space.modules)),
-            halves=search.race == HALVING,
+            halves=search.race in {HALVING, NEIGHBOURS},
         )
         return RacedLeft(field, ledger.rows.values(), left, tests)
     if opened.is_searched and not (opened.is_composed and counted):

@@ -16,6 +16,13 @@ def halving_share(n_rows: int) -> float:
     return float(sum((rows - before) / FACTOR**number for number, (rows, before) in enumerate(parts)) / n_rows)
 
 
+def halving_rows(n_rows: int, entries: int) -> int:
+    """Rows that halving evaluates of so many entries: of each rung half go on, rounded down, but one at least."""
+    rungs = make_rungs(n_rows)
+    parts = zip(rungs, (0, *rungs), strict=False)
+    return sum((rows - before) * max(1, entries // FACTOR**number) for number, (rows, before) in enumerate(parts))
+
+
 class Halving(Race):
     """Successive halving: of each rung one entry in ``FACTOR`` goes on, by its score on the rung's rows.
 

@@ -2,7 +2,7 @@
 
 Each decision is for the look, a further part of a point or the first of a new one, whose worth per cost is highest.
 The race ends when the best point is complete and little more is expected of all others, or when as many rows have been
-seen as halving would see of so many points, besides those of the winner.
+seen as halving would see of so many points.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from collections.abc import Callable, Sequence
 
 from clipsweep.orchestrator.drivers.race.candidates import Candidates
 from clipsweep.orchestrator.drivers.race.entry import Entry, Race
-from clipsweep.orchestrator.drivers.race.halving import halving_share
+from clipsweep.orchestrator.drivers.race.halving import halving_rows
 from clipsweep.orchestrator.drivers.race.neighbourhood import Cost, Neighbourhood
 from clipsweep.orchestrator.space.proposal import Choice
 from clipsweep.orchestrator.space.space import Space
@@ -51,7 +51,7 @@ class Neighbours(Race):
             cost: Of one row of a choice, in any unit.
             seed: Of all that is drawn.
             begins: Whether ``choose`` names the points that begin; else all begin before any goes on.
-            limit: Most points that begin; None if not known.
+            limit: Most points that ``choose`` may name; None if not known.
         """
         self._groups = {each: Neighbourhood(candidates, each, rungs, cost, seed) for each in shots}
         self._rungs, self.begins, self._limit = rungs, begins, limit
@@ -108,7 +108,7 @@ class Neighbours(Race):
     def _is_spent(self) -> bool:
         """Whether no more rows are left than the leaders need to be complete."""
         begun = sum(len(group.begun) for group in self._groups.values())
-        total = self._rungs[-1] * (1 + halving_share(self._rungs[-1]) * (self._limit or begun))
+        total = halving_rows(self._rungs[-1], self._limit or begun)
         entries = [entry for group in self._groups.values() for entry in group.entries.values()]
         spent = sum(self._rungs[entry.rung + (entry in self._running)] for entry in entries)
         leaders = [group.leader for group in self._groups.values() if group.leader is not None]
@@ -148,15 +148,15 @@ def make_neighbours(space: Space, search: SearchSection, rungs: Sequence[int], c
         rungs: Rows of each, ascending to all.
         cost: Of one row of a choice, in any unit.
     """
-    searched = search.driver == BAYES
+    begins = search.driver == BAYES and search.sampler == NEIGHBOURS
     return Neighbours(
         Candidates(space, random.Random(search.seed)),
         space.shots,
         rungs,
         cost=cost,
         seed=search.seed,
-        begins=searched and search.sampler == NEIGHBOURS,
-        limit=search.n_trials or (None if searched else len(space.shots) * space.n_clips),
+        begins=begins,
+        limit=search.n_trials if begins else None,
     )
 
 

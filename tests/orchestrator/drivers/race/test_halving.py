@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from clipsweep.orchestrator.drivers.fixed import FixedDriver
-from clipsweep.orchestrator.drivers.race.halving import halving_share
+from clipsweep.orchestrator.drivers.race.halving import halving_rows, halving_share
 from clipsweep.trials.spec.clip import Clip
 from clipsweep.trials.spec.ladder import make_rungs
 from tests.orchestrator.drivers.raced import N_ROWS, Learner, answer, drive, points, propose, raced, rates
@@ -83,3 +83,8 @@ def test_of_each_module_one_finishes_where_the_points_are_not_chosen_by_results(
             driver.tell(proposal, row)
     assert {clip.module for clip in finished} == ({"mlp"} if learns else {"mlp", "attn"})
     assert learns or [clip.layer for clip in finished if clip.module == "attn"] == [7]
+
+
+def test_the_rows_of_halving_are_counted_entry_by_entry() -> None:
+    assert halving_rows(N_ROWS, 1) == N_ROWS
+    assert halving_rows(N_ROWS, 6) == 6 * 20 + 3 * 20 + 40 + 80 + 160 + 320
