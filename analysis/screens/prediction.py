@@ -22,12 +22,14 @@ class Prediction:
         gain_error: Its standard error, over the rows that were screened.
         margin_change: Mean change of the margin, natural log.
         margin_error: Its standard error.
+        margin_size: Root mean square of its changes over the rows.
     """
 
     gain: float
     gain_error: float
     margin_change: float
     margin_error: float
+    margin_size: float
 
 
 def predict(screened: Screened, clips: Sequence[NDArray[np.float64]]) -> Prediction:
@@ -47,7 +49,13 @@ def predict(screened: Screened, clips: Sequence[NDArray[np.float64]]) -> Predict
     gains = smooth(margins + change, noise) - smooth(margins, noise) if noise else np.zeros_like(margins)
     gain, gain_error = mean_with_error(gains, screened.groups)
     margin_change, margin_error = mean_with_error(change, screened.groups)
-    return Prediction(gain=gain, gain_error=gain_error, margin_change=margin_change, margin_error=margin_error)
+    return Prediction(
+        gain=gain,
+        gain_error=gain_error,
+        margin_change=margin_change,
+        margin_error=margin_error,
+        margin_size=math.sqrt(float(np.mean(change**2))),
+    )
 
 
 def average(predictions: Sequence[Prediction]) -> Prediction:
@@ -58,6 +66,7 @@ def average(predictions: Sequence[Prediction]) -> Prediction:
         gain_error=math.hypot(*(each.gain_error for each in predictions)) / count,
         margin_change=sum(each.margin_change for each in predictions) / count,
         margin_error=math.hypot(*(each.margin_error for each in predictions)) / count,
+        margin_size=sum(each.margin_size for each in predictions) / count,
     )
 
 

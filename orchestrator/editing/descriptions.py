@@ -42,8 +42,10 @@ DESCRIPTIONS = {
     "task.definition.function": "What each row passes through: module:function or file.py:function.",
     "space": "The points of the study.",
     "space.layers": "Layers to clip: a list (negative ones count from the end; [20, 27] in it is a range, clipped "
-    "together), all, or {top_condition: k}.",
+    "together), all, or a rule that chooses them: {top_condition: k}, {top_screen: share} or {top_gradient: k}.",
     "space.layers.top_condition": "Of each module the so many layers with the largest condition number.",
+    "space.layers.top_screen": "Of each module the share of the layers where a screen predicts the largest gains.",
+    "space.layers.top_gradient": "Of each module the so many layers where a screen predicts the largest changes.",
     "space.modules": "What is clipped together: attn, mlp, all or single matrices.",
     "space.shots": "Demonstrations in a prompt; null for the task's default.",
     "space.demo_seeds": "Seeds that draw the demonstrations; a score is the mean over them.",

@@ -17,7 +17,7 @@ SECTIONS = {  # keys of each section's schema, and where they stand in a study
     "DataSection": "task.definition.data",
     "SplitsSection": "task.definition.splits",
     "SpaceSection": "space",
-    "TopCondition": "space.layers",
+    "ChosenLayers": "space.layers",
     "RatesSection": "space.clip_rates",
     "ClipsSection": "space.clips",
     "SearchSection": "search",

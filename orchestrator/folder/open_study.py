@@ -22,10 +22,10 @@ from clipsweep.orchestrator.folder.study_folder import STUDIES, StudyFolder
 from clipsweep.orchestrator.folder.subject_file import read_subject, write_subject
 from clipsweep.orchestrator.space.choices import choices_of_rows
 from clipsweep.orchestrator.space.composition import Composition, compositions_of
-from clipsweep.orchestrator.space.layer_rule import LayerRule
-from clipsweep.orchestrator.space.pending import PendingSpace, make_space
+from clipsweep.orchestrator.space.pending import PendingSpace, Rule, make_space
 from clipsweep.orchestrator.space.points import make_points
 from clipsweep.orchestrator.space.proposal import Choice
+from clipsweep.orchestrator.space.screen_rule import ScreenRule
 from clipsweep.orchestrator.space.screening import screen_requests
 from clipsweep.orchestrator.space.site import Site
 from clipsweep.orchestrator.space.space import Space
@@ -54,7 +54,7 @@ class OpenStudy:
         space: Its points; while layers are pending, as many at middling layers.
         table: Its rows.
         pending: The space while its layers have yet to be chosen; None once they are known.
-        rule: How condition numbers choose its layers; None where the study names them.
+        rule: How its layers are chosen by what is measured first; None where the study names them.
     """
 
     study: Study
@@ -63,7 +63,7 @@ class OpenStudy:
     space: Space
     table: ResultsTable
     pending: PendingSpace | None = None
-    rule: LayerRule | None = None
+    rule: Rule | None = None
 
     @property
     def is_searched(self) -> bool:
@@ -95,11 +95,16 @@ class OpenStudy:
     def missing_screens(self) -> list[ScreenRequest]:
         """What the study wants screened, and ``screen.parquet`` does not hold yet.
 
+        While layers are pending, what their choice waits for: of a choice by condition numbers nothing.
+
         Raises:
             StoreError: ``screen.parquet`` cannot be read.
         """
         wanted = self.study.search.screen
-        if wanted is None or self.pending is not None:
+        rule = None if self.pending is None else self.pending.rule
+        if isinstance(rule, ScreenRule):
+            return rule.missing(self.screen.screens())
+        if wanted is None or rule is not None:
             return []
         screens = self.screen.screens()
         return [each for each in screen_requests(self.space, wanted.rows) if not screens.holds(each)]
@@ -146,15 +151,19 @@ class OpenStudy:
         return task
 
     def choose_layers(self) -> OpenStudy:
-        """The study with the layers that its stored condition numbers choose, once all are there.
+        """The study with the layers that its stored condition numbers or screens choose, once all are there.
 
         Raises:
-            StoreError: ``spectrum.parquet`` cannot be read.
+            StoreError: ``spectrum.parquet`` or ``screen.parquet`` cannot be read.
         """
         if self.pending is None:
             return self
-        space = self.pending.choose(self.spectrum.conditions())
-        return self if space is None else replace(self, space=space, pending=None)
+        rule = self.pending.rule
+        if isinstance(rule, ScreenRule):
+            sites = rule.choose(self.screen.screens())
+        else:
+            sites = rule.choose(self.spectrum.conditions())
+        return self if sites is None else replace(self, space=replace(self.space, sites=sites), pending=None)
 
     def points(self, rows: Mapping[str, StoredRow]) -> list[Point]:
         """The points of the space that have stored rows, with their trials.
@@ -208,7 +217,7 @@ def open_study(study: Study, folder: StudyFolder, subject: Subject) -> OpenStudy
     Raises:
         SpecError: A layer or module that the model does not have.
         StudyError: Fewer layers than are to be chosen.
-        StoreError: ``spectrum.parquet`` cannot be read.
+        StoreError: ``spectrum.parquet`` or ``screen.parquet`` cannot be read.
     """
     made = make_space(study, subject.card)
     table = ResultsTable(folder.trials, lambda: notes_of(study, subject))
@@ -263,7 +272,7 @@ def find_study(path: Path) -> OpenStudy | None:
 
 
 def _with_layers_of_rows(opened: OpenStudy) -> OpenStudy:
-    """A study of which rows alone are left: where condition numbers chose its layers, those that its rows clip."""
+    """A study of which rows alone are left: where its layers were chosen by what is gone, those that its rows clip."""
     if opened.pending is None:
         return opened
     clipped = {(clip.layer, clip.module) for row in opened.history() for clip in row.clips}

@@ -16,6 +16,7 @@ from clipsweep.orchestrator.plan.check_trials import check_trials
 from clipsweep.orchestrator.plan.expectation import expect
 from clipsweep.orchestrator.plan.prepare import Prepared, prepare
 from clipsweep.orchestrator.plan.speed import Speed, expect_speed
+from clipsweep.orchestrator.space.screen_rule import ScreenRule
 from clipsweep.orchestrator.study.schema import Study
 from clipsweep.orchestrator.words import format_seconds
 from clipsweep.trials.base.errors import counted
@@ -34,7 +35,7 @@ def plan_study(study: Study, folder: Path | None, cache: Path, *, verify_hashes:
     Returns:
         Counts, ``operations``, ``hours`` at ``speed`` on so many ``replicas``, bytes on each replica and on disk, and
         the folder. Trials on the test split are counted at most, as the winners are not known. ``expectation``: see
-        ``expect``.
+        ``expect``. ``prompt_sets_to_screen``: those that the choice of layers waits for.
     """
     prepared = prepare(study, folder or default_folder(study), cache, verify_hashes=verify_hashes)
     opened, card = prepared.opened, prepared.opened.subject.card
@@ -64,6 +65,7 @@ def plan_study(study: Study, folder: Path | None, cache: Path, *, verify_hashes:
         "matrices_to_factor_at_most": n_matrices,
         "factor_bytes_on_disk": factor_bytes,
         "matrices_to_measure": _matrices_to_measure(opened),
+        "prompt_sets_to_screen": len(opened.missing_screens()) if opened.pending is not None else 0,
         "expectation": expect(opened, cost_of),
         "notes": notes,
         "dir": str(opened.folder),
@@ -90,12 +92,13 @@ def describe_plan(plan: dict[str, Any]) -> str:
     sizes = {name: decimal(plan[name]) for name in plan if "_bytes" in name}
     budget = plan["activation_budget"]
     shown_budget = budget if budget == "auto" else decimal(budget)
-    measured = plan["matrices_to_measure"]
-    choice = f"chosen first, by condition numbers of {measured} matrices; until then costs are told for middling ones"
+    measured, screened = plan["matrices_to_measure"], plan["prompt_sets_to_screen"]
+    by = f"condition numbers of {measured} matrices" if measured else f"a screen of {counted(screened, 'prompt set')}"
+    choice = f"chosen first, by {by}; until then costs are told for middling ones"
     return "\n".join(
         [
             *_describe_counts(plan),
-            *([f"layers      {choice}"] if measured else []),
+            *([f"layers      {choice}"] if measured or screened else []),
             f"operations  {plan['operations']:.3g}",
             f"time        {format_seconds(3600 * plan['hours'])} on {counted(plan['replicas'], 'replica')} at "
             f"{plan['operations_per_second_of_each'] / 1e12:.3g} TFLOP/s each ({plan['speed']})",
@@ -187,7 +190,7 @@ class _Counts:
 
 def _matrices_to_measure(opened: OpenStudy) -> int:
     """How many condition numbers the choice of layers waits for; 0 where it is made, or the study made it."""
-    if opened.pending is None:
+    if opened.pending is None or isinstance(opened.pending.rule, ScreenRule):
         return 0
     missing = opened.pending.rule.missing(opened.spectrum.conditions())
     return sum(shape.count for place in missing for shape in opened.subject.card.shapes[place])

@@ -19,7 +19,7 @@ from clipsweep.orchestrator.plan.check_kinds import check_kinds
 from clipsweep.orchestrator.space.pending import PendingSpace, make_space
 from clipsweep.orchestrator.space.subject import Subject
 from clipsweep.orchestrator.study.names import BAYES
-from clipsweep.orchestrator.study.schema import Study
+from clipsweep.orchestrator.study.schema import ScreenSection, Study
 from clipsweep.trials.base.errors import PlaceError, StudyError
 from clipsweep.trials.base.files import factors_limit_bytes
 from clipsweep.trials.base.os_words import check_cache, check_folder, worded_as
@@ -109,7 +109,7 @@ def _check_rows(study: Study, n_rows: int) -> None:
     if study.search.screen is not None and n_rows < LEAST_SCREENED:
         raise StudyError(
             f"search.screen would see {n_rows} rows, as validation has no more; expected {LEAST_SCREENED} or more. "
-            f"Raise task.validation_size, or remove search.screen."
+            f"Raise task.validation_size, or remove search.screen and rules in space.layers that need it."
         )
 
 
@@ -153,9 +153,13 @@ def _resolve(study: Study, folder: StudyFolder) -> Study:
 
 
 def fill_in(study: Study, auto_microbatch: int | str = AUTO_MICROBATCH) -> Study:
-    """Fix what a study leaves open to the task's and variant's defaults, and an ``auto`` microbatch to this one."""
+    """Fix what a study leaves open to the task's and variant's defaults, and an ``auto`` microbatch to this one.
+
+    Layers that a screen chooses imply one, of as many rows as it has by default.
+    """
     settings = study.task_settings()
     microbatch = auto_microbatch if study.cluster.microbatch == "auto" else study.cluster.microbatch
+    screen = study.search.screen or (ScreenSection() if study.space.screened_layers is not None else None)
     seed = default_seed(settings) if settings.seed is None else settings.seed
     shots = [define_task(settings).shots] if study.space.shots is None else study.space.shots
     demo_seeds = [0] if study.space.demo_seeds is None and settings.variant == PAPER else study.space.demo_seeds
@@ -163,6 +167,7 @@ def fill_in(study: Study, auto_microbatch: int | str = AUTO_MICROBATCH) -> Study
         update={
             "task": study.task.model_copy(update={"seed": seed}),
             "space": study.space.model_copy(update={"shots": shots, "demo_seeds": demo_seeds}),
+            "search": study.search.model_copy(update={"screen": screen}),
             "cluster": study.cluster.model_copy(update={"microbatch": microbatch}),
         }
     )

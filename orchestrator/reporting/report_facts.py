@@ -150,10 +150,8 @@ def trials_in_words(splits: Sequence[str], stopped: int) -> str:
 
 
 def describe_layers(opened: OpenStudy) -> str:
-    """Which layers the condition numbers chose, and by what rule."""
-    rule, combination = opened.rule, opened.study.search.module_condition
-    assert rule is not None, "only of studies that let condition numbers choose"
-    kept = f"the deepest of the {rule.count} layers" if rule.deepest else f"the {rule.count} layers"
+    """Which layers were chosen by what was measured first, and by what rule."""
+    assert opened.rule is not None, "only of studies that name no layers"
     named = ", ".join(f"{site.module} of layer {site.label}" for site in opened.space.sites)
     chosen = named if opened.pending is None else "not chosen yet"
-    return f"{chosen}: of each module {kept} with the largest condition number ({combination} over its matrices)"
+    return f"{chosen}: {opened.rule.describe()}"

@@ -76,8 +76,8 @@ class RunLoop:
     def run(self) -> None:
         """Choose the layers, run the study's driver, then its winners on the test split; stops early when interrupted.
 
-        Layers are chosen by condition numbers, and points are screened, where the study wants that; once these are
-        known nothing is measured.
+        Layers are chosen by condition numbers or by a screen, and points are screened, where the study wants that;
+        once these are known nothing is measured.
         """
         try:
             self._choose_layers()

@@ -17,7 +17,7 @@ def measure_screens(
     Each is kept as soon as it is there, so that a study that is stopped goes on from there.
 
     Args:
-        opened: A study with its layers known.
+        opened: A study with its layers known, or chosen by its screens: then every candidate is screened.
         start_pool: Gives the pool, with nothing in flight; called where something is missing.
         waits_for: Shows the user what is waited for, at once where it ends in three dots.
         stopped: Whether to end early; asked every half second, in-process between prompt sets.

@@ -1,44 +1,47 @@
-"""From a study file to its space, at once or when the condition numbers have chosen the layers."""
+"""From a study file to its space, at once or when what is measured first has chosen the layers."""
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from itertools import product, starmap
 from typing import TypeVar
 
 from clipsweep.analysis.winners.point import BEST_MEAN, FEWEST_OF_EQUALS
-from clipsweep.orchestrator.space.layer_rule import LayerRule, layer_rule
+from clipsweep.orchestrator.space.layer_rule import (
+    ConditionRule,
+    candidate_layers,
+    condition_rule,
+    kept_of_each,
+    sites_of,
+)
+from clipsweep.orchestrator.space.screen_rule import ScreenRule
+from clipsweep.orchestrator.space.screening import screen_requests
 from clipsweep.orchestrator.space.site import Site
 from clipsweep.orchestrator.space.space import RateRange, Space
 from clipsweep.orchestrator.study.kind_section import read_kind
 from clipsweep.orchestrator.study.names import ALGORITHM1, COMPOSE
-from clipsweep.orchestrator.study.schema import Study
+from clipsweep.orchestrator.study.schema import ChosenLayers, Study
 from clipsweep.trials.base.errors import StudyError
-from clipsweep.trials.clips.spectrum import Conditions
 from clipsweep.trials.models.card import ModelCard
 from clipsweep.trials.tasks.load import define_task
 
 T = TypeVar("T")
+Rule = ConditionRule | ScreenRule
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PendingSpace:
-    """A space whose layers the condition numbers have yet to choose.
+    """A space whose layers have yet to be chosen.
 
     Attributes:
-        rule: How they choose.
+        rule: How they are chosen.
         stand_in: As many points at middling layers: what is planned with until the layers are known.
     """
 
-    rule: LayerRule
+    rule: Rule
     stand_in: Space
-
-    def choose(self, conditions: Conditions) -> Space | None:
-        """The space with the layers that the condition numbers choose; None until all have been measured."""
-        if self.rule.missing(conditions):
-            return None
-        return replace(self.stand_in, sites=self.rule.choose(conditions))
 
 
 def make_space(study: Study, card: ModelCard) -> Space | PendingSpace:
@@ -48,10 +51,38 @@ def make_space(study: Study, card: ModelCard) -> Space | PendingSpace:
         SpecError: A layer or module that the model does not have.
         StudyError: Fewer layers than are to be chosen, or a range that ends before it begins.
     """
-    rule = layer_rule(study, card)
+    chosen = study.space.screened_layers
+    rule = condition_rule(study, card) if chosen is None else _screen_rule(study, card, chosen)
     if rule is None:
         return _lay_out(study, _listed_sites(study, card))
     return PendingSpace(rule=rule, stand_in=_lay_out(study, rule.stand_in()))
+
+
+def _screen_rule(study: Study, card: ModelCard, chosen: ChosenLayers) -> ScreenRule:
+    """The rule by which a screen chooses layers, with all that it has to see before."""
+    assert study.search.screen is not None, "prepare() resolves it"
+    candidates = candidate_layers(study, card)
+    every = _lay_out(study, sites_of(candidates))
+    share, count = chosen.top_screen, chosen.top_gradient
+    if share is not None:
+        counts = {module: _rounded_up(share * len(layers)) for module, layers in candidates.items()}
+        words = f"{share:g} of the layers, those with the largest predicted gain"
+    else:
+        assert count is not None, "the schema has one of the two"
+        counts = kept_of_each(candidates, "space.layers.top_gradient", count)
+        words = f"the {count} layers with the largest predicted change of the margin"
+    return ScreenRule(
+        candidates=candidates,
+        counts=counts,
+        requests=tuple(screen_requests(every, study.search.screen.rows)),
+        by_gain=share is not None,
+        words=words,
+    )
+
+
+def _rounded_up(count: float) -> int:
+    """The next whole number, at least 1; what is above one by rounding errors alone is that one."""
+    return max(1, math.ceil(round(count, 9)))
 
 
 def _listed_sites(study: Study, card: ModelCard) -> tuple[Site, ...]:

@@ -11,7 +11,7 @@ from clipsweep.orchestrator.study.check_search import check_search
 from clipsweep.orchestrator.study.explain import explain
 from clipsweep.orchestrator.study.kind_section import read_kind
 from clipsweep.orchestrator.study.names import ALGORITHM1, DRIVERS, EVERY_DRIVER, OF_SEQUENTIAL_TEST, SEQUENTIAL_TEST
-from clipsweep.orchestrator.study.schema import ClusterSection, SearchSection, Study, TopCondition
+from clipsweep.orchestrator.study.schema import ChosenLayers, ClusterSection, SearchSection, Study
 from clipsweep.trials.base.errors import StudyError, unknown_name
 from clipsweep.trials.tasks.settings import PAPER
 
@@ -68,10 +68,10 @@ def _check_driver(study: Study) -> None:
     driver = study.search.driver
     if driver not in DRIVERS:
         raise StudyError(f"search.driver: {unknown_name('driver', driver, DRIVERS)}")
-    if driver == ALGORITHM1 and isinstance(study.space.layers, TopCondition):
+    if driver == ALGORITHM1 and isinstance(study.space.layers, ChosenLayers):
         raise StudyError(
-            f"study key 'space.layers' is {study.space.layers!r}, but driver {ALGORITHM1!r} ranks the layers itself; "
-            f"expected a list of candidates or 'all'. Say how many it keeps with search.top_k."
+            f"study key 'space.layers' is {study.space.layers.plain()}, but driver {ALGORITHM1!r} ranks the layers "
+            f"itself; expected a list of candidates or 'all'. Say how many it keeps with search.top_k."
         )
     if driver == ALGORITHM1 and study.space.layer_ranges:
         raise StudyError(
@@ -96,6 +96,6 @@ def _check_effect(study: Study) -> None:
 def _used_keys(study: Study) -> frozenset[str]:
     """Keys of the section ``search`` that make a difference."""
     used = EVERY_DRIVER | DRIVERS[study.search.driver].keys
-    if isinstance(study.space.layers, TopCondition):
+    if isinstance(study.space.layers, ChosenLayers) and not study.space.layers.by_screen:
         used |= {"module_condition"}
     return used | OF_SEQUENTIAL_TEST if study.search.race == SEQUENTIAL_TEST else used

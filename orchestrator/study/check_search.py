@@ -57,12 +57,18 @@ def _check_winner(study: Study) -> None:
 
 
 def _check_screen(study: Study) -> None:
-    """Refuse a screen of clips that do not drop the smallest singular values."""
-    kinds = [read_kind(entry).name for entry in study.space.kinds]
-    if study.search.screen is not None and kinds != [DEFAULT_KIND]:
+    """Refuse a screen of clips that do not drop the smallest singular values, and a choice among none."""
+    kinds, chosen = [read_kind(entry).name for entry in study.space.kinds], study.space.screened_layers
+    key = "search.screen" if chosen is None else "space.layers." + next(iter(chosen.plain()))
+    if (study.search.screen is not None or chosen is not None) and kinds != [DEFAULT_KIND]:
         raise StudyError(
-            f"study key 'search.screen' predicts what dropping singular values does, but space.kinds is {kinds}; "
-            f"expected [{DEFAULT_KIND}]. Remove search.screen, or the other kinds."
+            f"study key {key!r} predicts what dropping singular values does, but space.kinds is {kinds}; "
+            f"expected [{DEFAULT_KIND}]. Remove {key}, or the other kinds."
+        )
+    if chosen is not None and isinstance(study.space.clip_rates, list) and not any(study.space.clip_rates):
+        raise StudyError(
+            f"study key {key!r} ranks layers by what clips there do, but space.clip_rates is "
+            f"{study.space.clip_rates}; expected a rate above 0. List one."
         )
 
 

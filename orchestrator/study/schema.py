@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Annotated, Any, Literal
 
 import yaml
-from pydantic import BeforeValidator, ByteSize, Field, PlainSerializer
+from pydantic import BeforeValidator, ByteSize, Field, PlainSerializer, model_serializer, model_validator
 
 from clipsweep.analysis.winners.point import BEST_MEAN, ONE_STANDARD_ERROR
 from clipsweep.orchestrator.study.kind_section import ONE_MAPPING_IS_A_LIST, Kind
@@ -31,8 +31,12 @@ from clipsweep.trials.spec.modules import MODULES
 from clipsweep.trials.tasks.settings import TaskSettings
 
 SIZE = "a number with a unit, as in 256MB or 1.5GiB"
-LAYERS = "a list of layers and ranges, as in [0, [20, 27]], 'all', or {top_condition: k} with a k of 1 or more"
+LAYERS = (
+    "a list of layers and ranges, as in [0, [20, 27]], 'all', or one of {top_condition: k}, {top_gradient: k} with a k "
+    "of 1 or more, and {top_screen: share}"
+)
 RANGE = "a range of layers clipped together, [first, last]"
+AT_LEAST_ONE = "a whole number of 1 or more"
 RATES = "a list of fractions in [0, 1), or {low: 0.0, high: 0.995}"
 LONGEST_NAME = 200  # of the 255 bytes that file systems give a folder's name; studies of several tasks add the task's
 
@@ -78,16 +82,35 @@ class RatesSection(Section):
     high: Rate
 
 
-class TopCondition(Section):
-    """Of each module, the layers where its condition number is largest."""
+class ChosenLayers(Section):
+    """Of each module, the layers that lead in what is measured before the search."""
 
-    top_condition: Positive
+    top_condition: Annotated[Positive | None, Says(AT_LEAST_ONE)] = None
+    top_screen: Annotated[float | None, Field(gt=0, le=1), Says("a fraction above 0, at most 1")] = None
+    top_gradient: Annotated[Positive | None, Says(AT_LEAST_ONE)] = None
+
+    @model_validator(mode="after")
+    def check_one(self) -> ChosenLayers:
+        """Refuse none, and several."""
+        if len(self.plain()) != 1:
+            raise ValueError("one rule")
+        return self
+
+    @model_serializer
+    def plain(self) -> dict[str, int | float]:
+        """The one rule, as a file holds it."""
+        return {name: value for name, value in self if value is not None}
+
+    @property
+    def by_screen(self) -> bool:
+        """Whether a screen chooses."""
+        return self.top_condition is None
 
 
 class SpaceSection(Section):
     """The points of the study."""
 
-    layers: Annotated[Several[int | LayerRange] | Literal["all"] | TopCondition, Says(LAYERS)] = "all"
+    layers: Annotated[Several[int | LayerRange] | Literal["all"] | ChosenLayers, Says(LAYERS)] = "all"
     modules: Several[ModuleName] = ["attn", "mlp"]
     shots: Several[Count] | None = None
     demo_seeds: Several[Count] | None = None
@@ -99,6 +122,11 @@ class SpaceSection(Section):
     def layer_ranges(self) -> list[list[int]]:
         """Those of the layers that are ranges, as they are written."""
         return [each for each in self.layers if isinstance(each, list)] if isinstance(self.layers, list) else []
+
+    @property
+    def screened_layers(self) -> ChosenLayers | None:
+        """The layers, where a screen chooses them; else None."""
+        return self.layers if isinstance(self.layers, ChosenLayers) and self.layers.by_screen else None
 
 
 class ScreenSection(Section):

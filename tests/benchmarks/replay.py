@@ -21,7 +21,7 @@ from clipsweep.orchestrator.drivers.race.neighbourhood import Cost
 from clipsweep.orchestrator.drivers.race.neighbours import make_neighbours
 from clipsweep.orchestrator.drivers.racing_driver import RacingDriver
 from clipsweep.orchestrator.drivers.stopping import StoppingDriver
-from clipsweep.orchestrator.space.layer_rule import LayerRule, module_places
+from clipsweep.orchestrator.space.layer_rule import ConditionRule, module_places
 from clipsweep.orchestrator.space.proposal import Proposal
 from clipsweep.orchestrator.space.site import Site
 from clipsweep.orchestrator.space.space import Space
@@ -209,10 +209,13 @@ def algorithm1_points(surface: Surface) -> list[int]:
         }
         for module in surface.axes.modules
     }
-    rule = LayerRule(candidates=candidates, count=min(TOP_K, len(surface.axes.layers)), deepest=True, combination="max")
+    counts = dict.fromkeys(candidates, min(TOP_K, len(surface.axes.layers)))
+    rule = ConditionRule(candidates=candidates, counts=counts, deepest=True, combination="max")
     conditions = conditions_of(measure_spectrum(model, find_layout(model), rule.places(), FactorCache(default_cache())))
     rates = [rate for rate in surface.axes.clip_rates if rate]
-    clips = [site.clips(rate, KindOfClip(DEFAULT_KIND)) for site in rule.choose(conditions) for rate in rates]
+    sites = rule.choose(conditions)
+    assert sites is not None, "all have been measured"
+    clips = [site.clips(rate, KindOfClip(DEFAULT_KIND)) for site in sites for rate in rates]
     return [0, *map(surface.index_of, clips)]
 
 

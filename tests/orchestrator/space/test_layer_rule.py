@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from clipsweep.orchestrator.space.layer_rule import LayerRule, layer_rule
+from clipsweep.orchestrator.space.layer_rule import ConditionRule, condition_rule
 from clipsweep.orchestrator.study.check import check_study
 from clipsweep.trials.base.errors import SpecError, StudyError
 from tests.trials.models.test_card import CARD, MIXTURE
@@ -16,9 +16,9 @@ def conditions(*by_layer: float, role: str = "q") -> dict[tuple[int, str], tuple
     return {(layer, role): (value,) for layer, value in enumerate(by_layer)}
 
 
-def rule(count: int, *, deepest: bool = False, n_layers: int = 4, combination: str = "max") -> LayerRule:
+def rule(count: int, *, deepest: bool = False, n_layers: int = 4, combination: str = "max") -> ConditionRule:
     candidates = {"q": {layer: ((layer, "q"),) for layer in range(n_layers)}}
-    return LayerRule(candidates=candidates, count=count, deepest=deepest, combination=combination)
+    return ConditionRule(candidates=candidates, counts={"q": count}, deepest=deepest, combination=combination)
 
 
 @pytest.mark.parametrize(
@@ -28,6 +28,7 @@ def test_of_the_layers_with_the_largest_condition_numbers_all_or_the_deepest_are
     count: int, deepest: bool, expected: list[int]
 ) -> None:
     chosen = rule(count, deepest=deepest).choose(conditions(5.0, 9.0, 1.0, 7.0))
+    assert chosen is not None
     assert [site.layers for site in chosen] == [(layer,) for layer in expected]
 
 
@@ -42,7 +43,7 @@ def test_the_stand_in_is_as_many_layers_as_will_be_chosen_in_the_middle() -> Non
 
 def test_candidates_are_the_layers_that_hold_the_module_where_none_are_listed(make_study: MakeStudy) -> None:
     study = check_study(make_study(search={"driver": "algorithm1", "top_k": 1}, space={"layers": "all"}))
-    found = layer_rule(study, MIXTURE)
+    found = condition_rule(study, MIXTURE)
     assert found is not None
     assert found.candidates == {"mlp": {1: ((1, "up"),)}}
 
@@ -50,7 +51,7 @@ def test_candidates_are_the_layers_that_hold_the_module_where_none_are_listed(ma
 def test_a_listed_candidate_without_the_module_is_refused(make_study: MakeStudy) -> None:
     study = check_study(make_study(search={"driver": "algorithm1", "top_k": 1}, space={"layers": [0, 1]}))
     with pytest.raises(SpecError, match="layer 0 has no matrix of module 'mlp'; layers that have: 1"):
-        layer_rule(study, MIXTURE)
+        condition_rule(study, MIXTURE)
 
 
 @pytest.mark.parametrize(
@@ -62,4 +63,4 @@ def test_a_listed_candidate_without_the_module_is_refused(make_study: MakeStudy)
 )
 def test_more_layers_than_there_are_cannot_be_kept(make_study: MakeStudy, changes: dict[str, Any], words: str) -> None:
     with pytest.raises(StudyError, match=rf"{words}; expected at most as many. Lower it"):
-        layer_rule(check_study(make_study(**changes)), CARD)
+        condition_rule(check_study(make_study(**changes)), CARD)

@@ -4,6 +4,7 @@ from typing import Any
 
 import pytest
 
+from clipsweep.orchestrator.space.layer_rule import ConditionRule
 from clipsweep.orchestrator.space.pending import PendingSpace, make_space
 from clipsweep.orchestrator.space.points import make_points
 from clipsweep.orchestrator.space.space import Space
@@ -29,9 +30,11 @@ def pending(study: Study, card: ModelCard = CARD) -> PendingSpace:
 
 def chosen(study: Study, measured: Conditions, card: ModelCard = CARD) -> Space:
     """The same with the layers that these condition numbers choose."""
-    space = pending(study, card).choose(measured)
-    assert space is not None
-    return space
+    space = pending(study, card)
+    assert isinstance(space.rule, ConditionRule)
+    sites = space.rule.choose(measured)
+    assert sites is not None
+    return replace(space.stand_in, sites=sites)
 
 
 def test_each_module_chooses_for_itself(make_study: MakeStudy) -> None:
@@ -67,8 +70,10 @@ def test_experts_count_each(make_study: MakeStudy) -> None:
 
 def test_layers_are_not_chosen_before_all_candidates_are_measured(make_study: MakeStudy) -> None:
     study = check_study(make_study(space={"modules": ["q"], "layers": {"top_condition": 2}}))
-    assert pending(study).choose(conditions(5.0, 9.0, 1.0)) is None
-    assert pending(study).choose(conditions(5.0, 9.0, 1.0, 7.0)) is not None
+    rule = pending(study).rule
+    assert isinstance(rule, ConditionRule)
+    assert rule.choose(conditions(5.0, 9.0, 1.0)) is None
+    assert rule.choose(conditions(5.0, 9.0, 1.0, 7.0)) is not None
 
 
 def test_what_is_planned_with_has_as_many_points_as_will_be_chosen(make_study: MakeStudy) -> None:
