@@ -47,6 +47,7 @@ MICROBATCH, POINTS_AT_ONCE = 50, 12
 FINE_RATES = (0.75, 0.9, 0.95, 0.975, 0.99)
 PUBLISHED_RATES = (0.0, 0.1, 0.5, 0.75, 0.9, 0.95, 0.99, 0.995)
 JOINT_RATES = (0.0, 0.75, 0.9, 0.95)
+DEEP_RATES = (0.0, 0.9, 0.975, 0.99)
 SINGLE_AND_GROUPED = ("attn", "mlp", "o", "fc_in", "fc_out")
 DTYPE: Final = "float32"
 
@@ -85,18 +86,25 @@ class Recipe:
     axes: Axes
 
 
-SST2_RELEASE_WORDS = TaskSettings(
-    name="sst2-release-words",
-    seed=49,
-    validation_size=1000,
-    test_size=2000,
-    definition=TaskDefinition(
-        source=Source(path=str(SHARED / "data" / "sst2")),
-        wording=Wording(query="text: {sentence}\n sentiment :", answers=(" negative", " positive")),
-        classes={"0": 0, "1": 1},
-        function=f"{__name__}:unseen",
-    ),
-)
+def _sst2(name: str, query: str, answers: tuple[str, str], test_size: int) -> TaskSettings:
+    """SST-2 rows that the model never saw, in these words."""
+    return TaskSettings(
+        name=name,
+        seed=49,
+        validation_size=1000,
+        test_size=test_size,
+        definition=TaskDefinition(
+            source=Source(path=str(SHARED / "data" / "sst2")),
+            wording=Wording(query=query, answers=answers),
+            classes={"0": 0, "1": 1},
+            function=f"{__name__}:unseen",
+        ),
+    )
+
+
+SST2_RELEASE_WORDS = _sst2("sst2-release-words", "text: {sentence}\n sentiment :", (" negative", " positive"), 2000)
+SST2_RATING = _sst2("sst2-rating", "review: {sentence}\n rating :", (" bad", " good"), 1500)
+SST2_TONE = _sst2("sst2-tone", "{sentence}\n tone :", (" negative", " positive"), 1000)
 MRPC_WORDS = TaskSettings(
     name="mrpc-words",
     seed=49,
@@ -123,6 +131,24 @@ RECIPES: dict[str, Recipe] = {
                 shots=4,
                 demo_seed=1,
             ),
+        ),
+        Recipe(
+            name="sst2-qkvo",
+            model=PROMPTS_5M,
+            task=SST2_RATING,
+            axes=Axes(
+                layers=tuple(range(8)),
+                modules=("q", "k", "v", "o"),
+                clip_rates=FINE_RATES,
+                shots=3,
+                demo_seed=1,
+            ),
+        ),
+        Recipe(
+            name="sst2-joint",
+            model=PROMPTS_5M,
+            task=SST2_TONE,
+            axes=Axes(layers=(3, 4, 5, 7), modules=("attn",), clip_rates=DEEP_RATES, max_clips=4, shots=2),
         ),
         Recipe(
             name="mrpc-words",

@@ -69,6 +69,21 @@ def test_two_surfaces_at_least_have_two_points_to_gain() -> None:
     assert sum(load_surface(name).gain_to_have >= 0.02 for name in stored_names()) >= 2
 
 
+def test_the_surfaces_held_aside_have_two_points_to_gain() -> None:
+    assert min(load_surface(name).gain_to_have for name in ("sst2-qkvo", "sst2-joint")) >= 0.02
+
+
+def test_sst2_qkvo_clips_single_matrices_alone() -> None:
+    surface = load_surface("sst2-qkvo")
+    assert {len(resolve(clips, surface.card).edits) for clips in surface.points[1:]} == {1}
+
+
+def test_the_best_of_sst2_joint_takes_more_than_one_clip() -> None:
+    surface = load_surface("sst2-joint")
+    singles = [value for value, clips in zip(surface.values, surface.points, strict=True) if len(clips) == 1]
+    assert surface.best > max(singles) + 0.01
+
+
 def test_no_surface_is_larger_than_two_megabytes() -> None:
     files = (Path(__file__).parent / "surfaces").glob("*.parquet")
     assert max(path.stat().st_size for path in files) < 2e6
