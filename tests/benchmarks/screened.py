@@ -2,35 +2,108 @@
 
     python -m tests.benchmarks.screened NAME ...
 
-screens surfaces and keeps that as ``surfaces/screens/NAME.parquet``. Without a name nothing is computed: the figures
-are those of what is kept.
+screens every validation row of a surface, as many at a time as a study does, and keeps the predictions as
+``surfaces/screens/NAME.parquet``. Without a name nothing is computed: the figures are those of what is kept.
 """
 
 from __future__ import annotations
 
+import json
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
 from math import ceil
-from pathlib import Path
+from statistics import median
 
 import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+from numpy.typing import NDArray
 from scipy.stats import spearmanr
 
-from clipsweep.analysis.screens.screen_file import ScreenFile
 from clipsweep.analysis.screens.screens import Screens
-from clipsweep.trials.screen.screened import DEFAULT_ROWS, ScreenRequest
+from clipsweep.trials.base.files import whole_file
+from clipsweep.trials.screen.screened import DEFAULT_ROWS, FORMULA_NAME, Screened, ScreenRequest
+from clipsweep.trials.spec.clip import Clip
 from clipsweep.trials.spec.trial import VALIDATION, PromptSet
 from tests.benchmarks.document import Line, at_least, at_most, print_document, tell
-from tests.benchmarks.surfaces import FOLDER, Numbers, Surface, load_surface
+from tests.benchmarks.surfaces import FOLDER, Numbers, Surface, clips_of, load_surface
 
 SCREENS = FOLDER / "screens"
 SHARE, GATE, COST = 0.25, 0.95, 0.01  # of the points, of what there is to gain, and of the grid's operations
+_FACTS = b"screens"
+_CLIP = pa.struct([("layer", pa.int32()), ("module", pa.string()), ("clip_rate", pa.float64())])
 
 
-def request_of(surface: Surface, rows: int = DEFAULT_ROWS) -> ScreenRequest:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StoredScreens:
+    """Screens of all validation rows of a surface, ``DEFAULT_ROWS`` at a time.
+
+    Attributes:
+        request: What each screened.
+        margins: Of the untouched model, shape ``(validation rows,)``.
+        changes: Predicted, shape ``(clips, validation rows)``.
+        groups: For each row the number of its group within its screen.
+        operations: Of one screen.
+    """
+
+    request: ScreenRequest
+    margins: NDArray[np.float32]
+    changes: NDArray[np.float32]
+    groups: tuple[int, ...]
+    operations: int
+
+    def __len__(self) -> int:
+        """Number of screens."""
+        return len(self.margins) // self.request.rows
+
+    def rows_of(self, number: int) -> NDArray[np.int64]:
+        """The validation rows of one of the screens."""
+        return np.arange(number * self.request.rows, (number + 1) * self.request.rows)
+
+    def __getitem__(self, number: int) -> Screens:
+        """One of the screens, as a study would have it whose last rows those are."""
+        rows = self.rows_of(number)
+        screened = Screened(
+            request=self.request,
+            ranks=((),) * len(self.request.clips),  # not asked for in a replay
+            margins=self.margins[rows],
+            groups=tuple(self.groups[row] for row in rows),
+            changes=self.changes[:, rows],
+            formula=FORMULA_NAME,
+            operations=self.operations,
+            seconds=0.0,
+        )
+        return Screens([screened])
+
+
+def load_screens(surface: Surface) -> StoredScreens | None:
+    """Screens of a surface; None where there are none.
+
+    Raises:
+        ValueError: They are of another model or other rows.
+    """
+    path = SCREENS / f"{surface.name}.parquet"
+    if not path.exists():
+        return None
+    table = pq.read_table(path)
+    facts = json.loads((table.schema.metadata or {})[_FACTS])
+    if facts["of"] != _of(surface):
+        raise ValueError(f"{path} is of another model or other rows. Make it again.")
+    changes = [np.frombuffer(row, dtype="<f2").astype(np.float32) for row in table["changes"].to_pylist()]
+    return StoredScreens(
+        request=replace(request_of(surface), clips=clips_of(table["clip"].to_pylist())),
+        margins=np.array(facts["margins"], dtype=np.float32),
+        changes=np.stack(changes),
+        groups=tuple(facts["groups"]),
+        operations=facts["operations"],
+    )
+
+
+def request_of(surface: Surface) -> ScreenRequest:
     """Every clip of a surface alone."""
     clips = dict.fromkeys(clip for clips in surface.points for clip in clips)
-    return ScreenRequest(prompt_set=prompt_set_of(surface), clips=tuple(clips), rows=rows)
+    return ScreenRequest(prompt_set=prompt_set_of(surface), clips=tuple(clips), rows=DEFAULT_ROWS)
 
 
 def prompt_set_of(surface: Surface) -> PromptSet:
@@ -39,20 +112,32 @@ def prompt_set_of(surface: Surface) -> PromptSet:
 
 
 def make(surface: Surface) -> None:
-    """Screen a surface with its model, and keep that."""
-    from clipsweep.trials.base.files import default_cache  # here, as what follows loads torch
+    """Screen all validation rows of a surface with its model, and keep that."""
+    import torch
+
+    from clipsweep.trials.base.files import default_cache
     from clipsweep.trials.screen.screen import screen
-    from tests.benchmarks.surface_making import RECIPES, _Bench
+    from tests.benchmarks.surface_making import RECIPES, Bench
 
-    bench = _Bench.load(RECIPES[surface.name], default_cache())
+    torch.set_num_threads(1)
+    bench, request = Bench.load(RECIPES[surface.name], default_cache()), request_of(surface)
+    prompts = bench.prompts[VALIDATION]
+    parts = [
+        screen(bench.engine, replace(prompts, queries=prompts.queries[: start + DEFAULT_ROWS], cuts=()), request)
+        for start in range(0, len(prompts.queries), DEFAULT_ROWS)
+    ]
+    facts = {
+        "of": _of(surface),
+        "margins": np.concatenate([part.margins for part in parts]).tolist(),
+        "groups": [group for part in parts for group in part.groups],
+        "operations": parts[0].operations,
+    }
+    changes = np.concatenate([part.changes for part in parts], axis=1).astype("<f2")
+    clips = [{name: getattr(clip, name) for name in ("layer", "module", "clip_rate")} for clip in request.clips]
+    table = pa.table({"clip": pa.array(clips, _CLIP), "changes": [row.tobytes() for row in changes]})
     SCREENS.mkdir(exist_ok=True)
-    _file(surface).add([screen(bench.engine, bench.prompts[VALIDATION], request_of(surface))])
-
-
-def load_screens(surface: Surface) -> Screens | None:
-    """What was screened of a surface; None where nothing was, as of those whose model is not at hand."""
-    screens = _file(surface).screens()
-    return screens if len(screens) else None
+    with whole_file(SCREENS / f"{surface.name}.parquet") as written:
+        pq.write_table(table.replace_schema_metadata({_FACTS: json.dumps(facts)}), written, compression="zstd")
 
 
 def predicted_gains(surface: Surface, screens: Screens) -> Numbers:
@@ -67,30 +152,33 @@ def share_in_front(surface: Surface, predicted: Numbers, share: float = SHARE) -
     return float((surface.values[front].max() - surface.baseline) / surface.gain_to_have)
 
 
+def screen_lines(surface: Surface) -> Iterator[Line]:
+    """The gate of a surface that was screened: over its screens the median, and the least of what is held."""
+    screens = load_screens(surface)
+    if screens is None:
+        return
+    predicted = [predicted_gains(surface, screens[number]) for number in range(len(screens))]
+    ranks = [float(spearmanr(each[1:], surface.values[1:])[0]) for each in predicted]
+    quarter, tenth = ([share_in_front(surface, each, share) for each in predicted] for share in (SHARE, 0.1))
+    grid = float(surface.operations.sum()) * surface.validation.shape[1]
+    label = f"{surface.name}: screen of {DEFAULT_ROWS} rows"
+    yield Line(name=f"{label}, rank correlation with the held-out gain", value=median(ranks), unit="")
+    yield at_least(f"{label}, of the gain in the top quarter, least of {len(screens)}", min(quarter), "", GATE)
+    yield Line(name=f"{label}, of the gain in the top tenth, median", value=median(tenth), unit="")
+    yield Line(name=f"{label}, of the gain in the top tenth, least of {len(screens)}", value=min(tenth), unit="")
+    yield at_most(f"{label}, operations over those of the grid", screens.operations / grid, "", COST)
+
+
 def measure(names: Sequence[str]) -> list[Line]:
-    """The figures of every surface that was screened."""
+    """The figures of every surface that was screened, after those of these names have been."""
     for name in names:
         make(load_surface(name))
-    lines: list[Line] = []
-    for path in sorted(SCREENS.glob("*.parquet")):
-        surface = load_surface(path.stem)
-        screens = load_screens(surface)
-        assert screens is not None, f"{path} is of another model or other rows; make it again"
-        predicted = predicted_gains(surface, screens)
-        grid = float(surface.operations.sum()) * surface.validation.shape[1]
-        cost = _file(surface).table()["operations"][0].as_py()
-        rank = float(spearmanr(predicted[1:], surface.values[1:])[0])
-        lines += [
-            Line(name=f"{surface.name}: rank correlation of predicted and held-out gain", value=rank, unit=""),
-            at_least(f"{surface.name}: gain in the top quarter", share_in_front(surface, predicted), "", GATE),
-            at_most(f"{surface.name}: operations over those of the grid", cost / grid, "", COST),
-        ]
-    return list(tell(lines))
+    paths = sorted(SCREENS.glob("*.parquet"))
+    return list(tell([line for path in paths for line in screen_lines(load_surface(path.stem))]))
 
 
-def _file(surface: Surface) -> ScreenFile:
-    path: Path = SCREENS / f"{surface.name}.parquet"
-    return ScreenFile(path, surface.card.fingerprint, surface.card.dtype, surface.task_fingerprint)
+def _of(surface: Surface) -> list[str]:
+    return [surface.card.fingerprint, surface.card.dtype, surface.task_fingerprint]
 
 
 if __name__ == "__main__":

@@ -173,7 +173,7 @@ RECIPES: dict[str, Recipe] = {
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class _Bench:
+class Bench:
     """A loaded model with the rows of both splits."""
 
     engine: Engine
@@ -182,7 +182,7 @@ class _Bench:
     prompts: dict[str, Prompts]
 
     @classmethod
-    def load(cls, recipe: Recipe, cache: Path) -> _Bench:
+    def load(cls, recipe: Recipe, cache: Path) -> Bench:
         path = recipe.model if recipe.model == EMBEDDED else str(SHARED / "models" / recipe.model)
         folder = find_checkpoint(ModelSettings(path=path, dtype=DTYPE), cache)
         card, tokenizer = describe_checkpoint(folder, DTYPE, cache), load_tokenizer(folder)
@@ -257,7 +257,7 @@ def make(recipe: Recipe) -> None:
     torch.set_num_threads(1)
     keep_freed_memory()
     cache = default_cache()
-    bench = _Bench.load(recipe, cache)
+    bench = Bench.load(recipe, cache)
     facts = bench.facts(recipe)
     draft, target = cache / "surfaces" / f"{recipe.name}.parquet", FOLDER / f"{recipe.name}.parquet"
     points = recipe.axes.points()
