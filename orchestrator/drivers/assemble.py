@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable
 from clipsweep.analysis.winners.smoothing import have_margins
 from clipsweep.orchestrator.drivers.build import make_driver
 from clipsweep.orchestrator.drivers.driver import Driver
+from clipsweep.orchestrator.drivers.race.candidates import Predict
 from clipsweep.orchestrator.drivers.race.make_race import make_race
 from clipsweep.orchestrator.drivers.race.neighbourhood import Cost
 from clipsweep.orchestrator.drivers.race.neighbours import make_neighbours
@@ -20,7 +21,7 @@ from clipsweep.orchestrator.study.names import NEIGHBOURS
 from clipsweep.trials.clips.resolve import resolve
 from clipsweep.trials.spec.ladder import make_rungs
 from clipsweep.trials.spec.resolved import ResolvedClips
-from clipsweep.trials.spec.trial import VALIDATION, TrialSpec
+from clipsweep.trials.spec.trial import VALIDATION, PromptSet, TrialSpec
 
 Work = Callable[[TrialSpec, ResolvedClips], float]
 
@@ -47,7 +48,7 @@ def assemble_search(opened: OpenStudy, ledger: Ledger, work: Work) -> tuple[Driv
     rungs = make_rungs(opened.subject.split_sizes[VALIDATION])
     race = make_race(study.search, waits=not driver.adaptive, rungs=rungs)
     if study.search.race == NEIGHBOURS:
-        race = neighbours = make_neighbours(space, study.search, rungs, _cost_of(opened, work))
+        race = neighbours = make_neighbours(space, study.search, rungs, _cost_of(opened, work), _predict_by(opened))
         driver.chooser = neighbours.choose if neighbours.begins else None
     if race is None:
         return stopping, stopping
@@ -69,6 +70,20 @@ def _cost_of(opened: OpenStudy, work: Work) -> Cost:
         return work(opened.space.proposals_of(choice)[0].spec, resolve(choice.clips, opened.subject.card))
 
     return cost
+
+
+def _predict_by(opened: OpenStudy) -> Predict | None:
+    """What the study's screen expects of a choice, as a mean over its demonstrations; None where it has no screen."""
+    if opened.study.search.screen is None:
+        return None
+    screens, seeds = opened.screen.screens(), opened.space.demo_seeds
+
+    def predict(choice: Choice) -> float | None:
+        prompt_sets = [PromptSet(shots=choice.shots, demo_seed=seed, split=VALIDATION) for seed in seeds]
+        found = screens.predict_mean(prompt_sets, choice.clips)
+        return None if found is None else found.gain
+
+    return predict
 
 
 def _proposals_scored(space: Space, begun: Iterable[Choice], ledger: Ledger) -> list[Proposal]:

@@ -12,17 +12,19 @@ from numpy.typing import NDArray
 
 from clipsweep.analysis.row.packing import pack_outcomes
 from clipsweep.analysis.row.row import Record, StoredRow
+from clipsweep.analysis.screens.screens import Screens
 from clipsweep.analysis.winners.gain import Gain, measure_gain
 from clipsweep.orchestrator.drivers.bayes.driver import BayesDriver
 from clipsweep.orchestrator.drivers.driver import Driver
 from clipsweep.orchestrator.drivers.fixed import FixedDriver
+from clipsweep.orchestrator.drivers.race.candidates import Predict
 from clipsweep.orchestrator.drivers.race.make_race import make_race
 from clipsweep.orchestrator.drivers.race.neighbourhood import Cost
 from clipsweep.orchestrator.drivers.race.neighbours import make_neighbours
 from clipsweep.orchestrator.drivers.racing_driver import RacingDriver
 from clipsweep.orchestrator.drivers.stopping import StoppingDriver
 from clipsweep.orchestrator.space.layer_rule import ConditionRule, module_places
-from clipsweep.orchestrator.space.proposal import Proposal
+from clipsweep.orchestrator.space.proposal import Choice, Proposal
 from clipsweep.orchestrator.space.site import Site
 from clipsweep.orchestrator.space.space import Space
 from clipsweep.orchestrator.study.names import NEIGHBOURS
@@ -38,7 +40,8 @@ from clipsweep.trials.models.settings import ModelSettings
 from clipsweep.trials.spec.kinds import DEFAULT_KIND, KindOfClip
 from clipsweep.trials.spec.ladder import make_rungs
 from clipsweep.trials.spec.result import TrialState
-from clipsweep.trials.spec.trial import TrialSpec
+from clipsweep.trials.spec.trial import PromptSet, TrialSpec
+from tests.benchmarks.screened import StoredScreens, prompt_set_of
 from tests.benchmarks.surfaces import SHARED, Clips, PublishedSurface, Surface
 
 TOP_K = 5
@@ -53,20 +56,22 @@ class Replay:
         order: Points in the order they were first evaluated.
         complete: Points that were evaluated on all rows.
         winner: The first of the best of those on validation.
+        screen_operations: Of the screen before the search; 0 for none.
     """
 
     seen: dict[int, int] = field(default_factory=dict)
     order: list[int] = field(default_factory=list)
     complete: list[int] = field(default_factory=list)
     winner: int = 0
+    screen_operations: int = 0
 
     def rows_share(self, surface: Surface) -> float:
         """Rows evaluated as a share of those of the whole grid."""
         return sum(self.seen.values()) / surface.validation.size
 
     def operations_share(self, surface: Surface) -> float:
-        """The same of operations, by the cost model."""
-        spent = sum(rows * surface.operations[point] for point, rows in self.seen.items())
+        """The same of operations, by the cost model, with those of the screen."""
+        spent = sum(rows * surface.operations[point] for point, rows in self.seen.items()) + self.screen_operations
         return float(spent / (surface.operations.sum() * surface.validation.shape[1]))
 
 
@@ -109,11 +114,20 @@ def space_of(surface: Surface | PublishedSurface) -> Space:
 class Answers:
     """Stored rows of a surface's points; the validation rows are in an order of the replay's own."""
 
-    def __init__(self, surface: Surface, seed: int, *, plain: bool = False) -> None:
-        """Shuffle the rows, the same way for all points; ``plain`` rows have no margins."""
+    def __init__(self, surface: Surface, seed: int, *, plain: bool = False, last: NDArray[np.int64] | None = None):
+        """Shuffle the rows, the same way for all points.
+
+        Args:
+            surface: Whose rows.
+            seed: Of the order.
+            plain: Whether rows have no margins.
+            last: Rows that come at the end, in this order.
+        """
         self._surface = surface
         self._plain = plain
         order = np.random.default_rng(seed).permutation(surface.validation.shape[1])
+        if last is not None:
+            order = np.concatenate([order[~np.isin(order, last)], last])
         self._outcomes: NDArray[np.bool_] = surface.validation[:, order]
         self._margins: NDArray[np.float16] = surface.margins[:, order]
 
@@ -137,17 +151,38 @@ class Answers:
 MakeDriver = Callable[[SearchSection], Driver]
 
 
-def replay(surface: Surface, make_driver: MakeDriver, order: int = 0, *, plain: bool = False, **search: Any) -> Replay:
-    """Run a search on a surface, one trial at a time, with the study's own stopping rules and races."""
+def replay(
+    surface: Surface,
+    make_driver: MakeDriver,
+    order: int = 0,
+    *,
+    plain: bool = False,
+    screens: StoredScreens | None = None,
+    **search: Any,
+) -> Replay:
+    """Run a search on a surface, one trial at a time, with the study's own stopping rules and races.
+
+    Args:
+        surface: What is searched.
+        make_driver: The search.
+        order: Seed of the rows' order.
+        plain: Whether rows have no margins.
+        screens: One of them, of rows that come last, is what the search knows beforehand; None for nothing.
+        search: The study's search section.
+    """
     section = SearchSection(**search)
-    answers, told = Answers(surface, order, plain=plain), Replay()
+    number = order % len(screens) if screens else 0
+    predict = None if screens is None else predict_by(screens[number], prompt_set_of(surface))
+    last = None if screens is None else screens.rows_of(number)
+    answers = Answers(surface, order, plain=plain, last=last)
+    told = Replay(screen_operations=0 if screens is None else screens.operations)
     inner = make_driver(section)
     stopping = StoppingDriver(inner, section)
     n_rows = surface.validation.shape[1]
     rungs = make_rungs(n_rows)
     race = make_race(section, waits=not stopping.adaptive, rungs=rungs)
     if section.race == NEIGHBOURS:
-        race = neighbours = make_neighbours(space_of(surface), section, rungs, _cost_on(surface))
+        race = neighbours = make_neighbours(space_of(surface), section, rungs, _cost_on(surface), predict)
         inner.chooser = neighbours.choose if neighbours.begins else None
     driver = stopping if race is None else RacingDriver(stopping, race, rungs, n_seeds=1)
     while not driver.done:
@@ -161,6 +196,16 @@ def replay(surface: Surface, make_driver: MakeDriver, order: int = 0, *, plain: 
             driver.tell(proposal, answers.row(point, seen))
     told.winner = pick(surface.validation_scores, told.complete)
     return told
+
+
+def predict_by(screens: Screens, prompt_set: PromptSet) -> Predict:
+    """What a screen expects of a choice."""
+
+    def predict(choice: Choice) -> float | None:
+        found = screens.predict(prompt_set, choice.clips)
+        return None if found is None else found.gain
+
+    return predict
 
 
 def _cost_on(surface: Surface) -> Cost:

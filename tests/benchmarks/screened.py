@@ -24,7 +24,6 @@ from scipy.stats import spearmanr
 from clipsweep.analysis.screens.screens import Screens
 from clipsweep.trials.base.files import whole_file
 from clipsweep.trials.screen.screened import DEFAULT_ROWS, FORMULA_NAME, Screened, ScreenRequest
-from clipsweep.trials.spec.clip import Clip
 from clipsweep.trials.spec.trial import VALIDATION, PromptSet
 from tests.benchmarks.document import Line, at_least, at_most, print_document, tell
 from tests.benchmarks.surfaces import FOLDER, Numbers, Surface, clips_of, load_surface

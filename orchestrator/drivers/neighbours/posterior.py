@@ -2,8 +2,9 @@
 
 The kernel and the size of effects are drawn in proportion to their evidence, anew for each decision, so that none is
 trusted more than the data do (Rasmussen and Williams, 2006, chapter 5, for the evidence; drawing instead of taking the
-best is Thompson's, 1933). The spread of a point that was not evaluated follows the depth of its clips by a power law,
-and its neighbours.
+best is Thompson's, 1933). What a screen predicts is the mean of the process before any data, as far as it is trusted,
+which is part of a hypothesis too: a screen that misleads is found out. The spread of a point that was not evaluated
+follows the depth of its clips by a power law, and its neighbours.
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ from clipsweep.orchestrator.drivers.neighbours.readings import Readings
 
 Numbers = NDArray[np.float64]
 SIZES = (0.05, 0.1, 0.2, 0.4, 0.8)  # of effects, in spreads of the differences between rows
+TRUSTS = (0.0, 0.5, 1.0)  # share of a predicted gain that is expected
 USUAL_SIZE, SIZE_VARIANCE = 0.2, math.log(2.0) ** 2  # what sizes are expected before any data; of the logarithm
 SPREAD_VARIANCES = (0.03, 0.1, 0.3, 1.0)  # of the logarithm of a spread, around its power law
 LAW, LAW_VARIANCE = np.array([-3.0, 2.0]), np.diag([4.0, 1.0])  # of that law, before any data: level and exponent
@@ -45,10 +47,11 @@ class Beliefs:
 
 @dataclass(frozen=True, slots=True)
 class Hypothesis:
-    """A kernel and a size of effects."""
+    """A kernel, a size of effects, and how far predictions are trusted."""
 
     shape: Shape
     size: float
+    trust: float
 
 
 class Posterior:
@@ -57,33 +60,35 @@ class Posterior:
     def __init__(self, rng: random.Random) -> None:
         """All hypotheses are as likely, until ``learn``."""
         self._rng = rng
-        self._hypotheses = [Hypothesis(shape, size) for shape, size in product(SHAPES, SIZES)]
+        self._hypotheses = [Hypothesis(*each) for each in product(SHAPES, SIZES, TRUSTS)]
         self._chances = [1.0] * len(self._hypotheses)
 
-    def learn(self, likeness: Likeness, seen: NDArray[np.intp], readings: Readings) -> None:
+    def learn(self, likeness: Likeness, predicted: Numbers, seen: NDArray[np.intp], readings: Readings) -> None:
         """Weigh the hypotheses by what they say of the readings.
 
         Args:
             likeness: Of all points.
+            predicted: Gain in accuracy of each point by a screen; 0 where there is none.
             seen: Places of those that the readings are of.
             readings: Of them, in this order.
         """
         places = seen[readings.points]
         rooted = _root(readings.errors + JITTER * np.eye(len(readings.values)))
-        white = _solve(rooted, np.column_stack([readings.values, np.eye(len(readings.values))[:, : len(places)]]))
-        values, whitening = white[:, 0], white[:, 1:]
+        beyond = [readings.values - trust * _foreseen(predicted, seen, readings) for trust in TRUSTS]
+        white = _solve(rooted, np.column_stack([*beyond, np.eye(len(readings.values))[:, : len(places)]]))
+        values, whitening = white[:, : len(TRUSTS)], white[:, len(TRUSTS) :]
         evidence: list[float] = []
         for shape in SHAPES:
             alike = likeness.matrix(shape)[np.ix_(places, places)]
             variances, directions = np.linalg.eigh(whitening @ alike @ whitening.T)
             squares, variances = (directions.T @ values) ** 2, np.maximum(variances, 0)
-            for size in SIZES:
+            for size, number in product(SIZES, range(len(TRUSTS))):
                 expected = 1 + size**2 * variances
-                fit = float((squares / expected + np.log(expected)).sum())
+                fit = float((squares[:, number] / expected + np.log(expected)).sum())
                 evidence.append(-0.5 * (fit + math.log(size / USUAL_SIZE) ** 2 / SIZE_VARIANCE))
         self._chances = [math.exp(each - max(evidence)) for each in evidence]
 
-    def believe(self, likeness: Likeness, seen: NDArray[np.intp], readings: Readings) -> Beliefs:
+    def believe(self, likeness: Likeness, predicted: Numbers, seen: NDArray[np.intp], readings: Readings) -> Beliefs:
         """What follows from the readings for every point; arguments as in ``learn``."""
         [hypothesis] = self._rng.choices(self._hypotheses, self._chances)
         alike = likeness.matrix(hypothesis.shape)
@@ -93,14 +98,24 @@ class Posterior:
         across = np.zeros((count, len(alike)))
         across[: len(places)] = hypothesis.size**2 * alike[places]
         rooted = _root(covariance)
-        told = _solve(rooted, np.column_stack([across, readings.values]))
+        beyond = readings.values - hypothesis.trust * _foreseen(predicted, seen, readings)
+        told = _solve(rooted, np.column_stack([across, beyond]))
         across, values = told[:, :-1], told[:, -1]
         effects = across.T @ values
         variances = np.maximum(hypothesis.size**2 - (across**2).sum(axis=0), 0)
         spreads, doubts = _spreads(alike, likeness.log_depths, seen, readings.spreads)
         return Beliefs(
-            means=effects * spreads, deviations=np.sqrt(variances), spreads=np.minimum(1.0, spreads * np.exp(doubts))
+            means=effects * spreads + hypothesis.trust * predicted,
+            deviations=np.sqrt(variances),
+            spreads=np.minimum(1.0, spreads * np.exp(doubts)),
         )
+
+
+def _foreseen(predicted: Numbers, seen: NDArray[np.intp], readings: Readings) -> Numbers:
+    """What predictions say of each reading: effects of points, and nothing of controls."""
+    effects = np.zeros(len(readings.values))
+    effects[: len(readings.points)] = (predicted[seen] / readings.spreads)[readings.points]
+    return effects
 
 
 def _spreads(alike: Numbers, log_depths: Numbers, seen: NDArray[np.intp], spreads: Numbers) -> tuple[Numbers, Numbers]:

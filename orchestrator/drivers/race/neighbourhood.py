@@ -82,7 +82,14 @@ class Neighbourhood:
         """Candidates that have not begun."""
         return [choice for choice in self._listed() if choice not in self.begun]
 
-    def least_known(self) -> Choice | None:
+    def first(self) -> Choice | None:
+        """The candidate to begin before any worth is told: of which most is predicted, else of which least is known."""
+        if not self._candidates.foreseen:
+            return self._least_known()
+        unseen = self.unseen()
+        return unseen[int(self._candidates.predicted(unseen).argmax())] if unseen else None
+
+    def _least_known(self) -> Choice | None:
         """The candidate of which those that have begun say least; of several any; None where all have begun."""
         unseen = self.unseen()
         begun = [choice for choice in self._listed() if choice in self.begun]
@@ -147,10 +154,11 @@ class Neighbourhood:
             best = sorted(compared, key=lambda choice: -compared[choice].scores[-1])
             self._list(best[: max(1, len(best) // 4)])
         likeness, seen = self._placed(), self._places(list(compared))
+        predicted = self._candidates.predicted(self._points)
         if learns:
-            self._posterior.learn(likeness, seen, readings)
+            self._posterior.learn(likeness, predicted, seen, readings)
             self._learnt_from = float(len(readings.points))
-        beliefs = self._posterior.believe(likeness, seen, readings)
+        beliefs = self._posterior.believe(likeness, predicted, seen, readings)
         rows = np.zeros(len(self._points))
         rows[seen] = [self._rungs[entry.rung] for entry in compared.values()]
         costs = np.array([self._cost_of(choice) for choice in self._points])

@@ -10,7 +10,7 @@ from __future__ import annotations
 import random
 from collections.abc import Callable, Sequence
 
-from clipsweep.orchestrator.drivers.race.candidates import Candidates
+from clipsweep.orchestrator.drivers.race.candidates import Candidates, Predict
 from clipsweep.orchestrator.drivers.race.entry import Entry, Race
 from clipsweep.orchestrator.drivers.race.halving import halving_rows
 from clipsweep.orchestrator.drivers.race.neighbourhood import Cost, Neighbourhood
@@ -19,7 +19,7 @@ from clipsweep.orchestrator.space.space import Space
 from clipsweep.orchestrator.study.names import BAYES, NEIGHBOURS
 from clipsweep.orchestrator.study.schema import SearchSection
 
-FIRST_POINTS = 12  # of each number of shots begin wherever least is known, before any worth is told
+FIRST_POINTS = 12  # of each number of shots begin before any worth is told
 
 
 class Neighbours(Race):
@@ -85,10 +85,13 @@ class Neighbours(Race):
         return chosen
 
     def choose(self, is_new: Callable[[Choice], bool]) -> Choice | None:
-        """The point to begin: at first where least is known, then where a look is worth most; None where all have."""
+        """The point to begin: at first those of ``Neighbourhood.first``, then where a look is worth most.
+
+        None where all have begun.
+        """
         group = min(self._groups.values(), key=lambda group: len(group.begun))
         if len(group.begun) < FIRST_POINTS:
-            choice = group.least_known()
+            choice = group.first()
         else:
             looks = {each: worth for group in self._groups.values() for each, worth in group.looks().items()}
             unseen = {each: looks[each] for group in self._groups.values() for each in group.unseen() if each in looks}
@@ -139,7 +142,9 @@ class Neighbours(Race):
         return [best[1]] if best[1] is not None else []
 
 
-def make_neighbours(space: Space, search: SearchSection, rungs: Sequence[int], cost: Cost) -> Neighbours:
+def make_neighbours(
+    space: Space, search: SearchSection, rungs: Sequence[int], cost: Cost, predict: Predict | None = None
+) -> Neighbours:
     """The race of a study, which chooses the points that begin where the study's sampler has its name.
 
     Args:
@@ -147,10 +152,11 @@ def make_neighbours(space: Space, search: SearchSection, rungs: Sequence[int], c
         search: Of the study.
         rungs: Rows of each, ascending to all.
         cost: Of one row of a choice, in any unit.
+        predict: Tells what a screen expects of a choice; None where nothing was screened.
     """
     begins = search.driver == BAYES and search.sampler == NEIGHBOURS
     return Neighbours(
-        Candidates(space, random.Random(search.seed)),
+        Candidates(space, random.Random(search.seed), predict),
         space.shots,
         rungs,
         cost=cost,

@@ -12,7 +12,7 @@ import pytest
 from clipsweep.analysis.row.row import Record, StoredRow, clip_record
 from clipsweep.orchestrator.drivers.bayes.driver import BayesDriver
 from clipsweep.orchestrator.drivers.fixed import FixedDriver
-from clipsweep.orchestrator.drivers.race.candidates import MOST, Candidates
+from clipsweep.orchestrator.drivers.race.candidates import MOST, Candidates, Predict
 from clipsweep.orchestrator.drivers.race.neighbours import make_neighbours
 from clipsweep.orchestrator.drivers.racing_driver import RacingDriver
 from clipsweep.orchestrator.drivers.stopping import StoppingDriver
@@ -83,11 +83,18 @@ class MadeUp:
         return [spec.clips for spec, rows in self.seen.items() if rows == N_ROWS and spec.clips]
 
 
-def search(made_up: MadeUp, space: Space | None = None, calls: int = 1, n_trials: int = 30, **search: Any) -> None:
+def search(
+    made_up: MadeUp,
+    space: Space | None = None,
+    calls: int = 1,
+    n_trials: int = 30,
+    predict: Predict | None = None,
+    **search: Any,
+) -> None:
     """Run a search to its end, with so many trials at once."""
     space = space or space_of()
     section = SearchSection(**{**CHOSEN, "n_trials": n_trials} | search)
-    race = make_neighbours(space, section, RUNGS, lambda _: 1.0)
+    race = make_neighbours(space, section, RUNGS, lambda _: 1.0, predict)
     known = {repr(spec): made_up.answer(Proposal(spec=spec, rows=rows)) for spec, rows in made_up.seen.items()}
     driver = BayesDriver(space, section, known, identify=repr)
     driver.chooser = race.choose if race.begins else None
@@ -138,6 +145,21 @@ def test_the_first_points_are_spread_over_layers_and_modules() -> None:
     search(made_up, n_trials=20)
     begun = [spec.clips[0] for spec in made_up.seen if spec.clips][:12]
     assert len({(clip.layer, clip.module) for clip in begun}) >= 8
+
+
+def test_with_a_screen_the_first_points_are_those_of_which_most_is_predicted() -> None:
+    made_up = MadeUp()
+    search(made_up, n_trials=14, predict=lambda choice: hill(choice.clips))
+    begun = [spec.clips for spec in made_up.seen if spec.clips][:12]
+    points = [space_of().proposal(number).spec.clips for number in range(len(space_of()))]
+    assert [hill(clips) for clips in begun] == sorted((hill(clips) for clips in points if clips), reverse=True)[:12]
+    assert (Clip(layer=5, module="mlp", clip_rate=0.9),) in made_up.complete
+
+
+def test_a_screen_that_misleads_does_not_keep_the_best_point_away() -> None:
+    made_up = MadeUp()
+    search(made_up, n_trials=40, predict=lambda choice: -hill(choice.clips))
+    assert max(hill(clips) for clips in made_up.complete) == hill((Clip(layer=5, module="mlp", clip_rate=0.9),))
 
 
 def test_each_number_of_shots_has_a_finisher_and_the_seeds_of_a_point_race_as_one() -> None:
@@ -192,3 +214,10 @@ def test_of_a_large_space_a_sample_is_looked_at() -> None:
     assert not candidates.all_listed
     assert MOST // 2 < len(found) <= MOST
     assert sum(choice.clips[0].module == "mlp" and choice.clips[0].clip_rate == 0.9 for choice in found) > 5
+
+
+def test_of_a_large_space_what_is_predicted_to_gain_most_is_looked_at_too() -> None:
+    space = space_of(clip_rates=tuple(number / 100 for number in range(1, 100)))
+    candidates = Candidates(space, random.Random(0), lambda choice: hill(choice.clips))
+    best = max(hill(choice.clips) for choice in candidates.near(2, []))
+    assert best > 0.95 * hill((Clip(layer=5, module="mlp", clip_rate=0.9),))
