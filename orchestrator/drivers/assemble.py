@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import random
 from collections.abc import Callable, Iterable
 
 from clipsweep.analysis.winners.smoothing import have_margins
 from clipsweep.orchestrator.drivers.build import make_driver
+from clipsweep.orchestrator.drivers.candidates import Candidates, Predict
 from clipsweep.orchestrator.drivers.driver import Driver
-from clipsweep.orchestrator.drivers.race.candidates import Predict
 from clipsweep.orchestrator.drivers.race.make_race import make_race
 from clipsweep.orchestrator.drivers.race.neighbourhood import Cost
 from clipsweep.orchestrator.drivers.race.neighbours import make_neighbours
@@ -47,8 +48,10 @@ def assemble_search(opened: OpenStudy, ledger: Ledger, work: Work) -> tuple[Driv
     )
     rungs = make_rungs(opened.subject.split_sizes[VALIDATION])
     race = make_race(study.search, waits=not driver.adaptive, rungs=rungs)
+    candidates = Candidates(space, random.Random(study.search.seed), _predict_by(opened))
+    driver.openers = candidates.openers()
     if study.search.race == NEIGHBOURS:
-        race = neighbours = make_neighbours(space, study.search, rungs, _cost_of(opened, work), _predict_by(opened))
+        race = neighbours = make_neighbours(candidates, study.search, rungs, _cost_of(opened, work))
         driver.chooser = neighbours.choose if neighbours.begins else None
     if race is None:
         return stopping, stopping

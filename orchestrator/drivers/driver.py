@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 
 from clipsweep.analysis.row.row import StoredRow
 from clipsweep.orchestrator.folder.open_study import OpenStudy
@@ -19,10 +19,12 @@ class Driver(ABC):
     Attributes:
         adaptive: Whether what it asks for depends on what it was told, so that it is asked only for what can run now.
         chooser: Who names the points that begin, of a driver that takes them from another; None of all others.
+        openers: Points that begin before those that a sampler suggests, of a driver that has one.
     """
 
     adaptive: bool = False
     chooser: Chooser | None = None
+    openers: Sequence[Choice] = ()
 
     @property
     def owing(self) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from itertools import product
@@ -15,9 +16,9 @@ from clipsweep.analysis.row.row import Record, StoredRow
 from clipsweep.analysis.screens.screens import Screens
 from clipsweep.analysis.winners.gain import Gain, measure_gain
 from clipsweep.orchestrator.drivers.bayes.driver import BayesDriver
+from clipsweep.orchestrator.drivers.candidates import Candidates, Predict
 from clipsweep.orchestrator.drivers.driver import Driver
 from clipsweep.orchestrator.drivers.fixed import FixedDriver
-from clipsweep.orchestrator.drivers.race.candidates import Predict
 from clipsweep.orchestrator.drivers.race.make_race import make_race
 from clipsweep.orchestrator.drivers.race.neighbourhood import Cost
 from clipsweep.orchestrator.drivers.race.neighbours import make_neighbours
@@ -181,8 +182,10 @@ def replay(
     n_rows = surface.validation.shape[1]
     rungs = make_rungs(n_rows)
     race = make_race(section, waits=not stopping.adaptive, rungs=rungs)
+    candidates = Candidates(space_of(surface), random.Random(section.seed), predict)
+    inner.openers = candidates.openers()
     if section.race == NEIGHBOURS:
-        race = neighbours = make_neighbours(space_of(surface), section, rungs, _cost_on(surface), predict)
+        race = neighbours = make_neighbours(candidates, section, rungs, _cost_on(surface))
         inner.chooser = neighbours.choose if neighbours.begins else None
     driver = stopping if race is None else RacingDriver(stopping, race, rungs, n_seeds=1)
     while not driver.done:

@@ -38,6 +38,7 @@ from tests.benchmarks.replay import (
     replay_scores,
     space_of,
 )
+from tests.benchmarks.screened import load_screens, screen_lines
 from tests.benchmarks.surfaces import Surface, load_published, load_surface, stored_names
 
 Sampler = Literal["tpe", "gp", "nsga2", "cmaes", "qmc", "random"]
@@ -96,11 +97,14 @@ class _Replays:
             for seed in range(self._seeds)
         ]
 
-    def bayes(self, *, plain: bool = False, seeds: int | None = None, **search: Any) -> list[Replay]:
-        """A sampler's points; ``seeds`` where there are more of them than usual."""
+    def bayes(
+        self, *, plain: bool = False, screened: bool = False, seeds: int | None = None, **search: Any
+    ) -> list[Replay]:
+        """A sampler's points, which a screen may open; ``seeds`` where there are more of them than usual."""
         make = bayes(self._space)
+        screens = load_screens(self.surface) if screened else None
         return [
-            replay(self.surface, make, seed, plain=plain, driver="bayes", seed=seed, **search)
+            replay(self.surface, make, seed, plain=plain, screens=screens, driver="bayes", seed=seed, **search)
             for seed in range(self._seeds if seeds is None or self._seeds < SEEDS else seeds)
         ]
 
@@ -156,6 +160,9 @@ def _race_lines(replays: _Replays) -> Iterator[Line]:
     raced = replays.bayes(sampler="tpe", n_trials=count, race="halving")
     yield from replays.share_lines(f"bayes (tpe) + halving, {count} trials", raced, least=0.9)
     yield replays.line(f"bayes (tpe) + halving, {count} trials, rows", replays.rows(raced), most=0.06)
+    opened = replays.bayes(screened=True, sampler="tpe", n_trials=count, race="halving")
+    yield from replays.share_lines(f"bayes (tpe) + halving, {count} trials, a screen", opened)
+    yield replays.line(f"bayes (tpe) + halving, {count} trials, a screen, rows", replays.rows(opened))
     yield from _neighbour_lines(replays)
     plain = replays.bayes(plain=True, sampler="tpe", n_trials=count, race="halving")
     yield from replays.share_lines(f"bayes (tpe) + halving by accuracy, {count} trials", plain)
@@ -170,16 +177,19 @@ def _race_lines(replays: _Replays) -> Iterator[Line]:
 
 
 def _neighbour_lines(replays: _Replays) -> Iterator[Line]:
-    """The race in which points speak for each other, over points that it chooses and over a grid."""
+    """The race in which points speak for each other: over points that it chooses, with and without a screen, and a grid."""
     count = trials_of(replays.surface, NEIGHBOURS_SHARE)
-    found = replays.bayes(seeds=NEIGHBOURS_SEEDS, sampler="neighbours", n_trials=count, race="neighbours")
-    label = f"bayes (neighbours) + neighbours, {count} trials"
-    shares = replays.shares(found)
-    yield replays.line(f"{label}, share of the yardstick", median(shares))
-    enough = float(np.mean([share >= 0.9 for share in shares]))
-    yield replays.line(f"{label}, seeds with a share of 0.9 or more", enough, least=0.9)
-    yield replays.line(f"{label}, rows", replays.rows(found), most=0.03)
-    yield replays.line(f"{label}, operations", replays.operations(found), most=0.04)
+    for screened in (True, False):
+        found = replays.bayes(
+            screened=screened, seeds=NEIGHBOURS_SEEDS, sampler="neighbours", n_trials=count, race="neighbours"
+        )
+        label = f"bayes (neighbours) + neighbours, {count} trials, {'a screen' if screened else 'no screen'}"
+        shares = replays.shares(found)
+        yield replays.line(f"{label}, share of the yardstick", median(shares))
+        enough = float(np.mean([share >= 0.9 for share in shares]))
+        yield replays.line(f"{label}, seeds with a share of 0.9 or more", enough, least=0.9 if screened else None)
+        yield replays.line(f"{label}, rows", replays.rows(found), most=0.03 if screened else None)
+        yield replays.line(f"{label}, operations", replays.operations(found), most=0.04 if screened else None)
     visited = replays.grid(race="neighbours")
     yield from replays.share_lines("grid + neighbours", visited)
     yield replays.line("grid + neighbours, rows", replays.rows(visited))
@@ -249,13 +259,13 @@ def published_lines(seeds: int) -> Iterator[Line]:
             yield Line(name=label, value=float(np.median(shares)), unit="")
 
 
-def measure(*, quick: bool) -> list[Line]:
-    """All lines, told as they come."""
+def measure(names: Sequence[str], *, quick: bool) -> list[Line]:
+    """All lines, told as they come; of some surfaces alone where they are named."""
     seeds, replays = (QUICK_SEEDS, QUICK_REPLAYS) if quick else (SEEDS, REPLAYS)
     lines: list[Line] = []
-    for name in stored_names():
+    for name in names or stored_names():
         surface = load_surface(name)
-        lines += tell(list(describe_surface(surface)))
+        lines += tell([*describe_surface(surface), *screen_lines(surface)])
         for part in (
             search_lines(surface, seeds, aims=surface.gain_to_have >= SOMETHING),
             false_stop_lines(name, of_surface(surface), replays),
@@ -263,6 +273,8 @@ def measure(*, quick: bool) -> list[Line]:
             joint_lines(surface) if surface.axes.max_clips > 1 else (),
         ):
             lines += tell(list(part))
+    if names:
+        return lines
     lines += tell(list(false_stop_lines("made up, one of 200 better by 1.5 points", made_up(), replays)))
     lines += tell(list(published_lines(seeds)))
     return [*lines, *tell(list(overhead_lines()))]
@@ -270,6 +282,7 @@ def measure(*, quick: bool) -> list[Line]:
 
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("names", nargs="*", metavar="NAME", help="of stored surfaces; all, and what else there is")
     parser.add_argument("--quick", action="store_true", help="fewer seeds and replays")
     arguments = parser.parse_args()
-    print_document(lambda: measure(quick=arguments.quick))
+    print_document(lambda: measure(arguments.names, quick=arguments.quick))

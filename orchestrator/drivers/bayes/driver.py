@@ -75,7 +75,7 @@ class _StoredPoint:
 
 
 class BayesDriver(StudyDriver):
-    """Baselines first, then what the sampler suggests and is not known; ``search.n_trials`` points at most."""
+    """Baselines and openers first, then what the sampler suggests and is not known; ``search.n_trials`` at most."""
 
     adaptive = True
 
@@ -204,6 +204,10 @@ class BayesDriver(StudyDriver):
             return
         if self.chooser is not None:
             self._begin_new(self.chooser(self._is_new))
+            return
+        opener = next(filter(self._is_new, self.openers), None)
+        if opener is not None:
+            self._begin_new(opener)
             return
         for _ in range(REPEATS):
             number, params = self._study.ask()

@@ -7,15 +7,13 @@ seen as halving would see of so many points.
 
 from __future__ import annotations
 
-import random
 from collections.abc import Callable, Sequence
 
-from clipsweep.orchestrator.drivers.race.candidates import Candidates, Predict
+from clipsweep.orchestrator.drivers.candidates import Candidates
 from clipsweep.orchestrator.drivers.race.entry import Entry, Race
 from clipsweep.orchestrator.drivers.race.halving import halving_rows
 from clipsweep.orchestrator.drivers.race.neighbourhood import Cost, Neighbourhood
 from clipsweep.orchestrator.space.proposal import Choice
-from clipsweep.orchestrator.space.space import Space
 from clipsweep.orchestrator.study.names import BAYES, NEIGHBOURS
 from clipsweep.orchestrator.study.schema import SearchSection
 
@@ -142,22 +140,19 @@ class Neighbours(Race):
         return [best[1]] if best[1] is not None else []
 
 
-def make_neighbours(
-    space: Space, search: SearchSection, rungs: Sequence[int], cost: Cost, predict: Predict | None = None
-) -> Neighbours:
+def make_neighbours(candidates: Candidates, search: SearchSection, rungs: Sequence[int], cost: Cost) -> Neighbours:
     """The race of a study, which chooses the points that begin where the study's sampler has its name.
 
     Args:
-        space: What is searched.
+        candidates: Points of what is searched.
         search: Of the study.
         rungs: Rows of each, ascending to all.
         cost: Of one row of a choice, in any unit.
-        predict: Tells what a screen expects of a choice; None where nothing was screened.
     """
     begins = search.driver == BAYES and search.sampler == NEIGHBOURS
     return Neighbours(
-        Candidates(space, random.Random(search.seed), predict),
-        space.shots,
+        candidates,
+        candidates.space.shots,
         rungs,
         cost=cost,
         seed=search.seed,

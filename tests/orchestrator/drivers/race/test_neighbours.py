@@ -11,8 +11,8 @@ import pytest
 
 from clipsweep.analysis.row.row import Record, StoredRow, clip_record
 from clipsweep.orchestrator.drivers.bayes.driver import BayesDriver
+from clipsweep.orchestrator.drivers.candidates import MOST, Candidates, Predict
 from clipsweep.orchestrator.drivers.fixed import FixedDriver
-from clipsweep.orchestrator.drivers.race.candidates import MOST, Candidates, Predict
 from clipsweep.orchestrator.drivers.race.neighbours import make_neighbours
 from clipsweep.orchestrator.drivers.racing_driver import RacingDriver
 from clipsweep.orchestrator.drivers.stopping import StoppingDriver
@@ -94,7 +94,7 @@ def search(
     """Run a search to its end, with so many trials at once."""
     space = space or space_of()
     section = SearchSection(**{**CHOSEN, "n_trials": n_trials} | search)
-    race = make_neighbours(space, section, RUNGS, lambda _: 1.0, predict)
+    race = make_neighbours(Candidates(space, random.Random(section.seed), predict), section, RUNGS, lambda _: 1.0)
     known = {repr(spec): made_up.answer(Proposal(spec=spec, rows=rows)) for spec, rows in made_up.seen.items()}
     driver = BayesDriver(space, section, known, identify=repr)
     driver.chooser = race.choose if race.begins else None
@@ -120,7 +120,7 @@ def test_a_winner_among_bad_neighbours_is_found_once_it_has_begun() -> None:
         return 0.6 if clips == (Clip(layer=3, module="attn", clip_rate=0.75),) else -0.4
 
     made_up, space, section = MadeUp(lonely), space_of(), SearchSection(race="neighbours")
-    race = make_neighbours(space, section, RUNGS, lambda _: 1.0)
+    race = make_neighbours(Candidates(space, random.Random(0)), section, RUNGS, lambda _: 1.0)
     racing = RacingDriver(FixedDriver([space.proposal(each) for each in range(len(space))]), race, RUNGS, 1)
     while not racing.done:
         for proposal in racing.ask(8):
@@ -192,7 +192,7 @@ def test_a_failed_trial_is_left_alone() -> None:
     made_up = MadeUp()
     space = space_of()
     section = SearchSection(**CHOSEN, n_trials=14)
-    race = make_neighbours(space, section, RUNGS, lambda _: 1.0)
+    race = make_neighbours(Candidates(space, random.Random(0)), section, RUNGS, lambda _: 1.0)
     driver = BayesDriver(space, section, {})
     driver.chooser = race.choose
     racing, asked_of = RacingDriver(StoppingDriver(driver, section), race, RUNGS, 1), []

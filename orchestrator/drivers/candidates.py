@@ -14,6 +14,7 @@ from clipsweep.orchestrator.space.proposal import Choice
 from clipsweep.orchestrator.space.space import Space
 
 MOST = 256  # points of a number of shots that are looked at together
+OPENERS = 10  # as many as samplers would draw at random to begin with
 CLIMBS = 8  # steps from random points to those of which most is predicted, in a space that is not listed
 
 Predict = Callable[[Choice], float | None]  # the gain in accuracy by a screen; None where it says nothing
@@ -23,12 +24,13 @@ class Candidates:
     """Points of a space, for each number of shots, with what is predicted of them.
 
     Attributes:
-        foreseen: Whether anything is.
+        space: Whose points.
+        foreseen: Whether anything is predicted.
     """
 
     def __init__(self, space: Space, rng: random.Random, predict: Predict | None = None) -> None:
         """List the space, if that is short."""
-        self._space, self._rng, self._predict = space, rng, predict
+        self.space, self._rng, self._predict = space, rng, predict
         self._gains: dict[Choice, float] = {}
         self._promising: dict[int, list[Choice]] = {}  # by shots
         self.foreseen = predict is not None
@@ -44,10 +46,20 @@ class Candidates:
         if self.all_listed:
             return [choice for choice in self._listed if choice.shots == shots]
         best = list(best)
-        drawn = [draw(self._space, self._rng) for _ in range(MOST // 2 if best else MOST)]
-        varied = [vary(self._space, self._rng.choice(best), self._rng) for _ in range(MOST // 2 if best else 0)]
+        drawn = [draw(self.space, self._rng) for _ in range(MOST // 2 if best else MOST)]
+        varied = [vary(self.space, self._rng.choice(best), self._rng) for _ in range(MOST // 2 if best else 0)]
         near = [choice._replace(shots=shots) for choice in [*varied, *drawn]]
         return list(dict.fromkeys([*self._most_promising(shots), *near]))
+
+    def openers(self) -> list[Choice]:
+        """Of each number of shots the points of which most is predicted, to begin with; none without predictions."""
+        if not self.foreseen:
+            return []
+        return [choice for shots in self.space.shots for choice in self._leading(self.near(shots, []), OPENERS)]
+
+    def _leading(self, choices: Sequence[Choice], count: int) -> list[Choice]:
+        """The first of some choices by what is predicted of them."""
+        return [choices[place] for place in np.argsort(-self.predicted(choices), kind="stable")[:count]]
 
     def predicted(self, choices: Sequence[Choice]) -> NDArray[np.float64]:
         """Predicted gain in accuracy of each choice; 0 where there is no prediction."""
@@ -63,10 +75,9 @@ class Candidates:
         if not self.foreseen:
             return []
         if shots not in self._promising:
-            found = [draw(self._space, self._rng)._replace(shots=shots) for _ in range(2 * MOST)]
+            found = [draw(self.space, self._rng)._replace(shots=shots) for _ in range(2 * MOST)]
             for _ in range(CLIMBS):
-                found = list(dict.fromkeys(found))
-                best = [found[place] for place in np.argsort(-self.predicted(found), kind="stable")[: MOST // 4]]
-                found = [*best, *(vary(self._space, choice, self._rng) for choice in best for _ in range(3))]
+                best = self._leading(list(dict.fromkeys(found)), MOST // 4)
+                found = [*best, *(vary(self.space, choice, self._rng) for choice in best for _ in range(3))]
             self._promising[shots] = best
         return self._promising[shots]
