@@ -177,7 +177,7 @@ def _race_lines(replays: _Replays) -> Iterator[Line]:
 
 
 def _neighbour_lines(replays: _Replays) -> Iterator[Line]:
-    """The race in which points speak for each other: over points that it chooses, with and without a screen, and a grid."""
+    """The race in which points speak for each other, over points that it chooses, also by a screen, and over a grid."""
     count = trials_of(replays.surface, NEIGHBOURS_SHARE)
     for screened in (True, False):
         found = replays.bayes(
