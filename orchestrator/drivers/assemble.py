@@ -7,7 +7,6 @@ from collections.abc import Callable, Iterable
 
 from clipsweep.analysis.winners.smoothing import have_margins
 from clipsweep.orchestrator.drivers.build import make_driver
-from clipsweep.orchestrator.drivers.candidates import Candidates, Predict
 from clipsweep.orchestrator.drivers.driver import Driver
 from clipsweep.orchestrator.drivers.race.make_race import make_race
 from clipsweep.orchestrator.drivers.race.neighbourhood import Cost
@@ -16,6 +15,7 @@ from clipsweep.orchestrator.drivers.racing_driver import RacingDriver
 from clipsweep.orchestrator.drivers.stopping import Earlier, StoppingDriver
 from clipsweep.orchestrator.folder.ledger import Ledger
 from clipsweep.orchestrator.folder.open_study import OpenStudy
+from clipsweep.orchestrator.space.candidates import Candidates, Predict
 from clipsweep.orchestrator.space.proposal import Choice, Proposal
 from clipsweep.orchestrator.space.space import Space
 from clipsweep.orchestrator.study.names import NEIGHBOURS

@@ -16,7 +16,6 @@ from clipsweep.analysis.row.row import Record, StoredRow
 from clipsweep.analysis.screens.screens import Screens
 from clipsweep.analysis.winners.gain import Gain, measure_gain
 from clipsweep.orchestrator.drivers.bayes.driver import BayesDriver
-from clipsweep.orchestrator.drivers.candidates import Candidates, Predict
 from clipsweep.orchestrator.drivers.driver import Driver
 from clipsweep.orchestrator.drivers.fixed import FixedDriver
 from clipsweep.orchestrator.drivers.race.make_race import make_race
@@ -24,6 +23,7 @@ from clipsweep.orchestrator.drivers.race.neighbourhood import Cost
 from clipsweep.orchestrator.drivers.race.neighbours import make_neighbours
 from clipsweep.orchestrator.drivers.racing_driver import RacingDriver
 from clipsweep.orchestrator.drivers.stopping import StoppingDriver
+from clipsweep.orchestrator.space.candidates import Candidates, Predict
 from clipsweep.orchestrator.space.layer_rule import ConditionRule, module_places
 from clipsweep.orchestrator.space.proposal import Choice, Proposal
 from clipsweep.orchestrator.space.site import Site

@@ -8,12 +8,12 @@ from collections.abc import Callable, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from clipsweep.orchestrator.drivers.candidates import MOST, Candidates
 from clipsweep.orchestrator.drivers.neighbours.likeness import USUAL, Likeness
 from clipsweep.orchestrator.drivers.neighbours.posterior import Posterior
 from clipsweep.orchestrator.drivers.neighbours.readings import read
 from clipsweep.orchestrator.drivers.neighbours.worth import left_to_gain, worth_per_cost
 from clipsweep.orchestrator.drivers.race.entry import Entry
+from clipsweep.orchestrator.space.candidates import MOST, Candidates
 from clipsweep.orchestrator.space.proposal import Choice
 
 LITTLE = 0.01  # of the best gain: no more looks for less

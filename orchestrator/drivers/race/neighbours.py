@@ -9,10 +9,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
-from clipsweep.orchestrator.drivers.candidates import Candidates
 from clipsweep.orchestrator.drivers.race.entry import Entry, Race
 from clipsweep.orchestrator.drivers.race.halving import halving_rows
 from clipsweep.orchestrator.drivers.race.neighbourhood import Cost, Neighbourhood
+from clipsweep.orchestrator.space.candidates import Candidates
 from clipsweep.orchestrator.space.proposal import Choice
 from clipsweep.orchestrator.study.names import BAYES, NEIGHBOURS
 from clipsweep.orchestrator.study.schema import SearchSection

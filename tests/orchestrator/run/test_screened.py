@@ -92,3 +92,27 @@ def test_a_model_that_is_run_on_full_prompts_is_refused_in_words(
     model = {"path": str(tmp_path / "model")}
     with pytest.raises(EvaluationError, match="a screen needs a model that is run block by block"):
         run(make_study(**SCREENED, model=model), tmp_path / "s", cache)
+
+
+@pytest.mark.parametrize("search", [{"sampler": "tpe"}, {"sampler": "neighbours", "race": "neighbours"}])
+def test_the_points_of_which_a_screen_predicts_most_begin_first(
+    make_study: MakeStudy, tmp_path: Path, cache: Path, search: dict[str, str], screened: list[ScreenRequest]
+) -> None:
+    content = make_study(
+        task={"validation_size": 100},
+        space={"shots": [2], "clip_rates": [0.5, 0.8, 0.9], "modules": ["attn", "mlp"]},
+        search={"driver": "bayes", "n_trials": 3, "screen": {"rows": 50}, **search},
+    )
+    run(content, tmp_path / "s", cache)
+    opened = reopen(tmp_path / "s")
+    prompt_set, screens = PromptSet(shots=2, demo_seed=0, split="validation"), opened.screen.screens()
+    assert len(screened) == 1
+
+    def gain(clips: tuple[Clip, ...]) -> float:
+        predicted = screens.predict(prompt_set, clips)
+        assert predicted is not None
+        return predicted.gain
+
+    clips = {point.clips for point in opened.points(opened.table.read().latest()) if point.clips}
+    assert len(clips) == 3
+    assert sorted(map(gain, clips)) == sorted(gain((clip,)) for clip in screened[0].clips)[-3:]

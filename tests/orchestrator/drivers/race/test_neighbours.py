@@ -11,12 +11,12 @@ import pytest
 
 from clipsweep.analysis.row.row import Record, StoredRow, clip_record
 from clipsweep.orchestrator.drivers.bayes.driver import BayesDriver
-from clipsweep.orchestrator.drivers.candidates import MOST, Candidates, Predict
 from clipsweep.orchestrator.drivers.fixed import FixedDriver
 from clipsweep.orchestrator.drivers.race.neighbours import make_neighbours
 from clipsweep.orchestrator.drivers.racing_driver import RacingDriver
 from clipsweep.orchestrator.drivers.stopping import StoppingDriver
-from clipsweep.orchestrator.space.proposal import Choice, Proposal
+from clipsweep.orchestrator.space.candidates import Candidates, Predict
+from clipsweep.orchestrator.space.proposal import Proposal
 from clipsweep.orchestrator.space.site import Site
 from clipsweep.orchestrator.space.space import RateRange, Space
 from clipsweep.orchestrator.study.schema import SearchSection
@@ -205,19 +205,3 @@ def test_a_failed_trial_is_left_alone() -> None:
             racing.tell(proposal, row)
     assert len(asked_of) == len({*asked_of})
     assert all(clip.module == "attn" for clips in made_up.complete for clip in clips)
-
-
-def test_of_a_large_space_a_sample_is_looked_at() -> None:
-    candidates = Candidates(space_of(clip_rates=tuple(number / 100 for number in range(1, 100))), random.Random(0))
-    best = Choice(2, (Clip(layer=5, module="mlp", clip_rate=0.9),))
-    found = candidates.near(2, [best])
-    assert not candidates.all_listed
-    assert MOST // 2 < len(found) <= MOST
-    assert sum(choice.clips[0].module == "mlp" and choice.clips[0].clip_rate == 0.9 for choice in found) > 5
-
-
-def test_of_a_large_space_what_is_predicted_to_gain_most_is_looked_at_too() -> None:
-    space = space_of(clip_rates=tuple(number / 100 for number in range(1, 100)))
-    candidates = Candidates(space, random.Random(0), lambda choice: hill(choice.clips))
-    best = max(hill(choice.clips) for choice in candidates.near(2, []))
-    assert best > 0.95 * hill((Clip(layer=5, module="mlp", clip_rate=0.9),))
