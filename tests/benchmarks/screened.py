@@ -26,7 +26,7 @@ from clipsweep.trials.base.files import whole_file
 from clipsweep.trials.screen.screened import DEFAULT_ROWS, FORMULA_NAME, Screened, ScreenRequest
 from clipsweep.trials.spec.trial import VALIDATION, PromptSet
 from tests.benchmarks.document import Line, at_least, at_most, print_document, tell
-from tests.benchmarks.surfaces import FOLDER, Numbers, Surface, clips_of, load_surface
+from tests.benchmarks.surfaces import FOLDER, Numbers, Surface, clips_of, listed, load_surface
 
 SCREENS = FOLDER / "screens"
 SHARE, GATE, COST = 0.25, 0.95, 0.01  # of the points, of what there is to gain, and of the grid's operations
@@ -89,9 +89,10 @@ def load_screens(surface: Surface) -> StoredScreens | None:
     facts = json.loads((table.schema.metadata or {})[_FACTS])
     if facts["of"] != _of(surface):
         raise ValueError(f"{path} is of another model or other rows. Make it again.")
-    changes = [np.frombuffer(row, dtype="<f2").astype(np.float32) for row in table["changes"].to_pylist()]
+    clips, rows = (listed(table, name) for name in ("clip", "changes"))
+    changes = [np.frombuffer(row, dtype="<f2").astype(np.float32) for row in rows]
     return StoredScreens(
-        request=replace(request_of(surface), clips=clips_of(table["clip"].to_pylist())),
+        request=replace(request_of(surface), clips=clips_of(clips)),
         margins=np.array(facts["margins"], dtype=np.float32),
         changes=np.stack(changes),
         groups=tuple(facts["groups"]),

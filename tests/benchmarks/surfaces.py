@@ -182,9 +182,9 @@ def read_surface(path: Path) -> Surface:
         model=facts["model"],
         task=facts["task"],
         axes=_axes(facts["axes"]),
-        points=tuple(clips_of(row) for row in _listed(table, "clips")),
+        points=tuple(clips_of(row) for row in listed(table, "clips")),
         validation=_bits(table, "validation", n_rows["validation"]),
-        margins=np.stack([np.frombuffer(row, dtype="<f2") for row in _listed(table, "validation_margins")]),
+        margins=np.stack([np.frombuffer(row, dtype="<f2") for row in listed(table, "validation_margins")]),
         held_out=_bits(table, "test", n_rows["test"]),
         operations=_column(table, "validation_operations") / n_rows["validation"],
         parameters_kept=_column(table, "parameters_kept"),
@@ -207,15 +207,16 @@ def clips_of(row: Sequence[Mapping[str, Any]]) -> Clips:
 
 
 def _bits(table: pa.Table, split: str, n_rows: int) -> Bits:
-    packed = [np.frombuffer(row, dtype=np.uint8) for row in _listed(table, f"{split}_outcomes")]
+    packed = [np.frombuffer(row, dtype=np.uint8) for row in listed(table, f"{split}_outcomes")]
     return np.unpackbits(np.stack(packed), axis=1, count=n_rows).astype(bool)
 
 
 def _column(table: pa.Table, name: str) -> NDArray[Any]:
-    return np.array(_listed(table, name))
+    return np.array(listed(table, name))
 
 
-def _listed(table: pa.Table, name: str) -> list[Any]:
+def listed(table: pa.Table, name: str) -> list[Any]:
+    """A column's values."""
     values: list[Any] = table[name].to_pylist()
     return values
 
