@@ -32,7 +32,7 @@ _COLUMNS: dict[str, tuple[pa.DataType, str]] = {
     "module": (_TEXT, "Of the clip."),
     "clip_rate": (_NUMBER, "Of the clip, a fraction."),
     "ranks": (pa.list_(_WHOLE), "That it leaves in the matrices that it changes."),
-    "rows": (_WHOLE, "How many rows were asked for: the last of the validation split."),
+    "rows": (_WHOLE, "How many rows were screened: the last of the validation split."),
     "margin_change": (_NUMBER, "Predicted mean change of the margin, natural log."),
     "margin_change_se": (_NUMBER, "Its standard error."),
     "gain": (_NUMBER, "Predicted gain in accuracy, a fraction."),
@@ -44,8 +44,11 @@ _COLUMNS: dict[str, tuple[pa.DataType, str]] = {
         pa.list_(_WHOLE),
         "For each row the number of its group, which shares what comes by the demonstrations.",
     ),
-    "operations": (pa.int64(), "Floating-point operations of the whole screen, by the cost model."),
-    "seconds": (_NUMBER, "Wall time of the whole screen."),
+    "operations": (
+        pa.int64(),
+        "Floating-point operations of this prompt set's screen, by the cost model.",
+    ),
+    "seconds": (_NUMBER, "Wall time of this prompt set's screen."),
     "schema_version": (_WHOLE, "Of this file's columns."),
 }
 SCREEN_SCHEMA = pa.schema(

@@ -43,11 +43,21 @@ def estimated_score(point: Point, rows: Mapping[str, StoredRow]) -> float | None
         A fraction; None unless all its trials have scores and its baselines are complete. Also None for a point that
         is judged by another metric.
     """
-    pairs = _beside_baselines(point, rows)
+    pairs = beside_baselines(point, rows)
     if point.metric != "accuracy" or len(pairs) < len(point.trial_ids):
         return None
     gains = [gain_so_far(row, untouched, smoothed=have_margins([row, untouched])) for row, untouched in pairs]
     return float(np.mean([untouched.score("accuracy") for _, untouched in pairs]) + np.mean(gains))
+
+
+def beside_baselines(point: Point, rows: Mapping[str, StoredRow]) -> list[tuple[StoredRow, StoredRow]]:
+    """Rows of a point's trials that have scores, each with its baseline's, where that is complete."""
+    pairs = []
+    for trial_id, baseline_id in zip(point.trial_ids, point.baseline_ids, strict=True):  # one pair for each seed
+        row, untouched = rows.get(trial_id), rows.get(baseline_id)
+        if row is not None and row.has_scores and untouched is not None and untouched.is_complete:
+            pairs.append((row, untouched))
+    return pairs
 
 
 def values_of(rows: Mapping[str, StoredRow], names: Sequence[str]) -> Iterator[tuple[Any, ...]]:
@@ -83,16 +93,6 @@ def mean_outcomes(rows: Sequence[StoredRow]) -> NDArray[np.float64]:
     if len(rows) == 1:
         return rows[0].outcomes.astype(float)  # the same in a fifth of the time
     return np.asarray(np.mean([row.outcomes for row in rows], axis=0, dtype=float))
-
-
-def _beside_baselines(point: Point, rows: Mapping[str, StoredRow]) -> list[tuple[StoredRow, StoredRow]]:
-    """Rows of a point's trials that have scores, each with its baseline's, where that is complete."""
-    pairs = []
-    for trial_id, baseline_id in zip(point.trial_ids, point.baseline_ids, strict=True):  # one pair for each seed
-        row, untouched = rows.get(trial_id), rows.get(baseline_id)
-        if row is not None and row.has_scores and untouched is not None and untouched.is_complete:
-            pairs.append((row, untouched))
-    return pairs
 
 
 def _seed_scores(trial_ids: Sequence[str], rows: Mapping[str, StoredRow], metric: str) -> list[float]:

@@ -137,13 +137,23 @@ def _tell_end(ended: StudyHandle, status: Mapping[str, Any]) -> int:
         if count_finished(status):
             tell_error(f"interrupted; everything finished is stored. Resume with: {command}")
         else:
-            tell_error(f"interrupted before the first trial; nothing was stored. Run it again with: {command}")
+            stored = _stored_before_trials(ended.folder)
+            tell_error(f"interrupted before the first trial; {stored} stored. Run it again with: {command}")
         return INTERRUPTED
     if failed:
         see = f"see 'clipsweep results {ended.folder}'"
         tell_error(f"{counted(failed, 'trial')} failed; {see}. {words_of_retry(failed, given_up)}")
         return FAILED
     return 0
+
+
+def _stored_before_trials(folder: Path) -> str:
+    """What a study's folder holds that a run without trials has found out, and goes on from."""
+    from clipsweep.orchestrator.folder.study_folder import StudyFolder
+
+    held = {"the screen": StudyFolder(folder).screen, "the condition numbers": StudyFolder(folder).spectrum}
+    found = [words for words, file in held.items() if file.exists()]
+    return f"what was found of {' and '.join(found)} is" if found else "nothing was"
 
 
 def _without_address(arguments: Sequence[str]) -> list[str]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
@@ -100,14 +100,19 @@ class OpenStudy:
         Raises:
             StoreError: ``screen.parquet`` cannot be read.
         """
+        wanted = self.screens_wanted()
+        if not wanted:
+            return []
+        screens = self.screen.screens()
+        return [each for each in wanted if not screens.holds(each)]
+
+    def screens_wanted(self) -> Sequence[ScreenRequest]:
+        """What the study wants screened, whatever is held of it; see ``missing_screens``."""
         wanted = self.study.search.screen
         rule = None if self.pending is None else self.pending.rule
         if isinstance(rule, ScreenRule):
-            return rule.missing(self.screen.screens())
-        if wanted is None or rule is not None:
-            return []
-        screens = self.screen.screens()
-        return [each for each in screen_requests(self.space, wanted.rows) if not screens.holds(each)]
+            return rule.requests
+        return [] if wanted is None or rule is not None else screen_requests(self.space, wanted.rows)
 
     @cached_property
     def row_context(self) -> RowContext:

@@ -16,9 +16,10 @@ from clipsweep.orchestrator.space.composition import compositions_of, on_top
 from clipsweep.orchestrator.space.proposal import Choice
 from clipsweep.orchestrator.space.site import Site
 from clipsweep.orchestrator.space.space import Space
-from clipsweep.orchestrator.study.names import HALVING, NEIGHBOURS
+from clipsweep.orchestrator.study.names import BAYES, HALVING, NEIGHBOURS
 from clipsweep.trials.clips.resolve import fingerprint_of, resolve
 from clipsweep.trials.models.card import ModelCard
+from clipsweep.trials.screen.screened import DEFAULT_ROWS
 from clipsweep.trials.spec.clip import Clip
 from clipsweep.trials.spec.ladder import make_rungs
 from clipsweep.trials.spec.resolved import Fingerprint, ResolvedClips
@@ -237,6 +238,23 @@ def expected_tests(opened: OpenStudy, missing: Iterable[TrialSpec]) -> list[Tria
     winners = [(clips[len(clips) // 2],) for clips in by_module.values()]
     tests = (replace(spec, split=TEST, clips=clips) for spec in missing for clips in ((), *winners))
     return list(dict.fromkeys(tests))
+
+
+def screen_notes(opened: OpenStudy) -> list[str]:
+    """What the user should know of the study's screen before it is made."""
+    search, n_rows = opened.study.search, opened.subject.split_sizes[VALIDATION]
+    if search.screen is None:
+        return []
+    notes = []
+    if search.screen.rows == n_rows < DEFAULT_ROWS:
+        notes.append(f"the screen takes all {n_rows} rows of validation, as there are no more")
+    goes_by_it = search.driver == BAYES or search.race == NEIGHBOURS or opened.study.space.screened_layers is not None
+    if not goes_by_it:
+        notes.append(
+            f"the driver {search.driver!r} does not go by the screen, which is told in the report alone; the driver "
+            f"{BAYES!r}, the race {NEIGHBOURS!r} and layers chosen by top_screen or top_gradient do"
+        )
+    return notes
 
 
 def search_notes(opened: OpenStudy) -> list[str]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -11,7 +11,14 @@ from rich.filesize import decimal
 
 from clipsweep.orchestrator.folder.ledger import Ledger
 from clipsweep.orchestrator.folder.open_study import OpenStudy, default_folder
-from clipsweep.orchestrator.plan.ahead import Ahead, expected_start, expected_tests, look_ahead, search_notes
+from clipsweep.orchestrator.plan.ahead import (
+    Ahead,
+    expected_start,
+    expected_tests,
+    look_ahead,
+    screen_notes,
+    search_notes,
+)
 from clipsweep.orchestrator.plan.check_trials import check_trials
 from clipsweep.orchestrator.plan.expectation import expect
 from clipsweep.orchestrator.plan.prepare import Prepared, prepare
@@ -22,6 +29,9 @@ from clipsweep.orchestrator.words import format_seconds
 from clipsweep.trials.base.errors import counted
 from clipsweep.trials.clips.resolve import resolve, starts_of
 from clipsweep.trials.engine.cost import CostModel, measure_extents
+from clipsweep.trials.screen.count import count_operations, matrices_of
+from clipsweep.trials.screen.rows import rows_of_a_group, rows_to_screen
+from clipsweep.trials.screen.screened import ScreenRequest
 from clipsweep.trials.spec.shape import Shape
 from clipsweep.trials.spec.start import Start
 from clipsweep.trials.spec.trial import PromptSet, TrialSpec
@@ -35,18 +45,19 @@ def plan_study(study: Study, folder: Path | None, cache: Path, *, verify_hashes:
     Returns:
         Counts, ``operations``, ``hours`` at ``speed`` on so many ``replicas``, bytes on each replica and on disk, and
         the folder. Trials on the test split are counted at most, as the winners are not known. ``expectation``: see
-        ``expect``. ``prompt_sets_to_screen``: those that the choice of layers waits for.
+        ``expect``. ``screen``: see ``_screen``; None where nothing is to be screened.
     """
     prepared = prepare(study, folder or default_folder(study), cache, verify_hashes=verify_hashes)
     opened, card = prepared.opened, prepared.opened.subject.card
     ledger = Ledger(opened)
     ahead = look_ahead(opened, ledger)
     missing = ahead.missing
-    notes = check_trials(prepared, missing) + search_notes(opened)
+    requests = opened.missing_screens()
+    notes = check_trials(prepared, missing) + screen_notes(opened) + search_notes(opened)
     counts = _Counts(prepared)
     speed = expect_speed(opened, ledger)
     cost_of = partial(_cost, opened, counts, speed)
-    operations, hours = cost_of(ahead, 1.0)
+    operations, hours = cost_of(requests, ahead, 1.0)
     n_matrices, factor_bytes = _factors(opened)
     return {
         "points": None if opened.is_searched else opened.space.n_points,
@@ -65,21 +76,54 @@ def plan_study(study: Study, folder: Path | None, cache: Path, *, verify_hashes:
         "matrices_to_factor_at_most": n_matrices,
         "factor_bytes_on_disk": factor_bytes,
         "matrices_to_measure": _matrices_to_measure(opened),
-        "prompt_sets_to_screen": len(opened.missing_screens()) if opened.pending is not None else 0,
-        "expectation": expect(opened, cost_of),
+        "screen": _screen(opened, counts, speed, requests) if requests else None,
+        "expectation": expect(opened, partial(cost_of, opened.screens_wanted())),
         "notes": notes,
         "dir": str(opened.folder),
     }
 
 
-def _cost(opened: OpenStudy, counts: _Counts, speed: Speed, ahead: Ahead, share: float) -> tuple[float, float]:
-    """Operations of what is ahead, and hours, if of those on validation only a share is run."""
+def _cost(
+    opened: OpenStudy,
+    counts: _Counts,
+    speed: Speed,
+    requests: Sequence[ScreenRequest],
+    ahead: Ahead,
+    share: float,
+) -> tuple[float, float]:
+    """Operations of what is ahead with its screens, and hours, if of trials on validation only a share is run."""
     tests = _tests(opened, ahead)
     operations = share * sum(count * counts.trial(spec) for spec, count in ahead.missing.items())
     operations += sum(map(counts.trial, tests))
     shared = counts.shared({spec.prompt_set for spec in (*ahead.missing, *tests)})
     hours = (operations / speed.replicas + shared) / speed.operations_per_second / 3600
-    return operations + speed.replicas * shared, hours
+    screened, screen_hours = _screen_cost(counts, speed, requests)
+    return operations + speed.replicas * shared + screened, hours + screen_hours
+
+
+def _screen_cost(counts: _Counts, speed: Speed, requests: Sequence[ScreenRequest]) -> tuple[float, float]:
+    """Operations of screens, and hours: a replica screens one prompt set after the other."""
+    operations = sum(map(counts.screen, requests))
+    at_once = max(1, min(speed.replicas, len(requests)))
+    return operations, operations / at_once / speed.operations_per_second / 3600
+
+
+def _screen(opened: OpenStudy, counts: _Counts, speed: Speed, requests: Sequence[ScreenRequest]) -> dict[str, Any]:
+    """What is to be screened.
+
+    Returns:
+        ``prompt_sets``, ``rows`` of each, ``clips`` predicted on each, ``operations`` and ``hours`` (both of all
+        prompt sets, and part of those of the plan; by the model's shapes, so about), and ``chooses_layers``.
+    """
+    operations, hours = _screen_cost(counts, speed, requests)
+    return {
+        "prompt_sets": len(requests),
+        "rows": requests[0].rows,
+        "clips": len(requests[0].clips),
+        "operations": operations,
+        "hours": hours,
+        "chooses_layers": opened.pending is not None,
+    }
 
 
 def _tests(opened: OpenStudy, ahead: Ahead) -> list[TrialSpec]:
@@ -92,13 +136,15 @@ def describe_plan(plan: dict[str, Any]) -> str:
     sizes = {name: decimal(plan[name]) for name in plan if "_bytes" in name}
     budget = plan["activation_budget"]
     shown_budget = budget if budget == "auto" else decimal(budget)
-    measured, screened = plan["matrices_to_measure"], plan["prompt_sets_to_screen"]
-    by = f"condition numbers of {measured} matrices" if measured else f"a screen of {counted(screened, 'prompt set')}"
+    measured, screen = plan["matrices_to_measure"], plan["screen"]
+    chosen_by_screen = screen is not None and screen["chooses_layers"]
+    by = "the screen" if chosen_by_screen else f"condition numbers of {measured} matrices"
     choice = f"chosen first, by {by}; until then costs are told for middling ones"
     return "\n".join(
         [
             *_describe_counts(plan),
-            *([f"layers      {choice}"] if measured or screened else []),
+            *([f"layers      {choice}"] if measured or chosen_by_screen else []),
+            *([] if screen is None else [_describe_screen(screen)]),
             f"operations  {plan['operations']:.3g}",
             f"time        {format_seconds(3600 * plan['hours'])} on {counted(plan['replicas'], 'replica')} at "
             f"{plan['operations_per_second_of_each'] / 1e12:.3g} TFLOP/s each ({plan['speed']})",
@@ -109,6 +155,14 @@ def describe_plan(plan: dict[str, Any]) -> str:
             f"folder      {plan['dir']}",
             *(f"note        {note}" for note in plan["notes"]),
         ]
+    )
+
+
+def _describe_screen(screen: dict[str, Any]) -> str:
+    """What is to be screened, in a line."""
+    return (
+        f"screen      {counted(screen['rows'], 'row')} x {counted(screen['prompt_sets'], 'prompt set')}: about "
+        f"{screen['operations']:.3g} operations, {format_seconds(3600 * screen['hours'])}; part of those below"
     )
 
 
@@ -150,6 +204,14 @@ class _Counts:
         """Operations of the untouched model's passes over prompts, which every replica runs once."""
         read = map(self._read, prompt_sets)
         return sum(scale * self._cost.base(measure_extents(prompts, self._size)) for prompts, scale in read)
+
+    def screen(self, request: ScreenRequest) -> float:
+        """Operations of a screen, if its rows are as long as the last of those read, and memory takes ten groups."""
+        prompts, _ = self._read(request.prompt_set)
+        _, rows = rows_to_screen(prompts, request.rows)
+        scale = request.rows / len(rows.queries)
+        extents = measure_extents(rows, rows_of_a_group(rows))
+        return scale * count_operations(self._cost, extents, matrices_of(request.clips, self._card), 1)
 
     def activation_bytes(self) -> int:
         """Bytes of all that is captured of the largest prompt set, the prefix's keys and values included."""

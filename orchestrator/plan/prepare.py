@@ -25,6 +25,7 @@ from clipsweep.trials.base.files import factors_limit_bytes
 from clipsweep.trials.base.os_words import check_cache, check_folder, worded_as
 from clipsweep.trials.models.describe import describe_checkpoint
 from clipsweep.trials.models.find import find_checkpoint
+from clipsweep.trials.screen.screened import DEFAULT_ROWS
 from clipsweep.trials.screen.screened import LEAST_ROWS as LEAST_SCREENED
 from clipsweep.trials.spec.trial import VALIDATION
 from clipsweep.trials.tasks.load import default_seed, define_task, load_task
@@ -77,7 +78,7 @@ def prepare(study: Study, path: Path, cache: Path, *, verify_hashes: bool = Fals
     resolved = _resolve(study, folder)
     space = make_space(resolved, card)  # refuses layers and modules before any row is read
     task = load_task(resolved.task_settings(), cache)
-    _check_rows(resolved, len(task.splits[VALIDATION]))
+    resolved = _fit_rows(resolved, len(task.splits[VALIDATION]))
     laid_out = space.stand_in if isinstance(space, PendingSpace) else space
     clips = chain.from_iterable(laid_out.largest_clips())
     check_kinds(clips, card, laid_out.shots, len(task.splits[VALIDATION]))
@@ -99,8 +100,11 @@ def prepare(study: Study, path: Path, cache: Path, *, verify_hashes: bool = Fals
     return Prepared(opened=opened, checkpoint=checkpoint, task=task, cache=cache, verify_hashes=verify_hashes)
 
 
-def _check_rows(study: Study, n_rows: int) -> None:
-    """Refuse a race whose first rung would say nothing, and a screen of too few rows."""
+def _fit_rows(study: Study, n_rows: int) -> Study:
+    """Refuse a race whose first rung would say nothing, and a screen of too few rows or of more than there are.
+
+    A screen of as many rows as by default takes all where there are fewer, of which a note tells.
+    """
     if study.search.race is not None and n_rows < LEAST_ROWS:
         raise StudyError(
             f"search.race is {study.search.race!r}, but validation has {n_rows} rows; expected {LEAST_ROWS} or more. "
@@ -111,6 +115,15 @@ def _check_rows(study: Study, n_rows: int) -> None:
             f"search.screen would see {n_rows} rows, as validation has no more; expected {LEAST_SCREENED} or more. "
             f"Raise task.validation_size, or remove search.screen and rules in space.layers that need it."
         )
+    if study.search.screen is None or study.search.screen.rows <= n_rows:
+        return study
+    if study.search.screen.rows != DEFAULT_ROWS:
+        raise StudyError(
+            f"search.screen.rows is {study.search.screen.rows:,}, but validation has {n_rows:,} rows; expected as many "
+            f"or fewer. Lower search.screen.rows, or raise task.validation_size."
+        )
+    screen = study.search.screen.model_copy(update={"rows": n_rows})
+    return study.model_copy(update={"search": study.search.model_copy(update={"screen": screen})})
 
 
 def recheck(opened: OpenStudy) -> None:

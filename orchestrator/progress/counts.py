@@ -24,6 +24,7 @@ class Counts:
         """Nothing has run; the clock of the rates starts."""
         self.replicas = ReplicaLives()
         self.waits_for: str | None = None
+        self.waits_since: datetime | None = None
         self.last_result_at: datetime | None = None
         self.failed = 0
         self.running = 0

@@ -10,6 +10,7 @@ import threading
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from datetime import UTC, datetime
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -77,6 +78,8 @@ class Progress:
         is_new = what.endswith("…")
         with self._lock:
             self._counts.waits_for = what
+            if is_new:
+                self._counts.waits_since = datetime.now(UTC)
             self._news = not is_new
             self._write()
         if is_new:
@@ -147,7 +150,7 @@ class Progress:
             self._draw(self._bar)
         elif now - self._lined_at >= SILENT_SECONDS or (self._news and now - self._line_at >= LINE_SECONDS):
             self._line_at, self._news = now, False
-            self.say(describe_progress(self._counts.live(), self._counts.pace))
+            self.say(describe_progress(self._counts.live(), self._counts.pace, self._counts.waits_since))
         if now - self._file_at >= FILE_SECONDS:
             self._write()
 
@@ -159,7 +162,12 @@ class Progress:
             Pace.TRIALS_SO_FAR: (live.done, None),
             Pace.ROWS: (live.rows, None if live.rows_left is None else live.rows + live.rows_left),
         }[pace]
-        bar.update(bar.task_ids[0], completed=done, total=total, description=describe_progress(live, pace))
+        bar.update(
+            bar.task_ids[0],
+            completed=done,
+            total=total,
+            description=describe_progress(live, pace, self._counts.waits_since),
+        )
 
     def _close(self) -> None:
         """Take the bar down and leave the last numbers in the folder."""

@@ -13,10 +13,11 @@ from clipsweep.trials.base.errors import counted
 QUIET_S = 60.0  # without a result, before a line says so
 
 
-def describe_progress(live: Live, pace: Pace) -> str:
-    """The counts, each with its name, the rates, and what is waited for."""
+def describe_progress(live: Live, pace: Pace, waits_since: datetime | None = None) -> str:
+    """The counts, each with its name, the rates, and what is waited for, since the run began or since then."""
     if live.waits_for is not None:
-        return f"{live.waits_for} ({format_seconds((live.updated_at - live.began_at).total_seconds())} so far)"
+        seconds = (live.updated_at - (waits_since or live.began_at)).total_seconds()
+        return f"{live.waits_for} ({format_seconds(seconds)} so far)"
     words = _counts(live, pace)
     words += [f"{live.rows_per_second:,.0f} rows/s"] if live.rows_per_second else []
     if len(live.replicas) > 1 or live.lost:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 
 from clipsweep.cluster.pool import Pool
 from clipsweep.orchestrator.folder.open_study import OpenStudy
+from clipsweep.orchestrator.words import format_seconds
 from clipsweep.trials.base.errors import counted
 
 
@@ -31,6 +33,7 @@ def measure_screens(
     if not missing:
         return
     pool, count, total = start_pool(), 0, counted(len(missing), "prompt set")
+    began = time.monotonic()
     waits_for(f"one backward pass over {missing[0].rows} rows of {total} predicts what clips do …")
     for found in pool.screen(missing):
         if found:
@@ -40,3 +43,4 @@ def measure_screens(
             waits_for(f"{count}/{total} screened")
         if stopped():
             return
+    waits_for(f"{count}/{total} screened in {format_seconds(time.monotonic() - began)}; now trials can begin …")

@@ -121,10 +121,10 @@ class Engine:
             fits = self._by_blocks is not None and not self._stretches(prompts)
             return self._decoder if fits and self._together.passes(prompts, microbatch) else None
 
-    def make_room(self, prompts: Prompts) -> None:
-        """Give up what is held of other prompts than these, and what is kept for the next parts of trials."""
+    def make_room(self) -> None:
+        """Give up what is held of all prompts, and what is kept for the next parts of trials."""
         self._kept.forget_trials()
-        self._kept.forget_others(prompts)
+        self._kept.forget_all()
 
     def score(self, prompts: Prompts, clips: ResolvedClips, microbatch: int) -> LabelScores:
         """Score one trial; see ``score_all``.

@@ -108,6 +108,11 @@ class KeptPasses(Room):
             self._forget_passes(key)
         return bool(others)
 
+    def forget_all(self) -> None:
+        """Give up what is held of any prompts."""
+        for key in list(self._kept):
+            self._forget_passes(key)
+
     def forget_trials(self) -> bool:
         """Give up what is kept for the next parts of trials; False if nothing was."""
         return self.trials.drop()

@@ -123,9 +123,10 @@ class Passes:
         wanted = frozenset(capture for capture in now | later if self._concerns_prefix(capture))
         missing = wanted - self._of_prefix.keys()
         if self._prefix and (missing or PREFIX not in self._visited):
-            keys = list(self.keys)
+            is_first, keys = PREFIX not in self._visited, list(self.keys)
             self._capture(PREFIX, self._open(PREFIX), wanted, keys)
-            self.keys = tuple(keys)
+            if is_first:  # the same numbers later: trials that are kept share the first ones, which are held once
+                self.keys = tuple(keys)
 
     def visit(self, number: int, wanted: frozenset[Capture]) -> tuple[Door, Captured]:
         """Bring captures of a microbatch into memory; the model holds its own weights."""

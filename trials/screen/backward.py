@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import cache, partial
 
 import torch
 from torch import Tensor
@@ -50,17 +51,7 @@ class Group:
     of_keys: Pair | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Look:
-    """A matrix with its factors."""
-
-    site: Site
-    factors: Factors
-
-    def changes(self, graph: BlockGraph, gradients: Gradients) -> Tensor:
-        """What each clip does to the margins by way of this matrix: shape ``(sequences, clips)``."""
-        given, gradient = seen_at(graph.calls, gradients.answers, self.site)
-        return FORMULA(self.factors, *project(self.factors, given, gradient), self.site.ranks)
+Look = tuple[Site, Callable[[], Factors]]  # a matrix, and what gives its factors
 
 
 class Backward:
@@ -104,13 +95,15 @@ class Backward:
         """
         batches = list(plan_microbatches(self._prompts, size))
         extents = extents_of(0, batches)
-        waves = list(in_groups(list(map(room.passage_bytes, extents)), room.limit))
+        waves = list(in_groups(list(map(room.passage_bytes, extents)), room.passages_limit))
+        graph = max(map(room.graph_bytes, extents_of(len(self._prompts.prefix), batches)))
         with fused_activations(self._engine.loaded.model):
             prefix = self._read_prefix()
             for numbers in waves:
-                self._go_back([self._go_forth(number, batches[number], prefix) for number in numbers], prefix)
+                groups = [self._go_forth(number, batches[number], prefix) for number in numbers]
+                self._go_back(groups, prefix, lambda layer: room.holds_factors(layer, graph))
         self.operations = count_operations(
-            self._engine.cost, extents_of(len(self._prompts.prefix), batches), self._sites, len(waves)
+            self._engine.cost, extents_of(len(self._prompts.prefix), batches), room.matrices, len(waves)
         )
 
     def _read_prefix(self) -> Passage | None:
@@ -144,10 +137,15 @@ class Backward:
             gradient=gradient,
         )
 
-    def _go_back(self, groups: Sequence[Group], prefix: Passage | None) -> None:
-        """Go back from the last block to the first that is screened."""
+    def _go_back(self, groups: Sequence[Group], prefix: Passage | None, holds_all: Callable[[int], bool]) -> None:
+        """Go back from the last block to the first that is screened.
+
+        Factors of a block are read once where there is room for all of them, else one after the other for each group.
+        """
         for layer in range(self._decoder.n_layers - 1, min(self._sites, default=self._decoder.n_layers) - 1, -1):
-            looks = [Look(site=site, factors=self._factors(site)) for site in self._sites.get(layer, ())]
+            looks: list[Look] = [(site, partial(self._factors, site)) for site in self._sites.get(layer, ())]
+            if holds_all(layer):
+                looks = [(site, cache(read)) for site, read in looks]
             for group in groups:
                 self._queries_back(layer, group, prefix, looks)
             if prefix is not None:
@@ -157,10 +155,10 @@ class Backward:
         """Take a group's gradients back through a block; what they say of a sequence is its row's."""
         graph = BlockGraph(self._engine.loaded, self._decoder, layer, group.passage, prefix, _sites(looks))
         gradients = graph.pull(group.gradient, None)
-        for look in looks:
-            change = look.changes(graph, gradients).to(self.changes) / self._scale
+        for site, factors in looks:
+            change = _changes(graph, gradients, site, factors()).to(self.changes) / self._scale
             by_row = change.new_zeros(len(self._prompts.queries), change.shape[1]).index_add_(0, group.row_of, change)
-            self.changes[list(look.site.clips)] += by_row.T
+            self.changes[list(site.clips)] += by_row.T
         group.gradient, group.of_keys = gradients.entering, gradients.prefix
 
     def _prefix_back(self, layer: int, groups: Sequence[Group], prefix: Passage, looks: Sequence[Look]) -> None:
@@ -168,9 +166,10 @@ class Backward:
         graph = BlockGraph(self._engine.loaded, self._decoder, layer, prefix, None, _sites(looks))
         for group in groups:
             gradients = graph.pull(group.of_prefix, group.of_keys, again=True)
-            for look in looks:
-                share = look.changes(graph, gradients).to(self.changes) / (self._scale * len(group.rows))
-                clips = torch.tensor(look.site.clips, device=self._device)
+            for site, factors in looks:
+                change = _changes(graph, gradients, site, factors()).to(self.changes)
+                share = change / (self._scale * len(group.rows))
+                clips = torch.tensor(site.clips, device=self._device)
                 self.changes[clips[:, None], group.rows] += share.T
             group.of_prefix = gradients.entering
 
@@ -180,7 +179,13 @@ class Backward:
 
 
 def _sites(looks: Sequence[Look]) -> list[Site]:
-    return [look.site for look in looks]
+    return [site for site, _ in looks]
+
+
+def _changes(graph: BlockGraph, gradients: Gradients, site: Site, factors: Factors) -> Tensor:
+    """What each clip does to the margins by way of a matrix: shape ``(sequences, clips)``."""
+    given, gradient = seen_at(graph.calls, gradients.answers, site)
+    return FORMULA(factors, *project(factors, given, gradient), site.ranks)
 
 
 def _margins(scores: Tensor, gold: Sequence[int]) -> Tensor:

@@ -9,7 +9,6 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Sequence
-from dataclasses import replace
 
 import numpy as np
 import torch
@@ -22,10 +21,11 @@ from clipsweep.trials.engine.engine import Engine
 from clipsweep.trials.models.card import ModelCard
 from clipsweep.trials.screen.backward import Backward
 from clipsweep.trials.screen.room import Room, no_room
-from clipsweep.trials.screen.screened import FORMULA_NAME, LEAST_GROUPS, LEAST_ROWS, Screened, ScreenRequest
+from clipsweep.trials.screen.rows import rows_of_a_group, rows_to_screen
+from clipsweep.trials.screen.screened import FORMULA_NAME, LEAST_ROWS, Screened, ScreenRequest
 from clipsweep.trials.screen.sites import check_sites, plan_sites
 from clipsweep.trials.spec.clip import Clip
-from clipsweep.trials.tasks.prompts import Prompts, Query
+from clipsweep.trials.tasks.prompts import Prompts
 
 log = logging.getLogger(__name__)
 
@@ -46,13 +46,13 @@ def screen(engine: Engine, prompts: Prompts, request: ScreenRequest) -> Screened
         SpecError: A clip is of another kind, or names what the model does not have.
     """
     clips = request.clips
-    order, rows = _by_gold(prompts.queries[-request.rows :], prompts)
+    order, rows = rows_to_screen(prompts, request.rows)
     if len(rows.queries) < LEAST_ROWS:
         raise EvaluationError(
             f"a screen of {len(rows.queries)} rows says too little; expected {LEAST_ROWS} or more. Give the task more "
             f"validation rows, raise search.screen.rows, or switch the screen off."
         )
-    size = len(rows.queries) // LEAST_GROUPS
+    size = rows_of_a_group(rows)
     decoder = engine.decoder_for(prompts, size)
     if decoder is None:
         raise EvaluationError(
@@ -61,9 +61,9 @@ def screen(engine: Engine, prompts: Prompts, request: ScreenRequest) -> Screened
         )
     sites = plan_sites(clips, engine.card, engine.layout)
     check_sites(engine.loaded.model, [site for each in sites.values() for site in each])
-    engine.make_room(prompts)
+    engine.make_room()
     began = time.perf_counter()
-    room = Room.of(engine)
+    room = Room.of(engine, sites, len(rows.prefix))
     size = room.fitting_size(rows, size)
     while True:
         way = Backward(engine, decoder, rows, sites, len(clips))
@@ -80,20 +80,6 @@ def screen(engine: Engine, prompts: Prompts, request: ScreenRequest) -> Screened
             raise no_room(reason)
         size //= 2
         log.warning("out of memory; the screen now takes %d rows at once", size)
-
-
-def _by_gold(queries: Sequence[Query], prompts: Prompts) -> tuple[list[int], Prompts]:
-    """Rows by their gold label, so that no group has two of them.
-
-    What a clip does to the demonstrations favours one label in most rows: in the sum over rows of several gold labels
-    that would cancel out.
-
-    Returns:
-        The number of each row in the order of the queries, and the prompts of these rows alone.
-    """
-    order = sorted(range(len(queries)), key=lambda number: queries[number].gold)
-    cuts = [place for place in range(1, len(order)) if queries[order[place - 1]].gold != queries[order[place]].gold]
-    return order, replace(prompts, queries=tuple(queries[number] for number in order), cuts=tuple(cuts), rows=None)
 
 
 def _screened(way: Backward, order: Sequence[int], request: ScreenRequest, card: ModelCard, seconds: float) -> Screened:

@@ -87,6 +87,11 @@ def check_sites(model: nn.Module, sites: Sequence[Site]) -> None:
             )
 
 
+def shapes_of(sites: Sites) -> dict[int, list[tuple[int, int]]]:
+    """Rows and columns of the matrices, by layer."""
+    return {layer: [(site.matrix.rows, site.matrix.cols) for site in each] for layer, each in sites.items()}
+
+
 @contextmanager
 def watching(model: nn.Module, sites: Sequence[Site], batch: int) -> Iterator[Calls]:
     """Inside, notes what passes through the linear maps that hold these matrices.

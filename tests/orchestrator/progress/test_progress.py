@@ -6,6 +6,7 @@ import re
 import sys
 import time
 from collections.abc import Callable
+from datetime import timedelta
 from importlib.machinery import ModuleSpec
 from pathlib import Path
 from types import ModuleType
@@ -146,6 +147,15 @@ def test_while_nothing_can_run_lines_say_what_is_waited_for(waiting: tuple[Progr
     with progress.shown():
         progress.waits_for("starting Ray …")
         until(lambda: shown.getvalue().count("starting Ray … (0:00 so far)") > 1)
+
+
+def test_what_is_waited_for_has_a_clock_of_its_own(waiting: tuple[Progress, io.StringIO]) -> None:
+    progress, shown = waiting
+    progress._counts._began_at -= timedelta(minutes=5)  # the run began long before
+    with progress.shown():
+        progress.waits_for("the screen …")
+        progress.waits_for("1/2 prompt sets screened")
+        until(lambda: "1/2 prompt sets screened (0:00 so far)" in shown.getvalue())
 
 
 def test_while_a_first_trial_runs_lines_say_that_nothing_has_come(

@@ -6,8 +6,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 
 from clipsweep.cluster.replica import Replica
+from clipsweep.orchestrator.cli import app
 from clipsweep.orchestrator.folder.open_study import OpenStudy, reopen, write_study
 from clipsweep.orchestrator.plan.estimate import describe_plan, plan_study
 from clipsweep.orchestrator.plan.prepare import prepare
@@ -18,6 +20,7 @@ from clipsweep.trials.base.errors import StudyError
 from clipsweep.trials.screen.screened import Screened, ScreenRequest
 from clipsweep.trials.spec.clip import Clip
 from clipsweep.trials.spec.trial import PromptSet
+from tests.orchestrator.commands.typed import runner
 from tests.orchestrator.run.test_screened import run, screened
 from tests.orchestrator.stored import latest_rows, status_of
 
@@ -54,8 +57,8 @@ def test_the_layers_with_the_largest_predicted_gain_are_searched_and_nothing_is_
     run(content, tmp_path / "s", cache)
     every = 2 * len(MODULES) * len(RATES)
     assert [(each.prompt_set.shots, each.rows, len(each.clips)) for each in screened] == [
-        (0, 100, every),
-        (2, 100, every),
+        (0, 60, every),
+        (2, 60, every),
     ]
     assert latest_rows(tmp_path / "s") == rows
     opened = reopen(tmp_path / "s")
@@ -65,7 +68,7 @@ def test_the_layers_with_the_largest_predicted_gain_are_searched_and_nothing_is_
     assert (status["done"], status["total"], len(rows)) == (TRIALS, TRIALS, TRIALS)
     assert verify_study(opened).faults == []
     assert describe_layers(opened).endswith(
-        "of each module 0.5 of the layers, those with the largest predicted gain (a screen of 100 rows)"
+        "of each module 0.5 of the layers, those with the largest predicted gain (a screen of 60 rows)"
     )
 
 
@@ -80,7 +83,11 @@ def test_an_interrupted_screen_goes_on_where_it_stopped(
 
     with monkeypatch.context() as patch:
         patch.setattr(Replica, "screen", interrupted)
-        run(content, tmp_path / "s", cache)
+        file = tmp_path / "study.yaml"
+        file.write_text(yaml.safe_dump(content))
+        ended = runner.invoke(app, ["run", str(file), "--dir", str(tmp_path / "s")])
+    assert ended.exit_code == 130
+    assert "interrupted before the first trial; what was found of the screen is stored. Run it again" in ended.stderr
     assert reopen(tmp_path / "s").pending is not None
     assert len(latest_rows(tmp_path / "s")) == 0
     run(content, tmp_path / "s", cache)
@@ -92,8 +99,11 @@ def test_before_anything_is_screened_trials_are_counted_and_costs_told(
     content: dict[str, Any], tmp_path: Path, cache: Path
 ) -> None:
     plan = plan_study(check_study(content), tmp_path / "s", cache)
-    assert (plan["trials"], plan["prompt_sets_to_screen"], plan["matrices_to_measure"]) == (TRIALS, 2, 0)
-    assert "\nlayers      chosen first, by a screen of 2 prompt sets; until then costs" in describe_plan(plan)
+    screen = plan["screen"]
+    assert (plan["trials"], screen["prompt_sets"], plan["matrices_to_measure"]) == (TRIALS, 2, 0)
+    assert screen["chooses_layers"]
+    assert "\nlayers      chosen first, by the screen; until then costs are told for" in describe_plan(plan)
+    assert "\nscreen      60 rows x 2 prompt sets: about " in describe_plan(plan)
     opened = prepare(check_study(content), tmp_path / "s", cache).opened
     opened.folder.path.mkdir()
     write_study(opened)

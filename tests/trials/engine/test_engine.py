@@ -312,6 +312,19 @@ def test_what_a_trial_has_read_is_not_kept_after_its_last_part(bench: Bench) -> 
     assert kept_of(engine).trials.n_bytes == 0
 
 
+def test_what_is_read_of_the_demonstrations_again_is_held_once(bench: Bench) -> None:
+    engine, prompts = make_engine(bench, ROOMY), replace(bench.prompts(), cuts=(5,))
+    late, early = (resolve((Clip(layer=layer, module="attn", clip_rate=0.5),), bench.card) for layer in (1, 0))
+    engine.score(prompts.part(0, 5), late, 4)
+    passes = next(iter(kept_of(engine)._kept.values()))[1]
+    before = passes.keys
+    reads = count_reads(bench.model, len(prompts.prefix), lambda: engine.score(prompts.part(0, 5), early, 4))
+    assert reads == 2  # by the untouched model, as nothing was captured at that layer, and by the trial
+    assert all(now is first for now, first in zip(passes.keys, before, strict=True))
+    fresh = make_engine(bench, ROOMY).score(prompts.part(0, 5), late, 4)
+    assert torch.equal(engine.score(prompts.part(0, 5), late, 4).log_likelihoods, fresh.log_likelihoods)
+
+
 def test_out_of_memory_gives_up_what_trials_have_read_and_their_numbers_stay(
     bench: Bench, monkeypatch: pytest.MonkeyPatch
 ) -> None:

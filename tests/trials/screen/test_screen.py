@@ -3,6 +3,7 @@
 import copy
 import functools
 import random
+import weakref
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -18,6 +19,7 @@ from clipsweep.trials.base.budget import Budget
 from clipsweep.trials.base.errors import EvaluationError, SpecError
 from clipsweep.trials.clips.edit import edited_matrices
 from clipsweep.trials.clips.factor_cache import FactorCache
+from clipsweep.trials.clips.factors import Factors, compute_factors
 from clipsweep.trials.clips.resolve import resolve
 from clipsweep.trials.clips.svd import kept_rank
 from clipsweep.trials.engine.cost import measure_extents
@@ -26,6 +28,7 @@ from clipsweep.trials.screen.backward import Backward
 from clipsweep.trials.screen.room import Room
 from clipsweep.trials.screen.screen import screen as screen_request
 from clipsweep.trials.screen.screened import LEAST_GROUPS, Screened, ScreenRequest
+from clipsweep.trials.screen.sites import plan_sites
 from clipsweep.trials.spec.clip import Clip
 from clipsweep.trials.spec.trial import PromptSet
 from clipsweep.trials.tasks.prompts import Prompts, Query, Tokens
@@ -171,6 +174,51 @@ def test_a_module_changes_by_the_sum_of_its_matrices(tmp_path: Path) -> None:
     np.testing.assert_allclose(whole, sum(parts), atol=1e-5)
 
 
+@pytest.mark.parametrize("kept", [10**9, 0])
+def test_where_a_block_s_factors_have_no_room_together_one_is_held_at_a_time(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kept: int
+) -> None:
+    model, prompts, clips = model_of("gptj"), draw_prompts(SHOTS), clips_of(model_of("gptj"))
+    roomy = screen(engine_of(model, tmp_path), prompts, clips, ROWS)
+    made: list[weakref.ref[Tensor]] = []
+    most = 0
+
+    def get(self: FactorCache, weight: Tensor, name: str) -> Factors:
+        nonlocal most
+        factors = compute_factors(weight, name)
+        made.append(weakref.ref(factors.u))
+        most = max(most, sum(each() is not None for each in made))
+        return factors
+
+    monkeypatch.setattr(FactorCache, "get", get)
+    monkeypatch.setattr(Room, "holds_factors", lambda *_: bool(kept))
+    narrow = screen(engine_of(model, tmp_path), prompts, clips, ROWS)
+    np.testing.assert_allclose(narrow.changes, roomy.changes, atol=1e-4)
+    assert most > 3 if kept else most <= 2
+
+
+def test_room_counts_factors_and_the_demonstrations(tmp_path: Path) -> None:
+    engine, clips = engine_of(model_of("gptj"), tmp_path), clips_of(model_of("gptj"))
+    sites = plan_sites(clips, engine.card, engine.layout)
+    few, many = Room.of(engine, sites, 0), Room.of(engine, sites, 1000)
+    hidden, layers = engine.card.hidden_size, engine.card.n_layers
+    assert few.prefix_bytes == 0
+    assert many.prefix_bytes == 4 * 1000 * (hidden * (layers + 1) + 2 * hidden * layers)
+    assert few.passages_limit - many.passages_limit == many.prefix_bytes
+    shapes = [(site.matrix.rows, site.matrix.cols) for site in sites[1]]
+    factors = sum(4 * min(shape) * (sum(shape) + 1) for shape in shapes)
+    assert few.holds_factors(1, few.limit - factors)
+    assert not few.holds_factors(1, few.limit - factors + 1)
+
+
+def test_a_screen_after_trials_holds_nothing_of_theirs(tmp_path: Path) -> None:
+    engine, prompts, clips = engine_of(model_of("llama"), tmp_path), draw_prompts(SHOTS), clips_of(model_of("llama"))
+    engine.score(prompts, resolve(clips[1:2], engine.card), 4)
+    assert engine._kept._store.device_bytes > 0
+    screen(engine, prompts, clips, ROWS)
+    assert engine._kept._store.device_bytes == 0
+
+
 def test_less_memory_takes_more_groups_and_gives_the_same(tmp_path: Path) -> None:
     prompts, clips = draw_prompts(0), clips_of(model_of("gptj"))
     roomy = screen(engine_of(model_of("gptj"), tmp_path), prompts, clips, ROWS)
@@ -229,7 +277,10 @@ def test_a_model_on_full_prompts_is_refused(tmp_path: Path) -> None:
 
 def test_no_room_for_one_row_is_refused(tmp_path: Path) -> None:
     engine = engine_of(model_of("gptj"), tmp_path, Budget(device_bytes=1000, host_bytes=0))
-    with pytest.raises(EvaluationError, match=r"over one row does not fit .* raise cluster.activation_budget"):
+    with pytest.raises(
+        EvaluationError,
+        match="factors of one matrix.* demonstrations.* raise cluster.activation_budget",
+    ):
         screen(engine, draw_prompts(SHOTS), clips_of(model_of("gptj")))
 
 
