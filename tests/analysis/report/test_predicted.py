@@ -64,8 +64,8 @@ def test_points_that_a_race_stopped_are_told_with_their_rows_and_a_mark() -> Non
     gain = gain_so_far(rows[name], rows["base-0"], smoothed=True)
     assert (found["clip rate"], found["gain seen"], found["rows seen"]) == ("0.9", f"{100 * gain:+.1f} ~", "6")
     assert "~: stopped by the race, and estimated from the rows that it has seen" in table.caption
-    with_f1 = {key: changed(row, f1=0.5) for key, row in rows.items()}
-    other = predicted_table(Standings(POINTS, with_f1), screens_of(0.1, 0.3, 0.5), "f1")
+    with_f1 = {key: changed(row, macro_f1=0.5) for key, row in rows.items()}
+    other = predicted_table(Standings(POINTS, with_f1), screens_of(0.1, 0.3, 0.5), "macro_f1")
     assert len(other.rows) == 2  # what a few rows say of another metric is not estimated
 
 
