@@ -27,8 +27,8 @@ from clipsweep.trials.spec.trial import VALIDATION, PromptSet, TrialSpec
 Work = Callable[[TrialSpec, ResolvedClips], float]
 
 
-def assemble_search(opened: OpenStudy, ledger: Ledger, work: Work) -> tuple[Driver, StoppingDriver]:
-    """The driver to run, and the part of it that tells which rule stopped it.
+def assemble_search(opened: OpenStudy, ledger: Ledger, work: Work) -> Driver:
+    """The driver to run.
 
     Args:
         opened: The study, its layers known.
@@ -51,11 +51,12 @@ def assemble_search(opened: OpenStudy, ledger: Ledger, work: Work) -> tuple[Driv
     candidates = Candidates(space, random.Random(study.search.seed), _predict_by(opened))
     driver.openers = candidates.openers()
     if study.search.race == NEIGHBOURS:
-        race = neighbours = make_neighbours(candidates, study.search, rungs, _cost_of(opened, work))
+        told = sum(row.has_scores for row in ledger.rows.values())
+        race = neighbours = make_neighbours(candidates, study.search, rungs, _cost_of(opened, work), told)
         driver.chooser = neighbours.choose if neighbours.begins else None
     if race is None:
-        return stopping, stopping
-    racing = RacingDriver(
+        return stopping
+    return RacingDriver(
         stopping,
         race,
         rungs,
@@ -63,7 +64,6 @@ def assemble_search(opened: OpenStudy, ledger: Ledger, work: Work) -> tuple[Driv
         begun=_proposals_scored(space, begun, ledger),
         smoothed=have_margins(row for row in ledger.rows.values() if row.has_scores),
     )
-    return racing, stopping
 
 
 def _cost_of(opened: OpenStudy, work: Work) -> Cost:

@@ -27,6 +27,11 @@ class Driver(ABC):
     openers: Sequence[Choice] = ()
 
     @property
+    def reason(self) -> str | None:
+        """The rule that ended its search before its end, as the study file words it; None for none."""
+        return None
+
+    @property
     def owing(self) -> bool:
         """Whether what it asks for next belongs to points that have begun, in this run or an earlier one."""
         return False

@@ -97,6 +97,7 @@ class RacingDriver(Driver):
         self._running -= 1
         assert proposal.rows is not None, "only parts are asked for"
         if row.state is TrialState.FAILED:
+            self._race.left(self._runners[proposal.choice].entry)
             self._driver.tell(replace(proposal, rows=None), row)
             return
         if row.n_examples < proposal.rows:
@@ -112,6 +113,11 @@ class RacingDriver(Driver):
     def done(self) -> bool:
         """Whether the driver is done, nothing runs and at the last call nobody went on."""
         return self._ended
+
+    @property
+    def reason(self) -> str | None:
+        """The rule that ended the search: the driver's, else the race's where that let no further point begin."""
+        return self._driver.reason or (None if self._driver.done else self._race.reason)
 
     def _take_ready(self, count: int) -> list[Proposal]:
         return [self._ready.popleft() for _ in range(min(count, len(self._ready)))]
@@ -139,6 +145,7 @@ class RacingDriver(Driver):
         entry = runner.entry
         rows, runner.rows = runner.rows, {}
         if self._repeats_another(entry, rows):
+            self._race.left(entry)
             self._tell_driver(runner, rows)
             return
         self._score(entry, rows, n_rows)
@@ -179,6 +186,7 @@ class RacingDriver(Driver):
         Parts that share prompts follow each other, so that the engine reads those once; among them the driver's order
         holds.
         """
+        self._race.all_began = self._driver.done
         chosen = self._race.going_on(last_call=last_call)
         parts = [(entry.number, part) for entry in chosen for part in self._next_parts(entry)]
         parts.sort(key=lambda numbered: (numbered[1].spec.shots, numbered[1].spec.demo_seed, numbered[0]))

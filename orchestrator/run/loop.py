@@ -108,13 +108,13 @@ class RunLoop:
             assert self._ended is not None, "else it has not"
             self.stopped_by = self._ended.stopped_by
             return
-        driver, stopping = assemble_search(self._opened, self._ledger, self._work)
+        driver = assemble_search(self._opened, self._ledger, self._work)
         self.drive(driver)
         if self._opened.study.search.race is not None and not self._interrupt.requested:
             self._ledger.end_race()
-        if stopping.reason is not None and not self._interrupt.requested:
-            self.stopped_by = stopping.reason
-            self._progress.say(f"stopped by {stopping.reason}")
+        if driver.reason is not None and not self._interrupt.requested:
+            self.stopped_by = driver.reason
+            self._progress.say(f"stopped by {driver.reason}")
 
     def _has_raced_to_its_end(self) -> bool:
         """Whether an earlier run has ended the search, and nothing has changed since."""

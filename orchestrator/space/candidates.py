@@ -49,7 +49,7 @@ class Candidates:
         drawn = [draw(self.space, self._rng) for _ in range(MOST // 2 if best else MOST)]
         varied = [vary(self.space, self._rng.choice(best), self._rng) for _ in range(MOST // 2 if best else 0)]
         near = [choice._replace(shots=shots) for choice in [*varied, *drawn]]
-        return list(dict.fromkeys([*self._most_promising(shots), *near]))
+        return list(dict.fromkeys([*self._most_promising(shots), *filter(_clips_something, near)]))
 
     def openers(self) -> list[Choice]:
         """Of each number of shots the points of which most is predicted, to begin with; none without predictions."""
@@ -75,9 +75,16 @@ class Candidates:
         if not self.foreseen:
             return []
         if shots not in self._promising:
-            found = [draw(self.space, self._rng)._replace(shots=shots) for _ in range(2 * MOST)]
+            drawn = [draw(self.space, self._rng)._replace(shots=shots) for _ in range(2 * MOST)]
+            found = [*filter(_clips_something, drawn)]
             for _ in range(CLIMBS):
                 best = self._leading(list(dict.fromkeys(found)), MOST // 4)
-                found = [*best, *(vary(self.space, choice, self._rng) for choice in best for _ in range(3))]
+                varied = [vary(self.space, choice, self._rng) for choice in best for _ in range(3)]
+                found = [*best, *filter(_clips_something, varied)]
             self._promising[shots] = best
         return self._promising[shots]
+
+
+def _clips_something(choice: Choice) -> bool:
+    """Whether it is not the untouched model, which a range of rates from 0 may come to."""
+    return bool(choice.clips)

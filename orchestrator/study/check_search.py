@@ -144,7 +144,17 @@ def _check_neighbours(search: SearchSection) -> None:
     if search.sampler == NEIGHBOURS and search.race != NEIGHBOURS:
         raise StudyError(
             f"study key 'search.sampler' is {NEIGHBOURS!r}, which chooses points by the race of that name; expected "
-            f"search.race: {NEIGHBOURS}, not {search.race!r}. Set it, or take tpe."
+            f"search.race: {NEIGHBOURS}, not {search.race or 'null'!s}. Set it, or take tpe."
+        )
+    if search.sampler == NEIGHBOURS and search.warm_start:
+        raise StudyError(
+            f"study key 'search.warm_start' is {search.warm_start}, but sampler {NEIGHBOURS!r} learns from this "
+            f"study's rows alone; expected no earlier studies. Remove the key, or take tpe."
+        )
+    if search.race == NEIGHBOURS and search.patience is not None:
+        raise StudyError(
+            f"study key 'search.patience' is {search.patience}, but in race {NEIGHBOURS!r} hardly a point is complete "
+            f"before the end. Remove one of the two: the race stops by itself when hardly more is expected."
         )
 
 

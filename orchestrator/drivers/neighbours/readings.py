@@ -49,7 +49,7 @@ def read(points: Sequence[Sequence[Numbers]], untouched: Sequence[Numbers], rung
     """
     total, first = rungs[-1], rungs[0]
     differences = [[mine - beside for mine, beside in zip(values, untouched, strict=False)] for values in points]
-    spreads = np.array([max(float(each[-1].std(ddof=1)), LEAST_SPREAD) for each in differences])
+    spreads = np.array([_spread(each[-1]) for each in differences])
     looks = [(number, rung) for number, each in enumerate(differences) for rung in range(len(each))]
     places = np.array([number for number, _ in looks], dtype=np.intp)
     values = [differences[number][rung].mean() / spreads[number] for number, rung in looks]
@@ -70,6 +70,11 @@ def read(points: Sequence[Sequence[Numbers]], untouched: Sequence[Numbers], rung
         errors=_errors(np.stack(residuals), np.array(names), np.array(rows, dtype=np.float64), total),
         spreads=spreads,
     )
+
+
+def _spread(differences: Numbers) -> float:
+    """Their standard deviation; where all are the same, as few rows may tell nothing, about that of one row turned."""
+    return max(float(differences.std(ddof=1)) or 1 / len(differences), LEAST_SPREAD)
 
 
 def _controls(values: Numbers) -> list[Numbers]:

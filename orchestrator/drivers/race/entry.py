@@ -61,14 +61,21 @@ class Race(ABC):
 
     Attributes:
         uses_all_rows: Whether it hears at once of all the rungs for which an entry's rows are stored.
+        all_began: Whether no further entry is to begin, as its driver told it last.
     """
 
     uses_all_rows: bool = False
+    all_began: bool = False
 
     @property
     def settled(self) -> bool:
         """Whether no further point need begin."""
         return False
+
+    @property
+    def reason(self) -> str | None:
+        """Why it is settled, as the study file words it; None while it is not."""
+        return None
 
     @abstractmethod
     def arrived(self, entry: Entry) -> None:
@@ -77,6 +84,9 @@ class Race(ABC):
     @abstractmethod
     def finished(self, entry: Entry) -> None:
         """Take an entry that has seen all rows."""
+
+    def left(self, entry: Entry) -> None:  # noqa: B027  # one that keeps entries by rung need not know
+        """Take note of an entry of which nothing more is to come: a trial failed, or another has the same trials."""
 
     @abstractmethod
     def going_on(self, *, last_call: bool) -> list[Entry]:

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable, Sequence
+from itertools import islice
 
 import numpy as np
 from numpy.typing import NDArray
 
 from clipsweep.orchestrator.drivers.neighbours.likeness import USUAL, Likeness
-from clipsweep.orchestrator.drivers.neighbours.posterior import Posterior
+from clipsweep.orchestrator.drivers.neighbours.posterior import Beliefs, Posterior
 from clipsweep.orchestrator.drivers.neighbours.readings import read
 from clipsweep.orchestrator.drivers.neighbours.worth import left_to_gain, worth_per_cost
 from clipsweep.orchestrator.drivers.race.entry import Entry
@@ -27,7 +28,9 @@ Cost = Callable[[Choice], float]
 class Neighbourhood:
     """Hears of entries; says what the next look at each is worth, and where little is known."""
 
-    def __init__(self, candidates: Candidates, shots: int, rungs: Sequence[int], cost: Cost, seed: int) -> None:
+    def __init__(
+        self, candidates: Candidates, shots: int, rungs: Sequence[int], cost: Cost, rng: random.Random
+    ) -> None:
         """Nobody has arrived.
 
         Args:
@@ -35,22 +38,24 @@ class Neighbourhood:
             shots: Of the points.
             rungs: Rows of each, ascending to all.
             cost: Of one row of a choice, in any unit.
-            seed: Of all that is drawn.
+            rng: Of all that is drawn.
         """
         self._shots, self._rungs, self._cost = shots, rungs, cost
         self._candidates = candidates
         self._costs: dict[Choice, float] = {}
-        self._rng = random.Random(seed)
+        self._rng = rng
         self._posterior = Posterior(self._rng)
         self._untouched: Entry | None = None
         self._learnt_from = 0.0
         self._points: list[Choice] = []
         self._likeness: Likeness | None = None
         self._looks: dict[Choice, float] | None = None
+        self._beliefs: Beliefs | None = None  # of the points listed
+        self._gain = 0.0  # expected of the leader
+        self._gone: set[Choice] = set()  # begun, and nothing more is to come of them
         self.entries: dict[Choice, Entry] = {}
-        self.begun: set[Choice] = set()
+        self.begun: dict[Choice, None] = {}  # in this order
         self.leader: Entry | None = None
-        self.left = np.inf  # at most to be gained, as a share of what the leader gains
 
     def hear(self, entry: Entry) -> None:
         """Take an entry that has reached a rung."""
@@ -60,13 +65,41 @@ class Neighbourhood:
             return
         choice = Choice(entry.shots, entry.clips)
         self.entries[choice] = entry
-        self.begun.add(choice)
+        self.begun[choice] = None
+        self._gone.discard(choice)
+
+    def lose(self, entry: Entry) -> None:
+        """Forget an entry of which nothing more is to come; the untouched model has been seen as far as it has."""
+        choice = Choice(entry.shots, entry.clips)
+        if entry.untouched or choice in self._gone:
+            return
+        self.begin(choice, is_new=False)
+        if self.entries.pop(choice, None) is not None:
+            self._looks = self.leader = None
+
+    def begin(self, choice: Choice, *, is_new: bool = True) -> None:
+        """A point begins, or cannot as it is known already, in itself or by other clips that leave the same ranks."""
+        self.begun[choice] = None
+        if not is_new:
+            self._gone.add(choice)
 
     @property
-    def is_settled(self) -> bool:
-        """Whether the best is complete and little more is to be expected."""
+    def n_heard(self) -> int:
+        """Points that have arrived, and those that never will."""
+        return len(self.entries.keys() | self._gone)
+
+    def is_settled(self, *, may_begin: bool) -> bool:
+        """Whether the best is complete and little more is to be expected, of new points as well if these may begin."""
         self.looks()
-        return self.leader is not None and self.is_complete(self.leader) and self.left < LITTLE
+        if self.leader is None or not self.is_complete(self.leader) or self._gain <= 0:
+            return False
+        return self._left_to_gain(may_begin=may_begin) < LITTLE * self._gain
+
+    def _left_to_gain(self, *, may_begin: bool) -> float:
+        """At most to be gained, in accuracy, by points of which more rows can still be seen."""
+        assert self._beliefs is not None, "there is a leader"
+        ends = np.array([(each in self._gone) or not (may_begin or each in self.begun) for each in self._points])
+        return left_to_gain(self._beliefs, np.where(ends, self._rungs[-1], self._rows()), self._rungs[-1])
 
     def is_complete(self, entry: Entry) -> bool:
         """Whether it has seen all rows."""
@@ -79,7 +112,10 @@ class Neighbourhood:
         return self._looks
 
     def unseen(self) -> list[Choice]:
-        """Candidates that have not begun."""
+        """Candidates that have not begun; of a large space others are drawn when all of a sample have."""
+        if self._points and not self._candidates.all_listed and self.begun.keys() >= {*self._points}:
+            self._list([])
+            self._looks = None
         return [choice for choice in self._listed() if choice not in self.begun]
 
     def first(self) -> Choice | None:
@@ -109,17 +145,19 @@ class Neighbourhood:
         return self._costs[choice]
 
     def _compared(self) -> dict[Choice, Entry]:
-        """Entries that have seen no more rows than the untouched model; of very many those that promise most."""
-        untouched = self._untouched
+        """Entries, once the untouched model has arrived; of very many those that promise most.
+
+        Each is compared on the rows that the untouched model has seen too.
+        """
+        untouched, found = self._untouched, self.entries
         if untouched is None:
             return {}
-        found = {choice: entry for choice, entry in self.entries.items() if entry.rung <= untouched.rung}
         if len(found) <= MOST:
-            return found
+            return {**found}
 
         def promise(choice: Choice) -> tuple[int, float]:
-            entry = found[choice]
-            return entry.rung, entry.scores[-1] - untouched.scores[entry.rung]
+            rung = min(found[choice].rung, untouched.rung)
+            return found[choice].rung, found[choice].scores[rung] - untouched.scores[rung]
 
         return {choice: found[choice] for choice in sorted(found, key=promise, reverse=True)[:MOST]}
 
@@ -130,8 +168,12 @@ class Neighbourhood:
         return self._points
 
     def _list(self, best: Sequence[Choice]) -> None:
-        known = [*self._compared(), *self.begun]
-        self._points = list(dict.fromkeys([*known, *self._candidates.near(self._shots, best)]))
+        """List what is compared and may be: of very many entries the others are left out."""
+        compared = self._compared() or dict(islice(self.entries.items(), MOST))
+        running = [choice for choice in self.begun if choice not in self.entries and choice not in self._gone]
+        listed = dict.fromkeys([*compared, *running, *self._candidates.near(self._shots, best)])
+        others = self.entries.keys() - compared.keys()
+        self._points = [choice for choice in listed if choice not in others]
         self._likeness = None
 
     def _placed(self) -> Likeness:
@@ -142,6 +184,11 @@ class Neighbourhood:
     def _places(self, choices: Sequence[Choice]) -> NDArray[np.intp]:
         places = {choice: number for number, choice in enumerate(self._listed())}
         return np.array([places[choice] for choice in choices], dtype=np.intp)
+
+    def _rows(self) -> NDArray[np.float64]:
+        """Rows of each point listed that have been seen."""
+        entries = [self.entries.get(choice) for choice in self._points]
+        return np.array([0.0 if entry is None else self._rungs[entry.rung] for entry in entries])
 
     def _judge(self) -> dict[Choice, float]:
         """Learn, where there is much new, and judge every point."""
@@ -159,12 +206,9 @@ class Neighbourhood:
             self._posterior.learn(likeness, predicted, seen, readings)
             self._learnt_from = float(len(readings.points))
         beliefs = self._posterior.believe(likeness, predicted, seen, readings)
-        rows = np.zeros(len(self._points))
-        rows[seen] = [self._rungs[entry.rung] for entry in compared.values()]
         costs = np.array([self._cost_of(choice) for choice in self._points])
         expected = beliefs.means[seen]
         self.leader = list(compared.values())[int(expected.argmax())]
-        gain = float(expected.max())
-        self.left = left_to_gain(beliefs, rows, self._rungs[-1]) / gain if gain > 0 else np.inf
-        worth = worth_per_cost(beliefs, rows, costs, self._rungs)
+        self._beliefs, self._gain = beliefs, float(expected.max())
+        worth = worth_per_cost(beliefs, self._rows(), costs, self._rungs)
         return {choice: float(each) for choice, each in zip(self._points, worth, strict=True) if each > -np.inf}

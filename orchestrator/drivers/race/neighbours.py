@@ -7,6 +7,7 @@ seen as halving would see of so many points.
 
 from __future__ import annotations
 
+import random
 from collections.abc import Callable, Sequence
 
 from clipsweep.orchestrator.drivers.race.entry import Entry, Race
@@ -51,7 +52,8 @@ class Neighbours(Race):
             begins: Whether ``choose`` names the points that begin; else all begin before any goes on.
             limit: Most points that ``choose`` may name; None if not known.
         """
-        self._groups = {each: Neighbourhood(candidates, each, rungs, cost, seed) for each in shots}
+        rng = random.Random(seed)  # one for all, so that no two numbers of shots draw the same
+        self._groups = {each: Neighbourhood(candidates, each, rungs, cost, rng) for each in shots}
         self._rungs, self.begins, self._limit = rungs, begins, limit
         self._running: set[Entry] = set()
         self._last: dict[int, Entry] = {}  # by shots, who is run to its end when no more rows are left
@@ -66,10 +68,34 @@ class Neighbours(Race):
         """Take its rows."""
         self.arrived(entry)
 
+    def left(self, entry: Entry) -> None:
+        """Look at it no more, whatever it promised."""
+        self._running.discard(entry)
+        self._groups[entry.shots].lose(entry)
+        if self._last.get(entry.shots) is entry:
+            del self._last[entry.shots]
+
     @property
     def settled(self) -> bool:
         """Whether no further point need begin: little is left to gain, or no rows are left for it."""
-        return self.begins and (self._is_spent or all(group.is_settled for group in self._groups.values()))
+        return self.begins and (self._is_spent or self._is_known)
+
+    @property
+    def reason(self) -> str | None:
+        """Why no further point need begin; None while one may."""
+        if not self.settled:
+            return None
+        words = "hardly more is expected" if self._is_known else "no rows are left"
+        return f"search.race: {NEIGHBOURS}, as {words}"
+
+    @property
+    def _is_known(self) -> bool:
+        """Whether of each number of shots the best is complete, and hardly more is expected."""
+        return all(group.is_settled(may_begin=self._may_begin) for group in self._groups.values())
+
+    @property
+    def _may_begin(self) -> bool:
+        return self.begins and not (self._closed or self.all_began)
 
     def going_on(self, *, last_call: bool) -> list[Entry]:
         """The entry whose next look is worth most, unless a new point's is; once all rows are spent the best ones."""
@@ -83,27 +109,40 @@ class Neighbours(Race):
         return chosen
 
     def choose(self, is_new: Callable[[Choice], bool]) -> Choice | None:
-        """The point to begin: at first those of ``Neighbourhood.first``, then where a look is worth most.
+        """The point to begin: for each number of shots ``Neighbourhood.first``, then where a look is worth most.
 
-        None where all have begun.
+        While none can be judged, as the untouched model or all others have yet to arrive, it is again the first.
+
+        Args:
+            is_new: Whether a choice is neither known nor running, by itself or by others that leave the same ranks.
+
+        Returns:
+            None where all have begun.
         """
-        group = min(self._groups.values(), key=lambda group: len(group.begun))
-        if len(group.begun) < FIRST_POINTS:
-            choice = group.first()
-        else:
-            looks = {each: worth for group in self._groups.values() for each, worth in group.looks().items()}
-            unseen = {each: looks[each] for group in self._groups.values() for each in group.unseen() if each in looks}
-            choice = max(unseen, key=unseen.__getitem__, default=None)
-        if choice is None:
+        while (choice := self._next_point()) is not None:
+            new = is_new(choice)
+            self._groups[choice.shots].begin(choice, is_new=new)
+            if new:
+                return choice
+        return None
+
+    def _next_point(self) -> Choice | None:
+        """A point that has not begun, whether or not it is known by other clips; None where there is none."""
+        unseen = {group: choices for group in self._groups.values() if (choices := group.unseen())}
+        if not unseen:
             return None
-        self._groups[choice.shots].begun.add(choice)
-        return choice if is_new(choice) else self.choose(is_new)
+        least = min(unseen, key=lambda group: len(group.begun))
+        if len(least.begun) < FIRST_POINTS:
+            return least.first()
+        looks = {each: worth for group in unseen for each, worth in group.looks().items()}
+        worth = {each: looks[each] for choices in unseen.values() for each in choices if each in looks}
+        return max(worth, key=worth.__getitem__, default=None) or least.first()
 
     @property
     def _is_early(self) -> bool:
         """Whether the first points have not all arrived."""
         groups = self._groups.values()
-        return any(len(group.entries) < FIRST_POINTS and group.unseen() for group in groups)
+        return any(group.n_heard < FIRST_POINTS and group.unseen() for group in groups)
 
     @property
     def _is_spent(self) -> bool:
@@ -130,17 +169,19 @@ class Neighbours(Race):
         """The entry whose next look is worth most; none where a point that has not begun is worth more."""
         best: tuple[float, Entry | None] = (float("-inf"), None)
         for group in self._groups.values():
-            if group.is_settled:
+            if group.is_settled(may_begin=self._may_begin):
                 continue
             for choice, worth in group.looks().items():
                 entry = group.entries.get(choice)
-                may_look = entry not in self._running if entry else self.begins and not self._closed
-                if may_look and worth > best[0] and (entry or choice not in group.begun):
+                may_look = entry not in self._running if entry else self._may_begin and choice not in group.begun
+                if may_look and worth > best[0]:
                     best = worth, entry
         return [best[1]] if best[1] is not None else []
 
 
-def make_neighbours(candidates: Candidates, search: SearchSection, rungs: Sequence[int], cost: Cost) -> Neighbours:
+def make_neighbours(
+    candidates: Candidates, search: SearchSection, rungs: Sequence[int], cost: Cost, told: int = 0
+) -> Neighbours:
     """The race of a study, which chooses the points that begin where the study's sampler has its name.
 
     Args:
@@ -148,6 +189,7 @@ def make_neighbours(candidates: Candidates, search: SearchSection, rungs: Sequen
         search: Of the study.
         rungs: Rows of each, ascending to all.
         cost: Of one row of a choice, in any unit.
+        told: Trials that are known already. They count in the seed, so that a search that goes on draws anew.
     """
     begins = search.driver == BAYES and search.sampler == NEIGHBOURS
     return Neighbours(
@@ -155,7 +197,7 @@ def make_neighbours(candidates: Candidates, search: SearchSection, rungs: Sequen
         candidates.space.shots,
         rungs,
         cost=cost,
-        seed=search.seed,
+        seed=search.seed + told,
         begins=begins,
         limit=search.n_trials if begins else None,
     )

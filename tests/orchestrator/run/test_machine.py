@@ -112,7 +112,7 @@ class Process:
         self.opened = open_made_up(search, folder)
         self.ledger = Ledger(self.opened)
         self.pool = StandInPool(self._submitted)
-        driver, _ = assemble_search(self.opened, self.ledger, lambda *_: 1.0)
+        driver = assemble_search(self.opened, self.ledger, lambda *_: 1.0)
         self.driver = Watched(driver, told)
         console = Console(quiet=True)
         progress = Progress(self.opened.folder.status, console, goal_of(self.opened, self.ledger))

@@ -1,11 +1,12 @@
 """Points that a search may begin, with what is predicted of them."""
 
 import random
+from dataclasses import replace
 
 from clipsweep.orchestrator.space.candidates import MOST, OPENERS, Candidates
 from clipsweep.orchestrator.space.proposal import Choice
 from clipsweep.orchestrator.space.site import Site
-from clipsweep.orchestrator.space.space import Space
+from clipsweep.orchestrator.space.space import RateRange, Space
 from clipsweep.trials.spec.clip import Clip
 
 
@@ -46,6 +47,13 @@ def test_a_screen_opens_a_search_with_the_points_that_it_predicts_most_of() -> N
     assert [choice.shots for choice in openers] == [0] * OPENERS + [2] * OPENERS
     assert openers[0].clips == (Clip(layer=5, module="mlp", clip_rate=0.9),)
     assert [hill(choice) for choice in openers[:OPENERS]] == sorted(map(hill, openers[:OPENERS]), reverse=True)
+
+
+def test_points_that_clip_nothing_are_no_candidates() -> None:
+    space = replace(space_of(()), rate_range=RateRange(0.0, 0.5))
+    shallow = [Choice(2, (Clip(layer=5, module="mlp", clip_rate=0.001),))]
+    candidates = Candidates(space, random.Random(0), lambda choice: -sum(clip.clip_rate for clip in choice.clips))
+    assert all(choice.clips for choice in [*candidates.near(2, shallow), *candidates.openers()])
 
 
 def test_without_a_screen_nothing_opens_a_search() -> None:

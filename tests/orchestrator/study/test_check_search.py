@@ -54,8 +54,25 @@ def test_what_a_composition_cannot_do_is_refused(
 def test_the_sampler_neighbours_is_refused_without_the_race_of_that_name(make_study: MakeStudy) -> None:
     search = {"driver": "bayes", "n_trials": 9, "sampler": "neighbours"}
     assert check_study(make_study(search=search | {"race": "neighbours"})).search.race == "neighbours"
-    with pytest.raises(StudyError, match=r"search.race: neighbours, not 'halving'. Set it, or take tpe"):
+    with pytest.raises(StudyError, match=r"search.race: neighbours, not halving. Set it, or take tpe"):
         check_study(make_study(search=search | {"race": "halving"}))
+    with pytest.raises(StudyError, match="not null"):
+        check_study(make_study(search=search))
+
+
+@pytest.mark.parametrize(
+    ("more", "words"),
+    [
+        ({"warm_start": ["old"]}, "'search.warm_start' is .*, but sampler 'neighbours' learns from this study's rows"),
+        ({"patience": 3}, "'search.patience' is 3, but in race 'neighbours' hardly a point is complete before the end"),
+    ],
+)
+def test_what_the_race_neighbours_cannot_use_is_refused(
+    make_study: MakeStudy, more: dict[str, Any], words: str
+) -> None:
+    search = {"driver": "bayes", "n_trials": 9, "sampler": "neighbours", "race": "neighbours"}
+    with pytest.raises(StudyError, match=words):
+        check_study(make_study(search=search | more))
 
 
 @pytest.mark.parametrize("key", ["min_gain", "max_clips"])

@@ -56,3 +56,8 @@ def test_a_clip_that_changes_nothing_has_no_effect() -> None:
     readings = read([at_rungs(untouched, 2)], at_rungs(untouched, 2), RUNGS)
     assert readings.values == pytest.approx(0)
     assert np.isfinite(readings.errors).all()
+
+
+def test_a_clip_that_turned_none_of_a_few_rows_may_turn_others() -> None:
+    right = (np.random.default_rng(0).random(256) < 0.7).astype(np.float64)
+    assert read([at_rungs(right, 1)], at_rungs(right, 1), RUNGS).spreads == pytest.approx([1 / 32])

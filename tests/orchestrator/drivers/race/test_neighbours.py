@@ -1,5 +1,6 @@
 """The race in which points speak for each other, over a model that is made up."""
 
+import math
 import random
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -12,11 +13,12 @@ import pytest
 from clipsweep.analysis.row.row import Record, StoredRow, clip_record
 from clipsweep.orchestrator.drivers.bayes.driver import BayesDriver
 from clipsweep.orchestrator.drivers.fixed import FixedDriver
+from clipsweep.orchestrator.drivers.race.halving import halving_rows
 from clipsweep.orchestrator.drivers.race.neighbours import make_neighbours
 from clipsweep.orchestrator.drivers.racing_driver import RacingDriver
 from clipsweep.orchestrator.drivers.stopping import StoppingDriver
-from clipsweep.orchestrator.space.candidates import Candidates, Predict
-from clipsweep.orchestrator.space.proposal import Proposal
+from clipsweep.orchestrator.space.candidates import MOST, Candidates, Predict
+from clipsweep.orchestrator.space.proposal import Choice, Proposal
 from clipsweep.orchestrator.space.site import Site
 from clipsweep.orchestrator.space.space import RateRange, Space
 from clipsweep.orchestrator.study.schema import SearchSection
@@ -89,9 +91,11 @@ def search(
     calls: int = 1,
     n_trials: int = 30,
     predict: Predict | None = None,
+    fails: Callable[[Proposal], bool] = lambda _: False,
+    most: float = math.inf,
     **search: Any,
-) -> None:
-    """Run a search to its end, with so many trials at once."""
+) -> RacingDriver:
+    """Run a search to its end, or to so many parts, with so many trials at once, which come back in any order."""
     space = space or space_of()
     section = SearchSection(**{**CHOSEN, "n_trials": n_trials} | search)
     race = make_neighbours(Candidates(space, random.Random(section.seed), predict), section, RUNGS, lambda _: 1.0)
@@ -100,11 +104,37 @@ def search(
     driver.chooser = race.choose if race.begins else None
     begun = [Proposal(spec=spec) for spec in made_up.seen if spec.clips]
     racing = RacingDriver(StoppingDriver(driver, section), race, RUNGS, len(space.demo_seeds), begun=begun)
-    while not racing.done:
-        asked = racing.ask(calls)
-        assert asked or racing.done
-        for proposal in asked:
-            racing.tell(proposal, made_up.answer(proposal))
+    run(racing, made_up, calls, fails, most)
+    return racing
+
+
+def run(
+    racing: RacingDriver,
+    made_up: MadeUp,
+    calls: int = 1,
+    fails: Callable[[Proposal], bool] = lambda _: False,
+    most: float = math.inf,
+) -> None:
+    """Answer what it asks for, one of the trials that run at a time."""
+    running: list[Proposal] = []
+    rng, told = random.Random(1), 0
+    while not racing.done and told < most:
+        running += racing.ask(calls - len(running))
+        assert running or racing.done, "a driver for which nothing runs asks, or is done"
+        if running:
+            proposal = running.pop(rng.randrange(len(running)))
+            racing.tell(proposal, failed(proposal) if fails(proposal) else made_up.answer(proposal))
+            told += 1
+
+
+def failed(proposal: Proposal) -> StoredRow:
+    return StoredRow.of({"trial_id": repr(proposal.spec), "state": "failed", "n_examples": 0, "seconds": 1.0})
+
+
+def grid(space: Space) -> RacingDriver:
+    """All points of a space in a race."""
+    race = make_neighbours(Candidates(space, random.Random(0)), SearchSection(race="neighbours"), RUNGS, lambda _: 1.0)
+    return RacingDriver(FixedDriver([space.proposal(each) for each in range(len(space))]), race, RUNGS, 1)
 
 
 @pytest.mark.parametrize("calls", [1, 4])
@@ -119,25 +149,54 @@ def test_a_winner_among_bad_neighbours_is_found_once_it_has_begun() -> None:
     def lonely(clips: tuple[Clip, ...]) -> float:
         return 0.6 if clips == (Clip(layer=3, module="attn", clip_rate=0.75),) else -0.4
 
-    made_up, space, section = MadeUp(lonely), space_of(), SearchSection(race="neighbours")
-    race = make_neighbours(Candidates(space, random.Random(0)), section, RUNGS, lambda _: 1.0)
-    racing = RacingDriver(FixedDriver([space.proposal(each) for each in range(len(space))]), race, RUNGS, 1)
-    while not racing.done:
-        for proposal in racing.ask(8):
-            racing.tell(proposal, made_up.answer(proposal))
+    made_up = MadeUp(lonely)
+    run(grid(space_of()), made_up, calls=8)
     assert (Clip(layer=3, module="attn", clip_rate=0.75),) in made_up.complete
     assert made_up.evaluated < 0.14 * 81 * N_ROWS
 
 
-def test_a_search_that_was_cut_off_goes_on_from_its_rows_and_evaluates_none_twice() -> None:
+def test_a_search_that_was_cut_off_goes_on_from_its_rows() -> None:
     made_up = MadeUp()
-    search(made_up, n_trials=14)
-    seen, evaluated = {**made_up.seen}, made_up.evaluated
-    search(made_up, n_trials=30)
-    assert all(made_up.seen[spec] >= rows for spec, rows in seen.items())
-    assert made_up.evaluated == sum(made_up.seen.values())
-    assert made_up.evaluated > evaluated
+    search(made_up, most=25)
+    evaluated, begun = made_up.evaluated, {*made_up.seen}
+    search(made_up)
+    assert evaluated < made_up.evaluated < N_ROWS + halving_rows(N_ROWS, 30) + N_ROWS
+    assert begun < {*made_up.seen}
     assert len({spec for spec in made_up.seen if spec.clips}) <= 30
+    assert made_up.complete
+
+
+def test_a_search_that_goes_on_draws_anew_and_so_does_each_number_of_shots() -> None:
+    space, section = space_of(shots=(0, 4)), SearchSection(**CHOSEN, n_trials=30)
+
+    def first(told: int) -> list[tuple[Clip, ...]]:
+        race = make_neighbours(Candidates(space, random.Random(0)), section, RUNGS, lambda _: 1.0, told)
+        named = [race.choose(lambda _: True) for _ in range(8)]
+        return [choice.clips for choice in named if choice]
+
+    assert first(0) == first(0) != first(5)
+    assert first(0)[::2] != first(0)[1::2]
+
+
+def test_more_calls_than_first_points_do_not_end_a_search() -> None:
+    made_up = MadeUp()
+    search(made_up, calls=16)
+    assert len([spec for spec in made_up.seen if spec.clips]) == 30
+    assert made_up.complete
+
+
+def test_points_that_are_known_already_are_passed_over() -> None:
+    section = SearchSection(**CHOSEN, n_trials=9)
+    race = make_neighbours(Candidates(space_of(), random.Random(0)), section, RUNGS, lambda _: 1.0)
+    passed: list[Choice] = []
+
+    def is_new(choice: Choice) -> bool:
+        passed.append(choice)
+        return len(passed) == 40
+
+    assert race.choose(is_new) == passed[-1]
+    assert race.choose(is_new) is None
+    assert len({*passed}) == len(passed) == len(space_of()) - 1
 
 
 def test_the_first_points_are_spread_over_layers_and_modules() -> None:
@@ -188,20 +247,67 @@ def test_points_of_another_sampler_all_begin_before_any_goes_on() -> None:
     assert made_up.complete
 
 
-def test_a_failed_trial_is_left_alone() -> None:
-    made_up = MadeUp()
-    space = space_of()
-    section = SearchSection(**CHOSEN, n_trials=14)
-    race = make_neighbours(Candidates(space, random.Random(0)), section, RUNGS, lambda _: 1.0)
-    driver = BayesDriver(space, section, {})
-    driver.chooser = race.choose
-    racing, asked_of = RacingDriver(StoppingDriver(driver, section), race, RUNGS, 1), []
-    while not racing.done:
-        for proposal in racing.ask(1):
-            row = made_up.answer(proposal)
-            if proposal.spec.clips and proposal.spec.clips[0].module == "mlp":
-                asked_of.append(proposal.spec)
-                row = StoredRow.of({"trial_id": row.trial_id, "state": "failed", "n_examples": 0, "seconds": 1.0})
-            racing.tell(proposal, row)
+def test_a_range_of_rates_from_0_begins_no_point_that_clips_nothing() -> None:
+    def shallow(clips: tuple[Clip, ...]) -> float:
+        return 0.5 - clips[0].clip_rate
+
+    made_up = MadeUp(shallow)
+    search(made_up, space_of(clip_rates=(), rate_range=RateRange(0.0, 0.995)), n_trials=20)
+    assert len([spec for spec in made_up.seen if spec.clips]) > 12
+    assert made_up.complete
+
+
+@pytest.mark.parametrize("rows", [20, 160])
+def test_a_failed_trial_is_left_alone_and_another_comes_through(rows: int) -> None:
+    made_up, asked_of = MadeUp(), []
+
+    def fails(proposal: Proposal) -> bool:
+        lost = hill(proposal.spec.clips) > 0.2 if proposal.spec.clips else False
+        if lost and proposal.rows == rows:
+            asked_of.append(proposal.spec)
+        return lost and proposal.rows == rows
+
+    search(made_up, fails=fails)
+    assert asked_of
     assert len(asked_of) == len({*asked_of})
-    assert all(clip.module == "attn" for clips in made_up.complete for clip in clips)
+    assert made_up.complete
+    assert all(hill(clips) <= 0.2 for clips in made_up.complete)
+
+
+def test_where_all_points_fail_the_search_comes_to_its_end() -> None:
+    made_up = MadeUp()
+    racing = search(made_up, space_of(shots=(0, 4)), fails=lambda proposal: bool(proposal.spec.clips))
+    assert not made_up.complete
+    assert racing.reason == "search.n_trials: 30"
+
+
+def test_points_of_one_number_of_shots_may_fail_while_the_others_go_on() -> None:
+    made_up = MadeUp()
+    search(made_up, space_of(shots=(0, 4)), n_trials=40, fails=lambda proposal: bool(proposal.spec.shots))
+    assert made_up.complete
+
+
+@pytest.mark.parametrize("whole", [True, False])
+def test_without_the_untouched_model_on_all_rows_points_are_compared_on_those_it_saw(whole: bool) -> None:
+    made_up = MadeUp()
+
+    def fails(proposal: Proposal) -> bool:
+        return not proposal.spec.clips and (proposal.rows or N_ROWS) >= 80
+
+    if whole:
+        run(grid(space_of()), made_up, calls=4, fails=fails)
+    else:
+        search(made_up, calls=4, fails=fails)
+    assert max(hill(clips) for clips in made_up.complete) > 0.2
+
+
+def test_of_a_grid_larger_than_is_looked_at_the_most_promising_go_on() -> None:
+    made_up = MadeUp()
+    run(grid(space_of(clip_rates=tuple(number / 100 for number in range(42, 91, 3)))), made_up, calls=8)
+    assert len([spec for spec in made_up.seen if spec.clips]) == 272 > MOST
+    assert max(hill(clips) for clips in made_up.complete) > 0.6
+
+
+def test_a_search_says_that_hardly_more_was_expected() -> None:
+    racing = search(MadeUp(), n_trials=79, predict=lambda choice: hill(choice.clips))
+    assert racing.reason == "search.race: neighbours, as hardly more is expected"
