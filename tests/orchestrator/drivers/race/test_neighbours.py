@@ -309,5 +309,7 @@ def test_of_a_grid_larger_than_is_looked_at_the_most_promising_go_on() -> None:
 
 
 def test_a_search_says_that_hardly_more_was_expected() -> None:
-    racing = search(MadeUp(), n_trials=79, predict=lambda choice: hill(choice.clips))
+    racing = search(
+        MadeUp(), space_of(clip_rates=(0.5, 0.9)), n_trials=31, predict=lambda choice: hill(choice.clips) / 5
+    )
     assert racing.reason == "search.race: neighbours, as hardly more is expected"
