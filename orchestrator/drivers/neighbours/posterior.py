@@ -3,8 +3,8 @@
 The kernel and the size of effects are drawn in proportion to their evidence, anew whenever rows have come in, so that
 none is trusted more than the data do (Rasmussen and Williams, 2006, chapter 5, for the evidence; drawing instead of
 taking the best is Thompson's, 1933). What a screen predicts is the mean of the process before any data, as far as it
-is trusted, which is part of a hypothesis too: a screen that misleads is found out. The spread of a point that was not evaluated
-follows the depth of its clips by a power law, and its neighbours.
+is trusted, which is part of a hypothesis too: a screen that misleads is found out. The spread of a point that was
+not evaluated follows the depth of its clips by a power law, and its neighbours.
 """
 
 from __future__ import annotations
