@@ -1,4 +1,4 @@
-"""The points that a race may begin: all of a small space, a changing sample of a large one."""
+"""Points that a search may begin, with what is predicted of them: all of a small space, a sample of a large one."""
 
 from __future__ import annotations
 
