@@ -18,7 +18,7 @@ from clipsweep.orchestrator.folder.open_study import OpenStudy
 from clipsweep.orchestrator.space.candidates import Candidates, Predict
 from clipsweep.orchestrator.space.proposal import Choice, Proposal
 from clipsweep.orchestrator.space.space import Space
-from clipsweep.orchestrator.study.names import NEIGHBOURS
+from clipsweep.orchestrator.study.names import BAYES, NEIGHBOURS
 from clipsweep.trials.clips.resolve import resolve
 from clipsweep.trials.spec.ladder import make_rungs
 from clipsweep.trials.spec.resolved import ResolvedClips
@@ -48,8 +48,10 @@ def assemble_search(opened: OpenStudy, ledger: Ledger, work: Work) -> Driver:
     )
     rungs = make_rungs(opened.subject.split_sizes[VALIDATION])
     race = make_race(study.search, waits=not driver.adaptive, rungs=rungs)
-    candidates = Candidates(space, random.Random(study.search.seed), _predict_by(opened))
-    driver.openers = candidates.openers()
+    if study.search.driver == BAYES or study.search.race == NEIGHBOURS:  # no other search picks points by predictions
+        candidates = Candidates(space, random.Random(study.search.seed), _predict_by(opened))
+    if study.search.driver == BAYES:
+        driver.openers = candidates.openers()
     if study.search.race == NEIGHBOURS:
         told = sum(row.has_scores for row in ledger.rows.values())
         race = neighbours = make_neighbours(candidates, study.search, rungs, _cost_of(opened, work), told)

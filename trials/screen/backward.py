@@ -21,7 +21,7 @@ from clipsweep.trials.engine.label_readings import answer_logits, pad, plan_read
 from clipsweep.trials.engine.microbatches import Microbatch, plan_microbatches
 from clipsweep.trials.screen.block_graph import BlockGraph, Gradients
 from clipsweep.trials.screen.count import count_operations
-from clipsweep.trials.screen.formula import FORMULA, project
+from clipsweep.trials.screen.formula import first_order, project
 from clipsweep.trials.screen.passage import Passage, run_through
 from clipsweep.trials.screen.room import Room
 from clipsweep.trials.screen.sites import Site, Sites, seen_at
@@ -185,7 +185,7 @@ def _sites(looks: Sequence[Look]) -> list[Site]:
 def _changes(graph: BlockGraph, gradients: Gradients, site: Site, factors: Factors) -> Tensor:
     """What each clip does to the margins by way of a matrix: shape ``(sequences, clips)``."""
     given, gradient = seen_at(graph.calls, gradients.answers, site)
-    return FORMULA(factors, *project(factors, given, gradient), site.ranks)
+    return first_order(factors, *project(factors, given, gradient), site.ranks)
 
 
 def _margins(scores: Tensor, gold: Sequence[int]) -> Tensor:

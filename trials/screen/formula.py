@@ -1,8 +1,4 @@
-"""From what passes through a matrix to what dropping its small singular values does: the formula of a screen.
-
-A formula is a function with the arguments of ``first_order``; ``FORMULA`` is the one that screens use, under the
-name of ``FORMULA_NAME``.
-"""
+"""From what passes through a matrix to what dropping its small singular values does: the formula of a screen."""
 
 from __future__ import annotations
 
@@ -54,6 +50,3 @@ def first_order(factors: Factors, read: Tensor, worth: Tensor, ranks: Sequence[i
     dropped = parts.flip(1).cumsum(dim=1).flip(1)
     nothing = dropped.new_zeros(len(dropped), 1)
     return -torch.cat([dropped, nothing], dim=1)[:, list(ranks)]
-
-
-FORMULA = first_order
