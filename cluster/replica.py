@@ -8,7 +8,7 @@ import platform
 import time
 import traceback
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from datetime import UTC, datetime
 from functools import lru_cache, partial
 
@@ -31,8 +31,8 @@ from clipsweep.trials.models.describe import describe_checkpoint
 from clipsweep.trials.models.find import find_checkpoint
 from clipsweep.trials.models.load import load_model
 from clipsweep.trials.models.placement import devices_of
-from clipsweep.trials.scores.judge import measure_margins, predict, score_labels
-from clipsweep.trials.scores.tally import Tally
+from clipsweep.trials.prompts.judge import Judgement, judge
+from clipsweep.trials.prompts.prompts import Prompts, Tokens
 from clipsweep.trials.screen.screen import screen
 from clipsweep.trials.screen.screened import Screened, ScreenRequest
 from clipsweep.trials.spec.kinds import Texts
@@ -40,7 +40,6 @@ from clipsweep.trials.spec.result import TrialResult, TrialState
 from clipsweep.trials.spec.start import Start
 from clipsweep.trials.spec.trial import PromptSet, Trial
 from clipsweep.trials.tasks.load import load_task
-from clipsweep.trials.tasks.prompts import Prompts, Tokens
 from clipsweep.trials.tokens.encode import encode_prompts, encode_texts
 from clipsweep.trials.tokens.tokenizer import load_tokenizer
 
@@ -50,13 +49,10 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Judged:
-    """Scores of a trial's labels, compared with the gold ones; the fields are those of ``TrialResult``."""
+    """Scores of a trial's labels, and what they say of its examples."""
 
     scored: LabelScores
-    outcomes: tuple[bool, ...]
-    margins: tuple[float, ...]
-    predicted: tuple[int, ...]
-    tally: Tally
+    judgement: Judgement
     demonstrations: int
 
 
@@ -129,7 +125,7 @@ class Replica:
             counted,
             trials=counted.trials + len(results),
             failed=counted.failed + sum(result.state is TrialState.FAILED for result in results),
-            rows=counted.rows + sum(len(result.outcomes) for result in results),
+            rows=counted.rows + sum(result.n_examples for result in results),
             evaluate_seconds=counted.evaluate_seconds + time.perf_counter() - began,
         )
         return results
@@ -166,19 +162,10 @@ class Replica:
         return encode_texts(self._task, self._tokenizer, wanted, self._card.context_length, texts)
 
     def _judge(self, scored: LabelScores, prompts: Prompts) -> Judged:
-        """Compare the scores of a trial's labels with the gold ones."""
-        numbers = prompts.evaluated
-        gold = [prompts.queries[number].gold for number in numbers]
-        scores = scored.log_likelihoods[numbers.start : numbers.stop].numpy()
-        outcomes, tally = score_labels(scores, gold, strict=self._task.strict)
-        return Judged(
-            scored=scored,
-            outcomes=outcomes,
-            margins=measure_margins(scores, gold),
-            predicted=tuple(predict(scores, gold, strict=self._task.strict).tolist()),
-            tally=tally,
-            demonstrations=prompts.demonstrations,
-        )
+        """Judge the scores of a trial's labels."""
+        leads = None if scored.leads is None else scored.leads.numpy()
+        judgement = judge(prompts, scored.log_likelihoods.numpy(), leads, strict=self._task.strict)
+        return Judged(scored=scored, judgement=judgement, demonstrations=prompts.demonstrations)
 
     def _evaluate(self, trials: Sequence[Trial], microbatch: int) -> list[TrialResult]:
         """Run trials that share prompts and rows; where one raises what is not its own error, each runs alone."""
@@ -236,10 +223,7 @@ class Replica:
             )
         return result(
             state=TrialState.COMPLETE,
-            outcomes=end.outcomes,
-            margins=end.margins,
-            predicted=end.predicted,
-            tally=end.tally,
+            **{field.name: getattr(end.judgement, field.name) for field in fields(Judgement)},
             demonstrations=end.demonstrations,
             operations=end.scored.operations,
             engine_path=end.scored.engine_path,

@@ -20,7 +20,7 @@ from clipsweep.orchestrator.folder.open_study import find_study
 from clipsweep.orchestrator.folder.snapshot import Snapshot
 from clipsweep.orchestrator.folder.study_folder import StudyFolder
 from clipsweep.trials.base.errors import StudyError, unknown_name
-from clipsweep.trials.tasks.definition import METRICS
+from clipsweep.trials.scores.metrics import METRICS
 
 if TYPE_CHECKING:
     import pandas

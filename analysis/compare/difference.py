@@ -12,9 +12,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from clipsweep.analysis.row.row import StoredRow
-from clipsweep.analysis.winners.gain import bootstrap, sign_test
+from clipsweep.analysis.winners.gain import Paired, bootstrap, sign_test
 from clipsweep.analysis.winners.interval import Z, accuracy_interval
-from clipsweep.analysis.winners.scores import mean_outcomes
+from clipsweep.analysis.winners.scores import mean_example_scores
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -68,7 +68,7 @@ class Difference:
             Medicine 17, 873-890, method 10.
         """
         if self.paired:
-            return bootstrap(self.second - self.first)
+            return bootstrap([Paired(differences=self.second - self.first)])
         one, other = float(self.first.mean()), float(self.second.mean())
         one_low, one_high = accuracy_interval(one, len(self.first))
         low, high = accuracy_interval(other, len(self.second))
@@ -105,7 +105,7 @@ def measure_difference(first: Sequence[StoredRow], second: Sequence[StoredRow], 
         second: The same of the other.
         same_rows: Whether both were evaluated on the same rows of the task, in the same order.
     """
-    one, other = mean_outcomes(first), mean_outcomes(second)
+    one, other = mean_example_scores(first), mean_example_scores(second)
     paired = same_rows and first[0].split == second[0].split and len(one) == len(other)
     return Difference(first=one, second=other, paired=paired, split=second[0].split)
 

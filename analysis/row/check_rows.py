@@ -12,7 +12,7 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from clipsweep.analysis.row.arrays import ends_of, lengths_in, numbers_in, valid_in, view
-from clipsweep.analysis.row.packing import MARGIN_DTYPE
+from clipsweep.analysis.row.packing import LOGLIKELIHOOD_DTYPE, MARGIN_DTYPE, TOKENS_DTYPE
 from clipsweep.trials.base.errors import SpecError
 from clipsweep.trials.scores.tally import Tally
 from clipsweep.trials.spec.kinds import KINDS, complete
@@ -23,7 +23,7 @@ from clipsweep.trials.spec.trial import SPLITS
 Mask = NDArray[np.bool_]
 MAY_BE_NULL = {
     *("layer", "module", "clip_rate", "accuracy", "macro_f1", "gold_logprob", "calibration_error", "engine_path"),
-    *("error", "log_path", "demonstrations", "tally", "margins"),
+    *("error", "log_path", "demonstrations", "tally", "margins", "nll", "perplexity", "loglikelihoods", "tokens"),
 }
 FINITE = (-np.finfo(np.float64).max, np.finfo(np.float64).max)
 RANGES: Mapping[str, tuple[float, float]] = {
@@ -31,10 +31,15 @@ RANGES: Mapping[str, tuple[float, float]] = {
     **dict.fromkeys(("shots", "demo_seed", "layer", "n_examples", "parameters_kept", "operations"), (0, np.inf)),
     **dict.fromkeys(("microbatch", "demonstrations"), (0, np.inf)),
     **dict.fromkeys(("clip_rate", "accuracy", "macro_f1", "calibration_error"), (0, 1)),
-    "gold_logprob": FINITE,
+    **dict.fromkeys(("gold_logprob", "nll"), FINITE),
+    "perplexity": (0, FINITE[1]),
     "seconds": (0, FINITE[1]),
 }
-CHECKED_WITH: Mapping[str, tuple[str, ...]] = {"outcomes": ("n_examples", "accuracy"), "margins": ("n_examples",)}
+CHECKED_WITH: Mapping[str, tuple[str, ...]] = {
+    "outcomes": ("n_examples", "accuracy", "loglikelihoods"),
+    **dict.fromkeys(("margins", "loglikelihoods", "tokens"), ("n_examples",)),
+    "accuracy": ("nll",),
+}
 ACCURACY_DIGITS = 9  # to which an accuracy is the mean of its outcomes
 BITS = np.array([bin(byte).count("1") for byte in range(256)], dtype=np.int64)
 
@@ -156,11 +161,14 @@ def _is_kind(name: str, options: str | None) -> bool:
 
 
 def _scores(table: pa.Table) -> Iterator[Problem]:
-    """Trials that were evaluated and have no accuracy, or failed and have one; parts that cannot be continued."""
-    if not _has(table, "state", "accuracy"):
+    """Trials that were evaluated and have no scores, or failed and have some; parts that cannot be continued.
+
+    Every task has accuracies, or, of text, likelihoods.
+    """
+    if not _has(table, "state", "accuracy", "nll"):
         return
     failed = ~none_of(table["state"], {TrialState.FAILED.value})
-    scored = valid_in(table["accuracy"])
+    scored = valid_in(table["accuracy"]) | valid_in(table["nll"])
     yield Problem(what="a state that has scores, and none of them", rows=~failed & ~scored)
     yield Problem(what="scores although the trial failed", rows=failed & scored)
     if _has(table, "n_examples"):
@@ -193,8 +201,12 @@ def _examples(table: pa.Table) -> Iterator[Problem]:
     if _has(table, "margins"):
         margins = lengths_in(table["margins"]) == count * MARGIN_DTYPE.itemsize
         yield Problem(what="margins of another number of examples", rows=valid_in(table["margins"]) & ~margins)
-    if _has(table, "outcomes"):
-        fits = lengths_in(table["outcomes"]) == (count + 7) // 8
+    for name, dtype in (("loglikelihoods", LOGLIKELIHOOD_DTYPE), ("tokens", TOKENS_DTYPE)):
+        if _has(table, name):
+            fits = lengths_in(table[name]) == count * dtype.itemsize
+            yield Problem(what=f"{name} of another number of examples", rows=valid_in(table[name]) & ~fits)
+    if _has(table, "outcomes", "loglikelihoods"):
+        fits = lengths_in(table["outcomes"]) == np.where(valid_in(table["loglikelihoods"]), 0, (count + 7) // 8)
         yield Problem(what="outcomes of another number of examples", rows=~fits)
         if _has(table, "accuracy"):
             right = np.concatenate([np.zeros(0, np.int64), *map(_count_bits, table["outcomes"].chunks)])

@@ -8,6 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 MARGIN_DTYPE = np.dtype("<f2")
+LOGLIKELIHOOD_DTYPE = np.dtype("<f4")
+TOKENS_DTYPE = np.dtype("<u4")
 
 
 def pack_outcomes(outcomes: Sequence[bool]) -> bytes:
@@ -37,3 +39,23 @@ def pack_margins(margins: Sequence[float]) -> bytes:
 def unpack_margins(packed: bytes) -> NDArray[np.float64]:
     """Margin of each example: shape ``(n_examples,)``."""
     return np.frombuffer(packed, dtype=MARGIN_DTYPE).astype(np.float64)
+
+
+def pack_loglikelihoods(values: Sequence[float]) -> bytes:
+    """Four bytes for each window of text: IEEE 754 single precision, little-endian, as the engine gives them."""
+    return np.asarray(values, dtype=LOGLIKELIHOOD_DTYPE).tobytes()
+
+
+def unpack_loglikelihoods(packed: bytes) -> NDArray[np.float64]:
+    """Log-likelihood of each window: shape ``(n_examples,)``."""
+    return np.frombuffer(packed, dtype=LOGLIKELIHOOD_DTYPE).astype(np.float64)
+
+
+def pack_tokens(counts: Sequence[int]) -> bytes:
+    """Four bytes for each window of text: an unsigned integer, little-endian."""
+    return np.asarray(counts, dtype=TOKENS_DTYPE).tobytes()
+
+
+def unpack_tokens(packed: bytes) -> NDArray[np.int64]:
+    """Scored tokens of each window: shape ``(n_examples,)``."""
+    return np.frombuffer(packed, dtype=TOKENS_DTYPE).astype(np.int64)

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 
-from clipsweep.analysis.row.packing import pack_margins, pack_outcomes
+from clipsweep.analysis.row.packing import pack_loglikelihoods, pack_margins, pack_outcomes, pack_tokens
 from clipsweep.analysis.row.row import SCHEMA_VERSION, Record, clip_record
+from clipsweep.trials.scores.tally import Scores
 from clipsweep.trials.spec.result import TrialResult, TrialState
 from clipsweep.trials.spec.trial import TrialSpec
 
@@ -86,12 +87,11 @@ def _describe_scores(result: TrialResult) -> Record:
     """What it scored. The tally is kept of partial trials alone, whose next part is added to it."""
     scores, waits = result.scores, result.state is TrialState.PARTIAL
     return {
-        "n_examples": len(result.outcomes),
-        "accuracy": scores.accuracy if scores else None,
-        "macro_f1": scores.macro_f1 if scores else None,
-        "gold_logprob": scores.gold_logprob if scores else None,
-        "calibration_error": scores.calibration_error if scores else None,
+        "n_examples": result.n_examples,
+        **{field.name: getattr(scores, field.name) if scores else None for field in fields(Scores)},
         "outcomes": pack_outcomes(result.outcomes),
         "margins": pack_margins(result.margins) if result.margins else None,
+        "loglikelihoods": pack_loglikelihoods(result.loglikelihoods) if result.loglikelihoods else None,
+        "tokens": pack_tokens(result.tokens) if result.tokens else None,
         "tally": json.dumps(result.tally.to_json()) if result.tally and waits else None,
     }

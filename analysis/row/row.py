@@ -17,14 +17,22 @@ from numpy.typing import NDArray
 
 from clipsweep.analysis.row.arrays import ends_of
 from clipsweep.analysis.row.columns import Cells, Column, RecordCells
-from clipsweep.analysis.row.packing import outcomes_as_text, unpack_margins, unpack_outcomes
+from clipsweep.analysis.row.packing import (
+    outcomes_as_text,
+    unpack_loglikelihoods,
+    unpack_margins,
+    unpack_outcomes,
+    unpack_tokens,
+)
 from clipsweep.trials.base.errors import StoreError
 from clipsweep.trials.base.versions import RECORDED
+from clipsweep.trials.scores.metrics import METRICS
 from clipsweep.trials.scores.tally import Tally
 from clipsweep.trials.spec.clip import Clip
 from clipsweep.trials.spec.result import TrialState
 
-SCHEMA_VERSION = 6  # 2: demonstrations; 3: tally; 4: margins; 5: state "partial", no params; 6: options of a clip
+# 2: demonstrations; 3: tally; 4: margins; 5: state "partial", no params; 6: options of a clip; 7: text
+SCHEMA_VERSION = 7
 
 _CLIP = pa.struct(
     [
@@ -121,27 +129,29 @@ class StoredRow:
     )
     accuracy: Column[float | None] = Column(
         pa.float64(),
-        "Share of these that were answered rightly; null if the trial failed.",
+        "Share of these that were answered rightly; null if the trial failed, and of text.",
         unit="fraction",
     )
     macro_f1: Column[float | None] = Column(
         pa.float64(),
-        "F1, averaged over the classes; null if the trial failed.",
+        "F1, averaged over the classes; null if the trial failed, and where there are no classes.",
         unit="fraction",
     )
     gold_logprob: Column[float | None] = Column(
         pa.float64(),
-        "Mean log-probability of the right label, renormalised over the labels; null if the trial failed.",
+        "Mean log-probability of the right label, renormalised over the labels where there are several; null if the "
+        "trial failed, and of text.",
         unit="nats",
     )
     calibration_error: Column[float | None] = Column(
         pa.float64(),
-        "Expected calibration error over 10 bins of the top label's probability; null if the trial failed.",
+        "Expected calibration error over 10 bins of the top label's probability; null if the trial failed, and where "
+        "there are no labels to choose among.",
         unit="fraction",
     )
     _outcomes: Column[bytes] = Column(
         pa.binary(),
-        "Right or wrong, a bit for each example, the first in the highest bit.",
+        "Right or wrong, a bit for each example, the first in the highest bit; empty of text.",
     )
     parameters_kept: Column[int] = Column(
         pa.int64(),
@@ -191,7 +201,28 @@ class StoredRow:
     _margins: Column[bytes | None] = Column(
         pa.binary(),
         "How far the right label was ahead in each example, in the task's unit of scores (mostly nats): a "
-        "little-endian half-precision number each; null if the trial failed.",
+        "little-endian half-precision number each; null if the trial failed, and of text.",
+    )
+    nll: Column[float | None] = Column(
+        pa.float64(),
+        "Mean negative log-likelihood of a token of text, less being better; null of tasks with answers.",
+        unit="nats",
+    )
+    perplexity: Column[float | None] = Column(
+        pa.float64(),
+        "The exponential of `nll`; null of tasks with answers.",
+    )
+    _loglikelihoods: Column[bytes | None] = Column(
+        pa.binary(),
+        "Log-likelihood of each window of text, summed over its scored tokens: a little-endian single-precision number "
+        "each; null of tasks with answers.",
+        unit="nats",
+    )
+    _tokens: Column[bytes | None] = Column(
+        pa.binary(),
+        "Tokens that were scored in each window of text: a little-endian unsigned 32-bit integer each; null of tasks "
+        "with answers.",
+        unit="tokens",
     )
 
     def __init__(self, cells: Cells, number: int = 0) -> None:
@@ -211,8 +242,44 @@ class StoredRow:
 
     @property
     def outcomes(self) -> NDArray[np.bool_]:
-        """Right or wrong for each example that was evaluated, from the split's first: shape ``(n_examples,)``."""
-        return unpack_outcomes(self._outcomes, self.n_examples)
+        """Right or wrong for each example that was evaluated, from the split's first: shape ``(n_examples,)``.
+
+        Empty of text, which knows no right and wrong; see ``example_scores``.
+        """
+        packed = self._outcomes
+        return unpack_outcomes(packed, self.n_examples if packed else 0)
+
+    @property
+    def is_text(self) -> bool:
+        """Whether the likelihood of text was scored, and not answers."""
+        return self._loglikelihoods is not None
+
+    @property
+    def loglikelihoods(self) -> NDArray[np.float64] | None:
+        """Of each window of text, summed over its scored tokens, natural log: shape ``(n_examples,)``; else None."""
+        return None if self._loglikelihoods is None else unpack_loglikelihoods(self._loglikelihoods)
+
+    @property
+    def tokens(self) -> NDArray[np.int64] | None:
+        """How many tokens were scored in each window of text: shape ``(n_examples,)``; else None."""
+        return None if self._tokens is None else unpack_tokens(self._tokens)
+
+    @property
+    def example_scores(self) -> NDArray[np.float64]:
+        """What each example counts in a comparison, more being better: shape ``(n_examples,)``.
+
+        Right or wrong as 1 or 0; of text the mean log-likelihood of the window's scored tokens.
+        """
+        loglikelihoods, tokens = self.loglikelihoods, self.tokens
+        if loglikelihoods is None or tokens is None:
+            return self.outcomes.astype(np.float64)
+        return loglikelihoods / tokens
+
+    @property
+    def example_weights(self) -> NDArray[np.float64] | None:
+        """How much each example weighs in a mean: of text its scored tokens; None where all weigh the same."""
+        tokens = self.tokens
+        return None if tokens is None else tokens.astype(np.float64)
 
     @property
     def margins(self) -> NDArray[np.float64] | None:
@@ -243,10 +310,14 @@ class StoredRow:
         return self.has_scores and not self.is_complete
 
     def score(self, metric: str) -> float:
-        """Its score by a metric, higher being better. The row must have scores."""
+        """Its score by a metric, in that metric's unit. The row must have scores."""
         value: float | None = self.cells.value(metric, self.number)
         assert value is not None, f"only rows with scores are asked for one; {self.trial_id} has no {metric}"
         return value
+
+    def goodness(self, metric: str) -> float:
+        """Its score by a metric, turned so that more is better. The row must have scores."""
+        return METRICS[metric].goodness(self.score(metric))
 
     def record(self) -> Record:
         """Its plain values by column, as they are stored."""
@@ -292,11 +363,11 @@ def clip_record(clip: Clip) -> Record:
 
 
 def jsonable(row: StoredRow) -> Record:
-    """A row with every value as JSON has it: times in ISO 8601, outcomes as 0 and 1, margins as they are in Base64."""
+    """A row with every value as JSON has it: times in ISO 8601, outcomes as 0 and 1, packed numbers in Base64."""
     record = row.record()
     plain = {key: value.isoformat() if isinstance(value, datetime) else value for key, value in record.items()}
-    margins = record["margins"]
+    packed = {name: record[name] for name in ("margins", "loglikelihoods", "tokens")}
     return plain | {
         "outcomes": outcomes_as_text(record["outcomes"], record["n_examples"]),
-        "margins": None if margins is None else base64.b64encode(margins).decode(),
+        **{name: None if value is None else base64.b64encode(value).decode() for name, value in packed.items()},
     }

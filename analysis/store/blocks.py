@@ -19,7 +19,7 @@ from clipsweep.analysis.row.row import SCHEMA
 from clipsweep.analysis.store.part import OpenPart, refuse_faults
 
 GROUPS_KEPT = 64  # columns of a row group, the last that were read of a file: a row has some 30
-FIRST = ("trial_id", "state", "attempt", "split", "accuracy", "finished_at")  # read of every file, at once
+FIRST = ("trial_id", "state", "attempt", "split", "accuracy", "nll", "finished_at")  # read of every file, at once
 
 
 class Block(ABC):

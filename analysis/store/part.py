@@ -24,7 +24,9 @@ MEND = "Move it away and run the study again: what it held is made anew."
 GROUP_ROWS = 16_384  # of a row group: what is read of a column to see one row of it
 DESCRIBED_ROWS = 128  # from which on a file, as a merged one of any size, says what its columns hold
 LARGE_ROWS = 4096  # from which on dictionaries and a slower compression are worth their time
-OWN = {"trial_id", "outcomes", "margins", "tally", "log_path", "started_at", "finished_at", "seconds"}
+OWN = {
+    *("trial_id", "outcomes", "margins", "loglikelihoods", "tally", "log_path", "started_at", "finished_at", "seconds"),
+}
 REPEATED = [name for name in SCHEMA.names if name not in OWN]  # columns whose values occur again and again
 
 

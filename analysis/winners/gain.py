@@ -11,17 +11,18 @@ from numpy.typing import NDArray
 
 from clipsweep.analysis.row.row import StoredRow
 from clipsweep.analysis.winners.interval import CONFIDENCE
-from clipsweep.analysis.winners.scores import mean_outcomes
+from clipsweep.analysis.winners.scores import mean_example_scores
 
 RESAMPLES, BATCH = 9999, 100
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Gain:
-    """Accuracy gained over the baseline on the same examples.
+    """What is gained over the baseline on the same examples.
 
     Attributes:
-        estimate: Mean of the paired differences, as a fraction.
+        estimate: Mean of the paired differences, better being above 0: of right and wrong as a fraction, of text in
+            nats for each token.
         low: Lower end of the 95 % bootstrap interval.
         high: Upper end.
         p_value: Exact sign test over examples, two-sided; with one demonstration seed it is McNemar's.
@@ -33,6 +34,28 @@ class Gain:
     high: float
     p_value: float
     split: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Paired:
+    """How two trials differ, example by example, on the rows of one task.
+
+    Attributes:
+        differences: Of what each example counts, better being above 0: shape ``(n_examples,)``.
+        weights: How much each example weighs in the mean; None where all weigh the same.
+        share: Of this task in the score of several; the shares of one comparison sum to 1.
+    """
+
+    differences: NDArray[np.float64]
+    weights: NDArray[np.float64] | None = None
+    share: float = 1.0
+
+    @property
+    def mean(self) -> float:
+        """The mean difference."""
+        if self.weights is None:
+            return float(self.differences.mean())
+        return float(np.average(self.differences, weights=self.weights))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -59,25 +82,45 @@ def measure_gain(clipped: Sequence[StoredRow], baseline: Sequence[StoredRow]) ->
         clipped: A row for each demonstration seed, over the same examples.
         baseline: The baseline's row of each seed.
     """
-    return gain_of(mean_outcomes(clipped) - mean_outcomes(baseline), clipped[0].split)
+    differences = mean_example_scores(clipped) - mean_example_scores(baseline)
+    return gain_of([Paired(differences=differences, weights=clipped[0].example_weights)], clipped[0].split)
 
 
-def gain_of(differences: NDArray[np.float64], split: str) -> Gain:
-    """The gain that ``measure_gain`` tells, of the paired differences of some examples: shape ``(n_examples,)``."""
-    low, high = bootstrap(differences)
-    return Gain(estimate=float(differences.mean()), low=low, high=high, p_value=sign_test(differences), split=split)
+def gain_of(paired: Sequence[Paired], split: str) -> Gain:
+    """The gain that ``measure_gain`` tells, of the paired differences of one task, or of several in one score."""
+    low, high = bootstrap(paired)
+    differences = np.concatenate([each.differences for each in paired if each.share > 0])
+    estimate = sum(each.share * each.mean for each in paired)
+    return Gain(estimate=estimate, low=low, high=high, p_value=sign_test(differences), split=split)
 
 
-def bootstrap(differences: NDArray[np.float64]) -> tuple[float, float]:
-    """Ends of the percentile interval of the mean; without a difference there is nothing to resample."""
-    if not differences.any():
+def bootstrap(paired: Sequence[Paired]) -> tuple[float, float]:
+    """Ends of the percentile interval of the mean; without a difference there is nothing to resample.
+
+    The examples of each task are resampled among themselves.
+    """
+    if not any(each.differences.any() for each in paired):
         return 0.0, 0.0
-    count, rng = len(differences), np.random.default_rng(0)
+    rng = np.random.default_rng(0)
     sizes = [min(BATCH, RESAMPLES - first) for first in range(0, RESAMPLES, BATCH)]
-    means = np.concatenate([differences[rng.integers(0, count, (size, count))].mean(axis=-1) for size in sizes])
+    means = np.concatenate([_resampled(paired, size, rng) for size in sizes])
     outside = (1 - CONFIDENCE) / 2
     low, high = np.quantile(means, [outside, 1 - outside]).tolist()
     return low, high
+
+
+def _resampled(paired: Sequence[Paired], size: int, rng: np.random.Generator) -> NDArray[np.float64]:
+    """Means of so many resamples of all tasks: shape ``(size,)``."""
+    return np.asarray(np.sum([each.share * _resampled_of_one(each, size, rng) for each in paired], axis=0))
+
+
+def _resampled_of_one(paired: Paired, size: int, rng: np.random.Generator) -> NDArray[np.float64]:
+    count = len(paired.differences)
+    drawn = rng.integers(0, count, (size, count))
+    if paired.weights is None:
+        return np.asarray(paired.differences[drawn].mean(axis=-1))
+    weights = paired.weights[drawn]
+    return np.asarray((paired.differences[drawn] * weights).sum(axis=-1) / weights.sum(axis=-1))
 
 
 def sign_test(differences: NDArray[np.float64]) -> float:

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from clipsweep.analysis.row.row import StoredRow
 from clipsweep.analysis.winners.point import BEST_MEAN, FEWEST_OF_EQUALS, Point
-from clipsweep.analysis.winners.scores import mean_outcomes, mean_score
+from clipsweep.analysis.winners.scores import mean_example_scores, mean_score
 
 
 def pick(points: Iterable[Point], rows: Mapping[str, StoredRow]) -> Point | None:
@@ -51,7 +51,7 @@ def complete(points: Iterable[Point], rows: Mapping[str, StoredRow]) -> list[tup
 
 
 def _outcomes(point: Point, rows: Mapping[str, StoredRow]) -> NDArray[np.float64]:
-    return mean_outcomes([rows[trial_id] for trial_id in point.trial_ids])
+    return mean_example_scores([rows[trial_id] for trial_id in point.trial_ids])
 
 
 def _is_not_far_behind(outcomes: NDArray[np.float64], best: NDArray[np.float64]) -> bool:

@@ -88,11 +88,11 @@ def state_of(trial_id: str, rows: Mapping[str, StoredRow]) -> TrialState | None:
     return None if row is None else row.state
 
 
-def mean_outcomes(rows: Sequence[StoredRow]) -> NDArray[np.float64]:
-    """Outcome of each example, averaged over demonstration seeds: shape ``(n_examples,)``."""
+def mean_example_scores(rows: Sequence[StoredRow]) -> NDArray[np.float64]:
+    """What each example counts, averaged over demonstration seeds: shape ``(n_examples,)``."""
     if len(rows) == 1:
-        return rows[0].outcomes.astype(float)  # the same in a fifth of the time
-    return np.asarray(np.mean([row.outcomes for row in rows], axis=0, dtype=float))
+        return rows[0].example_scores  # the same in a fifth of the time
+    return np.asarray(np.mean([row.example_scores for row in rows], axis=0, dtype=float))
 
 
 def _seed_scores(trial_ids: Sequence[str], rows: Mapping[str, StoredRow], metric: str) -> list[float]:

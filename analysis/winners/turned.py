@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from clipsweep.analysis.row.row import StoredRow, clip_record
-from clipsweep.analysis.winners.gain import Gain, gain_of
+from clipsweep.analysis.winners.gain import Gain, Paired, gain_of
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -85,7 +85,7 @@ class Flips:
     @cached_property
     def gain(self) -> Gain:
         """Of the examples that were compared; its p-value is McNemar's exact one. Measured when first asked for."""
-        return gain_of(_differences(self.row, self.before), self.row.split)
+        return gain_of([Paired(differences=_differences(self.row, self.before))], self.row.split)
 
     @property
     def gained(self) -> list[Flip]:

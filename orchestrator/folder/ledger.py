@@ -193,7 +193,7 @@ class Ledger:
             assert before is not None, "a trial is continued from its stored row"
             result = _continued(result, before)
         size = self._opened.subject.split_sizes[result.trial.spec.split]
-        return result if len(result.outcomes) == size else replace(result, state=TrialState.PARTIAL)
+        return result if result.n_examples == size else replace(result, state=TrialState.PARTIAL)
 
     def _write_log(self, result: TrialResult, attempt: int) -> str | None:
         """Keep the traceback of a failed trial; gives its path in the study's folder."""
@@ -229,13 +229,15 @@ def forgive_deaths(folder: StudyFolder) -> None:
 
 def _continued(result: TrialResult, before: StoredRow) -> TrialResult:
     """A part of a trial after the parts that its stored row holds."""
-    margins, tally = before.margins, before.tally
+    margins, tally, texts = before.margins, before.tally, before.loglikelihoods
     assert tally is not None, "partial rows keep their tally"
     assert result.tally is not None, "a failed part is not joined"
     return replace(
         result,
-        outcomes=(*before.outcomes.tolist(), *result.outcomes),
+        outcomes=() if texts is not None else (*before.outcomes.tolist(), *result.outcomes),
         margins=() if margins is None else (*margins.tolist(), *result.margins),
+        loglikelihoods=() if texts is None else (*texts.tolist(), *result.loglikelihoods),
+        tokens=() if before.tokens is None else (*before.tokens.tolist(), *result.tokens),
         tally=tally + result.tally,
         operations=before.operations + result.operations,
         seconds=before.seconds + result.seconds,

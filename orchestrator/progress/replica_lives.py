@@ -76,7 +76,7 @@ class ReplicaLives:
         for result in results:
             seen = self._up.get(result.replica)
             if seen is not None:
-                seen.rows += len(result.outcomes)
+                seen.rows += result.n_examples
                 seen.results.append((now, seen.rows))
 
     def up(self, now: datetime) -> tuple[ReplicaLife, ...]:

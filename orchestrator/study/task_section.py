@@ -10,7 +10,9 @@ from pydantic import Field
 
 from clipsweep.orchestrator.study.section import ONE_IS_A_LIST, Count, Names, Positive, Says, Section, Text
 from clipsweep.trials.base.errors import StudyError
-from clipsweep.trials.tasks.definition import METRICS, Scoring, Source, Splits, TaskDefinition, Wording
+from clipsweep.trials.scores.metrics import OF_ANSWERS
+from clipsweep.trials.scores.scoring import Scoring
+from clipsweep.trials.tasks.definition import Source, Splits, TaskDefinition, Wording
 from clipsweep.trials.tasks.settings import PAPER, Variant
 
 
@@ -51,7 +53,7 @@ class DefinitionSection(Section):
     demonstrations: Positive | None = None
     validation_size: Positive | None = None
     shots: Count = 10
-    metric: Annotated[str, Names(METRICS)] = "accuracy"
+    metric: Annotated[str, Names(OF_ANSWERS)] = "accuracy"
     function: Text | None = None
 
     def define(self) -> TaskDefinition:

@@ -17,10 +17,10 @@ from clipsweep.trials.clips.matrix_inputs import MatrixInputs
 from clipsweep.trials.clips.target import Inputs
 from clipsweep.trials.models.find_layout import find_layout
 from clipsweep.trials.models.load import load_model
+from clipsweep.trials.prompts.prompts import Tokens
 from clipsweep.trials.spec.kinds import Texts
 from clipsweep.trials.spec.resolved import ResolvedClips
 from clipsweep.trials.spec.trial import PromptSet
-from clipsweep.trials.tasks.prompts import Tokens
 from clipsweep.trials.tasks.task import Task
 from clipsweep.trials.tokens.encode import encode_texts
 from clipsweep.trials.tokens.tokenizer import load_tokenizer

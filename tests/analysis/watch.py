@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
-import numpy as np
 import pyarrow.parquet as pq
 import pytest
-from numpy.typing import NDArray
 
 from clipsweep.analysis.winners import gain
+from clipsweep.analysis.winners.gain import Paired
 
 
 def watch_files(patch: pytest.MonkeyPatch) -> list[str]:
@@ -30,9 +30,9 @@ def watch_bootstraps(patch: pytest.MonkeyPatch) -> list[int]:
     counts: list[int] = []
     bootstrap = gain.bootstrap
 
-    def watch(differences: NDArray[np.float64]) -> tuple[float, float]:
-        counts.append(len(differences))
-        return bootstrap(differences)
+    def watch(paired: Sequence[Paired]) -> tuple[float, float]:
+        counts.append(sum(len(each.differences) for each in paired))
+        return bootstrap(paired)
 
     patch.setattr(gain, "bootstrap", watch)
     return counts

@@ -16,7 +16,7 @@ from functools import partial
 import numpy as np
 from numpy.typing import NDArray
 
-from clipsweep.analysis.winners.gain import bootstrap
+from clipsweep.analysis.winners.gain import Paired, bootstrap
 from clipsweep.orchestrator.drivers.compose import ComposeDriver
 from clipsweep.orchestrator.space.composition import compose
 from clipsweep.orchestrator.space.proposal import Choice
@@ -114,7 +114,8 @@ def _over_seeds(surface: Surface, compared: dict[str, Search], seeds: int) -> It
 
 
 def _mean(label: str, values: NDArray[np.float64]) -> Iterator[Line]:
-    yield from _interval(f"{label}, held-out rows, mean", float(values.mean()), *bootstrap(values))
+    ends = bootstrap([Paired(differences=values)])
+    yield from _interval(f"{label}, held-out rows, mean", float(values.mean()), *ends)
 
 
 def _interval(label: str, estimate: float, low: float, high: float) -> Iterator[Line]:

@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 from rich.console import Console
 
-from clipsweep.analysis.winners.gain import bootstrap
+from clipsweep.analysis.winners.gain import Paired, bootstrap
 from clipsweep.orchestrator.run.session import run_study
 from clipsweep.orchestrator.study.check import check_study
 from clipsweep.trials.spec.modules import MODULES
@@ -97,7 +97,7 @@ def _against(kinds: Kinds, other: str, places: Sequence[Place]) -> Iterator[Line
     """How ``svd`` does against another kind at all places, and at how many of them it is ahead or behind."""
     differences = [kinds[SVD][place] - kinds[other][place] for place in places]
     yield from _difference(f"{SVD} − {other}, mean of all places", differences)
-    ends = [bootstrap(each) for each in differences]
+    ends = [bootstrap([Paired(differences=each)]) for each in differences]
     yield Line(name=f"places where {SVD} is better than {other}", value=sum(low > 0 for low, _ in ends), unit="")
     yield Line(name=f"places where {other} is better than {SVD}", value=sum(high < 0 for _, high in ends), unit="")
 
@@ -124,7 +124,7 @@ def _best(kinds: Kinds, untouched: Outcomes) -> Iterator[Line]:
 def _difference(name: str, differences: Sequence[Outcomes]) -> Iterator[Line]:
     """The mean difference, and the ends of its interval."""
     each = np.mean(differences, axis=0)
-    low, high = bootstrap(each)
+    low, high = bootstrap([Paired(differences=each)])
     for end, value in (("", float(each.mean())), (", low", low), (", high", high)):
         yield Line(name=f"{name}{end}", value=100 * value, unit="points")
 

@@ -15,8 +15,8 @@ from torch import Tensor
 from transformers import PreTrainedModel
 
 from clipsweep.trials.models.matrices import Layout
+from clipsweep.trials.prompts.prompts import Prompts
 from clipsweep.trials.spec.modules import MODULES
-from clipsweep.trials.tasks.prompts import Prompts
 
 
 @torch.no_grad()

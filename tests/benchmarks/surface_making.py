@@ -27,6 +27,7 @@ from clipsweep.trials.models.describe import describe_checkpoint
 from clipsweep.trials.models.find import EMBEDDED, find_checkpoint
 from clipsweep.trials.models.load import load_model
 from clipsweep.trials.models.settings import ModelSettings
+from clipsweep.trials.prompts.prompts import Prompts
 from clipsweep.trials.rows.values import DataRow as Row
 from clipsweep.trials.scores.judge import measure_margins, score_labels
 from clipsweep.trials.spec.clip import Clip
@@ -34,7 +35,6 @@ from clipsweep.trials.spec.shape import rows_of_shapes
 from clipsweep.trials.spec.trial import SPLITS, PromptSet
 from clipsweep.trials.tasks.definition import Source, Splits, TaskDefinition, Wording
 from clipsweep.trials.tasks.load import load_task
-from clipsweep.trials.tasks.prompts import Prompts
 from clipsweep.trials.tasks.settings import TaskSettings
 from clipsweep.trials.tasks.task import Task
 from clipsweep.trials.tokens.encode import encode_prompts

@@ -28,11 +28,11 @@ from clipsweep.trials.engine.engine import Engine
 from clipsweep.trials.engine.microbatches import plan_microbatches
 from clipsweep.trials.models.card import ModelCard
 from clipsweep.trials.models.find_layout import find_layout
+from clipsweep.trials.prompts.prompts import Prompts, Query
 from clipsweep.trials.spec.clip import Clip
 from clipsweep.trials.spec.modules import ATTENTION
 from clipsweep.trials.spec.resolved import Edit, ResolvedClips
 from clipsweep.trials.spec.start import Start
-from clipsweep.trials.tasks.prompts import Prompts, Query
 from tests.benchmarks import published
 from tests.benchmarks.document import Line, at_least, at_most, tell
 from tests.trials.reference import centred

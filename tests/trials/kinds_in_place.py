@@ -11,9 +11,9 @@ from transformers import PreTrainedModel
 
 from clipsweep.trials.clips.factor_cache import FactorCache
 from clipsweep.trials.clips.target import Inputs, Target, generator_of
+from clipsweep.trials.prompts.prompts import Tokens
 from clipsweep.trials.spec.clip import Clip
 from clipsweep.trials.spec.kinds import Texts
-from clipsweep.trials.tasks.prompts import Tokens
 from tests.trials.reference import matrices_of, roles_of
 
 CLIPS = {  # the options of the clip of each kind that is tried

@@ -14,9 +14,9 @@ from torch import Tensor
 from transformers import PreTrainedModel
 
 from clipsweep.trials.clips.svd import kept_rank
+from clipsweep.trials.prompts.prompts import Prompts, Tokens
+from clipsweep.trials.scores.scoring import Scoring
 from clipsweep.trials.spec.clip import Clip
-from clipsweep.trials.tasks.definition import Scoring
-from clipsweep.trials.tasks.prompts import Prompts, Tokens
 
 QKV, GATE_UP = ("q", "k", "v"), ("gate", "up")
 NAMES: dict[str, tuple[str, ...]] = {

@@ -20,9 +20,9 @@ from clipsweep.trials.engine.kept_passes import KeptPasses
 from clipsweep.trials.engine.label_readings import answer_logits
 from clipsweep.trials.engine.label_scores import LabelScores, charge, checked
 from clipsweep.trials.engine.passes import Downstream, Passes
+from clipsweep.trials.prompts.prompts import Prompts
 from clipsweep.trials.spec.resolved import ResolvedClips
 from clipsweep.trials.spec.start import Start
-from clipsweep.trials.tasks.prompts import Prompts
 
 SUB_LAYER, BLOCKS = "sub-layer", "blocks"
 

@@ -11,9 +11,9 @@ from dataclasses import dataclass, replace
 
 from clipsweep.trials.engine.microbatches import Microbatch, plan_microbatches
 from clipsweep.trials.models.card import ModelCard
+from clipsweep.trials.prompts.prompts import Prompts
 from clipsweep.trials.spec.modules import ATTENTION, ATTENTION_ROLES, MLP, MLP_ROLES
 from clipsweep.trials.spec.start import Start
-from clipsweep.trials.tasks.prompts import Prompts
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -37,9 +37,9 @@ from clipsweep.trials.engine.probe import TogetherCheck, stretch_limit, try_deco
 from clipsweep.trials.models.card import ModelCard
 from clipsweep.trials.models.find_layout import find_layout
 from clipsweep.trials.models.placement import devices_of
+from clipsweep.trials.prompts.prompts import Prompts
 from clipsweep.trials.spec.resolved import ResolvedClips
 from clipsweep.trials.spec.start import Start
-from clipsweep.trials.tasks.prompts import Prompts
 
 FULL_PROMPTS = "full-prompts"
 

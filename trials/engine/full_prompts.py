@@ -11,7 +11,7 @@ from transformers import PreTrainedModel
 from clipsweep.trials.decoder.patches import head_rows
 from clipsweep.trials.engine.label_readings import pad, plan_readings
 from clipsweep.trials.engine.microbatches import plan_microbatches
-from clipsweep.trials.tasks.prompts import Prompts
+from clipsweep.trials.prompts.prompts import Prompts
 
 
 def score_full_prompts(model: PreTrainedModel, prompts: Prompts, size: int) -> Tensor:

@@ -14,8 +14,8 @@ from clipsweep.trials.engine.activation_store import ActivationStore
 from clipsweep.trials.engine.microbatches import plan_microbatches
 from clipsweep.trials.engine.out_of_memory import Room
 from clipsweep.trials.engine.passes import Downstream, Passes
+from clipsweep.trials.prompts.prompts import Prompts
 from clipsweep.trials.spec.resolved import Fingerprint
-from clipsweep.trials.tasks.prompts import Prompts
 
 PROMPTS_KEPT, PROMPTS_MOST = 4, 16  # at least, and as long as there is room
 TrialKey = tuple[Passes, Fingerprint]

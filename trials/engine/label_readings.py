@@ -10,7 +10,7 @@ from torch import Tensor
 
 from clipsweep.trials.decoder.decoder import Decoder
 from clipsweep.trials.engine.microbatches import Microbatch, Read
-from clipsweep.trials.tasks.prompts import Tokens
+from clipsweep.trials.prompts.prompts import Tokens
 
 LOGITS_AT_ONCE = 2**26  # where every position's logits are averaged
 

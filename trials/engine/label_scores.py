@@ -14,7 +14,7 @@ from transformers import PreTrainedModel
 from clipsweep.trials.base.errors import EvaluationError
 from clipsweep.trials.clips.edit import LoadedModel
 from clipsweep.trials.decoder.patches import replaced
-from clipsweep.trials.tasks.prompts import Prompts
+from clipsweep.trials.prompts.prompts import Prompts
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -24,7 +24,11 @@ class LabelScores:
     Attributes:
         log_likelihoods: Shape ``(examples, labels)``, float32 on the CPU, natural log, in the split's order. Where all
             labels are single tokens they are logits: log-likelihoods but for a constant of the example. Of a part, what
-            stands in the rows of other examples means nothing.
+            stands in the rows of other examples means nothing. Of a query with fewer labels than others the rest of
+            its row is minus infinity. A label's sum is divided by its length where the scoring says so.
+        leads: Of each label, how far that of its tokens which is least ahead of the rest of the vocabulary is ahead, in
+            logits, of the same shape: above 0 where the model, at every position, likes the label's token best. None
+            where the scoring does not ask for it.
         microbatch: The size with which the same scores come out again: as asked for, or as far as memory allowed.
         engine_path: Which of the engine's ways ran: ``"sub-layer"``, ``"blocks"`` or ``"full-prompts"``.
         operations: Floating-point operations by the cost model, without the pass that all trials share.
@@ -32,6 +36,7 @@ class LabelScores:
     """
 
     log_likelihoods: Tensor
+    leads: Tensor | None = None
     microbatch: int
     engine_path: str
     operations: int

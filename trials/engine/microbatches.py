@@ -10,8 +10,8 @@ from itertools import accumulate, pairwise
 
 import numpy as np
 
-from clipsweep.trials.tasks.definition import Scoring
-from clipsweep.trials.tasks.prompts import Prompts, Query, Tokens
+from clipsweep.trials.prompts.prompts import Prompts, Query, Tokens
+from clipsweep.trials.scores.scoring import Scoring
 
 MICROBATCHES_PER_CHUNK = 8
 PASS_TOKENS = 64  # what one more pass costs, told in tokens of padding that it must spare

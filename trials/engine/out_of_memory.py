@@ -11,7 +11,7 @@ import torch
 
 from clipsweep.trials.base.errors import EvaluationError
 from clipsweep.trials.base.memory import is_out_of_memory
-from clipsweep.trials.tasks.prompts import Prompts
+from clipsweep.trials.prompts.prompts import Prompts
 
 SHRINKS = 3  # times that the captured activations give up half of their room before trials run one by one
 TrialT = TypeVar("TrialT")

@@ -22,9 +22,9 @@ from clipsweep.trials.engine.activation_store import ActivationStore
 from clipsweep.trials.engine.cost import Extent, extents_of
 from clipsweep.trials.engine.label_readings import pad, plan_readings
 from clipsweep.trials.engine.microbatches import Microbatch
+from clipsweep.trials.prompts.prompts import Prompts
 from clipsweep.trials.spec.modules import ATTENTION, MLP
 from clipsweep.trials.spec.start import Start
-from clipsweep.trials.tasks.prompts import Prompts
 
 log = logging.getLogger(__name__)
 PREFIX = -1  # stands where the number of a microbatch does

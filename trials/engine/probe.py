@@ -25,8 +25,8 @@ from clipsweep.trials.engine.label_readings import pad
 from clipsweep.trials.engine.microbatches import gather
 from clipsweep.trials.engine.passes import Passes
 from clipsweep.trials.models.matrices import Layout
+from clipsweep.trials.prompts.prompts import Prompts, Query, Tokens
 from clipsweep.trials.spec.start import Start
-from clipsweep.trials.tasks.prompts import Prompts, Query, Tokens
 
 log = logging.getLogger(__name__)
 LABELS = (((1,), (2,)), ((1, 2), (3,)))

@@ -16,7 +16,7 @@ from clipsweep.trials.engine.probe import TogetherCheck, stretch_limit
 from clipsweep.trials.export.factored import load_factored
 from clipsweep.trials.models.card import ModelCard
 from clipsweep.trials.models.load import load_model
-from clipsweep.trials.tasks.prompts import Prompts
+from clipsweep.trials.prompts.prompts import Prompts
 
 
 class Scorer:

@@ -33,7 +33,7 @@ def score_labels(
     tally = Tally(
         examples=len(answers),
         right=int(right.sum()),
-        gold_logprob=_exact_sum(logprobs[rows, answers]),
+        gold_logprob=exact_sum(logprobs[rows, answers]),
         labels=tuple(_count_label(predicted, answers, label) for label in range(log_likelihoods.shape[1])),
         gaps=_calibration_gaps(np.exp(logprobs.max(axis=1)), right),
     )
@@ -82,10 +82,10 @@ def _count_label(predicted: NDArray[np.intp], gold: NDArray[np.intp], label: int
 def _calibration_gaps(confidence: NDArray[np.float64], right: NDArray[np.bool_]) -> tuple[float, ...]:
     """By equal-width bin (Guo et al., 2017), the upper edge belonging to the bin: confidence less right predictions."""
     bins = np.clip(np.ceil(confidence * CALIBRATION_BINS).astype(int) - 1, 0, CALIBRATION_BINS - 1)
-    return tuple(_exact_sum((confidence - right)[bins == number]) for number in range(CALIBRATION_BINS))
+    return tuple(exact_sum((confidence - right)[bins == number]) for number in range(CALIBRATION_BINS))
 
 
-def _exact_sum(values: NDArray[np.float64]) -> float:
+def exact_sum(values: NDArray[np.float64]) -> float:
     """The sum of values that are each rounded to a multiple of ``GRID``.
 
     Below 2**29 such sums are exact in float64. So the tallies of the parts of a race add up to the tally of a whole

@@ -2,27 +2,34 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import asdict, dataclass
 from typing import Any
 
 CALIBRATION_BINS = 10
+LARGEST_EXPONENT = 709.0  # beyond it a perplexity is no float64
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Scores:
-    """What a trial scored over its examples.
+    """What a trial scored over its examples; None where the task has no such score.
 
     Attributes:
-        accuracy: Share of examples whose gold label scored highest.
+        accuracy: Share of examples that were answered rightly.
         macro_f1: F1 averaged over the classes, each weighing the same.
-        gold_logprob: Mean log-probability of the gold label, renormalised over the candidates; natural log.
+        gold_logprob: Mean log-probability of the gold label, renormalised over the candidates where there are several;
+            natural log.
         calibration_error: Expected calibration error over 10 equal-width bins of the top candidate's probability.
+        nll: Mean negative log-likelihood of a token of text; natural log.
+        perplexity: Its exponential.
     """
 
-    accuracy: float
-    macro_f1: float
-    gold_logprob: float
-    calibration_error: float
+    accuracy: float | None = None
+    macro_f1: float | None = None
+    gold_logprob: float | None = None
+    calibration_error: float | None = None
+    nll: float | None = None
+    perplexity: float | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -46,17 +53,23 @@ class Tally:
 
     Attributes:
         examples: How many.
-        right: How many predictions were right.
-        gold_logprob: Sum of the gold label's log-probability, renormalised over the candidates; natural log.
-        labels: For each class.
-        gaps: For each bin of the top candidate's probability, the sum of that probability less the right predictions.
+        right: How many predictions were right; 0 of text.
+        gold_logprob: Sum of the gold label's log-probability, renormalised over the candidates where there are several;
+            natural log.
+        labels: For each class; empty where there are none to choose among.
+        gaps: For each bin of the top candidate's probability, the sum of that probability less the right predictions;
+            empty where there is one candidate.
+        loglikelihood: Of text, summed over its tokens; natural log.
+        tokens: Of text, how many were scored; 0 where answers are.
     """
 
     examples: int
-    right: int
-    gold_logprob: float
-    labels: tuple[LabelTally, ...]
-    gaps: tuple[float, ...]
+    right: int = 0
+    gold_logprob: float = 0.0
+    labels: tuple[LabelTally, ...] = ()
+    gaps: tuple[float, ...] = ()
+    loglikelihood: float = 0.0
+    tokens: int = 0
 
     def __add__(self, other: Tally) -> Tally:
         """Both sets of examples together."""
@@ -66,17 +79,23 @@ class Tally:
             gold_logprob=self.gold_logprob + other.gold_logprob,
             labels=tuple(mine + theirs for mine, theirs in zip(self.labels, other.labels, strict=True)),
             gaps=tuple(mine + theirs for mine, theirs in zip(self.gaps, other.gaps, strict=True)),
+            loglikelihood=self.loglikelihood + other.loglikelihood,
+            tokens=self.tokens + other.tokens,
         )
 
     @property
     def scores(self) -> Scores:
         """What the examples score; F1 is averaged over the classes that occur in gold labels or predictions."""
+        if self.tokens:
+            nll = -self.loglikelihood / self.tokens
+            return Scores(nll=nll, perplexity=math.exp(min(nll, LARGEST_EXPONENT)))
         occurring = [each for each in self.labels if each.predicted + each.gold]
+        f1 = [2 * each.hits / (each.predicted + each.gold) for each in occurring]
         return Scores(
             accuracy=self.right / self.examples,
-            macro_f1=sum(2 * each.hits / (each.predicted + each.gold) for each in occurring) / len(occurring),
+            macro_f1=sum(f1) / len(f1) if f1 else None,
             gold_logprob=self.gold_logprob / self.examples,
-            calibration_error=sum(map(abs, self.gaps)) / self.examples,
+            calibration_error=sum(map(abs, self.gaps)) / self.examples if self.gaps else None,
         )
 
     def to_json(self) -> dict[str, Any]:

@@ -19,13 +19,13 @@ from clipsweep.trials.engine.cost import extents_of
 from clipsweep.trials.engine.engine import Engine
 from clipsweep.trials.engine.label_readings import answer_logits, pad, plan_readings
 from clipsweep.trials.engine.microbatches import Microbatch, plan_microbatches
+from clipsweep.trials.prompts.prompts import Prompts
 from clipsweep.trials.screen.block_graph import BlockGraph, Gradients
 from clipsweep.trials.screen.count import count_operations
 from clipsweep.trials.screen.formula import first_order, project
 from clipsweep.trials.screen.passage import Passage, run_through
 from clipsweep.trials.screen.room import Room
 from clipsweep.trials.screen.sites import Site, Sites, seen_at
-from clipsweep.trials.tasks.prompts import Prompts
 
 LOSS_SCALE = {torch.float16: 2.0**10}  # gradients of margins are small for the range of half precision
 

@@ -9,10 +9,10 @@ from clipsweep.trials.base.errors import EvaluationError
 from clipsweep.trials.engine.cost import Extent, measure_extents
 from clipsweep.trials.engine.engine import Engine
 from clipsweep.trials.models.card import ModelCard
+from clipsweep.trials.prompts.prompts import Prompts
 from clipsweep.trials.screen.count import Screened
 from clipsweep.trials.screen.sites import Sites, shapes_of
 from clipsweep.trials.spec.modules import MODULES
-from clipsweep.trials.tasks.prompts import Prompts
 
 FLOAT_BYTES = 4  # of a number in float32, which factors are kept in
 STATES = 8  # of the residual stream's width, held by a block's graph: what enters it, norms, sums, and their gradients

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from clipsweep.trials.prompts.prompts import Prompts
 from clipsweep.trials.screen.screened import LEAST_GROUPS
-from clipsweep.trials.tasks.prompts import Prompts
 
 
 def rows_to_screen(prompts: Prompts, count: int) -> tuple[list[int], Prompts]:

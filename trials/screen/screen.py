@@ -19,13 +19,13 @@ from clipsweep.trials.clips.resolve import resolve
 from clipsweep.trials.clips.svd import kept_rank
 from clipsweep.trials.engine.engine import Engine
 from clipsweep.trials.models.card import ModelCard
+from clipsweep.trials.prompts.prompts import Prompts
 from clipsweep.trials.screen.backward import Backward
 from clipsweep.trials.screen.room import Room, no_room
 from clipsweep.trials.screen.rows import rows_of_a_group, rows_to_screen
 from clipsweep.trials.screen.screened import FORMULA_NAME, LEAST_ROWS, Screened, ScreenRequest
 from clipsweep.trials.screen.sites import check_sites, plan_sites
 from clipsweep.trials.spec.clip import Clip
-from clipsweep.trials.tasks.prompts import Prompts
 
 log = logging.getLogger(__name__)
 

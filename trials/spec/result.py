@@ -39,6 +39,9 @@ class TrialResult:
         outcomes: Right or wrong for each example that was evaluated, in the split's seeded order; empty when failed.
         margins: How much higher the gold label of each of those scored than the best other, in the task's unit of
             scores, mostly natural log: above 0 where the answer is right, but for ties.
+        loglikelihoods: Of text, of each window that was evaluated, summed over its scored tokens; natural log. Empty
+            where answers are scored, as ``outcomes`` and ``margins`` are empty of text.
+        tokens: How many tokens were scored in each of those windows.
         predicted: Index of the label that each of those was given, of the rows of this part; no row stores it.
         tally: What the scores are counted from; None when failed.
         demonstrations: How many were in the prompt, which may be fewer than ``shots``; None when failed.
@@ -60,6 +63,8 @@ class TrialResult:
     state: TrialState
     outcomes: tuple[bool, ...] = ()
     margins: tuple[float, ...] = ()
+    loglikelihoods: tuple[float, ...] = ()
+    tokens: tuple[int, ...] = ()
     predicted: tuple[int, ...] = ()
     tally: Tally | None = None
     demonstrations: int | None = None
@@ -75,6 +80,11 @@ class TrialResult:
     started_at: datetime
     finished_at: datetime
     versions: dict[str, str | None]
+
+    @property
+    def n_examples(self) -> int:
+        """How many examples were evaluated; 0 when failed."""
+        return len(self.outcomes) or len(self.loglikelihoods)
 
     @property
     def scores(self) -> Scores | None:

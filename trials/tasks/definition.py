@@ -9,28 +9,12 @@ import re
 import string
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from enum import StrEnum
 from functools import lru_cache
 from typing import Any
 
 from clipsweep.trials.base.errors import TaskError
 from clipsweep.trials.rows.values import DataRow, is_missing, text_of
-
-METRICS = ("accuracy", "macro_f1", "gold_logprob")
-
-
-class Scoring(StrEnum):
-    """How an answer is scored. Members are added, never removed or renamed: fingerprints hold them.
-
-    ``LOGLIKELIHOOD`` is the sum over the answer's tokens, ``MEAN_LOGLIKELIHOOD`` their mean, ``FIRST_TOKEN`` the
-    log-likelihood of one token that the answer's word alone decides, whatever the prompt ends with, and
-    ``MEAN_LOGIT`` the mean of all raw logits, every position and every token of the vocabulary, of prompt and answer.
-    """
-
-    LOGLIKELIHOOD = "loglikelihood"
-    MEAN_LOGLIKELIHOOD = "mean_loglikelihood"
-    FIRST_TOKEN = "first_token"
-    MEAN_LOGIT = "mean_logit"
+from clipsweep.trials.scores.scoring import Scoring
 
 
 class _Columns(string.Formatter):
@@ -149,8 +133,23 @@ class Splits:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class TaskDefinition:
-    """A task without its rows.
+class Objective:
+    """What a task is, however its prompts are made.
+
+    Attributes:
+        shots: Demonstrations in the prompt unless the study says otherwise.
+        scoring: How an answer is scored.
+        metric: What the winner is picked by: one of ``trials.scores.metrics.METRICS``.
+    """
+
+    shots: int = 10
+    scoring: Scoring = Scoring.LOGLIKELIHOOD
+    metric: str = "accuracy"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TaskDefinition(Objective):
+    """A task without its rows, whose prompts a wording makes from the columns of rows.
 
     Attributes:
         source: Where rows come from.
@@ -161,10 +160,7 @@ class TaskDefinition:
         demonstrations: Rows set aside for demonstrations; None for up to 64 of each class, and no more than a
             quarter of what is there.
         validation_size: Rows of validation; None for all that are left.
-        shots: Demonstrations in the prompt unless the study says otherwise.
         label_column: Column with the right answer.
-        scoring: How an answer is scored.
-        metric: What the winner is picked by: one of ``METRICS``.
         function: ``module:function`` or ``file.py:function`` that each row passes through; None for none.
     """
 
@@ -174,10 +170,7 @@ class TaskDefinition:
     splits: Splits = Splits()
     demonstrations: int | None = None
     validation_size: int | None = None
-    shots: int = 10
     label_column: str = "label"
-    scoring: Scoring = Scoring.LOGLIKELIHOOD
-    metric: str = "accuracy"
     function: str | None = None
 
     @property

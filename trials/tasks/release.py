@@ -8,7 +8,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
-from clipsweep.trials.tasks.definition import Scoring, TaskDefinition, Wording
+from clipsweep.trials.scores.scoring import Scoring
+from clipsweep.trials.tasks.definition import TaskDefinition, Wording
 
 CONSIDER = "Consider the following text: "
 

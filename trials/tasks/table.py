@@ -7,7 +7,8 @@ whose repository holds a script the hub's own Parquet conversion is read.
 
 from __future__ import annotations
 
-from clipsweep.trials.tasks.definition import Scoring, Source, Splits, TaskDefinition, Wording
+from clipsweep.trials.scores.scoring import Scoring
+from clipsweep.trials.tasks.definition import Source, Splits, TaskDefinition, Wording
 
 CONVERTED = "refs/convert/parquet"
 

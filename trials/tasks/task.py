@@ -10,9 +10,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from clipsweep.trials.base.errors import TaskError, counted
+from clipsweep.trials.prompts.reader import PromptReader
 from clipsweep.trials.rows.split_rows import Origin
 from clipsweep.trials.spec.trial import VALIDATION
-from clipsweep.trials.tasks.definition import Example, TaskDefinition
+from clipsweep.trials.tasks.definition import Example, Objective, TaskDefinition, Wording
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -22,7 +23,7 @@ class Task:
     Attributes:
         name: As the study names it.
         seed: Of the splits.
-        definition: Where the rows came from, how they are worded and scored.
+        definition: How it is scored; and, where ``reader`` is None, where the rows came from and how they are worded.
         demonstrations: Rows that demonstrations are drawn from; of the release the demonstrations in their order.
         splits: Rows of ``validation`` and ``test`` in their seeded order; no ``test`` where there is none.
         dropped: Rows kept out of ``demonstrations`` and of ``validation`` because their text is in another split.
@@ -30,11 +31,12 @@ class Task:
         strict: Whether a prediction that ties is wrong, as in the release.
         truncate: ``"error"``, or ``"demonstrations"`` to leave out the last of them where a prompt is too long.
         origins: What the rows were read from; no part of the fingerprint.
+        reader: Makes the prompts of a task that does so itself; None where the definition's wording makes them.
     """
 
     name: str
     seed: int
-    definition: TaskDefinition
+    definition: Objective
     demonstrations: tuple[Example, ...]
     splits: Mapping[str, tuple[Example, ...]]
     dropped: Mapping[str, int]
@@ -42,6 +44,18 @@ class Task:
     strict: bool = False
     truncate: str = "error"
     origins: tuple[Origin, ...] = ()
+    reader: PromptReader | None = None
+
+    @property
+    def worded(self) -> TaskDefinition:
+        """The definition, where its wording makes the prompts."""
+        assert isinstance(self.definition, TaskDefinition), "a task with a reader has no wording"
+        return self.definition
+
+    @property
+    def wording(self) -> Wording:
+        """How its rows become text, where that makes the prompts."""
+        return self.worded.wording
 
     @property
     def fingerprint(self) -> str:
@@ -83,7 +97,7 @@ class Task:
                 )
             return list(self.demonstrations[:shots])
         rng = random.Random(f"demonstrations {demo_seed}")
-        by_class: list[list[Example]] = [[] for _ in range(self.definition.n_classes)]
+        by_class: list[list[Example]] = [[] for _ in range(self.worded.n_classes)]
         for row in self.demonstrations:
             by_class[row.gold].append(row)
         for rows in by_class:
@@ -94,7 +108,7 @@ class Task:
                 if not by_class[label]:
                     raise TaskError(
                         f"{counted(shots, 'shot')} of task {self.name!r} need more rows of the class of answer "
-                        f"{self.definition.wording.answers[label]!r} than the "
+                        f"{self.wording.answers[label]!r} than the "
                         f"{sum(row.gold == label for row in self.demonstrations)} kept for demonstrations. "
                         f"Ask for fewer shots, raise task.demonstrations, or give more rows."
                     )

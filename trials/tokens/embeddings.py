@@ -6,9 +6,9 @@ from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
 
 from clipsweep.trials.base.errors import TaskError
+from clipsweep.trials.prompts.prompts import Prompts, Query
 from clipsweep.trials.spec.trial import PromptSet
 from clipsweep.trials.tasks.definition import Example
-from clipsweep.trials.tasks.prompts import Prompts, Query
 from clipsweep.trials.tasks.task import Task
 from clipsweep.trials.tokens.encode import encode_prompts
 from clipsweep.trials.tokens.wording import where_row

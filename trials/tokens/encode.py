@@ -10,11 +10,12 @@ from itertools import permutations
 from typing import TYPE_CHECKING
 
 from clipsweep.trials.base.errors import TaskError
+from clipsweep.trials.prompts.prompts import Prompts, Query, Tokens
+from clipsweep.trials.scores.scoring import Scoring
 from clipsweep.trials.spec.kinds import DEMONSTRATIONS, Texts
 from clipsweep.trials.spec.ladder import make_rungs
 from clipsweep.trials.spec.trial import VALIDATION, PromptSet
-from clipsweep.trials.tasks.definition import Example, Scoring
-from clipsweep.trials.tasks.prompts import Prompts, Query, Tokens
+from clipsweep.trials.tasks.definition import Example
 from clipsweep.trials.tasks.task import Task
 from clipsweep.trials.tasks.texts import refuse_missing
 from clipsweep.trials.tokens.read import read_texts
@@ -61,6 +62,8 @@ def encode_prompts(
         TaskError: A label adds no token, two labels are the same tokens, a prompt with its label is longer than
             ``context_length``, or a row holds a special token that cannot be read as plain text.
     """
+    if task.reader is not None:
+        return task.reader.encode(tokenizer, wanted, context_length, numbers)
     shots = fitting_shots(task, tokenizer, wanted, context_length)
     return _encode(task, tokenizer, replace(wanted, shots=shots), context_length, numbers)
 
@@ -124,6 +127,8 @@ def check_prompts(task: Task, tokenizer: PreTrainedTokenizerBase, wanted: Prompt
     Raises:
         TaskError: As ``encode_prompts``.
     """
+    if task.reader is not None:
+        return task.reader.encode(tokenizer, wanted, context_length).demonstrations
     fitting = replace(wanted, shots=fitting_shots(task, tokenizer, wanted, context_length))
     _encode(task, tokenizer, fitting, context_length, _suspects(task, tokenizer, fitting, context_length))
     return fitting.shots
@@ -202,7 +207,7 @@ def _suspects(task: Task, tokenizer: PreTrainedTokenizerBase, wanted: PromptSet,
     for number, (text, row) in enumerate(zip(texts, rows, strict=True)):
         longest = max(len(answer.encode()) for answer in row.answers)
         most_tokens = len(text.encode()) + longest + SPECIAL_TOKENS  # no token is shorter than a byte
-        foreign = foreign_tokens(task.definition.wording, row, special)
+        foreign = foreign_tokens(task.wording, row, special)
         if number < SAMPLED_ROWS or most_tokens > context_length or foreign:
             found.append(number)
     return found
@@ -228,7 +233,7 @@ def _reader(
     written, special = written_tokens(task, tokenizer), special_tokens_of(tokenizer)
     for named, each in ((where, rows), (where_shown, shown)) if written else ():
         for place, row in enumerate(each):
-            check_row(task.definition.wording, row, special, named(place))
+            check_row(task.wording, row, special, named(place))
     if shown:
         read_texts(tokenizer, demonstration_texts(task, shown, special), where_shown, written)
     return partial(read_texts, tokenizer, where=where, written=written)

@@ -7,7 +7,8 @@ from collections.abc import Sequence
 from string import Formatter
 from typing import TYPE_CHECKING
 
-from clipsweep.trials.tasks.definition import Example, Scoring, Wording
+from clipsweep.trials.scores.scoring import Scoring
+from clipsweep.trials.tasks.definition import Example, Wording
 from clipsweep.trials.tasks.task import Task
 from clipsweep.trials.tokens.special import special_tokens_of
 from clipsweep.trials.tokens.wording import foreign_tokens, where_row, written_tokens
@@ -36,7 +37,7 @@ def prompt_notes(task: Task, tokenizer: PreTrainedTokenizerBase, split: str) -> 
     queries = [row.query for row in rows]
     notes = [
         _joined_note(tokenizer, queries, rows),
-        _demonstration_note(tokenizer, task.definition.wording, rows),
+        _demonstration_note(tokenizer, task.wording, rows),
         _doubled_note(queries, rows),
         _ends_note(rows),
         _alike_note(rows),
@@ -108,7 +109,7 @@ def _special_note(task: Task, tokenizer: PreTrainedTokenizerBase, split: str) ->
     special, rows = special_tokens_of(tokenizer), task.splits[split]
     found = []
     for number, row in enumerate(rows):
-        foreign = foreign_tokens(task.definition.wording, row, special)
+        foreign = foreign_tokens(task.wording, row, special)
         found += [(where_row(row, split, number), token) for token in foreign[:1]]
     if not found or written_tokens(task, tokenizer):
         return ""

@@ -31,7 +31,7 @@ def render_prompts(
     """
     head = _head(task, wanted, special)
     queries = [row.query if wanted.shots else row.alone for row in rows]
-    return [_cut_start(head + text, special) for text in _without_start(task.definition.wording, queries, special)]
+    return [_cut_start(head + text, special) for text in _without_start(task.wording, queries, special)]
 
 
 def render_demonstrations(task: Task, wanted: PromptSet, special: SpecialTokens | None = None) -> str:
@@ -46,12 +46,12 @@ def _head(task: Task, wanted: PromptSet, special: SpecialTokens | None) -> str:
 
 def demonstration_texts(task: Task, demonstrations: Sequence[Example], special: SpecialTokens | None) -> list[str]:
     """Demonstrations as the prompt holds them; ``special`` as ``render_prompts`` takes it."""
-    return _without_start(task.definition.wording, [row.demonstration for row in demonstrations], special)
+    return _without_start(task.wording, [row.demonstration for row in demonstrations], special)
 
 
 def written_tokens(task: Task, tokenizer: PreTrainedTokenizerBase) -> frozenset[str]:
     """Texts of the special tokens that the wording of a task holds, but for the one that a prompt begins with."""
-    wording, special = task.definition.wording, special_tokens_of(tokenizer)
+    wording, special = task.wording, special_tokens_of(tokenizer)
     prompts = _without_start(wording, [wording.query, wording.alone or "", wording.demonstration or ""], special)
     templates = [*prompts, *wording.answers, *(wording.demonstration_answers or ())]
     own = [literal for template in templates for literal, *_ in Formatter().parse(template)]

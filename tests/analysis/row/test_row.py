@@ -5,6 +5,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from clipsweep.analysis.row.packing import pack_loglikelihoods, pack_tokens
 from clipsweep.analysis.row.row import COLUMNS, SCHEMA, StoredRow, jsonable
 from clipsweep.trials.scores.tally import Tally
 from clipsweep.trials.spec.result import TrialState
@@ -90,3 +91,33 @@ def test_a_row_becomes_plain_json() -> None:
 
 def test_a_row_without_margins_has_none_in_json() -> None:
     assert jsonable(failed_row())["margins"] is None
+
+
+def text_row(loglikelihoods: tuple[float, ...], tokens: tuple[int, ...]) -> StoredRow:
+    return changed(
+        stored_row(),
+        n_examples=len(tokens),
+        accuracy=None,
+        nll=-sum(loglikelihoods) / sum(tokens),
+        outcomes=b"",
+        margins=None,
+        loglikelihoods=pack_loglikelihoods(loglikelihoods),
+        tokens=pack_tokens(tokens),
+    )
+
+
+def test_a_row_of_text_counts_the_likelihood_of_a_token_and_weighs_by_tokens() -> None:
+    row = text_row((-3.0, -9.0), (2, 3))
+    assert row.is_text
+    assert (row.outcomes.size, row.margins) == (0, None)
+    assert row.example_scores.tolist() == [-1.5, -3.0]
+    assert row.example_weights is not None
+    assert row.example_weights.tolist() == [2.0, 3.0]
+    assert (row.score("nll"), row.goodness("nll")) == (2.4, -2.4)
+
+
+def test_a_row_of_answers_counts_right_and_wrong_all_alike() -> None:
+    row = stored_row()
+    assert not row.is_text
+    assert (row.example_scores.tolist(), row.example_weights) == ([1.0, 0.0], None)
+    assert row.goodness("accuracy") == row.score("accuracy")

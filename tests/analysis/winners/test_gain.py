@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from clipsweep.analysis.winners.gain import measure_gain
+from clipsweep.analysis.winners.gain import Paired, gain_of, measure_gain
 from tests.analysis.store.rows import stored_row
 
 
@@ -40,3 +40,15 @@ def test_interval_and_p_value_are_those_of_scipy() -> None:
 def test_as_many_gained_as_lost_is_no_evidence() -> None:
     ours, theirs = (True,) * 3 + (False,) * 3, (False,) * 3 + (True,) * 3
     assert measure_gain([stored_row(outcomes=ours)], [stored_row(outcomes=theirs)]).p_value == 1.0
+
+
+def test_examples_weigh_as_much_as_they_say() -> None:
+    gain = gain_of([Paired(differences=np.array([1.0, 0.0]), weights=np.array([1.0, 3.0]))], "test")
+    assert gain.estimate == 0.25
+    assert 0 <= gain.low <= 0.25 <= gain.high <= 1
+
+
+def test_tasks_count_by_their_share_and_are_resampled_among_themselves() -> None:
+    first, second = np.array([1.0] * 30), np.array([0.0] * 500)
+    gain = gain_of([Paired(differences=first, share=0.75), Paired(differences=second, share=0.25)], "test")
+    assert (gain.estimate, gain.low, gain.high) == (0.75, 0.75, 0.75)  # no example of the one stands for the other

@@ -14,8 +14,8 @@ from clipsweep.orchestrator.study.check import check_study
 from clipsweep.orchestrator.study.files import read_studies
 from clipsweep.orchestrator.study.schema import Study
 from clipsweep.trials.base.errors import StudyError, TaskError
+from clipsweep.trials.scores.scoring import Scoring
 from clipsweep.trials.spec.result import TrialState
-from clipsweep.trials.tasks.definition import Scoring
 from clipsweep.trials.tasks.load import load_task
 from tests.conftest import write_rows
 from tests.orchestrator.stored import latest_rows

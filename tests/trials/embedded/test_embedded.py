@@ -52,7 +52,8 @@ def mean_accuracy(engine: Engine, cache: Path, folder: Path, task: str, shots: i
         loaded = load_task(TaskSettings(name=task, seed=seed, validation_size=ROWS, test_size=0), cache)
         prompts = encode_prompts(loaded, tokenizer, PromptSet(shots=shots, demo_seed=0, split="validation"), 512)
         scored = engine.score(prompts, resolve(clips, engine.card), microbatch=50).log_likelihoods.numpy()
-        scores.append(score_labels(scored, [query.gold for query in prompts.queries])[1].scores.accuracy)
+        outcomes, _ = score_labels(scored, [query.gold for query in prompts.queries])
+        scores.append(np.mean(outcomes))
     return float(np.mean(scores))
 
 

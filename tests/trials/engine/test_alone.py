@@ -10,7 +10,7 @@ import torch
 import transformers
 
 from clipsweep.trials.clips.resolve import resolve
-from clipsweep.trials.tasks.prompts import Tokens
+from clipsweep.trials.prompts.prompts import Tokens
 from tests.trials.architectures import card_of, random_model
 from tests.trials.engine.test_exactness import (
     GROUPED,

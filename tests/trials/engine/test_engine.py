@@ -26,10 +26,10 @@ from clipsweep.trials.models.card import ModelCard
 from clipsweep.trials.models.describe import describe_checkpoint
 from clipsweep.trials.models.find_layout import find_layout
 from clipsweep.trials.models.load import load_model
+from clipsweep.trials.prompts.prompts import Prompts
 from clipsweep.trials.spec.clip import Clip
 from clipsweep.trials.spec.trial import PromptSet
 from clipsweep.trials.tasks.load import load_task
-from clipsweep.trials.tasks.prompts import Prompts
 from clipsweep.trials.tasks.settings import TaskSettings
 from clipsweep.trials.tokens.encode import encode_prompts
 from clipsweep.trials.tokens.tokenizer import load_tokenizer

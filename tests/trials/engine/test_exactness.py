@@ -30,9 +30,9 @@ from clipsweep.trials.clips.resolve import resolve, starts_of
 from clipsweep.trials.engine.engine import Engine
 from clipsweep.trials.engine.label_scores import LabelScores
 from clipsweep.trials.models.card import ModelCard
+from clipsweep.trials.prompts.prompts import Prompts, Query, Tokens
+from clipsweep.trials.scores.scoring import Scoring
 from clipsweep.trials.spec.clip import Clip
-from clipsweep.trials.tasks.definition import Scoring
-from clipsweep.trials.tasks.prompts import Prompts, Query, Tokens
 from tests.trials.architectures import ARCHITECTURES, VOCABULARY_SIZE, WINDOW, build_model, card_of, random_model
 from tests.trials.reference import OneByOne, centred, edit_in_place, run_one_by_one, score_one_by_one
 

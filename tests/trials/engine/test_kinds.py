@@ -13,9 +13,9 @@ import torch
 from clipsweep.trials.base.errors import EvaluationError, SpecError, TaskError
 from clipsweep.trials.clips.matrix_inputs import read_grams
 from clipsweep.trials.clips.resolve import resolve
+from clipsweep.trials.prompts.prompts import Prompts, Tokens
 from clipsweep.trials.spec.clip import Clip
 from clipsweep.trials.spec.kinds import KINDS, Texts
-from clipsweep.trials.tasks.prompts import Prompts, Tokens
 from tests.trials.engine.test_exactness import (
     LENGTHS,
     ONE_TOKEN,

@@ -4,7 +4,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from clipsweep.trials.engine.microbatches import MICROBATCHES_PER_CHUNK, PASS_TOKENS, Microbatch, plan_microbatches
-from clipsweep.trials.tasks.prompts import Prompts, Query
+from clipsweep.trials.prompts.prompts import Prompts, Query
 
 LENGTHS = st.lists(st.integers(1, 9), min_size=1, max_size=60)
 

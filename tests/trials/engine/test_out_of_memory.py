@@ -7,7 +7,7 @@ import torch
 
 from clipsweep.trials.base.errors import EvaluationError
 from clipsweep.trials.engine.out_of_memory import SHRINKS, Retreat, Room
-from clipsweep.trials.tasks.prompts import Prompts, Query
+from clipsweep.trials.prompts.prompts import Prompts, Query
 
 
 def make_prompts() -> Prompts:

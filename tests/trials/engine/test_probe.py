@@ -11,7 +11,7 @@ from clipsweep.trials.decoder.decoder import Decoder
 from clipsweep.trials.engine.passes import Passes
 from clipsweep.trials.engine.probe import TogetherCheck, try_decoder
 from clipsweep.trials.models.find_layout import find_layout
-from clipsweep.trials.tasks.prompts import Prompts, Query
+from clipsweep.trials.prompts.prompts import Prompts, Query
 from tests.trials.architectures import build_model
 
 

@@ -14,8 +14,8 @@ from clipsweep.trials.base.budget import Budget
 from clipsweep.trials.clips.resolve import resolve, starts_of
 from clipsweep.trials.engine.engine import Engine
 from clipsweep.trials.engine.label_scores import LabelScores
+from clipsweep.trials.prompts.prompts import Prompts
 from clipsweep.trials.spec.resolved import ResolvedClips
-from clipsweep.trials.tasks.prompts import Prompts
 from tests.trials.architectures import random_model
 from tests.trials.engine.test_alone import LOOKING_AHEAD
 from tests.trials.engine.test_exactness import (

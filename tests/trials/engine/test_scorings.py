@@ -11,9 +11,9 @@ from clipsweep.trials.clips.edit import edit_weights
 from clipsweep.trials.clips.factor_cache import FactorCache
 from clipsweep.trials.clips.resolve import resolve, starts_of
 from clipsweep.trials.engine import label_readings
+from clipsweep.trials.prompts.prompts import Prompts, Tokens
+from clipsweep.trials.scores.scoring import Scoring
 from clipsweep.trials.spec.clip import Clip
-from clipsweep.trials.tasks.definition import Scoring
-from clipsweep.trials.tasks.prompts import Prompts, Tokens
 from tests.trials.architectures import build_model, card_of
 from tests.trials.engine.test_exactness import (
     FALLBACK,

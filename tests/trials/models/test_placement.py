@@ -21,8 +21,8 @@ from clipsweep.trials.engine.label_scores import LabelScores
 from clipsweep.trials.models.find_layout import find_layout
 from clipsweep.trials.models.load import load_model
 from clipsweep.trials.models.placement import assign_blocks, devices_of, spread
+from clipsweep.trials.prompts.prompts import Prompts
 from clipsweep.trials.spec.clip import Clip
-from clipsweep.trials.tasks.prompts import Prompts
 from tests.trials.architectures import ARCHITECTURES, build_model, card_of, random_model
 from tests.trials.devices import several_devices
 from tests.trials.engine.test_exactness import (

@@ -24,6 +24,7 @@ from clipsweep.trials.clips.resolve import resolve
 from clipsweep.trials.clips.svd import kept_rank
 from clipsweep.trials.engine.cost import measure_extents
 from clipsweep.trials.engine.engine import Engine
+from clipsweep.trials.prompts.prompts import Prompts, Query, Tokens
 from clipsweep.trials.screen.backward import Backward
 from clipsweep.trials.screen.room import Room
 from clipsweep.trials.screen.screen import screen as screen_request
@@ -31,7 +32,6 @@ from clipsweep.trials.screen.screened import LEAST_GROUPS, Screened, ScreenReque
 from clipsweep.trials.screen.sites import plan_sites
 from clipsweep.trials.spec.clip import Clip
 from clipsweep.trials.spec.trial import PromptSet
-from clipsweep.trials.tasks.prompts import Prompts, Query, Tokens
 from tests.trials.architectures import VOCABULARY_SIZE, build_model, card_of
 
 ROOMY = Budget(device_bytes=10**9, host_bytes=0)

@@ -10,11 +10,11 @@ import torch
 
 from clipsweep.trials.base.errors import TaskError
 from clipsweep.trials.clips.resolve import resolve
+from clipsweep.trials.prompts.prompts import Prompts
 from clipsweep.trials.scores.judge import score_labels
 from clipsweep.trials.spec.clip import Clip
 from clipsweep.trials.spec.trial import PromptSet
 from clipsweep.trials.tasks.load import load_task
-from clipsweep.trials.tasks.prompts import Prompts
 from clipsweep.trials.tasks.settings import RELEASE, TaskSettings
 from clipsweep.trials.tasks.task import Task
 from clipsweep.trials.tokens.encode import encode_prompts

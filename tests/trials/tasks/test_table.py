@@ -6,7 +6,8 @@ from typing import Any
 
 import pytest
 
-from clipsweep.trials.tasks.definition import Example, Scoring, make_example
+from clipsweep.trials.scores.scoring import Scoring
+from clipsweep.trials.tasks.definition import Example, make_example
 from clipsweep.trials.tasks.load import load_task
 from clipsweep.trials.tasks.settings import TaskSettings
 from clipsweep.trials.tasks.table import TASKS
@@ -104,7 +105,7 @@ def test_splits_are_cut_as_the_paper_cuts_them(
     assert (len(task.demonstrations), *(len(task.splits[split]) for split in ("validation", "test"))) == sizes
     assert task.dropped == {"demonstrations": 0, "validation": 0}
     golds = [row.gold for row in task.demonstrations]
-    assert {golds.count(label) for label in range(task.definition.n_classes)} == {sizes[0] // task.definition.n_classes}
+    assert {golds.count(label) for label in range(task.worded.n_classes)} == {sizes[0] // task.worded.n_classes}
 
 
 def places(task: Task) -> list[set[object]]:

@@ -5,11 +5,11 @@ import pytest
 from transformers import PreTrainedTokenizerBase
 
 from clipsweep.trials.base.errors import TaskError
+from clipsweep.trials.prompts.prompts import Prompts, Query
+from clipsweep.trials.scores.scoring import Scoring
 from clipsweep.trials.spec.kinds import Texts
 from clipsweep.trials.spec.trial import PromptSet
-from clipsweep.trials.tasks.definition import Scoring
 from clipsweep.trials.tasks.load import load_task
-from clipsweep.trials.tasks.prompts import Prompts, Query
 from clipsweep.trials.tasks.settings import TaskSettings
 from clipsweep.trials.tasks.task import Task
 from clipsweep.trials.tokens.encode import check_prompts, encode_prompts, encode_texts

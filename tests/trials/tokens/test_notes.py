@@ -2,7 +2,7 @@ from dataclasses import replace
 
 import pytest
 
-from clipsweep.trials.tasks.definition import Scoring
+from clipsweep.trials.scores.scoring import Scoring
 from clipsweep.trials.tokens.notes import prompt_notes
 from tests.trials.tokens.tokenizers import byte_level, make_task, marked_words, with_answers
 

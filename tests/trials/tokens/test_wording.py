@@ -111,17 +111,17 @@ def test_special_tokens_in_rows_are_characters_in_the_prompt(kind: object) -> No
 def test_rows_are_not_all_tokenised_where_the_wording_holds_special_tokens() -> None:
     task = make_task(*["good"] * 20, query=CHAT)
     special = special_tokens_of(byte_level())
-    found = [foreign_tokens(task.definition.wording, row, special) for row in task.splits["validation"]]
+    found = [foreign_tokens(task.wording, row, special) for row in task.splits["validation"]]
     assert found == [[]] * 20
 
 
 def test_a_special_token_that_only_a_worded_demonstration_shows_is_foreign() -> None:
     task = make_task("good", query="q {label}", demonstration="{text} {answer}\n")
-    row = make_example(task.definition, {"text": "sly </s>", "label": 1}, ("train", 0))
-    assert foreign_tokens(task.definition.wording, row, special_tokens_of(byte_level())) == ["</s>"]
+    row = make_example(task.worded, {"text": "sly </s>", "label": 1}, ("train", 0))
+    assert foreign_tokens(task.wording, row, special_tokens_of(byte_level())) == ["</s>"]
 
 
 def test_words_of_the_wording_are_not_foreign() -> None:
     task = make_task("a", words={"text": {"a": "b</s>", "one": "1", "two": "2"}})
     row = task.splits["validation"][0]
-    assert foreign_tokens(task.definition.wording, row, special_tokens_of(byte_level())) == []
+    assert foreign_tokens(task.wording, row, special_tokens_of(byte_level())) == []

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 
+from clipsweep.trials.scores.scoring import Scoring
 from clipsweep.trials.spec.kinds import Texts
-from clipsweep.trials.tasks.definition import Scoring
 
 Tokens = tuple[int, ...]
 
@@ -18,12 +18,17 @@ class Query:
     Attributes:
         tokens: The prompt after the shared prefix; at least one token.
         labels: Tokens of each label after the prompt; each at least one, but where the mean of logits is scored.
-        gold: Index of the right label.
+        gold: Index of the right label; 0 where there is one label alone.
+        lengths: What the log-likelihood of each label is divided by, in ``Scoring.LENGTH_NORMALISED``; None elsewhere.
+        unscored: How many leading tokens of each label are part of the prompt and not scored; None for none. So
+            labels may differ in what stands before the answer.
     """
 
     tokens: Tokens
     labels: tuple[Tokens, ...]
     gold: int
+    lengths: tuple[float, ...] | None = None
+    unscored: tuple[int, ...] | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

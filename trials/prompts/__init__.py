@@ -1,0 +1,1 @@
+"""Prompts as tokens, and what a trial makes of them."""
