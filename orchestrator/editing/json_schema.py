@@ -16,6 +16,7 @@ SECTIONS = {  # keys of each section's schema, and where they stand in a study
     "DefinitionSection": "task.definition",
     "DataSection": "task.definition.data",
     "SplitsSection": "task.definition.splits",
+    "HarnessSection": "task.lm_eval",
     "SpaceSection": "space",
     "ChosenLayers": "space.layers",
     "RatesSection": "space.clip_rates",
@@ -40,7 +41,8 @@ def study_schema() -> dict[str, Any]:
     schema["required"] = []  # what is missing may be given by --set
     sections["ModelSection"].pop("required")
     sections["TaskSection"].pop("required")
-    _admit_file(sections["TaskSection"]["properties"]["definition"])
+    for key in ("definition", "lm_eval"):
+        _admit_text(sections["TaskSection"]["properties"][key])
     return {"$schema": DIALECT, **schema, "title": "clipsweep study"}
 
 
@@ -66,5 +68,6 @@ def _one_or_list(item: Mapping[str, Any], array: Mapping[str, Any]) -> dict[str,
     return {**beside, "anyOf": [{"type": "array", "items": dict(item), **bare}, dict(item)]}
 
 
-def _admit_file(definition: dict[str, Any]) -> None:
-    definition["anyOf"].append({"type": "string"})
+def _admit_text(section: dict[str, Any]) -> None:
+    """Admit the path of a file, or a name, where a section stands."""
+    section["anyOf"].append({"type": "string"})

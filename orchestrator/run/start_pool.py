@@ -119,4 +119,7 @@ def _absolute_task(task: TaskSettings) -> TaskSettings:
         function = f"{Path(place).expanduser().resolve()}{colon}{attribute}" if place.endswith(".py") else None
         source = replace(definition.source, path=_absolute(definition.source.path))
         definition = replace(definition, source=source, function=function or definition.function)
-    return replace(task, path=task.path and _absolute(task.path), definition=definition)
+    harness = task.lm_eval
+    if harness is not None and harness.include_path is not None:
+        harness = replace(harness, include_path=_absolute(harness.include_path))
+    return replace(task, path=task.path and _absolute(task.path), definition=definition, lm_eval=harness)

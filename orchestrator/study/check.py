@@ -12,8 +12,11 @@ from clipsweep.orchestrator.study.explain import explain
 from clipsweep.orchestrator.study.kind_section import read_kind
 from clipsweep.orchestrator.study.names import ALGORITHM1, DRIVERS, EVERY_DRIVER, OF_SEQUENTIAL_TEST, SEQUENTIAL_TEST
 from clipsweep.orchestrator.study.schema import ChosenLayers, ClusterSection, SearchSection, Study
+from clipsweep.orchestrator.study.task_section import TaskSection
 from clipsweep.trials.base.errors import StudyError, unknown_name
 from clipsweep.trials.tasks.settings import PAPER
+
+NO_EFFECT = {"lm_eval": ("variant", "path", "demonstrations", "truncate")}  # keys of a task, by the way it is said
 
 
 def check_study(content: dict[str, Any]) -> Study:
@@ -27,6 +30,7 @@ def check_study(content: dict[str, Any]) -> Study:
         study = Study.model_validate(content)
     except ValidationError as error:
         raise StudyError(explain(error, content)) from error
+    _check_task(study.task)
     _check_driver(study)
     _check_effect(study)
     check_search(study)
@@ -36,6 +40,22 @@ def check_study(content: dict[str, Any]) -> Study:
         read_kind(entry)
     study.task_settings()  # refuses a definition that cannot be one
     return study
+
+
+def _check_task(task: TaskSection) -> None:
+    """Refuse a task that is said in two ways, and keys that have no effect in the way that it is said."""
+    if len(task.ways) > 1:
+        raise StudyError(
+            f"study keys {' and '.join(f'task.{way}' for way in task.ways)} both say what the task is; expected one of "
+            f"the two. Remove the other."
+        )
+    for key in NO_EFFECT.get(task.ways[0], ()) if task.ways else ():
+        value, default = getattr(task, key), TaskSection.model_fields[key].get_default()
+        if value != default:
+            raise StudyError(
+                f"study key 'task.{key}' is {value!r}, but a task of task.{task.ways[0]} does not use it; expected its "
+                f"default, {default!r}. Remove the key."
+            )
 
 
 def _check_seeds(study: Study) -> None:

@@ -56,6 +56,8 @@ def read_studies(source: str | Path | Mapping[str, Any], overrides: Sequence[Ove
     section = content.setdefault("task", {})
     if not isinstance(section, dict):
         raise StudyError(f"study key 'task' is {shown(section)}; expected keys and values.")
+    if section.get("lm_eval") is not None:
+        raise StudyError("study keys 'tasks' and 'task.lm_eval' both say what the task is; remove one of the two.")
     asked = section.get("name")
     return [check_study(_of_task(content, path, each)) for each in ([asked] if asked else names)]
 
@@ -118,12 +120,21 @@ def _apply(content: dict[str, Any], overrides: Sequence[Override], folder: Path)
     _read_definition(content, folder)
 
 
+def _find_included(task: dict[str, Any], folder: Path) -> None:
+    """Let the folder of a harness's tasks be looked for beside the study's file, then from here."""
+    held = task.get("lm_eval")
+    if isinstance(held, dict) and isinstance(held.get("include_path"), str) and is_dir(folder / held["include_path"]):
+        held["include_path"] = str((folder / held["include_path"]).resolve())
+
+
 def _read_definition(content: dict[str, Any], folder: Path) -> None:
     """Put a task that lies in a file of its own into the study; its paths are from the file that holds them.
 
     The file is looked for beside the study's file, then from here.
     """
     task = content.get("task")
+    if isinstance(task, dict):
+        _find_included(task, folder)
     definition = task.get("definition") if isinstance(task, dict) else None
     if isinstance(definition, str):
         named = Path(definition).expanduser()

@@ -28,7 +28,7 @@ from clipsweep.trials.models.settings import Dtype, ModelSettings
 from clipsweep.trials.screen.screened import DEFAULT_ROWS, LEAST_ROWS
 from clipsweep.trials.spec.kinds import DEFAULT_KIND, PUBLISHED_RATES
 from clipsweep.trials.spec.modules import MODULES
-from clipsweep.trials.tasks.settings import TaskSettings
+from clipsweep.trials.tasks.settings import HarnessSettings, TaskSettings
 
 SIZE = "a number with a unit, as in 256MB or 1.5GiB"
 LAYERS = (
@@ -193,7 +193,8 @@ class Study(Section):
     def task_settings(self) -> TaskSettings:
         """The task section as the value that replicas take."""
         definition = None if self.task.definition is None else self.task.definition.define()
-        return TaskSettings(**{**self.task.model_dump(), "definition": definition})
+        harness = None if self.task.lm_eval is None else HarnessSettings(**self.task.lm_eval.model_dump())
+        return TaskSettings(**{**self.task.model_dump(), "definition": definition, "lm_eval": harness})
 
     def to_yaml(self) -> str:
         """The study file that says exactly this, but for passwords in addresses."""

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from datetime import date
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import Field
+from pydantic import BeforeValidator, Field, model_validator
 
 from clipsweep.orchestrator.study.section import ONE_IS_A_LIST, Count, Names, Positive, Says, Section, Text
 from clipsweep.trials.base.errors import StudyError
@@ -122,6 +122,23 @@ def _texts(value: Value) -> list[str]:
     return ["" if value is None else str(value)]
 
 
+class HarnessSection(Section):
+    """A task of lm-evaluation-harness."""
+
+    name: Text
+    include_path: Text | None = None
+    metric: Text | None = None
+
+
+def _as_name(value: Any) -> Any:
+    """Take a text for the name of a harness's task."""
+    return {"name": value} if isinstance(value, str) else value
+
+
+HARNESS = "the name of a task of lm-evaluation-harness, or {name: hellaswag, include_path: a folder, metric: acc_norm}"
+WAYS = ("definition", "lm_eval")  # keys that say what a task is where it is none of clipsweep's own: one at most
+
+
 class TaskSection(Section):
     """Which task, and which of its rows."""
 
@@ -134,3 +151,17 @@ class TaskSection(Section):
     seed: int | None = None
     truncate: Literal["error", "demonstrations"] = "error"
     definition: DefinitionSection | None = None
+    lm_eval: Annotated[HarnessSection | None, BeforeValidator(_as_name), Says(HARNESS)] = None
+
+    @model_validator(mode="before")
+    @classmethod
+    def name_it(cls, content: Any) -> Any:
+        """Call a harness's task as the harness does, where no other name is given."""
+        held = content.get("lm_eval") if isinstance(content, dict) else None
+        called = held.get("name") if isinstance(held, dict) else held
+        return content if called is None or "name" in content else {"name": called, **content}
+
+    @property
+    def ways(self) -> list[str]:
+        """Keys that say what the task is; none for one of clipsweep's own."""
+        return [key for key in WAYS if getattr(self, key) is not None]

@@ -7,13 +7,14 @@ import runpy
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 from pathlib import Path
+from typing import Protocol, cast
 
 from clipsweep.trials.base.errors import TaskError, unknown_name
 from clipsweep.trials.rows.read_folder import find_folder
 from clipsweep.trials.rows.split_rows import SplitRows
 from clipsweep.trials.rows.values import DataRow
 from clipsweep.trials.spec.trial import TEST, VALIDATION
-from clipsweep.trials.tasks.definition import Example, Source, TaskDefinition, make_example
+from clipsweep.trials.tasks.definition import Example, Objective, Source, TaskDefinition, make_example
 from clipsweep.trials.tasks.generated import GENERATED
 from clipsweep.trials.tasks.read_rows import read_rows, shuffled_order
 from clipsweep.trials.tasks.release import RELEASES
@@ -23,18 +24,42 @@ from clipsweep.trials.tasks.table import TASKS
 from clipsweep.trials.tasks.task import Task
 
 DEFAULT_SEED = 49
+OTHER_WAYS = {"lm_eval": "clipsweep.trials.harness.load"}  # keys of the settings; modules with ``define`` and ``load``
 Change = Callable[[DataRow], DataRow | None]  # what each row passes through
 
 
-def define_task(settings: TaskSettings) -> TaskDefinition:
+class Way(Protocol):
+    """A way of making a task other than by wording rows."""
+
+    def define(self, settings: TaskSettings) -> Objective:
+        """What the task is; the settings name it."""
+
+    def load(self, settings: TaskSettings, cache: Path) -> Task:
+        """The task with its rows; the settings have a seed."""
+
+
+def define_task(settings: TaskSettings) -> Objective:
     """What a task is, before its rows are read.
 
     Raises:
-        TaskError: Unknown name or variant, a seed that the variant cannot take, or a template that is malformed.
+        TaskError: Unknown name or variant, a seed that the variant cannot take, a template that is malformed; or what
+            the way of making it refuses.
     """
+    way = _other_way(settings)
+    if settings.name in (*TASKS, *GENERATED) and (way is not None or settings.definition is not None):
+        raise TaskError(f"task.name is {settings.name!r}, which is a task of clipsweep's own; choose another name.")
+    return _define_worded(settings) if way is None else way.define(settings)
+
+
+def _other_way(settings: TaskSettings) -> Way | None:
+    """What makes the task, where no wording of rows does."""
+    asked = [module for key, module in OTHER_WAYS.items() if getattr(settings, key) is not None]
+    return cast(Way, importlib.import_module(asked[0])) if asked else None
+
+
+def _define_worded(settings: TaskSettings) -> TaskDefinition:
+    """What a task is whose prompts a wording makes."""
     if settings.definition is not None:
-        if settings.name in TASKS or settings.name in GENERATED:
-            raise TaskError(f"task.name is {settings.name!r}, which is a task of clipsweep's own; choose another name.")
         definition = settings.definition
     elif settings.name in GENERATED:
         definition = GENERATED[settings.name].define(DEFAULT_SEED if settings.seed is None else settings.seed)
@@ -70,8 +95,11 @@ def load_task(settings: TaskSettings, cache: Path) -> Task:
     Raises:
         TaskError: Unknown name, unreadable source, missing column, unknown label, an empty split, too few rows.
     """
-    definition = define_task(settings)
     seed = default_seed(settings) if settings.seed is None else settings.seed
+    way = _other_way(settings)
+    if way is not None:
+        return way.load(replace(settings, seed=seed), cache)
+    definition = _define_worded(settings)
     release = RELEASES[settings.name] if settings.variant != PAPER else None
     held: list[SplitRows] = []
     if settings.name in GENERATED:

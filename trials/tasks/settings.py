@@ -13,11 +13,26 @@ RELEASE: Variant = "release"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class HarnessSettings:
+    """A task of lm-evaluation-harness.
+
+    Attributes:
+        name: Of a task, a group or a tag, as the harness knows it.
+        include_path: Folder of YAML files with tasks of the user's own; None for the harness's alone.
+        metric: Which of the task's metrics the winner is picked by; None for the first of those that we score.
+    """
+
+    name: str
+    include_path: str | None = None
+    metric: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class TaskSettings:
     """Which task, which of its rows, and in what order.
 
     Attributes:
-        name: Key of a table of tasks, or the user's own name for ``definition``.
+        name: Key of a table of tasks, or what the user calls ``definition`` or the task of another way.
         variant: ``"paper"``: in the words of the paper; ``"release"``: as its released code runs it.
         path: Folder of jsonl, csv or parquet files, or a hub name; None for the task's own source.
         validation_size: Rows of the validation split; None for the task's default.
@@ -27,6 +42,7 @@ class TaskSettings:
         truncate: ``"error"``: a prompt longer than the context is refused; ``"demonstrations"``: the last of them are
             left out until every prompt of the split fits.
         definition: A task of the user's own.
+        lm_eval: A task of lm-evaluation-harness.
     """
 
     name: str
@@ -38,3 +54,4 @@ class TaskSettings:
     seed: int | None = None
     truncate: str = "error"
     definition: TaskDefinition | None = None
+    lm_eval: HarnessSettings | None = None
