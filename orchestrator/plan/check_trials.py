@@ -59,7 +59,7 @@ def _key(prepared: Prepared, prompt_sets: Sequence[PromptSet]) -> str:
         "readers": {name: package_version(name) for name in READERS},
         "checkpoint": [str(prepared.checkpoint), card.fingerprint, card.context_length, card.vocabulary_size],
         "task": [task.name, task.fingerprint, task.fixed, task.truncate, repr(task.wording)],
-        "places": [row.row for rows in task.splits.values() for row in rows],  # which notes name
+        "places": [(*row.row, row.part) for rows in task.splits.values() for row in rows],  # which notes name
         "prompts": [astuple(each) for each in prompt_sets],
     }
     return hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()[:32]

@@ -62,10 +62,13 @@ def find_flips(
 
 
 def _label(answers: Sequence[str], gold: int, given: int | None, *, right: bool) -> str | None:
-    """The label that an example was given; of two labels it is told by the outcome."""
+    """The label that an example was given; of two labels it is told by the outcome.
+
+    None where it is not known: one of many, or what was said in place of an open answer.
+    """
     if right:
         return answers[gold]
-    if given is not None:
+    if given is not None and given >= 0:
         return answers[given]
     return answers[1 - gold] if len(answers) == 2 else None
 

@@ -73,7 +73,7 @@ def view_task(
         "kept_for_demonstrations": len(task.demonstrations),
         "dropped": dict(task.dropped),
         "shots": asked,
-        "row": {"split": rows[row].row[0], "number": rows[row].row[1]},
+        "row": {"split": rows[row].row[0], "number": rows[row].row[1], "part": rows[row].part},
         "prompt": render_prompts(task, wanted, [rows[row]])[0],
         "answers": list(rows[row].answers),
         "gold": rows[row].gold,
@@ -170,7 +170,7 @@ def describe_task(view: dict[str, Any]) -> str:
         f"left out    {dropped}, whose text is in another split",
         *(f"read        {line}" for line in _describe_files(view["files"])),
         f"scoring     {view['scoring']}; the winner is picked by {view['metric']}",
-        f"prompt      of row {view['row']['number']} of the source's {view['row']['split']}, "
+        f"prompt      of row {view['row']['number']} of the source's {view['row']['split']}, {_part(view['row'])}"
         f"{counted(view['shots'], 'shot')}; ⏎ ends a line",
         "",
         *(f"    {line}" for line in (view["prompt"].replace("\n", "⏎\n") + "▁").split("\n")),
@@ -189,6 +189,11 @@ def describe_task(view: dict[str, Any]) -> str:
         *(line for split, lengths in view["prompt_tokens"].items() for line in _describe_lengths(split, lengths)),
     ]
     return "\n".join(lines)
+
+
+def _part(row: dict[str, Any]) -> str:
+    """Which of the rows that were made of one, in words."""
+    return "" if row["part"] is None else f"part {row['part']}, "
 
 
 def _describe_answers(view: dict[str, Any]) -> list[str]:

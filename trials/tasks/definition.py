@@ -5,61 +5,14 @@ The shipped tasks are such values, and so is what a user writes in a study file.
 
 from __future__ import annotations
 
-import re
-import string
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
-from functools import lru_cache
 from typing import Any
 
 from clipsweep.trials.base.errors import TaskError
+from clipsweep.trials.rows.template import columns_of, word
 from clipsweep.trials.rows.values import DataRow, is_missing, text_of
 from clipsweep.trials.scores.scoring import Scoring
-
-
-class _Columns(string.Formatter):
-    """Format strings over a row.
-
-    ``{column}`` is without its outer white space, ``{column!w}`` with all of it, ``{column!l}`` with what leads it.
-    A value is shown as ``text_of`` has it, and what has no text is refused.
-    """
-
-    def get_field(self, field_name: str, args: Sequence[Any], kwargs: Mapping[str, Any]) -> Any:
-        value, used = super().get_field(field_name, args, kwargs)
-        text_of(value, field_name)  # here, where the name is known
-        return value, used
-
-    def convert_field(self, value: Any, conversion: str | None) -> Any:
-        if conversion not in (None, "w", "l", "s"):
-            return super().convert_field(value, conversion)
-        text = text_of(value, "")
-        if conversion is None:
-            return text.strip()
-        return text.rstrip() if conversion == "l" else text
-
-
-_COLUMNS = _Columns()
-
-
-@lru_cache(maxsize=256)
-def columns_of(text: str) -> frozenset[str]:
-    """Columns that a format string names; of ``{choices[0]}`` it is ``choices``.
-
-    Raises:
-        TaskError: A brace without its partner, or a field without a name.
-    """
-    try:
-        names = [name for _, name, _, _ in _COLUMNS.parse(text) if name is not None]
-    except ValueError as error:
-        raise TaskError(f"template {text!r} is malformed ({error}); write {{{{ and }}}} for literal braces.") from error
-    if any(not re.match(r"[^.\[\d]", name) for name in names):
-        raise TaskError(f"template {text!r} has a field without a name; expected the name of a column in braces.")
-    return frozenset(re.split(r"[.\[]", name, maxsplit=1)[0] for name in names)
-
-
-def word(text: str, row: DataRow) -> str:
-    """Fill a format string with a row's columns."""
-    return _COLUMNS.vformat(text, (), row)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -68,7 +21,8 @@ class Wording:
 
     Attributes:
         query: The prompt up to the answer.
-        answers: Label words in class order, or candidates, each with the space that precedes it.
+        answers: Label words in class order, or candidates, each with the space that precedes it; where there is one
+            alone it is an open answer.
         demonstration: A row with its answer, in full; ``{answer}`` stands for the right answer's text. None for query,
             answer and a newline.
         demonstration_answers: Answers as demonstrations word them, where that differs.
@@ -116,6 +70,8 @@ class Source:
 class Splits:
     """Which split of the source each of ours is taken from; two of one split are cut from it and share no row.
 
+    ``"dev+test"`` stands for the rows of several splits together.
+
     Attributes:
         demonstrations: Split of the source that demonstrations are drawn from.
         validation: Split of the source.
@@ -128,8 +84,18 @@ class Splits:
 
     @property
     def names(self) -> list[str]:
-        """Splits of the source that are read."""
+        """What ours are cut from: splits of the source, or several of them together."""
         return [name for name in dict.fromkeys((self.demonstrations, self.validation, self.test)) if name is not None]
+
+    @property
+    def parts(self) -> list[str]:
+        """Splits of the source that are read."""
+        return list(dict.fromkeys(part for name in self.names for part in parts_of(name)))
+
+
+def parts_of(name: str) -> list[str]:
+    """The splits of the source that a name stands for."""
+    return name.split("+")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -155,13 +121,17 @@ class TaskDefinition(Objective):
         source: Where rows come from.
         wording: How they become text.
         classes: For each value of the label column the index of its answer, values as text; ``""`` stands for rows
-            without a label, which are refused otherwise.
+            without a label, which are refused otherwise. Not looked at where the answer is open.
         splits: Which split of the source each of ours is taken from.
         demonstrations: Rows set aside for demonstrations; None for up to 64 of each class, and no more than a
             quarter of what is there.
-        validation_size: Rows of validation; None for all that are left.
+        validation_size: Rows of validation; None for all that are left, or for ``validation_share``.
+        validation_share: Share of the rows that are left, rounded down, where no number of them is stated.
         label_column: Column with the right answer.
         function: ``module:function`` or ``file.py:function`` that each row passes through; None for none.
+        distinct: Whether of rows with one text the first alone is taken, and none where their labels differ.
+        strict: Whether a prediction that ties is wrong; else it goes to the first answer.
+        end_of_answer: Whether the end-of-text token belongs to each answer and is scored with it.
     """
 
     source: Source
@@ -170,8 +140,22 @@ class TaskDefinition(Objective):
     splits: Splits = Splits()
     demonstrations: int | None = None
     validation_size: int | None = None
+    validation_share: float | None = None
     label_column: str = "label"
     function: str | None = None
+    distinct: bool = False
+    strict: bool = False
+    end_of_answer: bool = False
+
+    @property
+    def is_open(self) -> bool:
+        """Whether there is one answer, which is right where the model says it."""
+        return len(self.wording.answers) == 1
+
+    @property
+    def columns(self) -> list[str]:
+        """Columns that a row must have."""
+        return [*self.wording.columns, *([] if self.is_open else [self.label_column])]
 
     @property
     def n_classes(self) -> int:
@@ -189,7 +173,8 @@ class Example:
         answers: What may follow, each with the space that precedes it.
         demonstration: The row with its right answer, the end of the demonstration included.
         gold: Index of the right answer.
-        row: Its place in the source: split and number.
+        row: The place in the source of the row that it was made of: split and number.
+        part: Which of the rows that were made of that one, from 0; None where it made one alone.
     """
 
     query: str
@@ -198,6 +183,7 @@ class Example:
     demonstration: str
     gold: int
     row: tuple[str, int]
+    part: int | None = None
 
     @property
     def text(self) -> tuple[str, ...]:
@@ -205,13 +191,14 @@ class Example:
         return (self.query, *self.answers)
 
 
-def make_example(definition: TaskDefinition, row: DataRow, place: tuple[str, int]) -> Example:
+def make_example(definition: TaskDefinition, row: DataRow, place: tuple[str, int], part: int | None = None) -> Example:
     """Word a row.
 
     Args:
         definition: Of the task.
         row: Its columns; all that the wording names must be there.
         place: Split of the source and number in it.
+        part: As ``Example`` has it.
 
     Raises:
         TaskError: A column that does not have the parts that are asked of it, an empty text, a value without a word, or
@@ -221,7 +208,7 @@ def make_example(definition: TaskDefinition, row: DataRow, place: tuple[str, int
     where = f"row {number} of split {split!r}"
     if empty := [name for name in wording.columns if is_missing(row[name]) and "" not in wording.words.get(name, {})]:
         raise TaskError(f"{where} has nothing in column {empty[0]!r}; expected text. Remove the row or give its text.")
-    gold = _class_of(definition, row[definition.label_column], where)
+    gold = 0 if definition.is_open else _class_of(definition, row[definition.label_column], where)
     worded = {**row, **{column: _replace(column, words, row, where) for column, words in wording.words.items()}}
     try:
         answers = tuple(word(answer, worded) for answer in wording.answers)
@@ -235,7 +222,9 @@ def make_example(definition: TaskDefinition, row: DataRow, place: tuple[str, int
         raise TaskError(f"{where}: {error}") from error
     except (LookupError, AttributeError, TypeError, ValueError) as error:
         raise TaskError(f"{where} does not fit the template ({error!r}). Mend the row, or the template.") from error
-    return Example(query=query, alone=alone, answers=answers, demonstration=demonstration, gold=gold, row=place)
+    return Example(
+        query=query, alone=alone, answers=answers, demonstration=demonstration, gold=gold, row=place, part=part
+    )
 
 
 def _class_of(definition: TaskDefinition, value: Any, where: str) -> int:

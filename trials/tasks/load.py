@@ -4,17 +4,17 @@ from __future__ import annotations
 
 import importlib
 import runpy
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Protocol, cast
 
-from clipsweep.trials.base.errors import TaskError, unknown_name
+from clipsweep.trials.base.errors import TaskError, counted, unknown_name
 from clipsweep.trials.rows.read_folder import find_folder
 from clipsweep.trials.rows.split_rows import SplitRows
 from clipsweep.trials.rows.values import DataRow
 from clipsweep.trials.spec.trial import TEST, VALIDATION
-from clipsweep.trials.tasks.definition import Example, Objective, Source, TaskDefinition, make_example
+from clipsweep.trials.tasks.definition import Example, Objective, Source, TaskDefinition, make_example, parts_of
 from clipsweep.trials.tasks.generated import GENERATED
 from clipsweep.trials.tasks.read_rows import read_rows, shuffled_order
 from clipsweep.trials.tasks.release import RELEASES
@@ -25,7 +25,7 @@ from clipsweep.trials.tasks.task import Task
 
 DEFAULT_SEED = 49
 OTHER_WAYS = {"lm_eval": "clipsweep.trials.harness.load"}  # keys of the settings; modules with ``define`` and ``load``
-Change = Callable[[DataRow], DataRow | None]  # what each row passes through
+Change = Callable[[DataRow], DataRow | Sequence[DataRow] | None]  # what each row passes through
 
 
 class Way(Protocol):
@@ -105,8 +105,8 @@ def load_task(settings: TaskSettings, cache: Path) -> Task:
     if settings.name in GENERATED:
         cut = _cut_generated(settings, definition, seed)
     elif release is None:
-        held = [_read(settings, definition, name, cache) for name in definition.splits.names]
-        cut = cut_splits(settings, definition, _word(definition, held), seed)
+        held = [_read(settings, definition, name, cache) for name in definition.splits.parts]
+        cut = cut_splits(settings, definition, _join(definition, _word(definition, held)), seed)
     else:
         if settings.demonstrations is not None:
             raise TaskError("task.demonstrations has no effect in variant release, whose rows are fixed; remove it.")
@@ -122,7 +122,7 @@ def load_task(settings: TaskSettings, cache: Path) -> Task:
         splits={VALIDATION: cut.validation} | ({TEST: cut.test} if cut.test else {}),
         dropped=cut.dropped,
         fixed=release is not None,
-        strict=release is not None and release.strict,
+        strict=definition.strict if release is None else release.strict,
         truncate=settings.truncate,
         origins=tuple(origin for rows in held for origin in rows.origins),
     )
@@ -153,30 +153,59 @@ def _word(definition: TaskDefinition, held: Iterable[SplitRows]) -> dict[str, li
     return {rows.split: _word_split(definition, rows, change) for rows in held}
 
 
+def _join(definition: TaskDefinition, worded: Mapping[str, list[Example]]) -> dict[str, list[Example]]:
+    """What our splits are cut from, those together that the definition names together."""
+    joined = {name: [row for part in parts_of(name) for row in worded[part]] for name in definition.splits.names}
+    return {name: _distinct(rows) for name, rows in joined.items()} if definition.distinct else joined
+
+
+def _distinct(rows: Sequence[Example]) -> list[Example]:
+    """The first row of each text, where all rows of it have one label."""
+    labels: dict[tuple[str, ...], set[int]] = {}
+    first: dict[tuple[str, ...], Example] = {}
+    for row in rows:
+        labels.setdefault(row.text, set()).add(row.gold)
+        first.setdefault(row.text, row)
+    return [row for text, row in first.items() if len(labels[text]) == 1]
+
+
 def _word_split(definition: TaskDefinition, held: SplitRows, change: Change) -> list[Example]:
-    """Rows of one split in words, without those that the user's function leaves out.
+    """Rows of one split in words: of each row of the source those that the definition's function makes of it.
 
     Raises:
         TaskError: No rows, or a row that cannot be worded, with its file and line.
     """
-    examples = []
-    for number, row in enumerate(held.rows):
+    examples: list[Example] = []
+    rows = held.rows
+    for number, row in enumerate(rows):
         try:
-            changed = _change(change, row, f"row {number} of split {held.split!r} of {held.source}")
-            if changed is not None:
-                _check_columns(definition, changed, f"row {number} of split {held.split!r}")
-                examples.append(make_example(definition, changed, (held.split, number)))
+            examples += _word_row(definition, row, (held.split, number), change)
         except TaskError as error:
             raise TaskError(f"{held.where(number)}: {error}") from error
     if not examples:
-        columns = ", ".join([*definition.wording.columns, definition.label_column])
-        raise TaskError(f"{held.source}, split {held.split!r} is empty; expected rows with columns {columns}.")
+        left_out = f"; the task's function leaves out all {counted(len(rows), 'row')}" if rows else ""
+        columns = ", ".join(definition.columns)
+        raise TaskError(
+            f"{held.source}, split {held.split!r} is empty{left_out}; expected rows with columns {columns}."
+        )
+    return examples
+
+
+def _word_row(definition: TaskDefinition, row: DataRow, place: tuple[str, int], change: Change) -> list[Example]:
+    """What the definition's function makes of one row, in words."""
+    where = f"row {place[1]} of split {place[0]!r}"
+    changed = _change(change, row, where)
+    several = not isinstance(changed, Mapping)
+    examples = []
+    for part, each in enumerate(changed if several else [changed]):
+        _check_columns(definition, each, f"{where}, part {part}" if several else where)
+        examples.append(make_example(definition, each, place, part if several else None))
     return examples
 
 
 def _check_columns(definition: TaskDefinition, row: DataRow, where: str) -> None:
     """See that a row has what the wording names."""
-    missing = [name for name in (*definition.wording.columns, definition.label_column) if name not in row]
+    missing = [name for name in definition.columns if name not in row]
     if missing:
         names = sorted(name if name.strip() == name != "" else repr(name) for name in map(str, row))
         raise TaskError(
@@ -184,8 +213,8 @@ def _check_columns(definition: TaskDefinition, row: DataRow, where: str) -> None
         )
 
 
-def _change(function: Change, row: DataRow, where: str) -> DataRow | None:
-    """A row as the user's function changes it; None to leave it out.
+def _change(function: Change, row: DataRow, where: str) -> DataRow | Sequence[DataRow]:
+    """What a function makes of a row: a row, or several, or none.
 
     Raises:
         TaskError: The function raised, or returned something else.
@@ -196,11 +225,18 @@ def _change(function: Change, row: DataRow, where: str) -> DataRow | None:
         raise TaskError(
             f"the task's function fails on {where}: {error!r}. Mend it, or return None for such rows."
         ) from error
-    if changed is not None and not isinstance(changed, Mapping):
-        raise TaskError(
-            f"the task's function returned {type(changed).__name__} for {where}; expected a mapping, or None."
-        )
-    return changed
+    if isinstance(changed, Mapping):
+        return changed
+    if changed is None:
+        return []
+    if isinstance(changed, list | tuple) and all(isinstance(each, Mapping) for each in changed):
+        return changed
+    kinds = {type(each).__name__ for each in changed} if isinstance(changed, list | tuple) else set()
+    held = f" with {' and '.join(sorted(kinds))}" if kinds else ""
+    raise TaskError(
+        f"the task's function returned {type(changed).__name__}{held} for {where}; expected a mapping, a list of "
+        f"mappings, or None."
+    )
 
 
 def _load_function(name: str | None) -> Change:

@@ -6,6 +6,7 @@ import random
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import groupby
 
 from clipsweep.trials.base.errors import TaskError
 from clipsweep.trials.spec.trial import TEST, VALIDATION
@@ -38,7 +39,8 @@ class Cut:
 def cut_splits(settings: TaskSettings, definition: TaskDefinition, read: Read, seed: int) -> Cut:
     """Shuffle each split of the source, then cut: demonstrations first, validation next, test what is left.
 
-    No text is in two splits: the test keeps it, validation loses it, demonstrations lose it first.
+    No text is in two splits: the test keeps it, validation loses it, demonstrations lose it first. Rows that were made
+    of one row of the source stay together: the test has none whose like is in another split.
 
     Raises:
         TaskError: An empty split, or fewer rows than asked for.
@@ -51,7 +53,7 @@ def cut_splits(settings: TaskSettings, definition: TaskDefinition, read: Read, s
     taken = {row.row for row in demonstrations}
     # anew, as what is left has too few of the class that was short at its beginning
     left = _shuffled([row for row in for_validation if row.row not in taken], f"validation {seed}")
-    size = definition.validation_size if settings.validation_size is None else settings.validation_size
+    size = _validation_size(settings, definition, len(left))
     if size is not None or not left:
         _check_size(settings, VALIDATION, len(left), 1 if size is None else size)
     validation = left[:size]
@@ -66,8 +68,8 @@ def cut_splits(settings: TaskSettings, definition: TaskDefinition, read: Read, s
         )
     return Cut(
         demonstrations=tuple(demonstrations),
-        validation=tuple(validation),
-        test=tuple(test[: settings.test_size]),
+        validation=_mixed(validation, f"rows of validation {seed}"),
+        test=_mixed(test[: settings.test_size], f"rows of test {seed}"),
         dropped={
             "demonstrations": len(order[splits.demonstrations]) - len(for_demonstrations),
             VALIDATION: len(order[splits.validation]) - len(for_validation),
@@ -143,20 +145,46 @@ def _of_class(rows: Sequence[Example], label: int) -> list[Example]:
     return [row for row in rows if row.gold == label]
 
 
+def _validation_size(settings: TaskSettings, definition: TaskDefinition, left: int) -> int | None:
+    """Rows of validation that are asked for; None for all."""
+    if settings.validation_size is not None:
+        return settings.validation_size
+    if definition.validation_size is None and definition.validation_share is not None:
+        return int(definition.validation_share * left)
+    return definition.validation_size
+
+
 def _shuffled(rows: Sequence[Example], seed: str) -> list[Example]:
-    order = list(rows)
+    """Rows in another order, those together that were made of one row of the source."""
+    order = _by_source(rows)
     random.Random(seed).shuffle(order)
-    return order
+    return [row for made in order for row in made]
+
+
+def _by_source(rows: Sequence[Example]) -> list[list[Example]]:
+    """Rows that were made of one row of the source, which stand together."""
+    return [list(made) for _, made in groupby(rows, key=lambda row: row.row)]
+
+
+def _mixed(rows: Sequence[Example], seed: str) -> tuple[Example, ...]:
+    """Rows of a split in their order: where several were made of one, these are not neighbours to a race."""
+    order = list(rows)
+    if any(row.part is not None for row in rows):
+        random.Random(seed).shuffle(order)
+    return tuple(order)
 
 
 def _free(order: Read, name: str, *, above: Sequence[str | None]) -> list[Example]:
-    """Rows of a split of the source whose text no split of ours ``above`` needs.
+    """Rows of a split of the source whose text no split of ours ``above`` needs, nor that of a row made beside them.
 
     One that is cut from the same rows needs every text that occurs more than once.
     """
     taken = {row.text for other in above if other not in (None, name) for row in order[other or ""]}
-    counts = Counter(row.text for row in order[name]) if name in above else Counter[tuple[str, ...]]()
-    return [row for row in order[name] if row.text not in taken and counts[row.text] < 2]
+    made = _by_source(order[name])
+    counts = Counter(text for rows in made for text in {row.text for row in rows} if name in above)
+    return [
+        row for rows in made if all(each.text not in taken and counts[each.text] < 2 for each in rows) for row in rows
+    ]
 
 
 def _first_of_each_class(settings: TaskSettings, definition: TaskDefinition, rows: Sequence[Example]) -> list[Example]:

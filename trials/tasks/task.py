@@ -58,6 +58,11 @@ class Task:
         return self.worded.wording
 
     @property
+    def ends_answers(self) -> bool:
+        """Whether the end-of-text token is scored with each answer."""
+        return isinstance(self.definition, TaskDefinition) and self.definition.end_of_answer
+
+    @property
     def fingerprint(self) -> str:
         """Hash of wording, scoring, seed and the rows of each split, their numbers in order: 32 hexadecimal digits."""
         rows = {"demonstrations": self.demonstrations, **self.splits}
@@ -66,13 +71,13 @@ class Task:
             "strict": self.strict,
             "seed": self.seed,
             "rows": {split: list(map(_content, members)) for split, members in rows.items()},
-        }
+        } | ({"end_of_answer": True} if self.ends_answers else {})
         return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:32]
 
     @property
     def most_common(self) -> dict[str, float]:
         """By split, the share of rows whose answer is the most common one: what always giving it scores."""
-        counts = {split: Counter(row.gold for row in rows) for split, rows in self.splits.items()}
+        counts = {split: Counter(map(_given, rows)) for split, rows in self.splits.items()}
         return {split: max(count.values()) / count.total() for split, count in counts.items()}
 
     @property
@@ -116,6 +121,12 @@ class Task:
         return drawn[:shots]
 
 
+def _given(row: Example) -> int | str:
+    """What is counted as one answer: its number, or the text of an open one."""
+    return row.answers[0] if len(row.answers) == 1 else row.gold
+
+
 def _content(row: Example) -> tuple[object, ...]:
     """What of a row the fingerprint hashes: its place, and all that a prompt may show of it."""
-    return (*row.row, row.query, row.alone, row.answers, row.demonstration, row.gold)
+    part = () if row.part is None else (row.part,)
+    return (*row.row, *part, row.query, row.alone, row.answers, row.demonstration, row.gold)

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from clipsweep.trials.base.errors import TaskError
-from clipsweep.trials.tasks.definition import Example, Source, TaskDefinition, Wording, columns_of, make_example
+from clipsweep.trials.tasks.definition import Example, Source, TaskDefinition, Wording, make_example
 from clipsweep.trials.tasks.load import load_task
 from clipsweep.trials.tasks.settings import TaskSettings
 from tests.conftest import write_rows
@@ -108,18 +108,6 @@ def test_a_template_names_its_columns_once() -> None:
     assert wording.columns == ["a", "b", "c", "kind"]
 
 
-@pytest.mark.parametrize("template", ["{text", "text}", "{text!}"])
-def test_a_brace_without_its_partner_is_refused(template: str) -> None:
-    with pytest.raises(TaskError, match="is malformed .*; write {{ and }} for literal braces"):
-        columns_of(template)
-
-
-@pytest.mark.parametrize("template", ["{}", "{0}", "{[0]}"])
-def test_a_field_without_a_name_is_refused(template: str) -> None:
-    with pytest.raises(TaskError, match="has a field without a name; expected the name of a column in braces"):
-        columns_of(template)
-
-
 @pytest.mark.parametrize(
     ("row", "wording", "words"),
     [
@@ -170,6 +158,15 @@ def fails(row):
 def joins(row):
     return row["text"]
 
+def mixes(row):
+    return [row, row["text"]]
+
+def drops(row):
+    return []
+
+def halves(row):
+    return [row, {"text": row["text"]}]
+
 constant = 3
 """
 
@@ -208,8 +205,14 @@ def test_rows_pass_through_a_function_that_may_drop_them(
         ("no_such_file.py:shout", "task function 'no_such_file.py:shout' cannot be had .FileNotFoundError"),
         ("shout", "expected 'module:function' or 'file.py:function'"),
         ("change_rows_module:constant", "cannot be had .TypeError.'constant is no function'"),
-        ("change_rows_module:fails", "function fails on row 0 of split 'train' of .*mine: KeyError.*Mend it"),
-        ("change_rows_module:joins", "function returned str for row 0 of split 'train' of .*; expected a mapping"),
+        ("change_rows_module:fails", "function fails on row 0 of split 'train': KeyError.*Mend it"),
+        ("change_rows_module:joins", "function returned str for row 0 of split 'train'; expected a mapping, a list of"),
+        ("change_rows_module:mixes", "function returned list with dict and str for row 0 of split 'train'; expected a"),
+        (
+            "change_rows_module:drops",
+            "mine, split 'train' is empty; the task's function leaves out all 41 rows; expected",
+        ),
+        ("change_rows_module:halves", "row 0 of split 'train', part 1 has no column 'label'"),
     ],
 )
 def test_a_function_that_cannot_be_had_or_fails_is_refused(
