@@ -101,7 +101,7 @@ def test_a_text_that_one_row_makes_twice_does_not_leave_its_split(load: Load, tm
 
 
 def test_several_splits_of_the_source_are_cut_as_one(load: Load) -> None:
-    splits = Splits(demonstrations="dev", validation="dev+held", test="dev+held")
+    splits = Splits(demonstrations="dev+held", validation="dev+held", test="dev+held")
     task = load({"dev": 30, "held": 30}, {"validation_size": 20, "demonstrations": 2}, splits=splits)
     for split in ("validation", "test"):
         assert {row.row[0] for row in task.splits[split]} == {"dev", "held"}
