@@ -195,12 +195,12 @@ def _word_row(definition: TaskDefinition, row: DataRow, place: tuple[str, int], 
     """What the definition's function makes of one row, in words."""
     where = f"row {place[1]} of split {place[0]!r}"
     changed = _change(change, row, where)
-    several = not isinstance(changed, Mapping)
-    examples = []
-    for part, each in enumerate(changed if several else [changed]):
-        _check_columns(definition, each, f"{where}, part {part}" if several else where)
-        examples.append(make_example(definition, each, place, part if several else None))
-    return examples
+    if isinstance(changed, Mapping):
+        _check_columns(definition, changed, where)
+        return [make_example(definition, changed, place)]
+    for part, each in enumerate(changed):
+        _check_columns(definition, each, f"{where}, part {part}")
+    return [make_example(definition, each, place, part) for part, each in enumerate(changed)]
 
 
 def _check_columns(definition: TaskDefinition, row: DataRow, where: str) -> None:

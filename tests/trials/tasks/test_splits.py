@@ -32,7 +32,7 @@ def load(tmp_path: Path, cache: Path) -> Load:
     """Load a task whose splits have these rows, or so many of texts of their own; keys of its definition may change."""
     (tmp_path / "thrice.py").write_text(FUNCTION)
 
-    def made(read: dict[str, int | list[dict[str, Any]]], sizes: dict[str, int] | None = None, **keys: Any) -> Task:
+    def made(read: dict[str, int | list[dict[str, Any]]], sizes: dict[str, Any] | None = None, **keys: Any) -> Task:
         for name, rows in read.items():
             numbered = (
                 rows if isinstance(rows, list) else [{"text": f"{name} {n}", "label": n % 2} for n in range(rows)]
