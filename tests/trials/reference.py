@@ -14,7 +14,7 @@ from torch import Tensor
 from transformers import PreTrainedModel
 
 from clipsweep.trials.clips.svd import kept_rank
-from clipsweep.trials.prompts.prompts import Prompts, Tokens
+from clipsweep.trials.prompts.prompts import Prompts, Query, Tokens
 from clipsweep.trials.scores.scoring import Scoring
 from clipsweep.trials.spec.clip import Clip
 
@@ -42,11 +42,14 @@ class OneByOne:
     """What running each prompt alone gives.
 
     Attributes:
-        scores: Of each label of each query, as the prompts are scored, shape ``(queries, labels)``, float32.
+        scores: Of each label of each query, as the prompts are scored, shape ``(queries, labels)``, float32; minus
+            infinity where a query has no such label.
+        leads: Of the same shape: how far the least sure token of each label is ahead of all others, in logits.
         spread: Standard deviation of the logits, over the vocabulary, that these were computed from.
     """
 
     scores: Tensor
+    leads: Tensor
     spread: float
 
 
@@ -112,20 +115,42 @@ def _role_of_each_row(roles: tuple[str, ...], rows: int, config: Any) -> list[st
 
 def run_one_by_one(model: PreTrainedModel, prompts: Prompts) -> OneByOne:
     """Score each label after each whole prompt; one forward pass for each sequence, no cache, no padding."""
-    scores: list[Tensor] = []
+    shape = len(prompts.queries), max(len(query.labels) for query in prompts.queries)
+    scores, leads = torch.full(shape, -torch.inf), torch.full(shape, -torch.inf)
     logits: list[Tensor] = []
-    for query in prompts.queries:
-        alone = prompts.prefix + query.tokens
-        if prompts.scoring is Scoring.MEAN_LOGIT:
-            every = [_answers(model, (alone + label)[:1], (alone + label)[1:]) for label in query.labels]
-            logits += every
-            scores += [each.mean() for each in every]
-            continue
-        runs = {given: _answers(model, alone, given) for given in dict.fromkeys(label[:-1] for label in query.labels)}
-        logits += runs.values()
-        each = [runs[label[:-1]].log_softmax(dim=-1)[range(len(label)), list(label)] for label in query.labels]
-        scores += [one.mean() if prompts.scoring is Scoring.MEAN_LOGLIKELIHOOD else one.sum() for one in each]
-    return OneByOne(scores=torch.stack(scores).reshape(len(prompts.queries), -1), spread=float(torch.cat(logits).std()))
+    for number, query in enumerate(prompts.queries):
+        runs: dict[Tokens, Tensor] = {}
+        for label, tokens in enumerate(query.labels):
+            alone = prompts.prefix + query.tokens
+            if prompts.scoring is Scoring.MEAN_LOGIT:
+                logits.append(_answers(model, (alone + tokens)[:1], (alone + tokens)[1:]))
+                scores[number, label] = logits[-1].mean()
+                continue
+            if tokens[:-1] not in runs:
+                logits.append(_answers(model, alone, tokens[:-1]))
+                runs[tokens[:-1]] = logits[-1]
+            first = 0 if query.unscored is None else query.unscored[label]
+            found = runs[tokens[:-1]][first:]
+            each = found.log_softmax(dim=-1)[range(len(found)), list(tokens[first:])]
+            scores[number, label] = _score(prompts.scoring, query, label, each)
+            leads[number, label] = min(map(_lead, found, tokens[first:]))
+    return OneByOne(scores=scores, leads=leads, spread=float(torch.cat(logits).std()))
+
+
+def _score(scoring: Scoring, query: Query, label: int, each: Tensor) -> Tensor:
+    """A label's score from the log-likelihoods of its tokens."""
+    if scoring is Scoring.MEAN_LOGLIKELIHOOD:
+        return each.mean()
+    if scoring is Scoring.LENGTH_NORMALISED:
+        assert query.lengths is not None
+        return each.sum() / query.lengths[label]
+    return each.sum()
+
+
+def _lead(logits: Tensor, token: int) -> float:
+    """How far a token is ahead of the best of the others."""
+    values: list[float] = logits.tolist()
+    return values.pop(token) - max(values)
 
 
 def score_one_by_one(model: PreTrainedModel, prompts: Prompts) -> Tensor:

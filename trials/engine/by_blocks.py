@@ -6,9 +6,6 @@ import time
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
-import torch
-from torch import Tensor
-
 from clipsweep.trials.base.budget import Budget
 from clipsweep.trials.base.errors import EvaluationError
 from clipsweep.trials.base.tensors import count_bytes
@@ -17,7 +14,7 @@ from clipsweep.trials.decoder.decoder import Decoder
 from clipsweep.trials.decoder.walk import Capture
 from clipsweep.trials.engine.cost import CostModel
 from clipsweep.trials.engine.kept_passes import KeptPasses
-from clipsweep.trials.engine.label_readings import answer_logits
+from clipsweep.trials.engine.label_readings import ScoreSheet, read_answers
 from clipsweep.trials.engine.label_scores import LabelScores, charge, checked
 from clipsweep.trials.engine.passes import Downstream, Passes
 from clipsweep.trials.prompts.prompts import Prompts
@@ -33,13 +30,13 @@ class _Running:
 
     Attributes:
         trial: What it changes.
-        scores: What the microbatches visited so far gave, shape ``(queries, labels)``, float32, on the model's device.
+        scores: What the microbatches visited so far gave.
         seconds: Wall time of what it did itself.
         reads_prefix: Whether it has read the prefix; otherwise an earlier part of it has.
     """
 
     trial: Downstream
-    scores: Tensor
+    scores: ScoreSheet
     seconds: float
     reads_prefix: bool
 
@@ -132,8 +129,8 @@ class ByBlocks:
                 began = time.perf_counter()
                 with self._loaded.holding(each.trial.weights):
                     answers = passes.answer(number, door, each.trial, found)
-                    logits = answer_logits(self._decoder, answers, readings, self._cost.card.vocabulary_size)
-                    readings.add_to(each.scores, logits)
+                    found_here = read_answers(self._decoder, answers, readings, self._cost.card.vocabulary_size)
+                    readings.add_to(each.scores, found_here)
                 each.seconds += time.perf_counter() - began
         for number, each in running.items():
             ends[number] = self._end(passes, prompts, each, size, visited)
@@ -149,7 +146,7 @@ class ByBlocks:
         """
         began = time.perf_counter()
         trial = self._form(passes, prompts, clips) if kept is None else kept
-        scores = torch.zeros(len(prompts.queries), len(prompts.queries[0].labels), device=self._device)
+        scores = ScoreSheet.blank(prompts, self._device)
         return _Running(trial=trial, scores=scores, seconds=time.perf_counter() - began, reads_prefix=kept is None)
 
     def _form(self, passes: Passes, prompts: Prompts, clips: ResolvedClips) -> Downstream:
@@ -167,7 +164,8 @@ class ByBlocks:
         """What a trial gave, when it has visited these microbatches: all that hold an evaluated query."""
         start = each.trial.start
         scored = LabelScores(
-            log_likelihoods=each.scores.cpu(),
+            log_likelihoods=each.scores.finished(prompts),
+            leads=each.scores.leads_found(),
             microbatch=size,
             engine_path=SUB_LAYER if start.reuse else BLOCKS,
             operations=self._cost.trial(passes.extents(visited, prefix=each.reads_prefix), start),

@@ -17,7 +17,6 @@ from dataclasses import replace
 from functools import partial
 
 import torch
-from torch import Tensor
 from transformers import PreTrainedModel
 
 from clipsweep.trials.base.budget import Budget
@@ -31,6 +30,7 @@ from clipsweep.trials.engine.by_blocks import ByBlocks
 from clipsweep.trials.engine.cost import CostModel
 from clipsweep.trials.engine.full_prompts import score_alone, score_full_prompts
 from clipsweep.trials.engine.kept_passes import KeptPasses
+from clipsweep.trials.engine.label_readings import ScoreSheet
 from clipsweep.trials.engine.label_scores import LabelScores, checked
 from clipsweep.trials.engine.out_of_memory import Retreat
 from clipsweep.trials.engine.probe import TogetherCheck, stretch_limit, try_decoder
@@ -184,7 +184,7 @@ class Engine:
         return replace(scored, microbatch=size) if isinstance(scored, LabelScores) else scored
 
     def _timed(
-        self, prompts: Prompts, clips: ResolvedClips, size: int, score: Callable[[], Tensor]
+        self, prompts: Prompts, clips: ResolvedClips, size: int, score: Callable[[], ScoreSheet]
     ) -> LabelScores | EvaluationError:
         """Form a trial's weights, score it under them, and say what that took."""
         began = time.perf_counter()
@@ -195,7 +195,8 @@ class Engine:
         with self.loaded.holding(weights):
             scores = score()
         scored = LabelScores(
-            log_likelihoods=scores.cpu(),
+            log_likelihoods=scores.finished(prompts),
+            leads=scores.leads_found(),
             microbatch=size,
             engine_path=FULL_PROMPTS,
             operations=self.cost.full_prompts(prompts, size),

@@ -2,112 +2,185 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
+import numpy as np
 import torch
 from torch import Tensor
 
 from clipsweep.trials.decoder.decoder import Decoder
-from clipsweep.trials.engine.microbatches import Microbatch, Read
-from clipsweep.trials.prompts.prompts import Tokens
+from clipsweep.trials.engine.microbatches import Microbatch, Numbers
+from clipsweep.trials.prompts.prompts import Prompts, Tokens
+from clipsweep.trials.scores.scoring import Scoring
 
-LOGITS_AT_ONCE = 2**26  # where every position's logits are averaged
+LOGITS_AT_ONCE = 2**26  # of the whole vocabulary, over as many positions as that allows
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Found:
+    """What is read from logits, for each reading.
+
+    Attributes:
+        values: Log-probabilities, means of logits, or the logits of single-token labels; float32.
+        leads: How far the reading's token is ahead of the best other one, in logits; None where that is not read.
+    """
+
+    values: Tensor
+    leads: Tensor | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ScoreSheet:
+    """Scores of all queries, which microbatches add to; of the shapes that ``LabelScores`` has, on the model's device.
+
+    Attributes:
+        sums: Of what was read for each label; minus infinity where a query has no such label.
+        leads: The least of what was read; None where that is not read.
+    """
+
+    sums: Tensor
+    leads: Tensor | None
+
+    @classmethod
+    def blank(cls, prompts: Prompts, device: torch.device) -> ScoreSheet:
+        """Nothing is read yet."""
+        counts = torch.tensor([len(query.labels) for query in prompts.queries])
+        missing = torch.arange(prompts.most_labels) >= counts[:, None]
+        nothing = torch.zeros(missing.shape)
+        leads = torch.full_like(nothing, torch.inf).masked_fill(missing, -torch.inf).to(device)
+        return cls(
+            sums=nothing.masked_fill(missing, -torch.inf).to(device),
+            leads=leads if prompts.scoring is Scoring.GREEDY else None,
+        )
+
+    def finished(self, prompts: Prompts) -> Tensor:
+        """The score of every label, on the CPU: its sum, divided by its length where that is asked for."""
+        sums = self.sums.cpu()
+        if prompts.scoring is not Scoring.LENGTH_NORMALISED:
+            return sums
+        lengths = torch.ones_like(sums)
+        for number, query in enumerate(prompts.queries):
+            assert query.lengths is not None, "a sum is divided by the length of its label"
+            lengths[number, : len(query.lengths)] = torch.tensor(query.lengths)
+        return sums / lengths
+
+    def leads_found(self) -> Tensor | None:
+        """How far the least sure token of each label is ahead, on the CPU; None where that is not read."""
+        return None if self.leads is None else self.leads.cpu()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Readings:
-    """Where the scores of a microbatch come from.
+    """Where the scores of a microbatch come from: its readings, in the order of the answers that they are read from.
 
     Attributes:
         positions: Token of each sequence whose logits count, shape ``(sequences, n)``; rows are filled up by repeating.
-        rows: For each reading, its row among the ``sequences * n`` answers.
+        rows: For each reading, its row among the ``sequences * n`` answers, ascending.
+        known_rows: The same in host memory.
         tokens: Ids whose logits are computed; None for the whole vocabulary.
         columns: For each reading, its column among those logits.
         weights: How much each reading counts, shape ``(readings,)``, float32.
         averages: Whether each reading is the mean of all logits instead.
+        leads: Whether it is read, too, how far each token is ahead.
         where: Query and label that each reading counts for.
     """
 
     positions: Tensor
     rows: Tensor
+    known_rows: Numbers
     tokens: Tensor | None
     columns: Tensor
     weights: Tensor
     averages: bool
+    leads: bool
     where: tuple[Tensor, Tensor]
 
-    def add_to(self, scores: Tensor, logits: Tensor) -> None:
-        """Add what a microbatch gives to the scores of all queries.
+    def at_once(self, logits: int) -> int:
+        """Of how many things, with so many logits of the whole vocabulary each, logits are held at a time."""
+        return self.positions.numel() if self.tokens is not None else max(1, LOGITS_AT_ONCE // logits)
+
+    def read(self, logits_of: Callable[[slice], Tensor], step: int) -> Found:
+        """Read what counts, from so many answers at a time.
 
         Args:
-            scores: Shape ``(queries, labels)``, float32.
-            logits: Shape ``(sequences * n, tokens)``. Over the whole vocabulary they are normalised to
-                log-probabilities; those of single-token labels are compared as they are, and so are means.
+            logits_of: Gives the logits of some answers: ``(answers, tokens)``.
+            step: How many are asked for together.
         """
-        values = logits.float()
+        count = self.positions.numel()
+        parts = [
+            self._read(logits_of(slice(first, min(first + step, count))), first) for first in range(0, count, step)
+        ]
+        leads = [part.leads for part in parts if part.leads is not None]
+        return Found(values=torch.cat([part.values for part in parts]), leads=torch.cat(leads) if leads else None)
+
+    def add_to(self, sheet: ScoreSheet, found: Found) -> None:
+        """Add what a microbatch gives to the scores of all queries."""
+        sheet.sums.index_put_(self.where, found.values * self.weights, accumulate=True)
+        if sheet.leads is not None and found.leads is not None:
+            query, label = self.where
+            place = query * sheet.leads.shape[1] + label
+            sheet.leads.view(-1).scatter_reduce_(0, place, found.leads, "amin")
+
+    def _read(self, logits: Tensor, first: int) -> Found:
+        """What is read from the answers from this one on, as many as the logits are of."""
+        begin, end = np.searchsorted(self.known_rows, (first, first + len(logits)))
+        rows, columns, logits = self.rows[begin:end] - first, self.columns[begin:end], logits.float()
         if self.averages:
-            values = values.mean(dim=-1, keepdim=True)
-        elif self.tokens is None:
-            values = values.log_softmax(dim=-1)
-        scores.index_put_(self.where, values[self.rows, self.columns] * self.weights, accumulate=True)
+            return Found(values=logits.mean(dim=-1)[rows])
+        if self.tokens is not None:
+            return Found(values=logits[rows, columns])
+        leads = _leads(logits, rows, columns) if self.leads else None
+        return Found(values=logits.log_softmax(dim=-1)[rows, columns], leads=leads)
+
+
+def _leads(logits: Tensor, rows: Tensor, tokens: Tensor) -> Tensor:
+    """How far some tokens are ahead of the best other one in the same row."""
+    best, second = logits.topk(2, dim=-1).values[rows].T
+    own = logits[rows, tokens]
+    return own - torch.where(own == best, second, best)
 
 
 def plan_readings(batch: Microbatch, device: torch.device) -> Readings:
     """Where a microbatch's log-probabilities are read from; labels of one token each need no whole vocabulary."""
-    columns = _numbered(batch.tokens or ())
-    answers = [_numbered(positions) for positions in batch.answers]
+    (sequences, positions), place = batch.places
+    among = np.arange(len(sequences)) - np.searchsorted(sequences, sequences)  # places of the same sequence before it
+    last = np.searchsorted(sequences, np.arange(len(batch.sequences)), side="right") - 1
+    answers = np.repeat(positions[last][:, None], batch.n_answers, axis=1)
+    answers[sequences, among] = positions
+    rows = (sequences * batch.n_answers + among)[place]
+    order = np.argsort(rows, kind="stable")  # the readings of a label stay in their order
+    columns = np.maximum(batch.reads.token, 0)
+    if batch.tokens is not None:
+        columns = np.searchsorted(batch.tokens, columns)
 
-    def row(read: Read) -> int:
-        return read.sequence * batch.n_answers + answers[read.sequence][read.position]
-
-    def column(read: Read) -> int:
-        if read.token is None:  # of a mean there is one column
-            return 0
-        return read.token if batch.tokens is None else columns[read.token]
-
-    def indices(values: Sequence[object]) -> Tensor:
-        return torch.tensor(values, dtype=torch.long, device=device)
+    def held(values: Numbers | Sequence[int]) -> Tensor:
+        return torch.as_tensor(values, dtype=torch.long, device=device)
 
     return Readings(
-        positions=indices([_filled_up(positions, batch.n_answers) for positions in batch.answers]),
-        rows=indices(list(map(row, batch.reads))),
-        tokens=None if batch.tokens is None else indices(batch.tokens),
-        columns=indices(list(map(column, batch.reads))),
-        weights=torch.tensor([read.weight for read in batch.reads], dtype=torch.float32, device=device),
+        positions=held(answers),
+        rows=held(rows[order]),
+        known_rows=rows[order],
+        tokens=None if batch.tokens is None else held(batch.tokens),
+        columns=held(columns[order]),
+        weights=torch.from_numpy(batch.reads.weight[order]).to(device),
         averages=batch.averages,
-        where=(indices([read.query for read in batch.reads]), indices([read.label for read in batch.reads])),
+        leads=batch.leads,
+        where=(held(batch.reads.query[order]), held(batch.reads.label[order])),
     )
 
 
-def answer_logits(decoder: Decoder, answers: Tensor, readings: Readings, vocabulary_size: int) -> Tensor:
-    """Logits that are read from answers; their means at once where means are read, a few positions at a time.
+def read_answers(decoder: Decoder, answers: Tensor, readings: Readings, vocabulary_size: int) -> Found:
+    """Read what counts from what leaves the last block.
 
     Args:
         decoder: Has the head.
         answers: What leaves the last block at the positions of ``readings``, shape ``(sequences, n, width)``.
         readings: What is read.
         vocabulary_size: How many logits a position has.
-
-    Returns:
-        As ``Readings.add_to`` takes them: shape ``(sequences * n, tokens)``, or one column of means.
     """
     hidden = answers.flatten(0, 1)
-    if not readings.averages:
-        return decoder.head(hidden, readings.tokens)
-    positions = max(1, LOGITS_AT_ONCE // vocabulary_size)
-    means = [decoder.head(part, None).float().mean(dim=-1, keepdim=True) for part in torch.split(hidden, positions)]
-    return torch.cat(means)
-
-
-def _numbered(values: Sequence[int]) -> dict[int, int]:
-    """At which place each value stands."""
-    return {value: number for number, value in enumerate(values)}
-
-
-def _filled_up(positions: Sequence[int], count: int) -> list[int]:
-    """So many positions: the last one again and again where there are fewer."""
-    return [*positions, *[positions[-1]] * (count - len(positions))]
+    return readings.read(lambda some: decoder.head(hidden[some], readings.tokens), readings.at_once(vocabulary_size))
 
 
 def pad(sequences: Sequence[Tokens], prefix: int, device: torch.device) -> tuple[Tensor, Tensor]:

@@ -54,8 +54,8 @@ def checked(
         weights: The trial's edited parameters.
         scored: What it gave.
     """
-    finite = torch.isfinite(scored.log_likelihoods).all(dim=1).tolist()
-    bad = [number for number in prompts.evaluated if not finite[number]]
+    finite = torch.isfinite(scored.log_likelihoods).sum(dim=1).tolist()
+    bad = [number for number in prompts.evaluated if finite[number] < len(prompts.queries[number].labels)]
     if not bad:
         return scored
     blocks = list(loaded.model.get_submodule(loaded.layout.blocks))
@@ -80,7 +80,8 @@ def explain_not_finite(model: PreTrainedModel, blocks: Sequence[nn.Module], prom
     with ExitStack() as stack:
         for layer, block in enumerate(blocks):
             stack.enter_context(replaced(block, checked(layer, block.forward)))
-        model(torch.tensor([[*prompts.prefix, *prompts.queries[query].tokens]], device=model.device))
+        longest = max(prompts.sequences(prompts.queries[query]), key=len)
+        model(torch.tensor([[*prompts.prefix, *longest]], device=model.device))
     where = f"the activations that leave layer {layers[0]}" if layers else f"the scores of example {query}"
     part = "that layer" if layers else "the model's head"
     return f"{where} are not finite; expected numbers. Try model.dtype: float32, or look at the weights of {part}."

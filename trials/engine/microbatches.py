@@ -2,77 +2,107 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from functools import cached_property
 from itertools import accumulate, pairwise
 
 import numpy as np
+from numpy.typing import NDArray
 
-from clipsweep.trials.prompts.prompts import Prompts, Query, Tokens
+from clipsweep.trials.prompts.prompts import Prompts, Tokens
 from clipsweep.trials.scores.scoring import Scoring
 
 MICROBATCHES_PER_CHUNK = 8
+NO_TOKEN = -1
 PASS_TOKENS = 64  # what one more pass costs, told in tokens of padding that it must spare
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Read:
-    """What a label of a query gets from one position of a sequence, times ``weight``.
+Numbers = NDArray[np.int64]
 
-    The log-probability of ``token``; of no token the mean of all logits.
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Reads:
+    """All that scores are summed from: arrays of one length, as a text has a reading for each of its tokens.
+
+    A label gets the log-probability of a token at one position, times a weight; of no token the mean of all logits.
+
+    Attributes:
+        query: Number of the query that each reading counts for.
+        label: Of that query.
+        sequence: Where it is read: the sequence of the microbatch.
+        position: Of that sequence, counted after the prefix.
+        token: Its id; ``NO_TOKEN`` for the mean of all logits.
+        weight: How much it counts, float32.
     """
 
-    query: int
-    label: int
-    sequence: int
-    position: int
-    token: int | None
-    weight: float
+    query: Numbers
+    label: Numbers
+    sequence: Numbers
+    position: Numbers
+    token: Numbers
+    weight: NDArray[np.float32]
+
+    def __len__(self) -> int:
+        """How many."""
+        return len(self.query)
+
+    @classmethod
+    def join(cls, parts: Sequence[Reads]) -> Reads:
+        """One after the other."""
+        return cls(**{each.name: np.concatenate([getattr(part, each.name) for part in parts]) for each in fields(cls)})
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, eq=False)
 class Microbatch:
     """Sequences of one forward pass, right-padded, and what is read from them.
 
     Attributes:
         sequences: Token ids after the shared prefix.
         reads: All that the scores are summed from.
+        whole_vocabulary: Whether the logits of the labels' own tokens are never enough.
+        leads: Whether it is read, too, how far each token is ahead of the rest of the vocabulary.
     """
 
     sequences: tuple[Tokens, ...]
-    reads: tuple[Read, ...]
+    reads: Reads
+    whole_vocabulary: bool = False
+    leads: bool = False
 
     @cached_property
     def positions(self) -> tuple[int, ...]:
         """Positions, counted after the prefix, whose logits are needed in any sequence; ascending."""
-        return tuple(sorted({read.position for read in self.reads}))
+        return tuple(np.unique(self.reads.position).tolist())
 
     @cached_property
-    def answers(self) -> tuple[tuple[int, ...], ...]:
-        """For each sequence the positions that are read, in the order of the reads."""
-        found: list[dict[int, None]] = [{} for _ in self.sequences]
-        for read in self.reads:
-            found[read.sequence].setdefault(read.position)
-        return tuple(map(tuple, found))
+    def queries(self) -> frozenset[int]:
+        """Numbers of the queries that anything is read for."""
+        return frozenset(np.unique(self.reads.query).tolist())
 
-    @property
+    @cached_property
+    def places(self) -> tuple[Numbers, Numbers]:
+        """Where anything is read: sequence and position of each place, ascending; and the place of each reading."""
+        codes, place = np.unique(self.reads.sequence * self.width + self.reads.position, return_inverse=True)
+        return np.stack(np.divmod(codes, self.width)), place.reshape(-1)
+
+    @cached_property
     def n_answers(self) -> int:
         """Most positions read of one sequence."""
-        return max(map(len, self.answers))
+        (sequences, _), _ = self.places
+        return int(np.bincount(sequences).max())
 
     @cached_property
     def tokens(self) -> tuple[int, ...] | None:
         """Ids whose logits are enough: those of the labels, where each is one token; None for the whole vocabulary."""
-        counted = Counter((read.query, read.label) for read in self.reads)
-        tokens = {read.token for read in self.reads if read.token is not None}
-        return tuple(sorted(tokens)) if tokens and max(counted.values()) == 1 else None
+        labels = np.unique(np.stack([self.reads.query, self.reads.label]), axis=1)
+        if self.whole_vocabulary or self.averages or labels.shape[1] < len(self.reads):
+            return None
+        return tuple(np.unique(self.reads.token).tolist())
 
     @property
     def averages(self) -> bool:
         """Whether means of all logits are read."""
-        return self.reads[0].token is None
+        return bool(self.reads.token[0] == NO_TOKEN)
 
     @property
     def width(self) -> int:
@@ -132,26 +162,39 @@ def _cut(order: Sequence[int], begins: Sequence[int]) -> list[list[int]]:
 def gather(prompts: Prompts, numbers: Sequence[int]) -> Microbatch:
     """The microbatch of these queries."""
     sequences: list[Tokens] = []
-    reads: list[Read] = []
+    reads: list[Reads] = []
     for number in numbers:
         query = prompts.queries[number]
         needed = prompts.sequences(query)
         for label in range(len(query.labels)):
             sequence = len(sequences) + (0 if len(needed) == 1 else label)
-            reads += [
-                Read(query=number, label=label, sequence=sequence, position=position, token=token, weight=weight)
-                for position, token, weight in _needs(prompts, query, label)
-            ]
+            reads.append(_read(prompts, number, label, sequence))
         sequences += needed
-    return Microbatch(sequences=tuple(sequences), reads=tuple(reads))
+    return Microbatch(
+        sequences=tuple(sequences),
+        reads=Reads.join(reads),
+        whole_vocabulary=prompts.whole_vocabulary,
+        leads=prompts.scoring is Scoring.GREEDY,
+    )
 
 
-def _needs(prompts: Prompts, query: Query, label: int) -> Iterator[tuple[int, int | None, float]]:
-    """Positions that a label is scored at, the token read there and how much it counts."""
+def _read(prompts: Prompts, number: int, label: int, sequence: int) -> Reads:
+    """What the score of a label is summed from, where its text stands in this sequence."""
+    query = prompts.queries[number]
     tokens = query.labels[label]
     if prompts.scoring is Scoring.MEAN_LOGIT:
         length = len(query.tokens) + len(tokens)
-        yield from ((position, None, 1 / length) for position in range(length))
-        return
-    weight = 1 / len(tokens) if prompts.scoring is Scoring.MEAN_LOGLIKELIHOOD else 1.0
-    yield from ((len(query.tokens) - 1 + offset, token, weight) for offset, token in enumerate(tokens))
+        position, token, weight = np.arange(length), np.full(length, NO_TOKEN), 1 / length
+    else:
+        first = query.unscored[label] if query.unscored else 0
+        position = np.arange(first, len(tokens)) + len(query.tokens) - 1
+        token = np.array(tokens[first:])
+        weight = 1 / len(token) if prompts.scoring is Scoring.MEAN_LOGLIKELIHOOD else 1.0
+    return Reads(
+        query=np.full(len(position), number),
+        label=np.full(len(position), label),
+        sequence=np.full(len(position), sequence),
+        position=position,
+        token=token,
+        weight=np.full(len(position), weight, dtype=np.float32),
+    )

@@ -76,7 +76,7 @@ class Passes:
         self._of_prefix: dict[Capture, Tensor] = {}  # one sequence each: never dropped, as the prefix's keys are not
         self._visited: set[int] = set()
         self._microbatches = tuple(microbatches)
-        self._queries = tuple(frozenset(read.query for read in batch.reads) for batch in self._microbatches)
+        self._queries = tuple(batch.queries for batch in self._microbatches)
         self._segments = {number: bisect(prompts.cuts, min(held)) for number, held in enumerate(self._queries)}
         self.readings = tuple(plan_readings(batch, device) for batch in self._microbatches)
         self.keys: tuple[Pair | None, ...] = (None,) * decoder.n_layers

@@ -21,7 +21,7 @@ from clipsweep.trials.decoder.unsupported import NotUnderstood
 from clipsweep.trials.decoder.walk import ANSWERS, Capture
 from clipsweep.trials.engine.activation_store import ActivationStore
 from clipsweep.trials.engine.full_prompts import score_alone
-from clipsweep.trials.engine.label_readings import pad
+from clipsweep.trials.engine.label_readings import ScoreSheet, pad, read_answers
 from clipsweep.trials.engine.microbatches import gather
 from clipsweep.trials.engine.passes import Passes
 from clipsweep.trials.models.matrices import Layout
@@ -85,7 +85,7 @@ def _compare(model: PreTrainedModel, decoder: Decoder, labels: tuple[tuple[int, 
         NotUnderstood: The scores differ.
     """
     prompts = _made_up(model, labels)
-    expected = score_alone(model, prompts, stretches=stretches(model))
+    expected = score_alone(model, prompts, stretches=stretches(model)).sums
     scores = _score_by_blocks(model, decoder, prompts)
     if not torch.isfinite(expected).all():
         return  # what is not finite is for the trials to say
@@ -112,9 +112,10 @@ def _score_by_blocks(model: PreTrainedModel, decoder: Decoder, prompts: Prompts)
     _, found = passes.visit(0, passes.needs(Start(block=decoder.n_layers)))
     answers = found[Capture(decoder.n_layers, ANSWERS)]
     readings = passes.readings[0]
-    scores = torch.zeros(len(prompts.queries), len(prompts.queries[0].labels), device=model.device)
-    readings.add_to(scores, decoder.head(answers.flatten(0, 1), readings.tokens))
-    return scores
+    sheet = ScoreSheet.blank(prompts, model.device)
+    found_here = read_answers(decoder, answers, readings, model.config.get_text_config().vocab_size)
+    readings.add_to(sheet, found_here)
+    return sheet.sums
 
 
 class TogetherCheck:

@@ -12,6 +12,7 @@ from clipsweep.trials.clips.factor_cache import FactorCache
 from clipsweep.trials.clips.resolve import resolve
 from clipsweep.trials.engine.engine import Engine
 from clipsweep.trials.engine.full_prompts import score_alone, score_full_prompts
+from clipsweep.trials.engine.label_readings import ScoreSheet
 from clipsweep.trials.engine.probe import TogetherCheck, stretch_limit
 from clipsweep.trials.export.factored import load_factored
 from clipsweep.trials.models.card import ModelCard
@@ -60,9 +61,9 @@ class Scorer:
         if self._engine is not None:
             return self._engine.score(prompts, resolve((), self._card), size).log_likelihoods
         with torch.inference_mode():
-            return self._score_full(prompts, size).cpu()
+            return self._score_full(prompts, size).finished(prompts)
 
-    def _score_full(self, prompts: Prompts, size: int) -> Tensor:
+    def _score_full(self, prompts: Prompts, size: int) -> ScoreSheet:
         limit = stretch_limit(self._model.config.get_text_config())
         if limit is not None or not TogetherCheck(self._model, None).passes(prompts, size):
             return score_alone(self._model, prompts, stretches=limit is not None)

@@ -43,6 +43,8 @@ class Prompts:
         cuts: Numbers of queries, ascending, after which a microbatch ends: where the split's ladder cuts it.
         rows: Number of the first query that is evaluated, and of the one after the last; None for all. The others stay:
             how the model may run, and which queries run together, is told by all of them.
+        normalised: Whether log-likelihoods are over the whole vocabulary also where all labels are single tokens; else
+            those are compared by their logits, which differ by a constant of the query. Scorings that need it imply it.
         whole_labels: Whether the last token of each label is read too where some label has several. Its logits say
             nothing, but where rotary positions depend on the length of the text, a text without it is another text.
         texts: Gives the tokens of other texts that belong to these prompts, each whole, to clips that depend on what
@@ -55,6 +57,7 @@ class Prompts:
     demonstrations: int = 0
     cuts: tuple[int, ...] = ()
     rows: tuple[int, int] | None = None
+    normalised: bool = False
     whole_labels: bool = False
     texts: Callable[[Texts], tuple[Tokens, ...]] | None = field(default=None, compare=False, repr=False)
 
@@ -65,6 +68,16 @@ class Prompts:
         if self.scoring is Scoring.MEAN_LOGIT or self.whole_labels:
             return tuple(query.tokens + label for label in query.labels)
         return tuple(query.tokens + label[:-1] for label in query.labels)
+
+    @property
+    def whole_vocabulary(self) -> bool:
+        """Whether every score is told from the logits of the whole vocabulary."""
+        return self.normalised or self.scoring in (Scoring.LENGTH_NORMALISED, Scoring.GREEDY, Scoring.TEXT)
+
+    @property
+    def most_labels(self) -> int:
+        """Labels of the query that has the most."""
+        return max(len(query.labels) for query in self.queries)
 
     def part(self, start: int, stop: int) -> Prompts:
         """The same prompts, of which the queries from ``start`` to before ``stop`` alone are evaluated."""

@@ -17,7 +17,7 @@ from clipsweep.trials.decoder.patches import fused_activations
 from clipsweep.trials.decoder.prefix_cache import Pair
 from clipsweep.trials.engine.cost import extents_of
 from clipsweep.trials.engine.engine import Engine
-from clipsweep.trials.engine.label_readings import answer_logits, pad, plan_readings
+from clipsweep.trials.engine.label_readings import ScoreSheet, pad, plan_readings, read_answers
 from clipsweep.trials.engine.microbatches import Microbatch, plan_microbatches
 from clipsweep.trials.prompts.prompts import Prompts
 from clipsweep.trials.screen.block_graph import BlockGraph, Gradients
@@ -117,19 +117,19 @@ class Backward:
         ids, mask = pad(batch.sequences, len(self._prompts.prefix), self._device)
         passage = run_through(self._decoder, ids, mask, prefix)
         readings = plan_readings(batch, self._device)
-        rows = sorted({read.query for read in batch.reads})
-        scores = torch.zeros(len(self._prompts.queries), len(self._prompts.queries[0].labels), device=self._device)
+        rows = sorted(batch.queries)
+        sheet = ScoreSheet.blank(self._prompts, self._device)
         leaving = passage.entering[-1].requires_grad_()
         with torch.enable_grad():
             answers = take(leaving, readings.positions)
-            logits = answer_logits(self._decoder, answers, readings, self._engine.card.vocabulary_size)
-            readings.add_to(scores, logits)
-            margins = _margins(scores[rows], [self._prompts.queries[row].gold for row in rows])
+            found = read_answers(self._decoder, answers, readings, self._engine.card.vocabulary_size)
+            readings.add_to(sheet, found)
+            margins = _margins(sheet.sums[rows], [self._prompts.queries[row].gold for row in rows])
             (gradient,) = torch.autograd.grad(self._scale * margins.sum(), leaving)
         self.margins[rows] = margins.detach()
         if prefix is not None:
             self.groups[rows] = number
-        row_of = {read.sequence: read.query for read in batch.reads}
+        row_of = dict(zip(batch.reads.sequence.tolist(), batch.reads.query.tolist(), strict=True))
         return Group(
             rows=torch.tensor(rows, device=self._device),
             row_of=torch.tensor([row_of[sequence] for sequence in range(len(ids))], device=self._device),

@@ -318,7 +318,8 @@ def run_in_fresh_models(rope: str, clips: Sequence[Clip], prompts: Prompts) -> O
         for label in query.labels
     ]
     spread = run_one_by_one(stretching(rope), prompts).spread
-    return OneByOne(scores=torch.stack(scores).reshape(len(prompts.queries), -1), spread=spread)
+    shaped = torch.stack(scores).reshape(len(prompts.queries), -1)
+    return OneByOne(scores=shaped, leads=torch.full_like(shaped, torch.nan), spread=spread)
 
 
 def read_whole(model: PreTrainedModel, prompts: Prompts, query: Query, label: Tokens) -> Tensor:
