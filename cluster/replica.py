@@ -76,13 +76,13 @@ class Replica:
         verify = settings.verify_hashes
         folder = find_checkpoint(settings.model, settings.cache, verify_hashes=verify)
         self._card = describe_checkpoint(folder, settings.model.dtype, settings.cache, verify_hashes=verify)
-        self._task = load_task(settings.task, settings.cache)
+        self._tokenizer = load_tokenizer(folder)
+        self._task = load_task(settings.task, settings.cache, lambda: self._tokenizer)
         where = f"on node {platform.node()}"
         if self._card.fingerprint != settings.model_fingerprint:
             raise ModelError(f"{folder} {where} is another checkpoint than the driver's; make the folders equal.")
         if self._task.fingerprint != settings.task_fingerprint:
             raise TaskError(f"task {self._task.name!r} {where} has other rows than the driver's; make them equal.")
-        self._tokenizer = load_tokenizer(folder)
         self._model = model = load_model(folder, settings.model.dtype, *devices)
         if fingerprint_of(folder, settings.cache) != self._card.fingerprint:
             raise ModelError(f"{folder} {where} was changed while it was loaded; run again once it is complete.")

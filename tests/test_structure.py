@@ -29,6 +29,7 @@ ORDER = (
     "trials/rows",
     "trials/tasks",
     "trials/tokens",
+    "trials/texts",
     "trials/engine",
     "trials/screen",
     "trials/export",

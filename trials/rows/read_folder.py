@@ -47,14 +47,23 @@ def read_folder(folder: Path, split: str) -> SplitRows:
     Raises:
         TaskError: No file for the split or no whole set of them, or a file that cannot be read.
     """
-    files = [_read_file(path, folder) for path in find_split(folder, split)]
+    files = [read_file(path, folder) for path in find_split(folder, split)]
     held = [file for file in files if file.rows]
     if held and held[0].name.endswith(FIXED):
         _check_columns(held)
     return SplitRows(source=str(folder), split=split, files=files)
 
 
-def _read_file(path: Path, folder: Path) -> RowFile:
+def read_file(path: Path, folder: Path) -> RowFile:
+    """Read all rows of one file.
+
+    Args:
+        path: Its ending is one of ``READERS``.
+        folder: That it lies in, or below.
+
+    Raises:
+        TaskError: It cannot be read, or its name says something else than it holds.
+    """
     numbered = READERS[path.suffix](path)
     return RowFile(
         place=str(path),

@@ -7,7 +7,7 @@ import runpy
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Protocol, cast
+from typing import TYPE_CHECKING, Protocol, cast
 
 from clipsweep.trials.base.errors import TaskError, counted, unknown_name
 from clipsweep.trials.rows.read_folder import find_folder
@@ -23,9 +23,16 @@ from clipsweep.trials.tasks.splits import Cut, cut_release, cut_splits
 from clipsweep.trials.tasks.table import TASKS
 from clipsweep.trials.tasks.task import Task
 
+if TYPE_CHECKING:
+    from transformers import PreTrainedTokenizerBase
+
 DEFAULT_SEED = 49
-OTHER_WAYS = {"lm_eval": "clipsweep.trials.harness.load"}  # keys of the settings; modules with ``define`` and ``load``
+OTHER_WAYS = {  # keys of the settings; modules with ``define`` and ``load``
+    "lm_eval": "clipsweep.trials.harness.load",
+    "text": "clipsweep.trials.texts.load",
+}
 Change = Callable[[DataRow], DataRow | Sequence[DataRow] | None]  # what each row passes through
+GiveTokenizer = Callable[[], "PreTrainedTokenizerBase"]  # of the model; loads it
 
 
 class Way(Protocol):
@@ -34,7 +41,7 @@ class Way(Protocol):
     def define(self, settings: TaskSettings) -> Objective:
         """What the task is; the settings name it."""
 
-    def load(self, settings: TaskSettings, cache: Path) -> Task:
+    def load(self, settings: TaskSettings, cache: Path, tokenizer: GiveTokenizer | None) -> Task:
         """The task with its rows; the settings have a seed."""
 
 
@@ -89,8 +96,13 @@ def default_seed(settings: TaskSettings) -> int:
     return DEFAULT_SEED if settings.variant == PAPER else RELEASES[settings.name].seed
 
 
-def load_task(settings: TaskSettings, cache: Path) -> Task:
+def load_task(settings: TaskSettings, cache: Path, tokenizer: GiveTokenizer | None = None) -> Task:
     """Load a task with its rows.
+
+    Args:
+        settings: Which.
+        cache: For rows of the hub.
+        tokenizer: Gives the model's, to tasks whose rows depend on it; None where no model is named.
 
     Raises:
         TaskError: Unknown name, unreadable source, missing column, unknown label, an empty split, too few rows.
@@ -98,7 +110,7 @@ def load_task(settings: TaskSettings, cache: Path) -> Task:
     seed = default_seed(settings) if settings.seed is None else settings.seed
     way = _other_way(settings)
     if way is not None:
-        return way.load(replace(settings, seed=seed), cache)
+        return way.load(replace(settings, seed=seed), cache, tokenizer)
     definition = _define_worded(settings)
     release = RELEASES[settings.name] if settings.variant != PAPER else None
     held: list[SplitRows] = []

@@ -28,6 +28,42 @@ class HarnessSettings:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class TextSplits:
+    """Splits of the source that documents are read from.
+
+    Attributes:
+        validation: Name of a split.
+        test: The same; None for no test. Of one and the same split no document is in both.
+    """
+
+    validation: str
+    test: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TextSettings:
+    """Text whose every token is scored.
+
+    Attributes:
+        path: A file, a folder of files, or a hub name.
+        column: What holds the text, where rows do.
+        config: Configuration of a hub dataset.
+        revision: Branch, tag or commit of a hub dataset.
+        splits: Splits of a folder or of the hub; None for one source that both of ours are dealt from.
+        length: Tokens that the model reads at once.
+        stride: Tokens that a window scores, but for the first of a document; None for ``length``.
+    """
+
+    path: str
+    column: str = "text"
+    config: str | None = None
+    revision: str | None = None
+    splits: TextSplits | None = None
+    length: int = 1024
+    stride: int | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class TaskSettings:
     """Which task, which of its rows, and in what order.
 
@@ -43,6 +79,7 @@ class TaskSettings:
             left out until every prompt of the split fits.
         definition: A task of the user's own.
         lm_eval: A task of lm-evaluation-harness.
+        text: Text whose every token is scored.
     """
 
     name: str
@@ -55,3 +92,4 @@ class TaskSettings:
     truncate: str = "error"
     definition: TaskDefinition | None = None
     lm_eval: HarnessSettings | None = None
+    text: TextSettings | None = None

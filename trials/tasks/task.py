@@ -32,6 +32,7 @@ class Task:
         truncate: ``"error"``, or ``"demonstrations"`` to leave out the last of them where a prompt is too long.
         origins: What the rows were read from; no part of the fingerprint.
         reader: Makes the prompts of a task that does so itself; None where the definition's wording makes them.
+        prompts_hash: Hash of what the rows do not tell of such prompts; None where they tell all.
     """
 
     name: str
@@ -45,6 +46,7 @@ class Task:
     truncate: str = "error"
     origins: tuple[Origin, ...] = ()
     reader: PromptReader | None = None
+    prompts_hash: str | None = None
 
     @property
     def worded(self) -> TaskDefinition:
@@ -72,6 +74,8 @@ class Task:
             "seed": self.seed,
             "rows": {split: list(map(_content, members)) for split, members in rows.items()},
         } | ({"end_of_answer": True} if self.ends_answers else {})
+        if self.prompts_hash is not None:
+            content["prompts"] = self.prompts_hash
         return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:32]
 
     @property

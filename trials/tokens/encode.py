@@ -13,7 +13,7 @@ from clipsweep.trials.base.errors import TaskError
 from clipsweep.trials.prompts.prompts import Prompts, Query, Tokens
 from clipsweep.trials.scores.scoring import Scoring
 from clipsweep.trials.spec.kinds import DEMONSTRATIONS, Texts
-from clipsweep.trials.spec.ladder import make_rungs
+from clipsweep.trials.spec.ladder import cuts_of
 from clipsweep.trials.spec.trial import VALIDATION, PromptSet
 from clipsweep.trials.tasks.definition import Example
 from clipsweep.trials.tasks.task import Task
@@ -163,7 +163,7 @@ def _encode(
         queries=queries,
         scoring=scoring,
         demonstrations=wanted.shots,
-        cuts=_cuts(numbers, len(rows)),
+        cuts=cuts_of(numbers, len(rows)),
     )
     for number, row, length in zip(numbers, chosen, map(prompts.length, queries), strict=True):
         if length > context_length:
@@ -191,12 +191,6 @@ def _heads_and_labels(
         return _split_off_labels(partial(_plain, tokenizer), render_prompts(task, wanted, rows), rows)
     texts = render_prompts(task, wanted, rows, special_tokens_of(tokenizer))
     return _split_off_labels(_reader(task, tokenizer, wanted, numbers), texts, rows)
-
-
-def _cuts(numbers: Sequence[int], n_rows: int) -> tuple[int, ...]:
-    """Where the ladder of a split of ``n_rows`` cuts these of its rows: how many of them lie below each rung."""
-    inside = [rung for rung in make_rungs(n_rows) if numbers[0] < rung <= numbers[-1]]
-    return tuple(bisect_left(numbers, rung) for rung in inside)
 
 
 def _suspects(task: Task, tokenizer: PreTrainedTokenizerBase, wanted: PromptSet, context_length: int) -> list[int]:

@@ -1,0 +1,53 @@
+"""The windows of a task of text as prompts."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from clipsweep.trials.base.errors import TaskError
+from clipsweep.trials.prompts.prompts import Prompts, Query
+from clipsweep.trials.scores.scoring import Scoring
+from clipsweep.trials.spec.ladder import cuts_of
+from clipsweep.trials.spec.trial import PromptSet
+from clipsweep.trials.texts.windows import Window
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedTokenizerBase
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TextReader:
+    """Gives the windows of each split; they are made when the task is loaded.
+
+    Attributes:
+        windows: Of each split, in its seeded order.
+        length: Tokens that the model reads of a window at most.
+    """
+
+    windows: Mapping[str, tuple[Window, ...]]
+    length: int
+
+    def encode(
+        self,
+        tokenizer: PreTrainedTokenizerBase,  # noqa: ARG002 - the windows are tokens already
+        wanted: PromptSet,
+        context_length: int,
+        numbers: Sequence[int] | None = None,
+    ) -> Prompts:
+        """As ``PromptReader.encode``.
+
+        Raises:
+            TaskError: Windows are longer than ``context_length``.
+        """
+        if self.length > context_length:
+            raise TaskError(
+                f"task.text.length is {self.length:,}, but the model's context is {context_length:,} tokens; expected "
+                f"as many or fewer. Lower task.text.length, or take a model with more context."
+            )
+        windows = self.windows[wanted.split]
+        numbers = range(len(windows)) if numbers is None else numbers
+        chosen = (windows[number] for number in numbers)
+        queries = tuple(Query(tokens=each.context, labels=(each.scored,), gold=0) for each in chosen)
+        return Prompts(prefix=(), queries=queries, scoring=Scoring.TEXT, cuts=cuts_of(numbers, len(windows)))
