@@ -17,6 +17,8 @@ SECTIONS = {  # keys of each section's schema, and where they stand in a study
     "DataSection": "task.definition.data",
     "SplitsSection": "task.definition.splits",
     "HarnessSection": "task.lm_eval",
+    "TextSection": "task.text",
+    "TextSplitsSection": "task.text.splits",
     "SpaceSection": "space",
     "ChosenLayers": "space.layers",
     "RatesSection": "space.clip_rates",
@@ -41,7 +43,7 @@ def study_schema() -> dict[str, Any]:
     schema["required"] = []  # what is missing may be given by --set
     sections["ModelSection"].pop("required")
     sections["TaskSection"].pop("required")
-    for key in ("definition", "lm_eval"):
+    for key in ("definition", "lm_eval", "text"):
         _admit_text(sections["TaskSection"]["properties"][key])
     return {"$schema": DIALECT, **schema, "title": "clipsweep study"}
 

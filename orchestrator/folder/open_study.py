@@ -36,9 +36,11 @@ from clipsweep.orchestrator.study.schema import Study
 from clipsweep.trials.base.errors import ClipsweepError, StoreError, StudyError, TaskError
 from clipsweep.trials.base.files import write_text
 from clipsweep.trials.clips.identity import trial_id
+from clipsweep.trials.models.find import find_config
 from clipsweep.trials.screen.screened import ScreenRequest
 from clipsweep.trials.tasks.load import load_task
 from clipsweep.trials.tasks.task import Task
+from clipsweep.trials.tokens.later import tokenizer_later
 
 OF_ALL_ROWS = ("model_fingerprint", "dtype", "task_fingerprint")  # columns in which all rows of a study are equal
 
@@ -145,8 +147,10 @@ class OpenStudy:
 
         Raises:
             TaskError: They cannot be had, or have changed since.
+            ModelError: They are cut by the model's tokenizer, and the model is not there any more.
         """
-        task, expected = load_task(self.study.task_settings(), cache), self.subject.task_fingerprint
+        tokenizer = tokenizer_later(lambda: find_config(self.study.model_settings()))
+        task, expected = load_task(self.study.task_settings(), cache, tokenizer), self.subject.task_fingerprint
         if task.fingerprint != expected:
             raise TaskError(
                 f"the rows of task {task.name!r} have changed since {self.folder} was run (fingerprint "

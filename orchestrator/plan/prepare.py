@@ -31,6 +31,7 @@ from clipsweep.trials.spec.trial import VALIDATION
 from clipsweep.trials.tasks.load import default_seed, define_task, load_task
 from clipsweep.trials.tasks.settings import PAPER
 from clipsweep.trials.tasks.task import Task
+from clipsweep.trials.tokens.later import tokenizer_later
 
 AUTO_MICROBATCH = 32
 
@@ -77,7 +78,7 @@ def prepare(study: Study, path: Path, cache: Path, *, verify_hashes: bool = Fals
     card = describe_checkpoint(checkpoint, study.model.dtype, cache, verify_hashes=verify_hashes)
     resolved = _resolve(study, folder)
     space = make_space(resolved, card)  # refuses layers and modules before any row is read
-    task = load_task(resolved.task_settings(), cache)
+    task = load_task(resolved.task_settings(), cache, tokenizer_later(lambda: checkpoint))
     resolved = _fit_rows(resolved, len(task.splits[VALIDATION]))
     laid_out = space.stand_in if isinstance(space, PendingSpace) else space
     clips = chain.from_iterable(laid_out.largest_clips())

@@ -106,9 +106,9 @@ def replica_settings(
 
 
 def _absolute(path: str) -> str:
-    """A local folder as replicas find it from another working directory; hub names and ``embedded`` stay."""
-    folder = Path(path).expanduser()
-    return str(folder.resolve()) if folder.is_dir() else path
+    """A local file or folder as replicas find it from another working directory; hub names and ``embedded`` stay."""
+    place = Path(path).expanduser()
+    return str(place.resolve()) if place.exists() else path
 
 
 def _absolute_task(task: TaskSettings) -> TaskSettings:
@@ -122,4 +122,6 @@ def _absolute_task(task: TaskSettings) -> TaskSettings:
     harness = task.lm_eval
     if harness is not None and harness.include_path is not None:
         harness = replace(harness, include_path=_absolute(harness.include_path))
-    return replace(task, path=task.path and _absolute(task.path), definition=definition, lm_eval=harness)
+    text = None if task.text is None else replace(task.text, path=_absolute(task.text.path))
+    path = task.path and _absolute(task.path)
+    return replace(task, path=path, definition=definition, lm_eval=harness, text=text)

@@ -16,7 +16,7 @@ from clipsweep.orchestrator.study.task_section import TaskSection
 from clipsweep.trials.base.errors import StudyError, unknown_name
 from clipsweep.trials.tasks.settings import PAPER
 
-NO_EFFECT = {"lm_eval": ("variant", "path", "demonstrations", "truncate")}  # keys of a task, by the way it is said
+NO_EFFECT = dict.fromkeys(("lm_eval", "text"), ("variant", "path", "demonstrations", "truncate"))  # keys of a task
 
 
 def check_study(content: dict[str, Any]) -> Study:
@@ -36,6 +36,7 @@ def check_study(content: dict[str, Any]) -> Study:
     check_search(study)
     _check_cluster(study.cluster)
     _check_seeds(study)
+    _check_text(study)
     for entry in study.space.kinds:
         read_kind(entry)
     study.task_settings()  # refuses a definition that cannot be one
@@ -65,6 +66,18 @@ def _check_seeds(study: Study) -> None:
             f"study key 'space.demo_seeds' is {study.space.demo_seeds}, but in variant {study.task.variant!r} "
             f"task.seed fixes the demonstrations; remove space.demo_seeds, or set task.seed."
         )
+
+
+def _check_text(study: Study) -> None:
+    """Refuse demonstrations before a text."""
+    if study.task.text is None:
+        return
+    for key, value in (("shots", study.space.shots), ("demo_seeds", study.space.demo_seeds)):
+        if value not in (None, [0]):
+            raise StudyError(
+                f"study key 'space.{key}' is {value}, but the windows of task.text have no demonstrations before them; "
+                f"expected [0]. Remove space.{key}."
+            )
 
 
 def _check_cluster(cluster: ClusterSection) -> None:

@@ -22,7 +22,7 @@ EXAMPLES = {
     "model": "as in model: {path: embedded}",
     "model.path": "a folder, a hub name or embedded, as in --set model.path=embedded",
     "task": "as in task: {name: sst2}, or task: {lm_eval: hellaswag}",
-    "task.name": "the name of a task, as in --set task.name=sst2, or a task of the harness, task.lm_eval",
+    "task.name": "the name of a task, as in --set task.name=sst2, or a task of the harness, task.lm_eval, or task.text",
 }
 
 

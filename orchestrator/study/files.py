@@ -21,6 +21,7 @@ from clipsweep.orchestrator.source.overrides import Override, apply_override
 from clipsweep.orchestrator.source.yaml_file import read_yaml
 from clipsweep.orchestrator.study.check import check_study
 from clipsweep.orchestrator.study.schema import Study
+from clipsweep.orchestrator.study.task_section import WAYS
 from clipsweep.orchestrator.words import as_name, shown
 from clipsweep.trials.base.errors import StudyError
 from clipsweep.trials.tasks.settings import PAPER
@@ -56,8 +57,9 @@ def read_studies(source: str | Path | Mapping[str, Any], overrides: Sequence[Ove
     section = content.setdefault("task", {})
     if not isinstance(section, dict):
         raise StudyError(f"study key 'task' is {shown(section)}; expected keys and values.")
-    if section.get("lm_eval") is not None:
-        raise StudyError("study keys 'tasks' and 'task.lm_eval' both say what the task is; remove one of the two.")
+    for way in WAYS[1:]:
+        if section.get(way) is not None:
+            raise StudyError(f"study keys 'tasks' and 'task.{way}' both say what the task is; remove one of the two.")
     asked = section.get("name")
     return [check_study(_of_task(content, path, each)) for each in ([asked] if asked else names)]
 
@@ -120,11 +122,14 @@ def _apply(content: dict[str, Any], overrides: Sequence[Override], folder: Path)
     _read_definition(content, folder)
 
 
-def _find_included(task: dict[str, Any], folder: Path) -> None:
-    """Let the folder of a harness's tasks be looked for beside the study's file, then from here."""
-    held = task.get("lm_eval")
-    if isinstance(held, dict) and isinstance(held.get("include_path"), str) and is_dir(folder / held["include_path"]):
-        held["include_path"] = str((folder / held["include_path"]).resolve())
+def _find_beside(task: dict[str, Any], folder: Path) -> None:
+    """Let a harness's folder of tasks, and text, be looked for beside the study's file, then from here."""
+    text = task.get("text")
+    if isinstance(text, str):
+        task["text"] = {"path": text}
+    for held, key in ((task.get("lm_eval"), "include_path"), (task.get("text"), "path")):
+        if isinstance(held, dict) and isinstance(held.get(key), str) and os.path.exists(folder / held[key]):
+            held[key] = str((folder / held[key]).resolve())
 
 
 def _read_definition(content: dict[str, Any], folder: Path) -> None:
@@ -134,7 +139,7 @@ def _read_definition(content: dict[str, Any], folder: Path) -> None:
     """
     task = content.get("task")
     if isinstance(task, dict):
-        _find_included(task, folder)
+        _find_beside(task, folder)
     definition = task.get("definition") if isinstance(task, dict) else None
     if isinstance(definition, str):
         named = Path(definition).expanduser()

@@ -194,7 +194,8 @@ class Study(Section):
         """The task section as the value that replicas take."""
         definition = None if self.task.definition is None else self.task.definition.define()
         harness = None if self.task.lm_eval is None else HarnessSettings(**self.task.lm_eval.model_dump())
-        return TaskSettings(**{**self.task.model_dump(), "definition": definition, "lm_eval": harness})
+        text = None if self.task.text is None else self.task.text.settings()
+        return TaskSettings(**{**self.task.model_dump(), "definition": definition, "lm_eval": harness, "text": text})
 
     def to_yaml(self) -> str:
         """The study file that says exactly this, but for passwords in addresses."""

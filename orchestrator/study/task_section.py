@@ -13,7 +13,7 @@ from clipsweep.trials.base.errors import StudyError
 from clipsweep.trials.scores.metrics import OF_ANSWERS
 from clipsweep.trials.scores.scoring import Scoring
 from clipsweep.trials.tasks.definition import Source, Splits, TaskDefinition, Wording
-from clipsweep.trials.tasks.settings import PAPER, Variant
+from clipsweep.trials.tasks.settings import PAPER, TextSettings, TextSplits, Variant
 
 
 class DataSection(Section):
@@ -130,13 +130,47 @@ class HarnessSection(Section):
     metric: Text | None = None
 
 
+class TextSplitsSection(Section):
+    """Which split of a folder or of the hub each of ours is read from."""
+
+    validation: Text
+    test: Text | None = None
+
+
+class TextSection(Section):
+    """Text whose every token is scored."""
+
+    path: Text
+    column: Text = "text"
+    config: Text | None = None
+    revision: Text | None = None
+    splits: TextSplitsSection | None = None
+    length: Annotated[int, Field(ge=2), Says("2 tokens or more")] = 1024
+    stride: Positive | None = None
+
+    def settings(self) -> TextSettings:
+        """The section as the value that replicas take."""
+        splits = None if self.splits is None else TextSplits(**self.splits.model_dump())
+        return TextSettings(**{**self.model_dump(), "splits": splits})
+
+
+def _as_path(value: Any) -> Any:
+    """Take a text for the path of a file, a folder or a hub name."""
+    return {"path": value} if isinstance(value, str) else value
+
+
 def _as_name(value: Any) -> Any:
     """Take a text for the name of a harness's task."""
     return {"name": value} if isinstance(value, str) else value
 
 
 HARNESS = "the name of a task of lm-evaluation-harness, or {name: hellaswag, include_path: a folder, metric: acc_norm}"
-WAYS = ("definition", "lm_eval")  # keys that say what a task is where it is none of clipsweep's own: one at most
+TEXT = "a file, a folder or a hub name, or {path: one of these, column: text, length: 1024}"
+WAYS = (
+    "definition",
+    "lm_eval",
+    "text",
+)  # keys that say what a task is where it is none of clipsweep's own: one at most
 
 
 class TaskSection(Section):
@@ -152,13 +186,16 @@ class TaskSection(Section):
     truncate: Literal["error", "demonstrations"] = "error"
     definition: DefinitionSection | None = None
     lm_eval: Annotated[HarnessSection | None, BeforeValidator(_as_name), Says(HARNESS)] = None
+    text: Annotated[TextSection | None, BeforeValidator(_as_path), Says(TEXT)] = None
 
     @model_validator(mode="before")
     @classmethod
     def name_it(cls, content: Any) -> Any:
-        """Call a harness's task as the harness does, where no other name is given."""
+        """Call a harness's task as the harness does, and text ``text``, where no other name is given."""
         held = content.get("lm_eval") if isinstance(content, dict) else None
         called = held.get("name") if isinstance(held, dict) else held
+        if isinstance(content, dict) and content.get("text") is not None:
+            called = "text"
         return content if called is None or "name" in content else {"name": called, **content}
 
     @property

@@ -11,6 +11,7 @@ from pathlib import Path
 from statistics import median
 from typing import TYPE_CHECKING, Any
 
+from clipsweep.orchestrator.study.files import NO_MODEL
 from clipsweep.orchestrator.study.schema import Study
 from clipsweep.trials.base.errors import TaskError, counted
 from clipsweep.trials.models.facts import model_facts
@@ -21,6 +22,7 @@ from clipsweep.trials.tasks.settings import PAPER
 from clipsweep.trials.tasks.task import Task
 from clipsweep.trials.tokens.embeddings import UNLIMITED, check_embeddings
 from clipsweep.trials.tokens.encode import encode_prompts, fitting_shots
+from clipsweep.trials.tokens.later import tokenizer_later
 from clipsweep.trials.tokens.notes import prompt_notes
 from clipsweep.trials.tokens.special import special_tokens_of
 from clipsweep.trials.tokens.wording import render_prompts
@@ -56,7 +58,8 @@ def view_task(
     settings = study.task_settings()
     asked = max(study.space.shots or [define_task(settings).shots]) if shots is None else shots
     drawn = (study.space.demo_seeds or [0])[0] if demo_seed is None else demo_seed
-    task = load_task(settings, cache)
+    named = study.model.path != NO_MODEL
+    task = load_task(settings, cache, tokenizer_later(lambda: find_config(study.model_settings())) if named else None)
     wanted = PromptSet(shots=asked, demo_seed=drawn, split=VALIDATION)
     rows = task.splits[VALIDATION]
     if row not in range(len(rows)):

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from clipsweep.trials.base.errors import TaskError, counted
 from clipsweep.trials.prompts.reader import PromptReader
 from clipsweep.trials.rows.split_rows import Origin
+from clipsweep.trials.scores.scoring import Scoring
 from clipsweep.trials.spec.trial import VALIDATION
 from clipsweep.trials.tasks.definition import Example, Objective, TaskDefinition, Wording
 
@@ -80,7 +81,9 @@ class Task:
 
     @property
     def most_common(self) -> dict[str, float]:
-        """By split, the share of rows whose answer is the most common one: what always giving it scores."""
+        """By split, the share of rows whose answer is the most common one: what always giving it scores; none of text."""
+        if self.definition.scoring is Scoring.TEXT:
+            return {}
         counts = {split: Counter(map(_given, rows)) for split, rows in self.splits.items()}
         return {split: max(count.values()) / count.total() for split, count in counts.items()}
 
@@ -93,11 +96,14 @@ class Task:
     def draw_demonstrations(self, shots: int, demo_seed: int) -> list[Example]:
         """Draw balanced demonstrations; fewer shots of one seed are the first of its more shots.
 
-        Classes take turns, in a random order within each turn; the release's are what they are.
+        Classes take turns, in a random order within each turn; the release's are what they are. A task whose prompts
+        a reader makes has none to draw.
 
         Raises:
             TaskError: A class has too few rows.
         """
+        if self.reader is not None:
+            return []
         if self.fixed:
             if shots > len(self.demonstrations):
                 raise TaskError(

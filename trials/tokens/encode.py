@@ -89,7 +89,10 @@ def encode_texts(
             return tuple(_plain(tokenizer, [render_demonstrations(task, wanted)]))
         text = render_demonstrations(task, wanted, special_tokens_of(tokenizer))
         return tuple(read_texts(tokenizer, [text], lambda _: texts.split, written_tokens(task, tokenizer)))
-    prompts = _encode(task, tokenizer, replace(wanted, split=texts.split), context_length, range(texts.rows))
+    rows = range(texts.rows)
+    prompts = encode_prompts(task, tokenizer, replace(wanted, split=texts.split), context_length, rows)
+    if prompts.scoring is Scoring.TEXT:  # all of it is prompt, and all of it is read
+        return tuple(prompts.prefix + sequence for query in prompts.queries for sequence in prompts.sequences(query))
     return tuple(prompts.prefix + query.tokens for query in prompts.queries)
 
 

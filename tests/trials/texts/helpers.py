@@ -15,7 +15,7 @@ from clipsweep.trials.tasks.settings import TaskSettings, TextSettings
 from clipsweep.trials.tasks.task import Task
 from clipsweep.trials.texts.load import load
 
-WORDS = "the film was dull and long but its end made me laugh, said 7 of 12 who saw it.\n".split(" ")
+WORDS = ["the", "film", "was", "dull", "and", "long,", "but", "its", "end", "made", "me", "laugh", "7", "times.\n"]
 
 
 def draw_documents(count: int, seed: int = 0, longest: int = 60) -> list[str]:

@@ -7,7 +7,6 @@ from pathlib import Path
 import pytest
 import torch
 from lm_eval.api.instance import Instance
-from lm_eval.models.huggingface import HFLM
 from transformers import AutoModelForCausalLM, PreTrainedModel, PreTrainedTokenizerFast
 
 from clipsweep.trials.clips.resolve import resolve
@@ -16,6 +15,7 @@ from clipsweep.trials.prompts.judge import Judgement, judge
 from clipsweep.trials.spec.clip import Clip
 from clipsweep.trials.spec.trial import VALIDATION, PromptSet
 from clipsweep.trials.tasks.task import Task
+from tests.harness_model import harness_model
 from tests.trials.engine.test_exactness import make_engine
 from tests.trials.reference import edit_in_place
 from tests.trials.texts.helpers import draw_documents, load_texts, starting_tokenizer
@@ -50,12 +50,12 @@ def test_a_text_costs_what_the_harness_says(
     tokenizer: PreTrainedTokenizerFast = TOKENIZERS[kind]()
     task = load_texts(tmp_path, TEXTS, tokenizer=tokenizer, length=LENGTH)
     found = judge_task(task, model, clips, tmp_path)
-    harness = HFLM(edit_in_place(model, clips), tokenizer=tokenizer, max_length=LENGTH, batch_size=1, device="cpu")
+    harness = harness_model(edit_in_place(model, clips), tokenizer, max_length=LENGTH, batch_size=1)
     requests = [Instance("loglikelihood_rolling", {}, (text,), number) for number, text in enumerate(TEXTS)]
     expected = harness.loglikelihood_rolling(requests, disable_tqdm=True)
     tokens = sum(len(tokenizer(text)["input_ids"]) for text in TEXTS)
     assert sum(found.tokens) == tokens
-    assert found.tally.nll == pytest.approx(-sum(expected) / tokens, abs=1e-5)
+    assert found.tally.scores.nll == pytest.approx(-sum(expected) / tokens, abs=1e-5)
 
 
 @pytest.mark.parametrize("clips", CLIPS[:2], ids=["baseline", "mlp"])
@@ -77,4 +77,4 @@ def test_with_a_stride_each_token_follows_as_much_text_as_a_plain_loop_gives_it(
             last = logits[-(stop - scored) :].gather(1, read[0, -(stop - scored) :, None])
             total -= last.double().sum().item()
             scored = stop
-    assert found.tally.nll == pytest.approx(total / sum(found.tokens), abs=1e-5)
+    assert found.tally.scores.nll == pytest.approx(total / sum(found.tokens), abs=1e-5)
