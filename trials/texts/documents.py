@@ -67,7 +67,7 @@ def read_documents(settings: TextSettings, split: str | None, cache: Path) -> Do
     """
     found = _find_rows(settings, split, cache)
     _check_column(found, settings.column)
-    held = []
+    held: list[Document] = []
     for file in found.files:
         for number, row in zip(file.numbers, file.rows, strict=True):
             where = f"{file.place}, {file.unit} {number}"

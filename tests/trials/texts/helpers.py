@@ -32,11 +32,16 @@ def write_texts(path: Path, texts: Sequence[str], column: str = "text") -> Path:
 
 
 def load_texts(
-    folder: Path, texts: Sequence[str], *, tokenizer: PreTrainedTokenizerFast | None = None, **keys: int
+    folder: Path,
+    texts: Sequence[str],
+    *,
+    length: int,
+    stride: int | None = None,
+    tokenizer: PreTrainedTokenizerFast | None = None,
 ) -> Task:
-    """A task of all these texts, without a test; keys are ``length`` and ``stride``."""
-    path = write_texts(folder / "texts.jsonl", texts)
-    settings = TaskSettings(name="text", seed=0, test_size=0, text=TextSettings(path=str(path), **keys))
+    """A task of all these texts, without a test."""
+    text = TextSettings(path=str(write_texts(folder / "texts.jsonl", texts)), length=length, stride=stride)
+    settings = TaskSettings(name="text", seed=0, test_size=0, text=text)
     return load(settings, folder, lambda: tokenizer or build_tokenizer())
 
 
