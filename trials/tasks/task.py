@@ -81,7 +81,7 @@ class Task:
 
     @property
     def most_common(self) -> dict[str, float]:
-        """By split, the share of rows whose answer is the most common one, which always giving it scores; not of text."""
+        """By split, the share of rows whose answer is the most common one: what always giving it scores."""
         if self.definition.scoring is Scoring.TEXT:
             return {}
         counts = {split: Counter(map(_given, rows)) for split, rows in self.splits.items()}

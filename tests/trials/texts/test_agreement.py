@@ -10,8 +10,8 @@ from lm_eval.api.instance import Instance
 from transformers import AutoModelForCausalLM, PreTrainedModel, PreTrainedTokenizerFast
 
 from clipsweep.trials.clips.resolve import resolve
-from clipsweep.trials.engine.engine import Engine
 from clipsweep.trials.embedded.train import build_tokenizer
+from clipsweep.trials.engine.engine import Engine
 from clipsweep.trials.prompts.judge import Judgement, judge
 from clipsweep.trials.spec.clip import Clip
 from clipsweep.trials.spec.trial import VALIDATION, PromptSet
@@ -28,8 +28,13 @@ TOKENIZERS = {"bare": build_tokenizer, "starting": starting_tokenizer}
 
 
 @pytest.fixture(scope="module")
-def engine(tiny_model: Path, tmp_path_factory: pytest.TempPathFactory) -> Engine:
-    model: PreTrainedModel = AutoModelForCausalLM.from_pretrained(tiny_model).eval()
+def model(tiny_model: Path) -> PreTrainedModel:
+    loaded: PreTrainedModel = AutoModelForCausalLM.from_pretrained(tiny_model).eval()
+    return loaded
+
+
+@pytest.fixture(scope="module")
+def engine(model: PreTrainedModel, tmp_path_factory: pytest.TempPathFactory) -> Engine:
     return make_engine(model, tmp_path_factory.mktemp("cache"))
 
 
@@ -45,12 +50,12 @@ def judge_task(task: Task, engine: Engine, clips: tuple[Clip, ...]) -> Judgement
 @pytest.mark.parametrize("clips", CLIPS, ids=["baseline", "mlp", "attn"])
 @pytest.mark.parametrize("kind", TOKENIZERS)
 def test_a_text_costs_what_the_harness_says(
-    kind: str, clips: tuple[Clip, ...], engine: Engine, tmp_path: Path
+    kind: str, clips: tuple[Clip, ...], engine: Engine, model: PreTrainedModel, tmp_path: Path
 ) -> None:
     tokenizer: PreTrainedTokenizerFast = TOKENIZERS[kind]()
     task = load_texts(tmp_path, TEXTS, tokenizer=tokenizer, length=LENGTH)
     found = judge_task(task, engine, clips)
-    harness = harness_model(edit_in_place(engine.model, clips), tokenizer, max_length=LENGTH, batch_size=1)
+    harness = harness_model(edit_in_place(model, clips), tokenizer, max_length=LENGTH, batch_size=1)
     requests = [Instance("loglikelihood_rolling", {}, (text,), number) for number, text in enumerate(TEXTS)]
     expected = harness.loglikelihood_rolling(requests, disable_tqdm=True)
     tokens = sum(len(tokenizer(text)["input_ids"]) for text in TEXTS)
@@ -60,11 +65,11 @@ def test_a_text_costs_what_the_harness_says(
 
 @pytest.mark.parametrize("clips", CLIPS[:2], ids=["baseline", "mlp"])
 def test_with_a_stride_each_token_follows_as_much_text_as_a_plain_loop_gives_it(
-    clips: tuple[Clip, ...], engine: Engine, tmp_path: Path
+    clips: tuple[Clip, ...], engine: Engine, model: PreTrainedModel, tmp_path: Path
 ) -> None:
     stride = 12
     found = judge_task(load_texts(tmp_path, TEXTS, length=LENGTH, stride=stride), engine, clips)
-    edited, tokenizer = edit_in_place(engine.model, clips), build_tokenizer()
+    edited, tokenizer = edit_in_place(model, clips), build_tokenizer()
     total = 0.0
     for text in TEXTS:
         tokens = [tokenizer.bos_token_id, *tokenizer(text)["input_ids"]]
