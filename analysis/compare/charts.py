@@ -5,17 +5,20 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from clipsweep.analysis.compare.curves import CurvePair, RatePair, Site
+from clipsweep.analysis.compare.difference import Difference
 from clipsweep.analysis.compare.pair import Pair, PointPair
 from clipsweep.analysis.compare.paper import BesidePaper
 from clipsweep.analysis.compare.studies import SideBySide
 from clipsweep.analysis.drawing.chart import Axis, Bars, Chart, Dots, Level, Line, Mark, Panel, Symbol
-from clipsweep.analysis.figures.words import in_points, in_words
+from clipsweep.analysis.figures.words import Scale, in_points, in_words
 from clipsweep.analysis.winners.point import describe_clips, describe_shots
+from clipsweep.trials.scores.metrics import METRICS
+from clipsweep.trials.scores.shown import unit_of
 
 STUDIES_CAPTION = (
     "First panel: what the winner of each study gains over the untouched model, with its 95 % interval. Others: each "
     "point that both studies have complete, its validation score in one against that in the other; on the dashed line "
-    "both are the same. Pale dots: where the difference in accuracy may be chance. Stars: winners."
+    "both are the same. Pale dots: where the difference in {differs} may be chance. Stars: winners."
 )
 PAPER_CAPTION = (
     "Each clip rate of a curve that both the paper and the study have: the study's gain over its untouched model "
@@ -27,10 +30,9 @@ CHANCE, CLEAR = ("may be chance", "faint"), ("beyond chance", "complete")
 
 def studies_chart(found: SideBySide) -> Chart:
     """The winners' gains, and a panel for each pair of studies that have a clip in common."""
+    caption = STUDIES_CAPTION.format(differs=METRICS[found.sides[0].metric].gained)
     panels = [_winners(found), *(_scores(pair) for pair in found.pairs if pair.clipped_in_common)]
-    return Chart(
-        name="compare", title="Studies compared", caption=STUDIES_CAPTION, panels=panels, columns=2, same_y=False
-    )
+    return Chart(name="compare", title="Studies compared", caption=caption, panels=panels, columns=2, same_y=False)
 
 
 def paper_chart(found: BesidePaper) -> Chart | None:
@@ -50,7 +52,7 @@ def _winners(found: SideBySide) -> Panel:
     return Panel(
         title="Gain of the winner",
         x=Axis(title="study", kind="category", categories=tuple(name for name, _ in gains)),
-        y=Axis(title="gain in accuracy", percent=True),
+        y=_gain_axis(found),
         marks=[
             Level(y=0.0, name="untouched model"),
             Bars(
@@ -60,10 +62,15 @@ def _winners(found: SideBySide) -> Panel:
                 color="complete",
                 low=[gain.low for _, gain in gains],
                 high=[gain.high for _, gain in gains],
-                texts=[f"{100 * gain.estimate:+.1f}" for _, gain in gains],
+                texts=[unit_of(gain.metric).number(gain.estimate) for _, gain in gains],
             ),
         ],
     )
+
+
+def _gain_axis(found: SideBySide) -> Axis:
+    scale = Scale(METRICS[found.sides[0].metric].gained)
+    return Axis(title=scale.gain_words, percent=True) if scale.is_share else scale.gain_axis()
 
 
 def _scores(pair: Pair) -> Panel:
@@ -89,12 +96,18 @@ def _points(points: Sequence[PointPair], name: str, color: str, symbol: Symbol =
         name=name,
         color=color,
         symbol=symbol,
-        texts=[
-            f"{describe_clips(point.clips) or 'untouched'}, {describe_shots(point.shots)}: "
-            f"{in_points(point.difference.estimate)} of accuracy"
-            for point in points
-        ],
+        texts=[f"{_label(point)}: {_in_words(point.difference)}" for point in points],
     )
+
+
+def _label(point: PointPair) -> str:
+    return f"{describe_clips(point.clips) or 'untouched'}, {describe_shots(point.shots)}"
+
+
+def _in_words(difference: Difference) -> str:
+    """``+3.5 points of accuracy``, or ``+0.0660 nats per token``."""
+    told = Scale(difference.metric).gain(difference.estimate)
+    return f"{told} of {difference.metric}" if difference.weights is None else told
 
 
 def _gains(title: str, model: str, curves: Sequence[CurvePair]) -> Panel:

@@ -12,7 +12,8 @@ from clipsweep.analysis.compare.facts import Facts, axes_of
 from clipsweep.analysis.compare.side import Key, Side
 from clipsweep.analysis.row.row import StoredRow
 from clipsweep.analysis.winners.point import Point
-from clipsweep.analysis.winners.scores import mean_score
+from clipsweep.analysis.winners.scores import mean_goodness, mean_score
+from clipsweep.trials.scores.metrics import ACCURACY, METRICS
 from clipsweep.trials.spec.clip import Clip
 
 Rows = Mapping[str, StoredRow]
@@ -26,7 +27,7 @@ class PointPair:
         shots: Demonstrations in the prompt.
         clips: What is clipped; nothing for the untouched model.
         scores: What each study scores there by the pair's metric, on validation.
-        difference: In accuracy.
+        difference: In accuracy, or of text in nats per token.
         won: Whether it is the winner of the first, and of the second.
         same_trial: Whether it is one and the same trial in both.
         points: It in each study, with the study's rows.
@@ -42,7 +43,7 @@ class PointPair:
 
     @property
     def gains(self) -> list[float | None]:
-        """What each study gains there in accuracy over its untouched model; None while that is not complete."""
+        """What each study gains there over its untouched model, as ``difference``; None while that is not complete."""
         return [_gain(*each) for each in self.points]
 
     @property
@@ -84,7 +85,7 @@ class Pair:
     @property
     def metric(self) -> str:
         """What scores are compared by: what both are judged by, or accuracy where that differs."""
-        return self.first.metric if self.first.metric == self.second.metric else "accuracy"
+        return self.first.metric if self.first.metric == self.second.metric else ACCURACY
 
     @cached_property
     def in_common(self) -> list[Key]:
@@ -95,7 +96,10 @@ class Pair:
     def points(self) -> list[PointPair]:
         """Points that both have complete: winners first, then those that differ most, in standard errors."""
         found = [each for key in self.in_common if (each := self._beside(key)) is not None]
-        return sorted(found, key=lambda each: (not any(each.won), -each.difference.weight, -max(each.scores)))
+        goodness = METRICS[self.metric].goodness
+        return sorted(
+            found, key=lambda each: (not any(each.won), -each.difference.weight, -max(map(goodness, each.scores)))
+        )
 
     @property
     def clipped_in_common(self) -> bool:
@@ -181,5 +185,6 @@ def _rows(side: Side, trial_ids: Iterable[str]) -> list[StoredRow]:
 
 
 def _gain(point: Point, rows: Rows) -> float | None:
-    score, untouched = (mean_score(ids, rows, "accuracy") for ids in (point.trial_ids, point.baseline_ids))
+    metric = METRICS[point.metric].gained
+    score, untouched = (mean_goodness(ids, rows, metric) for ids in (point.trial_ids, point.baseline_ids))
     return None if score is None or untouched is None else score - untouched

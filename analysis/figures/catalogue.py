@@ -103,7 +103,7 @@ FIGURES: dict[str, FigureEntry] = {
         f"{_ANSWERS}.agreement:agreement_chart",
         ("trials", "points"),
         "Which examples flip: agreement between the best points and the untouched model",
-        "the untouched model and another complete point",
+        "the untouched model and another complete point, of a task with answers",
     ),
     "seeds": FigureEntry(
         f"{_ANSWERS}.seeds:seeds_chart",
@@ -115,7 +115,7 @@ FIGURES: dict[str, FigureEntry] = {
         f"{_ANSWERS}.calibration:calibration_chart",
         ("trials", "points"),
         "Calibration error by clip rate; reliability of two-label tasks",
-        "layers, or ranges of layers, that were clipped alone",
+        "layers, or ranges of layers, that were clipped alone, of a task with labels",
     ),
     "spectra": FigureEntry(
         f"{_MATRICES}.spectra:spectra_chart",

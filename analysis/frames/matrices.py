@@ -24,9 +24,14 @@ def outcomes(frame: pandas.DataFrame) -> NDArray[np.bool_]:
         Shape ``(n_trials, n_examples)``, in the order of the frame and of the split.
 
     Raises:
-        StudyError: Trials of different numbers of examples, or no such columns.
+        StudyError: Trials of different numbers of examples, or of texts, or no such columns.
     """
     count = _examples(frame, "outcomes")
+    if count and not all(frame["outcomes"].map(len)):
+        raise StudyError(
+            "the trials scored texts, which are not right or wrong; expected trials of a task with answers. Their "
+            "likelihoods are in the columns loglikelihoods and tokens."
+        )
     unpacked = [unpack_outcomes(packed, count) for packed in frame["outcomes"]]
     return np.array(unpacked, dtype=bool).reshape(len(frame), count)
 

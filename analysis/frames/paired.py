@@ -1,4 +1,4 @@
-"""What many points gain over their baselines on the same examples, counted for all of them at once."""
+"""What many points gain over their baselines in accuracy on the same examples, counted for all of them at once."""
 
 from __future__ import annotations
 
@@ -14,15 +14,15 @@ TOGETHER = 2**24  # outcomes that are unpacked at once, a byte each
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PairedGains:
-    """Gains in accuracy, an entry for each point.
+    """Gains, an entry for each point: in accuracy, or of text in nats for each token.
 
     An example counts once however many demonstration seeds there are: its differences are averaged first.
 
     Attributes:
         gain: Mean of the paired differences over the examples that both have seen; NaN where there are none.
-        standard_error: Of that: ``std(ddof=1) / sqrt(n)`` of the differences; NaN with fewer than two examples.
-        gained: Examples that are right more often than under the baseline.
-        lost: Examples that are right less often.
+        standard_error: Of that, over examples; NaN with fewer than two.
+        gained: Examples that are right more often than under the baseline, or windows that are likelier.
+        lost: Examples that are right less often, or windows that are less likely.
     """
 
     gain: NDArray[np.float64]
@@ -32,7 +32,7 @@ class PairedGains:
 
 
 def paired_gains(packed: NDArray[np.uint8], n_examples: Numbers, trials: Numbers, baselines: Numbers) -> PairedGains:
-    """Gains of points over their baselines.
+    """Gains in accuracy of points over their baselines.
 
     Args:
         packed: Outcomes of trials, a bit each, the last row empty: shape ``(n_trials + 1, n_bytes)``.
@@ -42,14 +42,19 @@ def paired_gains(packed: NDArray[np.uint8], n_examples: Numbers, trials: Numbers
     """
     there = trials != NO_SEED
     both = np.minimum(n_examples[np.maximum(trials, NO_ROW)], n_examples[np.maximum(baselines, NO_ROW)])
-    counts = np.where(there, both, np.iinfo(np.int64).max).min(axis=1, initial=np.iinfo(np.int64).max)
-    counts = np.where(there.any(axis=1), counts, 0)
+    counts = seen_by_all(both, there)
     sums = np.zeros((4, len(trials)), dtype=np.int64)  # of differences, of their squares, gained, lost
     step = max(1, TOGETHER // max(1, packed.shape[1] * 8 * trials.shape[1]))
     for first in range(0, len(trials), step):
         part = slice(first, first + step)
         sums[:, part] = _count(packed, trials[part], baselines[part], counts[part])
     return _gains(sums, counts, there.sum(axis=1))
+
+
+def seen_by_all(seen: Numbers, there: NDArray[np.bool_]) -> Numbers:
+    """The fewest examples that a trial of each point has seen; 0 of a point that has none."""
+    most = np.iinfo(np.int64).max
+    return np.where(there.any(axis=1), np.where(there, seen, most).min(axis=1, initial=most), 0)
 
 
 def _count(packed: NDArray[np.uint8], trials: Numbers, baselines: Numbers, counts: Numbers) -> Numbers:

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pandas
 
-from clipsweep.analysis.frames.paired import paired_gains
+from clipsweep.analysis.frames.paired_text import gains_of
 from clipsweep.analysis.frames.trial_frame import METRIC, studies_in
 from clipsweep.analysis.frames.trial_values import NO_SEED, TrialValues, mean_over_seeds, spread_over_seeds
 from clipsweep.analysis.row.row import StoredRow
@@ -43,7 +43,8 @@ def join_points(frames: Sequence[pandas.DataFrame]) -> pandas.DataFrame:
 def point_frame(standings: Standings) -> pandas.DataFrame:
     """Every point of a study that has rows, a row each, in the study's order.
 
-    All scores and gains are fractions. ``docs/howto/results.md`` lists the columns.
+    Scores are in the metric's unit; gains are fractions, or of text nats for each token, better being above 0.
+    ``docs/howto/results.md`` lists the columns.
 
     Args:
         standings: Of the study. An untouched model that cannot win gets a row all the same.
@@ -110,7 +111,7 @@ def _measured(points: Sequence[Point], values: TrialValues, rows: Mapping[str, S
     """What the points score and gain on validation."""
     trials = values.numbers([point.trial_ids for point in points])
     baselines = values.numbers([point.baseline_ids for point in points])
-    gains = paired_gains(values.packed, values.n_examples, trials, baselines)
+    gains = gains_of(values, trials, baselines)
     states = values.states(trials)
     scores = values.scores(trials)
     return {

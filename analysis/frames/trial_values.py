@@ -13,8 +13,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from clipsweep.analysis.row.packing import LOGLIKELIHOOD_DTYPE, unpack_tokens
 from clipsweep.analysis.row.row import StoredRow
 from clipsweep.analysis.winners.scores import packed_of, values_of
+from clipsweep.trials.scores.metrics import METRICS
 from clipsweep.trials.spec.result import TrialState
 
 NO_ROW, NO_SEED = -1, -2
@@ -25,6 +27,19 @@ COMPLETE = len(FROM_LEAST)  # how far a trial came that is complete
 
 Numbers = NDArray[np.int64]
 Floats = NDArray[np.float64]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Windows:
+    """Windows of text as trials scored them, and a row of zeros behind them.
+
+    Attributes:
+        loglikelihoods: Of each window, summed over its tokens: shape ``(n_trials + 1, n_windows)``, filled with zeros.
+        tokens: Scored in each window, the same in all trials: shape ``(n_windows,)``.
+    """
+
+    loglikelihoods: NDArray[np.float32]
+    tokens: Numbers
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -42,6 +57,7 @@ class TrialValues:
         operations: Floating-point operations predicted by the cost model.
         seconds: Wall time.
         packed: Outcomes, a bit each: shape ``(n_trials + 1, n_bytes)``, filled with zeros.
+        windows: What there is in their place of trials that scored texts; else None.
     """
 
     number: Mapping[str, int]
@@ -54,6 +70,7 @@ class TrialValues:
     operations: Numbers
     seconds: Floats
     packed: NDArray[np.uint8]
+    windows: Windows | None = None
 
     @classmethod
     def of(cls, rows: Mapping[str, StoredRow], metric: str) -> TrialValues:
@@ -73,6 +90,7 @@ class TrialValues:
             score=np.array([*scores, None], dtype=float),
             progress=np.array([*progress, FROM_LEAST.index(TrialState.PARTIAL.value)]),
             packed=_as_matrix([packed or b"" for packed in packed_of(rows, "outcomes")]),
+            windows=_windows_of(rows) if METRICS[metric].of_text else None,
             **counts,
         )
 
@@ -139,7 +157,14 @@ def _progress(state: TrialState) -> int:
 
 
 def _as_matrix(packed: Sequence[bytes]) -> NDArray[np.uint8]:
-    """Packed outcomes one below the other, filled with zeros, and a row of zeros."""
+    """Packed values one below the other, filled with zeros, and a row of zeros."""
     width = max(map(len, packed), default=0)
     joined = b"".join([*(each.ljust(width, b"\0") for each in packed), bytes(width)])
     return np.frombuffer(joined, dtype=np.uint8).reshape(len(packed) + 1, width)
+
+
+def _windows_of(rows: Mapping[str, StoredRow]) -> Windows:
+    """The windows of trials of one text, of which some have seen the first alone."""
+    packed = [each or b"" for each in packed_of(rows, "loglikelihoods")]
+    counts = max((each or b"" for each in packed_of(rows, "tokens")), key=len, default=b"")
+    return Windows(loglikelihoods=_as_matrix(packed).view(LOGLIKELIHOOD_DTYPE), tokens=unpack_tokens(counts))

@@ -27,7 +27,6 @@ def make_environment() -> Environment:
     environment = Environment(
         loader=PackageLoader("clipsweep.analysis.report"), autoescape=True, undefined=StrictUndefined, trim_blocks=True
     )
-    environment.filters["points"] = lambda fraction: f"{100 * fraction:+.1f}"
     environment.filters["cell"] = as_cell
     environment.filters["set_right"] = set_right
     environment.globals["inlined"] = read_asset

@@ -28,6 +28,8 @@ from clipsweep.analysis.winners.point import ONE_STANDARD_ERROR, describe_point
 from clipsweep.analysis.winners.standings import Standings
 from clipsweep.analysis.winners.verdict import judge_winner
 from clipsweep.trials.base.files import write_text
+from clipsweep.trials.scores.metrics import METRICS
+from clipsweep.trials.scores.shown import unit_of
 
 
 def write_report(path: Path, facts: ReportFacts, standings: Standings) -> None:
@@ -53,6 +55,7 @@ def write_report(path: Path, facts: ReportFacts, standings: Standings) -> None:
         .render(
             facts=facts,
             metric=in_words(metric),
+            gained=_gained(METRICS[metric].gained),
             points_total=len(points) if facts.points_total is None else facts.points_total,
             points_done=sum(map(standings.is_evaluated, points)),
             answer=_answer(standings),
@@ -72,6 +75,14 @@ def write_report(path: Path, facts: ReportFacts, standings: Standings) -> None:
 def _shown(tables: Sequence[Table]) -> list[Table]:
     """Tables that have rows."""
     return [table for table in tables if table.rows]
+
+
+def _gained(metric: str) -> dict[str, Any]:
+    """How gains are told: their unit, and its words on the card and in the table of trials."""
+    unit, of_text = unit_of(metric), METRICS[metric].of_text
+    words = unit.words if of_text else f"{unit.words} of {metric}"
+    examples = "windows" if of_text else "examples"
+    return {"unit": unit, "words": words, "of_text": of_text, "column": unit.words, "examples": examples}
 
 
 def _answer(standings: Standings) -> dict[str, Any] | None:

@@ -19,35 +19,37 @@ from clipsweep.analysis.winners.point import (
 from clipsweep.analysis.winners.standings import Standings, Winner
 from clipsweep.analysis.winners.step_gain import StepGain
 from clipsweep.analysis.winners.verdict import judge_winner
+from clipsweep.trials.scores.metrics import METRICS
+from clipsweep.trials.scores.shown import score_words, unit_of
 from clipsweep.trials.spec.kinds import DEFAULT_KIND
 
 MOST_FAILURES = 50
-GAIN_COLUMNS = ("points gained", "95 % interval", "p")
 CAPTION_OF_WINNERS = (
     "The best of each number of shots and module on validation, beside the untouched model at the same shots. Gains "
-    "are in points of accuracy, on test rows where those have been run."
+    "are in {unit}, on test rows where those have been run."
 )
 CAPTION_OF_STEPS = (
     "Of each step the best clip that it tried on top of those kept before it, and what that gains on the same "
     "validation rows, on which it was picked."
 )
 CAPTION_OF_FRONT = (
-    "Points that no other beats: none scores as much with fewer parameters. Measured on validation rows. Of equal "
+    "Points that no other beats: none {as_good} with fewer parameters. Measured on validation rows. Of equal "
     "scores the one with fewer parameters counts, for the winner too."
 )
 
 
 def winners_table(standings: Standings, metric: str) -> Table:
     """The winner of each shots and module."""
-    score = in_words(metric)
+    score, gained = in_words(metric), METRICS[metric].gained
+    words = unit_of(gained).words
     kinds = any(clip.kind != DEFAULT_KIND for each in standings.winners.values() for clip in each.point.clips)
     return Table(
         name="winners",
         title="Winners",
-        caption=CAPTION_OF_WINNERS,
+        caption=CAPTION_OF_WINNERS.format(unit=words if METRICS[metric].of_text else f"{words} of {gained}"),
         columns=(
             *("shots", "module", *["kind"] * kinds, "layer", "clip rate"),
-            *(f"{score} on validation", "untouched", *GAIN_COLUMNS, "gain on", "in words"),
+            *(f"{score} on validation", "untouched", *_gain_columns(metric), "gain on", "in words"),
         ),
         rows=[_winner_row(shots, module, each, kinds=kinds) for (shots, module), each in standings.winners.items()],
     )
@@ -59,8 +61,8 @@ def _winner_row(shots: int, module: str, winner: Winner, *, kinds: bool) -> tupl
         *(shots, module, *[join_kinds(clips)] * kinds),
         label_place(clips),
         label_rates(clips),
-        f"{winner.score:.4f}",
-        f"{winner.baseline_score:.4f}",
+        score_words(winner.point.metric, winner.score),
+        score_words(winner.point.metric, winner.baseline_score),
         *_gain_cells(winner.gain),
         winner.gain.split,
         judge_winner(winner).short,
@@ -73,11 +75,11 @@ def steps_table(steps: Sequence[StepGain], metric: str) -> Table:
         name="steps",
         title="Steps of the composition",
         caption=CAPTION_OF_STEPS,
-        columns=("shots", "step", "best of the step", "tried", "kept", in_words(metric), *GAIN_COLUMNS),
+        columns=("shots", "step", "best of the step", "tried", "kept", in_words(metric), *_gain_columns(metric)),
         rows=[
             (
                 *(each.shots, each.number, describe_clips(each.clips), each.tried, "yes" if each.kept else "no"),
-                *(f"{each.score:.4f}", *_gain_cells(each.gain)),
+                *(score_words(each.metric, each.score), *_gain_cells(each.gain)),
             )
             for each in steps
         ],
@@ -89,11 +91,11 @@ def front_table(front: Sequence[Rated], winner: Winner | None, metric: str) -> T
     return Table(
         name="front",
         title="Pareto front",
-        caption=CAPTION_OF_FRONT,
+        caption=CAPTION_OF_FRONT.format(as_good="is as good" if METRICS[metric].lower_is_better else "scores as much"),
         columns=("point", f"{in_words(metric)} on validation", "parameters kept", "winner"),
         rows=[
             (
-                *(describe_point(each.point), f"{each.score:.4f}", each.parameters),
+                *(describe_point(each.point), score_words(metric, each.score), each.parameters),
                 "yes" if winner is not None and each.point == winner.point else "",
             )
             for each in front
@@ -118,21 +120,27 @@ def failures_table(failed: Sequence[StoredRow]) -> Table:
 
 def numbers_of(winner: Winner) -> Mapping[str, tuple[str, str]]:
     """The scores on the card: by split those of the winner and of the untouched model, as text."""
-    numbers = {}
+    numbers, metric = {}, winner.point.metric
     if winner.test_scores is not None:
-        numbers["test"] = (f"{winner.test_scores[0]:.4f}", f"{winner.test_scores[1]:.4f}")
+        clipped, untouched = winner.test_scores
+        numbers["test"] = (score_words(metric, clipped), score_words(metric, untouched))
     numbers["validation"] = (
-        _with_spread(winner.score, winner.spread),
-        _with_spread(winner.baseline_score, winner.baseline_spread),
+        _with_spread(metric, winner.score, winner.spread),
+        _with_spread(metric, winner.baseline_score, winner.baseline_spread),
     )
     return numbers
 
 
-def _with_spread(score: float, spread: float | None) -> str:
-    return f"{score:.4f}" + ("" if spread is None else f" ± {spread:.4f}")
+def _with_spread(metric: str, score: float, spread: float | None) -> str:
+    return score_words(metric, score) + ("" if spread is None else f" ± {spread:.4f}")
+
+
+def _gain_columns(metric: str) -> tuple[str, str, str]:
+    """The columns of ``_gain_cells``."""
+    return f"{unit_of(METRICS[metric].gained).words} gained", "95 % interval", "p"
 
 
 def _gain_cells(gain: Gain) -> tuple[str, str, str]:
-    """A gain in points, its interval and its p-value."""
-    interval = f"{100 * gain.low:+.1f} to {100 * gain.high:+.1f}"
-    return f"{100 * gain.estimate:+.1f}", interval, f"{gain.p_value:.2g}"
+    """A gain in its unit, its interval and its p-value."""
+    unit = unit_of(gain.metric)
+    return unit.number(gain.estimate), unit.interval(gain.low, gain.high), f"{gain.p_value:.2g}"

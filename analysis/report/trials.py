@@ -8,12 +8,14 @@ from dataclasses import dataclass
 from typing import Any
 
 from clipsweep.analysis.figures.words import in_words
-from clipsweep.analysis.frames.paired import paired_gains
+from clipsweep.analysis.frames.paired_text import gains_of
 from clipsweep.analysis.frames.trial_values import TrialValues
 from clipsweep.analysis.row.row import StoredRow
 from clipsweep.analysis.winners.interval import Z
 from clipsweep.analysis.winners.point import common_rate, describe_clips, label_layers, runs_of
 from clipsweep.analysis.winners.standings import Standings
+from clipsweep.trials.scores.metrics import METRICS
+from clipsweep.trials.scores.shown import unit_of
 from clipsweep.trials.spec.clip import Clip
 from clipsweep.trials.spec.kinds import DEFAULT_KIND
 
@@ -32,8 +34,7 @@ class TrialColumn:
         digits: Digits behind the point; None for text.
         filtered: Whether a list of its values, of which one can be chosen, stands above the table.
         wide: Whether it is left out where the screen is narrow.
-        first_down: Whether the first press of its heading sorts from the largest. In its order complete trials come
-            first, as others were measured on fewer rows.
+        first_down: Whether the first press of its heading sorts from the largest.
     """
 
     key: str
@@ -46,6 +47,8 @@ class TrialColumn:
 
 def trial_columns(metric: str) -> list[TrialColumn]:
     """The columns, from left to right."""
+    unit = unit_of(METRICS[metric].gained)
+    more = not METRICS[metric].lower_is_better
     return [
         TrialColumn(key="order", label="#", digits=0),
         TrialColumn(key="clip", label="clip", wide=False),
@@ -57,8 +60,8 @@ def trial_columns(metric: str) -> list[TrialColumn]:
         TrialColumn(key="split", label="rows of", filtered=True),
         TrialColumn(key="state", label="state", filtered=True),
         TrialColumn(key="seen", label="rows seen", digits=0),
-        TrialColumn(key="score", label=in_words(metric), digits=4, wide=False, first_down=True),
-        TrialColumn(key="gain", label="points gained", digits=1, wide=False, first_down=True),
+        TrialColumn(key="score", label=in_words(metric), digits=4, wide=False, first_down=more),
+        TrialColumn(key="gain", label=f"{unit.words} gained", digits=unit.digits, wide=False, first_down=True),
         TrialColumn(key="kept", label="kept, %", digits=2),
         TrialColumn(key="seconds", label="seconds", digits=1),
         TrialColumn(key="trial", label="trial"),
@@ -112,7 +115,7 @@ def _baselines(standings: Standings) -> dict[str, str]:
 
 
 def _gains(rows: Mapping[str, StoredRow], before: Mapping[str, str], metric: str) -> list[tuple[float, float] | None]:
-    """Points of accuracy gained on the examples that both have seen, and what 1.96 standard errors of that are.
+    """What is gained on the examples that both have seen, in the unit shown, and what 1.96 standard errors of it are.
 
     Args:
         rows: By trial.
@@ -121,14 +124,15 @@ def _gains(rows: Mapping[str, StoredRow], before: Mapping[str, str], metric: str
     """
     values = TrialValues.of(rows, metric)
     trials, baselines = (values.numbers([[each] for each in ids]) for ids in (before, before.values()))
-    gains = paired_gains(values.packed, values.n_examples, trials, baselines)
-    found = zip((100 * gains.gain).tolist(), (100 * Z * gains.standard_error).tolist(), strict=True)
+    gains = gains_of(values, trials, baselines)
+    factor = unit_of(METRICS[metric].gained).factor
+    found = zip((factor * gains.gain).tolist(), (factor * Z * gains.standard_error).tolist(), strict=True)
     return [None if each == other else gain for (each, other), gain in zip(before.items(), found, strict=True)]
 
 
 def _cells(number: int, row: StoredRow, gain: tuple[float, float] | None, metric: str) -> tuple[Cell, ...]:
     """The values of ``trial_columns``, and behind them the noise of the gain."""
-    points_gained, noise = gain or (None, None)
+    gained, noise = gain or (None, None)
     return (
         number,
         describe_clips(clip for clip in row.clips if not clip.is_idle) or UNTOUCHED,
@@ -141,7 +145,7 @@ def _cells(number: int, row: StoredRow, gain: tuple[float, float] | None, metric
         row.state.value,
         row.n_examples,
         row.score(metric) if row.has_scores else None,
-        points_gained,
+        gained,
         100 * row.parameters_kept / row.parameters_total,
         row.seconds,
         row.trial_id[:8],

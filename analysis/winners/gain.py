@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from clipsweep.analysis.row.row import StoredRow
 from clipsweep.analysis.winners.interval import CONFIDENCE
 from clipsweep.analysis.winners.scores import mean_example_scores
+from clipsweep.trials.scores.metrics import ACCURACY, NLL
 
 RESAMPLES, BATCH = 9999, 100
 
@@ -27,6 +28,7 @@ class Gain:
         high: Upper end.
         p_value: Exact sign test over examples, two-sided; with one demonstration seed it is McNemar's.
         split: Where it was measured.
+        metric: What it was measured in: ``accuracy``, or ``nll`` of text.
     """
 
     estimate: float
@@ -34,6 +36,7 @@ class Gain:
     high: float
     p_value: float
     split: str
+    metric: str = ACCURACY
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -83,15 +86,16 @@ def measure_gain(clipped: Sequence[StoredRow], baseline: Sequence[StoredRow]) ->
         baseline: The baseline's row of each seed.
     """
     differences = mean_example_scores(clipped) - mean_example_scores(baseline)
-    return gain_of([Paired(differences=differences, weights=clipped[0].example_weights)], clipped[0].split)
+    paired = Paired(differences=differences, weights=clipped[0].example_weights)
+    return gain_of([paired], clipped[0].split, NLL if clipped[0].is_text else ACCURACY)
 
 
-def gain_of(paired: Sequence[Paired], split: str) -> Gain:
+def gain_of(paired: Sequence[Paired], split: str, metric: str = ACCURACY) -> Gain:
     """The gain that ``measure_gain`` tells, of the paired differences of one task, or of several in one score."""
     low, high = bootstrap(paired)
     differences = np.concatenate([each.differences for each in paired if each.share > 0])
     estimate = sum(each.share * each.mean for each in paired)
-    return Gain(estimate=estimate, low=low, high=high, p_value=sign_test(differences), split=split)
+    return Gain(estimate=estimate, low=low, high=high, p_value=sign_test(differences), split=split, metric=metric)
 
 
 def bootstrap(paired: Sequence[Paired]) -> tuple[float, float]:

@@ -1,9 +1,12 @@
-"""How well an accuracy is known from so many examples."""
+"""How well an accuracy, or a mean of other values, is known from so many examples."""
 
 from __future__ import annotations
 
 import math
 from statistics import NormalDist
+
+import numpy as np
+from numpy.typing import NDArray
 
 CONFIDENCE = 0.95
 Z = NormalDist().inv_cdf((1 + CONFIDENCE) / 2)  # standard errors that the interval reaches to each side
@@ -23,3 +26,22 @@ def accuracy_interval(accuracy: float, n_examples: int) -> tuple[float, float]:
     middle = accuracy + weight / 2
     half = Z * math.sqrt(accuracy * (1 - accuracy) / n_examples + weight / (4 * n_examples))
     return max(0.0, (middle - half) / (1 + weight)), min(1.0, (middle + half) / (1 + weight))
+
+
+def standard_error(values: NDArray[np.float64], weights: NDArray[np.float64] | None = None) -> float:
+    """Standard error of a mean over examples; 0 where there is one alone.
+
+    With weights the mean is a ratio of two sums, both over the examples that were drawn (Cochran, 1977, "Sampling
+    Techniques", 6.4).
+
+    Args:
+        values: Of each example.
+        weights: How much each weighs in the mean; None where all weigh the same.
+    """
+    count = len(values)
+    if count < 2:
+        return 0.0
+    if weights is None:
+        return float(values.std(ddof=1)) / math.sqrt(count)
+    beside = weights * (values - np.average(values, weights=weights))
+    return math.sqrt(count / (count - 1) * float((beside**2).sum())) / float(weights.sum())

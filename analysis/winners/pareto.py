@@ -9,6 +9,7 @@ from typing import Any
 from clipsweep.analysis.row.row import StoredRow
 from clipsweep.analysis.winners.point import Point
 from clipsweep.analysis.winners.scores import mean_score
+from clipsweep.trials.scores.metrics import METRICS
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -17,13 +18,18 @@ class Rated:
 
     Attributes:
         point: What was clipped.
-        score: Mean over demonstration seeds of what the study is judged by; higher is better.
+        score: Mean over demonstration seeds of what the study is judged by.
         parameters: Parameters kept; fewer is better.
     """
 
     point: Point
     score: float
     parameters: int
+
+    @property
+    def goodness(self) -> float:
+        """The score, turned so that more is better."""
+        return METRICS[self.point.metric].goodness(self.score)
 
 
 def rate_points(points: Iterable[Point], rows: Mapping[str, StoredRow]) -> list[Rated]:
@@ -40,11 +46,11 @@ def pareto_front(rated: Iterable[Rated]) -> list[Rated]:
     """The points that no other beats: none scores as much with fewer parameters, or more with as few.
 
     Returns:
-        Fewest parameters first, scores rising strictly; of points equal in both the first.
+        Fewest parameters first, scores getting better strictly; of points equal in both the first.
     """
     front: list[Rated] = []
-    for each in sorted(rated, key=lambda one: (one.parameters, -one.score)):  # stable: of equals the first
-        if not front or each.score > front[-1].score:
+    for each in sorted(rated, key=lambda one: (one.parameters, -one.goodness)):  # stable: of equals the first
+        if not front or each.goodness > front[-1].goodness:
             front.append(each)
     return front
 

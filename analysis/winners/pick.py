@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterable, Mapping, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
 
 from clipsweep.analysis.row.row import StoredRow
+from clipsweep.analysis.winners.interval import standard_error
 from clipsweep.analysis.winners.point import BEST_MEAN, FEWEST_OF_EQUALS, Point
-from clipsweep.analysis.winners.scores import mean_example_scores, mean_score
+from clipsweep.analysis.winners.scores import mean_example_scores, mean_goodness
 
 
 def pick(points: Iterable[Point], rows: Mapping[str, StoredRow]) -> Point | None:
@@ -26,7 +26,7 @@ def pick(points: Iterable[Point], rows: Mapping[str, StoredRow]) -> Point | None
 
 
 def pick_scored(scored: Sequence[tuple[Point, float]], rows: Mapping[str, StoredRow]) -> Point | None:
-    """The same of complete points whose scores are known."""
+    """The same of complete points, each with what ``complete`` tells of it."""
     if not scored:
         return None
     best, score = max(scored, key=lambda pair: pair[1])  # of equals the first
@@ -34,8 +34,8 @@ def pick_scored(scored: Sequence[tuple[Point, float]], rows: Mapping[str, Stored
         return best
     if best.rule == FEWEST_OF_EQUALS:
         return _fewest([point for point, each in scored if each == score], rows)
-    outcomes = _outcomes(best, rows)
-    near = [point for point, _ in scored if _is_not_far_behind(_outcomes(point, rows), outcomes)]
+    leading, weights = _example_scores(best, rows), rows[best.trial_ids[0]].example_weights
+    near = [point for point, _ in scored if _is_not_far_behind(leading - _example_scores(point, rows), weights)]
     return _fewest(near, rows)
 
 
@@ -45,21 +45,20 @@ def _fewest(points: Sequence[Point], rows: Mapping[str, StoredRow]) -> Point:
 
 
 def complete(points: Iterable[Point], rows: Mapping[str, StoredRow]) -> list[tuple[Point, float]]:
-    """Points that can win with their scores, as far as they are complete."""
-    scores = ((point, mean_score(point.trial_ids, rows, point.metric)) for point in points if point.can_win)
+    """Points that can win, as far as they are complete, with how good they are: their score, more being better."""
+    scores = ((point, mean_goodness(point.trial_ids, rows, point.metric)) for point in points if point.can_win)
     return [(point, score) for point, score in scores if score is not None]
 
 
-def _outcomes(point: Point, rows: Mapping[str, StoredRow]) -> NDArray[np.float64]:
+def _example_scores(point: Point, rows: Mapping[str, StoredRow]) -> NDArray[np.float64]:
     return mean_example_scores([rows[trial_id] for trial_id in point.trial_ids])
 
 
-def _is_not_far_behind(outcomes: NDArray[np.float64], best: NDArray[np.float64]) -> bool:
+def _is_not_far_behind(behind: NDArray[np.float64], weights: NDArray[np.float64] | None) -> bool:
     """Whether it is within one standard error of the best: that of their paired difference over the same examples.
 
     One example tells nothing of that error: then only what is not behind at all is near.
     """
-    behind = best - outcomes
     if len(behind) == 1:
         return bool(behind[0] <= 0)
-    return bool(behind.mean() <= behind.std(ddof=1) / math.sqrt(len(behind)))
+    return bool(np.average(behind, weights=weights) <= standard_error(behind, weights))

@@ -23,7 +23,7 @@ class Point:
         baseline_ids: Their baselines.
         test_ids: The trials on the test split; empty where the task has none.
         baseline_test_ids: Their baselines.
-        metric: Column of scores that it is judged by, higher being better.
+        metric: Column of scores that it is judged by: one of ``trials.scores.metrics.METRICS``.
         rule: How the winner is picked among its like: by ``BEST_MEAN`` the first of equals, by
             ``FEWEST_OF_EQUALS`` of equals the one with the fewest parameters, or by ``ONE_STANDARD_ERROR`` the one with
             the fewest that is no more than one standard error behind the best.

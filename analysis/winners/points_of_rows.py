@@ -22,7 +22,7 @@ class Rules:
     """How the points of a study are judged; the defaults are those of a plain grid.
 
     Attributes:
-        metric: Column of scores that points are judged by, higher being better.
+        metric: Column of scores that points are judged by.
         winner: As ``Point.rule``.
         baseline_competes: Whether the untouched model can win.
         demo_seeds: Of the study; none where it is not known, which takes those that rows have.

@@ -14,6 +14,7 @@ from clipsweep.analysis.row.row import StoredRow
 from clipsweep.analysis.store.rows import LatestRows
 from clipsweep.analysis.winners.point import Point
 from clipsweep.analysis.winners.smoothing import gain_so_far, have_margins
+from clipsweep.trials.scores.metrics import METRICS
 from clipsweep.trials.spec.result import TrialState
 
 ADDED_IN_TURN = 8  # from so many on numpy adds in pairs
@@ -23,6 +24,12 @@ def mean_score(trial_ids: Sequence[str], rows: Mapping[str, StoredRow], metric: 
     """Mean over demonstration seeds of one column of scores; None unless there are some and all are complete."""
     scores = _seed_scores(trial_ids, rows, metric)
     return mean_of(scores) if scores else None
+
+
+def mean_goodness(trial_ids: Sequence[str], rows: Mapping[str, StoredRow], metric: str) -> float | None:
+    """The same mean, turned so that more is better."""
+    score = mean_score(trial_ids, rows, metric)
+    return None if score is None else METRICS[metric].goodness(score)
 
 
 def mean_of(scores: Sequence[float]) -> float:
@@ -37,17 +44,18 @@ def seed_spread(trial_ids: Sequence[str], rows: Mapping[str, StoredRow], metric:
 
 
 def estimated_score(point: Point, rows: Mapping[str, StoredRow]) -> float | None:
-    """Accuracy that a point is expected to have on all rows: its baseline's, and its gain on those that it has seen.
+    """Score that a point is expected to have on all rows: its baseline's, and its gain on those that it has seen.
 
     Returns:
-        A fraction; None unless all its trials have scores and its baselines are complete. Also None for a point that
-        is judged by another metric.
+        An accuracy, or the nats of a token of text; None unless all its trials have scores and its baselines are
+        complete. Also None for a point that is judged by another metric.
     """
-    pairs = beside_baselines(point, rows)
-    if point.metric != "accuracy" or len(pairs) < len(point.trial_ids):
+    pairs, metric = beside_baselines(point, rows), METRICS[point.metric]
+    if not metric.tells_gains or len(pairs) < len(point.trial_ids):
         return None
     gains = [gain_so_far(row, untouched, smoothed=have_margins([row, untouched])) for row, untouched in pairs]
-    return float(np.mean([untouched.score("accuracy") for _, untouched in pairs]) + np.mean(gains))
+    untouched_goodness = np.mean([untouched.goodness(point.metric) for _, untouched in pairs])
+    return metric.goodness(float(untouched_goodness + np.mean(gains)))
 
 
 def beside_baselines(point: Point, rows: Mapping[str, StoredRow]) -> list[tuple[StoredRow, StoredRow]]:

@@ -17,6 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from clipsweep.analysis.row.row import StoredRow
+from clipsweep.trials.scores.metrics import NLL
 
 BANDWIDTH = 0.5  # noise, in standard deviations of the margins
 
@@ -43,10 +44,10 @@ def accuracy_so_far(row: StoredRow, n_rows: int | None = None, *, smoothed: bool
 
 
 def values_so_far(row: StoredRow, n_rows: int | None = None, *, smoothed: bool) -> NDArray[np.float64]:
-    """What each of the first examples counts: an outcome or, smoothed, a chance."""
+    """What each of the first examples counts: an outcome or, smoothed, a chance; of text as ``example_scores``."""
     margins, spread = row.margins, _spread(row, n_rows)
     if margins is None or not smoothed or not spread:
-        return row.outcomes[:n_rows].astype(np.float64)
+        return row.example_scores[:n_rows]
     return smooth(margins[:n_rows], BANDWIDTH * spread)
 
 
@@ -56,14 +57,27 @@ def _spread(row: StoredRow, n_rows: int | None) -> float:
     return 0.0 if margins is None else float(margins[:n_rows].std())
 
 
+def goodness_so_far(row: StoredRow, n_rows: int | None = None, *, smoothed: bool) -> float:
+    """How good a trial is on the first examples, more being better; arguments as of ``accuracy_so_far``.
+
+    Returns:
+        Its accuracy; of text the mean log-likelihood of a token, which has no margins to be smoothed by.
+    """
+    weights = row.example_weights
+    if weights is None:
+        return accuracy_so_far(row, n_rows, smoothed=smoothed)
+    if n_rows is None:
+        return row.goodness(NLL)
+    return float(np.average(row.example_scores[:n_rows], weights=weights[:n_rows]))
+
+
 def gain_so_far(row: StoredRow, untouched: StoredRow, *, smoothed: bool) -> float:
-    """What a trial gains in accuracy over the untouched model, on the examples that it has seen."""
-    untouched_accuracy = accuracy_so_far(untouched, row.n_examples, smoothed=smoothed)
-    return accuracy_so_far(row, smoothed=smoothed) - untouched_accuracy
+    """What a trial gains over the untouched model, as ``goodness_so_far``, on the examples that it has seen."""
+    return goodness_so_far(row, smoothed=smoothed) - goodness_so_far(untouched, row.n_examples, smoothed=smoothed)
 
 
-def estimated_accuracy(row: StoredRow, untouched: StoredRow | None, *, smoothed: bool) -> float:
-    """Estimate the accuracy of a trial on all examples of a split, from those that it has seen.
+def estimated_goodness(row: StoredRow, untouched: StoredRow | None, *, smoothed: bool) -> float:
+    """Estimate how good a trial is on all examples of a split, as ``goodness_so_far``, from those that it has seen.
 
     Some examples are harder than others for any trial: as much as the untouched model does better, or worse, on those
     seen than on all is taken off (a control variate with coefficient 1).
@@ -74,8 +88,8 @@ def estimated_accuracy(row: StoredRow, untouched: StoredRow | None, *, smoothed:
         smoothed: Whether to smooth it, for which both rows need margins.
     """
     if untouched is None or untouched.n_examples <= row.n_examples:
-        return accuracy_so_far(row, smoothed=smoothed)
-    return accuracy_so_far(untouched, smoothed=smoothed) + gain_so_far(row, untouched, smoothed=smoothed)
+        return goodness_so_far(row, smoothed=smoothed)
+    return goodness_so_far(untouched, smoothed=smoothed) + gain_so_far(row, untouched, smoothed=smoothed)
 
 
 def smooth(margins: NDArray[np.float64], noise: float) -> NDArray[np.float64]:

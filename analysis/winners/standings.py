@@ -13,6 +13,7 @@ from clipsweep.analysis.winners.gain import Comparison, Gain
 from clipsweep.analysis.winners.pick import complete, pick_scored
 from clipsweep.analysis.winners.point import Point, group_points
 from clipsweep.analysis.winners.scores import has_scores, mean_score, seed_spread, state_of
+from clipsweep.trials.scores.metrics import METRICS
 from clipsweep.trials.spec.result import TrialState
 
 
@@ -53,7 +54,7 @@ class Winner:
         baseline_score: The same for its baseline.
         baseline_spread: The same for its baseline.
         test_scores: What both score on test by the metric that they are judged by, once that has run.
-        test_accuracies: The same in accuracy.
+        test_scores_of_gain: The same by the metric that gains are measured in.
         comparison: What its gain is measured on: test rows where those have been run, else validation rows.
         rows: Stored rows of the first demonstration seed: ``winner``, ``baseline``, ``winner_test``, ``baseline_test``.
         considered: Distinct trials that the winner was picked from, those that a race stopped among them.
@@ -67,7 +68,7 @@ class Winner:
     baseline_score: float
     baseline_spread: float | None
     test_scores: tuple[float, float] | None
-    test_accuracies: tuple[float, float] | None
+    test_scores_of_gain: tuple[float, float] | None
     comparison: Comparison
     rows: Mapping[str, StoredRow | None]
     considered: int
@@ -109,7 +110,7 @@ class Standings:
 
     @cached_property
     def _scores(self) -> dict[int, float]:
-        """Scores of complete points by the identity of the object: each is asked for overall and in its group."""
+        """How good complete points are by the identity of the object: each is asked for overall and in its group."""
         return {id(point): score for point, score in complete(self.points, self.rows)}
 
     @cached_property
@@ -162,7 +163,7 @@ class Standings:
             baseline_score=baseline_score,
             baseline_spread=seed_spread(point.baseline_ids, rows, metric),
             test_scores=tested,
-            test_accuracies=self._test_scores(point, "accuracy"),
+            test_scores_of_gain=self._test_scores(point, METRICS[metric].gained),
             comparison=self._comparison(point, on_test=tested is not None),
             rows={
                 "winner": rows[point.trial_ids[0]],
@@ -256,7 +257,7 @@ def winner_document(winner: Winner) -> dict[str, Any]:
 
 
 def _scores(winner: Winner) -> dict[str, Any]:
-    """What a winner and its baseline score by its metric, and the gain in accuracy."""
+    """What a winner and its baseline score by its metric, and the gain with what it is measured in."""
     score, baseline_score = winner.test_scores or (None, None)
     return {
         "metric": winner.point.metric,
@@ -266,5 +267,5 @@ def _scores(winner: Winner) -> dict[str, Any]:
         "baseline_spread": winner.baseline_spread,
         "test_score": score,
         "baseline_test_score": baseline_score,
-        "gain": asdict(winner.gain) | {"metric": "accuracy"},
+        "gain": asdict(winner.gain),
     }

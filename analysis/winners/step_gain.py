@@ -21,7 +21,7 @@ class StepGain:
         kept: Whether the best was kept.
         metric: Column of scores that steps are judged by.
         score: Of the best on validation, averaged over demonstration seeds.
-        metric_gain: What that is above the score of what was kept before.
+        metric_gain: By how much that is better than the score of what was kept before.
         comparison: The best beside what was kept before.
     """
 
@@ -37,7 +37,7 @@ class StepGain:
 
     @property
     def gain(self) -> Gain:
-        """In accuracy, with its interval; measured when it is first asked for."""
+        """In accuracy, or of text in nats for each token, with its interval; measured when it is first asked for."""
         return self.comparison.gain
 
     def document(self) -> dict[str, Any]:
@@ -51,5 +51,5 @@ class StepGain:
             "metric": self.metric,
             "score": self.score,
             "metric_gain": self.metric_gain,
-            "gain": asdict(self.gain) | {"metric": "accuracy"},
+            "gain": asdict(self.gain),
         }

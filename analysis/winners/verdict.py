@@ -9,6 +9,8 @@ from enum import Enum
 from clipsweep.analysis.winners.gain import Gain
 from clipsweep.analysis.winners.point import ONE_STANDARD_ERROR
 from clipsweep.analysis.winners.standings import Rivals, Winner
+from clipsweep.trials.scores.metrics import METRICS
+from clipsweep.trials.scores.shown import perplexity_words, unit_of
 from clipsweep.trials.spec.trial import TEST
 
 SIGNIFICANCE = 0.05  # of the sign test; the interval of the gain is that of 95 %
@@ -30,7 +32,7 @@ class Verdict:
 
     Attributes:
         sign: Which way it goes, as far as that is clear.
-        headline: The answer: ``Gains about 4 points; this is not chance``.
+        headline: The answer: ``Gains about 4 points; this is not chance``, or of text ``Perplexity falls from …``.
         short: What is put behind the numbers: ``a gain, not chance``.
         reason: Why, in a sentence.
     """
@@ -44,28 +46,32 @@ class Verdict:
 def judge_winner(winner: Winner) -> Verdict:
     """Judge what a winner gains; where that is the untouched model, say what it won against."""
     if winner.rivals is None:
-        return judge(winner.gain)
+        return judge(winner.gain, winner.test_scores or (winner.score, winner.baseline_score))
     return _no_gain(winner.rivals, winner.point.rule)
 
 
-def judge(gain: Gain) -> Verdict:
+def judge(gain: Gain, scores: tuple[float, float] | None = None) -> Verdict:
     """Judge a gain of a clipped model over its baseline.
 
     It counts as more than chance where the 95 % interval leaves out zero and the sign test's p-value is below 0.05:
     both must say so. Only far below is it called no chance. On the rows that the winner was picked on nothing is more
     than a hint, as the best of many looks good by chance alone.
+
+    Args:
+        gain: Over the untouched model.
+        scores: Of text, what both score where it was measured; None where that is not known.
     """
     if gain.split != TEST:
-        return _untested(gain)
+        return _untested(gain, scores)
     if not is_clear(gain):
         return Verdict(
             sign=Sign.UNCLEAR, headline="No detectable gain", short="no detectable gain", reason=_why_unclear(gain)
         )
-    verb, noun, sign = ("Gains", "gain", Sign.BETTER) if gain.estimate > 0 else ("Loses", "loss", Sign.WORSE)
+    noun, sign = ("gain", Sign.BETTER) if gain.estimate > 0 else ("loss", Sign.WORSE)
     is_sure = gain.p_value < SURE
     return Verdict(
         sign=sign,
-        headline=f"{verb} about {about(gain.estimate)}; {'this is not' if is_sure else 'unlikely to be'} chance",
+        headline=f"{_what_happens(gain, scores)}; {'this is not' if is_sure else 'unlikely to be'} chance",
         short=f"a {noun}, {'not' if is_sure else 'unlikely to be'} chance",
         reason="Rows that played no part in the choice show it: the 95 % interval leaves out zero, and "
         f"{_by_chance(gain)}.",
@@ -86,7 +92,24 @@ def about(fraction: float) -> str:
     return f"{whole} point{'s' * (whole != 1)}"
 
 
-def _untested(gain: Gain) -> Verdict:
+def _what_happens(gain: Gain, scores: tuple[float, float] | None) -> str:
+    """How a headline begins: ``Gains about 4 points``, or ``Perplexity falls from 23.40 to 21.91 (…)``."""
+    if METRICS[gain.metric].of_text:
+        return f"Perplexity {_change(gain, scores)}"
+    return f"{'Gains' if gain.estimate > 0 else 'Loses'} about {about(gain.estimate)}"
+
+
+def _change(gain: Gain, scores: tuple[float, float] | None) -> str:
+    """How the perplexity changes: ``falls from 23.40 to 21.91 (0.0658 nats per token less)``."""
+    verb, more = ("falls", "less") if gain.estimate > 0 else ("rises", "more")
+    ends = f"by {100 * abs(math.expm1(-gain.estimate)):.1f} %"
+    if scores is not None:
+        after, before = map(perplexity_words, scores)
+        ends = f"from {before} to {after}"
+    return f"{verb} {ends} ({unit_of(gain.metric).difference(abs(gain.estimate)).lstrip('+')} {more})"
+
+
+def _untested(gain: Gain, scores: tuple[float, float] | None) -> Verdict:
     """The verdict where no test rows have been run."""
     reason = "On the rows that a winner is picked on the best of many looks good by chance alone. Test rows would tell."
     if not is_clear(gain) or gain.estimate <= 0:
@@ -96,9 +119,12 @@ def _untested(gain: Gain) -> Verdict:
             short="no detectable gain, not tested",
             reason=reason,
         )
+    more = f"about {about(gain.estimate)} more"
+    if METRICS[gain.metric].of_text:
+        more = f"perplexity {_change(gain, scores)}"
     return Verdict(
         sign=Sign.UNCLEAR,
-        headline=f"Not tested: about {about(gain.estimate)} more where it was picked, which may be chance",
+        headline=f"Not tested: {more} where it was picked, which may be chance",
         short="not tested, may be chance",
         reason=reason,
     )
@@ -107,9 +133,12 @@ def _untested(gain: Gain) -> Verdict:
 def _why_unclear(gain: Gain) -> str:
     """What is missing to a clear gain."""
     if not (gain.low or gain.high or gain.estimate):
+        if METRICS[gain.metric].of_text:
+            return "Both models give each test window the same likelihood."
         return "Both models are right and wrong on the same test rows."
-    interval = f"the 95 % interval runs from {100 * gain.low:+.1f} to {100 * gain.high:+.1f}"
-    may_be = f"The difference of {100 * gain.estimate:+.1f} points on test rows may be chance: "
+    unit, what = unit_of(gain.metric), "gain" if METRICS[gain.metric].of_text else "difference"
+    interval = f"the 95 % interval runs from {unit.interval(gain.low, gain.high)}"
+    may_be = f"The {what} of {unit.difference(gain.estimate)} on test rows may be chance: "
     if gain.low > 0 or gain.high < 0:
         return f"{may_be}{_by_chance(gain)} (p = {gain.p_value:.2g}), although {interval} and leaves out zero."
     return f"{may_be}{interval}."
@@ -118,7 +147,8 @@ def _why_unclear(gain: Gain) -> str:
 def _by_chance(gain: Gain) -> str:
     """What the sign test says."""
     often = _how_often(gain.p_value)
-    return f"by chance alone so uneven a split of the answers that changed would come up {often}"
+    what = "windows that became likelier or less likely" if METRICS[gain.metric].of_text else "answers that changed"
+    return f"by chance alone so uneven a split of the {what} would come up {often}"
 
 
 def _no_gain(rivals: Rivals, rule: str) -> Verdict:

@@ -20,6 +20,7 @@ from clipsweep.orchestrator.comparison.sides import read_sides
 from clipsweep.orchestrator.comparison.words import describe_studies
 from clipsweep.orchestrator.words import SHOWN
 from clipsweep.trials.base.errors import SpecError, StudyError
+from clipsweep.trials.scores.metrics import METRICS
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -108,8 +109,8 @@ def compare(dirs: str | Path | Sequence[str | Path], *, published: bool = False)
 
     Raises:
         SpecError: Too few folders, or one that is given twice.
-        StudyError: A folder holds no study, or none of its trials has scores; with ``published`` a task that the paper
-            does not have.
+        StudyError: A folder holds no study, or none of its trials has scores; studies of which one has a task with
+            answers, and another one with text; with ``published`` a task that the paper does not have.
         StoreError: A file of a study is damaged.
     """
     folders = [Path(each) for each in ([dirs] if isinstance(dirs, str | Path) else dirs)]
@@ -120,7 +121,19 @@ def compare(dirs: str | Path | Sequence[str | Path], *, published: bool = False)
             f"--published (published=True)."
         )
     sides = read_sides(folders)
+    _check_alike(sides)
     return Comparison(found=_beside_paper(sides) if published else SideBySide(sides=sides))
+
+
+def _check_alike(sides: Sequence[Side]) -> None:
+    """Refuse scores that no difference can be taken of."""
+    text = [side for side in sides if METRICS[side.metric].of_text]
+    answers = [side for side in sides if not METRICS[side.metric].of_text]
+    if text and answers:
+        raise StudyError(
+            f"{text[0].dir} is judged by {text[0].metric} of text, {answers[0].dir} by {answers[0].metric} of answers; "
+            f"expected studies of one kind of task, as their scores have no difference. Compare them apart."
+        )
 
 
 def _beside_paper(sides: list[Side]) -> BesidePaper:

@@ -110,7 +110,7 @@ def _winner_row(test: TestedPair) -> Iterator[list[str]]:
     if winner is None:
         return
     gain = winner.gain
-    scores = (winner.test_accuracies or (None, None))[::-1]
+    scores = (winner.test_scores_of_gain or (None, None))[::-1]
     interval = f"{100 * gain.low:+.1f} to {100 * gain.high:+.1f}, p = {gain.p_value:.2g}, on {gain.split}"
     where = describe_clips(clip for clip in winner.point.clips if not clip.is_idle) or "the untouched model"
     yield [

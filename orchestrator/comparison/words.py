@@ -13,6 +13,8 @@ from clipsweep.orchestrator.comparison.columns import NONE, aligned, listed, sec
 from clipsweep.orchestrator.status.answer import NO_WINNER, word_gain
 from clipsweep.orchestrator.words import format_seconds
 from clipsweep.trials.base.errors import counted
+from clipsweep.trials.scores.metrics import METRICS
+from clipsweep.trials.scores.shown import gain_words, score_words, unit_of
 from clipsweep.trials.spec.kinds import DEFAULT_KIND
 
 ALIKE = ("model", "dtype", "task", "variant", "validation_rows", "test_rows", "shots", "metric")  # told where equal
@@ -60,17 +62,16 @@ def _winner(side: Side) -> Iterator[str]:
         return
     metric = winner.point.metric
     yield (
-        f"{side.name}: {describe_point(winner.point)}: {metric} {winner.score:.4f} on validation, "
-        f"{winner.baseline_score:.4f} untouched"
+        f"{side.name}: {describe_point(winner.point)}: {metric} {score_words(metric, winner.score)} on validation, "
+        f"{score_words(metric, winner.baseline_score)} untouched"
     )
-    yield f"  {word_gain(winner.gain, winner.test_accuracies)}"
+    yield f"  {word_gain(winner.gain, winner.test_scores_of_gain)}"
 
 
 def _word(difference: Difference) -> str:
     """A difference with its interval, and what it was measured on."""
-    low, high = difference.interval
-    interval = f"95 % interval {100 * low:+.1f} to {100 * high:+.1f}"
-    more = f"accuracy {100 * difference.estimate:+.1f} points ({interval}"
+    interval = f"95 % interval {unit_of(difference.metric).interval(*difference.interval)}"
+    more = f"{gain_words(difference.metric, difference.estimate)} ({interval}"
     if difference.paired:
         on = f"the same {counted(len(difference.second), 'row')} of {difference.split}"
         return f"{more}, p = {difference.p_value:.2g}), paired over {on}"
@@ -122,7 +123,8 @@ def _modules(sides: Iterable[Side]) -> list[str]:
     keys = sorted({key for side in sides for key in side.standings.winners})
     if len(keys) < 2:
         return []
-    head = ["gain in points", *(cell for side in sides for cell in (side.name, "95 % interval", ""))]
+    unit = unit_of(METRICS[sides[0].metric].gained)
+    head = [f"gain in {unit.words}", *(cell for side in sides for cell in (side.name, "95 % interval", ""))]
     rows = [
         [f"{module}, {describe_shots(shots)}", *(cell for side in sides for cell in _in_short(side, shots, module))]
         for shots, module in keys
@@ -139,7 +141,8 @@ def _in_short(side: Side, shots: int, module: str) -> list[str]:
     where = describe_clips(each for each in winner.point.clips if not each.is_idle) or "untouched"
     if clip is not None and not clip.is_idle and clip.kind == DEFAULT_KIND:
         where = f"layer {clip.layer} at {clip.clip_rate:g}"
-    return [f"{100 * gain.estimate:+.1f}", f"{100 * gain.low:+.1f} to {100 * gain.high:+.1f}", f"{where}, {gain.split}"]
+    unit = unit_of(gain.metric)
+    return [unit.number(gain.estimate), unit.interval(gain.low, gain.high), f"{where}, {gain.split}"]
 
 
 def _points(pair: Pair, top: int) -> list[str]:
@@ -174,11 +177,12 @@ def _same_trials(pair: Pair) -> Iterator[str]:
     count, disagreeing = len(pair.same_trials), len(pair.disagreeing)
     if count:
         them = counted(count, "point")
-        alike = (
-            f"{disagreeing:,} of them came out with other answers"
-            if disagreeing
-            else "with the same answer to every row"
+        what, each = (
+            ("likelihoods", "likelihood of every window")
+            if METRICS[pair.metric].of_text
+            else ("answers", "answer to every row")
         )
+        alike = f"{disagreeing:,} of them came out with other {what}" if disagreeing else f"with the same {each}"
         yield f"{them} of both are one and the same trial, {alike}."
 
 
@@ -202,26 +206,27 @@ def _why_nothing(pair: Pair) -> str:
 def _table(pair: Pair, points: Iterable[PointPair]) -> Iterator[str]:
     """A line for each point."""
     names = (pair.first.name, "gain", pair.second.name, "gain")
-    head = [*names, "accuracy", "95 % interval", "p", f"point, by {pair.metric} on validation"]
+    differs = METRICS[pair.metric].gained
+    head = [*names, differs, "95 % interval", "p", f"point, by {pair.metric} on validation"]
     yield from aligned([head, *(_row(pair, point) for point in points)], left=(len(head) - 1,))
 
 
 def _row(pair: Pair, point: PointPair) -> list[str]:
     """Both scores with their gain over the untouched model, the difference in accuracy, and the point."""
     difference = point.difference
-    low, high = difference.interval
+    unit = unit_of(difference.metric)
     p_value = NONE if difference.p_value is None else f"{difference.p_value:.2g}"
     winner_of = " and ".join(side.name for side, won in zip((pair.first, pair.second), point.won, strict=True) if won)
     scored = [
         cell
         for score, gain in zip(point.scores, point.gains, strict=True)
-        for cell in (f"{score:.4f}", NONE if gain is None else f"{100 * gain:+.1f}")
+        for cell in (f"{score:.4f}", NONE if gain is None else unit.number(gain))
     ]
     clips = describe_clips(point.clips) or "the untouched model"
     return [
         *scored,
-        f"{100 * difference.estimate:+.1f}",
-        f"{100 * low:+.1f} to {100 * high:+.1f}",
+        unit.number(difference.estimate),
+        unit.interval(*difference.interval),
         p_value,
         f"{clips}, {describe_shots(point.shots)}{f': winner of {winner_of}' if winner_of else ''}",
     ]

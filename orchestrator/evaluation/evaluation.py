@@ -76,11 +76,11 @@ class Evaluation:
 
     @cached_property
     def flips(self) -> list[Flips]:
-        """For each pair of rows, the examples that turn."""
+        """For each pair of rows, the examples that turn; none of texts, which are not answered."""
         return [
             find_flips(self.task, each.row, other.row, Labels(before=other.predicted, after=each.predicted))
             for each, other in zip(self.answers, self.others, strict=bool(self.others))
-            if each.row.has_scores and other.row.has_scores
+            if each.row.has_scores and other.row.has_scores and not each.row.is_text
         ]
 
     def document(self, limit: int | None = None) -> list[dict[str, Any]] | dict[str, Any]:

@@ -9,7 +9,7 @@ from clipsweep.analysis.winners.turned import Flips
 from clipsweep.orchestrator.evaluation.evaluation import Answered, answer_all
 from clipsweep.orchestrator.evaluation.question import Checked, Question, check_question
 from clipsweep.orchestrator.folder.snapshot import Snapshot
-from clipsweep.orchestrator.reporting.flips import Labels, find_flips
+from clipsweep.orchestrator.reporting.flips import Labels, find_flips, refuse_text
 from clipsweep.orchestrator.reporting.pairs import baseline_row, on_split, winner_row
 from clipsweep.trials.base.errors import ModelError, StudyError, counted, unknown_name
 from clipsweep.trials.spec.trial import SPLITS
@@ -35,7 +35,8 @@ def stored_flips(
             two.
 
     Raises:
-        StudyError: No winner, no such trial, one that failed, the untouched model itself, or no baseline for it.
+        StudyError: No winner, no such trial, one that failed, the untouched model itself, no baseline for it, or a
+            trial that scored texts.
         TaskError: The task's rows cannot be had, or have changed since the study ran.
         ModelError: The labels are asked for, and the model is not there any more.
     """
@@ -43,6 +44,7 @@ def stored_flips(
         raise StudyError(unknown_name("split", str(split), SPLITS))
     row = winner_row(snapshot, split) if trial is None else on_split(snapshot, snapshot.find(trial), split)
     before = baseline_row(snapshot, row)
+    refuse_text(row)
     task = snapshot.opened.load_task(cache)
     if not labels:
         return find_flips(task, row, before)

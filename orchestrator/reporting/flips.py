@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from clipsweep.analysis.row.row import StoredRow
 from clipsweep.analysis.winners.turned import Flip, Flips, find_turned
+from clipsweep.trials.base.errors import StudyError
 from clipsweep.trials.tasks.task import Task
 
 
@@ -29,7 +30,11 @@ def find_flips(
         before: Of the one that it is compared with; it has scores too.
         labels: What both gave; None where that is not known. Of two labels the outcome tells which it was.
         notes: What should be known.
+
+    Raises:
+        StudyError: The rows are of texts.
     """
+    refuse_text(row)
     turned, examples = find_turned(row, before), task.splits[row.split]
     demonstrations = row.shots if row.demonstrations is None else row.demonstrations  # None in rows of schema 1
     margins, margins_before = row.margins, before.margins
@@ -59,6 +64,19 @@ def find_flips(
         flips=tuple(sorted(flips, key=lambda flip: -flip.moved)),
         notes=tuple(told),
     )
+
+
+def refuse_text(row: StoredRow) -> None:
+    """Refuse a row of which no example can turn.
+
+    Raises:
+        StudyError: It is of texts.
+    """
+    if row.is_text:
+        raise StudyError(
+            f"trial {row.trial_id} scored texts, which are not answered right or wrong, so that no example turns; "
+            f"expected a trial of a task with answers. 'clipsweep best' tells what is gained."
+        )
 
 
 def _label(answers: Sequence[str], gold: int, given: int | None, *, right: bool) -> str | None:

@@ -21,6 +21,7 @@ from clipsweep.orchestrator.status.answer import apply_command, study_notes
 from clipsweep.orchestrator.status.steps import step_gains
 from clipsweep.orchestrator.words import by_split
 from clipsweep.trials.base.errors import ClipsweepError, counted
+from clipsweep.trials.scores.metrics import METRICS
 from clipsweep.trials.spec.result import TrialState
 from clipsweep.trials.spec.trial import VALIDATION
 from clipsweep.trials.tasks.task import Task
@@ -80,6 +81,8 @@ def _changed_examples(snapshot: Snapshot, load_task: LoadTask) -> tuple[Flips | 
         winner = snapshot.standings.winner
         won = "There is no winner yet" if winner is None or winner.is_alone else "The untouched model won"
         return None, f"{won}, so no example has changed."
+    if METRICS[snapshot.opened.space.metric].of_text:
+        return None, "Texts are not answered right or wrong, so no example can change. The gain is paired by windows."
     try:
         row = winner_row(snapshot, None)
         before = baseline_row(snapshot, row)

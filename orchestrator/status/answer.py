@@ -18,6 +18,8 @@ from clipsweep.orchestrator.folder.snapshot import Snapshot
 from clipsweep.orchestrator.status.status import read_stored
 from clipsweep.trials.base.errors import counted
 from clipsweep.trials.clips.resolve import resolve
+from clipsweep.trials.scores.metrics import METRICS
+from clipsweep.trials.scores.shown import against_words, gain_words, score_words, unit_of
 from clipsweep.trials.spec.result import TrialState
 from clipsweep.trials.spec.trial import VALIDATION
 
@@ -59,24 +61,25 @@ def _describe_trials(standings: Standings) -> str:
 
 
 def _score(metric: str, score: float, spread: float | None) -> str:
-    return f"{metric} {score:.4f}" + ("" if spread is None else f" ± {spread:.4f} over demonstration seeds")
+    beside = "" if spread is None else f" ± {spread:.4f} over demonstration seeds"
+    return f"{metric} {score_words(metric, score)}{beside}"
 
 
 def _describe_gain(winner: Winner) -> str:
-    """The gain in accuracy with its interval and what it means; where another metric judges, what both score by it."""
+    """The gain with its interval and what it means; where another metric judges, what both score by it."""
     metric = winner.point.metric
     verdict = judge_winner(winner)
-    words = f"{word_gain(winner.gain, winner.test_accuracies)}: {verdict.short}"
-    if metric == "accuracy" or winner.test_scores is None:
+    words = f"{word_gain(winner.gain, winner.test_scores_of_gain)}: {verdict.short}"
+    if METRICS[metric].tells_gains or winner.test_scores is None:
         return words
     return f"{words}; {metric} on test " + "{:.4f} against {:.4f}".format(*winner.test_scores)
 
 
-def word_gain(gain: Gain, accuracies: tuple[float, float] | None) -> str:
-    """A gain in words, with the accuracies that it lies between, where those are given."""
-    between = "{:.4f} against {:.4f}, ".format(*accuracies) if accuracies else ""
-    interval = f"95 % interval {100 * gain.low:+.1f} to {100 * gain.high:+.1f}, p = {gain.p_value:.2g}"
-    return f"accuracy {100 * gain.estimate:+.1f} points on {gain.split} ({between}{interval})"
+def word_gain(gain: Gain, scores: tuple[float, float] | None) -> str:
+    """A gain in words, with the scores that it lies between, by the metric that it is measured in, where given."""
+    between = f"{against_words(gain.metric, *scores)}, " if scores else ""
+    interval = f"95 % interval {unit_of(gain.metric).interval(gain.low, gain.high)}, p = {gain.p_value:.2g}"
+    return f"{gain_words(gain.metric, gain.estimate)} on {gain.split} ({between}{interval})"
 
 
 def study_notes(snapshot: Snapshot) -> list[str]:
@@ -102,7 +105,7 @@ def _unfinished(snapshot: Snapshot) -> list[str]:
 def _at_chance(snapshot: Snapshot) -> list[str]:
     """That the untouched model does no better than chance."""
     winner, most_common = snapshot.standings.winner, snapshot.opened.subject.most_common
-    if winner is None or VALIDATION not in most_common:
+    if winner is None or VALIDATION not in most_common or METRICS[winner.point.metric].of_text:
         return []
     share, n_rows = most_common[VALIDATION], snapshot.opened.subject.split_sizes[VALIDATION]
     accuracy = mean_score(winner.point.baseline_ids, snapshot.rows, "accuracy") or 0.0
@@ -126,5 +129,8 @@ def apply_command(snapshot: Snapshot) -> str | None:
 def describe_front(standings: Standings) -> str:
     """The Pareto front, a line for each of its points."""
     front = pareto_front(rate_points(standings.points, standings.rows))
-    lines = [f"  {each.score:.4f}  {each.parameters:>13,}  {describe_point(each.point)}" for each in front]
+    lines = [
+        f"  {score_words(each.point.metric, each.score)}  {each.parameters:>13,}  {describe_point(each.point)}"
+        for each in front
+    ]
     return "\n".join(["front     score, parameters kept, point (on validation)", *lines])

@@ -34,7 +34,7 @@ class Answer:
 def ask(snapshot: Snapshot, sql: str) -> Answer:
     """Answer one SELECT about the views ``trials``, the latest attempt of each trial, and ``points``.
 
-    Times are in UTC, without their zone; ``outcomes`` and ``margins`` are bytes, as in the files.
+    Times are in UTC, without their zone; ``outcomes``, ``margins`` and values of windows are bytes, as in the files.
 
     Raises:
         SpecError: DuckDB is not installed, or the question is none that can be answered.

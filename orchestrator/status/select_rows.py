@@ -11,6 +11,7 @@ from typing import Any
 
 from clipsweep.analysis.row.row import SCHEMA, SEVERAL, TEXT, TIME, StoredRow, kind_of
 from clipsweep.trials.base.errors import SpecError, unknown_name
+from clipsweep.trials.scores.metrics import METRICS
 from clipsweep.trials.spec.result import TrialState
 from clipsweep.trials.spec.trial import VALIDATION
 
@@ -74,7 +75,7 @@ class Selection:
         """
         if self.top is None or self.column is not None:
             return self
-        return replace(self, column=metric, descending=True, whole_first=True)
+        return replace(self, column=metric, descending=not METRICS[metric].lower_is_better, whole_first=True)
 
     def of(self, rows: Iterable[StoredRow]) -> list[StoredRow]:
         """The rows that are selected, in their order."""

@@ -13,6 +13,8 @@ from clipsweep.orchestrator.space.composition import ComposeStep, Composition
 from clipsweep.orchestrator.space.points import make_points
 from clipsweep.orchestrator.space.proposal import Choice
 from clipsweep.trials.base.errors import counted
+from clipsweep.trials.scores.metrics import METRICS
+from clipsweep.trials.scores.shown import gain_words, unit_of
 
 
 def step_gains(snapshot: Snapshot) -> list[StepGain]:
@@ -58,8 +60,8 @@ def describe_steps(snapshot: Snapshot) -> list[str]:
 
 def _describe(step: StepGain) -> str:
     gain = step.gain
-    words = "" if step.metric == "accuracy" else f"{step.metric} {step.metric_gain:+.4f}, "
+    words = "" if METRICS[step.metric].tells_gains else f"{step.metric} {step.metric_gain:+.4f}, "
     return (
-        f"{describe_clips(step.clips)}: {words}accuracy {100 * gain.estimate:+.1f} points on {gain.split} "
-        f"(95 % interval {100 * gain.low:+.1f} to {100 * gain.high:+.1f})"
+        f"{describe_clips(step.clips)}: {words}{gain_words(gain.metric, gain.estimate)} on {gain.split} "
+        f"(95 % interval {unit_of(gain.metric).interval(gain.low, gain.high)})"
     )

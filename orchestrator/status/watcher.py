@@ -17,6 +17,8 @@ from clipsweep.orchestrator.folder.study_folder import StudyFolder
 from clipsweep.orchestrator.status.liveness import Liveness, look_at_run
 from clipsweep.orchestrator.status.status import begun, read_stored, with_run
 from clipsweep.trials.base.errors import StoreError, StudyError
+from clipsweep.trials.scores.metrics import METRICS
+from clipsweep.trials.scores.shown import score_words, unit_of
 
 SHARE = 0.02  # of a core that reading rows may take
 NO_BEST = "no baseline and no other point is complete yet"
@@ -120,6 +122,7 @@ def describe_best(standings: Standings) -> str:
     winner = standings.winner
     if winner is None:
         return NO_BEST
-    metric, gain = winner.point.metric, 100 * (winner.score - winner.baseline_score)
-    scores = f"{metric} {winner.score:.4f}, {gain:+.1f} points on validation"
+    metric = winner.point.metric
+    gain = METRICS[metric].goodness(winner.score - winner.baseline_score)
+    scores = f"{metric} {score_words(metric, winner.score)}, {unit_of(metric).difference(gain)} on validation"
     return f"{describe_point(winner.point)}: {scores}"

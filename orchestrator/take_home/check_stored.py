@@ -1,4 +1,4 @@
-"""Whether a written checkpoint answers each example as its stored trials did."""
+"""Whether a written checkpoint answers each example, or likes each window of text, as its stored trials did."""
 
 from __future__ import annotations
 
@@ -14,15 +14,18 @@ from clipsweep.cluster.replica import pick_devices
 from clipsweep.orchestrator.folder.open_study import OpenStudy
 from clipsweep.orchestrator.take_home.pick_trial import Picked
 from clipsweep.orchestrator.words import Say
+from clipsweep.trials.base.errors import SpecError
 from clipsweep.trials.export.recipe import FACTORED, Recipe
 from clipsweep.trials.export.score import Scorer
-from clipsweep.trials.scores.judge import score_labels
+from clipsweep.trials.prompts.judge import Judgement, judge
+from clipsweep.trials.scores.scoring import Scoring
 from clipsweep.trials.spec.trial import PromptSet
 from clipsweep.trials.tasks.task import Task
 from clipsweep.trials.tokens.encode import encode_prompts
 from clipsweep.trials.tokens.tokenizer import load_tokenizer
 
 SHOWN_EXAMPLES = 20
+NEAR = 0.01  # nats per token of a window, about what rounding to half precision does
 
 
 def check_stored(
@@ -42,8 +45,9 @@ def check_stored(
         say: Shows the user what is waited for.
 
     Returns:
-        ``differ``, how many examples are answered otherwise (right instead of wrong, or wrong instead of right), and
-        ``trials``, the same for each with the numbers of the first such examples in the split.
+        ``differ``, how many examples are answered otherwise (right instead of wrong, or wrong instead of right), or
+        how many windows of text have another likelihood (by more than ``NEAR`` nats per token), and ``trials``, the
+        same for each with the numbers of the first such examples in the split.
 
     Raises:
         ClipsweepError: The checkpoint does not load, or gives no scores.
@@ -59,13 +63,33 @@ def check_stored(
         wanted = PromptSet(shots=row.shots, demo_seed=row.demo_seed, split=row.split)
         prompts = encode_prompts(task, tokenizer, wanted, card.context_length)
         scores = scorer.score(prompts, row.microbatch).numpy()
-        outcomes, _ = score_labels(scores, [query.gold for query in prompts.queries], strict=task.strict)
-        trials.append(_compare(row, np.asarray(outcomes)))
+        trials.append(_compare(row, judge(prompts, scores, strict=task.strict)))
     return {"differ": sum(each["differ"] for each in trials), "trials": trials}
 
 
-def _compare(row: StoredRow, outcomes: np.ndarray) -> dict[str, Any]:
-    differ = np.flatnonzero(outcomes != row.outcomes).tolist()
+def refuse_unchecked(task: Task) -> None:
+    """Refuse a task of which a written checkpoint cannot be checked.
+
+    Raises:
+        SpecError: Its answers are judged by the whole vocabulary, which a written checkpoint is not asked for.
+    """
+    if task.definition.scoring is Scoring.GREEDY:
+        raise SpecError(
+            f"a written checkpoint is checked by the scores of labels, but task {task.name!r} asks whether an answer "
+            f"is what the model likes best of all; expected a task with labels. Leave out --check, and another --dtype."
+        )
+
+
+def _differing(row: StoredRow, now: Judgement) -> list[int]:
+    """Examples that came out otherwise than stored."""
+    if row.is_text:
+        loglikelihoods, tokens = np.array(now.loglikelihoods), np.array(now.tokens)
+        return np.flatnonzero(np.abs(loglikelihoods / tokens - row.example_scores) > NEAR).tolist()
+    return np.flatnonzero(np.asarray(now.outcomes) != row.outcomes).tolist()
+
+
+def _compare(row: StoredRow, now: Judgement) -> dict[str, Any]:
+    differ = _differing(row, now)
     return {
         "trial_id": row.trial_id,
         "split": row.split,
@@ -74,4 +98,5 @@ def _compare(row: StoredRow, outcomes: np.ndarray) -> dict[str, Any]:
         "n_examples": row.n_examples,
         "differ": len(differ),
         "examples": differ[:SHOWN_EXAMPLES],
+        **({"of_text": True} if row.is_text else {}),
     }

@@ -12,6 +12,8 @@ from clipsweep.analysis.winners.gain import measure_gain
 from clipsweep.orchestrator.folder.snapshot import Snapshot
 from clipsweep.orchestrator.take_home.pick_trial import Picked
 from clipsweep.trials.base.errors import counted
+from clipsweep.trials.scores.metrics import METRICS
+from clipsweep.trials.scores.shown import score_words, unit_of
 
 
 def study_document(snapshot: Snapshot, picked: Picked) -> dict[str, Any]:
@@ -31,6 +33,7 @@ def study_evidence(snapshot: Snapshot, picked: Picked) -> list[str]:
     """Lines of Markdown: what was asked, on which rows, and how the model scored beside the untouched one."""
     opened, first = snapshot.opened, picked.rows[0]
     subject, task = opened.subject, opened.study.task
+    metric = METRICS[opened.space.metric].gained
     sizes = ", ".join(f"{count:,} {split}" for split, count in subject.split_sizes.items())
     drawn = ", ".join(map(str, dict.fromkeys(row.demo_seed for row in picked.rows)))
     seeds = f" (seeds {drawn})" if first.shots else ""
@@ -44,9 +47,9 @@ def study_evidence(snapshot: Snapshot, picked: Picked) -> list[str]:
         f"{counted(first.demonstrations or 0, 'demonstration')}{seeds}. {_how_many(snapshot, picked)}",
         "",
         *_whose_texts(picked),
-        "| split | rows | accuracy | untouched model | gain in points, 95 % interval |",
+        f"| split | rows | {metric} | untouched model | gain in {unit_of(metric).words}, 95 % interval |",
         "| --- | --- | --- | --- | --- |",
-        *(_scores(picked, split) for split in picked.splits),
+        *(_scores(picked, split, metric) for split in picked.splits),
         "",
         f"Trials {trials}, with {versions}.",
         "",
@@ -81,24 +84,27 @@ def _how_many(snapshot: Snapshot, picked: Picked) -> str:
     )
 
 
-def _scores(picked: Picked, split: str) -> str:
+def _scores(picked: Picked, split: str, metric: str) -> str:
     """A line of the table of scores: means over the demonstration seeds."""
     rows = [row for row in picked.rows if row.split == split]
-    accuracy = _accuracy(rows)
+    score = _score(rows, metric)
     clipped, baseline = picked.on(split)
     if not baseline:
-        return f"| {split} | {rows[0].n_examples:,} | {accuracy:.4f} | not complete | – |"
+        return f"| {split} | {rows[0].n_examples:,} | {score} | not complete | – |"
     gain = measure_gain(clipped, baseline)
-    interval = f"{100 * gain.estimate:+.1f} ({100 * gain.low:+.1f} to {100 * gain.high:+.1f}, p = {gain.p_value:.2g})"
-    return f"| {split} | {rows[0].n_examples:,} | {accuracy:.4f} | {_accuracy(baseline):.4f} | {interval} |"
+    unit = unit_of(metric)
+    told = f"{unit.number(gain.estimate)} ({unit.interval(gain.low, gain.high)}, p = {gain.p_value:.2g})"
+    return f"| {split} | {rows[0].n_examples:,} | {score} | {_score(baseline, metric)} | {told} |"
 
 
-def _accuracy(rows: Sequence[StoredRow]) -> float:
-    return float(np.mean([row.score("accuracy") for row in rows]))
+def _score(rows: Sequence[StoredRow], metric: str) -> str:
+    return score_words(metric, float(np.mean([row.score(metric) for row in rows])))
 
 
 def compared_words(compared: Mapping[str, Any]) -> str:
     """How one trial of ``check_stored`` came out, in a line."""
     split, differ, rows = compared["split"], compared["differ"], compared["n_examples"]
     seed = f", seed {compared['demo_seed']}," if compared["shots"] else ""
+    if compared.get("of_text"):
+        return f"{differ:,} of {rows:,} {split} windows{seed} have another likelihood than stored"
     return f"{differ:,} of {rows:,} {split} rows{seed} are answered otherwise than stored"

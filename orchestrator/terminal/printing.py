@@ -17,13 +17,15 @@ from rich.table import Table
 
 from clipsweep.analysis.row.row import SCHEMA, StoredRow
 from clipsweep.analysis.store.rows import plain_rows
-from clipsweep.analysis.winners.interval import accuracy_interval
+from clipsweep.analysis.winners.interval import Z, accuracy_interval, standard_error
 from clipsweep.analysis.winners.point import label_layers, runs_of
 from clipsweep.orchestrator.status.listing import Listed
 from clipsweep.orchestrator.terminal.shell import print_json
 from clipsweep.orchestrator.views.checkpoint_spectrum import CheckpointSpectrum
 from clipsweep.orchestrator.words import format_seconds
 from clipsweep.trials.base.errors import counted
+from clipsweep.trials.scores.metrics import NLL
+from clipsweep.trials.scores.shown import perplexity_words
 from clipsweep.trials.spec.clip import Clip
 from clipsweep.trials.spec.kinds import DEFAULT_KIND
 
@@ -40,6 +42,7 @@ SUMMARY_COLUMNS = (
     "seconds",
     "error",
 )
+ANSWERED, OF_TEXT = "accuracy", ("nll", "perplexity")  # the scores in it, of answers and of texts
 NESTED_COLUMNS = {"clips", "versions"}
 WIDTH_IN_A_FILE = 140  # characters of a table that is not printed on a terminal
 
@@ -144,7 +147,10 @@ def print_rows_lines(rows: Sequence[StoredRow]) -> None:
 
 def print_scores(rows: Sequence[StoredRow], against: Sequence[StoredRow] = ()) -> None:
     """Print what rows scored, each above the row that it is compared with, if it is compared."""
-    columns = ("shots", "seed", "accuracy", "95 % interval", "macro F1", "log-prob", "cal. error", "seconds")
+    scores = ("accuracy", "95 % interval", "macro F1", "log-prob", "cal. error")
+    if any(row.is_text for row in (*rows, *against)):
+        scores = ("nll", "95 % interval", "perplexity", "windows", "tokens")
+    columns = ("shots", "seed", *scores, "seconds")
     table = Table(*(["", *columns] if against else columns), box=None, padding=(0, 1, 0, 0), pad_edge=False)
     for row, other in zip_longest(rows, against):
         table.add_row(*(["model"] if against else []), *_scores(row))
@@ -155,6 +161,8 @@ def print_scores(rows: Sequence[StoredRow], against: Sequence[StoredRow] = ()) -
 
 def _scores(row: StoredRow) -> list[str]:
     """The cells of one row of ``print_scores``."""
+    if row.is_text:
+        return [str(row.shots), str(row.demo_seed), *_scores_of_text(row)]
     if row.accuracy is None:
         return [str(row.shots), str(row.demo_seed), row.state.value, *["–"] * 5]
     low, high = accuracy_interval(row.accuracy, row.n_examples)
@@ -164,6 +172,21 @@ def _scores(row: StoredRow) -> list[str]:
         f"{row.accuracy:.4f}",
         f"{low:.3f} – {high:.3f}",
         *(_cell(value) for value in (row.macro_f1, row.gold_logprob, row.calibration_error, row.seconds)),
+    ]
+
+
+def _scores_of_text(row: StoredRow) -> list[str]:
+    """The cells of a row that scored windows of text."""
+    nll, weights = row.score(NLL), row.example_weights
+    assert weights is not None, "windows weigh by their tokens"
+    half = Z * standard_error(row.example_scores, weights)
+    return [
+        f"{nll:.4f}",
+        f"{nll - half:.3f} – {nll + half:.3f}",
+        perplexity_words(nll),
+        f"{row.n_examples:,}",
+        f"{int(weights.sum()):,}",
+        _cell(row.seconds),
     ]
 
 
@@ -209,7 +232,10 @@ def print_expectation(expectation: Mapping[str, Any]) -> None:
 
 def _columns(rows: Iterable[StoredRow], also: Iterable[str]) -> tuple[str, ...]:
     """The columns that say most, with the kind of clip where another than the usual one is among the rows."""
-    columns = list(SUMMARY_COLUMNS)
+    columns, rows = list(SUMMARY_COLUMNS), list(rows)
+    if any(row.is_text for row in rows):
+        place = columns.index(ANSWERED)
+        columns[place : place + 1] = OF_TEXT
     if any(clip.kind != DEFAULT_KIND for row in rows for clip in row.clips):
         columns.insert(columns.index("clip_rate"), "kind")
     return tuple(dict.fromkeys((*columns, *also)))

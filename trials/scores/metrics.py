@@ -23,8 +23,18 @@ class Metric:
     lower_is_better: bool = False
     of_text: bool = False
 
+    @property
+    def gained(self) -> str:
+        """The metric that gains are measured in, example by example, whatever points are judged by."""
+        return NLL if self.of_text else ACCURACY
+
+    @property
+    def tells_gains(self) -> bool:
+        """Whether gains are measured in it."""
+        return self.name == self.gained
+
     def goodness(self, score: float) -> float:
-        """The score, turned so that more is better: what points are compared by."""
+        """The score, turned so that more is better: what points are compared by. Turned again it is the score."""
         return -score if self.lower_is_better else score
 
 

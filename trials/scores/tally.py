@@ -88,7 +88,7 @@ class Tally:
         """What the examples score; F1 is averaged over the classes that occur in gold labels or predictions."""
         if self.tokens:
             nll = -self.loglikelihood / self.tokens
-            return Scores(nll=nll, perplexity=math.exp(min(nll, LARGEST_EXPONENT)))
+            return Scores(nll=nll, perplexity=perplexity(nll))
         occurring = [each for each in self.labels if each.predicted + each.gold]
         f1 = [2 * each.hits / (each.predicted + each.gold) for each in occurring]
         return Scores(
@@ -107,3 +107,8 @@ class Tally:
         """Back from plain values."""
         labels = tuple(LabelTally(**each) for each in content["labels"])
         return cls(**{**content, "labels": labels, "gaps": tuple(content["gaps"])})
+
+
+def perplexity(nll: float) -> float:
+    """The exponential of a mean negative log-likelihood; the largest that a float64 holds where it is more."""
+    return math.exp(min(nll, LARGEST_EXPONENT))

@@ -16,7 +16,7 @@ from clipsweep.analysis.figures.answers.best_points import (
     rows_of,
     titled,
 )
-from clipsweep.analysis.figures.words import percent
+from clipsweep.analysis.figures.words import percent, scale_of
 from clipsweep.analysis.frames.matrices import outcomes
 
 if TYPE_CHECKING:
@@ -40,8 +40,10 @@ def agreement_chart(trials: pandas.DataFrame, points: pandas.DataFrame) -> Chart
         points: Of the same studies, as ``point_frame`` makes them.
 
     Returns:
-        None where no two points have been evaluated on the same rows.
+        None where no two points have been evaluated on the same rows, or these are texts, which nobody answers.
     """
+    if scale_of(points).of.of_text:
+        return None
     panels: list[Panel] = []
     keys = [CAPTION]
     for title, held in best_points(points, MOST):

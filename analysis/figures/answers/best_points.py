@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
-from clipsweep.analysis.figures.words import SUBJECT, distinct, parts_of
+from clipsweep.analysis.figures.words import SUBJECT, distinct, parts_of, scale_of
 from clipsweep.analysis.winners.point import label_layers, runs_of
 from clipsweep.trials.spec.clip import Clip
 from clipsweep.trials.spec.kinds import DEFAULT_KIND
@@ -30,8 +30,9 @@ def best_points(points: pandas.DataFrame, most: int) -> Iterator[tuple[str, list
         which a clip rate of 0 is too.
     """
     complete = points[points["state"] == "complete"].sort_values("shots", kind="stable")
+    complete = complete.assign(goodness=scale_of(points).goodness(complete["score"]))
     for title, part in parts_of(complete, (*SUBJECT, "shots")):
-        best_first = part.sort_values(["is_baseline", "is_winner", "score"], ascending=False, kind="stable")
+        best_first = part.sort_values(["is_baseline", "is_winner", "goodness"], ascending=False, kind="stable")
         held = best_first.drop_duplicates("trial_ids").head(most + 1).to_dict("records")
         if held[0]["is_baseline"] and len(held) > 1:
             yield title, held

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from clipsweep.analysis.drawing.chart import Axis, Chart, ColorBar, Level, Line, Mark, Panel
 from clipsweep.analysis.figures.answers.best_points import PointRow, best_points, rows_of, short_label, titled
-from clipsweep.analysis.figures.words import SUBJECT, parts_of, rate_words
+from clipsweep.analysis.figures.words import SUBJECT, parts_of, rate_words, scale_of
 from clipsweep.analysis.frames.matrices import margins
 from clipsweep.trials.scores.tally import CALIBRATION_BINS
 
@@ -42,8 +42,10 @@ def calibration_chart(trials: pandas.DataFrame, points: pandas.DataFrame) -> Cha
         points: Of the same studies, as ``point_frame`` makes them.
 
     Returns:
-        None where nothing is complete.
+        None where nothing is complete, or where there are no labels to be sure of, as of texts.
     """
+    if scale_of(points).of.of_text:
+        return None
     errors = _error_panels(trials, points)
     layers = points["layer"].dropna()
     bar = ColorBar(title="layer", low=float(layers.min()), high=float(layers.max())) if errors else None

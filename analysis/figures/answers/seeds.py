@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 MOST = 5  # points beside the untouched model
 CAPTION = (
     "Validation score under each demonstration seed, that is with other demonstrations in the prompt. Where lines "
-    "cross, which point is best depends on the demonstrations; where a line stays above the dashed one, its gain does "
+    "cross, which point is best depends on the demonstrations; where a line stays {side} the dashed one, its gain does "
     "not."
 )
 
@@ -33,7 +33,8 @@ def seeds_chart(trials: pandas.DataFrame, points: pandas.DataFrame) -> Chart | N
     panels = [_panel(title, held, trials, scale) for title, held in best_points(points, MOST) if held[0]["n_seeds"] > 1]
     if not panels:
         return None
-    return Chart(name="seeds", title="Spread over demonstration seeds", caption=CAPTION, panels=panels)
+    caption = CAPTION.format(side="below" if scale.of.lower_is_better else "above")
+    return Chart(name="seeds", title="Spread over demonstration seeds", caption=caption, panels=panels)
 
 
 def _panel(title: str, held: list[PointRow], trials: pandas.DataFrame, scale: Scale) -> Panel:

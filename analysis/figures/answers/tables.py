@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from itertools import groupby
 from typing import TYPE_CHECKING
 
 from clipsweep.analysis.drawing.chart import Axis, Bars, Chart, Panel, Table
 from clipsweep.analysis.figures.answers.best_points import PointRow, titled
-from clipsweep.analysis.figures.words import LEAST_POINTS, SUBJECT, Scale, distinct, model_name, parts_of, scale_of
+from clipsweep.analysis.figures.words import SUBJECT, Scale, distinct, model_name, parts_of, scale_of
 from clipsweep.analysis.winners.point import join_kinds, label_place, label_rates
+from clipsweep.trials.scores.shown import POINTS, Unit
 from clipsweep.trials.spec.kinds import DEFAULT_KIND
 
 if TYPE_CHECKING:
@@ -36,6 +38,7 @@ WINNERS = (
     "in the choice."
 )
 SIGN_TEST = "McNemar's exact test"
+SIGN_TEST_OF_TEXT = "an exact sign test over windows"
 SIGN_TEST_OF_SEEDS = "an exact sign test over examples, each the mean over its demonstration seeds"
 Cells = tuple[str | float | int | None, ...]
 
@@ -54,12 +57,14 @@ def results_table(points: pandas.DataFrame, published: pandas.DataFrame | None =
     if not winners:
         return None
     scale = scale_of(points)
+    unit = scale.of_gains.unit
     test = SIGN_TEST if all(point["n_seeds"] == 1 for point in winners) else SIGN_TEST_OF_SEEDS
     caption = (
-        f"{WINNERS} Before and after: {scale.words} of the untouched and of the clipped model. The gain in accuracy "
-        f"is paired over examples, in points, with its 95 % bootstrap interval and {test}."
+        f"{WINNERS} Before and after: {scale.words} of the untouched and of the clipped model. The "
+        f"{scale.of_gains.gain_words} is paired over {_examples(scale)}, in {unit.words}, with its 95 % bootstrap "
+        f"interval and {SIGN_TEST_OF_TEXT if scale.of.of_text else test}."
     )
-    rows = [_row(point) for point in winners]
+    rows = [_row(point, unit) for point in winners]
     tasks = {point["task"] for point in winners} if scale.is_accuracy else set()
     papers = [] if published is None else _published_rows(published, tasks)
     if papers:
@@ -96,9 +101,9 @@ def bar_chart(points: pandas.DataFrame) -> Chart | None:
     return Chart(
         name="figure4",
         title="Untouched and clipped on test",
-        caption=f"{WINNERS} First: {scale.words} of the untouched and of the clipped model. Then: the gain in "
-        f"accuracy, in points, paired over examples, with its 95 % bootstrap interval. Where that reaches 0 it may be "
-        f"chance.",
+        caption=f"{WINNERS} First: {scale.words} of the untouched and of the clipped model. Then: the "
+        f"{scale.of_gains.gain_words}, in {scale.of_gains.unit.words}, paired over {_examples(scale)}, with its 95 % "
+        f"bootstrap interval. Where that reaches 0 it may be chance.",
         panels=panels,
         same_y=False,
     )
@@ -128,7 +133,12 @@ def _model(point: PointRow) -> str:
     return model_name(point["model"])
 
 
-def _row(point: PointRow) -> Cells:
+def _examples(scale: Scale) -> str:
+    """What gains are paired over."""
+    return "windows of text" if scale.of.of_text else "examples"
+
+
+def _row(point: PointRow, unit: Unit) -> Cells:
     return (
         point["study"],
         point["task"],
@@ -140,8 +150,8 @@ def _row(point: PointRow) -> Cells:
         label_rates(point["clips"]),
         f"{point['test_baseline']:.4f}",
         f"{point['test_score']:.4f}",
-        f"{100 * point['test_gain']:+.1f}",
-        f"{100 * point['test_low']:+.1f} to {100 * point['test_high']:+.1f}",
+        unit.number(point["test_gain"]),
+        unit.interval(point["test_low"], point["test_high"]),
         f"{point['test_p_value']:.2g}",
     )
 
@@ -164,7 +174,7 @@ def _published_row(line: PointRow) -> Cells:
         f"{line['clip_rate']:g}",
         f"{line['baseline']:.4f}",
         f"{line['score']:.4f}",
-        f"{100 * (line['score'] - line['baseline']):+.1f}",
+        POINTS.number(line["score"] - line["baseline"]),
         None,
         None,
     )
@@ -177,7 +187,8 @@ def _panels(model: str, winners: Sequence[PointRow], scale: Scale, *, studies: b
     axis = Axis(title="", kind="category", categories=words)
     texts = [f"{point['label']}, p = {point['test_p_value']:.2g}" for point in winners]
     scores = {name: [point[name] for point in winners] for name in ("test_baseline", "test_score")}
-    gains = {name: [100 * point[f"test_{name}"] for point in winners] for name in ("gain", "low", "high")}
+    gained, ends = scale.of_gains, ("gain", "low", "high")
+    gains = {name: [gained.unit.factor * point[f"test_{name}"] for point in winners] for name in ends}
     return (
         Panel(
             title=model,
@@ -191,7 +202,7 @@ def _panels(model: str, winners: Sequence[PointRow], scale: Scale, *, studies: b
         Panel(
             title=titled(model, "gain"),
             x=axis,
-            y=Axis(title="gain in accuracy on test, points", least=LEAST_POINTS),
+            y=replace(gained.gain_axis(), title=f"{gained.gain_words} on test, {gained.unit.words}"),
             marks=[
                 Bars(
                     x=words,

@@ -8,16 +8,17 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from clipsweep.analysis.drawing.chart import Axis, Chart, Heat, Panel
-from clipsweep.analysis.figures.words import SUBJECT, few_letters, in_points, parts_of, rate_words, scale_of
+from clipsweep.analysis.figures.words import SUBJECT, Scale, parts_of, rate_words, scale_of
 
 if TYPE_CHECKING:
     import pandas
 
 BINS = 10  # of clip rates, where there are too many for a column each
+GAIN = "Gain in accuracy over the untouched model on the same validation rows, in percentage points,"
+GAIN_OF_TEXT = "Fall of nll below the untouched model's on the same windows of validation, in nats per token,"
 CAPTION = (
-    "Gain in accuracy over the untouched model on the same validation rows, in percentage points, of each layer that "
-    "is clipped alone, at each clip rate. Grey cells differ from it by no more than may be chance (1.96 standard "
-    "errors of the paired difference); a hole was not tried."
+    "{gain} of each layer that is clipped alone, at each clip rate. Grey cells differ from it by no more than may be "
+    "chance (1.96 standard errors of the paired difference); a hole was not tried."
 )
 STOPPED_MARK = "*"
 STOPPED_CAPTION = " Asterisk: stopped early; the gain is {which}, and grey is judged by the rows seen."
@@ -33,7 +34,8 @@ def atlas_chart(points: pandas.DataFrame) -> Chart | None:
     Returns:
         None where no layer was clipped alone.
     """
-    shown = (points["estimate"] - points["baseline"]).fillna(points["gain"])
+    scale = scale_of(points)
+    shown = scale.above(points["estimate"], points["baseline"]).fillna(points["gain"])
     clipped = points.assign(shown=shown)[points["place"].notna() & points["clip_rate"].notna() & shown.notna()]
     if clipped.empty:
         return None
@@ -45,9 +47,9 @@ def atlas_chart(points: pandas.DataFrame) -> Chart | None:
         columns, column = words, [f"{rate:g}" for rate in clipped["clip_rate"]]
     clipped = clipped.assign(column=column)
     keys = [*SUBJECT, "shots", "kind", "module"]
-    which = EXPECTED if scale_of(points).is_accuracy else SEEN
+    which = EXPECTED if scale.has_noise else SEEN
     panels = [
-        _panel(title or str(part["module"].iloc[0]), part, columns, which)
+        _panel(title or str(part["module"].iloc[0]), part, columns, which, scale.of_gains)
         for title, part in parts_of(clipped.sort_values("shots", kind="stable"), keys)
     ]
     stopped = STOPPED_CAPTION.format(which=which) if (clipped["state"] != "complete").any() else ""
@@ -55,13 +57,13 @@ def atlas_chart(points: pandas.DataFrame) -> Chart | None:
     return Chart(
         name="atlas",
         title="Gain of each layer at each clip rate",
-        caption=CAPTION + stopped + binned,
+        caption=CAPTION.format(gain=GAIN_OF_TEXT if scale.of.of_text else GAIN) + stopped + binned,
         panels=panels,
         columns=min(len(panels), max(2, min(clipped["module"].nunique(), 3))),
     )
 
 
-def _panel(title: str, part: pandas.DataFrame, columns: Sequence[str], which: str) -> Panel:
+def _panel(title: str, part: pandas.DataFrame, columns: Sequence[str], which: str, scale: Scale) -> Panel:
     rows = part.sort_values(["layer", "place"], kind="stable")["place"].unique().tolist()
     names = [place.partition(" ")[2] for place in rows]
     shape = len(rows), len(columns)
@@ -72,9 +74,10 @@ def _panel(title: str, part: pandas.DataFrame, columns: Sequence[str], which: st
         gain = float(cell["shown"].mean())
         chance = bool(cell["within_noise"].all())
         stopped = not (cell["state"] == "complete").any()
-        z[at], muted[at], labels[at] = 100 * gain, chance, few_letters(gain) + STOPPED_MARK * stopped
+        z[at], muted[at] = scale.unit.factor * gain, chance
+        labels[at] = scale.few_letters(gain) + STOPPED_MARK * stopped
         words = f"{', may be chance' * chance}{f', stopped early: {which}' * stopped}"
-        texts[at] = f"{place} at clip rate {column}: {in_points(gain)}{words}"
+        texts[at] = f"{place} at clip rate {column}: {scale.gain(gain)}{words}"
     return Panel(
         title=title,
         x=Axis(title="clip rate", kind="category", categories=tuple(columns)),
@@ -85,7 +88,7 @@ def _panel(title: str, part: pandas.DataFrame, columns: Sequence[str], which: st
                 y=names,
                 z=z.tolist(),
                 muted=muted.tolist(),
-                name="gain in accuracy, points",
+                name=f"{scale.gain_words}, {scale.unit.words}",
                 labels=labels.tolist(),
                 texts=texts.tolist(),
             )

@@ -17,7 +17,7 @@ from clipsweep.analysis.drawing.chart import (
     Mark,
     Panel,
 )
-from clipsweep.analysis.figures.words import SUBJECT, Scale, in_points, parts_of, percent, rate_words, scale_of
+from clipsweep.analysis.figures.words import SUBJECT, Scale, parts_of, percent, rate_words, scale_of
 from clipsweep.analysis.winners.interval import Z
 
 if TYPE_CHECKING:
@@ -32,6 +32,7 @@ CAPTION = (
     "Score on validation rows against clip rate, a line for each layer that is clipped alone, its depth on the colour "
     "bar. Dashed: the untouched model. "
 )
+LESS_CAPTION = "The score is the mean negative log-likelihood of a token, of which less is better. "
 NOISE_CAPTION = (
     "Grey band: differences from it that may be chance (1.96 standard errors of the paired difference over the same "
     "rows, median over the points of the panel). "
@@ -108,7 +109,7 @@ def _chart(name: str, title: str, points: pandas.DataFrame, published: pandas.Da
     return Chart(
         name=name,
         title=title,
-        caption=_caption(clipped, panels),
+        caption=_caption(clipped, panels, scale),
         panels=panels,
         columns=max(1, min(across, 2 if name == "figure1" else 3)),
         color_bar=look.bar,
@@ -148,9 +149,9 @@ def _panel(title: str, part: pandas.DataFrame, look: _Look) -> Panel:
 
 
 def _noise_band(part: pandas.DataFrame, baseline: float, look: _Look) -> list[Band]:
-    """Around the baseline, where scores are accuracies and some point differs from it."""
+    """Around the baseline, where the noise of scores is known and some point differs from it."""
     errors = part.loc[(part["state"] == "complete") & (part["gain_se"] > 0), "gain_se"]
-    if not look.scale.is_accuracy or errors.empty:
+    if not look.scale.has_noise or errors.empty:
         return []
     half = Z * float(errors.median())
     return [Band(low=baseline - half, high=baseline + half, name=NOISE_NAME)]
@@ -161,16 +162,16 @@ def _lines(part: pandas.DataFrame, look: _Look) -> list[Line]:
     shown = part["score"].fillna(part["estimate"])
     ordered = part.assign(shown=shown).sort_values(["layer", "place", "clip_rate"], kind="stable")
     groups = dict(list(ordered.groupby("place", sort=False)))
-    labelled = _labelled(groups)
+    labelled = _labelled(groups, look.scale)
     return [_line(str(place), group, place in labelled, look) for place, group in groups.items()]
 
 
-def _labelled(groups: dict[Any, pandas.DataFrame]) -> set[Any]:
+def _labelled(groups: dict[Any, pandas.DataFrame], scale: Scale) -> set[Any]:
     """The lines that have a label: all of few; of many the best, the first and the last."""
     places = list(groups)
     if len(places) <= ALL_LABELLED:
         return set(places)
-    by_best = sorted(places, key=lambda place: -groups[place]["shown"].fillna(float("-inf")).max())
+    by_best = sorted(places, key=lambda place: -scale.goodness(groups[place]["shown"]).fillna(float("-inf")).max())
     return {places[0], places[-1], *by_best[:BEST_LABELLED]}
 
 
@@ -191,9 +192,10 @@ def _line(place: str, group: pandas.DataFrame, is_labelled: bool, look: _Look) -
 
 
 def _text(row: Any, scale: Scale) -> str:
-    """What a pointer shows at a point: the metric, and the gain, which is one in accuracy whatever the metric."""
+    """What a pointer shows at a point: the metric, and the gain, which of answers is one in accuracy in any case."""
     rate = f"{row.place} at clip rate {row.clip_rate:g}"
-    metric, accuracy = ("", "") if scale.is_accuracy else (f"{scale.words} ", "accuracy ")
+    metric = "" if scale.is_accuracy else f"{scale.words} "
+    gained = "" if scale.has_noise else f"{scale.of_gains.words} "
     if row.shown != row.shown:
         return f"{rate}: {row.state}"
     score = f"{rate}: {metric}{scale.score(row.shown)}"
@@ -201,7 +203,7 @@ def _text(row: Any, scale: Scale) -> str:
         return f"{score}, {ESTIMATED}"
     if row.gain != row.gain:
         return score
-    return f"{score}, {accuracy}{in_points(row.gain)}{', may be chance' if row.within_noise else ''}"
+    return f"{score}, {gained}{scale.of_gains.gain(row.gain)}{', may be chance' if row.within_noise else ''}"
 
 
 def _estimates(lines: Sequence[Line]) -> list[Dots]:
@@ -251,10 +253,10 @@ def _published_line(source: tuple[str, int], curve: pandas.DataFrame, is_labelle
     )
 
 
-def _caption(clipped: pandas.DataFrame, panels: Sequence[Panel]) -> str:
+def _caption(clipped: pandas.DataFrame, panels: Sequence[Panel], scale: Scale) -> str:
     """What the figure shows, in sentences, as far as it does."""
     marks = [mark for panel in panels for mark in panel.marks]
-    caption = CAPTION
+    caption = CAPTION + LESS_CAPTION * scale.of.lower_is_better
     if any(isinstance(mark, Band) for mark in marks):
         caption += NOISE_CAPTION
     if any(isinstance(mark, Dots) and mark.symbol == "star" for mark in marks):

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     import pandas
 
 CAPTION = (
-    "Score above that of the untouched model on validation rows, against the share of the model's parameters that is "
+    "{score} that of the untouched model on validation rows, against the share of the model's parameters that is "
     "kept when clipped matrices are stored as two thin factors. {front}{chance}Star: the best point."
 )
 FRONT = "front"
@@ -42,24 +42,26 @@ def front_chart(points: pandas.DataFrame) -> Chart | None:
     scale = scale_of(points)
     panels = [_panel(title, part, scale) for title, part in parts]
     has_front = any(isinstance(mark, Line | Dots) and mark.name == FRONT for each in panels for mark in each.marks)
-    caption = CAPTION.format(front=FRONT_CAPTION * has_front, chance=CHANCE * scale.is_accuracy)
+    caption = CAPTION.format(front=FRONT_CAPTION * has_front, chance=CHANCE * scale.has_noise, score=scale.score_above)
     return Chart(name="front", title="Gain against parameters kept", caption=caption, panels=panels)
 
 
-def front_of(points: pandas.DataFrame) -> pandas.DataFrame:
-    """The points that no other beats: fewest parameters first, scores rising strictly; of equals the first."""
-    ordered = points.sort_values(["parameters_kept", "score"], ascending=[True, False], kind="stable")
-    before = ordered["score"].cummax().shift(fill_value=float("-inf"))
-    return ordered[ordered["score"] > before]
+def front_of(points: pandas.DataFrame, scale: Scale | None = None) -> pandas.DataFrame:
+    """The points that no other beats: fewest parameters first, each better than those before; of equals the first."""
+    rated = points.assign(goodness=(scale or scale_of(points)).goodness(points["score"]))
+    ordered = rated.sort_values(["parameters_kept", "goodness"], ascending=[True, False], kind="stable")
+    before = ordered["goodness"].cummax().shift(fill_value=float("-inf"))
+    return ordered[ordered["goodness"] > before].drop(columns="goodness")
 
 
 def _panel(title: str, part: pandas.DataFrame, scale: Scale) -> Panel:
-    part = part.assign(kept=part["parameters_kept"] / part["parameters_total"], above=part["score"] - part["baseline"])
-    best = part[part["is_best"]].sort_values("score", ascending=False).head(1)
+    kept, above = part["parameters_kept"] / part["parameters_total"], scale.above(part["score"], part["baseline"])
+    part = part.assign(kept=kept, above=above)
+    best = part[part["is_best"]].sort_values("score", ascending=scale.of.lower_is_better).head(1)
     marks: list[Mark] = [
         Level(y=0.0, name="untouched model"),
         *(dots for each in scale.by_chance(part[~part["is_baseline"]]) for dots in _dots(scale, *each)),
-        *_front(front_of(part), best, scale),
+        *_front(front_of(part, scale), best, scale),
         *_dots(scale, best, "best", "best", "star"),
     ]
     return Panel(
@@ -74,13 +76,13 @@ def _front(front: pandas.DataFrame, best: pandas.DataFrame, scale: Scale) -> lis
     """The front as steps; one point alone is a dot, and nothing where the star is over it."""
     if len(front) == 1:
         return _dots(scale, front.drop(best.index, errors="ignore"), FRONT, "front")
-    x, y = front["kept"].tolist(), scale.gains(front["above"])
+    x, y = front["kept"].tolist(), scale.shown(front["above"])
     return [Line(x=x, y=y, name=FRONT, color="front", steps=True, texts=_texts(front, scale))]
 
 
 def _dots(scale: Scale, part: pandas.DataFrame, name: str, color: str, symbol: Symbol = "dot") -> list[Dots]:
     """Some points, if there are any."""
-    x, y = part["kept"].tolist(), scale.gains(part["above"])
+    x, y = part["kept"].tolist(), scale.shown(part["above"])
     return [Dots(x=x, y=y, name=name, color=color, symbol=symbol, texts=_texts(part, scale))] if x else []
 
 

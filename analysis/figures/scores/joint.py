@@ -22,7 +22,7 @@ STOPPED_CAPTION = (
     "have seen the most rows, then those that gain most. "
 )
 CAPTION = (
-    "First panel: score above that of the untouched model on validation rows, by the number of places that a point "
+    "First panel: {score} that of the untouched model on validation rows, by the number of places that a point "
     "clips. {chance}{line}{stopped}Second panel: the share of the best {count} points that clips each layer and "
     "module, and in the cell the median clip rate at which they do, where it has a meaning. A search returns to what "
     "did well, so the best points resemble each other: a cell says where the search went, not that this clip alone "
@@ -41,8 +41,9 @@ def joint_chart(points: pandas.DataFrame) -> Chart | None:
     Returns:
         None where no point that has scores clips several places.
     """
-    shown = points["score"].fillna(points["estimate"])
-    seen = points.assign(above=shown - points["baseline"], places=[len(_acting(clips)) for clips in points["clips"]])
+    scale = scale_of(points)
+    above = scale.above(points["score"].fillna(points["estimate"]), points["baseline"])
+    seen = points.assign(above=above, places=[len(_acting(clips)) for clips in points["clips"]])
     seen = seen[seen["above"].notna() & ~seen["is_baseline"]]
     parts = [
         (title, part)
@@ -51,7 +52,6 @@ def joint_chart(points: pandas.DataFrame) -> Chart | None:
     ]
     if not parts:
         return None
-    scale = scale_of(points)
     counts = sorted({len(best_of(part)) for _, part in parts})
     count = str(counts[0]) if len(counts) == 1 else f"{counts[0]} to {counts[-1]}"
     panels = [panel for title, part in parts for panel in (_by_number(title, part, scale), _by_place(title, part))]
@@ -60,7 +60,8 @@ def joint_chart(points: pandas.DataFrame) -> Chart | None:
         title="What the best points clip",
         caption=CAPTION.format(
             count=count,
-            chance=CHANCE_CAPTION * scale.is_accuracy,
+            score=scale.score_above.lower(),
+            chance=CHANCE_CAPTION * scale.has_noise,
             line=LINE_CAPTION * any(isinstance(mark, Line) for panel in panels for mark in panel.marks),
             stopped=STOPPED_CAPTION * bool(seen["score"].isna().any()),
         ),
@@ -92,7 +93,7 @@ def _by_number(title: str, part: pandas.DataFrame, scale: Scale) -> Panel:
         *_dots(scale, stopped, "estimated from fewer rows", "faint", "circle-open"),
         *(dots for each in scale.by_chance(complete) for dots in _dots(scale, *each)),
         *_line(best, scale),
-        *_dots(scale, _best_complete(complete), "best", "best", "star"),
+        *_dots(scale, _best_complete(complete, scale), "best", "best", "star"),
     ]
     numbers = range(part["places"].min(), part["places"].max() + 1)
     return Panel(
@@ -105,19 +106,19 @@ def _by_number(title: str, part: pandas.DataFrame, scale: Scale) -> Panel:
 
 def _line(best: pandas.DataFrame, scale: Scale) -> list[Line]:
     """Through the best of each number, where there are two or more."""
-    x, y = _numbers(best), scale.gains(best["above"])
+    x, y = _numbers(best), scale.shown(best["above"])
     name, texts = "best of its number", _texts(best, scale)
     return [Line(x=x, y=y, name=name, color="front", texts=texts)] if len(x) > 1 else []
 
 
-def _best_complete(complete: pandas.DataFrame) -> pandas.DataFrame:
+def _best_complete(complete: pandas.DataFrame, scale: Scale) -> pandas.DataFrame:
     """The best of all modules, in a frame of its own."""
-    return complete[complete["is_best"]].sort_values("score", ascending=False).head(1)
+    return complete[complete["is_best"]].sort_values("score", ascending=scale.of.lower_is_better).head(1)
 
 
 def _dots(scale: Scale, part: pandas.DataFrame, name: str, color: str, symbol: Symbol = "dot") -> list[Dots]:
     """Some points, if there are any."""
-    y = scale.gains(part["above"])
+    y = scale.shown(part["above"])
     return [Dots(x=_numbers(part), y=y, name=name, color=color, symbol=symbol, texts=_texts(part, scale))] if y else []
 
 

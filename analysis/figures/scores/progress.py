@@ -29,11 +29,12 @@ def progress_chart(trials: pandas.DataFrame, points: pandas.DataFrame) -> Chart 
     Returns:
         None while no point is complete.
     """
-    lines = [(title, _steps(_ended(trials, part), part)) for title, part in parts_of(points, [*SUBJECT, "shots"])]
+    scale = scale_of(points)
+    parts = parts_of(points, [*SUBJECT, "shots"])
+    lines = [(title, _steps(_ended(trials, part), part, scale)) for title, part in parts]
     lines = [(title, steps) for title, steps in lines if len(steps)]
     if not lines:
         return None
-    scale = scale_of(points)
     longest = max(steps["seconds"].max() for _, steps in lines)
     unit = next((unit for unit, seconds in UNITS.items() if longest > 2 * seconds), "seconds")
     lines = [(title, steps.assign(time=steps["seconds"] / UNITS[unit])) for title, steps in lines]
@@ -57,21 +58,26 @@ def _ended(trials: pandas.DataFrame, points: pandas.DataFrame) -> pandas.DataFra
     """Validation trials of some points in the order they ended, with what had been spent by then."""
     asked = {each for ids in (*points["trial_ids"], *points["baseline_ids"]) for each in ids}
     study = points["study"].iloc[0]
-    mine = trials[(trials["study"] == study) & trials["trial_id"].isin(asked) & trials["accuracy"].notna()]
+    mine = trials[(trials["study"] == study) & trials["trial_id"].isin(asked) & _has_scores(trials)]
     mine = mine.sort_values("finished_at", kind="stable")
     return mine.assign(
         trials=range(1, len(mine) + 1), rows=mine["n_examples"].cumsum(), seconds=mine["seconds"].cumsum()
     )
 
 
-def _steps(ended: pandas.DataFrame, points: pandas.DataFrame) -> pandas.DataFrame:
-    """Where the best score rises, and the end: what had been spent by then, and the score."""
+def _has_scores(trials: pandas.DataFrame) -> pandas.Series[bool]:
+    """Which trials were evaluated, on all rows or on some."""
+    return trials["state"] != "failed"
+
+
+def _steps(ended: pandas.DataFrame, points: pandas.DataFrame, scale: Scale) -> pandas.DataFrame:
+    """Where the best score gets better, and the end: what had been spent by then, and the score."""
     place = dict(zip(ended["trial_id"], range(len(ended)), strict=True))
     complete = points[points["score"].notna()]
     at = [max(place[each] for each in ids) for ids in complete["trial_ids"]]
     found = complete.assign(at=at).sort_values("at", kind="stable")
-    best = found["score"].cummax()
-    rises = found.assign(best=best)[best > best.shift(fill_value=float("-inf"))]
+    best = scale.goodness(found["score"]).cummax()
+    rises = found.assign(best=scale.goodness(best))[best > best.shift(fill_value=float("-inf"))]
     rises = rises.drop_duplicates("at", keep="last")
     if rises.empty:
         return ended.head(0)
@@ -101,7 +107,7 @@ def _line(name: str, steps: pandas.DataFrame, column: str, scale: Scale) -> Line
 
 def _stops(title: str, trials: pandas.DataFrame) -> Panel | None:
     """How many rows each trial of a study has seen; None where none was stopped."""
-    seen = trials[(trials["split"] == "validation") & trials["accuracy"].notna()]
+    seen = trials[(trials["split"] == "validation") & _has_scores(trials)]
     seen = seen.sort_values("finished_at", kind="stable")
     seen = seen.assign(number=range(1, len(seen) + 1), complete=seen["state"] == "complete")
     if seen["complete"].all():

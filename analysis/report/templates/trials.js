@@ -9,6 +9,7 @@ const DELAY_MS = 120;
   const table = found("trial-table");
   const form = found("trial-filters");
   const best = columns.find((column) => column.down);
+  const measured = (column) => column.key === "score" || column.key === "gain"; // of others than complete trials on fewer rows
   const ends = columns.find((column) => column.key === "state");
   const complete = ends.texts.indexOf("complete");
   const state = { sort: best, down: true, page: 0, order: [] };
@@ -64,7 +65,7 @@ const DELAY_MS = 120;
     const sign = state.down ? -1 : 1;
     const whole = (row) => ends.values[row] === complete;
     state.order.sort((one, other) => {
-      if (column.down && whole(one) !== whole(other)) return whole(one) ? -1 : 1;
+      if (measured(column) && whole(one) !== whole(other)) return whole(one) ? -1 : 1;
       const a = keys[one], b = keys[other];
       if (a === b) return one - other;
       if (a === null) return 1;
@@ -91,7 +92,7 @@ const DELAY_MS = 120;
     const last = Math.min(first + PAGE_ROWS, state.order.length);
     const range = state.order.length ? `${(first + 1).toLocaleString("en")} to ${last.toLocaleString("en")} of ` : "";
     const all = state.order.length < rows ? ` that fit, of ${rows.toLocaleString("en")} in all` : "";
-    found("trial-status").textContent = `Trials ${range}${state.order.length.toLocaleString("en")}${all}, by ${state.sort.label}${state.down ? ", largest first" : ""}${state.sort.down && ends.texts.length > 1 ? ", complete trials before others" : ""}.`;
+    found("trial-status").textContent = `Trials ${range}${state.order.length.toLocaleString("en")}${all}, by ${state.sort.label}${state.down ? ", largest first" : ""}${measured(state.sort) && ends.texts.length > 1 ? ", complete trials before others" : ""}.`;
     found("page-number").textContent = `Page ${state.page + 1} of ${pages.toLocaleString("en")}`;
     found("trial-pages").hidden = pages < 2;
     for (const [id, at] of [["page-first", 0], ["page-back", 0], ["page-next", pages - 1], ["page-last", pages - 1]]) found(id).disabled = state.page === at;

@@ -5,12 +5,20 @@ from typing import Any
 import numpy as np
 import pytest
 
-from clipsweep.analysis.row.packing import pack_loglikelihoods, pack_tokens
 from clipsweep.analysis.row.row import COLUMNS, SCHEMA, StoredRow, jsonable
 from clipsweep.trials.scores.tally import Tally
 from clipsweep.trials.spec.result import TrialState
 from tests.analysis.row.columns_table import columns_table
-from tests.analysis.store.rows import NOON, changed, columns_of, failed_row, make_result, stored_record, stored_row
+from tests.analysis.store.rows import (
+    NOON,
+    changed,
+    columns_of,
+    failed_row,
+    make_result,
+    stored_record,
+    stored_row,
+    text_row,
+)
 from tests.documents import text_of
 from tests.trials.spec.test_clip import make_clip
 
@@ -91,19 +99,6 @@ def test_a_row_becomes_plain_json() -> None:
 
 def test_a_row_without_margins_has_none_in_json() -> None:
     assert jsonable(failed_row())["margins"] is None
-
-
-def text_row(loglikelihoods: tuple[float, ...], tokens: tuple[int, ...]) -> StoredRow:
-    return changed(
-        stored_row(),
-        n_examples=len(tokens),
-        accuracy=None,
-        nll=-sum(loglikelihoods) / sum(tokens),
-        outcomes=b"",
-        margins=None,
-        loglikelihoods=pack_loglikelihoods(loglikelihoods),
-        tokens=pack_tokens(tokens),
-    )
 
 
 def test_a_row_of_text_counts_the_likelihood_of_a_token_and_weighs_by_tokens() -> None:

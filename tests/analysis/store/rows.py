@@ -102,3 +102,20 @@ def columns_of(outcomes: Sequence[bool], margins: Sequence[float] | None = None)
         "margins": None if margins is None else pack_margins(margins),
         "accuracy": float(np.mean(outcomes)),
     }
+
+
+def text_record(loglikelihoods: Sequence[float], tokens: Sequence[int], trial_id: str = "a", **changes: Any) -> Record:
+    """What is stored of a trial that scored windows of text."""
+    result: dict[str, Any] = {
+        "outcomes": (),
+        "margins": (),
+        "loglikelihoods": tuple(loglikelihoods),
+        "tokens": tuple(tokens),
+        "tally": Tally(examples=len(tokens), loglikelihood=sum(loglikelihoods), tokens=sum(tokens)),
+    }
+    return stored_record(trial_id, **(result | changes))
+
+
+def text_row(loglikelihoods: Sequence[float], tokens: Sequence[int], trial_id: str = "a", **changes: Any) -> StoredRow:
+    """The row of ``text_record``."""
+    return StoredRow.of(text_record(loglikelihoods, tokens, trial_id, **changes))

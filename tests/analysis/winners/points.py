@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from clipsweep.analysis.row.row import StoredRow
 from clipsweep.analysis.winners.point import Point
 from clipsweep.trials.spec.clip import Clip
 from clipsweep.trials.spec.result import TrialState
-from tests.analysis.store.rows import stored_row
+from tests.analysis.store.rows import stored_row, text_row
 
 
 def make_point(
@@ -35,6 +37,24 @@ def rows_of(**right: list[int]) -> dict[str, StoredRow]:
         for seed, count in enumerate(counts):
             key = f"{name.replace('__', '.').replace('_', '-')}-{seed}"
             rows[key] = stored_row(key, outcomes=tuple(n < count for n in range(10)))
+    return rows
+
+
+WINDOWS = (10, 20, 5, 40, 25)  # tokens of the windows of text that these trials score
+
+
+def as_text(point: Point) -> Point:
+    """The same point, judged by the likelihood of text."""
+    return replace(point, metric="nll")
+
+
+def text_rows_of(**nats: float) -> dict[str, StoredRow]:
+    """Rows of text by trial identity, names as in ``rows_of``: the nats of a token, a little more in later windows."""
+    rows = {}
+    for name, each in nats.items():
+        key = f"{name.replace('__', '.').replace('_', '-')}-0"
+        values = [-(each + 0.1 * number) * count for number, count in enumerate(WINDOWS)]
+        rows[key] = text_row(values, WINDOWS, key)
     return rows
 
 

@@ -11,7 +11,7 @@ from clipsweep.analysis.row.row import StoredRow
 from clipsweep.analysis.winners.smoothing import (
     BANDWIDTH,
     accuracy_so_far,
-    estimated_accuracy,
+    estimated_goodness,
     gain_so_far,
     have_margins,
 )
@@ -69,7 +69,7 @@ def test_what_the_untouched_model_gains_on_all_rows_is_added(smooth: bool) -> No
     gain = accuracy_so_far(stopped, smoothed=smooth) - accuracy_so_far(untouched, 2, smoothed=smooth)
     assert gain_so_far(stopped, untouched, smoothed=smooth) == gain
     expected = accuracy_so_far(untouched, smoothed=smooth) + gain
-    assert estimated_accuracy(stopped, untouched, smoothed=smooth) == expected
+    assert estimated_goodness(stopped, untouched, smoothed=smooth) == expected
 
 
 @pytest.mark.parametrize("untouched", [None, row_of([1.0, -2.0])])
@@ -77,7 +77,7 @@ def test_without_more_rows_of_the_untouched_model_the_estimate_is_the_accuracy(
     untouched: StoredRow | None,
 ) -> None:
     row = row_of([3.0, -1.0])
-    assert estimated_accuracy(row, untouched, smoothed=True) == smoothed(row)
+    assert estimated_goodness(row, untouched, smoothed=True) == smoothed(row)
 
 
 def test_margins_must_be_in_every_row() -> None:
