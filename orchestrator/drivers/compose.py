@@ -32,7 +32,7 @@ class ComposeDriver(StudyDriver):
 
         Args:
             space: Whose points are composed.
-            known: Scores of choices that need not be asked for.
+            known: How good choices are that need not be asked for.
             begun: Choices that earlier runs have asked for: of a step they come first.
         """
         self._space = space
@@ -59,7 +59,7 @@ class ComposeDriver(StudyDriver):
         """Take a row; the next step begins when a step's choices have all been told, for all seeds."""
         choice = proposal.choice
         told = self._told.setdefault(choice, {})
-        told[proposal.spec.demo_seed] = row.score(self._space.metric) if row.is_complete else LOST
+        told[proposal.spec.demo_seed] = row.goodness(self._space.metric) if row.is_complete else LOST
         if len(told) < len(self._space.demo_seeds):
             return
         seeds = (

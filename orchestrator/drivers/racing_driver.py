@@ -171,9 +171,11 @@ class RacingDriver(Driver):
 
     def _score(self, entry: Entry, rows: Mapping[int, StoredRow], n_rows: int) -> None:
         """Note what a point's trials came to on the first rows, as means over their demonstration seeds."""
-        outcomes = np.mean([row.outcomes[:n_rows] for row in rows.values()], axis=0)
+        outcomes = np.mean([row.example_scores[:n_rows] for row in rows.values()], axis=0)
         values = np.mean([values_so_far(row, n_rows, smoothed=self._smoothed) for row in rows.values()], axis=0)
-        entry.reach(outcomes, float(values.mean()), values)
+        weights = next(iter(rows.values())).example_weights
+        score = np.average(values, weights=None if weights is None else weights[:n_rows])
+        entry.reach(outcomes, float(score), values)
 
     def _tell_driver(self, runner: _Runner, rows: Mapping[int, StoredRow]) -> None:
         """Tell the driver of each trial, as of the whole trial that it asked for."""

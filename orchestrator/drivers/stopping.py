@@ -113,7 +113,7 @@ class StoppingDriver(Driver):
         self._seconds[row.trial_id] = seconds
         complete = row.is_complete
         scores = self._scores.setdefault(proposal.choice, {})
-        scores[proposal.spec.demo_seed] = row.score(self._metric) if complete else None
+        scores[proposal.spec.demo_seed] = row.goodness(self._metric) if complete else None
         if len(scores) == self._n_seeds:
             self._judge(proposal.choice, list(self._scores.pop(proposal.choice).values()))
 

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from itertools import product
 
 from clipsweep.analysis.row.row import StoredRow
-from clipsweep.analysis.winners.scores import mean_score, state_of
+from clipsweep.analysis.winners.scores import mean_goodness, state_of
 from clipsweep.orchestrator.space.points import make_points
 from clipsweep.orchestrator.space.proposal import Choice
 from clipsweep.orchestrator.space.site import Site
@@ -24,7 +24,8 @@ from clipsweep.trials.spec.result import TrialState
 
 LOST = -math.inf  # the score of a choice that failed: whatever else is tried is better
 EQUAL = 1e-9  # gains that differ by less are equal: fractions of rows are not exact in binary
-Score = Callable[[Choice], float | None]  # of a choice on validation, over its seeds; None while it is not known
+# How good a choice is on validation, over its seeds: its score, turned so that more is better. None while not known.
+Score = Callable[[Choice], float | None]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -167,12 +168,12 @@ def compositions_of(
 
 
 def stored_scores(space: Space, subject: Subject, rows: Mapping[str, StoredRow], *, again: bool) -> Score:
-    """What choices score on validation by stored rows; arguments as for ``compositions_of``."""
+    """How good choices are on validation by stored rows; arguments as for ``compositions_of``."""
 
     def score(choice: Choice) -> float | None:
         (point,) = make_points(space, [choice], subject)
         if not again and any(state_of(trial_id, rows) is TrialState.FAILED for trial_id in point.trial_ids):
             return LOST
-        return mean_score(point.trial_ids, rows, space.metric)
+        return mean_goodness(point.trial_ids, rows, space.metric)
 
     return score

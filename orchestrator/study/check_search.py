@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from clipsweep.analysis.winners.point import BEST_MEAN, ONE_STANDARD_ERROR
 from clipsweep.orchestrator.study.kind_section import read_kind
-from clipsweep.orchestrator.study.names import BAYES, COMPOSE, NEIGHBOURS
+from clipsweep.orchestrator.study.names import BAYES, COMPOSE, HALVING, NEIGHBOURS, SEQUENTIAL_TEST
 from clipsweep.orchestrator.study.schema import SearchSection, Study
 from clipsweep.trials.base.errors import StudyError
+from clipsweep.trials.scores.metrics import METRICS
+from clipsweep.trials.scores.scoring import Scoring
 from clipsweep.trials.spec.kinds import DEFAULT_KIND
 from clipsweep.trials.tasks.load import define_task
 
@@ -23,6 +25,7 @@ def check_search(study: Study) -> None:
     _check_rates(study)
     _check_winner(study)
     _check_screen(study)
+    _check_likelihoods(study)
     if study.search.driver == BAYES:
         _check_budget(study)
         _check_searched_rates(study)
@@ -49,7 +52,7 @@ def _check_winner(study: Study) -> None:
     if study.search.winner != ONE_STANDARD_ERROR:
         return
     metric = define_task(study.task_settings()).metric
-    if metric != "accuracy":
+    if not METRICS[metric].tells_gains:
         raise StudyError(
             f"study key 'search.winner' is {ONE_STANDARD_ERROR!r}, a rule of standard errors of accuracies, but the "
             f"task's metric is {metric!r}; expected {BEST_MEAN!r}."
@@ -69,6 +72,32 @@ def _check_screen(study: Study) -> None:
         raise StudyError(
             f"study key {key!r} ranks layers by what clips there do, but space.clip_rates is "
             f"{study.space.clip_rates}; expected a rate above 0. List one."
+        )
+
+
+def _check_likelihoods(study: Study) -> None:
+    """Refuse races of text that go by right and wrong, and a screen where no label is ahead of others.
+
+    A bet of the test needs differences between known bounds, the race over neighbours outcomes in [0, 1], and a screen
+    predicts margins; ``docs/experiments.md`` has the reasons.
+    """
+    search, chosen = study.search, study.space.screened_layers
+    races, screens = search.race in {SEQUENTIAL_TEST, NEIGHBOURS}, search.screen is not None or chosen is not None
+    if not races and not screens:
+        return
+    task = define_task(study.task_settings())
+    of_text = METRICS[task.metric].of_text
+    if races and of_text:
+        raise StudyError(
+            f"study key 'search.race' is {search.race!r}, which goes by answers that are right or wrong, but the task "
+            f"is text, scored by its likelihood; expected {HALVING!r}, which goes by any score, or no race."
+        )
+    if screens and (of_text or task.scoring is Scoring.GREEDY):
+        key = "search.screen" if chosen is None else "space.layers." + next(iter(chosen.plain()))
+        what = "is text" if of_text else "has one answer that all others are measured by"
+        raise StudyError(
+            f"study key {key!r} predicts how far the right label is ahead of other labels, but the task {what}; "
+            f"expected a task with labels to choose among. Remove {key}: list layers, or take {{top_condition: 5}}."
         )
 
 

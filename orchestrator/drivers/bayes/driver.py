@@ -15,7 +15,7 @@ from itertools import chain
 from statistics import fmean
 
 from clipsweep.analysis.row.row import StoredRow
-from clipsweep.analysis.winners.smoothing import estimated_accuracy, have_margins
+from clipsweep.analysis.winners.smoothing import estimated_goodness, have_margins
 from clipsweep.orchestrator.drivers.bayes.database import database_url
 from clipsweep.orchestrator.drivers.bayes.encoding import Encoding
 from clipsweep.orchestrator.drivers.bayes.optuna_study import (
@@ -33,6 +33,7 @@ from clipsweep.orchestrator.space.proposal import Choice, Proposal
 from clipsweep.orchestrator.space.space import Space
 from clipsweep.orchestrator.study.schema import SearchSection
 from clipsweep.trials.clips.identity import trial_id
+from clipsweep.trials.scores.metrics import METRICS
 from clipsweep.trials.spec.clip import Clip
 from clipsweep.trials.spec.kinds import DEFAULT_KIND
 from clipsweep.trials.spec.trial import TrialSpec
@@ -339,12 +340,15 @@ class BayesDriver(StudyDriver):
         return tuple(map(mean, self._search.objectives))
 
     def _value(self, objective: str, row: StoredRow, untouched: StoredRow | None) -> float:
-        """What the sampler is told of a row. Accuracy, by which every race is run, is estimated for all examples."""
+        """What the sampler is told of a row, to be maximised: the score, turned so that more is better.
+
+        Accuracy, or the likelihood of text, by which every race is run, is estimated for all examples.
+        """
         if objective == "parameters":
             return float(row.parameters_kept)
-        if self._space.metric == "accuracy" or self._search.race is not None:
-            return estimated_accuracy(row, untouched, smoothed=self._smoothed)
-        return row.score(self._space.metric)
+        if METRICS[self._space.metric].tells_gains or self._search.race is not None:
+            return estimated_goodness(row, untouched, smoothed=self._smoothed)
+        return row.goodness(self._space.metric)
 
     def _label(self, choice: Choice) -> str:
         """The identities of its trials: the same for choices that leave the same ranks."""

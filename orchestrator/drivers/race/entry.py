@@ -30,9 +30,11 @@ class Entry:
         clips: What it clips.
         untouched: Whether it is the model as it is, which is never stopped.
         rung: The rung that it has reached, or runs for; -1 before the first.
-        outcomes: Of the rows seen so far, each in [0, 1]: right or wrong, a mean where there are several seeds.
+        outcomes: Of the rows seen so far, each in [0, 1]: right or wrong, a mean where there are several seeds. Of text
+            the mean log-likelihood of a window's tokens, which has no bounds.
         values: At each rung reached, its outcomes smoothed by how far each was from turning.
-        scores: Estimated accuracy at each rung reached, from its rows alone: what it is ranked by.
+        scores: How good it is estimated to be at each rung reached, from its rows alone: what it is ranked by. An
+            accuracy, or of text the mean log-likelihood of a token.
     """
 
     number: int
@@ -46,7 +48,7 @@ class Entry:
     scores: list[float] = field(default_factory=list)
 
     def reach(self, outcomes: Outcomes, score: float, values: Outcomes | None = None) -> None:
-        """Reach the next rung with the outcomes of all its rows, and an estimate of the accuracy from them.
+        """Reach the next rung with the outcomes of all its rows, and an estimate of how good it is from them.
 
         ``values`` are the outcomes smoothed; without, outcomes stand for themselves.
         """
