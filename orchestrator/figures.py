@@ -50,8 +50,8 @@ def figure(
 
     Raises:
         StudyError: No such figure or engine, no study there, or one that lacks what the figure needs; the message
-            says what can be drawn. Also ``published`` for a task that the paper has no curves of, or a metric other
-            than accuracy.
+            says what can be drawn. Also studies of text beside others, and ``published`` for a task that the paper has
+            no curves of, or a metric other than accuracy.
         SpecError: The engine is matplotlib, and that is not installed.
     """
     check_name(name)
@@ -128,7 +128,20 @@ def frames_from(source: pandas.DataFrame | str | Path | Sequence[str | Path], *,
         )
     else:
         frames = Frames.of_trials(source)
+    _check_alike(frames.trials)
     return replace(frames, published=_published_of(frames)) if published else frames
+
+
+def _check_alike(trials: pandas.DataFrame) -> None:
+    """Refuse studies whose scores cannot stand on one axis."""
+    if not {"nll", "accuracy"} <= set(trials.columns):
+        return
+    texts, answers = trials[trials["nll"].notna()], trials[trials["accuracy"].notna()]
+    if len(texts) and len(answers):
+        raise StudyError(
+            f"{texts['study'].iloc[0]} scores text, {answers['study'].iloc[0]} answers; expected studies of one kind "
+            f"of task, as their scores have no axis in common. Draw them one by one."
+        )
 
 
 def _published_of(frames: Frames) -> pandas.DataFrame:

@@ -13,7 +13,7 @@ from clipsweep.analysis.frames.spectra_frame import model_spectra
 from clipsweep.analysis.frames.trial_frame import join_frames, trial_frame
 from clipsweep.analysis.store.rows import LatestRows
 from clipsweep.analysis.store.table import ResultsTable
-from clipsweep.analysis.winners.points_of_rows import points_of_rows
+from clipsweep.analysis.winners.points_of_rows import check_metric, points_of_rows
 from clipsweep.analysis.winners.standings import Standings
 from clipsweep.orchestrator.folder.no_study import no_study
 from clipsweep.orchestrator.folder.open_study import find_study
@@ -54,14 +54,15 @@ def points(source: pandas.DataFrame | Place, metric: str | None = None) -> panda
         source: A folder as for ``load``; or a frame that ``load`` gave, all of it or some rows, or that pandas read
             from the files of a study. From a frame, points that leave the same ranks are one, and a clip rate of 0 is
             the untouched model, as the rows themselves have it.
-        metric: Column of scores to judge by, higher being better; None for the study's own.
+        metric: Column of scores to judge by; None for the study's own.
 
     Returns:
-        What each clips, scores and gains over the baseline on the same examples, all as fractions, and who won;
+        What each clips, scores and gains over the baseline on the same examples, and who won: gains are fractions, or
+        of text nats for each token, better being above 0;
         ``docs/howto/results.md`` lists the columns.
 
     Raises:
-        StudyError: No study there, a frame that lacks columns, or no such metric.
+        StudyError: No study there, a frame that lacks columns, no such metric, or one that its trials have no score by.
         StoreError: A file is damaged.
     """
     if metric is not None and metric not in METRICS:
@@ -133,5 +134,6 @@ def _trials_of(opened: Snapshot | LatestRows) -> pandas.DataFrame:
 def _points_of(opened: Snapshot | LatestRows, metric: str | None = None) -> pandas.DataFrame:
     standings = Standings(points_of_rows(opened), opened) if isinstance(opened, LatestRows) else opened.standings
     if metric is not None:
+        check_metric(standings.rows, metric)
         standings = Standings([replace(point, metric=metric) for point in standings.points], standings.rows)
     return point_frame(standings)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import replace
 from typing import Any
 
 import pandas
@@ -10,8 +11,9 @@ import pandas
 from clipsweep.analysis.row.arrays import NUMBERS, make_columns
 from clipsweep.analysis.row.row import SCHEMA
 from clipsweep.analysis.store.rows import Attempts, LatestRows
-from clipsweep.analysis.winners.points_of_rows import Rules
+from clipsweep.analysis.winners.points_of_rows import Rules, check_metric, rules_of
 from clipsweep.trials.base.errors import StudyError
+from clipsweep.trials.scores.metrics import METRICS
 
 METRIC, STUDIES = "metric", "studies"  # keys of a frame's attributes: its metric; what is known of its studies
 RULES = "rules"  # of a study, beside what names it
@@ -38,7 +40,7 @@ def trial_frame(rows: LatestRows, rules: Rules | None = None) -> pandas.DataFram
     frame = rows.table().to_pandas()
     frame = frame.astype(dict.fromkeys(MAY_BE_MISSING, "Int64"))
     named = [] if rules is None else frame[OF_ONE_STUDY].drop_duplicates().to_dict("records")
-    rules = rules or Rules()
+    rules = rules or rules_of(rows)
     frame.attrs = {METRIC: rules.metric, STUDIES: [{**each, RULES: rules.to_json()} for each in named]}
     return frame
 
@@ -91,7 +93,7 @@ def studies_in(frame: pandas.DataFrame, metric: str | None = None) -> Iterator[t
         metric: Column of scores to judge by; None for that of each study, or of the frame where that is not known.
 
     Raises:
-        StudyError: It lacks columns, or holds a value that is none of its column.
+        StudyError: It lacks columns, holds a value that is none of its column, or trials without a score by the metric.
     """
     missing = [name for name in NEEDED if name not in frame.columns]
     if missing:
@@ -100,10 +102,18 @@ def studies_in(frame: pandas.DataFrame, metric: str | None = None) -> Iterator[t
         )
     known = {_key(each): each[RULES] for each in frame.attrs.get(STUDIES, [])}
     for key, part in frame.groupby(OF_ONE_STUDY, sort=False):
-        content = dict(known.get(key, {"metric": frame.attrs.get(METRIC, "accuracy")}))
+        rows = _rows_of(part)
+        rules = Rules.of_json(known[key]) if key in known else _rules_without_study(rows, frame)
         if metric is not None:
-            content["metric"] = metric
-        yield _rows_of(part), Rules.of_json(content)
+            check_metric(rows, metric)
+            rules = replace(rules, metric=metric)
+        yield rows, rules
+
+
+def _rules_without_study(rows: LatestRows, frame: pandas.DataFrame) -> Rules:
+    """The rules of rows whose study is not known: the metric of texts is theirs alone, else it is the frame's."""
+    rules = rules_of(rows)
+    return rules if METRICS[rules.metric].of_text else Rules.of_json({"metric": frame.attrs.get(METRIC, rules.metric)})
 
 
 def _rows_of(frame: pandas.DataFrame) -> LatestRows:

@@ -10,6 +10,8 @@ from typing import Any, NamedTuple
 from clipsweep.analysis.row.row import StoredRow
 from clipsweep.analysis.winners.point import BEST_MEAN, Point
 from clipsweep.analysis.winners.scores import values_of
+from clipsweep.trials.base.errors import StudyError
+from clipsweep.trials.scores.metrics import ACCURACY, METRICS, NLL
 from clipsweep.trials.spec.clip import Clip
 from clipsweep.trials.spec.trial import TEST, VALIDATION
 
@@ -36,7 +38,7 @@ class Rules:
             not keep them.
     """
 
-    metric: str = "accuracy"
+    metric: str = ACCURACY
     winner: str = BEST_MEAN
     baseline_competes: bool = True
     demo_seeds: tuple[int, ...] = ()
@@ -108,12 +110,12 @@ def points_of_rows(rows: Mapping[str, StoredRow], rules: Rules | None = None) ->
 
     Args:
         rows: Latest attempt at each trial of one study, by trial identity.
-        rules: Of the study.
+        rules: Of the study; None for ``rules_of``.
 
     Returns:
         A point for each shots and clips of validation rows; ``MISSING`` stands for trials that have no row.
     """
-    rules = rules or Rules()
+    rules = rules or rules_of(rows)
     seen = [_Seen(*values) for values in values_of(rows, COLUMNS)]
     validation = _grouped(each for each in seen if each.split == VALIDATION)
     tests = _grouped(each for each in seen if each.split == TEST)
@@ -135,6 +137,27 @@ def points_of_rows(rows: Mapping[str, StoredRow], rules: Rules | None = None) ->
         )
         points.append(point)
     return points
+
+
+def rules_of(rows: Mapping[str, StoredRow]) -> Rules:
+    """The rules where nothing but rows is known: those of a plain grid, by accuracy, or of text by its likelihood."""
+    of_text = any(nll is not None for (nll,) in values_of(rows, [NLL]))
+    return Rules(metric=NLL if of_text else ACCURACY)
+
+
+def check_metric(rows: Mapping[str, StoredRow], metric: str) -> None:
+    """Refuse a metric of texts for answers, and one of answers for texts.
+
+    Raises:
+        StudyError: The rows have no score by it.
+    """
+    of_text = METRICS[rules_of(rows).metric].of_text
+    if METRICS[metric].of_text != of_text:
+        known = [name for name, each in METRICS.items() if each.of_text == of_text]
+        raise StudyError(
+            f"the trials have no {metric}, as their task is {'text' if of_text else 'answered'}; expected "
+            f"{' or '.join(known)}."
+        )
 
 
 def _grouped(seen: Iterable[_Seen]) -> _Groups:
