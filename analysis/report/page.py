@@ -19,6 +19,7 @@ from clipsweep.analysis.report.tables import (
     failures_table,
     front_table,
     numbers_of,
+    perplexities_of,
     steps_table,
     winners_table,
 )
@@ -101,6 +102,7 @@ def _answer(standings: Standings) -> dict[str, Any] | None:
         "how": how,
         "among": winner.considered_points,
         "numbers": numbers_of(winner),
+        "perplexities": perplexities_of(winner),
         "gain": winner.gain,
         "is_untouched": winner.is_untouched,
         "n_seeds": len(winner.point.trial_ids),

@@ -20,7 +20,7 @@ from clipsweep.analysis.winners.standings import Standings, Winner
 from clipsweep.analysis.winners.step_gain import StepGain
 from clipsweep.analysis.winners.verdict import judge_winner
 from clipsweep.trials.scores.metrics import METRICS
-from clipsweep.trials.scores.shown import score_words, unit_of
+from clipsweep.trials.scores.shown import perplexity_words, score_words, unit_of
 from clipsweep.trials.spec.kinds import DEFAULT_KIND
 
 MOST_FAILURES = 50
@@ -40,7 +40,7 @@ CAPTION_OF_FRONT = (
 
 def winners_table(standings: Standings, metric: str) -> Table:
     """The winner of each shots and module."""
-    score, gained = in_words(metric), METRICS[metric].gained
+    gained = METRICS[metric].gained
     words = unit_of(gained).words
     kinds = any(clip.kind != DEFAULT_KIND for each in standings.winners.values() for clip in each.point.clips)
     return Table(
@@ -49,7 +49,7 @@ def winners_table(standings: Standings, metric: str) -> Table:
         caption=CAPTION_OF_WINNERS.format(unit=words if METRICS[metric].of_text else f"{words} of {gained}"),
         columns=(
             *("shots", "module", *["kind"] * kinds, "layer", "clip rate"),
-            *(f"{score} on validation", "untouched", *_gain_columns(metric), "gain on", "in words"),
+            *(f"{_column(metric)} on validation", "untouched", *_gain_columns(metric), "gain on", "in words"),
         ),
         rows=[_winner_row(shots, module, each, kinds=kinds) for (shots, module), each in standings.winners.items()],
     )
@@ -61,12 +61,22 @@ def _winner_row(shots: int, module: str, winner: Winner, *, kinds: bool) -> tupl
         *(shots, module, *[join_kinds(clips)] * kinds),
         label_place(clips),
         label_rates(clips),
-        score_words(winner.point.metric, winner.score),
-        score_words(winner.point.metric, winner.baseline_score),
+        _score(winner.point.metric, winner.score),
+        _score(winner.point.metric, winner.baseline_score),
         *_gain_cells(winner.gain),
         winner.gain.split,
         judge_winner(winner).short,
     )
+
+
+def _column(metric: str) -> str:
+    """The heading of ``_score``."""
+    return in_words(metric) + " / perplexity" * METRICS[metric].of_text
+
+
+def _score(metric: str, score: float) -> str:
+    """A score in a narrow column: ``0.7480``, or ``3.1528 / 23.40``."""
+    return f"{score:.4f}" + (f" / {perplexity_words(score)}" if METRICS[metric].of_text else "")
 
 
 def steps_table(steps: Sequence[StepGain], metric: str) -> Table:
@@ -122,17 +132,25 @@ def numbers_of(winner: Winner) -> Mapping[str, tuple[str, str]]:
     """The scores on the card: by split those of the winner and of the untouched model, as text."""
     numbers, metric = {}, winner.point.metric
     if winner.test_scores is not None:
-        clipped, untouched = winner.test_scores
-        numbers["test"] = (score_words(metric, clipped), score_words(metric, untouched))
+        numbers["test"] = (f"{winner.test_scores[0]:.4f}", score_words(metric, winner.test_scores[1]))
     numbers["validation"] = (
-        _with_spread(metric, winner.score, winner.spread),
-        _with_spread(metric, winner.baseline_score, winner.baseline_spread),
+        f"{winner.score:.4f}{_spread(winner.spread)}",
+        f"{score_words(metric, winner.baseline_score)}{_spread(winner.baseline_spread)}",
     )
     return numbers
 
 
-def _with_spread(metric: str, score: float, spread: float | None) -> str:
-    return score_words(metric, score) + ("" if spread is None else f" ± {spread:.4f}")
+def perplexities_of(winner: Winner) -> Mapping[str, str]:
+    """By split what stands below the winner's score on the card: of text the perplexity, else nothing."""
+    if not METRICS[winner.point.metric].of_text:
+        return {}
+    tested = {} if winner.test_scores is None else {"test": winner.test_scores[0]}
+    scores = {"validation": winner.score, **tested}
+    return {split: f"perplexity {perplexity_words(score)}" for split, score in scores.items()}
+
+
+def _spread(spread: float | None) -> str:
+    return "" if spread is None else f" ± {spread:.4f}"
 
 
 def _gain_columns(metric: str) -> tuple[str, str, str]:

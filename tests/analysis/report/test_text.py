@@ -27,7 +27,8 @@ def test_tables_tell_nats_and_perplexity(page: str) -> None:
     text = " ".join(page.split())
     assert "Gains are in nats per token, on test rows where those have been run." in text
     assert "none is as good with fewer parameters" in text
-    assert re.search(r"3\.\d{4} \(perplexity 2\d\.\d\d\)", text)
+    assert re.search(r">3\.\d{4} / 2\d\.\d\d</td>", text)
+    assert re.search(r'<b>3\.\d{4}</b> <span class="soft">perplexity 21\.\d\d</span>', text)
 
 
 def test_trials_are_sorted_by_gain_and_least_nll_first(page: str) -> None:
