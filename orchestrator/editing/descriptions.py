@@ -41,6 +41,8 @@ DESCRIPTIONS = {
     "task.definition.query": "Template of the query up to the answer, with columns in braces.",
     "task.definition.labels": "Label words of the labels 0, 1, ..., or a mapping of the rows' labels to label words.",
     "task.definition.candidates": "In place of labels: templates of the texts to choose among.",
+    "task.definition.answer": "In place of labels: template of the one answer, right where the model likes it best.",
+    "task.definition.end_of_answer": "Whether the end-of-text token belongs to each answer and is scored with it.",
     "task.definition.label_column": "Column that holds the right label.",
     "task.definition.demonstration": "Template of a demonstration, where it is not query and answer.",
     "task.definition.alone": "Template of the query where there are no demonstrations.",
@@ -54,6 +56,7 @@ DESCRIPTIONS = {
     "task.definition.shots": "Demonstrations in a prompt, unless the study says otherwise.",
     "task.definition.metric": "What the winner is picked by.",
     "task.definition.function": "What each row passes through: module:function or file.py:function.",
+    "task.definition.distinct": "Take of equal texts the first alone, and none where their labels differ.",
     "space": "The points of the study.",
     "space.layers": "Layers to clip: a list (negative ones count from the end; [20, 27] in it is a range, clipped "
     "together), all, or a rule that chooses them: {top_condition: k}, {top_screen: share} or {top_gradient: k}.",

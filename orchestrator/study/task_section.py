@@ -10,6 +10,7 @@ from pydantic import BeforeValidator, Field, model_validator
 
 from clipsweep.orchestrator.study.section import ONE_IS_A_LIST, Count, Names, Positive, Says, Section, Text
 from clipsweep.trials.base.errors import StudyError
+from clipsweep.trials.rows.template import columns_of
 from clipsweep.trials.scores.metrics import OF_ANSWERS
 from clipsweep.trials.scores.scoring import Scoring
 from clipsweep.trials.tasks.definition import Source, Splits, TaskDefinition, Wording
@@ -33,6 +34,7 @@ class SplitsSection(Section):
 
 
 Value = str | int | float | bool | date | None  # of a column, as YAML has it; None where there is none
+MACRO_F1 = "macro_f1"
 LABELS = "a list of two label words or more, or a mapping of the rows' labels to them, as in {0: ' no', 1: ' yes'}"
 WORDS = "of each column a mapping of its values to words, as in {question: {cause: because, effect: so}}"
 Answers = Annotated[list[str], Field(min_length=2), ONE_IS_A_LIST]
@@ -45,6 +47,8 @@ class DefinitionSection(Section):
     query: str
     labels: Annotated[Answers | Annotated[dict[Value, str], Field(min_length=2)] | None, Says(LABELS)] = None
     candidates: Annotated[Answers | None, Says("a list of two texts or more that name columns")] = None
+    answer: Text | None = None
+    end_of_answer: bool = False
     label_column: str = "label"
     demonstration: str | None = None
     alone: str | None = None
@@ -55,31 +59,21 @@ class DefinitionSection(Section):
     shots: Count = 10
     metric: Annotated[str, Names(OF_ANSWERS)] = "accuracy"
     function: Text | None = None
+    distinct: bool = False
 
     def define(self) -> TaskDefinition:
         """The definition as the value that replicas take.
 
         Raises:
-            StudyError: Neither labels nor candidates, or both; all of them the same; two words for one value.
+            StudyError: Not one of labels, candidates and answer; all answers the same; two words for one value; an open
+                answer with a metric that it has not, or with a label column.
             TaskError: A template that is malformed.
         """
-        if (self.labels is None) == (self.candidates is None):
-            raise StudyError(
-                "study key 'task.definition' needs either labels (label words, the same for every row) or candidates "
-                "(texts that name columns); give one of the two."
-            )
-        mapped = (
-            self.labels.items() if isinstance(self.labels, dict) else enumerate(self.labels or self.candidates or [])
-        )
-        labels = _by_text(mapped, "labels")
-        answers = tuple(dict.fromkeys(labels.values()))
-        if len(answers) < 2:
-            raise StudyError(
-                f"study key 'task.definition' has no answer but {answers[0]!r}; expected two or more that differ."
-            )
+        self._check_answers()
+        words, classes = self._classes()
         wording = Wording(
             query=self.query,
-            answers=answers if self.candidates is None else tuple(self.candidates),
+            answers=words if self.labels is not None else tuple(self.candidates or [self.answer or ""]),
             demonstration=self.demonstration,
             alone=self.alone,
             words={column: _by_text(words.items(), f"words.{column}") for column, words in self.words.items()},
@@ -87,16 +81,60 @@ class DefinitionSection(Section):
         return TaskDefinition(
             source=Source(**self.data.model_dump()),
             wording=wording,
-            classes={text: answers.index(word) for text, word in labels.items()},
+            classes=classes,
             splits=Splits(**self.splits.model_dump()),
             demonstrations=self.demonstrations,
             validation_size=self.validation_size,
             shots=self.shots,
             label_column=self.label_column,
-            scoring=Scoring.LOGLIKELIHOOD if self.candidates is None else Scoring.MEAN_LOGLIKELIHOOD,
+            scoring=self._scoring,
             metric=self.metric,
             function=self.function,
+            distinct=self.distinct,
+            end_of_answer=self.end_of_answer,
         )
+
+    @property
+    def _scoring(self) -> Scoring:
+        if self.answer is not None:
+            return Scoring.GREEDY
+        return Scoring.LOGLIKELIHOOD if self.candidates is None else Scoring.MEAN_LOGLIKELIHOOD
+
+    def _check_answers(self) -> None:
+        """Refuse answers that are said in two ways, or not at all, and what an open answer has not."""
+        if sum(said is not None for said in (self.labels, self.candidates, self.answer)) != 1:
+            raise StudyError(
+                "study key 'task.definition' needs either labels (label words, the same for every row), candidates "
+                "(texts that name columns) or answer (one text that names columns); give one of the three."
+            )
+        if self.answer is None:
+            return
+        if not columns_of(self.answer):
+            raise StudyError(
+                f"study key 'task.definition.answer' is {self.answer!r}, the same for every row; expected a text that "
+                f"names a column, as ' {{target}}'. For answers to choose among give labels."
+            )
+        if self.metric == MACRO_F1:
+            raise StudyError(
+                f"study key 'task.definition.metric' is {MACRO_F1!r}, which an open answer has not, as there are no "
+                f"classes; expected 'accuracy' or 'gold_logprob'."
+            )
+        if self.label_column != "label":
+            raise StudyError(
+                f"study key 'task.definition.label_column' is {self.label_column!r}, but an open answer is read from "
+                f"the columns that task.definition.answer names; expected none. Remove the key."
+            )
+
+    def _classes(self) -> tuple[tuple[str, ...], dict[str, int]]:
+        """The answers that differ, and of each label the number of its own; both empty where the answer is open."""
+        words = self.labels or self.candidates or []
+        labels = _by_text(words.items() if isinstance(words, dict) else enumerate(words), "labels")
+        answers = tuple(dict.fromkeys(labels.values()))
+        if len(answers) == 1:
+            raise StudyError(
+                f"study key 'task.definition' has no answer but {answers[0]!r}; expected two or more that differ."
+            )
+        return answers, {text: answers.index(word) for text, word in labels.items()}
 
 
 def _by_text(words: Iterable[tuple[Value, str]], key: str) -> dict[str, str]:

@@ -85,6 +85,8 @@ def _place_of(found: int, task: Task, tokenizer: PreTrainedTokenizerBase, wanted
     """Where an id of a prompt comes from, in words: the row, a demonstration, or the tokenizer itself."""
     if found == tokenizer.bos_token_id:
         return "every prompt begins with the tokenizer's beginning-of-text token"
+    if found == tokenizer.eos_token_id and task.ends_answers:
+        return "every answer ends with the tokenizer's end-of-text token"
     row = task.splits[wanted.split][number]
     texts = {f"{where_row(row, wanted.split, number)} holds": [row.query, row.alone, *row.answers]}
     for shown in task.draw_demonstrations(wanted.shots, wanted.demo_seed):

@@ -6,7 +6,6 @@ from bisect import bisect_left
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import partial
-from itertools import permutations
 from typing import TYPE_CHECKING
 
 from clipsweep.trials.base.errors import TaskError
@@ -18,6 +17,7 @@ from clipsweep.trials.spec.trial import VALIDATION, PromptSet
 from clipsweep.trials.tasks.definition import Example
 from clipsweep.trials.tasks.task import Task
 from clipsweep.trials.tasks.texts import refuse_missing
+from clipsweep.trials.tokens.labels import check_labels, end_labels
 from clipsweep.trials.tokens.read import read_texts
 from clipsweep.trials.tokens.special import special_tokens_of
 from clipsweep.trials.tokens.wording import (
@@ -59,8 +59,8 @@ def encode_prompts(
         numbers: Rows of the split, ascending; None for all.
 
     Raises:
-        TaskError: A label adds no token, two labels are the same tokens, a prompt with its label is longer than
-            ``context_length``, or a row holds a special token that cannot be read as plain text.
+        TaskError: As ``check_labels`` and ``end_labels``; a prompt with its label is longer than ``context_length``, or
+            a row holds a special token that cannot be read as plain text.
     """
     if task.reader is not None:
         return task.reader.encode(tokenizer, wanted, context_length, numbers)
@@ -154,7 +154,9 @@ def _encode(
     chosen = [rows[number] for number in numbers]
     scoring = task.definition.scoring
     heads, labels = _heads_and_labels(task, tokenizer, wanted, numbers, chosen)
-    _check_labels(task, chosen, labels, wanted.split, numbers)
+    if task.ends_answers:
+        labels = end_labels(task, tokenizer, labels)
+    check_labels(task, chosen, labels, wanted.split, numbers)
     prefix: Tokens = () if scoring is Scoring.MEAN_LOGIT else _common_prefix(heads)
     prefix = prefix[: min(len(prefix), min(map(len, heads)) - 1)]
     queries = tuple(
@@ -276,30 +278,3 @@ def _first_tokens(tokenizer: PreTrainedTokenizerBase, task: Task, words: Sequenc
             f"or variant: paper."
         )
     return firsts
-
-
-def _check_labels(
-    task: Task, rows: Sequence[Example], labels: Sequence[tuple[Tokens, ...]], split: str, numbers: Sequence[int]
-) -> None:
-    scoring = task.definition.scoring
-    least = 0 if scoring is Scoring.MEAN_LOGIT else 1
-    for number, row, candidates in zip(numbers, rows, labels, strict=True):
-        where = f"{where_row(row, split, number)} of task {task.name!r}"
-        for answer, tokens in zip(row.answers, candidates, strict=True):
-            if len(tokens) < least:
-                raise TaskError(
-                    f"answer {answer!r} of {where} adds no token after the prompt; expected at least one. Choose a "
-                    f"word that the model's tokenizer knows."
-                )
-        if len(set(candidates)) < len(candidates):
-            raise TaskError(
-                f"two answers of {where} ({', '.join(map(repr, row.answers))}) are the same tokens; choose others, or "
-                f"remove the row."
-            )
-        if scoring is Scoring.LOGLIKELIHOOD and any(
-            longer[: len(short)] == short for short, longer in permutations(candidates, 2)
-        ):
-            raise TaskError(
-                f"one answer of {where} ({', '.join(map(repr, row.answers))}) begins another, so that it would always "
-                f"score higher; expected answers that part. Choose other words."
-            )

@@ -31,7 +31,7 @@ def prompt_notes(task: Task, tokenizer: PreTrainedTokenizerBase, split: str) -> 
 
     The release's tokens are as they are, and nothing is said of them.
     """
-    if task.definition.scoring not in (Scoring.LOGLIKELIHOOD, Scoring.MEAN_LOGLIKELIHOOD):
+    if task.reader is not None or task.definition.scoring in (Scoring.FIRST_TOKEN, Scoring.MEAN_LOGIT):
         return []
     rows = task.splits[split][:ROWS]
     queries = [row.query for row in rows]

@@ -117,6 +117,27 @@ def test_candidates_are_scored_by_their_mean(checked: Callable[..., Study]) -> N
     assert (definition.scoring, definition.wording.answers) == (Scoring.MEAN_LOGLIKELIHOOD, (" {a}", " {b}"))
 
 
+OPEN: dict[str, Any] = {"labels": None, "label_column": "label", "answer": " {verdict}"}
+
+
+def test_an_open_answer_is_right_where_the_model_likes_it_best(checked: Callable[..., Study]) -> None:
+    definition = checked(**OPEN).task_settings().definition
+    assert definition is not None
+    assert (definition.scoring, definition.wording.answers) == (Scoring.GREEDY, (" {verdict}",))
+    assert definition.columns == ["review", "verdict"]
+
+
+def test_the_end_of_answers_and_distinct_texts_are_the_user_s_choice(checked: Callable[..., Study]) -> None:
+    definition = checked(end_of_answer=True, distinct=True).task_settings().definition
+    assert definition is not None
+    assert (definition.end_of_answer, definition.distinct) == (True, True)
+
+
+def test_a_study_with_an_open_answer_reads_back_the_same(checked: Callable[..., Study]) -> None:
+    study = checked(**OPEN)
+    assert check_study(yaml.safe_load(study.to_yaml())) == study
+
+
 @pytest.mark.parametrize("labels", LABELS)
 def test_a_study_with_a_definition_reads_back_the_same(checked: Callable[..., Study], labels: object) -> None:
     study = checked(labels=labels)
@@ -126,8 +147,15 @@ def test_a_study_with_a_definition_reads_back_the_same(checked: Callable[..., St
 @pytest.mark.parametrize(
     ("changes", "words"),
     [
-        ({"candidates": [" {a}", " {b}"]}, "'task.definition' needs either labels .* or candidates"),
-        ({"labels": None}, "'task.definition' needs either labels .* or candidates"),
+        ({"candidates": [" {a}", " {b}"]}, "'task.definition' needs either labels .*, candidates .* or answer"),
+        ({"answer": " {a}"}, "'task.definition' needs either labels .*, candidates .* or answer"),
+        ({"labels": None}, "'task.definition' needs either labels .*, candidates .* or answer"),
+        (
+            {**OPEN, "answer": " yes"},
+            "'task.definition.answer' is ' yes', the same for every row; expected a text that",
+        ),
+        ({**OPEN, "metric": "macro_f1"}, "'task.definition.metric' is 'macro_f1', which an open answer has not"),
+        ({**OPEN, "label_column": "verdict"}, "'task.definition.label_column' is 'verdict', but an open answer is"),
         ({"labels": {"bad": " no", "good": " no"}}, "'task.definition' has no answer but ' no'; expected two or more"),
         ({"labels": [" no"]}, "'task.definition.labels"),
         ({"qury": "x"}, "no study key 'task.definition.qury'.*Did you mean 'task.definition.query'"),

@@ -6,6 +6,7 @@ import pytest
 from clipsweep.trials.base.errors import TaskError
 from clipsweep.trials.tasks.load import load_task
 from tests.trials.tasks.test_load import EPISODES, sst2
+from tests.trials.tokens.tokenizers import make_task, with_answers
 
 
 def test_the_fingerprint_covers_the_rows_of_every_split(cache: Path) -> None:
@@ -31,3 +32,16 @@ def test_more_demonstrations_than_a_class_has_rows_are_refused(sst2_folder: Path
 def test_more_shots_than_rows_are_refused(sst2_folder: Path, cache: Path) -> None:
     with pytest.raises(TaskError, match="50 shots of task 'sst2' need more rows of the class of answer"):
         load_task(sst2(sst2_folder), cache).draw_demonstrations(50, 0)
+
+
+def test_the_most_common_open_answer_is_told_by_its_text() -> None:
+    task = with_answers(make_task("a", "b", "c", "d"), " same")
+    rows = task.splits["validation"]
+    mixed = replace(task, splits={"validation": (replace(rows[0], answers=(" other",)), *rows[1:])})
+    assert mixed.most_common == {"validation": 0.75}
+
+
+def test_demonstrations_of_an_open_answer_are_drawn_without_classes() -> None:
+    task = make_task("a", "b", query="{text} is", answers=(" {text}",))
+    assert {row.gold for row in task.demonstrations} == {0}
+    assert len(task.draw_demonstrations(2, 0)) == 2
