@@ -47,8 +47,8 @@ class Wording:
     @property
     def columns(self) -> list[str]:
         """Columns that a row must have, sorted."""
-        texts = [self.query, self.alone or "", self.demonstration or "", *self.answers]
-        return sorted(({name for text in texts for name in columns_of(text)} - {"answer"}) | {*self.words})
+        names = {name for text in (self.query, self.alone or "", *self.answers) for name in columns_of(text)}
+        return sorted(names | (columns_of(self.demonstration or "") - {"answer"}) | {*self.words})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -233,6 +233,8 @@ def _change(function: Change, row: DataRow, where: str) -> DataRow | Sequence[Da
     """
     try:
         changed = function(row)
+    except TaskError:  # of a function of our own, which says how to mend the row
+        raise
     except Exception as error:  # a border: the code is the user's
         raise TaskError(
             f"the task's function fails on {where}: {error!r}. Mend it, or return None for such rows."

@@ -1,4 +1,4 @@
-"""The tasks that come with clipsweep. A new one is an entry of ``TASKS``.
+"""The tasks that come with clipsweep. A new one is an entry of ``TASKS``; those of LASER are in ``laser.py``.
 
 Prompts follow Table 1 of Yao et al. (2024), arXiv:2406.03768, splits its appendix C.3; where the paper leaves
 separators or label words open they are ours (``docs/tasks.md``). Hub names are those that datasets 5 loads; of datasets
@@ -9,8 +9,7 @@ from __future__ import annotations
 
 from clipsweep.trials.scores.scoring import Scoring
 from clipsweep.trials.tasks.definition import Source, Splits, TaskDefinition, Wording
-
-CONVERTED = "refs/convert/parquet"
+from clipsweep.trials.tasks.laser import CONVERTED, LASER_TASKS
 
 
 def _classes(*indices: int) -> dict[str, int]:
@@ -18,7 +17,7 @@ def _classes(*indices: int) -> dict[str, int]:
     return {str(label): index for label, index in enumerate(indices)}
 
 
-TASKS: dict[str, TaskDefinition] = {
+PAPER_TASKS: dict[str, TaskDefinition] = {
     "sst2": TaskDefinition(
         source=Source(path="nyu-mll/glue", config="sst2"),
         wording=Wording(query="text: {sentence}\nsentiment:", answers=(" negative", " positive")),
@@ -81,3 +80,5 @@ TASKS: dict[str, TaskDefinition] = {
         scoring=Scoring.MEAN_LOGLIKELIHOOD,
     ),
 }
+
+TASKS = PAPER_TASKS | LASER_TASKS

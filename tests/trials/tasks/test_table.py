@@ -10,7 +10,7 @@ from clipsweep.trials.scores.scoring import Scoring
 from clipsweep.trials.tasks.definition import Example, make_example
 from clipsweep.trials.tasks.load import load_task
 from clipsweep.trials.tasks.settings import TaskSettings
-from clipsweep.trials.tasks.table import TASKS
+from clipsweep.trials.tasks.table import PAPER_TASKS as TASKS
 from clipsweep.trials.tasks.task import Task
 from tests.conftest import SHARED, needs_shared, write_rows
 from tests.trials.written_rows import rows_of, write_task
