@@ -83,7 +83,7 @@ def apply_study(
     Raises:
         ClipsweepError: There is nothing to apply, the model's files have changed since, or it cannot be written.
     """
-    from clipsweep.orchestrator.take_home.check_stored import check_stored, refuse_unchecked  # here, as it loads torch
+    from clipsweep.orchestrator.take_home.check_stored import check_stored  # here, as it loads torch
 
     opened = snapshot.opened
     picked = pick_trial(snapshot, trial)
@@ -102,7 +102,6 @@ def apply_study(
     checked = wish.check or wish.dtype not in {None, settings.dtype}
     task = opened.load_task(cache) if checked or picked.reading_kinds else None
     if checked and task is not None:
-        refuse_unchecked(task)
     source = _Source(settings=settings, folder=folder, card=card)
     recipe, document = _write(source, picked.clips, wish, cache, say, _of_study(snapshot, picked, source, task, say))
     if checked and task is not None:

@@ -14,11 +14,9 @@ from clipsweep.cluster.replica import pick_devices
 from clipsweep.orchestrator.folder.open_study import OpenStudy
 from clipsweep.orchestrator.take_home.pick_trial import Picked
 from clipsweep.orchestrator.words import Say
-from clipsweep.trials.base.errors import SpecError
 from clipsweep.trials.export.recipe import FACTORED, Recipe
 from clipsweep.trials.export.score import Scorer
 from clipsweep.trials.prompts.judge import Judgement, judge
-from clipsweep.trials.scores.scoring import Scoring
 from clipsweep.trials.spec.trial import PromptSet
 from clipsweep.trials.tasks.task import Task
 from clipsweep.trials.tokens.encode import encode_prompts
@@ -62,22 +60,10 @@ def check_stored(
         say(f"scoring it on the {row.n_examples:,} {row.split} rows of trial {row.trial_id} …")
         wanted = PromptSet(shots=row.shots, demo_seed=row.demo_seed, split=row.split)
         prompts = encode_prompts(task, tokenizer, wanted, card.context_length)
-        scores = scorer.score(prompts, row.microbatch).numpy()
-        trials.append(_compare(row, judge(prompts, scores, strict=task.strict)))
+        scores, leads = scorer.score(prompts, row.microbatch)
+        judged = judge(prompts, scores.numpy(), None if leads is None else leads.numpy(), strict=task.strict)
+        trials.append(_compare(row, judged))
     return {"differ": sum(each["differ"] for each in trials), "trials": trials}
-
-
-def refuse_unchecked(task: Task) -> None:
-    """Refuse a task of which a written checkpoint cannot be checked.
-
-    Raises:
-        SpecError: Its answers are judged by the whole vocabulary, which a written checkpoint is not asked for.
-    """
-    if task.definition.scoring is Scoring.GREEDY:
-        raise SpecError(
-            f"a written checkpoint is checked by the scores of labels, but task {task.name!r} asks whether an answer "
-            f"is what the model likes best of all; expected a task with labels. Leave out --check, and another --dtype."
-        )
 
 
 def _differing(row: StoredRow, now: Judgement) -> list[int]:

@@ -45,23 +45,25 @@ class Scorer:
         self._model = load_model(folder, card.dtype, *devices)
         self._engine = Engine(self._model, card, FactorCache(cache))
 
-    def score(self, prompts: Prompts, size: int) -> Tensor:
-        """Log-likelihood of every label of every query.
+    def score(self, prompts: Prompts, size: int) -> tuple[Tensor, Tensor | None]:
+        """Log-likelihood of every label of every query, and how far each leads where the scoring asks for it.
 
         Args:
             prompts: One split, tokenised.
             size: Queries of one pass.
 
         Returns:
-            Shape ``(queries, labels)``, float32, on the CPU.
+            Both as ``LabelScores`` has them.
 
         Raises:
             EvaluationError: The scores are not finite, or one query does not fit in memory.
         """
         if self._engine is not None:
-            return self._engine.score(prompts, resolve((), self._card), size).log_likelihoods
+            scored = self._engine.score(prompts, resolve((), self._card), size)
+            return scored.log_likelihoods, scored.leads
         with torch.inference_mode():
-            return self._score_full(prompts, size).finished(prompts)
+            sheet = self._score_full(prompts, size)
+            return sheet.finished(prompts), sheet.leads_found()
 
     def _score_full(self, prompts: Prompts, size: int) -> ScoreSheet:
         limit = stretch_limit(self._model.config.get_text_config())
