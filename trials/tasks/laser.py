@@ -107,7 +107,7 @@ def _part(row: DataRow, column: str, *keys: str) -> Mapping[str, Any]:
     Raises:
         TaskError: It holds none, or not these.
     """
-    held = _column(row, column)
+    held: Mapping[str, Any] = _column(row, column)
     missing = [key for key in keys if key not in held] if isinstance(held, Mapping) else list(keys)
     if missing:
         raise TaskError(
