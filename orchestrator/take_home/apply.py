@@ -101,7 +101,6 @@ def apply_study(
         )
     checked = wish.check or wish.dtype not in {None, settings.dtype}
     task = opened.load_task(cache) if checked or picked.reading_kinds else None
-    if checked and task is not None:
     source = _Source(settings=settings, folder=folder, card=card)
     recipe, document = _write(source, picked.clips, wish, cache, say, _of_study(snapshot, picked, source, task, say))
     if checked and task is not None:
