@@ -39,7 +39,7 @@ def test_it_is_a_study_for_each_of_the_data_sets_with_laser_s_rates(place: Path)
     found = studies(place)
     assert list(found) == list(LASER_TASKS)
     assert {study.name for study in found.values()} == {f"laser-gptj-{name}" for name in LASER_TASKS}
-    (rates,) = {tuple(study.space.clip_rates) for study in found.values()}  # type: ignore[arg-type]
+    (rates,) = {tuple(study.space.clip_rates) for study in found.values()}
     assert rates == tuple(round(rate / 10, 4) for rate in (1, 2, 4, 6, 8, 9, 9.5, 9.9, 9.95))  # as LASER writes them
 
 
