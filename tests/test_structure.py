@@ -30,6 +30,7 @@ ORDER = (
     "trials/tasks",
     "trials/tokens",
     "trials/texts",
+    "trials/harness",
     "trials/engine",
     "trials/screen",
     "trials/export",
@@ -97,6 +98,7 @@ HOMES = {
         *(f"cluster/on_ray/{name}.py" for name in ("fleet", "metrics", "ray_pool", "worker")),
     },
     "datasets": {"trials/tasks/read_rows.py"},
+    "lm_eval": {"trials/harness/library.py"},
     "pyarrow": {
         "trials/rows/parquet_file.py",
         *(f"analysis/row/{name}.py" for name in ("arrays", "check_rows", "columns", "row")),

@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from clipsweep.orchestrator.terminal.shell import FAILED, AsJson, print_json, refusing, tell, whole_number
+from clipsweep.trials.base.errors import StudyError
 from clipsweep.trials.base.os_words import check_cache, check_output
 from clipsweep.trials.models.settings import Dtype, ModelSettings
+
+if TYPE_CHECKING:
+    from clipsweep.orchestrator.source.overrides import Override
+    from clipsweep.orchestrator.study.schema import Study
 
 
 @refusing
@@ -101,7 +106,15 @@ def show_model(
 
 @refusing
 def show_task(
-    name: Annotated[str, typer.Argument(metavar="NAME", help="A task, a shipped study, or a YAML file of either.")],
+    name: Annotated[
+        str | None, typer.Argument(metavar="[NAME]", help="A task, a shipped study, or a YAML file of either.")
+    ] = None,
+    lm_eval: Annotated[
+        str | None, typer.Option("--lm-eval", metavar="NAME", help="Instead of NAME: a task of lm-evaluation-harness.")
+    ] = None,
+    include_path: Annotated[
+        str | None, typer.Option("--include-path", metavar="DIR", help="YAML files with harness tasks of your own.")
+    ] = None,
     model: Annotated[str | None, typer.Option(help="Whose tokenizer counts tokens; no weights are loaded.")] = None,
     shots: Annotated[int | None, whole_number(0, "Demonstrations; default the study's.")] = None,
     demo_seed: Annotated[int | None, whole_number(0, "Seed that draws them; default the study's.")] = None,
@@ -113,11 +126,11 @@ def show_task(
 ) -> None:
     """One prompt as the model will see it, the tokens of its answers, split sizes and prompt lengths."""
     from clipsweep.orchestrator.source.overrides import parse_override
-    from clipsweep.orchestrator.study.files import NO_MODEL, study_of_task
+    from clipsweep.orchestrator.study.files import NO_MODEL
     from clipsweep.orchestrator.views.task_view import describe_task, view_task
     from clipsweep.trials.base.files import default_cache
 
-    study = study_of_task(name, model, [parse_override(each) for each in overrides or []])
+    study = _study_to_look_at(name, lm_eval, include_path, model, [parse_override(each) for each in overrides or []])
     cache = default_cache()
     check_cache(cache)
     view = view_task(study, cache, shots=shots, demo_seed=demo_seed, row=row, tokens=study.model.path != NO_MODEL)
@@ -125,3 +138,23 @@ def show_task(
         print_json(view)
     else:
         typer.echo(describe_task(view))
+
+
+def _study_to_look_at(
+    name: str | None, lm_eval: str | None, include_path: str | None, model: str | None, overrides: list[Override]
+) -> Study:
+    """The study of a task's name or file, or of a task of the harness.
+
+    Raises:
+        StudyError: Both, or neither.
+    """
+    from clipsweep.orchestrator.study.files import study_of_harness_task, study_of_task
+
+    if (name is None) == (lm_eval is None):
+        raise StudyError("task show needs either NAME, or --lm-eval NAME for a task of lm-evaluation-harness.")
+    if lm_eval is not None:
+        return study_of_harness_task(lm_eval, include_path, model, overrides)
+    if include_path is not None:
+        raise StudyError("--include-path has no effect without --lm-eval; remove it, or name a task of its files.")
+    assert name is not None, "one of the two is given"
+    return study_of_task(name, model, overrides)

@@ -58,7 +58,7 @@ def _key(prepared: Prepared, prompt_sets: Sequence[PromptSet]) -> str:
         "version": CHECK_VERSION,
         "readers": {name: package_version(name) for name in READERS},
         "checkpoint": [str(prepared.checkpoint), card.fingerprint, card.context_length, card.vocabulary_size],
-        "task": [task.name, task.fingerprint, task.fixed, task.truncate, repr(task.definition)],
+        "task": [task.name, task.fingerprint, task.fixed, task.truncate, repr(task.definition), task.notes],
         "places": [(*row.row, row.part) for rows in task.splits.values() for row in rows],  # which notes name
         "prompts": [astuple(each) for each in prompt_sets],
     }

@@ -120,8 +120,9 @@ def _absolute_task(task: TaskSettings) -> TaskSettings:
         source = replace(definition.source, path=_absolute(definition.source.path))
         definition = replace(definition, source=source, function=function or definition.function)
     harness = task.lm_eval
-    if harness is not None and harness.include_path is not None:
-        harness = replace(harness, include_path=_absolute(harness.include_path))
+    if harness is not None:
+        included = harness.include_path and _absolute(harness.include_path)
+        harness = replace(harness, include_path=included, folder=str(Path.cwd()))
     text = None if task.text is None else replace(task.text, path=_absolute(task.text.path))
     path = task.path and _absolute(task.path)
     return replace(task, path=path, definition=definition, lm_eval=harness, text=text)

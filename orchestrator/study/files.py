@@ -105,6 +105,23 @@ def study_of_task(name: str, model: str | None, overrides: Sequence[Override] = 
     return check_study(content)
 
 
+def study_of_harness_task(
+    name: str, include_path: str | None, model: str | None, overrides: Sequence[Override] = ()
+) -> Study:
+    """A study to look at a task of lm-evaluation-harness with.
+
+    Args:
+        name: As the harness knows it.
+        include_path: A folder of YAML files with tasks of the user's own; None for the harness's alone.
+        model: Checkpoint whose tokenizer is used; None for ``NO_MODEL``.
+        overrides: As in ``read_studies``.
+    """
+    harness = {"name": name, "include_path": include_path}
+    content: dict[str, Any] = {"name": "look", "model": {"path": model or NO_MODEL}, "task": {"lm_eval": harness}}
+    _apply(content, overrides, Path())
+    return check_study(content)
+
+
 def _look_at(read: dict[str, Any], path: Path) -> dict[str, Any]:
     """What a file says of the task to look at: a study's sections, or a definition alone."""
     read.pop("tasks", None)

@@ -221,7 +221,7 @@ def _sample(prompts: Prompts, count: int, vocabulary_size: int) -> Prompts:
     last = len(by_length) - 1
     places = dict.fromkeys(round(number * last / max(1, count - 1)) for number in range(count))
     labels = tuple((token,) for token in range(0, vocabulary_size, -(-vocabulary_size // TRIED_TOKENS)))
-    tokens = (by_length[place].tokens for place in places)
+    tokens = (prompts.opening(by_length[place]) for place in places)
     return Prompts(prefix=prompts.prefix, queries=tuple(Query(tokens=each, labels=labels, gold=0) for each in tokens))
 
 

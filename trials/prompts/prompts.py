@@ -16,7 +16,7 @@ class Query:
     """One example, tokenised.
 
     Attributes:
-        tokens: The prompt after the shared prefix; at least one token.
+        tokens: The prompt after the shared prefix; at least one token, but where all that precedes answers is unscored.
         labels: Tokens of each label after the prompt; each at least one, but where the mean of logits is scored.
         gold: Index of the right label; 0 where there is one label alone.
         lengths: What the log-likelihood of each label is divided by, in ``Scoring.LENGTH_NORMALISED``; None elsewhere.
@@ -78,6 +78,10 @@ class Prompts:
     def most_labels(self) -> int:
         """Labels of the query that has the most."""
         return max(len(query.labels) for query in self.queries)
+
+    def opening(self, query: Query) -> Tokens:
+        """What the model reads of a query before it parts by label; where that is nothing, the text of one label."""
+        return query.tokens or self.sequences(query)[0]
 
     def part(self, start: int, stop: int) -> Prompts:
         """The same prompts, of which the queries from ``start`` to before ``stop`` alone are evaluated."""

@@ -33,3 +33,11 @@ class PromptReader(Protocol):
         Raises:
             TaskError: A prompt with its answer is longer than ``context_length``, or cannot be made.
         """
+
+    def show(self, wanted: PromptSet, number: int) -> str:
+        """The prompt of a row as text, up to its answers, demonstrations included.
+
+        Args:
+            wanted: Which demonstrations and which split.
+            number: Of a row of the split.
+        """

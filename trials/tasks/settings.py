@@ -20,11 +20,13 @@ class HarnessSettings:
         name: Of a task, a group or a tag, as the harness knows it.
         include_path: Folder of YAML files with tasks of the user's own; None for the harness's alone.
         metric: Which of the task's metrics the winner is picked by; None for the first of those that we score.
+        folder: Which folder relative paths in its YAML are from; None for the working directory.
     """
 
     name: str
     include_path: str | None = None
     metric: str | None = None
+    folder: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -34,6 +34,7 @@ class Task:
         origins: What the rows were read from; no part of the fingerprint.
         reader: Makes the prompts of a task that does so itself; None where the definition's wording makes them.
         prompts_hash: Hash of what the rows do not tell of such prompts; None where they tell all.
+        notes: What the user should know of how the rows were come by.
     """
 
     name: str
@@ -48,6 +49,7 @@ class Task:
     origins: tuple[Origin, ...] = ()
     reader: PromptReader | None = None
     prompts_hash: str | None = None
+    notes: tuple[str, ...] = ()
 
     @property
     def worded(self) -> TaskDefinition:

@@ -27,3 +27,16 @@ def refuse_missing(texts: Texts, shots: int, n_rows: int) -> None:
             f"a kind of clip takes its inputs from the first {texts.rows} rows of validation, which has {n_rows}; "
             f"expected as many. Lower its option rows, or raise task.validation_size."
         )
+
+
+def refuse_demonstrations(texts: Texts, task: str) -> None:
+    """Refuse demonstrations as texts of their own, of a task whose prompts no wording of ours makes.
+
+    Raises:
+        TaskError: They are wanted.
+    """
+    if texts.split == DEMONSTRATIONS:
+        raise TaskError(
+            f"a kind of clip takes its inputs from the demonstrations of the prompt, which task {task!r} does not have "
+            f"as one text for all rows; expected prompts of validation. Set its option split: validation."
+        )

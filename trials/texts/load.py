@@ -75,15 +75,17 @@ def load(settings: TaskSettings, cache: Path, tokenizer: GiveTokenizer | None) -
     sizes = Sizes(validation=settings.validation_size, test=0 if untested else settings.test_size)
     dealt = _deal(sources, _Cutter(reads, text), sizes, settings.seed)
     windows = {split: tuple(window for _, window in cuts) for split, cuts in dealt.splits.items()}
+    rows = {split: _as_examples(cuts, reads) for split, cuts in dealt.splits.items()}
+    contexts = {split: tuple(row.query for row in members) for split, members in rows.items()}
     return Task(
         name=settings.name,
         seed=settings.seed,
         definition=definition,
         demonstrations=(),
-        splits={split: _as_examples(cuts, reads) for split, cuts in dealt.splits.items()},
+        splits=rows,
         dropped={VALIDATION: dealt.dropped},
         origins=tuple(origin for source in sources for origin in source.origins),
-        reader=TextReader(windows=windows, length=text.length),
+        reader=TextReader(windows=windows, length=text.length, contexts=contexts),
         prompts_hash=_hash(windows),
     )
 

@@ -24,10 +24,16 @@ class TextReader:
     Attributes:
         windows: Of each split, in its seeded order.
         length: Tokens that the model reads of a window at most.
+        contexts: Of each window, as text, what stands before the tokens that are scored.
     """
 
     windows: Mapping[str, tuple[Window, ...]]
     length: int
+    contexts: Mapping[str, tuple[str, ...]]
+
+    def show(self, wanted: PromptSet, number: int) -> str:
+        """As ``PromptReader.show``: what is given of a window, and not scored."""
+        return self.contexts[wanted.split][number]
 
     def encode(
         self,

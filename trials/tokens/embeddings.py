@@ -39,7 +39,8 @@ def check_embeddings(
     """
     beyond = {number for number in tokenizer.get_vocab().values() if number >= vocabulary_size}
     for each in wanted if beyond else ():
-        suspects = _suspects(tokenizer, beyond, task.splits[each.split])
+        rows = task.splits[each.split]
+        suspects = _suspects(tokenizer, beyond, rows) if task.reader is None else range(len(rows))
         for start in range(0, len(suspects), ROWS_AT_ONCE):
             _check_rows(task, tokenizer, each, vocabulary_size, suspects[start : start + ROWS_AT_ONCE])
 
@@ -89,7 +90,8 @@ def _place_of(found: int, task: Task, tokenizer: PreTrainedTokenizerBase, wanted
         return "every answer ends with the tokenizer's end-of-text token"
     row = task.splits[wanted.split][number]
     texts = {f"{where_row(row, wanted.split, number)} holds": [row.query, row.alone, *row.answers]}
-    for shown in task.draw_demonstrations(wanted.shots, wanted.demo_seed):
+    shown_rows = task.draw_demonstrations(wanted.shots, wanted.demo_seed) if task.reader is None else ()
+    for shown in shown_rows:
         texts[f"{where_row(shown, 'demonstrations')} holds"] = [shown.demonstration]
     for where, parts in texts.items():
         if any(found in ids for ids in tokenizer(parts, add_special_tokens=False, verbose=False)["input_ids"]):

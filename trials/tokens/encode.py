@@ -16,7 +16,7 @@ from clipsweep.trials.spec.ladder import cuts_of
 from clipsweep.trials.spec.trial import VALIDATION, PromptSet
 from clipsweep.trials.tasks.definition import Example
 from clipsweep.trials.tasks.task import Task
-from clipsweep.trials.tasks.texts import refuse_missing
+from clipsweep.trials.tasks.texts import refuse_demonstrations, refuse_missing
 from clipsweep.trials.tokens.labels import check_labels, end_labels
 from clipsweep.trials.tokens.read import read_texts
 from clipsweep.trials.tokens.special import special_tokens_of
@@ -84,6 +84,12 @@ def encode_texts(
         TaskError: There are no demonstrations, or fewer rows in the split than are asked for; or as ``encode_prompts``.
     """
     refuse_missing(texts, wanted.shots, len(task.splits[VALIDATION]))
+    if task.reader is not None:
+        refuse_demonstrations(texts, task.name)
+        of_split = replace(wanted, split=texts.split)
+        read = task.reader.encode(tokenizer, of_split, context_length, range(texts.rows))
+        text = task.definition.scoring is Scoring.TEXT  # whose windows are read whole, what is scored included
+        return tuple(read.prefix + query.tokens + (query.labels[0] if text else ()) for query in read.queries)
     if texts.split == DEMONSTRATIONS:
         if task.definition.scoring in (Scoring.FIRST_TOKEN, Scoring.MEAN_LOGIT):
             return tuple(_plain(tokenizer, [render_demonstrations(task, wanted)]))

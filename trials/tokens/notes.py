@@ -29,9 +29,12 @@ SPACELESS = {  # what the names of letters begin with in scripts that put no spa
 def prompt_notes(task: Task, tokenizer: PreTrainedTokenizerBase, split: str) -> list[str]:
     """Notes on answers that do not follow the prompt as a model has seen it, and on special tokens in rows.
 
-    The release's tokens are as they are, and nothing is said of them.
+    The release's tokens are as they are, and nothing is said of them. Where no wording of ours makes the prompts, it is
+    told how their rows were come by.
     """
-    if task.reader is not None or task.definition.scoring in (Scoring.FIRST_TOKEN, Scoring.MEAN_LOGIT):
+    if task.reader is not None:
+        return list(task.notes)
+    if task.definition.scoring in (Scoring.FIRST_TOKEN, Scoring.MEAN_LOGIT):
         return []
     rows = task.splits[split][:ROWS]
     queries = [row.query for row in rows]

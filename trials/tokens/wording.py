@@ -30,6 +30,9 @@ def render_prompts(
         special: Of the tokenizer, where it puts a beginning-of-text token before each prompt: no prompt begins with
             its text as well.
     """
+    if task.reader is not None:
+        members = task.splits[wanted.split]
+        return [_cut_start(task.reader.show(wanted, members.index(row)), special) for row in rows]
     head = _head(task, wanted, special)
     queries = [row.query if wanted.shots else row.alone for row in rows]
     return [_cut_start(head + text, special) for text in _without_start(task.wording, queries, special)]
