@@ -36,7 +36,8 @@ class HarnessTask:
     @property
     def config(self) -> Mapping[str, Any]:
         """The keys of its YAML file, functions resolved."""
-        return vars(self._task.config)
+        held: Mapping[str, Any] = vars(self._task.config)
+        return held
 
     @property
     def shots(self) -> int:
@@ -52,7 +53,7 @@ class HarnessTask:
     @property
     def takes_first(self) -> bool:
         """Whether its demonstrations are its first documents, the same for every seed."""
-        return self._task.fewshot_cfg.sampler == FIRST_N
+        return str(self._task.fewshot_cfg.sampler) == FIRST_N
 
     @property
     def demonstrations(self) -> Sequence[Mapping[str, Any]]:

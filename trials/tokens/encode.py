@@ -88,8 +88,8 @@ def encode_texts(
         refuse_demonstrations(texts, task.name)
         of_split = replace(wanted, split=texts.split)
         read = task.reader.encode(tokenizer, of_split, context_length, range(texts.rows))
-        text = task.definition.scoring is Scoring.TEXT  # whose windows are read whole, what is scored included
-        return tuple(read.prefix + query.tokens + (query.labels[0] if text else ()) for query in read.queries)
+        whole = task.definition.scoring is Scoring.TEXT  # windows are read with what is scored of them
+        return tuple(read.prefix + query.tokens + (query.labels[0] if whole else ()) for query in read.queries)
     if texts.split == DEMONSTRATIONS:
         if task.definition.scoring in (Scoring.FIRST_TOKEN, Scoring.MEAN_LOGIT):
             return tuple(_plain(tokenizer, [render_demonstrations(task, wanted)]))

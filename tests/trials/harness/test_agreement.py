@@ -102,11 +102,12 @@ def expected_choice(document: dict[str, Any], metric: str) -> int:
     return int(np.argmax(sums / np.array(lengths.get(metric, [1] * len(sums)))))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("clips", CLIPS)
 @pytest.mark.parametrize(("name", "metric"), METRICS)
 def test_the_harness_gives_the_same(name: str, metric: str, clips: str, both: Callable[[str], Both]) -> None:
     task, pair = opened(name, metric), both(clips)
-    documents, right = documents_of(pair.harness), []
+    documents, right = documents_of(pair.harness), list[bool]()
     for split in [TEST] if name == "letters" else [VALIDATION, TEST]:  # which the harness does not read apart
         prompts, scores, judgement = pair.answer(task, split)
         for number, row in enumerate(task.splits[split]):
