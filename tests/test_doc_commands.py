@@ -19,6 +19,7 @@ from clipsweep.orchestrator.plan import speed
 from clipsweep.orchestrator.run import session
 from tests.conftest import tiny_study, write_rows
 from tests.documents import DOCS, ROOT, commands_of, python_of
+from tests.trials.laser_rows import write_laser
 
 STAND_INS = {
     "EleutherAI/gpt-j-6b": "my-model",  # a download
@@ -55,6 +56,7 @@ NOT_RUN = {
     "clipsweep run study.yaml --address": "needs a cluster; run by tests/cluster/on_ray and `make launch-test`",
     "clipsweep run study.yaml --set cluster.gpus_per_replica=4": "needs four GPUs",
     "clipsweep run study.yaml --notify": "posts to a server; run by tests/orchestrator/run",
+    "clipsweep run laser": "rows of FEVER and GPT-J's config; run by tests/orchestrator/run/test_laser.py",
     "clipsweep run figure1": "rows of RTE and GPT-J's config; run by tests/benchmarks/test_costs.py",
 }
 PAGES = [ROOT / "README.md", *sorted(DOCS.rglob("*.md"))]
@@ -87,6 +89,7 @@ def playground(
     tickets = [{"subject": f"film {n}", "body": f"dull {n}", "team": ("billing", "login")[n % 2]} for n in range(800)]
     write_rows(tmp_path / "tickets" / "train.jsonl", tickets[:700])
     write_rows(tmp_path / "tickets" / "test.jsonl", tickets[700:])
+    write_laser(tmp_path / "laser" / "fever", "fever")
     Path("my-model").symlink_to(tiny_gptj)
     Path("DIR").symlink_to("studies/quickstart")
     Path("studies/my-grid").symlink_to(finished_study)
