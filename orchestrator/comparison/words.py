@@ -206,7 +206,8 @@ def _why_nothing(pair: Pair) -> str:
 def _table(pair: Pair, points: Iterable[PointPair]) -> Iterator[str]:
     """A line for each point."""
     names = (pair.first.name, "gain", pair.second.name, "gain")
-    differs = METRICS[pair.metric].gained
+    gained = METRICS[pair.metric].gained
+    differs = unit_of(gained).words if METRICS[gained].of_text else gained
     head = [*names, differs, "95 % interval", "p", f"point, by {pair.metric} on validation"]
     yield from aligned([head, *(_row(pair, point) for point in points)], left=(len(head) - 1,))
 
