@@ -96,3 +96,32 @@ def test_ranges_are_refused_in_a_joint_search_where_they_would_overlap(make_stud
 def test_a_range_that_is_no_pair_of_layers_is_refused(make_study: MakeStudy, layers: list[Any]) -> None:
     with pytest.raises(StudyError, match=r"study key 'space.layers.0.*expected a whole number"):
         check_study(make_study(space={"layers": layers}))
+
+
+TEXT = {"name": "mine", "text": "rows.jsonl", "validation_size": 100, "test_size": 0}
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"search": {"race": "test"}}, "'search.race' is 'test', which goes by answers .*; expected 'halving'"),
+        (
+            {"search": {"race": "neighbours"}},
+            "'search.race' is 'neighbours', .* the task is text, scored by its likeli",
+        ),
+        (
+            {"search": {"screen": {}}},
+            "'search.screen' predicts how far .* but the task is text; .* Remove search.screen",
+        ),
+        ({"space": {"layers": {"top_gradient": 1}}}, "'space.layers.top_gradient' predicts .* take {top_condition: 5}"),
+    ],
+)
+def test_what_goes_by_right_and_wrong_is_refused_of_text(
+    make_study: MakeStudy, changes: dict[str, Any], words: str
+) -> None:
+    with pytest.raises(StudyError, match=words):
+        check_study(make_study(task=TEXT, **changes))
+
+
+def test_texts_may_be_halved_and_judged_by_standard_errors(make_study: MakeStudy) -> None:
+    check_study(make_study(task=TEXT, space={"shots": [0]}, search={"race": "halving"} | BY_ONE_ERROR))

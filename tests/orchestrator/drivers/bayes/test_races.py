@@ -7,7 +7,7 @@ import pytest
 from clipsweep.analysis.row.row import StoredRow
 from clipsweep.analysis.winners.smoothing import accuracy_so_far
 from clipsweep.trials.spec.trial import TrialSpec
-from tests.analysis.store.rows import changed, columns_of
+from tests.analysis.store.rows import changed, columns_of, text_row
 from tests.orchestrator.drivers.bayes.test_driver import Search, ended, identify, make_space, row_of
 
 
@@ -98,3 +98,22 @@ def test_what_a_resumed_search_knows_of_a_stopped_trial_is_what_it_was_told(tmp_
     (tmp_path / "again").mkdir()
     Search(tmp_path / "again", rows, n_trials=1, race="halving")
     assert [trial.value for trial in ended(tmp_path)] == [trial.value for trial in ended(tmp_path / "again")]
+
+
+def text_row_of(spec: TrialSpec, values: list[float], tokens: list[int]) -> StoredRow:
+    """The row of a trial that has scored the first windows of ``[10, 20]`` tokens."""
+    state = "complete" if len(tokens) == 2 else "partial"
+    scored = text_row(values, tokens).record()
+    return changed(row_of(spec, state), **{name: scored[name] for name in OF_TEXT}, accuracy=None)
+
+
+OF_TEXT = ("n_examples", "nll", "loglikelihoods", "tokens", "outcomes", "margins")
+
+
+def test_of_text_the_sampler_is_told_the_likelihood_which_it_maximises(tmp_path: Path) -> None:
+    search = Search(tmp_path, space=make_space(metric="nll"), n_trials=2)
+    untouched, whole, stopped = search.ask(3)
+    search.driver.tell(untouched, text_row_of(untouched.spec, [-10, -60], [10, 20]))
+    search.driver.tell(whole, text_row_of(whole.spec, [-10, -50], [10, 20]))
+    search.driver.tell(stopped, text_row_of(stopped.spec, [-8], [10]))
+    assert [trial.value for trial in ended(tmp_path)] == pytest.approx([-2.0, -70 / 30 + 0.2])
