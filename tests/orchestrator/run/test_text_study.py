@@ -75,7 +75,9 @@ def test_the_answer_is_told_in_nats_and_perplexity(grid: Path) -> None:
     assert "nats per token on test (perplexity " in gain
     assert "nats per token on validation" in describe_best(snapshot.standings)
     assert "(perplexity " in describe_front(snapshot.standings)
-    assert clipsweep.open_study(grid).best()["gain"]["metric"] == "nll"
+    best = clipsweep.open_study(grid).best()
+    assert best is not None
+    assert best["gain"]["metric"] == "nll"
 
 
 def test_the_best_rows_are_those_of_least_nll(grid: Path) -> None:
