@@ -51,6 +51,8 @@ NOT_RUN = {
     "cp -r": "run by tests/cluster/launch/test_files.py",
     "python -m tests.": "minutes or hours, or a GPU",
     "clipsweep task show sst2": "downloads the rows; run by tests/trials/tasks on a folder",
+    "clipsweep task show --lm-eval hellaswag": "downloads the documents",
+    "clipsweep run hellaswag.yaml": "downloads the documents, and GPT-J",
     "clipsweep evaluate clipped --task sst2 --against": "downloads the rows",
     ".venv/bin/clipsweep run quickstart": "half a minute and Ray; replayed by tests/benchmarks/test_surfaces.py",
     "clipsweep run study.yaml --address": "needs a cluster; run by tests/cluster/on_ray and `make launch-test`",
@@ -90,6 +92,9 @@ def playground(
     write_rows(tmp_path / "tickets" / "train.jsonl", tickets[:700])
     write_rows(tmp_path / "tickets" / "test.jsonl", tickets[700:])
     write_laser(tmp_path / "laser" / "fever", "fever")
+    cities = [{"country": f"north {n}", "cities": [f"harbor {n}", "old pier"], "right": n % 2} for n in range(20)]
+    write_rows(tmp_path / "harness" / "capitals.jsonl", cities)
+    monkeypatch.setattr("datasets.config.HF_DATASETS_CACHE", tmp_path / "datasets")
     Path("my-model").symlink_to(tiny_gptj)
     Path("DIR").symlink_to("studies/quickstart")
     Path("studies/my-grid").symlink_to(finished_study)
@@ -106,6 +111,7 @@ def write_files_of(page: Path) -> None:
     text = page.read_text(encoding="utf-8")
     for name, content in re.findall(r"^```yaml\n# (\S+\.yaml)\n(.*?)^```", text, re.M | re.S):
         if not Path(name).exists():
+            Path(name).parent.mkdir(exist_ok=True)
             Path(name).write_text(content, encoding="utf-8")
 
 
