@@ -170,7 +170,7 @@ def check_question(question: Question, cache: Path) -> Checked:
             f"Take another --split, or another task.test_size."
         )
     trials = _trials(study, question.split, clips, card, task.fingerprint)
-    check_kinds(clips, card, [trial.spec.shots for trial in trials], len(task.splits[VALIDATION]))
+    check_kinds(clips, card, [trial.spec.shots for trial in trials], len(task.splits[VALIDATION]), task.read_by)
     prompt_sets = [trial.spec.prompt_set for trial in trials]
     notes = check_prompt_sets(task, checkpoint, card, prompt_sets)
     return Checked(study=study, card=card, clips=clips, task=task, trials=trials, cache=cache, notes=tuple(notes))

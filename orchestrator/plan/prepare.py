@@ -18,6 +18,7 @@ from clipsweep.orchestrator.folder.warm_start import check_warm_start
 from clipsweep.orchestrator.plan.check_kinds import check_kinds
 from clipsweep.orchestrator.space.pending import PendingSpace, make_space
 from clipsweep.orchestrator.space.subject import Subject
+from clipsweep.orchestrator.study.check_search import check_likelihoods
 from clipsweep.orchestrator.study.names import BAYES
 from clipsweep.orchestrator.study.schema import ScreenSection, Study
 from clipsweep.trials.base.errors import PlaceError, StudyError
@@ -82,7 +83,8 @@ def prepare(study: Study, path: Path, cache: Path, *, verify_hashes: bool = Fals
     resolved = _fit_rows(resolved, len(task.splits[VALIDATION]))
     laid_out = space.stand_in if isinstance(space, PendingSpace) else space
     clips = chain.from_iterable(laid_out.largest_clips())
-    check_kinds(clips, card, laid_out.shots, len(task.splits[VALIDATION]))
+    check_kinds(clips, card, laid_out.shots, len(task.splits[VALIDATION]), task.read_by)
+    check_likelihoods(resolved, task.definition)
     subject = Subject(
         card=card,
         task_fingerprint=task.fingerprint,

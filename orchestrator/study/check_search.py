@@ -10,6 +10,7 @@ from clipsweep.trials.base.errors import StudyError
 from clipsweep.trials.scores.metrics import METRICS
 from clipsweep.trials.scores.scoring import Scoring
 from clipsweep.trials.spec.kinds import DEFAULT_KIND
+from clipsweep.trials.tasks.definition import Objective
 from clipsweep.trials.tasks.load import define_task
 
 OBJECTIVES = (["accuracy"], ["accuracy", "parameters"])
@@ -49,7 +50,7 @@ def _check_rates(study: Study) -> None:
 
 
 def _check_winner(study: Study) -> None:
-    if study.search.winner != ONE_STANDARD_ERROR:
+    if study.search.winner != ONE_STANDARD_ERROR or study.task.lm_eval is not None:  # whose metric is accuracy
         return
     metric = define_task(study.task_settings()).metric
     if not METRICS[metric].tells_gains:
@@ -76,16 +77,24 @@ def _check_screen(study: Study) -> None:
 
 
 def _check_likelihoods(study: Study) -> None:
+    """Refuse what ``check_likelihoods`` refuses, but of the harness's tasks, which need their documents to be told."""
+    search = study.search
+    asks = search.race is not None or search.screen is not None or study.space.screened_layers is not None
+    if asks and study.task.lm_eval is None:
+        check_likelihoods(study, define_task(study.task_settings()))
+
+
+def check_likelihoods(study: Study, task: Objective) -> None:
     """Refuse races of text that go by right and wrong, and a screen where no label is ahead of others.
 
     A bet of the test needs differences between known bounds, the race over neighbours outcomes in [0, 1], and a screen
     predicts margins; ``docs/experiments.md`` has the reasons.
+
+    Raises:
+        StudyError: The key, its value, and the mend.
     """
     search, chosen = study.search, study.space.screened_layers
     races, screens = search.race in {SEQUENTIAL_TEST, NEIGHBOURS}, search.screen is not None or chosen is not None
-    if not races and not screens:
-        return
-    task = define_task(study.task_settings())
     of_text = METRICS[task.metric].of_text
     if races and of_text:
         raise StudyError(

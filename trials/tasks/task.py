@@ -52,6 +52,11 @@ class Task:
     notes: tuple[str, ...] = ()
 
     @property
+    def read_by(self) -> str | None:
+        """Its name, where a reader makes its prompts."""
+        return None if self.reader is None else self.name
+
+    @property
     def worded(self) -> TaskDefinition:
         """The definition, where its wording makes the prompts."""
         assert isinstance(self.definition, TaskDefinition), "a task with a reader has no wording"

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +20,8 @@ from clipsweep.orchestrator.run.session import run_study
 from clipsweep.orchestrator.run.start_pool import replica_settings
 from clipsweep.orchestrator.study.check import check_study
 from clipsweep.orchestrator.study.schema import Study
+from clipsweep.trials.base.errors import StudyError, TaskError
+from clipsweep.trials.harness import library
 from clipsweep.trials.spec.result import TrialState
 from tests.conftest import tiny_study, write_rows
 from tests.orchestrator.stored import latest_rows
@@ -56,7 +60,9 @@ def test_a_study_runs_and_is_resumed_without_a_trial(name: str, tiny_gptj: Path,
     assert len(latest_rows(tmp_path / "s")) == len(rows)
 
 
-def test_a_race_gives_the_numbers_of_a_grid(tiny_gptj: Path, tmp_path: Path) -> None:
+@pytest.fixture
+def many(tiny_gptj: Path, tmp_path: Path) -> Callable[..., Study]:
+    """A study of a task with 240 documents, each with demonstrations of its own."""
     content = yaml.safe_load((TASKS / "random.yaml").read_text()) | {"task": "many"}
     content["include"] = str(TASKS / "endings.yaml")
     content["dataset_kwargs"] = {"data_files": {"validation": str(tmp_path / "rows.jsonl")}}
@@ -64,14 +70,40 @@ def test_a_race_gives_the_numbers_of_a_grid(tiny_gptj: Path, tmp_path: Path) -> 
     rows = [{"story": f"sail {n} reef", "endings": [f"wave {n}", "old tide"], "right": n % 2} for n in range(240)]
     write_rows(tmp_path / "rows.jsonl", rows)
     space = {"shots": None, "layers": [0, 1], "modules": ["attn", "mlp"], "clip_rates": [0, 0.5, 0.9]}
-    study = study_of(tiny_gptj, "many", folder=tmp_path, space=space)
-    run(study, tmp_path / "grid")
-    raced = study.model_copy(update={"search": study.search.model_copy(update={"race": "halving"})})
-    run(raced, tmp_path / "raced")
+    return partial(study_of, tiny_gptj, "many", folder=tmp_path, space=space)
+
+
+def test_a_race_gives_the_numbers_of_a_grid(many: Callable[..., Study], tmp_path: Path) -> None:
+    run(many(), tmp_path / "grid")
+    run(many(search={"race": "halving"}), tmp_path / "raced")
     whole, parts = latest_rows(tmp_path / "grid"), latest_rows(tmp_path / "raced")
     assert {row.state for row in parts.values()} == {TrialState.COMPLETE, TrialState.PRUNED}
     for trial, row in parts.items():
         assert row.outcomes.tolist() == whole[trial].outcomes[: row.n_examples].tolist()
+
+
+def test_a_screen_looks_at_answers_of_several_lengths(many: Callable[..., Study], tmp_path: Path) -> None:
+    run(many(metric="acc_norm", search={"screen": {"rows": 20}}), tmp_path / "s")
+    assert (tmp_path / "s" / "screen.parquet").is_file()
+
+
+def test_a_screen_of_one_answer_alone_is_refused_before_a_model_is_loaded(tiny_gptj: Path, tmp_path: Path) -> None:
+    with pytest.raises(StudyError, match=r"'search.screen' predicts .* has one answer .*Remove search.screen"):
+        run(study_of(tiny_gptj, "clip_last_words", search={"screen": {}}), tmp_path / "s")
+
+
+def test_a_kind_of_clip_that_reads_demonstrations_is_refused(tiny_gptj: Path, tmp_path: Path) -> None:
+    space = {"shots": None, "clip_rates": [0.5], "kinds": [{"whitened": {"split": "demonstrations"}}]}
+    with pytest.raises(TaskError, match="Set its option split: validation"):
+        run(study_of(tiny_gptj, "clip_delimiter", space=space), tmp_path / "s")
+
+
+def test_a_folder_is_read_without_the_harness(tiny_gptj: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    run(study_of(tiny_gptj, "clip_endings"), tmp_path / "s")
+    monkeypatch.setattr(library, "find_spec", lambda name: None)
+    for command in ("status", "best", "report"):
+        result = CliRunner().invoke(app, [command, str(tmp_path / "s")])
+        assert result.exit_code == 0, result.output
 
 
 def test_what_is_told_of_a_finished_study(tiny_gptj: Path, tmp_path: Path) -> None:
