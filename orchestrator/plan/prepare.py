@@ -80,11 +80,11 @@ def prepare(study: Study, path: Path, cache: Path, *, verify_hashes: bool = Fals
     resolved = _resolve(study, folder)
     space = make_space(resolved, card)  # refuses layers and modules before any row is read
     task = load_task(resolved.task_settings(), cache, tokenizer_later(lambda: checkpoint))
+    check_likelihoods(resolved, task.definition)
     resolved = _fit_rows(resolved, len(task.splits[VALIDATION]))
     laid_out = space.stand_in if isinstance(space, PendingSpace) else space
     clips = chain.from_iterable(laid_out.largest_clips())
     check_kinds(clips, card, laid_out.shots, len(task.splits[VALIDATION]), task.read_by)
-    check_likelihoods(resolved, task.definition)
     subject = Subject(
         card=card,
         task_fingerprint=task.fingerprint,

@@ -83,7 +83,7 @@ def test_a_race_gives_the_numbers_of_a_grid(many: Callable[..., Study], tmp_path
 
 
 def test_a_screen_looks_at_answers_of_several_lengths(many: Callable[..., Study], tmp_path: Path) -> None:
-    run(many(metric="acc_norm", search={"screen": {"rows": 20}}), tmp_path / "s")
+    run(many(metric="acc_norm", search={"screen": {"rows": 50}}), tmp_path / "s")
     assert (tmp_path / "s" / "screen.parquet").is_file()
 
 
