@@ -64,7 +64,7 @@ def _show(flip: Flip) -> ShownExample:
     if flip.margin_before is not None and flip.margin_after is not None:
         margins = f"{flip.margin_before:+.3f} → {flip.margin_after:+.3f}"
     return ShownExample(
-        place=f"row {flip.number:,}, from {flip.source[0]} {flip.source[1]:,}",
+        place=f"row {flip.number:,}, from {flip.place}",
         text=text[:cut],
         rest=text[cut:],
         turn=f"{_label(flip.before)} → {_label(flip.after)}",

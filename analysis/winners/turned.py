@@ -34,7 +34,7 @@ class Flip:
 
     Attributes:
         number: In the split's order, from 0.
-        source: Its place in the source: split and number.
+        source: The place in the source of the row that it was made of: split and number.
         text: The query, as the prompt holds it after the demonstrations.
         gold: The right label.
         before: The label that it was given; None where that is not known: a wrong one of more than two.
@@ -42,6 +42,7 @@ class Flip:
         gained: Whether it became right; else it became wrong.
         margin_before: How far the right label was ahead of the best other; None where the row has no margins.
         margin_after: The same under the trial.
+        part: Which of the examples that were made of that row; None where it made one alone.
     """
 
     number: int
@@ -53,6 +54,13 @@ class Flip:
     gained: bool
     margin_before: float | None
     margin_after: float | None
+    part: int | None = None
+
+    @property
+    def place(self) -> str:
+        """Its place in the source, in words."""
+        part = "" if self.part is None else f", part {self.part}"
+        return f"{self.source[0]} {self.source[1]:,}{part}"
 
     @property
     def moved(self) -> float:

@@ -89,7 +89,7 @@ def _describe_some(heading: str, flips: Sequence[Flip], limit: int, width: int) 
     yield f"\n{heading}{more}"
     for flip in shown:
         turn = f"{_label(flip.before)} → {_label(flip.after)}{_margins(flip)}"
-        yield f"  row {flip.number:<3} {turn}, {flip.source[0]} {flip.source[1]}"
+        yield f"  row {flip.number:<3} {turn}, {flip.place}"
         text = flip.text.strip().replace("\n", "⏎")
         yield textwrap.fill(text, width, initial_indent=INDENT, subsequent_indent=INDENT)
 

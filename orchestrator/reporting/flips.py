@@ -46,6 +46,7 @@ def find_flips(
             Flip(
                 number=number,
                 source=example.row,
+                part=example.part,
                 text=example.query if demonstrations else example.alone,
                 gold=example.answers[example.gold],
                 before=_label(example.answers, example.gold, known[0], right=not right),

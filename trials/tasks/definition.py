@@ -59,11 +59,13 @@ class Source:
         path: Hub name or folder.
         config: Configuration of a hub dataset.
         revision: Branch, tag or commit of a hub dataset.
+        columns: Of a hub dataset those that are read; None for all.
     """
 
     path: str
     config: str | None = None
     revision: str | None = None
+    columns: tuple[str, ...] | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -81,6 +83,11 @@ class Splits:
     demonstrations: str = "train"
     validation: str = "train"
     test: str | None = "train"
+
+    def __post_init__(self) -> None:
+        """Refuse a name with nothing before or after its plus."""
+        if bad := [name for name in self.names if not all(parts_of(name))]:
+            raise TaskError(f"{bad[0]!r} names no split; expected the name of one, or several as 'dev+test'.")
 
     @property
     def names(self) -> list[str]:
@@ -187,8 +194,8 @@ class Example:
 
     @property
     def text(self) -> tuple[str, ...]:
-        """What makes two rows the same to a reader."""
-        return (self.query, *self.answers)
+        """What makes two rows the same to a reader: what is asked, and what there is to choose among."""
+        return (self.query,) if len(self.answers) == 1 else (self.query, *self.answers)
 
 
 def make_example(definition: TaskDefinition, row: DataRow, place: tuple[str, int], part: int | None = None) -> Example:

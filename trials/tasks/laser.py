@@ -187,7 +187,7 @@ LASER_TASKS: dict[str, TaskDefinition] = {
         label_column="profession",
     ),
     "hotpotqa": _task(
-        Source(path="hotpotqa/hotpot_qa", config="fullwiki"),
+        Source(path="hotpotqa/hotpot_qa", config="fullwiki", columns=("question", "answer")),  # the rest is 500 MB
         Wording(query="{question} The answer is", answers=(" {answer}",)),
         rows="train",
         function="hotpotqa",

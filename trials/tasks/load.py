@@ -173,10 +173,10 @@ def _join(definition: TaskDefinition, worded: Mapping[str, list[Example]]) -> di
 
 def _distinct(rows: Sequence[Example]) -> list[Example]:
     """The first row of each text, where all rows of it have one label."""
-    labels: dict[tuple[str, ...], set[int]] = {}
+    labels: dict[tuple[str, ...], set[str]] = {}
     first: dict[tuple[str, ...], Example] = {}
     for row in rows:
-        labels.setdefault(row.text, set()).add(row.gold)
+        labels.setdefault(row.text, set()).add(row.answers[row.gold])
         first.setdefault(row.text, row)
     return [row for text, row in first.items() if len(labels[text]) == 1]
 

@@ -59,6 +59,8 @@ def _read_hub(source: Source, split: str, cache: Path) -> SplitRows:
     request = {**named, "split": split, "cache_dir": str(cache / "datasets")}
     try:
         loaded = datasets.load_dataset(**request)
+        if source.columns is not None:
+            loaded = loaded.select_columns(list(source.columns))
         kind = loaded.info.builder_name
         if kind == "csv":  # its types are guessed; so once more, as text
             texts = datasets.Features(dict.fromkeys(loaded.column_names, datasets.Value("string")))

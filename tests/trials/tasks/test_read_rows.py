@@ -36,6 +36,16 @@ def test_rows_of_the_hub_are_told_with_configuration_and_revision(hub: None, cac
     assert held.where(1) == f"{source}, split 'train', row 1"
 
 
+def test_columns_of_the_hub_that_are_not_asked_for_are_not_read(hub: None, cache: Path) -> None:
+    rows = read_rows(Source(path="us/rows", columns=("text", "score")), "train", cache).rows
+    assert [sorted(row) for row in rows] == [["score", "text"]] * 2
+
+
+def test_a_column_that_the_hub_has_not_is_refused(hub: None, cache: Path) -> None:
+    with pytest.raises(TaskError, match="rows of 'us/rows', split 'train', cannot be read: .*verdict"):
+        read_rows(Source(path="us/rows", columns=("verdict",)), "train", cache)
+
+
 @pytest.fixture
 def repository(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A folder that datasets itself reads, under any name of the hub."""

@@ -108,6 +108,21 @@ def test_several_splits_of_the_source_are_cut_as_one(load: Load) -> None:
     assert not {row.row for row in task.splits["validation"]} & {row.row for row in task.splits["test"]}
 
 
+@pytest.mark.parametrize("name", ["", "dev+", "+dev"])
+def test_a_split_without_a_name_is_refused(name: str) -> None:
+    with pytest.raises(TaskError, match="names no split; expected the name of one, or several as 'dev.test'"):
+        Splits(validation=name)
+
+
+def test_an_open_question_is_in_one_split_whatever_its_answers_are(load: Load) -> None:
+    own = [{"text": f"own {number}", "label": f"{number}"} for number in range(20)]
+    twice = [{"text": "asked twice", "label": answer} for answer in ("a", "b")]
+    wording = Wording(query="{text} ->", answers=(" {label}",))
+    task = load({"train": [*own, *twice]}, {"validation_size": 5}, wording=wording, classes={}, demonstrations=0)
+    assert sum("asked twice" in row.query for row in task.splits["test"]) == 2
+    assert task.dropped == {"demonstrations": 2, "validation": 2}
+
+
 def test_a_share_of_validation_is_rounded_down_and_a_stated_number_goes_before_it(load: Load) -> None:
     shared = load({"train": 49}, demonstrations=2, validation_share=0.2)
     assert (len(shared.splits["validation"]), len(shared.splits["test"])) == (9, 38)  # a fifth of 47

@@ -8,7 +8,7 @@ from clipsweep.trials.tasks.definition import make_example
 from clipsweep.trials.tasks.task import Task
 from clipsweep.trials.tokens.encode import check_prompts, encode_prompts
 from clipsweep.trials.tokens.special import special_tokens_of
-from clipsweep.trials.tokens.wording import foreign_tokens, render_prompts, written_tokens
+from clipsweep.trials.tokens.wording import foreign_tokens, render_prompts, where_row, written_tokens
 from tests.trials.tokens.tokenizers import ONE_SHOT, byte_level, make_task, marked_words
 
 TURNS = {"query": "<s>ask {text}", "demonstration": "<s>ask {text}{answer}</s>"}
@@ -125,3 +125,9 @@ def test_words_of_the_wording_are_not_foreign() -> None:
     task = make_task("a", words={"text": {"a": "b</s>", "one": "1", "two": "2"}})
     row = task.splits["validation"][0]
     assert foreign_tokens(task.wording, row, special_tokens_of(byte_level())) == []
+
+
+def test_a_row_that_was_made_of_another_is_named_by_its_part() -> None:
+    row = make_task("a").splits["validation"][0]
+    assert where_row(row, "validation", 3) == "row 0 of the source's 'train' (row 3 of validation)"
+    assert where_row(replace(row, part=2), "test") == "row 0 of the source's 'train', part 2 (test)"
