@@ -95,6 +95,9 @@ def playground(
     cities = [{"country": f"north {n}", "cities": [f"harbor {n}", "old pier"], "right": n % 2} for n in range(20)]
     write_rows(tmp_path / "harness" / "capitals.jsonl", cities)
     monkeypatch.setattr("datasets.config.HF_DATASETS_CACHE", tmp_path / "datasets")
+    Path("my-texts").mkdir()
+    for number in range(60):
+        Path("my-texts", f"{number}.txt").write_text(f"film {number} was dull. " * 40)
     Path("my-model").symlink_to(tiny_gptj)
     Path("DIR").symlink_to("studies/quickstart")
     Path("studies/my-grid").symlink_to(finished_study)

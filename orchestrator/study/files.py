@@ -133,17 +133,24 @@ def _look_at(read: dict[str, Any], path: Path) -> dict[str, Any]:
 
 def _apply(content: dict[str, Any], overrides: Sequence[Override], folder: Path) -> None:
     """Read a definition that lies in a file, so that overrides reach its keys, then apply them."""
+    _spell_out_text(content)
     _read_definition(content, folder)
     for key, value in overrides:
+        _spell_out_text(content)
         apply_override(content, key, value)
+    _spell_out_text(content)
     _read_definition(content, folder)
+
+
+def _spell_out_text(content: dict[str, Any]) -> None:
+    """Make a section of a text that is given by its path alone, so that other keys of it can be set."""
+    task = content.get("task")
+    if isinstance(task, dict) and isinstance(task.get("text"), str):
+        task["text"] = {"path": task["text"]}
 
 
 def _find_beside(task: dict[str, Any], folder: Path) -> None:
     """Let a harness's folder of tasks, and text, be looked for beside the study's file, then from here."""
-    text = task.get("text")
-    if isinstance(text, str):
-        task["text"] = {"path": text}
     for held, key in ((task.get("lm_eval"), "include_path"), (task.get("text"), "path")):
         if isinstance(held, dict) and isinstance(held.get(key), str) and os.path.exists(folder / held[key]):
             held[key] = str((folder / held[key]).resolve())

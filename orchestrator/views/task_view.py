@@ -16,6 +16,7 @@ from clipsweep.orchestrator.study.schema import Study
 from clipsweep.trials.base.errors import TaskError, counted
 from clipsweep.trials.models.facts import model_facts
 from clipsweep.trials.models.find import find_config
+from clipsweep.trials.scores.scoring import Scoring
 from clipsweep.trials.spec.trial import TEST, VALIDATION, PromptSet
 from clipsweep.trials.tasks.load import define_task, load_task
 from clipsweep.trials.tasks.settings import PAPER
@@ -200,8 +201,11 @@ def _part(row: dict[str, Any]) -> str:
 
 
 def _describe_answers(view: dict[str, Any]) -> list[str]:
-    """The answers of a row, a line for each, with their tokens where a tokenizer was asked."""
+    """The answers of a row, a line for each, with their tokens where a tokenizer was asked; of text what is scored."""
     lines = []
+    if view["scoring"] == Scoring.TEXT:
+        scored = counted(len(view["answer_tokens"][0]["ids"]), "token")
+        return [f"scored      {view['answers'][0]!r}   {scored}"]
     for number, answer in enumerate(view["answers"]):
         tokens = ""
         if "answer_tokens" in view:

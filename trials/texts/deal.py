@@ -13,9 +13,23 @@ from clipsweep.trials.texts.windows import Window
 
 DOCUMENTS_AT_ONCE = 256
 
-Cut = tuple[Document, Window]  # a window, and what it was cut from
 Cutter = Callable[[Sequence[Document]], list[list[Window]]]  # gives the windows of each document
 Alike = tuple[Document, ...]  # documents of one text
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Cut:
+    """A window, and where it was cut from.
+
+    Attributes:
+        document: What it is of.
+        number: How many windows of the document stand before it.
+        window: Its tokens.
+    """
+
+    document: Document
+    number: int
+    window: Window
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -100,7 +114,11 @@ def _take(order: Sequence[Alike], cut: Cutter, size: int | None) -> tuple[list[C
         if size is not None and len(found) >= size:
             break
         used += 1
-        found += [(document, window) for document in alike for window in windows]
+        found += [
+            Cut(document=document, number=number, window=window)
+            for document in alike
+            for number, window in enumerate(windows)
+        ]
     return found, used
 
 

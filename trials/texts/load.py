@@ -74,7 +74,7 @@ def load(settings: TaskSettings, cache: Path, tokenizer: GiveTokenizer | None) -
     untested = text.splits is not None and text.splits.test is None
     sizes = Sizes(validation=settings.validation_size, test=0 if untested else settings.test_size)
     dealt = _deal(sources, _Cutter(reads, text), sizes, settings.seed)
-    windows = {split: tuple(window for _, window in cuts) for split, cuts in dealt.splits.items()}
+    windows = {split: tuple(each.window for each in cuts) for split, cuts in dealt.splits.items()}
     rows = {split: _as_examples(cuts, reads) for split, cuts in dealt.splits.items()}
     contexts = {split: tuple(row.query for row in members) for split, members in rows.items()}
     return Task(
@@ -143,11 +143,19 @@ def _deal(sources: Sequence[Documents], cut: _Cutter, sizes: Sizes, seed: int) -
 
 def _as_examples(cuts: Sequence[Cut], tokenizer: PreTrainedTokenizerBase) -> tuple[Example, ...]:
     """Windows in words: what is given, and what is scored."""
-    contexts = tokenizer.batch_decode([window.context for _, window in cuts], clean_up_tokenization_spaces=False)
-    scored = tokenizer.batch_decode([window.scored for _, window in cuts], clean_up_tokenization_spaces=False)
+    contexts = tokenizer.batch_decode([each.window.context for each in cuts], clean_up_tokenization_spaces=False)
+    scored = tokenizer.batch_decode([each.window.scored for each in cuts], clean_up_tokenization_spaces=False)
     return tuple(
-        Example(query=before, alone=before, answers=(text,), demonstration="", gold=0, row=document.place)
-        for (document, _), before, text in zip(cuts, contexts, scored, strict=True)
+        Example(
+            query=before,
+            alone=before,
+            answers=(text,),
+            demonstration="",
+            gold=0,
+            row=each.document.place,
+            part=each.number,
+        )
+        for each, before, text in zip(cuts, contexts, scored, strict=True)
     )
 
 

@@ -23,7 +23,7 @@ class TextReader:
 
     Attributes:
         windows: Of each split, in its seeded order.
-        length: Tokens that the model reads of a window at most.
+        length: Tokens that the model reads of a window at most, as the study says.
         contexts: Of each window, as text, what stands before the tokens that are scored.
     """
 
@@ -47,13 +47,15 @@ class TextReader:
         Raises:
             TaskError: Windows are longer than ``context_length``.
         """
-        if self.length > context_length:
-            raise TaskError(
-                f"task.text.length is {self.length:,}, but the model's context is {context_length:,} tokens; expected "
-                f"as many or fewer. Lower task.text.length, or take a model with more context."
-            )
         windows = self.windows[wanted.split]
         numbers = range(len(windows)) if numbers is None else numbers
         chosen = (windows[number] for number in numbers)
         queries = tuple(Query(tokens=each.context, labels=(each.scored,), gold=0) for each in chosen)
-        return Prompts(prefix=(), queries=queries, scoring=Scoring.TEXT, cuts=cuts_of(numbers, len(windows)))
+        prompts = Prompts(prefix=(), queries=queries, scoring=Scoring.TEXT, cuts=cuts_of(numbers, len(windows)))
+        longest = prompts.longest()
+        if longest > context_length:
+            raise TaskError(
+                f"task.text.length is {self.length:,}, which makes windows of {longest:,} tokens; the model's context "
+                f"is {context_length:,}. Set task.text.length to {context_length:,} or less, or take a model with more."
+            )
+        return prompts

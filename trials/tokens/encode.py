@@ -88,17 +88,15 @@ def encode_texts(
         refuse_demonstrations(texts, task.name)
         of_split = replace(wanted, split=texts.split)
         read = task.reader.encode(tokenizer, of_split, context_length, range(texts.rows))
-        whole = task.definition.scoring is Scoring.TEXT  # windows are read with what is scored of them
-        return tuple(read.prefix + query.tokens + (query.labels[0] if whole else ()) for query in read.queries)
+        if read.scoring is Scoring.TEXT:  # windows are read with what is scored of them
+            return tuple(read.prefix + read.sequences(query)[0] for query in read.queries)
+        return tuple(read.prefix + query.tokens for query in read.queries)
     if texts.split == DEMONSTRATIONS:
         if task.definition.scoring in (Scoring.FIRST_TOKEN, Scoring.MEAN_LOGIT):
             return tuple(_plain(tokenizer, [render_demonstrations(task, wanted)]))
         text = render_demonstrations(task, wanted, special_tokens_of(tokenizer))
         return tuple(read_texts(tokenizer, [text], lambda _: texts.split, written_tokens(task, tokenizer)))
-    rows = range(texts.rows)
-    prompts = encode_prompts(task, tokenizer, replace(wanted, split=texts.split), context_length, rows)
-    if prompts.scoring is Scoring.TEXT:  # all of it is prompt, and all of it is read
-        return tuple(prompts.prefix + sequence for query in prompts.queries for sequence in prompts.sequences(query))
+    prompts = _encode(task, tokenizer, replace(wanted, split=texts.split), context_length, range(texts.rows))
     return tuple(prompts.prefix + query.tokens for query in prompts.queries)
 
 

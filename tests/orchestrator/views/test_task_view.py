@@ -181,3 +181,15 @@ def test_a_label_without_its_space_is_remarked_on(show_own: Show) -> None:
     assert json.loads(show_own("--json"))["notes"] == []
     (note,) = json.loads(show_own("--json", space=""))["notes"]
     assert "follows 'label:' without a space" in note
+
+
+def test_a_window_of_text_is_shown_with_what_is_scored_of_it(cache: Path, tiny_gptj: Path, tmp_path: Path) -> None:
+    (tmp_path / "book.txt").write_text("the film was dull")
+    keys = [f"task.text={tmp_path / 'book.txt'}", "task.test_size=0", "task.text.length=16"]
+    options = [part for key in keys for part in ("--set", key)]
+    result = runner.invoke(app, ["task", "show", "text", "--model", str(tiny_gptj), *options])
+    assert result.exit_code == 0, result.output
+    lines = [line.split() for line in result.stdout.splitlines() if line.startswith(("scored", "special", "scoring"))]
+    assert lines[0] == ["scoring", "text;", "the", "winner", "is", "picked", "by", "nll"]
+    assert lines[1][:5] == ["scored", "'the", "film", "was", "dull'"]
+    assert lines[2][:2] == ["special", "'<|endoftext|>'"]
