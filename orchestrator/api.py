@@ -255,10 +255,10 @@ class StudyHandle:
         Returns:
             The document of ``clipsweep best --json``: stored rows ``winner``, ``baseline``, ``winner_test`` and
             ``baseline_test`` of the first demonstration seed; ``metric``, ``score``, ``spread`` and the like over all
-            seeds; the ``gain`` (fractions of accuracy), ``trials_considered``, ``points_considered``,
-            ``by_shots_and_module``, ``notes``, ``apply`` (the command that writes the winner as a checkpoint, None
-            where that is the untouched model), ``front`` where there are two objectives, and ``steps`` of driver
-            compose. None while there is no winner.
+            seeds; the ``gain`` (of accuracy, or of text in nats per token), ``trials_considered``,
+            ``points_considered``, ``by_shots_and_module``, ``notes``, ``apply`` (the command that writes the winner as
+            a checkpoint, None where that is the untouched model), ``front`` where there are two objectives, and
+            ``steps`` of driver compose. None while there is no winner.
         """
         snapshot = self._now()
         standings = snapshot.standings

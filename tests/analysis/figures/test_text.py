@@ -10,6 +10,9 @@ from clipsweep.analysis.frames.point_frame import point_frame
 from clipsweep.analysis.frames.trial_frame import trial_frame
 from clipsweep.analysis.store.rows import LatestRows
 from clipsweep.trials.base.errors import StudyError
+from tests.analysis.figures.frames import trials_frame
+from tests.analysis.report.pages import made_up_points, made_up_rows
+from tests.analysis.store.rows import changed
 from tests.analysis.text_study import text_standings
 
 
@@ -89,3 +92,11 @@ def test_the_table_of_winners_is_in_nats(frames: Frames) -> None:
 
 def test_points_say_what_they_are_judged_by() -> None:
     assert point_frame(text_standings()).attrs["metric"] == "nll"
+
+
+def test_open_answers_have_no_calibration_to_draw() -> None:
+    rows = made_up_rows(made_up_points()).latest()
+    greedy = [changed(row, macro_f1=None, calibration_error=None) for row in rows.values()]
+    made = {name for name, _ in make_figures(Frames.of_trials(trials_frame(greedy)))}
+    assert {"figure1", "agreement", "atlas"} <= made
+    assert "calibration" not in made

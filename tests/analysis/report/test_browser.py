@@ -25,6 +25,7 @@ from tests.analysis.report.browser import (
     wait_for,
 )
 from tests.analysis.report.pages import HOSTILE, LONG, write_made_up
+from tests.analysis.text_study import write_text_report
 
 pytestmark = [
     pytest.mark.slow,
@@ -249,3 +250,18 @@ def test_the_page_of_singular_values_fits_breaks_no_rule_of_access_and_asks_for_
     assert browser.execute_script("return document.documentElement.scrollWidth - window.innerWidth") <= 0
     assert severe_messages(browser) == []
     assert requested(browser) == []
+
+
+def test_trials_of_text_begin_with_the_largest_gain_and_sort_by_the_least_nll(
+    browser: webdriver.Chrome, tmp_path: Path
+) -> None:
+    show(browser, write_text_report(tmp_path / "report.html"), width=DESKTOP)
+    assert sorting(browser, "nats per token gained") == "descending"
+    heading(browser, "nll").click()
+    assert sorting(browser, "nll") == "ascending"
+    shown = [float(each) for each in column(browser, "score")]
+    assert shown == sorted(shown)
+    assert set(column(browser, "state")) == {"complete"}  # before the one that was stopped
+    assert not violations(browser)
+    show(browser, tmp_path / "report.html", width=PHONE)
+    assert browser.execute_script("return document.documentElement.scrollWidth") <= PHONE
