@@ -186,8 +186,10 @@ def evaluate(
     """
     from clipsweep.orchestrator.evaluation.evaluation import evaluate_question
     from clipsweep.orchestrator.evaluation.question import ask_of, no_clips, pair_of
+    from clipsweep.orchestrator.study.task_section import with_name
 
-    of_model, of_task = _section(model, "path", "model"), _section(task, "name", "task")
+    named = with_name(task) if isinstance(task, Mapping) else task
+    of_model, of_task = _section(model, "path", "model"), _section(named, "name", "task")
     axes = {"shots": shots, "demo_seeds": demo_seeds}
     given = {"space": {key: value for key, value in axes.items() if value is not None}}
     own = _dotted({"model": of_model, "task": of_task, "cluster": cluster})

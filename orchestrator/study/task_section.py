@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from datetime import date
 from typing import Annotated, Any, Literal
 
@@ -211,6 +211,15 @@ WAYS = (
 )  # keys that say what a task is where it is none of clipsweep's own: one at most
 
 
+def with_name(content: Mapping[str, Any]) -> dict[str, Any]:
+    """Keys of the section; a harness's task is called as the harness does, and text ``text``, if by no other name."""
+    held = content.get("lm_eval")
+    called = held.get("name") if isinstance(held, dict) else held
+    if content.get("text") is not None:
+        called = "text"
+    return dict(content) if called is None else {"name": called, **content}
+
+
 class TaskSection(Section):
     """Which task, and which of its rows."""
 
@@ -229,12 +238,8 @@ class TaskSection(Section):
     @model_validator(mode="before")
     @classmethod
     def name_it(cls, content: Any) -> Any:
-        """Call a harness's task as the harness does, and text ``text``, where no other name is given."""
-        held = content.get("lm_eval") if isinstance(content, dict) else None
-        called = held.get("name") if isinstance(held, dict) else held
-        if isinstance(content, dict) and content.get("text") is not None:
-            called = "text"
-        return content if called is None or "name" in content else {"name": called, **content}
+        """Give a task its name, where the way of making it tells one."""
+        return with_name(content) if isinstance(content, dict) else content
 
     @property
     def ways(self) -> list[str]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 import inspect
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import chdir, contextmanager, nullcontext
 from functools import lru_cache
@@ -221,7 +222,7 @@ def _manager_for(settings: HarnessSettings) -> Any:
     from lm_eval.tasks import TaskManager
 
     if settings.include_path is None:
-        return _own_manager()
+        return _own_manager_for(settings.name)
     folder = Path(settings.include_path).expanduser()
     if not folder.is_dir():
         raise TaskError(
@@ -231,6 +232,28 @@ def _manager_for(settings: HarnessSettings) -> Any:
     alone = TaskManager(include_path=str(folder), include_defaults=False)
     enough = _is_enough(alone.task_index, settings.name)
     return alone if enough else TaskManager(include_path=str(folder))
+
+
+def _own_manager_for(name: str) -> Any:
+    """What knows one of the harness's own tasks: the folder of its file alone, where it is a task and no group."""
+    from lm_eval.tasks import TaskManager
+
+    folder = _own_folder(name)
+    if folder is not None:
+        alone = TaskManager(include_path=str(folder), include_defaults=False)
+        entry = alone.task_index.get(name)
+        if entry is not None and entry.kind.name == "TASK":
+            return alone
+    return _own_manager()
+
+
+def _own_folder(name: str) -> Path | None:
+    """Where the harness's own file of a task lies: the first of those that the harness would find, or None."""
+    import lm_eval.tasks
+
+    says = re.compile(rf"^[\"']?task[\"']?:\s*[\"']?{re.escape(name)}[\"']?\s*(#.*)?$", re.MULTILINE)
+    files = sorted(Path(lm_eval.tasks.__file__).parent.rglob("*.yaml"), key=Path.as_posix)
+    return next((path.parent for path in files if says.search(path.read_text(encoding="utf-8"))), None)
 
 
 @lru_cache(maxsize=1)

@@ -13,6 +13,7 @@ import yaml
 from rich.console import Console
 from typer.testing import CliRunner
 
+import clipsweep
 from clipsweep.cluster.local_pool import LocalPool
 from clipsweep.orchestrator.cli import app
 from clipsweep.orchestrator.plan.prepare import prepare
@@ -134,6 +135,12 @@ def test_a_checkpoint_is_evaluated_on_a_task_of_a_file(tiny_gptj: Path, tmp_path
     result = CliRunner().invoke(app, command)
     assert result.exit_code == 0, result.output
     assert json.loads(result.stdout)[0]["n_examples"] == 8
+
+
+def test_a_checkpoint_is_evaluated_on_a_task_of_a_section(tiny_gptj: Path) -> None:
+    task = {"lm_eval": {"name": "clip_endings", "include_path": str(TASKS), "metric": "acc_norm"}}
+    evaluation = clipsweep.evaluate(tiny_gptj, task=task)
+    assert [(row.task, row.n_examples) for row in evaluation.rows] == [("clip_endings", 8)]
 
 
 def test_a_dry_run_tells_what_is_scored_and_how_documents_are_cut(tiny_gptj: Path, tmp_path: Path) -> None:

@@ -179,6 +179,12 @@ def test_an_unknown_name_is_refused_with_the_nearest(monkeypatch: pytest.MonkeyP
         load_harness_task("clip_ending")
 
 
+def test_one_of_the_harness_s_own_is_found_without_reading_all_of_them(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(library, "_own_manager", lambda: pytest.fail("this takes ten seconds"))
+    with pytest.raises(TaskError, match="harness task 'gsm8k' has output_type generate_until"):
+        define_task(TaskSettings(name="gsm8k", lm_eval=HarnessSettings(name="gsm8k")))
+
+
 def test_without_the_extra_it_is_told_how_to_get_it(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(library, "find_spec", lambda name: None)
     with pytest.raises(TaskError, match=r"not installed. pip install 'clipsweep\[lm-eval\]'"):
