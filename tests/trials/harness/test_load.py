@@ -185,6 +185,27 @@ def test_one_of_the_harness_s_own_is_found_without_reading_all_of_them(monkeypat
         define_task(TaskSettings(name="gsm8k", lm_eval=HarnessSettings(name="gsm8k")))
 
 
+def test_a_task_of_the_harness_with_functions_reads_rows_of_the_user_s_own(tmp_path: Path) -> None:
+    import lm_eval.tasks
+
+    rows = [
+        {"activity_label": "Sailing", "ctx_a": f"film {n}", "ctx_b": "the sea", "endings": ["is [title] dull", "rises"],
+         "label": str(n % 2)} for n in range(6)
+    ]  # fmt: skip
+    write_rows(tmp_path / "rows.jsonl", rows)
+    content = {
+        "include": str(Path(lm_eval.tasks.__file__).parent / "hellaswag" / "hellaswag.yaml"),
+        "task": "mine",
+        "dataset_path": "json",
+        "dataset_kwargs": {"data_files": {"train": "rows.jsonl", "validation": "rows.jsonl"}},
+    }
+    (tmp_path / "mine.yaml").write_text(yaml.safe_dump(content))
+    task = load_harness_task("mine", "acc_norm", folder=tmp_path, test_size=0, seed=0)
+    shown = {row.row[1]: (row.query, row.answers, row.gold) for row in task.splits[VALIDATION]}
+    assert shown[1] == ("Sailing: film 1 The sea", (" is. dull", " rises"), 1)
+    assert task.fingerprint == load_harness_task("mine", "acc_norm", folder=tmp_path, test_size=0, seed=0).fingerprint
+
+
 def test_without_the_extra_it_is_told_how_to_get_it(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(library, "find_spec", lambda name: None)
     with pytest.raises(TaskError, match=r"not installed. pip install 'clipsweep\[lm-eval\]'"):
