@@ -40,6 +40,7 @@ from clipsweep.trials.spec.result import TrialResult, TrialState
 from clipsweep.trials.spec.start import Start
 from clipsweep.trials.spec.trial import PromptSet, Trial
 from clipsweep.trials.tasks.load import load_task
+from clipsweep.trials.tasks.task import Task
 from clipsweep.trials.tokens.encode import encode_prompts, encode_texts
 from clipsweep.trials.tokens.tokenizer import load_tokenizer
 
@@ -77,12 +78,14 @@ class Replica:
         folder = find_checkpoint(settings.model, settings.cache, verify_hashes=verify)
         self._card = describe_checkpoint(folder, settings.model.dtype, settings.cache, verify_hashes=verify)
         self._tokenizer = load_tokenizer(folder)
-        self._task = load_task(settings.task, settings.cache, lambda: self._tokenizer)
+        self._tasks: dict[str, Task] = {}
         where = f"on node {platform.node()}"
         if self._card.fingerprint != settings.model_fingerprint:
             raise ModelError(f"{folder} {where} is another checkpoint than the driver's; make the folders equal.")
-        if self._task.fingerprint != settings.task_fingerprint:
-            raise TaskError(f"task {self._task.name!r} {where} has other rows than the driver's; make them equal.")
+        for asked, fingerprint in ((settings.task, settings.task_fingerprint), *settings.others):
+            task = self._tasks[asked.name] = load_task(asked, settings.cache, lambda: self._tokenizer)
+            if task.fingerprint != fingerprint:
+                raise TaskError(f"task {task.name!r} {where} has other rows than the driver's; make them equal.")
         self._model = model = load_model(folder, settings.model.dtype, *devices)
         if fingerprint_of(folder, settings.cache) != self._card.fingerprint:
             raise ModelError(f"{folder} {where} was changed while it was loaded; run again once it is complete.")
@@ -149,22 +152,33 @@ class Replica:
             EvaluationError: As ``trials.screen.screen``.
             SpecError: The same.
         """
-        return screen(self._engine, self._prompts(request.prompt_set), request)
+        return screen(self._engine, self._prompts_of(request.prompt_set), request)
+
+    def _name_of(self, wanted: PromptSet) -> str:
+        """The task of prompts, which of one alone they need not name."""
+        return wanted.task if wanted.task in self._tasks else next(iter(self._tasks))
+
+    def _task_of(self, wanted: PromptSet) -> Task:
+        return self._tasks[self._name_of(wanted)]
+
+    def _prompts_of(self, wanted: PromptSet) -> Prompts:
+        """The prompts, tokenised once, whether or not they name their task."""
+        return self._prompts(replace(wanted, task=self._name_of(wanted)))
 
     def _encode(self, wanted: PromptSet) -> Prompts:
         began = time.perf_counter()
-        prompts = encode_prompts(self._task, self._tokenizer, wanted, self._card.context_length)
+        prompts = encode_prompts(self._task_of(wanted), self._tokenizer, wanted, self._card.context_length)
         taken = self._counted.encode_seconds + time.perf_counter() - began
         self._counted = replace(self._counted, encode_seconds=taken)
         return replace(prompts, texts=partial(self._texts, replace(wanted, shots=prompts.demonstrations)))
 
     def _encode_texts(self, wanted: PromptSet, texts: Texts) -> tuple[Tokens, ...]:
-        return encode_texts(self._task, self._tokenizer, wanted, self._card.context_length, texts)
+        return encode_texts(self._task_of(wanted), self._tokenizer, wanted, self._card.context_length, texts)
 
-    def _judge(self, scored: LabelScores, prompts: Prompts) -> Judged:
+    def _judge(self, scored: LabelScores, prompts: Prompts, task: Task) -> Judged:
         """Judge the scores of a trial's labels."""
         leads = None if scored.leads is None else scored.leads.numpy()
-        judgement = judge(prompts, scored.log_likelihoods.numpy(), leads, strict=self._task.strict)
+        judgement = judge(prompts, scored.log_likelihoods.numpy(), leads, strict=task.strict)
         return Judged(scored=scored, judgement=judgement, demonstrations=prompts.demonstrations)
 
     def _evaluate(self, trials: Sequence[Trial], microbatch: int) -> list[TrialResult]:
@@ -173,10 +187,10 @@ class Replica:
         ends: list[Judged | Exception]
         try:
             wanted, rows = trials[0].spec.prompt_set, trials[0].rows
-            whole = self._prompts(wanted)
+            whole, task = self._prompts_of(wanted), self._task_of(wanted)
             prompts = whole if rows is None else whole.part(*rows)
             scored = self._engine.score_all(prompts, [trial.resolved for trial in trials], microbatch)
-            ends = [self._judge(each, prompts) if isinstance(each, LabelScores) else each for each in scored]
+            ends = [self._judge(each, prompts, task) if isinstance(each, LabelScores) else each for each in scored]
         except Exception as error:  # the one place that turns any error of a trial into its result
             if len(trials) > 1:
                 return [result for trial in trials for result in self._evaluate([trial], microbatch)]

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import pandas
 
+from clipsweep.analysis.frames.of_tasks import measured_of_tasks, names_of_tasks, tested_of_tasks
 from clipsweep.analysis.frames.paired_text import gains_of
 from clipsweep.analysis.frames.trial_frame import METRIC, studies_in
 from clipsweep.analysis.frames.trial_values import NO_SEED, TrialValues, mean_over_seeds, spread_over_seeds
@@ -83,6 +84,7 @@ def _baselines(standings: Standings) -> list[Point]:
             metric=point.metric,
             rule=point.rule,
             can_win=False,
+            tasks=point.tasks,
         )
         for shots, point in missing.items()
     ]
@@ -90,7 +92,13 @@ def _baselines(standings: Standings) -> list[Point]:
 
 def _identity(points: Sequence[Point], values: TrialValues) -> dict[str, Any]:
     """Whose points they are."""
-    return values.texts_of([point.trial_ids for point in points])
+    texts = values.texts_of([point.trial_ids for point in points])
+    return texts | (names_of_tasks(points) if _have_tasks(points) else {})
+
+
+def _have_tasks(points: Sequence[Point]) -> bool:
+    """Whether several tasks are in their score."""
+    return bool(points and points[0].tasks)
 
 
 def _clips(points: Sequence[Point]) -> dict[str, Any]:
@@ -114,7 +122,7 @@ def _measured(points: Sequence[Point], values: TrialValues, rows: Mapping[str, S
     gains = gains_of(values, trials, baselines)
     states = values.states(trials)
     scores = values.scores(trials)
-    return {
+    measured: dict[str, Any] = {
         "n_seeds": np.sum(trials != NO_SEED, axis=1),
         "n_examples": values.seen(trials),
         "state": states,
@@ -126,12 +134,15 @@ def _measured(points: Sequence[Point], values: TrialValues, rows: Mapping[str, S
         "gain_se": gains.standard_error,
         "gained": gains.gained,
         "lost": gains.lost,
-        "within_noise": ~(np.abs(gains.gain) > Z * gains.standard_error),  # also where the gain is not known
+        "within_noise": None,  # below, of whichever gain counts
         "parameters_kept": values.first_of(values.parameters_kept, trials),
         "parameters_total": values.first_of(values.parameters_total, trials),
         "operations": values.sum_of(values.operations, trials),
         "seconds": values.sum_of(values.seconds, trials),
     }
+    measured |= measured_of_tasks(points, values, rows) if _have_tasks(points) else {}
+    measured["within_noise"] = ~(np.abs(measured["gain"]) > Z * measured["gain_se"])  # also where that is not known
+    return measured
 
 
 def _estimate(point: Point, state: str, rows: Mapping[str, StoredRow]) -> float:
@@ -146,13 +157,15 @@ def _on_test(points: Sequence[Point], values: TrialValues, standings: Standings)
     baselines = values.numbers([point.baseline_test_ids for point in points])
     scores = mean_over_seeds(values.scores(trials), trials)
     untouched = mean_over_seeds(values.scores(baselines), baselines)
+    if _have_tasks(points):
+        scores, untouched = tested_of_tasks(points, standings.rows)
     gains = np.full((len(points), 4), math.nan)
     for number in np.flatnonzero(np.isfinite(scores) & np.isfinite(untouched)).tolist():
         point = points[number]
         if point.test_ids == point.baseline_test_ids:
             gains[number] = NO_GAIN
         else:
-            gain = standings.compare(point.test_ids, point.baseline_test_ids).gain
+            gain = standings.compare(point.test_ids, point.baseline_test_ids, point.tasks).gain
             gains[number] = gain.estimate, gain.low, gain.high, gain.p_value
     both = np.isfinite(gains[:, 0])
     columns = [np.where(both, scores, math.nan), np.where(both, untouched, math.nan), *gains.T]

@@ -6,9 +6,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from clipsweep.analysis.compare.step_gain import StepGain
 from clipsweep.analysis.row.row import StoredRow
 from clipsweep.analysis.screens.screens import Screens
-from clipsweep.analysis.winners.step_gain import StepGain
 from clipsweep.analysis.winners.turned import Flips
 
 if TYPE_CHECKING:

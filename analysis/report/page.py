@@ -21,6 +21,7 @@ from clipsweep.analysis.report.tables import (
     numbers_of,
     perplexities_of,
     steps_table,
+    tasks_table,
     winners_table,
 )
 from clipsweep.analysis.report.trials import trial_data
@@ -46,7 +47,7 @@ def write_report(path: Path, facts: ReportFacts, standings: Standings) -> None:
     rated = rate_points(points, standings.rows) if facts.two_objectives else []
     front = pareto_front(rated)
     sample = sample_points(standings, [each.point for each in front])
-    tables = [winners_table(standings, metric), steps_table(facts.steps, metric)]
+    tables = [tasks_table(standings.winner), winners_table(standings, metric), steps_table(facts.steps, metric)]
     tables += [front_table(front, standings.winner, metric)] if facts.two_objectives else []
     tables += [predicted_table(standings, facts.screens, metric)] if facts.screens is not None else []
     trials = trial_data(sample.standings, metric)
@@ -105,5 +106,5 @@ def _answer(standings: Standings) -> dict[str, Any] | None:
         "perplexities": perplexities_of(winner),
         "gain": winner.gain,
         "is_untouched": winner.is_untouched,
-        "n_seeds": len(winner.point.trial_ids),
+        "n_seeds": max((task.n_trials for task in winner.point.tasks), default=len(winner.point.trial_ids)),
     }

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
+from clipsweep.analysis.compare.step_gain import StepGain
 from clipsweep.analysis.drawing.chart import Table
 from clipsweep.analysis.figures.words import in_words
 from clipsweep.analysis.row.row import StoredRow
@@ -16,8 +17,8 @@ from clipsweep.analysis.winners.point import (
     label_place,
     label_rates,
 )
+from clipsweep.analysis.winners.several import TaskScores
 from clipsweep.analysis.winners.standings import Standings, Winner
-from clipsweep.analysis.winners.step_gain import StepGain
 from clipsweep.analysis.winners.verdict import judge_winner
 from clipsweep.trials.scores.metrics import METRICS
 from clipsweep.trials.scores.shown import perplexity_words, score_words, unit_of
@@ -28,6 +29,10 @@ CAPTION_OF_WINNERS = (
     "The best of each number of shots and module on validation, beside the untouched model at the same shots. Gains "
     "are in {unit}, on test rows where those have been run."
 )
+CAPTION_OF_TASKS = (
+    "The winner beside the untouched model at the same shots on each task of the score, as means over demonstration "
+    "seeds. A point that loses more on a task than it may there cannot win."
+)
 CAPTION_OF_STEPS = (
     "Of each step the best clip that it tried on top of those kept before it, and what that gains on the same "
     "validation rows, on which it was picked."
@@ -36,6 +41,41 @@ CAPTION_OF_FRONT = (
     "Points that no other beats: none {as_good} with fewer parameters. Measured on validation rows. Of equal "
     "scores the one with fewer parameters counts, for the winner too."
 )
+
+
+def tasks_table(winner: Winner | None) -> Table:
+    """What the winner scores on each of several tasks; no rows where there is one task."""
+    return Table(
+        name="tasks",
+        title="The winner by task",
+        caption=CAPTION_OF_TASKS,
+        columns=(
+            *(
+                "task",
+                "% of the score",
+                "may lose",
+                "metric",
+                "on validation",
+                "untouched",
+                "on test",
+                "untouched on test",
+            ),
+        ),
+        rows=[_task_row(each) for each in (() if winner is None else winner.by_task)],
+    )
+
+
+def _task_row(scores: TaskScores) -> tuple[str | None, ...]:
+    task, test = scores.task, scores.test_scores
+    return (
+        task.name,
+        f"{100 * task.share:.3g}",
+        None if task.lose_at_most is None else f"{task.lose_at_most:g}",
+        in_words(task.metric),
+        f"{scores.score:.4f}",
+        f"{scores.baseline_score:.4f}",
+        *((None, None) if test is None else (f"{test[0]:.4f}", f"{test[1]:.4f}")),
+    )
 
 
 def winners_table(standings: Standings, metric: str) -> Table:

@@ -21,7 +21,7 @@ from clipsweep.trials.spec.kinds import DEFAULT_KIND
 
 Cell = str | float | int | None
 UNTOUCHED = "the untouched model"
-LEFT_OUT_IF_SAME = ("seed", "split", "layer", "rate", "module", "seen")  # columns that then tell nothing
+LEFT_OUT_IF_SAME = ("task", "seed", "split", "layer", "rate", "module", "seen")  # columns that then tell nothing
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -51,6 +51,7 @@ def trial_columns(metric: str) -> list[TrialColumn]:
     more = not METRICS[metric].lower_is_better
     return [
         TrialColumn(key="order", label="#", digits=0),
+        TrialColumn(key="task", label="task", filtered=True),
         TrialColumn(key="clip", label="clip", wide=False),
         TrialColumn(key="module", label="module", filtered=True),
         TrialColumn(key="layer", label="layer"),
@@ -135,6 +136,7 @@ def _cells(number: int, row: StoredRow, gain: tuple[float, float] | None, metric
     gained, noise = gain or (None, None)
     return (
         number,
+        row.task,
         describe_clips(clip for clip in row.clips if not clip.is_idle) or UNTOUCHED,
         "+".join(sorted({clip.module for clip in row.clips})) or "none",
         _layers(row.clips),

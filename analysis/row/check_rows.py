@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Container, Iterator, Mapping
+from collections.abc import Collection, Container, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -70,17 +70,17 @@ def find_problems(table: pa.Table) -> list[Problem]:
     return [problem for problem in found if problem.rows.any()]
 
 
-def difference(rows: pa.Table, belongs: Mapping[str, str]) -> str | None:
+def difference(rows: pa.Table, belongs: Mapping[str, Collection[str]]) -> str | None:
     """How rows differ from what all rows of a study have in common; None where they do not.
 
     Args:
         rows: Columns of ``SCHEMA``.
-        belongs: By column the one value that it may hold.
+        belongs: By column the values that it may hold: one, or one for each of several tasks.
     """
     for name, ours in belongs.items():
-        others = [value for value in rows[name].unique().to_pylist() if value != ours]
+        others = [value for value in rows[name].unique().to_pylist() if value not in ours]
         if others:
-            return f"{name} {others[0]!r} there, {ours!r} in this study"
+            return f"{name} {others[0]!r} there, {' or '.join(map(repr, sorted(ours)))} in this study"
     return None
 
 

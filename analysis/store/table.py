@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 import os
 import uuid
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import suppress
 from functools import cached_property
 from pathlib import Path
@@ -245,11 +245,11 @@ class ResultsTable:
                 found = known | new
                 return {name: found[name] for name in names}
 
-    def refuse_others(self, belongs: Mapping[str, str]) -> None:
+    def refuse_others(self, belongs: Mapping[str, Collection[str]]) -> None:
         """Refuse rows of another model or task among those that were read.
 
         Args:
-            belongs: By column the one value that it may hold.
+            belongs: By column the values that it may hold.
 
         Raises:
             DamagedFileError: The file, and how it differs.

@@ -11,7 +11,8 @@ from numpy.typing import NDArray
 
 from clipsweep.analysis.row.row import StoredRow
 from clipsweep.analysis.winners.interval import CONFIDENCE
-from clipsweep.analysis.winners.scores import mean_example_scores
+from clipsweep.analysis.winners.point import ScoredTask
+from clipsweep.analysis.winners.scores import by_task, mean_example_scores
 from clipsweep.trials.scores.metrics import ACCURACY, NLL
 
 RESAMPLES, BATCH = 9999, 100
@@ -63,18 +64,27 @@ class Paired:
 
 @dataclass(frozen=True, kw_only=True)
 class Comparison:
-    """Rows of a point beside those of its baseline: one for each demonstration seed, over the same examples."""
+    """Rows of a point beside those of its baseline: one for each demonstration seed, over the same examples.
+
+    Attributes:
+        clipped: Rows of the point; of several tasks those of the first, then those of the next.
+        baseline: Those of its baseline.
+        tasks: As ``Point.tasks``.
+    """
 
     clipped: tuple[StoredRow, ...]
     baseline: tuple[StoredRow, ...]
+    tasks: tuple[ScoredTask, ...] = ()
 
     @cached_property
     def gain(self) -> Gain:
         """The gain; measured when it is first asked for, as resampling takes a second."""
-        return measure_gain(self.clipped, self.baseline)
+        return measure_gain(self.clipped, self.baseline, tasks=self.tasks)
 
 
-def measure_gain(clipped: Sequence[StoredRow], baseline: Sequence[StoredRow]) -> Gain:
+def measure_gain(
+    clipped: Sequence[StoredRow], baseline: Sequence[StoredRow], *, tasks: Sequence[ScoredTask] = ()
+) -> Gain:
     """Paired gain over examples: percentile bootstrap and exact sign test.
 
     Both give what scipy gives, of which loading alone takes longer than most commands.
@@ -84,10 +94,22 @@ def measure_gain(clipped: Sequence[StoredRow], baseline: Sequence[StoredRow]) ->
     Args:
         clipped: A row for each demonstration seed, over the same examples.
         baseline: The baseline's row of each seed.
+        tasks: As ``Point.tasks``, of several, whose rows follow each other; those of share 0 do not count.
     """
+    shares = [task.share for task in tasks] or [1.0]
+    parts = [
+        (share, one, other)
+        for share, one, other in zip(shares, by_task(clipped, tasks), by_task(baseline, tasks), strict=True)
+        if share
+    ]
+    metric = NLL if parts[0][1][0].is_text else ACCURACY
+    return gain_of([_pair(*part) for part in parts], clipped[0].split, metric)
+
+
+def _pair(share: float, clipped: Sequence[StoredRow], baseline: Sequence[StoredRow]) -> Paired:
+    """The rows of one task beside those of its baseline."""
     differences = mean_example_scores(clipped) - mean_example_scores(baseline)
-    paired = Paired(differences=differences, weights=clipped[0].example_weights)
-    return gain_of([paired], clipped[0].split, NLL if clipped[0].is_text else ACCURACY)
+    return Paired(differences=differences, weights=clipped[0].example_weights, share=share)
 
 
 def gain_of(paired: Sequence[Paired], split: str, metric: str = ACCURACY) -> Gain:

@@ -9,6 +9,7 @@ from typing import Any
 from clipsweep.analysis.row.row import StoredRow
 from clipsweep.analysis.winners.point import Point
 from clipsweep.analysis.winners.scores import mean_score
+from clipsweep.analysis.winners.several import broken_guards
 from clipsweep.trials.scores.metrics import METRICS
 
 
@@ -33,12 +34,12 @@ class Rated:
 
 
 def rate_points(points: Iterable[Point], rows: Mapping[str, StoredRow]) -> list[Rated]:
-    """The points that are complete, the untouched model included, with both objectives."""
-    scored = ((point, mean_score(point.trial_ids, rows, point.metric)) for point in points)
+    """The points that are complete and break no guard, the untouched model included, with both objectives."""
+    scored = ((point, mean_score(point.trial_ids, rows, point.metric, point.tasks)) for point in points)
     return [
         Rated(point=point, score=score, parameters=rows[point.trial_ids[0]].parameters_kept)
         for point, score in scored
-        if score is not None
+        if score is not None and not broken_guards(point, rows)
     ]
 
 

@@ -11,6 +11,7 @@ from clipsweep.analysis.row.row import StoredRow
 from clipsweep.analysis.winners.interval import standard_error
 from clipsweep.analysis.winners.point import BEST_MEAN, FEWEST_OF_EQUALS, Point
 from clipsweep.analysis.winners.scores import mean_example_scores, mean_goodness
+from clipsweep.analysis.winners.several import broken_guards
 
 
 def pick(points: Iterable[Point], rows: Mapping[str, StoredRow]) -> Point | None:
@@ -45,8 +46,17 @@ def _fewest(points: Sequence[Point], rows: Mapping[str, StoredRow]) -> Point:
 
 
 def complete(points: Iterable[Point], rows: Mapping[str, StoredRow]) -> list[tuple[Point, float]]:
-    """Points that can win, as far as they are complete, with how good they are: their score, more being better."""
-    scores = ((point, mean_goodness(point.trial_ids, rows, point.metric)) for point in points if point.can_win)
+    """Points that can win, as far as they are complete, with how good they are: their score, more being better.
+
+    Those that break a guard cannot.
+    """
+    return [(point, good) for point, good in scored(points, rows) if not broken_guards(point, rows)]
+
+
+def scored(points: Iterable[Point], rows: Mapping[str, StoredRow]) -> list[tuple[Point, float]]:
+    """The same with those that break a guard."""
+    able = (point for point in points if point.can_win)
+    scores = ((point, mean_goodness(point.trial_ids, rows, point.metric, point.tasks)) for point in able)
     return [(point, score) for point, score in scores if score is not None]
 
 

@@ -13,13 +13,33 @@ FEWEST_OF_EQUALS = "fewest_of_equals"  # of studies with two objectives: their w
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class ScoredTask:
+    """One of several tasks in the score of a point.
+
+    Attributes:
+        name: Of the task.
+        share: Of its score in the point's; the shares of a point sum to 1, and a task of share 0 is a guard alone.
+        n_trials: How many of the point's trials are on it, one after the other: one for each demonstration seed.
+        metric: Column of scores that it is judged by.
+        lose_at_most: By how much a winner may be worse than its baseline on it; None where it is no guard.
+    """
+
+    name: str
+    share: float
+    n_trials: int
+    metric: str
+    lose_at_most: float | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Point:
     """One point of a study's space, and the trials that answer it.
 
     Attributes:
         clips: What is clipped; nothing for a baseline point.
         shots: Demonstrations in the prompt.
-        trial_ids: Validation trial of each demonstration seed, in the study's order.
+        trial_ids: Validation trial of each demonstration seed, in the study's order; of several tasks those of the
+            first, then those of the next.
         baseline_ids: Their baselines.
         test_ids: The trials on the test split; empty where the task has none.
         baseline_test_ids: Their baselines.
@@ -29,6 +49,7 @@ class Point:
             the fewest that is no more than one standard error behind the best.
         can_win: Whether it is among those that the winner is picked from; what a composition tried and did not keep is
             not.
+        tasks: Those in its score, where there are several; else none.
     """
 
     clips: tuple[Clip, ...]
@@ -40,6 +61,7 @@ class Point:
     metric: str = "accuracy"
     rule: str = BEST_MEAN
     can_win: bool = True
+    tasks: tuple[ScoredTask, ...] = ()
 
     @property
     def single(self) -> Clip | None:

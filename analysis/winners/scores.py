@@ -5,31 +5,72 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from functools import reduce
 from operator import add
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from clipsweep.analysis.row.row import StoredRow
 from clipsweep.analysis.store.rows import LatestRows
-from clipsweep.analysis.winners.point import Point
+from clipsweep.analysis.winners.point import Point, ScoredTask
 from clipsweep.analysis.winners.smoothing import gain_so_far, have_margins
 from clipsweep.trials.scores.metrics import METRICS
 from clipsweep.trials.spec.result import TrialState
 
 ADDED_IN_TURN = 8  # from so many on numpy adds in pairs
+T = TypeVar("T")
 
 
-def mean_score(trial_ids: Sequence[str], rows: Mapping[str, StoredRow], metric: str) -> float | None:
-    """Mean over demonstration seeds of one column of scores; None unless there are some and all are complete."""
+def mean_score(
+    trial_ids: Sequence[str], rows: Mapping[str, StoredRow], metric: str, tasks: Sequence[ScoredTask] = ()
+) -> float | None:
+    """Mean over demonstration seeds of one column of scores; None unless there are some and all are complete.
+
+    Args:
+        trial_ids: Of a point, on one split.
+        rows: Latest attempt at each trial.
+        metric: The column.
+        tasks: As ``Point.tasks``: of several the mean is weighted by their shares.
+    """
+    if tasks:
+        return _weighted(scores_by_task(trial_ids, rows, metric, tasks), tasks)
     scores = _seed_scores(trial_ids, rows, metric)
     return mean_of(scores) if scores else None
 
 
-def mean_goodness(trial_ids: Sequence[str], rows: Mapping[str, StoredRow], metric: str) -> float | None:
+def mean_goodness(
+    trial_ids: Sequence[str], rows: Mapping[str, StoredRow], metric: str, tasks: Sequence[ScoredTask] = ()
+) -> float | None:
     """The same mean, turned so that more is better."""
-    score = mean_score(trial_ids, rows, metric)
+    score = mean_score(trial_ids, rows, metric, tasks)
     return None if score is None else METRICS[metric].goodness(score)
+
+
+def scores_by_task(
+    trial_ids: Sequence[str], rows: Mapping[str, StoredRow], metric: str, tasks: Sequence[ScoredTask]
+) -> list[float | None]:
+    """What each of several tasks scores over its seeds; a task of share 0 by its own metric, which may be another."""
+    parts = zip(tasks, by_task(trial_ids, tasks), strict=True)
+    return [mean_score(part, rows, metric if task.share else task.metric) for task, part in parts]
+
+
+def by_task(values: Sequence[T], tasks: Sequence[ScoredTask]) -> list[Sequence[T]]:
+    """What belongs to the trials of a point, cut by task; all of it in one piece where there is one task alone."""
+    if not tasks:
+        return [values]
+    parts, first = [], 0
+    for task in tasks:
+        parts.append(values[first : first + task.n_trials])
+        first += task.n_trials
+    return parts
+
+
+def _weighted(scores: Sequence[float | None], tasks: Sequence[ScoredTask]) -> float | None:
+    """The mean of tasks' scores by their shares; None unless all are there, also those that do not count."""
+    known = [score for score in scores if score is not None]
+    if len(known) < len(tasks):
+        return None
+    return reduce(add, [task.share * score for task, score in zip(tasks, known, strict=True) if task.share])
 
 
 def mean_of(scores: Sequence[float]) -> float:
@@ -37,9 +78,19 @@ def mean_of(scores: Sequence[float]) -> float:
     return reduce(add, scores) / len(scores) if len(scores) < ADDED_IN_TURN else float(np.mean(scores))
 
 
-def seed_spread(trial_ids: Sequence[str], rows: Mapping[str, StoredRow], metric: str) -> float | None:
-    """Sample standard deviation over demonstration seeds; None with fewer than two, or while some is not complete."""
-    scores = _seed_scores(trial_ids, rows, metric)
+def seed_spread(
+    trial_ids: Sequence[str], rows: Mapping[str, StoredRow], metric: str, tasks: Sequence[ScoredTask] = ()
+) -> float | None:
+    """Sample standard deviation over demonstration seeds; None with fewer than two, or while some is not complete.
+
+    Of several tasks that of the score of each seed; a task without demonstrations scores the same with all.
+    """
+    if mean_score(trial_ids, rows, metric, tasks) is None:
+        return None
+    shares = [task.share for task in tasks] or [1.0]
+    parts = [part for share, part in zip(shares, by_task(trial_ids, tasks), strict=True) if share]
+    of_seeds = [np.array(_seed_scores(part, rows, metric)) for part in parts]
+    scores = reduce(add, [share * each for share, each in zip(filter(None, shares), of_seeds, strict=True)])
     return float(np.std(scores, ddof=1)) if len(scores) > 1 else None
 
 

@@ -10,9 +10,17 @@ from typing import Any
 
 from clipsweep.analysis.row.row import StoredRow, jsonable
 from clipsweep.analysis.winners.gain import Comparison, Gain
-from clipsweep.analysis.winners.pick import complete, pick_scored
-from clipsweep.analysis.winners.point import Point, group_points
+from clipsweep.analysis.winners.pick import pick_scored, scored
+from clipsweep.analysis.winners.point import Point, ScoredTask, group_points
 from clipsweep.analysis.winners.scores import has_scores, mean_score, seed_spread, state_of
+from clipsweep.analysis.winners.several import (
+    Barred,
+    BrokenGuard,
+    TaskScores,
+    broken_guards,
+    task_scores,
+    tasks_document,
+)
 from clipsweep.trials.scores.metrics import METRICS
 from clipsweep.trials.spec.result import TrialState
 
@@ -60,6 +68,8 @@ class Winner:
         considered: Distinct trials that the winner was picked from, those that a race stopped among them.
         considered_points: The points that these are.
         rivals: Where the untouched model won, what it won against; else None.
+        by_task: What it scores on each of several tasks; none where there is one.
+        barred: A better point that breaks a guard; None where there is none.
     """
 
     point: Point
@@ -74,6 +84,8 @@ class Winner:
     considered: int
     considered_points: int
     rivals: Rivals | None = None
+    by_task: tuple[TaskScores, ...] = ()
+    barred: Barred | None = None
 
     @property
     def is_untouched(self) -> bool:
@@ -111,7 +123,13 @@ class Standings:
     @cached_property
     def _scores(self) -> dict[int, float]:
         """How good complete points are by the identity of the object: each is asked for overall and in its group."""
-        return {id(point): score for point, score in complete(self.points, self.rows)}
+        return {id(point): good for point, good in scored(self.points, self.rows)}
+
+    @cached_property
+    def _broken(self) -> dict[int, list[BrokenGuard]]:
+        """Guards that complete points break, by the identity of the object; those that break none are left out."""
+        judged = ((point, broken_guards(point, self.rows)) for point in self.points if id(point) in self._scores)
+        return {id(point): guards for point, guards in judged if guards}
 
     @cached_property
     def winner(self) -> Winner | None:
@@ -144,24 +162,34 @@ class Standings:
         return all(map(self._is_scored, point.trial_ids))
 
     def _winner_of(self, points: Sequence[Point]) -> Winner | None:
-        scores = self._scores
-        scored = [(point, scores[id(point)]) for point in points if id(point) in scores]
-        point = pick_scored(scored, self.rows)
+        scores, broken = self._scores, self._broken
+        known = [(point, scores[id(point)]) for point in points if id(point) in scores and id(point) not in broken]
+        point = pick_scored(known, self.rows)
         return None if point is None else self._beside_baseline(point, points)
+
+    def _barred(self, winner: Point, among: Iterable[Point]) -> Barred | None:
+        """The best of some points that break a guard, if it is better than the winner."""
+        scores, barred = self._scores, [point for point in among if id(point) in self._broken]
+        best = pick_scored([(point, scores[id(point)]) for point in barred], self.rows)
+        both = [] if best is None else [(point, scores[id(point)]) for point in (winner, best)]
+        if best is None or pick_scored(both, self.rows) is winner:
+            return None
+        score = mean_score(best.trial_ids, self.rows, best.metric, best.tasks)
+        return Barred(point=best, score=score or 0.0, guards=tuple(self._broken[id(best)]))
 
     def _beside_baseline(self, point: Point, among: Sequence[Point]) -> Winner | None:
         """A point beside its baseline; None while that is not complete."""
-        rows, metric = self.rows, point.metric
-        baseline_score = mean_score(point.baseline_ids, rows, metric)
+        rows, metric, tasks = self.rows, point.metric, point.tasks
+        baseline_score = mean_score(point.baseline_ids, rows, metric, tasks)
         if baseline_score is None:
             return None
         tested = self._test_scores(point, metric)
         return Winner(
             point=point,
-            score=mean_score(point.trial_ids, rows, metric) or 0.0,
-            spread=seed_spread(point.trial_ids, rows, metric),
+            score=mean_score(point.trial_ids, rows, metric, tasks) or 0.0,
+            spread=seed_spread(point.trial_ids, rows, metric, tasks),
             baseline_score=baseline_score,
-            baseline_spread=seed_spread(point.baseline_ids, rows, metric),
+            baseline_spread=seed_spread(point.baseline_ids, rows, metric, tasks),
             test_scores=tested,
             test_scores_of_gain=self._test_scores(point, METRICS[metric].gained),
             comparison=self._comparison(point, on_test=tested is not None),
@@ -174,6 +202,8 @@ class Standings:
             considered=self._count_scored(among),
             considered_points=sum(map(self._has_scores, among)),
             rivals=None if _clips_some(point) else self._rivals(among),
+            by_task=task_scores(point, rows),
+            barred=self._barred(point, among),
         )
 
     def _rivals(self, points: Iterable[Point]) -> Rivals:
@@ -191,24 +221,33 @@ class Standings:
 
     def _test_scores(self, point: Point, metric: str) -> tuple[float, float] | None:
         """Mean test score of a point and of its baseline; None until both have run."""
-        score = mean_score(point.test_ids, self.rows, metric)
-        baseline_score = mean_score(point.baseline_test_ids, self.rows, metric)
+        score = mean_score(point.test_ids, self.rows, metric, point.tasks)
+        baseline_score = mean_score(point.baseline_test_ids, self.rows, metric, point.tasks)
         return None if score is None or baseline_score is None else (score, baseline_score)
 
-    def compare(self, trial_ids: tuple[str, ...], baseline_ids: tuple[str, ...]) -> Comparison:
-        """Trials beside others, seed by seed; all must have rows. The same comparison for the same trials."""
+    def compare(
+        self, trial_ids: tuple[str, ...], baseline_ids: tuple[str, ...], tasks: tuple[ScoredTask, ...] = ()
+    ) -> Comparison:
+        """Trials beside others, seed by seed; all must have rows. The same comparison for the same trials.
+
+        Args:
+            trial_ids: Of a point.
+            baseline_ids: Of its baseline.
+            tasks: Of the point.
+        """
         key = trial_ids, baseline_ids  # the winner overall is also that of its group
         if key not in self._comparisons:
             self._comparisons[key] = Comparison(
                 clipped=tuple(self.rows[trial_id] for trial_id in trial_ids),
                 baseline=tuple(self.rows[trial_id] for trial_id in baseline_ids),
+                tasks=tasks,
             )
         return self._comparisons[key]
 
     def _comparison(self, point: Point, *, on_test: bool) -> Comparison:
         if on_test:
-            return self.compare(point.test_ids, point.baseline_test_ids)
-        return self.compare(point.trial_ids, point.baseline_ids)
+            return self.compare(point.test_ids, point.baseline_test_ids, point.tasks)
+        return self.compare(point.trial_ids, point.baseline_ids, point.tasks)
 
     def _count_scored(self, points: Iterable[Point]) -> int:
         """Distinct trials of these points that have scores."""
@@ -241,6 +280,7 @@ def winners_document(standings: Standings, winner: Winner) -> dict[str, Any]:
             {"shots": shots, "module": module, **winner_document(each)}
             for (shots, module), each in standings.winners.items()
         ],
+        **tasks_document(winner.by_task, winner.barred),
     }
 
 

@@ -23,7 +23,7 @@ def read_sides(folders: Sequence[Path]) -> list[Side]:
 
     Raises:
         SpecError: A folder is given twice.
-        StudyError: A folder holds no study, or one without a row that has scores.
+        StudyError: A folder holds no study, one without a row that has scores, or one of several tasks in one score.
         StoreError: A file is damaged.
     """
     twice = [folder for folder, count in Counter(each.resolve() for each in folders).items() if count > 1]
@@ -40,6 +40,11 @@ def _side(folder: Path, name: str) -> Side:
             f"{folder}'."
         )
     opened = snapshot.opened
+    if opened.space.members:
+        raise StudyError(
+            f"{folder} has several tasks in one score ({opened.study.task.name}); expected studies of one task each, "
+            f"as points are compared on the rows of one. Run one of its tasks as a study of its own."
+        )
     return Side(
         name=name,
         dir=str(folder),

@@ -43,6 +43,7 @@ def assemble_search(opened: OpenStudy, ledger: Ledger, work: Work) -> Driver:
         study.search,
         n_seeds=len(space.demo_seeds),
         metric=space.metric,
+        shares={member.name: member.share for member in space.members},
         gpus=study.cluster.gpus_per_replica,
         earlier=Earlier(rows=ledger.rows, begun=begun),
     )

@@ -9,7 +9,7 @@ from statistics import fmean
 
 from clipsweep.analysis.row.row import StoredRow
 from clipsweep.orchestrator.drivers.driver import Driver
-from clipsweep.orchestrator.space.proposal import Choice, Proposal
+from clipsweep.orchestrator.space.proposal import Choice, Part, Proposal
 from clipsweep.orchestrator.study.names import STOPPING_RULES
 from clipsweep.orchestrator.study.schema import SearchSection
 
@@ -40,6 +40,7 @@ class StoppingDriver(Driver):
         *,
         n_seeds: int = 1,
         metric: str = "accuracy",
+        shares: Mapping[str, float] = {},  # never changed
         gpus: float = 1,
         earlier: Earlier = Earlier(),  # frozen
     ) -> None:
@@ -48,22 +49,24 @@ class StoppingDriver(Driver):
         Args:
             driver: Proposes the points.
             search: The study's rules.
-            n_seeds: Demonstration seeds, and so trials, of each point.
+            n_seeds: Demonstration seeds, and so trials of each task, of each point.
             metric: Column that an improvement is seen in.
+            shares: Of several tasks in the score of a point, by name; none where there is one.
             gpus: Of each replica.
             earlier: What earlier runs of the study did.
         """
         self.adaptive = driver.adaptive
         self._driver = driver
         self._rules = {key: limit for key in STOPPING_RULES if (limit := getattr(search, key)) is not None}
-        self._n_seeds = n_seeds
+        self._n_parts = n_seeds * max(1, len(shares))
         self._metric = metric
+        self._shares = shares
         self._gpus = gpus
         self._seconds = {key: row.seconds or 0.0 for key, row in earlier.rows.items()} if self._rules else {}
         self._total_seconds = sum(self._seconds.values())
         self._began = time.monotonic()
         self._begun = {choice for choice in earlier.begun if choice.clips}
-        self._scores: dict[Choice, dict[int, float | None]] = {}
+        self._scores: dict[Choice, dict[Part, float | None]] = {}
         self._best: float | None = None
         self._since_best: set[Choice] = set()
 
@@ -113,14 +116,19 @@ class StoppingDriver(Driver):
         self._seconds[row.trial_id] = seconds
         complete = row.is_complete
         scores = self._scores.setdefault(proposal.choice, {})
-        scores[proposal.spec.demo_seed] = row.goodness(self._metric) if complete else None
-        if len(scores) == self._n_seeds:
-            self._judge(proposal.choice, list(self._scores.pop(proposal.choice).values()))
+        counts = self._share(proposal.part) > 0  # else it may have no such score
+        scores[proposal.part] = (row.goodness(self._metric) if counts else 0.0) if complete else None
+        if len(scores) == self._n_parts:
+            self._judge(proposal.choice, self._scores.pop(proposal.choice))
 
-    def _judge(self, choice: Choice, scores: list[float | None]) -> None:
+    def _share(self, part: Part) -> float:
+        """What the task of a trial counts."""
+        return self._shares.get(part[0], 1.0)
+
+    def _judge(self, choice: Choice, scores: Mapping[Part, float | None]) -> None:
         """A point has been told, in a race perhaps not for the first time: it improves on the best, or not."""
-        known = [score for score in scores if score is not None]
-        score = fmean(known) if len(known) == len(scores) else None
+        known = {part: score for part, score in scores.items() if score is not None}
+        score = fmean(known.values(), map(self._share, known)) if len(known) == len(scores) else None
         if score is not None and (self._best is None or score > self._best):
             self._best = score
             self._since_best.clear()

@@ -34,6 +34,9 @@ DESCRIPTIONS = {
     "task.text.splits.test": "Where the documents come from that the winner is measured on; null for none.",
     "task.text.length": "Tokens that the model reads at once, at most as many as its context holds.",
     "task.text.stride": "Tokens that each window scores after more context; null for task.text.length.",
+    "task.weighted": "Several tasks in one score, each with its weight and the keys of a task.",
+    "task.weighted.weight": "What it counts in the mean; 0 for a task that is a guard alone.",
+    "task.weighted.shots": "Demonstrations in its prompts, where these are others than space.shots.",
     "task.definition.data": "Where its rows come from.",
     "task.definition.data.path": "A folder of jsonl, csv or parquet files, or a hub name.",
     "task.definition.data.config": "Configuration of a hub dataset.",
@@ -81,6 +84,9 @@ DESCRIPTIONS = {
     "search.objectives": "Of driver bayes: [accuracy], which is the task's metric, or [accuracy, parameters] for a "
     "Pareto front.",
     "search.winner": "best_mean, or one_standard_error: the fewest parameters within one standard error of the best.",
+    "search.guard": "Tasks of task.weighted on which the winner must not lose more than it may.",
+    "search.guard.task": "Name of the task.",
+    "search.guard.lose_at_most": "By how much the winner may be worse than the untouched model, in the task's metric.",
     "search.screen": "Predict what every clip does by one backward pass before the search begins; null for no screen.",
     "search.screen.rows": "On so many validation rows, the last of them; 50 or more.",
     "search.race": "Stop trials early: halving, test, neighbours, or null for none; of text halving alone.",
@@ -104,3 +110,7 @@ DESCRIPTIONS = {
     "cluster.activation_budget": "What captured activations may fill: auto, or a size such as 8GB.",
     "cluster.hang_after_s": "Seconds without an answer after which a replica is replaced; more where more is expected.",
 }
+OF_ONE_TASK = [
+    key for key in DESCRIPTIONS if key.startswith("task.") and key.count(".") == 1 and key != "task.weighted"
+]
+DESCRIPTIONS |= {key.replace("task.", "task.weighted."): DESCRIPTIONS[key] for key in OF_ONE_TASK}

@@ -12,7 +12,8 @@ DIALECT = "https://json-schema.org/draft/2020-12/schema"
 SECTIONS = {  # keys of each section's schema, and where they stand in a study
     "Study": "",
     "ModelSection": "model",
-    "TaskSection": "task",
+    "StudyTaskSection": "task",
+    "WeightedSection": "task.weighted",
     "DefinitionSection": "task.definition",
     "DataSection": "task.definition.data",
     "SplitsSection": "task.definition.splits",
@@ -24,6 +25,7 @@ SECTIONS = {  # keys of each section's schema, and where they stand in a study
     "RatesSection": "space.clip_rates",
     "ClipsSection": "space.clips",
     "SearchSection": "search",
+    "GuardSection": "search.guard",
     "ScreenSection": "search.screen",
     "ClusterSection": "cluster",
 }
@@ -42,9 +44,10 @@ def study_schema() -> dict[str, Any]:
     schema["properties"]["tasks"] = {"description": DESCRIPTIONS["tasks"], **_one_or_list({"type": "string"}, {})}
     schema["required"] = []  # what is missing may be given by --set
     sections["ModelSection"].pop("required")
-    sections["TaskSection"].pop("required")
-    for key in ("definition", "lm_eval", "text"):
-        _admit_text(sections["TaskSection"]["properties"][key])
+    for task in ("StudyTaskSection", "WeightedSection"):
+        sections[task].pop("required")
+        for key in ("definition", "lm_eval", "text"):
+            _admit_text(sections[task]["properties"][key])
     return {"$schema": DIALECT, **schema, "title": "clipsweep study"}
 
 

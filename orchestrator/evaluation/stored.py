@@ -45,7 +45,7 @@ def stored_flips(
     row = winner_row(snapshot, split) if trial is None else on_split(snapshot, snapshot.find(trial), split)
     before = baseline_row(snapshot, row)
     refuse_text(row)
-    task = snapshot.opened.load_task(cache)
+    task = snapshot.opened.load_task(cache, row.task)
     if not labels:
         return find_flips(task, row, before)
     again = _evaluate_again(snapshot, [row, before], cache)
@@ -60,7 +60,7 @@ def _evaluate_again(snapshot: Snapshot, rows: list[StoredRow], cache: Path) -> l
 
 
 def _check(snapshot: Snapshot, row: StoredRow, cache: Path) -> Checked:
-    study = snapshot.opened.study
+    study = snapshot.opened.study.of_task(row.task)
     space = study.space.model_copy(update={"shots": [row.shots], "demo_seeds": [row.demo_seed]})
     cluster = study.cluster.model_copy(update={"microbatch": row.microbatch})
     asked = study.model_copy(update={"space": space, "cluster": cluster})

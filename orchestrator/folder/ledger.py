@@ -45,7 +45,7 @@ class Ledger:
             kept: The study's folders, which may go away while it runs; None where it is only read.
         """
         self._opened = opened
-        self._identities = Identities(opened.subject.card, opened.subject.task_fingerprint)
+        self._identities: dict[str, Identities] = {}
         self._rows = opened.history().latest() if rows is None else rows
         self._kept = kept
         self._waiting: list[Record] = []
@@ -77,15 +77,22 @@ class Ledger:
         """A proposal with its identity, and the rows of the split that are left of those it asks for."""
         subject, spec = self._opened.subject, proposal.spec
         resolved = resolve(spec.clips, subject.card)
-        key = self._identities.of(spec.prompt_set, resolved.fingerprint)
+        key = self._identities_of(spec.task).of(spec.prompt_set, resolved.fingerprint)
         begun = self._rows[key].n_examples if self._rows.state(key) in CUT_SHORT else 0
         if proposal.rows is None and not begun:
             return Trial(trial_id=key, spec=spec, resolved=resolved)
-        size = subject.split_sizes[spec.split]
+        size = subject.of(spec.task).split_sizes[spec.split]
         wanted = proposal.rows or size
         if begun < wanted and begun not in make_rungs(size):
             begun = 0  # of an older version, which cut its microbatches at other rows: its last digits may differ
         return Trial(trial_id=key, spec=spec, resolved=resolved, rows=(begun, wanted))
+
+    def _identities_of(self, task: str) -> Identities:
+        """Identities of the trials of a task."""
+        if task not in self._identities:
+            subject = self._opened.subject
+            self._identities[task] = Identities(subject.card, subject.of(task).task_fingerprint)
+        return self._identities[task]
 
     def microbatch(self, trial: Trial) -> int:
         """Queries per forward pass: the study's; of a trial that is continued, as many as its stored parts had."""
@@ -119,7 +126,7 @@ class Ledger:
         attempt = before.attempt + 1 if before is not None else 1
         record = make_record(
             self._joined(result, before),
-            self._opened.row_context,
+            self._opened.row_contexts.get(result.trial.spec.task, self._opened.row_context),
             attempt=attempt,
             parameters_kept=result.trial.resolved.parameters_kept,
             log_path=self._write_log(result, attempt),
@@ -128,8 +135,9 @@ class Ledger:
         spec = result.trial.spec
         clips = describe_clips(spec.clips) or "the untouched model"
         log.info(
-            "%s, %s, %s: %s in %.2f s",
+            "%s, %s%s, %s: %s in %.2f s",
             clips,
+            f"{spec.task}, " if self._opened.subject.others else "",
             describe_shots(spec.shots),
             spec.split,
             result.state.value,
@@ -192,7 +200,8 @@ class Ledger:
         if result.trial.rows[0] > 0:
             assert before is not None, "a trial is continued from its stored row"
             result = _continued(result, before)
-        size = self._opened.subject.split_sizes[result.trial.spec.split]
+        spec = result.trial.spec
+        size = self._opened.subject.of(spec.task).split_sizes[spec.split]
         return result if result.n_examples == size else replace(result, state=TrialState.PARTIAL)
 
     def _write_log(self, result: TrialResult, attempt: int) -> str | None:

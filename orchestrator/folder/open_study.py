@@ -32,17 +32,16 @@ from clipsweep.orchestrator.space.space import Space
 from clipsweep.orchestrator.space.subject import Subject
 from clipsweep.orchestrator.study.check import check_study
 from clipsweep.orchestrator.study.names import BAYES, COMPOSE
-from clipsweep.orchestrator.study.schema import Study
+from clipsweep.orchestrator.study.schema import Study, settings_of
 from clipsweep.trials.base.errors import ClipsweepError, StoreError, StudyError, TaskError
 from clipsweep.trials.base.files import write_text
-from clipsweep.trials.clips.identity import trial_id
 from clipsweep.trials.models.find import find_config
 from clipsweep.trials.screen.screened import ScreenRequest
 from clipsweep.trials.tasks.load import load_task
 from clipsweep.trials.tasks.task import Task
 from clipsweep.trials.tokens.later import tokenizer_later
 
-OF_ALL_ROWS = ("model_fingerprint", "dtype", "task_fingerprint")  # columns in which all rows of a study are equal
+OF_ALL_ROWS = ("model_fingerprint", "dtype", "task_fingerprint")  # columns in which all rows of a task are equal
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -116,18 +115,26 @@ class OpenStudy:
             return rule.requests
         return [] if wanted is None or rule is not None else screen_requests(self.space, wanted.rows)
 
-    @cached_property
+    @property
     def row_context(self) -> RowContext:
-        """What all its rows have in common."""
+        """What all its rows have in common; of several tasks those of the first."""
+        return next(iter(self.row_contexts.values()))
+
+    @cached_property
+    def row_contexts(self) -> dict[str, RowContext]:
+        """What all rows of each of its tasks have in common, by the task's name."""
         card = self.subject.card
-        return RowContext(
-            study=self.study.name,
-            model_fingerprint=card.fingerprint,
-            dtype=card.dtype,
-            variant=self.study.task.variant,
-            task_fingerprint=self.subject.task_fingerprint,
-            parameters_total=card.parameters_total,
-        )
+        return {
+            task.name: RowContext(
+                study=self.study.name,
+                model_fingerprint=card.fingerprint,
+                dtype=card.dtype,
+                variant=task.variant,
+                task_fingerprint=self.subject.of(task.name).task_fingerprint,
+                parameters_total=card.parameters_total,
+            )
+            for task in self.study.task.members
+        }
 
     def history(self) -> Attempts:
         """Every stored attempt in the order they finished.
@@ -135,22 +142,24 @@ class OpenStudy:
         Raises:
             StoreError: A file is damaged, or holds rows of another model or task.
         """
-        history, context = self.table.read(), self.row_context
-        self.table.refuse_others({name: getattr(context, name) for name in OF_ALL_ROWS})
+        history, contexts = self.table.read(), self.row_contexts.values()
+        self.table.refuse_others({name: {getattr(context, name) for context in contexts} for name in OF_ALL_ROWS})
         return history
 
-    def load_task(self, cache: Path) -> Task:
-        """The task with the rows that the study was run on.
+    def load_task(self, cache: Path, name: str = "") -> Task:
+        """A task with the rows that the study was run on.
 
         Args:
             cache: Where rows are kept.
+            name: Which of several; the first where none has it.
 
         Raises:
             TaskError: They cannot be had, or have changed since.
             ModelError: They are cut by the model's tokenizer, and the model is not there any more.
         """
         tokenizer = tokenizer_later(lambda: find_config(self.study.model_settings()))
-        task, expected = load_task(self.study.task_settings(), cache, tokenizer), self.subject.task_fingerprint
+        task = load_task(settings_of(self.study.task.member(name)), cache, tokenizer)
+        expected = self.subject.of(task.name).task_fingerprint
         if task.fingerprint != expected:
             raise TaskError(
                 f"the rows of task {task.name!r} have changed since {self.folder} was run (fingerprint "
@@ -200,9 +209,8 @@ class OpenStudy:
 
     def baselines(self, rows: Mapping[str, StoredRow]) -> set[str]:
         """Identities of the untouched model's validation trials that have rows, whether or not it can win."""
-        card, task = self.subject.card, self.subject.task_fingerprint
         proposals = [each for choice in self.space.untouched() for each in self.space.proposals_of(choice)]
-        identities = {trial_id(each.spec, card, task) for each in proposals}
+        identities = {self.subject.trial_id(each.spec) for each in proposals}
         return {identity for identity in identities if identity in rows}
 
     def _competing(self, rows: Mapping[str, StoredRow]) -> Iterable[Choice]:

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from clipsweep.orchestrator.folder.stored import is_there, read_json, whole
-from clipsweep.orchestrator.space.subject import Subject
+from clipsweep.orchestrator.space.subject import Subject, TaskFacts
 from clipsweep.trials.base.files import write_text
 from clipsweep.trials.models.card import ModelCard
 from clipsweep.trials.spec.shape import rows_of_shapes, shapes_of_rows
@@ -25,6 +25,8 @@ def subject_document(subject: Subject) -> dict[str, Any]:
     """A subject as JSON has it."""
     content = asdict(subject)
     content["card"]["shapes"] = rows_of_shapes(subject.card.shapes)
+    if not subject.others:
+        del content["others"]
     return content
 
 
@@ -45,4 +47,5 @@ def subject_of(content: dict[str, Any]) -> Subject:
     """The subject of such a document, which is used up; a key that is missing or wrong raises what Python raises."""
     shapes = shapes_of_rows(content["card"].pop("shapes"))
     content.setdefault("dropped", {"validation": content.pop("shared_texts", 0)})  # as the first 0.1.0 wrote it
-    return Subject(card=ModelCard(shapes=shapes, **content.pop("card")), **content)
+    others = {name: TaskFacts(**facts) for name, facts in content.pop("others", {}).items()}
+    return Subject(card=ModelCard(shapes=shapes, **content.pop("card")), others=others, **content)

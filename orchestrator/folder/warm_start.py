@@ -36,7 +36,7 @@ def check_warm_start(study: Study, subject: Subject) -> None:
             "dtype": (theirs.card.dtype, subject.card.dtype),
             "task": (earlier.task.name, study.task.name),
             "variant": (earlier.task.variant, study.task.variant),
-            "task rows and wording": (theirs.task_fingerprint[:12], subject.task_fingerprint[:12]),
+            "task rows and wording": (_shortened(theirs), _shortened(subject)),
         }
         different = [f"{name} {there!r} there, {here!r} here" for name, (there, here) in pairs.items() if there != here]
         if different:
@@ -44,6 +44,11 @@ def check_warm_start(study: Study, subject: Subject) -> None:
                 f"study key 'search.warm_start' names {named!r}, a study of another model or task "
                 f"({'; '.join(different)}); expected the same. Remove it from the list."
             )
+
+
+def _shortened(subject: Subject) -> str:
+    """The first digits of the fingerprints of all its tasks."""
+    return ", ".join(sorted(fingerprint[:12] for fingerprint in subject.fingerprints))
 
 
 def warm_rows(study: Study) -> dict[str, Mapping[str, StoredRow]]:

@@ -103,12 +103,13 @@ def _count_enumeration(opened: OpenStudy, ledger: Ledger, rows: int | None) -> A
     for shots, n_clips in zip(space.shots, _clips_by_shots(space, opened.study.search.n_trials), strict=True):
         if n_clips not in groups_of:
             groups_of[n_clips] = _group_clips(space, card, n_clips, known)
-        seeds = space.demo_seeds if shots else space.demo_seeds[:1]  # without demonstrations all seeds are one
-        for seed, group in product(seeds, groups_of[n_clips]):
+        for prompts, group in product(space.prompt_sets(shots), groups_of[n_clips]):
+            own, seed, task = prompts.shots, prompts.demo_seed, prompts.task
             total += group.count
-            stored = sum(_demonstrations(shots, seed) in known[fingerprint] for fingerprint in group.stored)
+            demonstrations = _demonstrations(task if space.members else "", own, seed)
+            stored = sum(demonstrations in known[fingerprint] for fingerprint in group.stored)
             if stored < group.count:
-                missing[space.propose(shots, seed, group.clips).spec] = group.count - stored
+                missing[space.propose(own, seed, group.clips, task=task).spec] = group.count - stored
     return Ahead(missing=missing, total=total)
 
 
@@ -122,13 +123,14 @@ def _clips_by_shots(space: Space, limit: int | None) -> list[int]:
 
 def _known_demonstrations(
     opened: OpenStudy, ledger: Ledger, rows: int | None
-) -> dict[Fingerprint, set[tuple[int, int | None]]]:
+) -> dict[Fingerprint, set[tuple[str, int, int | None]]]:
     """For clips that have stored rows: with which demonstrations their validation trial need not run."""
-    known: dict[Fingerprint, set[tuple[int, int | None]]] = {}
+    known: dict[Fingerprint, set[tuple[str, int, int | None]]] = {}
     fingerprints: dict[tuple[Clip, ...], Fingerprint] = {}
-    limit = rows or opened.subject.split_sizes[VALIDATION]
-    names = ("split", "shots", "demo_seed", "clips", "state", "n_examples")
-    for split, shots, seed, clips, state, n_examples in ledger.rows.values_of(names):
+    several = bool(opened.space.members)
+    names = ("task", "split", "shots", "demo_seed", "clips", "state", "n_examples")
+    for task, split, shots, seed, clips, state, n_examples in ledger.rows.values_of(names):
+        limit = rows or opened.subject.of(task).split_sizes[VALIDATION]
         done = state is TrialState.COMPLETE or (state.has_scores and n_examples >= limit)
         if split != VALIDATION or not done:
             continue
@@ -136,13 +138,13 @@ def _known_demonstrations(
             fingerprints[clips] = fingerprint_of(clips, opened.subject.card)
         fingerprint = fingerprints[clips]
         if not fingerprint or opened.pending is None:  # else layers are chosen anew: only the untouched model is known
-            known.setdefault(fingerprint, set()).add(_demonstrations(shots, seed))
+            known.setdefault(fingerprint, set()).add(_demonstrations(task if several else "", shots, seed))
     return known
 
 
-def _demonstrations(shots: int, seed: int) -> tuple[int, int | None]:
+def _demonstrations(task: str, shots: int, seed: int) -> tuple[str, int, int | None]:
     """What tells the demonstrations of two prompts apart: without shots the seed draws none."""
-    return shots, seed if shots else None
+    return task, shots, seed if shots else None
 
 
 def _group_clips(space: Space, card: ModelCard, n_clips: int, known: Container[Fingerprint]) -> list[_Group]:
@@ -200,7 +202,7 @@ def _choices_ahead(opened: OpenStudy, ledger: Ledger) -> list[Choice]:
     space, n_trials = opened.space, opened.study.search.n_trials
 
     def identity(choice: Choice) -> str:
-        return ledger.trial(space.propose(choice.shots, space.demo_seeds[0], choice.clips)).trial_id
+        return ledger.trial(space.proposals_of(choice)[0]).trial_id
 
     begun = [choice for choice in opened.visited(ledger.rows) if choice.clips]
     left = len(space.shots) if n_trials is None else max(0, n_trials - len(begun))
@@ -238,6 +240,18 @@ def expected_tests(opened: OpenStudy, missing: Iterable[TrialSpec]) -> list[Tria
     winners = [(clips[len(clips) // 2],) for clips in by_module.values()]
     tests = (replace(spec, split=TEST, clips=clips) for spec in missing for clips in ((), *winners))
     return list(dict.fromkeys(tests))
+
+
+def task_notes(opened: OpenStudy) -> list[str]:
+    """That some of several tasks have no test split, so that nothing is run there."""
+    subject, names = opened.subject, [member.name for member in opened.study.task.members]
+    untested = [name for name in names if not subject.of(name).split_sizes.get(TEST)]
+    if not untested or len(untested) == len(names):
+        return []
+    return [
+        f"nothing is run on test, as {', '.join(untested)} has no test rows; gains are told on validation, where "
+        f"winners are picked"
+    ]
 
 
 def screen_notes(opened: OpenStudy) -> list[str]:

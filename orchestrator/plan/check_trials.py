@@ -41,19 +41,28 @@ def check_trials(prepared: Prepared, specs: Iterable[TrialSpec]) -> list[str]:
         wanted |= {replace(prompt_set, split=TEST) for prompt_set in wanted}
     if not wanted:
         return []
-    prompt_sets = sorted(wanted, key=astuple)
-    note = prepared.cache / "prompts" / f"{_key(prepared, prompt_sets)}.json"
+    notes: list[str] = []
+    for name, task in prepared.tasks.items():
+        of_task = wanted if len(prepared.tasks) == 1 else {each for each in wanted if each.task == name}
+        told = _check_task(prepared, task, sorted(of_task, key=astuple)) if of_task else []
+        notes += told if len(prepared.tasks) == 1 else [f"task {name}: {note}" for note in told]
+    return notes
+
+
+def _check_task(prepared: Prepared, task: Task, prompt_sets: Sequence[PromptSet]) -> list[str]:
+    """Check the prompts of one task; arguments and errors as of ``check_prompt_sets``."""
+    note = prepared.cache / "prompts" / f"{_key(prepared, task, prompt_sets)}.json"
     known = read_note(note)
     if known is None:
         card = prepared.opened.subject.card
-        known = {"notes": check_prompt_sets(prepared.task, prepared.checkpoint, card, prompt_sets)}
+        known = {"notes": check_prompt_sets(task, prepared.checkpoint, card, prompt_sets)}
         write_note(note, known)
     return list(known["notes"])
 
 
-def _key(prepared: Prepared, prompt_sets: Sequence[PromptSet]) -> str:
+def _key(prepared: Prepared, task: Task, prompt_sets: Sequence[PromptSet]) -> str:
     """A hash of all that the check depends on: the model's files, the task with its rows, and what reads them."""
-    card, task = prepared.opened.subject.card, prepared.task
+    card = prepared.opened.subject.card
     facts = {
         "version": CHECK_VERSION,
         "readers": {name: package_version(name) for name in READERS},

@@ -18,6 +18,7 @@ from clipsweep.orchestrator.plan.ahead import (
     look_ahead,
     screen_notes,
     search_notes,
+    task_notes,
 )
 from clipsweep.orchestrator.plan.check_trials import check_trials
 from clipsweep.orchestrator.plan.expectation import expect
@@ -53,7 +54,7 @@ def plan_study(study: Study, folder: Path | None, cache: Path, *, verify_hashes:
     ahead = look_ahead(opened, ledger)
     missing = ahead.missing
     requests = opened.missing_screens()
-    notes = check_trials(prepared, missing) + screen_notes(opened) + search_notes(opened)
+    notes = check_trials(prepared, missing) + task_notes(opened) + screen_notes(opened) + search_notes(opened)
     counts = _Counts(prepared)
     speed = expect_speed(opened, ledger)
     cost_of = partial(_cost, opened, counts, speed)
@@ -61,6 +62,7 @@ def plan_study(study: Study, folder: Path | None, cache: Path, *, verify_hashes:
     n_matrices, factor_bytes = _factors(opened)
     return {
         "points": None if opened.is_searched else opened.space.n_points,
+        "tasks": [member.name for member in opened.study.task.members],
         "demonstration_seeds": len(opened.space.demo_seeds),
         "trials": ahead.total,
         "trials_to_run": sum(missing.values()),
@@ -173,7 +175,9 @@ def _describe_counts(plan: dict[str, Any]) -> list[str]:
     trials = f"trials      {plan['trials']:,} on validation, {plan['trials_to_run']:,} of them to run{on_test}"
     if plan["points"] is None:  # a sampler chooses them
         return [trials]
-    seeds = f", with {plan['demonstration_seeds']} demonstration seeds each" if plan["demonstration_seeds"] > 1 else ""
+    n_tasks, n_seeds = len(plan["tasks"]), plan["demonstration_seeds"]
+    each = [f"{n_tasks} tasks"] * (n_tasks > 1) + [f"{n_seeds} demonstration seeds"] * (n_seeds > 1)
+    seeds = f", with {' and '.join(each)} each" if each else ""
     same = "; points that leave the same ranks are one trial" if plan["points"] != plan["trials"] else ""
     return [f"points      {plan['points']:,}{seeds}", trials + same]
 
@@ -241,11 +245,10 @@ class _Counts:
         from clipsweep.trials.tokens.encode import encode_prompts
 
         if wanted not in self._prompts:
-            rows = len(self._prepared.task.splits[wanted.split])
+            task = self._prepared.task_of(wanted.task)
+            rows = len(task.splits[wanted.split])
             sampled = min(rows, SAMPLED_ROWS)
-            prompts = encode_prompts(
-                self._prepared.task, self._tokenizer, wanted, self._card.context_length, range(sampled)
-            )
+            prompts = encode_prompts(task, self._tokenizer, wanted, self._card.context_length, range(sampled))
             self._prompts[wanted] = prompts, rows / sampled
         return self._prompts[wanted]
 

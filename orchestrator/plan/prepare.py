@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from itertools import chain
 from pathlib import Path
@@ -17,17 +18,24 @@ from clipsweep.orchestrator.folder.study_folder import StudyFolder
 from clipsweep.orchestrator.folder.warm_start import check_warm_start
 from clipsweep.orchestrator.plan.check_kinds import check_kinds
 from clipsweep.orchestrator.space.pending import PendingSpace, make_space
-from clipsweep.orchestrator.space.subject import Subject
+from clipsweep.orchestrator.space.space import Space
+from clipsweep.orchestrator.space.subject import Subject, TaskFacts
 from clipsweep.orchestrator.study.check_search import check_likelihoods
+from clipsweep.orchestrator.study.check_tasks import check_metrics
 from clipsweep.orchestrator.study.names import BAYES
-from clipsweep.orchestrator.study.schema import ScreenSection, Study
+from clipsweep.orchestrator.study.schema import ScreenSection, Study, settings_of
+from clipsweep.orchestrator.study.task_section import StudyTaskSection
 from clipsweep.trials.base.errors import PlaceError, StudyError
 from clipsweep.trials.base.files import factors_limit_bytes
 from clipsweep.trials.base.os_words import check_cache, check_folder, worded_as
+from clipsweep.trials.clips.kind import load_kind
+from clipsweep.trials.models.card import ModelCard
 from clipsweep.trials.models.describe import describe_checkpoint
 from clipsweep.trials.models.find import find_checkpoint
+from clipsweep.trials.scores.scoring import Scoring
 from clipsweep.trials.screen.screened import DEFAULT_ROWS
 from clipsweep.trials.screen.screened import LEAST_ROWS as LEAST_SCREENED
+from clipsweep.trials.spec.clip import Clip
 from clipsweep.trials.spec.trial import VALIDATION
 from clipsweep.trials.tasks.load import default_seed, define_task, load_task
 from clipsweep.trials.tasks.settings import PAPER
@@ -44,16 +52,25 @@ class Prepared:
     Attributes:
         opened: The study.
         checkpoint: Folder of the model.
-        task: The task with its rows.
+        tasks: The tasks with their rows, by name: one, or several in one score.
         cache: For factors, converted checkpoints, and what was found out once.
         verify_hashes: Whether replicas read all files of the model, whatever is remembered of their hashes.
     """
 
     opened: OpenStudy
     checkpoint: Path
-    task: Task
+    tasks: Mapping[str, Task]
     cache: Path
     verify_hashes: bool = False
+
+    @property
+    def task(self) -> Task:
+        """The task; of several the first."""
+        return next(iter(self.tasks.values()))
+
+    def task_of(self, name: str) -> Task:
+        """The task of a name, which of one alone may be left out."""
+        return self.tasks.get(name, self.task)
 
 
 @worded_as(PlaceError)  # nothing has begun yet, so it is bad input
@@ -70,7 +87,9 @@ def prepare(study: Study, path: Path, cache: Path, *, verify_hashes: bool = Fals
         ClipsweepError: Anything in the study that cannot be run, or that contradicts the stored rows.
     """
     folder = StudyFolder(path)
-    define_task(study.task_settings())  # first what the study alone can tell: a task that there is not
+    for member in study.task.members:
+        define_task(settings_of(member))  # first what the study alone can tell: a task that there is not
+    check_metrics(study)
     factors_limit_bytes()
     check_folder(folder.path, "the study's folder")
     check_in_place(folder.files(), [folder.trials, folder.logs])
@@ -79,19 +98,18 @@ def prepare(study: Study, path: Path, cache: Path, *, verify_hashes: bool = Fals
     card = describe_checkpoint(checkpoint, study.model.dtype, cache, verify_hashes=verify_hashes)
     resolved = _resolve(study, folder)
     space = make_space(resolved, card)  # refuses layers and modules before any row is read
-    task = load_task(resolved.task_settings(), cache, tokenizer_later(lambda: checkpoint))
-    check_likelihoods(resolved, task.definition)
-    resolved = _fit_rows(resolved, len(task.splits[VALIDATION]))
+    tokenizer = tokenizer_later(lambda: checkpoint)
+    tasks = {member.name: load_task(settings_of(member), cache, tokenizer) for member in resolved.task.members}
+    for task in tasks.values():
+        check_likelihoods(resolved, task.definition)
+    n_rows = min(len(task.splits[VALIDATION]) for task in tasks.values())
+    resolved = _fit_rows(resolved, n_rows)
     laid_out = space.stand_in if isinstance(space, PendingSpace) else space
-    clips = chain.from_iterable(laid_out.largest_clips())
-    check_kinds(clips, card, laid_out.shots, len(task.splits[VALIDATION]), task.read_by)
-    subject = Subject(
-        card=card,
-        task_fingerprint=task.fingerprint,
-        split_sizes={split: len(rows) for split, rows in task.splits.items()},
-        dropped=dict(task.dropped),
-        most_common=task.most_common,
-    )
+    clips = list(chain.from_iterable(laid_out.largest_clips()))
+    _refuse_texts(clips, laid_out)
+    for task in tasks.values():
+        check_kinds(clips, card, laid_out.shots, n_rows, task.read_by)
+    subject = _subject_of(card, tasks)
     opened = open_study(resolved, folder, subject)
     if resolved.search.driver == BAYES:
         check_sampler(study.search.sampler, Encoding(opened.space).parameters)
@@ -100,7 +118,31 @@ def prepare(study: Study, path: Path, cache: Path, *, verify_hashes: bool = Fals
             database_url(study.search.storage)
     recheck(opened)
     _check_study_file(opened)
-    return Prepared(opened=opened, checkpoint=checkpoint, task=task, cache=cache, verify_hashes=verify_hashes)
+    return Prepared(opened=opened, checkpoint=checkpoint, tasks=tasks, cache=cache, verify_hashes=verify_hashes)
+
+
+def _subject_of(card: ModelCard, tasks: Mapping[str, Task]) -> Subject:
+    """The model with its tasks."""
+    (_, first), *others = ((name, TaskFacts.of(task)) for name, task in tasks.items())
+    return Subject(
+        card=card,
+        task_fingerprint=first.task_fingerprint,
+        split_sizes=first.split_sizes,
+        dropped=first.dropped,
+        most_common=first.most_common,
+        others=dict(others),
+    )
+
+
+def _refuse_texts(clips: Iterable[Clip], space: Space) -> None:
+    """Refuse clips that look at texts where several tasks have others, so that each would score another model."""
+    looking = next((clip.kind for clip in clips if load_kind(clip.kind).texts(clip) is not None), None)
+    if len(space.members) > 1 and looking is not None:
+        raise StudyError(
+            f"study key 'space.kinds' has {looking!r}, whose clips depend on the texts of the prompts, so that each "
+            f"task of task.weighted would score another model; expected kinds that look at no texts. Take "
+            f"another kind, or one task."
+        )
 
 
 def _fit_rows(study: Study, n_rows: int) -> Study:
@@ -173,15 +215,13 @@ def fill_in(study: Study, auto_microbatch: int | str = AUTO_MICROBATCH) -> Study
 
     Layers that a screen chooses imply one, of as many rows as it has by default.
     """
-    settings = study.task_settings()
     microbatch = auto_microbatch if study.cluster.microbatch == "auto" else study.cluster.microbatch
     screen = study.search.screen or (ScreenSection() if study.space.screened_layers is not None else None)
-    seed = default_seed(settings) if settings.seed is None else settings.seed
-    shots = [define_task(settings).shots] if study.space.shots is None else study.space.shots
-    demo_seeds = [0] if study.space.demo_seeds is None and settings.variant == PAPER else study.space.demo_seeds
+    task, shots = _fill_in_tasks(study)
+    demo_seeds = [0] if study.space.demo_seeds is None and study.task.variant == PAPER else study.space.demo_seeds
     return study.model_copy(
         update={
-            "task": study.task.model_copy(update={"seed": seed}),
+            "task": task,
             "space": study.space.model_copy(update={"shots": shots, "demo_seeds": demo_seeds}),
             "search": study.search.model_copy(update={"screen": screen}),
             "cluster": study.cluster.model_copy(update={"microbatch": microbatch}),
@@ -189,14 +229,36 @@ def fill_in(study: Study, auto_microbatch: int | str = AUTO_MICROBATCH) -> Study
     )
 
 
+def _fill_in_tasks(study: Study) -> tuple[StudyTaskSection, list[int]]:
+    """The tasks with their seeds, and the study's shots.
+
+    Of several tasks one that has another number of its own than the study, or than the first of those with
+    demonstrations where the study has none, keeps it; and text has none.
+    """
+    settings = [settings_of(member) for member in study.task.members]
+    seeds = [default_seed(each) if each.seed is None else each.seed for each in settings]
+    defined = [define_task(each) for each in settings]
+    own = [each.shots for each in defined if each.scoring is not Scoring.TEXT] or [0]
+    shots = [own[0]] if study.space.shots is None else study.space.shots
+    if study.task.weighted is None:
+        return study.task.model_copy(update={"seed": seeds[0]}), shots
+    weighted = []
+    for member, seed, task in zip(study.task.weighted, seeds, defined, strict=True):
+        of_its_own = task.shots if study.space.shots is None or task.scoring is Scoring.TEXT else None
+        kept = of_its_own if member.shots is None and [of_its_own] != shots else member.shots
+        weighted.append(member.model_copy(update={"seed": seed, "shots": kept}))
+    return study.task.model_copy(update={"weighted": weighted}), shots
+
+
 def _check_against(opened: OpenStudy, stored: StoredRow, n_rows: int) -> None:
     """Refuse a study that would mix its rows with those of another model, task or name."""
-    study, context = opened.study, opened.row_context
+    name = opened.study.task.member(stored.task).name
+    context = opened.row_contexts[name]
     pairs: dict[str, tuple[Any, Any]] = {
         "study": (stored.study, context.study),
         "dtype": (stored.dtype, context.dtype),
         "model_fingerprint": (stored.model_fingerprint, context.model_fingerprint),
-        "task": (stored.task, study.task.name),
+        "task": (stored.task, name),
         "variant": (stored.variant, context.variant),
         "task_fingerprint": (stored.task_fingerprint, context.task_fingerprint),
     }

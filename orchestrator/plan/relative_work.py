@@ -9,7 +9,7 @@ from clipsweep.trials.clips.resolve import resolve
 from clipsweep.trials.engine.cost import CostModel, Extent
 from clipsweep.trials.spec.resolved import ResolvedClips
 from clipsweep.trials.spec.start import Start
-from clipsweep.trials.spec.trial import TEST, VALIDATION, TrialSpec
+from clipsweep.trials.spec.trial import VALIDATION, TrialSpec
 
 TYPICAL_QUERY, TYPICAL_DEMONSTRATION = 40, 30  # tokens, where none have been counted
 LEAST_SHARE = 0.005  # of a whole pass: what a trial costs however little it runs
@@ -25,7 +25,7 @@ class RelativeWork:
         """Count nothing yet."""
         self._card = opened.subject.card
         self._cost = CostModel(self._card)
-        self._sizes = opened.subject.split_sizes
+        self._subject = opened.subject
         self._shares: dict[tuple[int, Start], float] = {}
 
     def __call__(self, spec: TrialSpec, clips: ResolvedClips) -> float:
@@ -33,7 +33,7 @@ class RelativeWork:
         key = (spec.shots, expected_start(clips))
         if key not in self._shares:
             self._shares[key] = self._share(*key)
-        return self._shares[key] * self._sizes[spec.split]
+        return self._shares[key] * self._subject.of(spec.task).split_sizes[spec.split]
 
     def _share(self, shots: int, start: Start) -> float:
         """What a trial runs of a whole pass, from above 0 to 1."""
@@ -48,9 +48,16 @@ def amount_ahead(opened: OpenStudy, ahead: Ahead) -> Amount:
     """The missing trials; of a race only the first rung of each."""
     work_of, card = RelativeWork(opened), opened.subject.card
     whole = sum(count * work_of(spec, resolve(spec.clips, card)) for spec, count in ahead.missing.items())
-    n_rows, trials = opened.subject.split_sizes[VALIDATION], sum(ahead.missing.values())
-    rows = first_rows(opened) or n_rows
-    return Amount(trials=trials, rows=trials * rows, work=whole * rows / n_rows)
+    trials, rows = sum(ahead.missing.values()), first_rows(opened)
+    if rows is None:
+        seen = sum(count * n_rows(opened, spec) for spec, count in ahead.missing.items())
+        return Amount(trials=trials, rows=seen, work=whole)
+    return Amount(trials=trials, rows=trials * rows, work=whole * rows / opened.subject.split_sizes[VALIDATION])
+
+
+def n_rows(opened: OpenStudy, spec: TrialSpec) -> int:
+    """Rows of the split of a trial."""
+    return opened.subject.of(spec.task).split_sizes[spec.split]
 
 
 def amount_on_test(opened: OpenStudy, ahead: Ahead) -> Amount:
@@ -60,4 +67,4 @@ def amount_on_test(opened: OpenStudy, ahead: Ahead) -> Amount:
     work_of, card = RelativeWork(opened), opened.subject.card
     tests = expected_tests(opened, ahead.missing)
     work = sum(work_of(spec, resolve(spec.clips, card)) for spec in tests)
-    return Amount(trials=len(tests), rows=len(tests) * opened.subject.split_sizes[TEST], work=work)
+    return Amount(trials=len(tests), rows=sum(n_rows(opened, spec) for spec in tests), work=work)

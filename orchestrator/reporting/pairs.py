@@ -8,7 +8,6 @@ from clipsweep.analysis.row.row import StoredRow
 from clipsweep.orchestrator.folder.snapshot import Snapshot
 from clipsweep.orchestrator.status.answer import NO_WINNER
 from clipsweep.trials.base.errors import StudyError
-from clipsweep.trials.clips.identity import trial_id
 from clipsweep.trials.clips.resolve import resolve
 from clipsweep.trials.spec.clip import Clip
 from clipsweep.trials.spec.trial import TEST
@@ -55,5 +54,5 @@ def baseline_row(snapshot: Snapshot, row: StoredRow) -> StoredRow:
 def _stored(snapshot: Snapshot, row: StoredRow, clips: Iterable[Clip], split: str) -> StoredRow | None:
     """The row of the trial on the prompts of another, with these clips, on this split."""
     opened = snapshot.opened
-    spec = opened.space.propose(row.shots, row.demo_seed, tuple(clips), split).spec
-    return snapshot.rows.get(trial_id(spec, opened.subject.card, opened.subject.task_fingerprint))
+    spec = opened.space.propose(row.shots, row.demo_seed, tuple(clips), split, row.task).spec
+    return snapshot.rows.get(opened.subject.trial_id(spec))

@@ -19,6 +19,7 @@ from clipsweep.orchestrator.reporting.keeps import describe_kept
 from clipsweep.orchestrator.reporting.pairs import baseline_row, winner_row
 from clipsweep.orchestrator.status.answer import apply_command, study_notes
 from clipsweep.orchestrator.status.steps import step_gains
+from clipsweep.orchestrator.study.task_section import TaskSection
 from clipsweep.orchestrator.words import by_split
 from clipsweep.trials.base.errors import ClipsweepError, counted
 from clipsweep.trials.scores.metrics import METRICS
@@ -93,16 +94,31 @@ def _changed_examples(snapshot: Snapshot, load_task: LoadTask) -> tuple[Flips | 
 
 def _subject_facts(opened: OpenStudy) -> dict[str, str]:
     """The model, the task and its rows."""
-    task, subject, card = opened.study.task, opened.subject, opened.subject.card
-    sizes = ", ".join(f"{count} {split}" for split, count in subject.split_sizes.items())
+    card, members = opened.subject.card, opened.study.task.members
+    tasks: dict[str, str] = {}
+    for member in members:
+        label = f"task {member.name}" if len(members) > 1 else "task"
+        of_task = f" of {member.name}" if len(members) > 1 else ""
+        dropped = opened.subject.of(member.name).dropped
+        tasks |= {label: _task_words(opened, member), f"rows left out{of_task}": describe_dropped(dropped)}
     return {
         "model": f"{opened.study.model.path} ({card.model_type}, {card.n_layers} layers, "
         f"{card.parameters_total / 1e6:,.1f} M parameters, {card.dtype}, fingerprint {card.fingerprint[:12]})",
-        "task": f"{task.name} ({task.variant} variant, {sizes} rows, split seed {task.seed}, "
-        f"fingerprint {subject.task_fingerprint[:12]})",
-        "rows left out": describe_dropped(subject.dropped),
+        **tasks,
         "demonstration seeds": ", ".join(map(str, opened.space.demo_seeds)),
     }
+
+
+def _task_words(opened: OpenStudy, member: TaskSection) -> str:
+    """A task with its rows, and what it counts."""
+    facts = opened.subject.of(member.name)
+    sizes = ", ".join(f"{count} {split}" for split, count in facts.split_sizes.items())
+    shares = {each.name: f"{100 * each.share:.3g} % of the score, " for each in opened.space.members}
+    share = shares.get(member.name, "")
+    return (
+        f"{member.name} ({share}{member.variant} variant, {sizes} rows, split seed {member.seed}, "
+        f"fingerprint {facts.task_fingerprint[:12]})"
+    )
 
 
 def describe_dropped(dropped: Mapping[str, int]) -> str:

@@ -16,7 +16,7 @@ from clipsweep.orchestrator.folder.end import End
 from clipsweep.orchestrator.folder.ledger import Ledger
 from clipsweep.orchestrator.folder.open_study import OpenStudy
 from clipsweep.orchestrator.plan.amount import Amount
-from clipsweep.orchestrator.plan.relative_work import RelativeWork
+from clipsweep.orchestrator.plan.relative_work import RelativeWork, n_rows
 from clipsweep.orchestrator.progress.goal import goal_of
 from clipsweep.orchestrator.progress.progress import Progress
 from clipsweep.orchestrator.run.interrupt import Interrupt
@@ -228,12 +228,11 @@ class RunLoop:
 
     def _cost(self, trial: Trial) -> float:
         """What a trial, or the part of it that runs, costs next to others."""
-        whole = self._opened.subject.split_sizes[trial.spec.split]
-        return self._work(trial.spec, trial.resolved) * self._n_rows(trial) / whole
+        return self._work(trial.spec, trial.resolved) * self._n_rows(trial) / n_rows(self._opened, trial.spec)
 
     def _n_rows(self, trial: Trial) -> int:
         """Rows that a trial, or the part of it that runs, sees."""
-        first, last = trial.rows or (0, self._opened.subject.split_sizes[trial.spec.split])
+        first, last = trial.rows or (0, n_rows(self._opened, trial.spec))
         return last - first
 
     def _amount(self, trial: Trial) -> Amount:

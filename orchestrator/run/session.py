@@ -17,7 +17,7 @@ from clipsweep.orchestrator.folder.log_file import log_warning, warned_of
 from clipsweep.orchestrator.folder.open_study import default_folder, write_study
 from clipsweep.orchestrator.folder.snapshot import Snapshot
 from clipsweep.orchestrator.folder.study_folder import StudyFolder
-from clipsweep.orchestrator.plan.ahead import look_ahead, screen_notes
+from clipsweep.orchestrator.plan.ahead import look_ahead, screen_notes, task_notes
 from clipsweep.orchestrator.plan.check_trials import check_trials
 from clipsweep.orchestrator.plan.prepare import Prepared, prepare, recheck
 from clipsweep.orchestrator.progress.goal import goal_of
@@ -70,7 +70,7 @@ def check_run(
     ahead = look_ahead(prepared.opened, Ledger(prepared.opened))
     if ahead.missing:
         say("checking the prompts …")
-    return prepared, check_trials(prepared, ahead.missing) + screen_notes(prepared.opened)
+    return prepared, check_trials(prepared, ahead.missing) + task_notes(prepared.opened) + screen_notes(prepared.opened)
 
 
 def run_study(

@@ -11,7 +11,7 @@ from clipsweep.cluster.fit import ClusterSettings
 from clipsweep.cluster.pool import Pool
 from clipsweep.cluster.work import ReplicaSettings
 from clipsweep.orchestrator.plan.prepare import Prepared
-from clipsweep.orchestrator.study.schema import Study
+from clipsweep.orchestrator.study.schema import Study, settings_of
 from clipsweep.orchestrator.words import Say, say_nothing
 from clipsweep.trials.base.errors import PoolError, first_line
 from clipsweep.trials.base.loading import nothing_collected
@@ -39,13 +39,9 @@ def start_pool(prepared: Prepared, say: Say = say_nothing, deaths: Mapping[str, 
     """
     study, subject, space = prepared.opened.study, prepared.opened.subject, prepared.opened.space
     cluster = study.cluster
-    settings = replica_settings(
-        study,
-        subject.card,
-        subject.task_fingerprint,
-        prepared.cache,
-        starts_of(space.starts(), subject.card) if prepared.opened.pending is None else (),
-    )
+    starts = starts_of(space.starts(), subject.card) if prepared.opened.pending is None else ()
+    fingerprints = {name: subject.of(name).task_fingerprint for name in prepared.tasks}
+    settings = replica_settings(study, subject.card, fingerprints, prepared.cache, starts)
     settings = replace(settings, verify_hashes=prepared.verify_hashes)
     if cluster.replicas == 0:
         say("loading the model …")
@@ -81,22 +77,24 @@ def _ray_pool() -> type[RayPool]:
 
 
 def replica_settings(
-    study: Study, card: ModelCard, task_fingerprint: str, cache: Path, starts: tuple[Start, ...]
+    study: Study, card: ModelCard, fingerprints: Mapping[str, str], cache: Path, starts: tuple[Start, ...]
 ) -> ReplicaSettings:
     """What a replica of a study needs, with every path as it is found from another working directory.
 
     Args:
         study: Names model and task, and what a replica may take.
         card: Of the model.
-        task_fingerprint: Of the task.
+        fingerprints: Of its tasks, by name.
         cache: For factors, conversions and rows.
         starts: Where the trials start.
     """
+    first, *others = ((_absolute_task(settings_of(member)), fingerprints[member.name]) for member in study.task.members)
     return ReplicaSettings(
         model=replace(study.model_settings(), path=_absolute(study.model.path)),
-        task=_absolute_task(study.task_settings()),
+        task=first[0],
         model_fingerprint=card.fingerprint,
-        task_fingerprint=task_fingerprint,
+        task_fingerprint=first[1],
+        others=tuple(others),
         cache=cache.absolute(),
         threads=study.cluster.cpus_per_replica,
         activation_bytes=study.cluster.activation_bytes,

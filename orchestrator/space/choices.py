@@ -153,8 +153,9 @@ def _holds_site(space: Space, clips: Sequence[Clip]) -> bool:
 
 def choices_of_rows(space: Space, rows: Mapping[str, StoredRow]) -> list[Choice]:
     """What the validation trials among latest rows were choices of, each once, in the order they began."""
-    looked_at = values_of(rows, ("split", "started_at", "shots", "clips"))
+    looked_at = values_of(rows, ("split", "started_at", "shots", "clips", "task"))
     validation = [each for each in looked_at if each[0] == VALIDATION]
     validation.sort(key=lambda each: each[1])
-    found = dict.fromkeys(Choice(shots, join(clips, len(clips))) for _, _, shots, clips in validation)
+    told = ((space.shots_of_choice(task, shots), clips) for _, _, shots, clips, task in validation)
+    found = dict.fromkeys(Choice(shots, join(clips, len(clips))) for shots, clips in told if shots is not None)
     return [choice for choice in found if holds(space, choice)]

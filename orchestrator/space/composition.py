@@ -13,6 +13,7 @@ from itertools import product
 
 from clipsweep.analysis.row.row import StoredRow
 from clipsweep.analysis.winners.scores import mean_goodness, state_of
+from clipsweep.analysis.winners.several import broken_guards
 from clipsweep.orchestrator.space.points import make_points
 from clipsweep.orchestrator.space.proposal import Choice
 from clipsweep.orchestrator.space.site import Site
@@ -22,7 +23,7 @@ from clipsweep.trials.spec.clip import Clip
 from clipsweep.trials.spec.modules import MODULES
 from clipsweep.trials.spec.result import TrialState
 
-LOST = -math.inf  # the score of a choice that failed: whatever else is tried is better
+LOST = -math.inf  # the score of a choice that failed, or breaks a guard: whatever else is tried is better
 EQUAL = 1e-9  # gains that differ by less are equal: fractions of rows are not exact in binary
 # How good a choice is on validation, over its seeds: its score, turned so that more is better. None while not known.
 Score = Callable[[Choice], float | None]
@@ -90,7 +91,7 @@ def compose(space: Space, shots: int, score: Score) -> Composition:
     Args:
         space: Whose ``min_gain`` is set.
         shots: Demonstrations in the prompt.
-        score: Of choices; ``LOST`` of those that failed.
+        score: Of choices; ``LOST`` of those that failed or break a guard.
     """
     assert space.min_gain is not None, "only spaces of driver compose are composed"
     kept = Choice(shots, ())
@@ -174,6 +175,6 @@ def stored_scores(space: Space, subject: Subject, rows: Mapping[str, StoredRow],
         (point,) = make_points(space, [choice], subject)
         if not again and any(state_of(trial_id, rows) is TrialState.FAILED for trial_id in point.trial_ids):
             return LOST
-        return mean_goodness(point.trial_ids, rows, space.metric)
+        return LOST if broken_guards(point, rows) else mean_goodness(point.trial_ids, rows, space.metric, point.tasks)
 
     return score

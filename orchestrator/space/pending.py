@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from itertools import product, starmap
 from typing import TypeVar
@@ -19,10 +19,10 @@ from clipsweep.orchestrator.space.layer_rule import (
 from clipsweep.orchestrator.space.screen_rule import ScreenRule
 from clipsweep.orchestrator.space.screening import screen_requests
 from clipsweep.orchestrator.space.site import Site
-from clipsweep.orchestrator.space.space import RateRange, Space
+from clipsweep.orchestrator.space.space import Member, RateRange, Space
 from clipsweep.orchestrator.study.kind_section import read_kind
 from clipsweep.orchestrator.study.names import ALGORITHM1, COMPOSE
-from clipsweep.orchestrator.study.schema import ChosenLayers, Study
+from clipsweep.orchestrator.study.schema import ChosenLayers, Study, settings_of
 from clipsweep.trials.base.errors import StudyError
 from clipsweep.trials.models.card import ModelCard
 from clipsweep.trials.tasks.load import define_task
@@ -111,25 +111,49 @@ def _lay_out(study: Study, sites: tuple[Site, ...]) -> Space:
     """The space of these sites."""
     axes = study.space
     assert axes.shots is not None, "prepare() resolves it"
-    assert study.task.seed is not None, "prepare() resolves it"
+    seed, members = study.task.members[0].seed, _members(study)
+    assert seed is not None, "prepare() resolves it"
     rates, search = axes.clip_rates, study.search
     composed = search.driver == COMPOSE
     return Space(
         model=study.model.path,
-        task=study.task.name,
+        task=study.task.members[0].name,
         shots=_unique(axes.shots),
-        demo_seeds=_unique(axes.demo_seeds or [study.task.seed]),  # the release's seed fixes its demonstrations
+        demo_seeds=_unique(axes.demo_seeds or [seed]),  # the release's seed fixes its demonstrations
         sites=sites,
         kinds=_unique(map(read_kind, axes.kinds)),
         clip_rates=_unique(map(float, rates)) if isinstance(rates, list) else (),
         modules=_unique(axes.modules),
         baseline_competes=search.driver != ALGORITHM1,
-        metric=define_task(study.task_settings()).metric,
+        metric=_metric(study, members),
         winner=FEWEST_OF_EQUALS if len(search.objectives) > 1 and search.winner == BEST_MEAN else search.winner,
         rate_range=None if isinstance(rates, list) else RateRange(rates.low, rates.high),
         max_clips=(search.max_clips or len(sites)) if composed else axes.clips.max,
         min_gain=search.min_gain if composed else None,
+        members=members,
     )
+
+
+def _members(study: Study) -> tuple[Member, ...]:
+    """The tasks in the study's score, where there are several; else none."""
+    total = sum(task.weight for task in study.task.weighted or [])
+    guards = {guard.task: guard.lose_at_most for guard in study.search.guard}
+    return tuple(
+        Member(
+            name=task.name,
+            share=task.weight / total,
+            metric=define_task(settings_of(task)).metric,
+            shots=task.shots,
+            lose_at_most=guards.get(task.name),
+        )
+        for task in study.task.weighted or []
+    )
+
+
+def _metric(study: Study, members: Sequence[Member]) -> str:
+    """What points are judged by: of several tasks that of those that count, which is one."""
+    counting = [member.metric for member in members if member.share]
+    return counting[0] if counting else define_task(study.task_settings()).metric
 
 
 def _unique(values: Iterable[T]) -> tuple[T, ...]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Container, Iterable
 from functools import lru_cache
 
-from clipsweep.analysis.winners.point import Point
+from clipsweep.analysis.winners.point import Point, ScoredTask
 from clipsweep.orchestrator.space.proposal import Choice
 from clipsweep.orchestrator.space.space import Space
 from clipsweep.orchestrator.space.subject import Subject
@@ -25,7 +25,7 @@ def make_points(
     stored: Container[str] | None = None,
     can_win: Container[Choice] | None = None,
 ) -> list[Point]:
-    """Points with the identities of their trials, demonstration seeds taken together.
+    """Points with the identities of their trials, tasks and demonstration seeds taken together.
 
     Args:
         space: Of the study.
@@ -36,18 +36,18 @@ def make_points(
         can_win: Those of them that can win; None for all.
     """
     card, tested = subject.card, subject.tested
-    identities = Identities(card, subject.task_fingerprint)
+    identities: dict[str, Identities] = {}
     sets: dict[tuple[int, str], list[PromptSet]] = {}
+    tasks: dict[int, tuple[ScoredTask, ...]] = {}
     fingerprints: dict[tuple[Clip, ...], Fingerprint] = {}
 
     @lru_cache(maxsize=NEIGHBOURS_KEPT)
     def ids_of(shots: int, clips: Fingerprint, split: str) -> tuple[str, ...]:
         if (shots, split) not in sets:
-            seeds = (
-                space.demo_seeds if shots else space.demo_seeds[:1]
-            )  # without demonstrations all seeds are one trial
-            sets[shots, split] = [PromptSet(shots=shots, demo_seed=seed, split=split) for seed in seeds]
-        return tuple([identities.of(each, clips) for each in sets[shots, split]])
+            sets[shots, split] = space.prompt_sets(shots, split)
+            for task in {each.task for each in sets[shots, split]} - {*identities}:
+                identities[task] = Identities(card, subject.of(task).task_fingerprint)
+        return tuple([identities[each.task].of(each, clips) for each in sets[shots, split]])
 
     found = []
     for choice in choices:
@@ -55,6 +55,8 @@ def make_points(
         if clips is None:
             clips = fingerprints[choice.clips] = fingerprint_of(choice.clips, card)
         trial_ids = ids_of(choice.shots, clips, VALIDATION)
+        if choice.shots not in tasks:
+            tasks[choice.shots] = space.scored_tasks(choice.shots)
         if stored is not None and not any(trial_id in stored for trial_id in trial_ids):
             continue
         point = Point(
@@ -67,6 +69,7 @@ def make_points(
             metric=space.metric,
             rule=space.winner,
             can_win=can_win is None or choice in can_win,
+            tasks=tasks[choice.shots],
         )
         found.append(point)
     return found

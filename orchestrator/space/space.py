@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import product
 from typing import NamedTuple
 
-from clipsweep.analysis.winners.point import BEST_MEAN
-from clipsweep.orchestrator.space.proposal import Choice, Proposal
+from clipsweep.analysis.winners.point import BEST_MEAN, ScoredTask
+from clipsweep.orchestrator.space.proposal import Choice, Part, Proposal
 from clipsweep.orchestrator.space.site import Site
 from clipsweep.trials.spec.clip import Clip
 from clipsweep.trials.spec.kinds import DEFAULT_KIND, KindOfClip
 from clipsweep.trials.spec.modules import ATTENTION_ROLES, MLP_ROLES, MODULES
-from clipsweep.trials.spec.trial import TEST, VALIDATION, TrialSpec
+from clipsweep.trials.spec.trial import TEST, VALIDATION, PromptSet, TrialSpec
 
 
 class RateRange(NamedTuple):
@@ -25,12 +25,31 @@ class RateRange(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Member:
+    """One of several tasks in the score of a study.
+
+    Attributes:
+        name: Of the task.
+        share: Of its score in a point's; the shares of a study sum to 1, and a task of share 0 is a guard alone.
+        metric: Column of scores that it is judged by.
+        shots: Demonstrations in its prompts; None for those of the point.
+        lose_at_most: By how much a winner may be worse than its baseline on it; None where it is no guard.
+    """
+
+    name: str
+    share: float
+    metric: str
+    shots: int | None = None
+    lose_at_most: float | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Space:
-    """Every combination of the study's axes, with one baseline for each shots and demonstration seed.
+    """Every combination of the study's axes, with one baseline for each task, shots and demonstration seed.
 
     Attributes:
         model: As the study names it.
-        task: Name of the task.
+        task: Name of the task; of several, of the first.
         shots: Axis; so are the next four.
         demo_seeds: Seeds that draw demonstrations.
         sites: What is clipped together: layers ascending, of each, or of each range of them, its modules in the study's
@@ -44,6 +63,7 @@ class Space:
         rate_range: Where the rates are not listed. Such a space cannot be enumerated.
         max_clips: How many sites a trial may clip. Enumerated by index are trials of one.
         min_gain: By how much a step must gain, in the metric, where points are composed step by step; else None.
+        members: The tasks in its score, where there are several; else none.
     """
 
     model: str
@@ -60,6 +80,7 @@ class Space:
     rate_range: RateRange | None = None
     max_clips: int = 1
     min_gain: float | None = None
+    members: tuple[Member, ...] = ()
     _visited_sites: tuple[Site, ...] = field(init=False, repr=False, compare=False)
     _visited_rates: tuple[float, ...] = field(init=False, repr=False, compare=False)
 
@@ -70,8 +91,13 @@ class Space:
         object.__setattr__(self, "_visited_rates", coarse_to_fine(sorted(self.clip_rates, reverse=True)))
 
     def __len__(self) -> int:
-        """Points in all, one for each demonstration seed."""
-        return len(self.shots) * len(self.demo_seeds) * (1 + self.n_clips)
+        """Points in all, one for each task and demonstration seed."""
+        return len(self.shots) * self.n_parts * (1 + self.n_clips)
+
+    @property
+    def n_parts(self) -> int:
+        """Proposals of a choice: one for each task and demonstration seed."""
+        return max(1, len(self.members)) * len(self.demo_seeds)
 
     @property
     def n_points(self) -> int:
@@ -86,13 +112,14 @@ class Space:
     def proposal(self, index: int) -> Proposal:
         """The point of an index.
 
-        Prompt sets follow each other, shots by shots, and of each all seeds. In each the untouched model comes first,
-        in whose pass activations are captured, then its clips as ``visited_clips`` orders them.
+        Prompt sets follow each other, shots by shots, of each task by task, and of that all seeds. In each the
+        untouched model comes first, in whose pass activations are captured, then its clips as ``visited_clips`` orders
+        them.
         """
         prompt_set, number = divmod(index, 1 + self.n_clips)
-        shots, seed = divmod(prompt_set, len(self.demo_seeds))
+        shots, part = divmod(prompt_set, self.n_parts)
         clips = self.visited_clips(number - 1) if number else ()
-        return self.propose(self.shots[shots], self.demo_seeds[seed], clips)
+        return self._proposal(Choice(self.shots[shots], clips), part, VALIDATION)
 
     def visited_clips(self, number: int) -> tuple[Clip, ...]:
         """The clips of a number, cheap and telling ones first: one, or one for each layer of a range.
@@ -128,18 +155,72 @@ class Space:
         return [clips[0] for clips in self.largest_clips()]
 
     def proposals_of(self, choice: Choice) -> list[Proposal]:
-        """Its validation trial for each demonstration seed."""
-        return [self.propose(choice.shots, seed, choice.clips) for seed in self.demo_seeds]
+        """Its validation trial for each task and demonstration seed."""
+        return self._proposals(choice)
 
     def test_proposals(self, choice: Choice) -> list[Proposal]:
         """The trials that measure a choice and its baseline on the test split."""
-        pairs = product(((), choice.clips), self.demo_seeds)
-        return [self.propose(choice.shots, seed, clips, TEST) for clips, seed in pairs]
+        return [*self._proposals(choice._replace(clips=()), TEST), *self._proposals(choice, TEST)]
 
-    def propose(self, shots: int, demo_seed: int, clips: tuple[Clip, ...], split: str = VALIDATION) -> Proposal:
-        """A trial of this study."""
-        spec = TrialSpec(model=self.model, task=self.task, shots=shots, demo_seed=demo_seed, split=split, clips=clips)
+    def _proposals(self, choice: Choice, split: str = VALIDATION) -> list[Proposal]:
+        """Its trial for each task and demonstration seed."""
+        return [self._proposal(choice, part, split) for part in range(self.n_parts)]
+
+    def _proposal(self, choice: Choice, part: int, split: str) -> Proposal:
+        """One of them: those of a task follow each other."""
+        number, seed = divmod(part, len(self.demo_seeds))
+        task, shots = self._shots_by_task(choice.shots)[number]
+        proposal = self.propose(shots, self.demo_seeds[seed], choice.clips, split, task)
+        return proposal if shots == choice.shots else replace(proposal, shots=choice.shots)
+
+    def propose(
+        self, shots: int, demo_seed: int, clips: tuple[Clip, ...], split: str = VALIDATION, task: str | None = None
+    ) -> Proposal:
+        """A trial of this study; of its first task where none is named."""
+        spec = TrialSpec(
+            model=self.model, task=task or self.task, shots=shots, demo_seed=demo_seed, split=split, clips=clips
+        )
         return Proposal(spec=spec)
+
+    def prompt_sets(self, shots: int, split: str = VALIDATION) -> list[PromptSet]:
+        """The prompts of a choice of these shots, task by task; without demonstrations all seeds have the same."""
+        return [
+            PromptSet(shots=own, demo_seed=seed, split=split, task=task)
+            for task, own in self._shots_by_task(shots)
+            for seed in (self.demo_seeds if own else self.demo_seeds[:1])
+        ]
+
+    def scored_tasks(self, shots: int) -> tuple[ScoredTask, ...]:
+        """The tasks in the score of a point of these shots; none where there is one alone."""
+        numbers = Counter(each.task for each in self.prompt_sets(shots))
+        return tuple(
+            ScoredTask(
+                name=each.name,
+                share=each.share,
+                n_trials=numbers[each.name],
+                metric=each.metric,
+                lose_at_most=each.lose_at_most,
+            )
+            for each in self.members
+        )
+
+    def weight_of(self, part: Part) -> float:
+        """What a trial counts in the score of its choice, if each task and demonstration seed has one."""
+        shares = {each.name: each.share for each in self.members} or {part[0]: 1.0}
+        return shares[part[0]] / len(self.demo_seeds)
+
+    def shots_of_choice(self, task: str, shots: int) -> int | None:
+        """The shots of the choice that a trial of these shots belongs to; None where that cannot be told."""
+        own = next((each.shots for each in self.members if each.name == task), None)
+        if own is None:
+            return shots
+        return self.shots[0] if own == shots and len(self.shots) == 1 else None
+
+    def _shots_by_task(self, shots: int) -> list[tuple[str, int]]:
+        """Each task with the demonstrations in its prompts."""
+        if not self.members:
+            return [(self.task, shots)]
+        return [(each.name, shots if each.shots is None else each.shots) for each in self.members]
 
 
 def coarse_to_fine(values: Sequence[float]) -> tuple[float, ...]:

@@ -4,8 +4,30 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+from clipsweep.trials.clips.identity import trial_id
 from clipsweep.trials.models.card import ModelCard
-from clipsweep.trials.spec.trial import TEST
+from clipsweep.trials.spec.trial import TEST, TrialSpec
+from clipsweep.trials.tasks.task import Task
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TaskFacts:
+    """What the name of a task stands for; the fields are those of ``Subject``."""
+
+    task_fingerprint: str
+    split_sizes: dict[str, int]
+    dropped: dict[str, int]
+    most_common: dict[str, float] = field(default_factory=dict)
+
+    @classmethod
+    def of(cls, task: Task) -> TaskFacts:
+        """Those of a task with its rows."""
+        return cls(
+            task_fingerprint=task.fingerprint,
+            split_sizes={split: len(rows) for split, rows in task.splits.items()},
+            dropped=dict(task.dropped),
+            most_common=task.most_common,
+        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -16,10 +38,11 @@ class Subject:
 
     Attributes:
         card: The model.
-        task_fingerprint: The task with its rows.
+        task_fingerprint: The task with its rows; of several tasks the first, as are the next three.
         split_sizes: Rows of each split.
         dropped: Rows kept out of demonstrations and of validation because their text is in another split.
         most_common: By split, the share of rows whose answer is the most common one; empty in older folders.
+        others: Of several tasks those but the first, by name.
     """
 
     card: ModelCard
@@ -27,8 +50,31 @@ class Subject:
     split_sizes: dict[str, int]
     dropped: dict[str, int]
     most_common: dict[str, float] = field(default_factory=dict)
+    others: dict[str, TaskFacts] = field(default_factory=dict)
 
     @property
     def tested(self) -> bool:
-        """Whether the task has a test split."""
-        return bool(self.split_sizes.get(TEST))
+        """Whether the task has a test split; of several tasks whether each has one."""
+        return all(each.split_sizes.get(TEST) for each in self._each)
+
+    def of(self, task: str) -> Subject | TaskFacts:
+        """What is known of one of its tasks."""
+        return self.others.get(task, self)
+
+    @property
+    def fingerprints(self) -> set[str]:
+        """Of all its tasks."""
+        return {each.task_fingerprint for each in self._each}
+
+    @property
+    def _each(self) -> list[Subject | TaskFacts]:
+        """What is known of each of its tasks."""
+        return [self, *self.others.values()]
+
+    def trial_id(self, spec: TrialSpec) -> str:
+        """The identity of a trial.
+
+        Raises:
+            SpecError: The model does not have what a clip names.
+        """
+        return trial_id(spec, self.card, self.of(spec.task).task_fingerprint)

@@ -10,11 +10,13 @@ from collections.abc import Sequence
 from clipsweep.analysis.winners.gain import Gain
 from clipsweep.analysis.winners.pareto import pareto_front, rate_points
 from clipsweep.analysis.winners.point import ONE_STANDARD_ERROR, describe_point
-from clipsweep.analysis.winners.scores import mean_score, state_of
+from clipsweep.analysis.winners.scores import by_task, mean_score, state_of
+from clipsweep.analysis.winners.several import TaskScores
 from clipsweep.analysis.winners.standings import Standings, Winner
 from clipsweep.analysis.winners.verdict import judge_winner
 from clipsweep.orchestrator.folder.end import read_end
 from clipsweep.orchestrator.folder.snapshot import Snapshot
+from clipsweep.orchestrator.space.subject import Subject, TaskFacts
 from clipsweep.orchestrator.status.status import read_stored
 from clipsweep.trials.base.errors import counted
 from clipsweep.trials.clips.resolve import resolve
@@ -44,8 +46,20 @@ def describe_winner(standings: Standings, notes: Sequence[str] = ()) -> str:
             f"winner    {describe_point(point)}: {score} on validation, {picked} {among}",
             f"baseline  the untouched model, same shots: {baseline} on validation",
             f"gain      {_describe_gain(winner)}",
+            *(f"task      {_describe_task(each)}" for each in winner.by_task),
             *(f"note      {note}" for note in notes),
         ]
+    )
+
+
+def _describe_task(scores: TaskScores) -> str:
+    """What a winner scores on one of several tasks: ``rte (a third of the score): accuracy 0.55 against 0.56``."""
+    task, test = scores.task, scores.test_scores
+    guard = "" if task.lose_at_most is None else f", guard: may lose {task.lose_at_most:g}"
+    on_test = "" if test is None else "; {:.4f} against {:.4f} on test".format(*test)
+    return (
+        f"{task.name} ({100 * task.share:.3g} % of the score{guard}): {task.metric} {scores.score:.4f} against "
+        f"{scores.baseline_score:.4f} on validation{on_test}"
     )
 
 
@@ -83,8 +97,21 @@ def word_gain(gain: Gain, scores: tuple[float, float] | None) -> str:
 
 
 def study_notes(snapshot: Snapshot) -> list[str]:
-    """What should be known beside the answer: that it may change, or that the untouched model is at chance."""
-    return [*_unfinished(snapshot), *_at_chance(snapshot)]
+    """What should be known beside the answer: that it may change, what a guard barred, a model that is at chance."""
+    return [*_unfinished(snapshot), *_barred(snapshot), *_at_chance(snapshot)]
+
+
+def _barred(snapshot: Snapshot) -> list[str]:
+    """The better point that breaks a guard, and by how much."""
+    winner = snapshot.standings.winner
+    if winner is None or winner.barred is None:
+        return []
+    barred = winner.barred
+    guards = " and ".join(
+        f"loses {guard.lost:.4f} {guard.metric} on task {guard.task}, where {guard.lose_at_most:g} may be lost"
+        for guard in barred.guards
+    )
+    return [f"{describe_point(barred.point)} scores better ({barred.score:.4f} on validation), but {guards}"]
 
 
 def _unfinished(snapshot: Snapshot) -> list[str]:
@@ -104,11 +131,23 @@ def _unfinished(snapshot: Snapshot) -> list[str]:
 
 def _at_chance(snapshot: Snapshot) -> list[str]:
     """That the untouched model does no better than chance."""
-    winner, most_common = snapshot.standings.winner, snapshot.opened.subject.most_common
-    if winner is None or VALIDATION not in most_common or METRICS[winner.point.metric].of_text:
+    winner, subject = snapshot.standings.winner, snapshot.opened.subject
+    if winner is None or METRICS[winner.point.metric].of_text:
         return []
-    share, n_rows = most_common[VALIDATION], snapshot.opened.subject.split_sizes[VALIDATION]
-    accuracy = mean_score(winner.point.baseline_ids, snapshot.rows, "accuracy") or 0.0
+    if not winner.by_task:
+        return _of_chance(winner.point.baseline_ids, snapshot, subject)
+    point, counting = winner.point, [task.share > 0 for task in winner.point.tasks]
+    parts = zip(point.tasks, by_task(point.baseline_ids, point.tasks), counting, strict=True)
+    found = [(task.name, _of_chance(ids, snapshot, subject.of(task.name))) for task, ids, counts in parts if counts]
+    return [f"on task {name} {note}" for name, notes in found for note in notes]
+
+
+def _of_chance(baseline_ids: Sequence[str], snapshot: Snapshot, facts: Subject | TaskFacts) -> list[str]:
+    """The same of the trials of one task."""
+    if VALIDATION not in facts.most_common:
+        return []
+    share, n_rows = facts.most_common[VALIDATION], facts.split_sizes[VALIDATION]
+    accuracy = mean_score(baseline_ids, snapshot.rows, "accuracy") or 0.0
     if accuracy - SIGMAS * math.sqrt(share * (1 - share) / n_rows) > share:
         return []
     return [

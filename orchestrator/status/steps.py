@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 from itertools import groupby
 
+from clipsweep.analysis.compare.step_gain import StepGain
 from clipsweep.analysis.winners.point import describe_clips, describe_shots
 from clipsweep.analysis.winners.scores import mean_score
-from clipsweep.analysis.winners.step_gain import StepGain
 from clipsweep.orchestrator.folder.snapshot import Snapshot
 from clipsweep.orchestrator.space.composition import ComposeStep, Composition
 from clipsweep.orchestrator.space.points import make_points
@@ -41,9 +41,9 @@ def _gain_of(snapshot: Snapshot, number: int, step: ComposeStep, best: Choice, g
         tried=len(step.tried),
         kept=step.kept,
         metric=opened.space.metric,
-        score=mean_score(point.trial_ids, snapshot.rows, opened.space.metric) or 0.0,
+        score=mean_score(point.trial_ids, snapshot.rows, opened.space.metric, point.tasks) or 0.0,
         metric_gain=gain,
-        comparison=snapshot.standings.compare(point.trial_ids, before.trial_ids),
+        comparison=snapshot.standings.compare(point.trial_ids, before.trial_ids, point.tasks),
     )
 
 

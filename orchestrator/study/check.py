@@ -8,10 +8,11 @@ from pydantic import ValidationError
 
 from clipsweep.cluster.ray_cluster.reach import parse_address
 from clipsweep.orchestrator.study.check_search import check_search
+from clipsweep.orchestrator.study.check_tasks import check_tasks
 from clipsweep.orchestrator.study.explain import explain
 from clipsweep.orchestrator.study.kind_section import read_kind
 from clipsweep.orchestrator.study.names import ALGORITHM1, DRIVERS, EVERY_DRIVER, OF_SEQUENTIAL_TEST, SEQUENTIAL_TEST
-from clipsweep.orchestrator.study.schema import ChosenLayers, ClusterSection, SearchSection, Study
+from clipsweep.orchestrator.study.schema import ChosenLayers, ClusterSection, SearchSection, Study, settings_of
 from clipsweep.orchestrator.study.task_section import TaskSection
 from clipsweep.trials.base.errors import StudyError, unknown_name
 from clipsweep.trials.tasks.settings import PAPER
@@ -30,7 +31,9 @@ def check_study(content: dict[str, Any]) -> Study:
         study = Study.model_validate(content)
     except ValidationError as error:
         raise StudyError(explain(error, content)) from error
-    _check_task(study.task)
+    for task in study.task.members:
+        _check_task(task)
+    check_tasks(study)
     _check_driver(study)
     _check_effect(study)
     check_search(study)
@@ -39,7 +42,8 @@ def check_study(content: dict[str, Any]) -> Study:
     _check_text(study)
     for entry in study.space.kinds:
         read_kind(entry)
-    study.task_settings()  # refuses a definition that cannot be one
+    for task in study.task.members:
+        settings_of(task)  # refuses a definition that cannot be one
     return study
 
 

@@ -167,9 +167,12 @@ def _meant(problem: Problem) -> str | None:
 
 
 def all_keys(section: type[BaseModel] = Study, prefix: str = "") -> Iterator[str]:
-    """All keys of the study, dotted, those of a section after it."""
+    """All keys of the study, dotted, those of a section, or of the sections of a list, after it."""
     for name, field in section.model_fields.items():
         yield f"{prefix}{name}"
         below = section_of(annotation_of(field))
+        item = item_of(annotation_of(field))
         if below is not None:
             yield from all_keys(below, f"{prefix}{name}.")
+        elif isinstance(item, type) and issubclass(item, BaseModel):  # a list of sections, none of which has a name
+            yield from (f"{prefix}{name}.{key}" for key in item.model_fields)

@@ -57,7 +57,7 @@ def read_studies(source: str | Path | Mapping[str, Any], overrides: Sequence[Ove
     section = content.setdefault("task", {})
     if not isinstance(section, dict):
         raise StudyError(f"study key 'task' is {shown(section)}; expected keys and values.")
-    for way in WAYS[1:]:
+    for way in (*WAYS[1:], "weighted"):
         if section.get(way) is not None:
             raise StudyError(f"study keys 'tasks' and 'task.{way}' both say what the task is; remove one of the two.")
     asked = section.get("name")
@@ -162,6 +162,9 @@ def _read_definition(content: dict[str, Any], folder: Path) -> None:
     The file is looked for beside the study's file, then from here.
     """
     task = content.get("task")
+    weighted = task.get("weighted") if isinstance(task, dict) else None
+    for each in weighted if isinstance(weighted, list) else []:
+        _read_definition({"task": each}, folder)
     if isinstance(task, dict):
         _find_beside(task, folder)
     definition = task.get("definition") if isinstance(task, dict) else None

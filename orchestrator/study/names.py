@@ -26,7 +26,7 @@ class DriverEntry:
     keys: frozenset[str] = frozenset()
 
 
-EVERY_DRIVER = frozenset({"driver", "race", "screen", "winner", *STOPPING_RULES})
+EVERY_DRIVER = frozenset({"driver", "guard", "race", "screen", "winner", *STOPPING_RULES})
 OF_SEQUENTIAL_TEST = frozenset({"indifference", "error_rate"})  # used where the race is a test
 DRIVERS: Mapping[str, DriverEntry] = {
     GRID: DriverEntry(location="clipsweep.orchestrator.drivers.grid:GridDriver"),

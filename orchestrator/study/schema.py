@@ -21,7 +21,8 @@ from clipsweep.orchestrator.study.section import (
     Several,
     Text,
 )
-from clipsweep.orchestrator.study.task_section import TaskSection
+from clipsweep.orchestrator.study.task_section import StudyTaskSection, TaskSection
+from clipsweep.trials.base.errors import StudyError
 from clipsweep.trials.base.passwords import hide_passwords
 from clipsweep.trials.clips.spectrum import COMBINATIONS
 from clipsweep.trials.models.settings import Dtype, ModelSettings
@@ -37,6 +38,7 @@ LAYERS = (
 )
 RANGE = "a range of layers clipped together, [first, last]"
 AT_LEAST_ONE = "a whole number of 1 or more"
+GUARD = "a list of guards, as in [{task: rte, lose_at_most: 0.01}]"
 RATES = "a list of fractions in [0, 1), or {low: 0.0, high: 0.995}"
 LONGEST_NAME = 200  # of the 255 bytes that file systems give a folder's name; studies of several tasks add the task's
 
@@ -135,6 +137,13 @@ class ScreenSection(Section):
     rows: Annotated[int, Field(ge=LEAST_ROWS), Says(f"{LEAST_ROWS} rows or more")] = DEFAULT_ROWS
 
 
+class GuardSection(Section):
+    """A task on which the winner must not be worse than the untouched model by more than it may."""
+
+    task: Text
+    lose_at_most: Annotated[float, Field(ge=0), Says("a number of 0 or more, of accuracy a fraction below 1")] = 0.0
+
+
 class SearchSection(Section):
     """Which trial runs next, and when to stop; ``DRIVERS`` says which driver uses what."""
 
@@ -145,6 +154,7 @@ class SearchSection(Section):
     module_condition: Annotated[str, Names(COMBINATIONS)] = "max"
     objectives: Several[Literal["accuracy", "parameters"]] = ["accuracy"]
     winner: Annotated[str, Names((BEST_MEAN, ONE_STANDARD_ERROR))] = BEST_MEAN
+    guard: Annotated[list[GuardSection], Says(GUARD)] = []
     screen: ScreenSection | None = None
     race: Annotated[str, Names((HALVING, NEIGHBOURS, SEQUENTIAL_TEST))] | None = None
     indifference: Rate = 0.005
@@ -181,7 +191,7 @@ class Study(Section):
 
     name: FolderName
     model: ModelSection
-    task: TaskSection
+    task: StudyTaskSection
     space: SpaceSection = SpaceSection()
     search: SearchSection = SearchSection()
     cluster: ClusterSection = ClusterSection()
@@ -191,14 +201,36 @@ class Study(Section):
         return ModelSettings(**self.model.model_dump())
 
     def task_settings(self) -> TaskSettings:
-        """The task section as the value that replicas take."""
-        definition = None if self.task.definition is None else self.task.definition.define()
-        harness = None if self.task.lm_eval is None else HarnessSettings(**self.task.lm_eval.model_dump())
-        text = None if self.task.text is None else self.task.text.settings()
-        return TaskSettings(**{**self.task.model_dump(), "definition": definition, "lm_eval": harness, "text": text})
+        """The task section as the value that replicas take.
+
+        Raises:
+            StudyError: It has several tasks.
+        """
+        first, *others = self.task.members
+        if others:
+            raise StudyError(
+                f"study key 'task.weighted' has {len(others) + 1} tasks, {self.task.name}; expected one task here. "
+                f"Name one of them with task.name, without task.weighted."
+            )
+        return settings_of(first)
+
+    def of_task(self, name: str) -> Study:
+        """The study of one of its tasks alone."""
+        task = self.task.member(name)
+        alone = StudyTaskSection(**task.model_dump(include=set(TaskSection.model_fields)))
+        return self.model_copy(update={"task": alone, "search": self.search.model_copy(update={"guard": []})})
 
     def to_yaml(self) -> str:
         """The study file that says exactly this, but for passwords in addresses."""
         return yaml.safe_dump(
             hide_passwords(self.model_dump()), sort_keys=False, allow_unicode=True, default_flow_style=None
         )
+
+
+def settings_of(task: TaskSection) -> TaskSettings:
+    """A task section, or one of several in it, as the value that replicas take."""
+    definition = None if task.definition is None else task.definition.define()
+    harness = None if task.lm_eval is None else HarnessSettings(**task.lm_eval.model_dump())
+    plain = task.model_dump(include=set(TaskSection.model_fields))
+    text = None if task.text is None else task.text.settings()
+    return TaskSettings(**{**plain, "definition": definition, "lm_eval": harness, "text": text})

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import date
 from typing import Annotated, Any, Literal
 
@@ -204,6 +204,8 @@ def _as_name(value: Any) -> Any:
 
 HARNESS = "the name of a task of lm-evaluation-harness, or {name: hellaswag, include_path: a folder, metric: acc_norm}"
 TEXT = "a file, a folder or a hub name, or {path: one of these, column: text, length: 1024}"
+WEIGHTED = "a list of one task or more, each with a weight, as in [{name: sst2, weight: 1}, {name: rte, weight: 0.5}]"
+Weight = Annotated[float, Field(ge=0), Says("a number of 0 or more")]
 WAYS = (
     "definition",
     "lm_eval",
@@ -245,3 +247,35 @@ class TaskSection(Section):
     def ways(self) -> list[str]:
         """Keys that say what the task is; none for one of clipsweep's own."""
         return [key for key in WAYS if getattr(self, key) is not None]
+
+
+class WeightedSection(TaskSection):
+    """One of several tasks in a score: what a task section holds, and what it counts."""
+
+    weight: Weight = 1.0
+    shots: Count | None = None
+
+
+class StudyTaskSection(TaskSection):
+    """The task of a study, or several in one score."""
+
+    weighted: Annotated[list[WeightedSection] | None, Field(min_length=1), Says(WEIGHTED)] = None
+
+    @model_validator(mode="before")
+    @classmethod
+    def name_them(cls, content: Any) -> Any:
+        """Call several tasks by all their names, where no other name is given."""
+        held = content.get("weighted") if isinstance(content, dict) else None
+        if not isinstance(held, list) or "name" in content:
+            return content
+        named = [with_name(each) for each in held if isinstance(each, dict)]
+        return {"name": "+".join(str(each["name"]) for each in named if "name" in each) or "none", **content}
+
+    @property
+    def members(self) -> Sequence[TaskSection]:
+        """The tasks in the study's score: one, or several."""
+        return [self] if self.weighted is None else self.weighted
+
+    def member(self, name: str) -> TaskSection:
+        """The one of them that has this name; the first where none has."""
+        return next((each for each in self.members if each.name == name), self.members[0])

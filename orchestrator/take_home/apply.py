@@ -100,11 +100,19 @@ def apply_study(
             f"clipped. Put them back, or run the study again in another folder."
         )
     checked = wish.check or wish.dtype not in {None, settings.dtype}
-    task = opened.load_task(cache) if checked or picked.reading_kinds else None
+    wanted = picked.by_task if checked or picked.reading_kinds else []
+    tasks = [opened.load_task(cache, each.rows[0].task) for each in wanted]
     source = _Source(settings=settings, folder=folder, card=card)
-    recipe, document = _write(source, picked.clips, wish, cache, say, _of_study(snapshot, picked, source, task, say))
-    if checked and task is not None:
-        document["check"] = check_stored(wish.out, recipe, opened, picked, task, cache, say)
+    recipe, document = _write(source, picked.clips, wish, cache, say, _of_study(snapshot, picked, source, tasks, say))
+    if checked:
+        checks = [
+            check_stored(wish.out, recipe, opened, each, task, cache, say)
+            for each, task in zip(wanted, tasks, strict=True)
+        ]
+        document["check"] = {
+            "differ": sum(each["differ"] for each in checks),
+            "trials": [trial for each in checks for trial in each["trials"]],
+        }
     return document
 
 
@@ -182,14 +190,14 @@ class _Origin:
     read_inputs: ReadInputs | None = None
 
 
-def _of_study(snapshot: Snapshot, picked: Picked, source: _Source, task: Task | None, say: Say) -> _Origin:
+def _of_study(snapshot: Snapshot, picked: Picked, source: _Source, tasks: Sequence[Task], say: Say) -> _Origin:
     origin = _Origin(study=study_document(snapshot, picked), evidence=study_evidence(snapshot, picked))
-    if task is None or not picked.reading_kinds:
+    if not picked.reading_kinds:
         return origin
     from clipsweep.orchestrator.take_home.read_inputs import inputs_of_trial  # here, as it loads torch
 
     first, clips = picked.rows[0], resolve(picked.clips, source.card)
-    read_inputs = inputs_of_trial(snapshot.opened, first, clips, source.folder, task, say)
+    read_inputs = inputs_of_trial(snapshot.opened, first, clips, source.folder, tasks[0], say)
     return replace(origin, texts_of=first.trial_id, read_inputs=read_inputs)
 
 

@@ -9,10 +9,11 @@ import numpy as np
 
 from clipsweep.analysis.row.row import StoredRow
 from clipsweep.analysis.winners.gain import measure_gain
+from clipsweep.orchestrator.folder.open_study import OpenStudy
 from clipsweep.orchestrator.folder.snapshot import Snapshot
 from clipsweep.orchestrator.take_home.pick_trial import Picked
 from clipsweep.trials.base.errors import counted
-from clipsweep.trials.scores.metrics import METRICS
+from clipsweep.trials.scores.metrics import METRICS, NLL
 from clipsweep.trials.scores.shown import score_words, unit_of
 
 
@@ -32,9 +33,8 @@ def study_document(snapshot: Snapshot, picked: Picked) -> dict[str, Any]:
 def study_evidence(snapshot: Snapshot, picked: Picked) -> list[str]:
     """Lines of Markdown: what was asked, on which rows, and how the model scored beside the untouched one."""
     opened, first = snapshot.opened, picked.rows[0]
-    subject, task = opened.subject, opened.study.task
-    metric = METRICS[opened.space.metric].gained
-    sizes = ", ".join(f"{count:,} {split}" for split, count in subject.split_sizes.items())
+    by_task, metric = picked.by_task, METRICS[opened.space.metric].gained
+    tasks = " and ".join(_task_words(opened, name) for name in dict.fromkeys(row.task for row in picked.rows))
     drawn = ", ".join(map(str, dict.fromkeys(row.demo_seed for row in picked.rows)))
     seeds = f" (seeds {drawn})" if first.shots else ""
     trials = ", ".join(f"`{row.trial_id}`" for row in picked.rows)
@@ -42,18 +42,27 @@ def study_evidence(snapshot: Snapshot, picked: Picked) -> list[str]:
     return [
         "## How it was found, and how it scores",
         "",
-        f"Study `{opened.study.name}` (driver `{opened.study.search.driver}`) on the task `{task.name}`, variant "
-        f"{task.variant}: {sizes} rows, split seed {task.seed}, fingerprint `{subject.task_fingerprint}`. Prompts have "
+        f"Study `{opened.study.name}` (driver `{opened.study.search.driver}`) on {tasks}. Prompts have "
         f"{counted(first.demonstrations or 0, 'demonstration')}{seeds}. {_how_many(snapshot, picked)}",
         "",
         *_whose_texts(picked),
         f"| split | rows | {metric} | untouched model | gain in {unit_of(metric).words}, 95 % interval |",
         "| --- | --- | --- | --- | --- |",
-        *(_scores(picked, split, metric) for split in picked.splits),
+        *(_scores(each, split, metric, several=len(by_task) > 1) for each in by_task for split in each.splits),
         "",
         f"Trials {trials}, with {versions}.",
         "",
     ]
+
+
+def _task_words(opened: OpenStudy, name: str) -> str:
+    """A task with its rows."""
+    member, facts = opened.study.task.member(name), opened.subject.of(name)
+    sizes = ", ".join(f"{count:,} {split}" for split, count in facts.split_sizes.items())
+    return (
+        f"the task `{member.name}`, variant {member.variant}: {sizes} rows, split seed {member.seed}, fingerprint "
+        f"`{facts.task_fingerprint}`"
+    )
 
 
 def _whose_texts(picked: Picked) -> list[str]:
@@ -84,17 +93,22 @@ def _how_many(snapshot: Snapshot, picked: Picked) -> str:
     )
 
 
-def _scores(picked: Picked, split: str, metric: str) -> str:
-    """A line of the table of scores: means over the demonstration seeds."""
+def _scores(picked: Picked, split: str, metric: str, *, several: bool = False) -> str:
+    """A line of the table of scores: means over the demonstration seeds.
+
+    Of several tasks it names its own, and is told in the metric of its task, which may be another where that guards.
+    """
+    metric = NLL if several and picked.rows[0].is_text else metric
+    label = f"{split} of {picked.rows[0].task} ({metric})" if several else split
     rows = [row for row in picked.rows if row.split == split]
     score = _score(rows, metric)
     clipped, baseline = picked.on(split)
     if not baseline:
-        return f"| {split} | {rows[0].n_examples:,} | {score} | not complete | – |"
+        return f"| {label} | {rows[0].n_examples:,} | {score} | not complete | – |"
     gain = measure_gain(clipped, baseline)
     unit = unit_of(metric)
     told = f"{unit.number(gain.estimate)} ({unit.interval(gain.low, gain.high)}, p = {gain.p_value:.2g})"
-    return f"| {split} | {rows[0].n_examples:,} | {score} | {_score(baseline, metric)} | {told} |"
+    return f"| {label} | {rows[0].n_examples:,} | {score} | {_score(baseline, metric)} | {told} |"
 
 
 def _score(rows: Sequence[StoredRow], metric: str) -> str:

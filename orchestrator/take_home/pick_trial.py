@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from clipsweep.analysis.row.row import StoredRow
 from clipsweep.orchestrator.folder.snapshot import Snapshot
 from clipsweep.orchestrator.status.answer import NO_WINNER
 from clipsweep.trials.base.errors import StudyError, counted
-from clipsweep.trials.clips.identity import trial_id
 from clipsweep.trials.clips.kind import load_kind
 from clipsweep.trials.clips.resolve import resolve
 from clipsweep.trials.spec.clip import Clip
@@ -36,6 +35,19 @@ class Picked:
         pairs = zip(self.rows, self.baselines, strict=True)
         both = [(row, base) for row, base in pairs if row.split == split and base is not None]
         return [row for row, _ in both], [base for _, base in both]
+
+    @property
+    def by_task(self) -> list[Picked]:
+        """The same for each of its tasks."""
+        pairs = list(zip(self.rows, self.baselines, strict=True))
+        return [
+            replace(
+                self,
+                rows=tuple(row for row, _ in pairs if row.task == task),
+                baselines=tuple(baseline for row, baseline in pairs if row.task == task),
+            )
+            for task in dict.fromkeys(row.task for row in self.rows)
+        ]
 
     @property
     def reading_kinds(self) -> list[str]:
@@ -101,9 +113,8 @@ def _trial(snapshot: Snapshot, named: str) -> Picked:
     row = snapshot.find(named)
     if not row.is_complete:
         raise StudyError(f"trial {row.trial_id} {_how_it_ended(row)}; expected one that is complete. Name another.")
-    card, task = snapshot.opened.subject.card, snapshot.opened.subject.task_fingerprint
     spec = TrialSpec(model=row.model, task=row.task, shots=row.shots, demo_seed=row.demo_seed, split=row.split)
-    baseline = _complete(snapshot.rows, trial_id(spec, card, task))
+    baseline = _complete(snapshot.rows, snapshot.opened.subject.trial_id(spec))
     return Picked(clips=row.clips, rows=(row,), baselines=(baseline,))
 
 

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from typing import Any
+from collections.abc import Iterator, Mapping
+from typing import Any, TypeVar
 
 import numpy as np
 
@@ -19,6 +19,7 @@ from clipsweep.trials.spec.resolved import Fingerprint
 from clipsweep.trials.spec.result import TrialState
 from clipsweep.trials.spec.trial import PromptSet
 
+T = TypeVar("T")
 OWN = ("model_fingerprint", "dtype", "task_fingerprint")
 
 
@@ -29,7 +30,9 @@ class RowChecks:
         """Take the study."""
         self._opened = opened
         subject = opened.subject
-        self._identities = Identities(subject.card, subject.task_fingerprint)
+        facts = {name: subject.of(name) for name in opened.row_contexts}
+        self._identities = {name: Identities(subject.card, each.task_fingerprint) for name, each in facts.items()}
+        self._sizes = {name: each.split_sizes for name, each in facts.items()}
         self._fingerprints: dict[tuple[Clip, ...], Fingerprint | None] = {}
 
     def problems(self, table: Any) -> list[Problem]:
@@ -44,10 +47,12 @@ class RowChecks:
         return [problem for problem in found if problem.rows.any()]
 
     def _as_rows_of_study(self, table: Any) -> Iterator[Problem]:
-        context = self._opened.row_context
+        contexts = self._opened.row_contexts.values()
         foreign = np.zeros(len(table), bool)
         for name in OWN:
-            foreign |= none_of(table[name], {getattr(context, name)})
+            foreign |= none_of(table[name], {getattr(context, name) for context in contexts})
+        if len(contexts) > 1:  # a row of one task alone may bear any name of it, as an older one does
+            foreign |= none_of(table["task"], set(self._opened.row_contexts))
         yield Problem(what="another model or task than this study's", rows=foreign)
         yield Problem(what="a complete state and not all examples of the split", rows=~foreign & self._short(table))
         yield Problem(what="a trial_id that their columns do not give", rows=~foreign & self._misnamed(table))
@@ -55,25 +60,30 @@ class RowChecks:
     def _short(self, table: Any) -> Mask:
         """Rows of complete trials that have seen more or fewer examples than their split has."""
         complete = ~none_of(table["state"], {TrialState.COMPLETE.value})
-        sizes = self._opened.subject.split_sizes
-        pairs = zip(table["split"].to_pylist(), table["n_examples"].to_pylist(), strict=True)
-        short = np.array([sizes.get(split) != count for split, count in pairs], dtype=bool)
+        names = ("task", "split", "n_examples")
+        told = zip(*(table[name].to_pylist() for name in names), strict=True)
+        short = np.array([self._of(self._sizes, task).get(split) != count for task, split, count in told], dtype=bool)
         return np.asarray(complete & short)
 
     def _misnamed(self, table: Any) -> Mask:
         """Rows whose identity is not that of what they say they evaluated."""
-        names = ("shots", "demo_seed", "split", "trial_id")
+        names = ("task", "shots", "demo_seed", "split", "trial_id")
         columns = (table[name].to_pylist() for name in names)
         rows = zip(clips_in(table["clips"]), *columns, strict=True)
         return np.array([self._identity(clips, *prompts) != trial_id for clips, *prompts, trial_id in rows], dtype=bool)
 
-    def _identity(self, clips: tuple[Clip, ...], shots: int, demo_seed: int, split: str) -> str | None:
+    def _identity(self, clips: tuple[Clip, ...], task: str, shots: int, demo_seed: int, split: str) -> str | None:
         """The identity of a trial; None where the model lacks what is clipped."""
         if clips not in self._fingerprints:
             self._fingerprints[clips] = self._fingerprint(clips)
         fingerprint = self._fingerprints[clips]
         prompts = PromptSet(shots=shots, demo_seed=demo_seed, split=split)
-        return None if fingerprint is None else self._identities.of(prompts, fingerprint)
+        return None if fingerprint is None else self._of(self._identities, task).of(prompts, fingerprint)
+
+    @staticmethod
+    def _of(by_task: Mapping[str, T], task: str) -> T:
+        """What belongs to a task; of rows that are of another, or bear another name, what belongs to the first."""
+        return by_task.get(task, next(iter(by_task.values())))
 
     def _fingerprint(self, clips: tuple[Clip, ...]) -> Fingerprint | None:
         try:

@@ -20,11 +20,13 @@ class PromptSet:
         shots: Demonstrations; 0 or more.
         demo_seed: Seed that draws them.
         split: ``"validation"`` or ``"test"``.
+        task: Name of the task; empty where there is one alone.
     """
 
     shots: int
     demo_seed: int
     split: str
+    task: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -66,7 +68,7 @@ class TrialSpec:
     @property
     def prompt_set(self) -> PromptSet:
         """Which prompts the trial reads."""
-        return PromptSet(shots=self.shots, demo_seed=self.demo_seed, split=self.split)
+        return PromptSet(shots=self.shots, demo_seed=self.demo_seed, split=self.split, task=self.task)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from clipsweep.analysis.drawing.chart import Axis, Bars, Chart, Heat, Panel
 from clipsweep.analysis.figures.answers.best_points import (
     axis_labels,
-    best_points,
+    best_by_task,
     key_of,
     names_of,
     rows_of,
@@ -46,7 +46,7 @@ def agreement_chart(trials: pandas.DataFrame, points: pandas.DataFrame) -> Chart
         return None
     panels: list[Panel] = []
     keys = [CAPTION]
-    for title, held in best_points(points, MOST):
+    for title, held in best_by_task(trials, points, MOST):
         names = names_of(held)
         labels = axis_labels(names)
         key = key_of(labels, names)

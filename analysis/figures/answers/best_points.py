@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from clipsweep.analysis.figures.words import SUBJECT, distinct, parts_of, scale_of
@@ -36,6 +36,33 @@ def best_points(points: pandas.DataFrame, most: int) -> Iterator[tuple[str, list
         held = best_first.drop_duplicates("trial_ids").head(most + 1).to_dict("records")
         if held[0]["is_baseline"] and len(held) > 1:
             yield title, held
+
+
+def best_by_task(trials: pandas.DataFrame, points: pandas.DataFrame, most: int) -> Iterator[tuple[str, list[PointRow]]]:
+    """The same, of several tasks in one score once for each: with its trials alone, which have the same examples.
+
+    Args:
+        trials: As ``trial_frame`` makes them.
+        points: Of the same studies, as ``best_points`` takes them.
+        most: The same.
+    """
+    task_of = dict(zip(trials["trial_id"], trials["task"], strict=True))
+    for title, held in best_points(points, most):
+        tasks = dict.fromkeys(task_of[trial] for trial in held[0]["trial_ids"])
+        if len(tasks) == 1:
+            yield title, held
+            continue
+        for task in tasks:
+            yield titled(title, task), [_of_task(point, task, task_of) for point in held]
+
+
+def _of_task(point: PointRow, task: str, task_of: Mapping[str, str]) -> PointRow:
+    """A point with the trials of one of its tasks alone."""
+    own = {
+        name: tuple(trial for trial in point[name] if task_of[trial] == task)
+        for name in ("trial_ids", "baseline_ids", "test_ids")
+    }
+    return {**point, **own, "n_seeds": len(own["trial_ids"])}
 
 
 def rows_of(trials: pandas.DataFrame, trial_ids: Sequence[str]) -> pandas.DataFrame:

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from clipsweep.analysis.drawing.chart import Axis, Chart, ColorBar, Level, Line, Mark, Panel
-from clipsweep.analysis.figures.answers.best_points import PointRow, best_points, rows_of, short_label, titled
+from clipsweep.analysis.figures.answers.best_points import PointRow, best_by_task, rows_of, short_label, titled
 from clipsweep.analysis.figures.words import SUBJECT, parts_of, rate_words, scale_of
 from clipsweep.analysis.frames.matrices import margins
 from clipsweep.trials.scores.tally import CALIBRATION_BINS
@@ -49,7 +49,7 @@ def calibration_chart(trials: pandas.DataFrame, points: pandas.DataFrame) -> Cha
     errors = _error_panels(trials, points)
     layers = points["layer"].dropna()
     bar = ColorBar(title="layer", low=float(layers.min()), high=float(layers.max())) if errors else None
-    groups = best_points(points, 1)
+    groups = best_by_task(trials, points, 1)
     curves = [panel for title, held in groups if (panel := _reliability(title, held, trials)) is not None]
     if not errors and not curves:
         return None

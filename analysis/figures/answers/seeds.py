@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from clipsweep.analysis.drawing.chart import Axis, Chart, Line, Panel
-from clipsweep.analysis.figures.answers.best_points import PointRow, best_points, names_of, rows_of
+from clipsweep.analysis.figures.answers.best_points import PointRow, best_by_task, names_of, rows_of
 from clipsweep.analysis.figures.words import Scale, scale_of
 
 if TYPE_CHECKING:
@@ -30,7 +30,8 @@ def seeds_chart(trials: pandas.DataFrame, points: pandas.DataFrame) -> Chart | N
         None where there is one seed.
     """
     scale = scale_of(points)
-    panels = [_panel(title, held, trials, scale) for title, held in best_points(points, MOST) if held[0]["n_seeds"] > 1]
+    groups = best_by_task(trials, points, MOST)
+    panels = [_panel(title, held, trials, scale) for title, held in groups if held[0]["n_seeds"] > 1]
     if not panels:
         return None
     caption = CAPTION.format(side="below" if scale.of.lower_is_better else "above")

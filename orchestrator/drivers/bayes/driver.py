@@ -29,10 +29,9 @@ from clipsweep.orchestrator.drivers.driver import StudyDriver
 from clipsweep.orchestrator.folder.open_study import OpenStudy
 from clipsweep.orchestrator.folder.warm_start import warm_rows
 from clipsweep.orchestrator.space.choices import choices_of_rows, draw, enumerate_choices, vary
-from clipsweep.orchestrator.space.proposal import Choice, Proposal
+from clipsweep.orchestrator.space.proposal import Choice, Part, Proposal
 from clipsweep.orchestrator.space.space import Space
 from clipsweep.orchestrator.study.schema import SearchSection
-from clipsweep.trials.clips.identity import trial_id
 from clipsweep.trials.scores.metrics import METRICS
 from clipsweep.trials.spec.clip import Clip
 from clipsweep.trials.spec.kinds import DEFAULT_KIND
@@ -52,12 +51,12 @@ class _OpenPoint:
     Attributes:
         choice: What is clipped, and how many shots.
         number: Of the trial that Optuna runs for it; None for the untouched model and for points of an earlier run.
-        rows: Those that are in, by demonstration seed.
+        rows: Those that are in, by task and demonstration seed.
     """
 
     choice: Choice
     number: int | None
-    rows: dict[int, StoredRow] = field(default_factory=dict)
+    rows: dict[Part, StoredRow] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,7 +127,8 @@ class BayesDriver(StudyDriver):
         identity, search, space = opened.subject, opened.study.search, opened.space
         encoded = (Encoding(space).parameters, search.objectives, identity.card.fingerprint, identity.task_fingerprint)
         place = () if search.storage is None else (str(opened.folder.path.resolve()),)
-        digest = hashlib.sha256(repr((*encoded, identity.card.dtype, TOLD, *place)).encode()).hexdigest()[:8]
+        several = (sorted(identity.fingerprints), space.members) if space.members else ()
+        digest = hashlib.sha256(repr((*encoded, identity.card.dtype, TOLD, *place, *several)).encode()).hexdigest()[:8]
         return cls(
             space,
             search,
@@ -139,11 +139,11 @@ class BayesDriver(StudyDriver):
                 url=None if search.storage is None else database_url(search.storage),
                 name=f"{opened.study.name} {digest}",
             ),
-            identify=lambda spec: trial_id(spec, identity.card, identity.task_fingerprint),
+            identify=identity.trial_id,
         )
 
     def ask(self, count: int) -> list[Proposal]:
-        """Baselines, then points that the sampler suggests, a trial for each demonstration seed."""
+        """Baselines, then points that the sampler suggests, a trial for each task and demonstration seed."""
         while len(self._ready) < count and self._more:
             self._next_point()
         return [self._ready.popleft() for _ in range(min(count, len(self._ready)))]
@@ -154,11 +154,11 @@ class BayesDriver(StudyDriver):
         point = self._open.get(label := self._label(choice))
         if point is None:
             return
-        point.rows[proposal.spec.demo_seed] = row
+        point.rows[proposal.part] = row
         if choice.clips:
             self._tell_if_ended(label)
             return
-        self._untouched[choice.shots] = {seed: each for seed, each in point.rows.items() if each.has_scores}
+        self._untouched[choice.shots] = {part: each for part, each in point.rows.items() if each.has_scores}
         for each in [label, *self._open]:
             self._tell_if_ended(each)
 
@@ -175,8 +175,8 @@ class BayesDriver(StudyDriver):
             self._study.add(known)
 
     def _ended(self, point: _OpenPoint) -> bool:
-        """Whether no more rows are to come: each seed has one, or one has failed, and then a race asks for no more."""
-        return len(point.rows) == len(self._space.demo_seeds) or not all(row.has_scores for row in point.rows.values())
+        """Whether no more rows are to come: each trial has one, or one has failed, and then a race asks for no more."""
+        return len(point.rows) == self._space.n_parts or not all(row.has_scores for row in point.rows.values())
 
     def _awaits_untouched(self, point: _OpenPoint) -> bool:
         """Whether a race stopped it, and the untouched model that its estimate is made beside is still running."""
@@ -269,7 +269,7 @@ class BayesDriver(StudyDriver):
         known, waiting = [], []
         for choice in choices_of_rows(self._space, rows):
             scored = self._scored_rows(choice, rows)
-            if len(scored) < len(self._space.demo_seeds):
+            if len(scored) < self._space.n_parts:
                 continue
             untouched = self._scored_rows(Choice(choice.shots, ()), rows)
             if choice.clips and _is_stopped(scored.values()) and not self._is_complete(untouched.values()):
@@ -321,21 +321,23 @@ class BayesDriver(StudyDriver):
 
     def _is_complete(self, rows: Iterable[StoredRow]) -> bool:
         """Whether all seeds have seen all rows."""
-        return len([row for row in rows if row.is_complete]) == len(self._space.demo_seeds)
+        return len([row for row in rows if row.is_complete]) == self._space.n_parts
 
-    def _scored_rows(self, choice: Choice, rows: Mapping[str, StoredRow]) -> dict[int, StoredRow]:
-        """The rows of a choice's trials that have scores, by demonstration seed."""
-        trials = {each.spec.demo_seed: self._identify(each.spec) for each in self._space.proposals_of(choice)}
-        return {seed: rows[trial] for seed, trial in trials.items() if trial in rows and rows[trial].has_scores}
+    def _scored_rows(self, choice: Choice, rows: Mapping[str, StoredRow]) -> dict[Part, StoredRow]:
+        """The rows of a choice's trials that have scores, by task and demonstration seed."""
+        trials = {each.part: self._identify(each.spec) for each in self._space.proposals_of(choice)}
+        return {part: rows[trial] for part, trial in trials.items() if trial in rows and rows[trial].has_scores}
 
-    def _values(self, rows: Mapping[int, StoredRow], untouched: Mapping[int, StoredRow]) -> Values | None:
-        """Means over demonstration seeds, one for each objective; None where a trial failed."""
+    def _values(self, rows: Mapping[Part, StoredRow], untouched: Mapping[Part, StoredRow]) -> Values | None:
+        """Means over tasks by their shares and over seeds, one for each objective; None where a trial failed."""
         if not all(row.has_scores for row in rows.values()):
             return None
-        pairs = [(row, untouched.get(seed)) for seed, row in rows.items()]
+        counting = {part: weight for part in rows if (weight := self._space.weight_of(part))}
+        pairs = [(rows[part], untouched.get(part)) for part in counting]
 
         def mean(objective: str) -> float:
-            return fmean(self._value(objective, row, beside) for row, beside in pairs)
+            values = [self._value(objective, row, beside) for row, beside in pairs]
+            return fmean(values, counting.values()) if self._space.members else fmean(values)
 
         return tuple(map(mean, self._search.objectives))
 
@@ -368,7 +370,7 @@ def _is_stopped(rows: Iterable[StoredRow]) -> bool:
 
 def _describe(spec: TrialSpec) -> str:
     clips = sorted((clip.layer, clip.module, clip.clip_rate, *_special(clip)) for clip in spec.clips if clip.clip_rate)
-    return repr((spec.shots, spec.demo_seed if spec.shots else None, clips))
+    return repr((spec.task, spec.shots, spec.demo_seed if spec.shots else None, clips))
 
 
 def _special(clip: Clip) -> tuple[str, ...]:

@@ -1,0 +1,126 @@
+"""Several tasks in one score, and guards: what is refused from the study file alone, and by what the tasks are."""
+
+from __future__ import annotations
+
+from collections import Counter
+
+from clipsweep.analysis.winners.point import ONE_STANDARD_ERROR
+from clipsweep.orchestrator.study.schema import Study, settings_of
+from clipsweep.orchestrator.study.task_section import StudyTaskSection, TaskSection
+from clipsweep.trials.base.errors import StudyError
+from clipsweep.trials.scores.metrics import METRICS
+from clipsweep.trials.tasks.load import define_task
+from clipsweep.trials.tasks.settings import PAPER
+
+FRACTION = "fraction"  # unit of metrics that lie between 0 and 1
+
+
+def check_tasks(study: Study) -> None:
+    """Refuse weights and guards that say nothing, and what a search over several tasks cannot do.
+
+    Raises:
+        StudyError: The key, its value, and the mend.
+    """
+    _check_guards(study)
+    if study.task.weighted is None:
+        return
+    _check_beside(study.task)
+    _check_members(study)
+    _check_search(study)
+
+
+def check_metrics(study: Study) -> None:
+    """Refuse tasks whose scores cannot be one, and guards that allow any loss, by what the tasks are.
+
+    Raises:
+        StudyError: The tasks with their metrics, or the guard; and the mend.
+        TaskError: A task that there is not.
+    """
+    members = study.task.weighted or []
+    metrics = {task.name: define_task(settings_of(task)).metric for task in members}
+    scored = {task.name: metrics[task.name] for task in members if task.weight}
+    if len(set(scored.values())) > 1:
+        told = ", ".join(f"{name} by {metric}" for name, metric in scored.items())
+        raise StudyError(
+            f"study key 'task.weighted' puts tasks of different metrics into one score: {told}; expected one metric, "
+            f"as their weighted mean would have no unit. Give the others a weight of 0 and a guard, or leave them out."
+        )
+    for guard in study.search.guard:
+        if METRICS[metrics[guard.task]].unit == FRACTION and guard.lose_at_most >= 1:
+            raise StudyError(
+                f"study key 'search.guard' lets task {guard.task!r} lose {guard.lose_at_most:g}, but its metric "
+                f"{metrics[guard.task]!r} is a fraction; expected less than 1, as in 0.01 for one point."
+            )
+
+
+def _check_guards(study: Study) -> None:
+    names = [task.name for task in study.task.weighted or []]
+    for guard in study.search.guard:
+        if guard.task not in names:
+            known = ", ".join(names) or "none, as task.weighted is not there"
+            raise StudyError(
+                f"study key 'search.guard' names task {guard.task!r}, which is not in task.weighted ({known}); "
+                f"expected one of its tasks. Add it there, with a weight of 0 if it shall not count."
+            )
+    _refuse_twice("search.guard", [guard.task for guard in study.search.guard])
+
+
+def _check_beside(task: StudyTaskSection) -> None:
+    """Refuse keys of one task beside several, where they would have no effect."""
+    for key, field in TaskSection.model_fields.items():
+        if key != "name" and getattr(task, key) != field.get_default():
+            raise StudyError(
+                f"study key 'task.{key}' stands beside task.weighted, where it has no effect; expected it in the entry "
+                f"of a task. Move it there."
+            )
+
+
+def _check_members(study: Study) -> None:
+    members = study.task.weighted or []
+    guards = {guard.task for guard in study.search.guard}
+    _refuse_twice("task.weighted", [task.name for task in members])
+    if not any(task.weight for task in members):
+        raise StudyError(
+            "study key 'task.weighted' has weights of 0 alone, so that no task counts; expected one above 0. Set it."
+        )
+    for task in members:
+        if not task.weight and task.name not in guards:
+            raise StudyError(
+                f"study key 'task.weighted' gives task {task.name!r} a weight of 0, and search.guard does not name it, "
+                f"so that it would have no effect; expected a weight above 0, or a guard. Set one of the two."
+            )
+        if task.variant != PAPER:
+            raise StudyError(
+                f"study key 'task.weighted' has task {task.name!r} in variant {task.variant!r}, whose demonstrations "
+                f"are fixed; expected {PAPER!r}, where all tasks draw theirs by space.demo_seeds. Remove the key."
+            )
+
+
+def _refuse_twice(key: str, names: list[str]) -> None:
+    twice = [name for name, count in Counter(names).items() if count > 1]
+    if twice:
+        raise StudyError(
+            f"study key {key!r} names task {twice[0]!r} twice; expected each once. Remove one of them, or give tasks "
+            f"of your own names that differ."
+        )
+
+
+def _check_search(study: Study) -> None:
+    """Refuse what looks at the rows of one task."""
+    search, chosen = study.search, study.space.screened_layers
+    if search.race is not None:
+        raise StudyError(
+            f"study key 'search.race' is {search.race!r}, which stops trials by the rows of one task; expected no race "
+            f"with task.weighted. Remove one of the two."
+        )
+    if search.screen is not None or chosen is not None:
+        key = "search.screen" if chosen is None else "space.layers." + next(iter(chosen.plain()))
+        raise StudyError(
+            f"study key {key!r} predicts by the rows of one task; expected none with task.weighted. Remove one of the "
+            f"two."
+        )
+    if search.winner == ONE_STANDARD_ERROR:
+        raise StudyError(
+            f"study key 'search.winner' is {ONE_STANDARD_ERROR!r}, a rule of the rows of one task; expected "
+            f"'best_mean' with task.weighted. Remove the key."
+        )
