@@ -140,7 +140,7 @@ def _measured(points: Sequence[Point], values: TrialValues, rows: Mapping[str, S
         "operations": values.sum_of(values.operations, trials),
         "seconds": values.sum_of(values.seconds, trials),
     }
-    measured |= measured_of_tasks(points, values, rows) if _have_tasks(points) else {}
+    measured |= measured_of_tasks(points, rows) if _have_tasks(points) else {}
     measured["within_noise"] = ~(np.abs(measured["gain"]) > Z * measured["gain_se"])  # also where that is not known
     return measured
 

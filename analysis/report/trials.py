@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from clipsweep.analysis.figures.words import in_words
+from clipsweep.analysis.frames.of_tasks import rows_by_task
 from clipsweep.analysis.frames.paired_text import gains_of
 from clipsweep.analysis.frames.trial_values import TrialValues
 from clipsweep.analysis.row.row import StoredRow
@@ -79,7 +80,7 @@ def trial_data(standings: Standings, metric: str) -> dict[str, Any]:
     before = _baselines(standings)
     rows = standings.rows
     listed = [trial_id for trial_id in rows if trial_id in before]
-    gains = _gains(rows, {trial_id: before[trial_id] for trial_id in listed}, metric)
+    gains = _gains_by_task(rows, {trial_id: before[trial_id] for trial_id in listed}, metric)
     found = [
         _cells(number, rows[trial_id], gain, metric)
         for number, (trial_id, gain) in enumerate(zip(listed, gains, strict=True), 1)
@@ -115,6 +116,17 @@ def _baselines(standings: Standings) -> dict[str, str]:
     return before
 
 
+def _gains_by_task(
+    rows: Mapping[str, StoredRow], before: Mapping[str, str], metric: str
+) -> list[tuple[float, float] | None]:
+    """The gains of ``_gains``, of each task by its rows alone, as tasks have other examples."""
+    found: dict[str, tuple[float, float] | None] = {}
+    for own in rows_by_task(rows).values():
+        asked = {trial_id: baseline for trial_id, baseline in before.items() if trial_id in own}
+        found |= dict(zip(asked, _gains(own, asked, metric), strict=True))
+    return [found[trial_id] for trial_id in before]
+
+
 def _gains(rows: Mapping[str, StoredRow], before: Mapping[str, str], metric: str) -> list[tuple[float, float] | None]:
     """What is gained on the examples that both have seen, in the unit shown, and what 1.96 standard errors of it are.
 
@@ -133,7 +145,8 @@ def _gains(rows: Mapping[str, StoredRow], before: Mapping[str, str], metric: str
 
 def _cells(number: int, row: StoredRow, gain: tuple[float, float] | None, metric: str) -> tuple[Cell, ...]:
     """The values of ``trial_columns``, and behind them the noise of the gain."""
-    gained, noise = gain or (None, None)
+    told = row.has_scores and row.is_text == METRICS[metric].of_text  # else it is of a guard with another metric
+    gained, noise = (gain if told else None) or (None, None)
     return (
         number,
         row.task,
@@ -146,7 +159,7 @@ def _cells(number: int, row: StoredRow, gain: tuple[float, float] | None, metric
         row.split,
         row.state.value,
         row.n_examples,
-        row.score(metric) if row.has_scores else None,
+        row.score(metric) if told else None,
         gained,
         100 * row.parameters_kept / row.parameters_total,
         row.seconds,

@@ -41,18 +41,21 @@ def best_points(points: pandas.DataFrame, most: int) -> Iterator[tuple[str, list
 def best_by_task(trials: pandas.DataFrame, points: pandas.DataFrame, most: int) -> Iterator[tuple[str, list[PointRow]]]:
     """The same, of several tasks in one score once for each: with its trials alone, which have the same examples.
 
+    A guard that is judged by another metric is left out.
+
     Args:
         trials: As ``trial_frame`` makes them.
         points: Of the same studies, as ``best_points`` takes them.
         most: The same.
     """
     task_of = dict(zip(trials["trial_id"], trials["task"], strict=True))
+    told = {*trials["task"][trials[scale_of(points).metric].notna()]}
     for title, held in best_points(points, most):
         tasks = dict.fromkeys(task_of[trial] for trial in held[0]["trial_ids"])
         if len(tasks) == 1:
             yield title, held
             continue
-        for task in tasks:
+        for task in filter(told.__contains__, tasks):
             yield titled(title, task), [_of_task(point, task, task_of) for point in held]
 
 
