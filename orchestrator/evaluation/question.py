@@ -92,8 +92,8 @@ class Checked:
     @property
     def settings(self) -> ReplicaSettings:
         """What a replica needs to answer it."""
-        starts = starts_of(self.clips, self.card)
-        return replica_settings(self.study, self.card, {self.task.name: self.task.fingerprint}, self.cache, starts)
+        name, starts = self.study.task.members[0].name, starts_of(self.clips, self.card)
+        return replica_settings(self.study, self.card, {name: self.task.fingerprint}, self.cache, starts)
 
 
 def ask_of(model: str, task: str, options: Sequence[Override], overrides: Sequence[Override] = ()) -> Study:
