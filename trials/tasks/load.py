@@ -73,7 +73,8 @@ def _define_worded(settings: TaskSettings) -> TaskDefinition:
     elif settings.name in TASKS:
         definition = TASKS[settings.name]
     else:
-        raise TaskError(unknown_name("task", settings.name, [*TASKS, *GENERATED]) + " Or define it: task.definition.")
+        other = "Or define it: task.definition. Tasks of lm-evaluation-harness are task.lm_eval, and text is task.text."
+        raise TaskError(f"{unknown_name('task', settings.name, [*TASKS, *GENERATED])} {other}")
     if settings.variant != PAPER:
         if settings.name not in RELEASES or settings.definition is not None:
             raise TaskError(

@@ -14,13 +14,14 @@ from clipsweep.trials.rows.split_rows import RowFile, SplitRows
 from clipsweep.trials.tasks.definition import Source
 
 
-def read_rows(source: Source, split: str, cache: Path) -> SplitRows:
+def read_rows(source: Source, split: str, cache: Path, key: str = "task.path") -> SplitRows:
     """Read all rows of one split.
 
     Args:
         source: A folder (``rows.split_files`` says which of its files are a split), or a hub dataset.
         split: Name of the split, as the source spells it.
         cache: Where datasets keeps its Arrow files.
+        key: Of the study file, that names the source.
 
     Raises:
         TaskError: No such folder or dataset, no file for the split, or a file that cannot be read.
@@ -35,10 +36,10 @@ def read_rows(source: Source, split: str, cache: Path) -> SplitRows:
         return read_folder(folder, split)
     path = Path(source.path).expanduser()
     if path.is_file():
-        raise TaskError(f"task.path is {source.path!r}, a file; expected the folder that holds it, here {path.parent}.")
+        raise TaskError(f"{key} is {source.path!r}, a file; expected the folder that holds it, here {path.parent}.")
     if not HUB_NAME.fullmatch(source.path) or path.suffix in ENDINGS:
-        raise TaskError(f"task.path is {source.path!r}: no such folder; expected a folder of data files or a hub name.")
-    return _read_hub(source, split, cache)
+        raise TaskError(f"{key} is {source.path!r}: no such folder; expected a folder of data files or a hub name.")
+    return _read_hub(source, split, cache, key)
 
 
 def shuffled_order(count: int, seed: int) -> list[int]:
@@ -49,7 +50,7 @@ def shuffled_order(count: int, seed: int) -> list[int]:
     return list(numbered.shuffle(seed=seed, keep_in_memory=True)[:]["number"])
 
 
-def _read_hub(source: Source, split: str, cache: Path) -> SplitRows:
+def _read_hub(source: Source, split: str, cache: Path, key: str) -> SplitRows:
     """Rows of a hub dataset."""
     import datasets
 
@@ -69,7 +70,7 @@ def _read_hub(source: Source, split: str, cache: Path) -> SplitRows:
     except (OSError, ValueError, RuntimeError, datasets.exceptions.DatasetsError) as error:
         raise TaskError(
             f"rows of {source.path!r}, split {split!r}, cannot be read: {first_line(error)}. There is no folder "
-            f"of that name here, so the hub was asked. Set task.path to a folder with {split}.jsonl, or check the "
+            f"of that name here, so the hub was asked. Set {key} to a folder with {split}.jsonl, or check the "
             f"network and HF_HUB_OFFLINE."
         ) from error
     place = ", ".join([source.path, *(f"{key} {value}" for key, value in _named(source).items())])

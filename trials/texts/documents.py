@@ -112,7 +112,7 @@ def _find_rows(settings: TextSettings, split: str | None, cache: Path) -> SplitR
             f"folder of such, or a hub name. Look at how it is spelt."
         )
     source = Source(path=settings.path, config=settings.config, revision=settings.revision)
-    return read_rows(source, split or TRAIN, cache)
+    return read_rows(source, split or TRAIN, cache, "task.text.path")
 
 
 def _refuse_beside(settings: TextSettings, kind: str, given: Mapping[str, object]) -> None:

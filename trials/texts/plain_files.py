@@ -6,7 +6,7 @@ from pathlib import Path
 
 from clipsweep.trials.base.errors import TaskError
 from clipsweep.trials.base.os_words import worded_as
-from clipsweep.trials.rows.split_files import ENDINGS
+from clipsweep.trials.rows.split_files import ENDINGS, SHARD
 
 PLAIN = ".txt"
 TRAIN = "train"
@@ -28,7 +28,7 @@ def find_plain(folder: Path, split: str | None) -> list[Path]:
     """
     held = _listed(folder)
     if split is None:
-        if not any(path.name.startswith(TRAIN) for path in held):
+        if not any(_is_of(path, TRAIN) for path in held):
             return _plain(held)
         split = TRAIN
     alone = [path for path in held if path.name == f"{split}{PLAIN}"]
@@ -47,6 +47,12 @@ def _listed(folder: Path) -> list[Path]:
     """What a folder holds, sorted; hidden files are left out."""
     with worded_as(TaskError, f"reading {folder}"):
         return sorted(path for path in folder.iterdir() if not path.name.startswith("."))
+
+
+def _is_of(path: Path, split: str) -> bool:
+    """Whether a file, a shard or a folder is called as a split is."""
+    shard = SHARD.fullmatch(path.name)
+    return path.stem == split or (shard is not None and shard["split"] == split)
 
 
 def _plain(paths: list[Path]) -> list[Path]:

@@ -112,3 +112,16 @@ def test_a_folder_without_the_split_is_refused_with_what_it_holds(tmp_path: Path
     (tmp_path / "a.txt").write_text("x")
     with pytest.raises(TaskError, match=r"no rows of split 'test' \(it holds a\.txt\)"):
         read(tmp_path, "test")
+
+
+def test_a_file_whose_name_begins_like_a_split_is_a_document_like_others(tmp_path: Path) -> None:
+    for name in ("trainspotting.txt", "a.txt"):
+        (tmp_path / name).write_text(name)
+    assert texts(tmp_path) == ["a.txt", "trainspotting.txt"]
+
+
+def test_what_the_hub_does_not_give_is_refused_with_the_key(tmp_path: Path) -> None:
+    with pytest.raises(
+        TaskError, match=r"rows of 'nobody/nothing', split 'train', cannot be read.*Set task\.text\.path"
+    ):
+        read("nobody/nothing")
