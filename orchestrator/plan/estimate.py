@@ -29,7 +29,8 @@ from clipsweep.orchestrator.study.schema import Study
 from clipsweep.orchestrator.words import format_seconds
 from clipsweep.trials.base.errors import counted
 from clipsweep.trials.clips.resolve import resolve, starts_of
-from clipsweep.trials.engine.cost import CostModel, measure_extents
+from clipsweep.trials.engine.cost import CostModel, Extent, measure_extents
+from clipsweep.trials.prompts.prompts import Prompts
 from clipsweep.trials.screen.count import count_operations, matrices_of
 from clipsweep.trials.screen.rows import rows_of_a_group, rows_to_screen
 from clipsweep.trials.screen.screened import ScreenRequest
@@ -201,13 +202,13 @@ class _Counts:
         key = (spec.prompt_set, expected_start(resolve(spec.clips, self._card)))
         if key not in self._known:
             prompts, scale = self._read(spec.prompt_set)
-            self._known[key] = scale * self._cost.trial(measure_extents(prompts, self._size), key[1])
+            self._known[key] = scale * self._cost.trial(self._extents(prompts), key[1])
         return self._known[key]
 
     def shared(self, prompt_sets: Iterable[PromptSet]) -> float:
         """Operations of the untouched model's passes over prompts, which every replica runs once."""
         read = map(self._read, prompt_sets)
-        return sum(scale * self._cost.base(measure_extents(prompts, self._size)) for prompts, scale in read)
+        return sum(scale * self._cost.base(self._extents(prompts)) for prompts, scale in read)
 
     def screen(self, request: ScreenRequest) -> float:
         """Operations of a screen, if its rows are as long as the last of those read, and memory takes ten groups."""
@@ -216,6 +217,10 @@ class _Counts:
         scale = request.rows / len(rows.queries)
         extents = measure_extents(rows, rows_of_a_group(rows))
         return scale * count_operations(self._cost, extents, matrices_of(request.clips, self._card), 1)
+
+    def _extents(self, prompts: Prompts) -> tuple[Extent, ...]:
+        """Of all microbatches, as a model runs them that can read what labels have in common once."""
+        return measure_extents(prompts, self._size, branches=True)
 
     def activation_bytes(self) -> int:
         """Bytes of all that is captured of the largest prompt set, the prefix's keys and values included."""

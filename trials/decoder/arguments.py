@@ -20,13 +20,15 @@ def take(hidden: Tensor, positions: Tensor) -> Tensor:
     return hidden[sequences[:, None], positions.to(hidden.device)]
 
 
-def trim(arguments: Arguments, positions: Tensor, width: int) -> Arguments:
+def trim(arguments: Arguments, positions: Tensor, width: int, *, causal_on: torch.device | None = None) -> Arguments:
     """Arguments of a block for some positions of each sequence instead of all ``width``.
 
     Args:
         arguments: As the model calls the block with.
         positions: Shape ``(batch, n)``.
         width: Tokens of each sequence.
+        causal_on: The block's device, if it attends to all tokens up to each where it is called with no mask, and takes
+            a mask that says so; else None.
 
     Raises:
         NotUnderstood: A tensor among them is of a kind that this function does not know.
@@ -35,7 +37,10 @@ def trim(arguments: Arguments, positions: Tensor, width: int) -> Arguments:
         return arguments
     has_no_mask = "attention_mask" in arguments and arguments["attention_mask"] is None
     if has_no_mask and positions.shape[1] > 1:
-        raise NotUnderstood("its attention has no mask to cut rows from")
+        if causal_on is None:
+            raise NotUnderstood("its attention has no mask to cut rows from")
+        mask = torch.ones(1, 1, width, width, dtype=torch.bool, device=causal_on).tril()
+        arguments = {**arguments, "attention_mask": mask}
     cut = partial(_cut, positions=positions, width=width)
     return {name: map_tensors(value, cut) for name, value in arguments.items()}
 

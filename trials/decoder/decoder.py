@@ -22,6 +22,7 @@ from transformers import PreTrainedModel
 from clipsweep.trials.base.tensors import map_tensors
 from clipsweep.trials.decoder.arguments import Arguments
 from clipsweep.trials.decoder.blocks import Blocks
+from clipsweep.trials.decoder.branches import Branches, lay_together
 from clipsweep.trials.decoder.patches import Stop, head_rows, replaced
 from clipsweep.trials.decoder.prefix_cache import KeysReady, KeyValues, Mode
 from clipsweep.trials.decoder.reuse import ReuseTest
@@ -51,6 +52,7 @@ class Decoder:
         keys: The cache that the blocks read the prefix from.
         reusable: For each block, which of its parts do not wait for the other part: what a clip of the other leaves
             as it was.
+        branches: Whether sequences that begin alike may lie in one row; False until that has been tried.
         trims: Whether the last block can be called on some positions alone.
         fused_queries: Whether the last block's queries cannot be left out when its keys are computed.
     """
@@ -68,6 +70,8 @@ class Decoder:
         self.n_layers = len(self._blocks)
         self.keys = KeyValues(self.n_layers)
         self._signature = inspect.signature(type(self._blocks.modules[0]).forward)
+        self.branches = False
+        self._heads: int = getattr(model.config.get_text_config(decoder=True), "num_attention_heads", 0)
         self._first_alone = nn.ModuleList(self._blocks.modules[:1])
         self._queries = [_own_queries(model, layout, layer) for layer in range(self.n_layers)]
         with torch.inference_mode():
@@ -80,19 +84,26 @@ class Decoder:
             test.reusable(layer, tried.hidden, arguments) for layer, arguments in enumerate(tried.arguments)
         ]
 
+    @property
+    def causal_on(self) -> torch.device | None:
+        """Device of the last block, if no mask means what a causal one says, as in torch's own attention."""
+        return self._blocks.devices[-1] if self._model.config._attn_implementation == "sdpa" else None
+
     def narrow(self, start: Start) -> Start:
         """The same start where a part of its block that waits for the other part is computed, not reused."""
         return start if start.reuse is None else start.narrowed(self.reusable[start.block])
 
-    def open(self, ids: Tensor, mask: Tensor | None) -> Opened:
+    def open(self, ids: Tensor, mask: Tensor | None, branches: Branches | None = None) -> Opened:
         """Embed sequences and learn the arguments of every block.
 
         Args:
             ids: Shape ``(batch, tokens)``, right-padded, to follow the prefix that ``keys`` holds.
             mask: Shape ``(batch, prefix + tokens)``, 1 on tokens and 0 on padding; None where there is no padding.
+            branches: How the sequences lie in rows; None where each is one.
 
         Raises:
-            NotUnderstood: The model does not call all its blocks in turn, with a hidden state each.
+            NotUnderstood: The model does not call all its blocks in turn, with a hidden state each; or what it calls
+                them with cannot be put together for rows.
         """
         arguments: list[Arguments] = []
         entering: list[Tensor] = []
@@ -112,7 +123,10 @@ class Decoder:
                 cache = {_cache_argument(self._model): self.keys}
                 self._model(ids, **cache, attention_mask=mask, use_cache=True, logits_to_keep=1)
             except Stop:
-                return Opened(hidden=entering[0], arguments=self._placed(arguments))
+                hidden = entering[0]
+                if branches is not None:
+                    hidden, arguments = lay_together(hidden, arguments, branches, self._heads)
+                return Opened(hidden=hidden, arguments=self._placed(arguments))
         raise NotUnderstood(f"its forward calls {len(arguments)} of its {self.n_layers} blocks")
 
     def block(

@@ -25,6 +25,7 @@ class Extent:
         tokens: Of each, padding included.
         before: Tokens of the prefix that they attend to.
         answers: Positions of each that leave the last block; 0 for the prefix itself.
+        trims: Whether the last block runs on the answers alone, if the model's can.
         logits: Tokens of the vocabulary whose logits are computed at each answer; None for all.
     """
 
@@ -32,6 +33,7 @@ class Extent:
     tokens: int
     before: int
     answers: int = 0
+    trims: bool = True
     logits: int | None = 0
 
     @property
@@ -40,9 +42,9 @@ class Extent:
         return self.before + self.tokens
 
 
-def measure_extents(prompts: Prompts, microbatch: int) -> tuple[Extent, ...]:
-    """The prefix, where there is one, and every microbatch of a split."""
-    return extents_of(len(prompts.prefix), plan_microbatches(prompts, microbatch))
+def measure_extents(prompts: Prompts, microbatch: int, *, branches: bool = False) -> tuple[Extent, ...]:
+    """The prefix, where there is one, and every microbatch of a split, planned as ``plan_microbatches`` does."""
+    return extents_of(len(prompts.prefix), plan_microbatches(prompts, microbatch, branches=branches))
 
 
 def extents_of(before: int, batches: Iterable[Microbatch]) -> tuple[Extent, ...]:
@@ -53,10 +55,11 @@ def extents_of(before: int, batches: Iterable[Microbatch]) -> tuple[Extent, ...]
 
 def _extent(batch: Microbatch, before: int) -> Extent:
     return Extent(
-        sequences=len(batch.sequences),
+        sequences=batch.n_rows,
         tokens=batch.width,
         before=before,
         answers=batch.n_answers,
+        trims=not batch.reads_all,
         logits=None if batch.tokens is None else len(batch.tokens),
     )
 
@@ -114,7 +117,7 @@ class CostModel:
         total = 0
         for layer in range(start.block, last + 1):
             given = start.reuse if layer == start.block else None
-            if layer < last or (extent.answers and not self._trims):
+            if layer < last or (extent.answers and not (self._trims and extent.trims)):
                 total += self._positions(layer, extent, extent.tokens, given)
             else:
                 total += 0 if given == ATTENTION else self._keys(layer, extent)

@@ -88,7 +88,7 @@ class KeptPasses(Room):
         """The passes over these very prompts, or the whole that they are a part of, in microbatches of ``size``."""
         key = (prompts.whole, size)
         if key not in self._kept:
-            microbatches = plan_microbatches(replace(prompts, rows=None), size)
+            microbatches = plan_microbatches(replace(prompts, rows=None), size, branches=decoder.branches)
             passes = Passes(decoder, self._store, prompts, microbatches, self._device)
             self._kept[key] = (prompts, passes)  # the prompts are held, so that no others get their number
             while len(self._kept) > PROMPTS_KEPT and self._is_crowded():

@@ -9,8 +9,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from clipsweep.trials.decoder.branches import Numbers
 from clipsweep.trials.decoder.decoder import Decoder
-from clipsweep.trials.engine.microbatches import Microbatch, Numbers
+from clipsweep.trials.engine.microbatches import Microbatch
 from clipsweep.trials.prompts.prompts import Prompts, Tokens
 from clipsweep.trials.scores.scoring import Scoring
 
@@ -75,8 +76,8 @@ class Readings:
     """Where the scores of a microbatch come from: its readings, in the order of the answers that they are read from.
 
     Attributes:
-        positions: Token of each sequence whose logits count, shape ``(sequences, n)``; rows are filled up by repeating.
-        rows: For each reading, its row among the ``sequences * n`` answers, ascending.
+        positions: Token of each row whose logits count, shape ``(rows, n)``, filled up by repeating the last.
+        rows: For each reading, its row among the ``rows * n`` answers, ascending.
         known_rows: The same in host memory.
         tokens: Ids whose logits are computed; None for the whole vocabulary.
         columns: For each reading, its column among those logits.
@@ -143,12 +144,12 @@ def _leads(logits: Tensor, rows: Tensor, tokens: Tensor) -> Tensor:
 
 def plan_readings(batch: Microbatch, device: torch.device) -> Readings:
     """Where a microbatch's log-probabilities are read from; labels of one token each need no whole vocabulary."""
-    (sequences, positions), place = batch.places
-    among = np.arange(len(sequences)) - np.searchsorted(sequences, sequences)  # places of the same sequence before it
-    last = np.searchsorted(sequences, np.arange(len(batch.sequences)), side="right") - 1
+    (held_by, positions), place = batch.places
+    among = np.arange(len(held_by)) - np.searchsorted(held_by, held_by)  # places of the same row before it
+    last = np.searchsorted(held_by, np.arange(batch.n_rows), side="right") - 1
     answers = np.repeat(positions[last][:, None], batch.n_answers, axis=1)
-    answers[sequences, among] = positions
-    rows = (sequences * batch.n_answers + among)[place]
+    answers[held_by, among] = positions
+    rows = (held_by * batch.n_answers + among)[place]
     order = np.argsort(rows, kind="stable")  # the readings of a label stay in their order
     columns = np.maximum(batch.reads.token, 0)
     if batch.tokens is not None:
@@ -175,7 +176,7 @@ def read_answers(decoder: Decoder, answers: Tensor, readings: Readings, vocabula
 
     Args:
         decoder: Has the head.
-        answers: What leaves the last block at the positions of ``readings``, shape ``(sequences, n, width)``.
+        answers: What leaves the last block at the positions of ``readings``, shape ``(rows, n, width)``.
         readings: What is read.
         vocabulary_size: How many logits a position has.
     """
@@ -183,14 +184,14 @@ def read_answers(decoder: Decoder, answers: Tensor, readings: Readings, vocabula
     return readings.read(lambda some: decoder.head(hidden[some], readings.tokens), readings.at_once(vocabulary_size))
 
 
-def pad(sequences: Sequence[Tokens], prefix: int, device: torch.device) -> tuple[Tensor, Tensor]:
-    """Right-pad token sequences that follow a prefix.
+def pad(sequences: Sequence[Tokens], prefix: int, device: torch.device, spare: int = 0) -> tuple[Tensor, Tensor]:
+    """Right-pad token sequences that follow a prefix, the longest by so many tokens too.
 
     Returns:
         Ids, shape ``(sequences, tokens)``, and the mask over prefix and tokens, shape ``(sequences, prefix + tokens)``.
     """
     rows = [torch.tensor(sequence) for sequence in sequences]
-    ids = torch.nn.utils.rnn.pad_sequence(rows, batch_first=True)
+    ids = torch.nn.functional.pad(torch.nn.utils.rnn.pad_sequence(rows, batch_first=True), (0, spare))
     lengths = torch.tensor([prefix + len(row) for row in rows])
     mask = torch.arange(prefix + ids.shape[1]) < lengths[:, None]
     return ids.to(device), mask.long().to(device)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields
 from functools import cached_property
 from itertools import accumulate, pairwise
@@ -10,15 +10,14 @@ from itertools import accumulate, pairwise
 import numpy as np
 from numpy.typing import NDArray
 
+from clipsweep.trials.decoder.branches import Branches, Numbers
+from clipsweep.trials.prompts.layout import Layout, lay_out
 from clipsweep.trials.prompts.prompts import Prompts, Tokens
 from clipsweep.trials.scores.scoring import Scoring
 
 MICROBATCHES_PER_CHUNK = 8
 NO_TOKEN = -1
 PASS_TOKENS = 64  # what one more pass costs, told in tokens of padding that it must spare
-
-
-Numbers = NDArray[np.int64]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -30,15 +29,15 @@ class Reads:
     Attributes:
         query: Number of the query that each reading counts for.
         label: Of that query.
-        sequence: Where it is read: the sequence of the microbatch.
-        position: Of that sequence, counted after the prefix.
+        row: Where it is read: the row of the microbatch.
+        position: In that row, counted after the prefix.
         token: Its id; ``NO_TOKEN`` for the mean of all logits.
         weight: How much it counts, float32.
     """
 
     query: Numbers
     label: Numbers
-    sequence: Numbers
+    row: Numbers
     position: Numbers
     token: Numbers
     weight: NDArray[np.float32]
@@ -55,23 +54,25 @@ class Reads:
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Microbatch:
-    """Sequences of one forward pass, right-padded, and what is read from them.
+    """Rows of one forward pass, right-padded, and what is read from them.
 
     Attributes:
-        sequences: Token ids after the shared prefix.
+        sequences: Token ids after the shared prefix, each as the model would read it by itself.
+        branches: How the sequences lie in rows; None where each is a row.
         reads: All that the scores are summed from.
         whole_vocabulary: Whether the logits of the labels' own tokens are never enough.
         leads: Whether it is read, too, how far each token is ahead of the rest of the vocabulary.
     """
 
     sequences: tuple[Tokens, ...]
+    branches: Branches | None = None
     reads: Reads
     whole_vocabulary: bool = False
     leads: bool = False
 
     @cached_property
     def positions(self) -> tuple[int, ...]:
-        """Positions, counted after the prefix, whose logits are needed in any sequence; ascending."""
+        """Positions, counted after the prefix, whose logits are needed in any row; ascending."""
         return tuple(np.unique(self.reads.position).tolist())
 
     @cached_property
@@ -81,15 +82,20 @@ class Microbatch:
 
     @cached_property
     def places(self) -> tuple[Numbers, Numbers]:
-        """Where anything is read: sequence and position of each place, ascending; and the place of each reading."""
-        codes, place = np.unique(self.reads.sequence * self.width + self.reads.position, return_inverse=True)
+        """Where anything is read: row and position of each place, ascending; and the place of each reading."""
+        codes, place = np.unique(self.reads.row * self.width + self.reads.position, return_inverse=True)
         return np.stack(np.divmod(codes, self.width)), place.reshape(-1)
 
     @cached_property
     def n_answers(self) -> int:
-        """Most positions read of one sequence."""
-        (sequences, _), _ = self.places
-        return int(np.bincount(sequences).max())
+        """Most positions read of one row."""
+        (rows, _), _ = self.places
+        return int(np.bincount(rows).max())
+
+    @property
+    def reads_all(self) -> bool:
+        """Whether log-probabilities are read all over a text, so that the last block has no position to leave out."""
+        return self.whole_vocabulary and self.n_answers == self.width
 
     @cached_property
     def tokens(self) -> tuple[int, ...] | None:
@@ -105,23 +111,34 @@ class Microbatch:
         return bool(self.reads.token[0] == NO_TOKEN)
 
     @property
+    def n_rows(self) -> int:
+        """How many rows."""
+        return len(self.sequences) if self.branches is None else len(self.branches.sequence)
+
+    @property
     def width(self) -> int:
-        """Tokens of the longest sequence."""
-        return max(map(len, self.sequences))
+        """Tokens of the longest row."""
+        return max(map(len, self.sequences)) if self.branches is None else self.branches.sequence.shape[1]
 
 
-def plan_microbatches(prompts: Prompts, size: int) -> Iterator[Microbatch]:
+def plan_microbatches(prompts: Prompts, size: int, *, branches: bool = False) -> Iterator[Microbatch]:
     """Cut a split into microbatches of ``size`` queries, or fewer.
 
     No microbatch holds queries from both sides of one of the prompts' cuts. Between two cuts the split's order is cut
     into chunks of ``MICROBATCHES_PER_CHUNK`` microbatches, and queries are sorted by length within a chunk only. A
     microbatch is smaller where that spares more padding than another pass costs. Where a part of the split is
     evaluated, its microbatches are those of the whole split that hold any of its queries.
+
+    Args:
+        prompts: One split, tokenised.
+        size: Queries of a microbatch.
+        branches: Whether the labels of a query may branch off one copy of its tokens.
     """
     for chunk in _chunks(prompts, size * MICROBATCHES_PER_CHUNK):
-        for together in _pack(prompts, chunk, size):
+        layouts = {number: lay_out(prompts, prompts.queries[number], branches=branches) for number in chunk}
+        for together in _pack(layouts, size):
             if any(number in prompts.evaluated for number in together):
-                yield gather(prompts, together)
+                yield _gather(prompts, {number: layouts[number] for number in together})
 
 
 def _chunks(prompts: Prompts, length: int) -> Iterator[range]:
@@ -134,12 +151,11 @@ def _chunks(prompts: Prompts, length: int) -> Iterator[range]:
                 yield chunk
 
 
-def _pack(prompts: Prompts, chunk: range, size: int) -> list[list[int]]:
+def _pack(layouts: Mapping[int, Layout], size: int) -> list[list[int]]:
     """Cut a chunk, sorted by length, where tokens with their padding and ``PASS_TOKENS`` for each pass are fewest."""
-    sequences = {number: prompts.sequences(prompts.queries[number]) for number in chunk}
-    widths = {number: max(map(len, each)) for number, each in sequences.items()}
-    order = sorted(chunk, key=widths.__getitem__)
-    before = np.array([*accumulate((len(sequences[number]) for number in order), initial=0)])
+    widths = {number: layout.width for number, layout in layouts.items()}
+    order = sorted(layouts, key=widths.__getitem__)
+    before = np.array([*accumulate((layouts[number].rows for number in order), initial=0)])
     cost, begins = np.zeros(len(order) + 1, dtype=np.int64), [0]
     for stop, number in enumerate(order, start=1):  # the last microbatch of the best way to cut the first so many
         first = max(0, stop - size)
@@ -159,27 +175,52 @@ def _cut(order: Sequence[int], begins: Sequence[int]) -> list[list[int]]:
     return found[::-1]
 
 
-def gather(prompts: Prompts, numbers: Sequence[int]) -> Microbatch:
-    """The microbatch of these queries."""
-    sequences: list[Tokens] = []
+def gather(prompts: Prompts, numbers: Sequence[int], *, branches: bool = False) -> Microbatch:
+    """The microbatch of these queries; arguments as for ``plan_microbatches``."""
+    return _gather(
+        prompts, {number: lay_out(prompts, prompts.queries[number], branches=branches) for number in numbers}
+    )
+
+
+def _gather(prompts: Prompts, layouts: Mapping[int, Layout]) -> Microbatch:
+    """The microbatch of some queries, laid out."""
     reads: list[Reads] = []
-    for number in numbers:
-        query = prompts.queries[number]
-        needed = prompts.sequences(query)
-        for label in range(len(query.labels)):
-            sequence = len(sequences) + (0 if len(needed) == 1 else label)
-            reads.append(_read(prompts, number, label, sequence))
-        sequences += needed
+    row = 0
+    for number, layout in layouts.items():
+        reads += [
+            _read(prompts, number, label, row + place.row, place.tokens) for label, place in enumerate(layout.labels)
+        ]
+        row += layout.rows
     return Microbatch(
-        sequences=tuple(sequences),
+        sequences=tuple(sequence for layout in layouts.values() for sequence in layout.sequences),
+        branches=_lay_in_rows(list(layouts.values())),
         reads=Reads.join(reads),
         whole_vocabulary=prompts.whole_vocabulary,
         leads=prompts.scoring is Scoring.GREEDY,
     )
 
 
-def _read(prompts: Prompts, number: int, label: int, sequence: int) -> Reads:
-    """What the score of a label is summed from, where its text stands in this sequence."""
+def _lay_in_rows(layouts: Sequence[Layout]) -> Branches | None:
+    """How the sequences of a microbatch lie in rows; None where each is one. Padding stands for a row's first token."""
+    if not any(layout.branches for layout in layouts):
+        return None
+    sequences = [sequence for layout in layouts for sequence in layout.sequences]
+    shape = sum(layout.rows for layout in layouts), max(layout.width for layout in layouts)
+    place = np.full((len(sequences), max(map(len, sequences)) + 1), shape[1])
+    sequence, position = np.full(shape, -1), np.zeros(shape, dtype=np.int64)
+    number, first = 0, 0
+    for layout in layouts:
+        for held in layout.places:
+            row, count = first + held.row, len(held.tokens)
+            place[number, :count] = held.tokens
+            sequence[row, held.tokens], position[row, held.tokens] = number, np.arange(count)
+            number += 1
+        first += layout.rows
+    return Branches(sequence=np.where(sequence < 0, sequence[:, :1], sequence), position=position, place=place)
+
+
+def _read(prompts: Prompts, number: int, label: int, row: int, places: Numbers) -> Reads:
+    """What the score of a label is summed from, where its text lies in this row at these places."""
     query = prompts.queries[number]
     tokens = query.labels[label]
     if prompts.scoring is Scoring.MEAN_LOGIT:
@@ -193,8 +234,8 @@ def _read(prompts: Prompts, number: int, label: int, sequence: int) -> Reads:
     return Reads(
         query=np.full(len(position), number),
         label=np.full(len(position), label),
-        sequence=np.full(len(position), sequence),
-        position=position,
+        row=np.full(len(position), row),
+        position=places[position],
         token=token,
         weight=np.full(len(position), weight, dtype=np.float32),
     )

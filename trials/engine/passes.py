@@ -204,10 +204,13 @@ class Passes:
             opened = self._decoder.open(torch.tensor([self._prefix], device=self._device), None)
         else:
             self._decoder.keys.hold(self.keys, len(self._prefix))
-            ids, mask = pad(self._microbatches[number].sequences, len(self._prefix), self._device)
-            opened = self._decoder.open(ids, mask)
-            if self._decoder.trims:
-                answer_arguments = _trimmed(opened.arguments[-1], self.readings[number].positions, ids.shape[1])
+            batch = self._microbatches[number]
+            spare = 0 if batch.branches is None else 1
+            ids, mask = pad(batch.sequences, len(self._prefix), self._device, spare)
+            opened = self._decoder.open(ids, mask, batch.branches)
+            if self._decoder.trims and not batch.reads_all:
+                positions, causal_on = self.readings[number].positions, self._decoder.causal_on
+                answer_arguments = _trimmed(opened.arguments[-1], positions, batch.width, causal_on)
         content: dict[str, Any] = {
             "hidden": opened.hidden,
             "arguments": opened.arguments,
@@ -278,10 +281,10 @@ class Passes:
         return walk.run(start.block, hidden, given)
 
 
-def _trimmed(arguments: Arguments, positions: Tensor, width: int) -> Arguments | None:
+def _trimmed(arguments: Arguments, positions: Tensor, width: int, causal_on: torch.device | None) -> Arguments | None:
     """Arguments of the last block on the answers alone; None where that cannot be done, which is logged once."""
     try:
-        return trim(arguments, positions, width)
+        return trim(arguments, positions, width, causal_on=causal_on)
     except NotUnderstood as finding:
         _say_untrimmed(str(finding))
         return None

@@ -6,6 +6,7 @@ import itertools
 import logging
 import traceback
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import torch
@@ -30,6 +31,7 @@ from clipsweep.trials.spec.start import Start
 
 log = logging.getLogger(__name__)
 LABELS = (((1,), (2,)), ((1, 2), (3,)))
+BRANCHING = ((1, 2, 3), (4, 5), (1, 6, 7, 2), (3,))
 PREFIX, QUERIES, LONG_QUERY = (1, 2, 3), ((4, 5, 6, 7), (3, 6)), 40
 TOLERANCE = {torch.float32: 1e-3, torch.bfloat16: 2e-1, torch.float16: 5e-2}
 TRIED_QUERIES, TRIED_TOKENS = 3, 64
@@ -54,6 +56,7 @@ def try_decoder(model: PreTrainedModel, layout: Layout) -> Decoder | None:
             raise
         log.warning("%s is run on full prompts, which is slower: %s", model.config.model_type, finding)
         return None
+    decoder.branches = _can_branch(model, decoder)
     if not decoder.trims:
         log.warning("%s: the last block runs on all tokens, as it tells positions by counting", model.config.model_type)
     if not all(decoder.reusable):
@@ -61,6 +64,19 @@ def try_decoder(model: PreTrainedModel, layout: Layout) -> Decoder | None:
             "%s: some blocks are run whole, as neither of their parts can be told apart", model.config.model_type
         )
     return decoder
+
+
+def _can_branch(model: PreTrainedModel, decoder: Decoder) -> bool:
+    """Whether label words of several tokens may branch off one copy of their query; told in the log where not."""
+    decoder.branches = True
+    try:
+        _compare(model, decoder, BRANCHING)
+    except (NotUnderstood, *REFUSALS) as finding:
+        if not _is_of_the_model(finding):
+            raise
+        log.warning("%s: label words of several tokens each read their query: %s", model.config.model_type, finding)
+        return False
+    return True
 
 
 def _is_of_the_model(error: Exception) -> bool:
@@ -97,8 +113,9 @@ def _compare(model: PreTrainedModel, decoder: Decoder, labels: tuple[tuple[int, 
 def _made_up(model: PreTrainedModel, labels: tuple[tuple[int, ...], ...]) -> Prompts:
     """Two short queries and one that is as long as the model allows, up to ``LONG_QUERY``, after a common prefix."""
     config = model.config.get_text_config()
-    limits = (stretch_limit(config), getattr(config, "max_position_embeddings", None), len(PREFIX) + LONG_QUERY + 2)
-    room = min(limit for limit in limits if limit) - len(PREFIX) - 2  # a label of two tokens is read whole
+    around = len(PREFIX) + max(map(len, labels))  # a label may be read whole
+    limits = (stretch_limit(config), getattr(config, "max_position_embeddings", None), around + LONG_QUERY)
+    room = min(limit for limit in limits if limit) - around
     tokens = (*QUERIES, tuple(number % 8 for number in range(room)))
     return Prompts(prefix=PREFIX, queries=tuple(Query(tokens=each, labels=labels, gold=0) for each in tokens))
 
@@ -106,7 +123,7 @@ def _made_up(model: PreTrainedModel, labels: tuple[tuple[int, ...], ...]) -> Pro
 def _score_by_blocks(model: PreTrainedModel, decoder: Decoder, prompts: Prompts) -> Tensor:
     """Scores of the untouched model, all queries in one microbatch: shape ``(queries, labels)``, float32."""
     nothing_kept = ActivationStore(Budget(device_bytes=0, host_bytes=0))
-    together = gather(prompts, range(len(prompts.queries)))
+    together = gather(prompts, range(len(prompts.queries)), branches=decoder.branches)
     passes = Passes(decoder, nothing_kept, prompts, [together], model.device)
     passes.prepare([0], frozenset())
     _, found = passes.visit(0, passes.needs(Start(block=decoder.n_layers)))
@@ -141,7 +158,7 @@ class TogetherCheck:
     def passes(self, prompts: Prompts, size: int) -> bool:
         """Whether these prompts may run together, so many at a time; tells in the log when they may not."""
         count = min(size, TRIED_QUERIES if self._decoder is None else 2)
-        tried = _sample(prompts, count, self._model.config.get_text_config().vocab_size)
+        tried = _sample(prompts, count)
         if tried not in self._passed:
             self._passed[tried] = self._agree(tried)
         return self._passed[tried]
@@ -166,6 +183,9 @@ class TogetherCheck:
         Raises:
             NotUnderstood: They differ, or are bound to differ for other prompts.
         """
+        if self._picks_among_labels(prompts):
+            raise NotUnderstood("its attention picks among the keys of a text, those of other labels among them")
+        prompts = _with_labels(prompts, self._model.config.get_text_config().vocab_size)
         texts = [prompts.prefix + query.tokens for query in prompts.queries]
         tokens = torch.tensor([token for (token,) in prompts.queries[0].labels], device=self._model.device)
         with PickedKeys() as picked:
@@ -189,6 +209,17 @@ class TogetherCheck:
         pairs = [(whole[: len(each)], each) for whole, each in zip(padded, alone, strict=True)]
         shorter = self._logits([texts[0][:-1] or texts[0]], tokens)[0]  # of a single token there is none
         return [*pairs, (shorter, alone[0][: len(shorter)])]
+
+    def _picks_among_labels(self, prompts: Prompts) -> bool:
+        """Whether the model picks along the length of rows that hold several labels, which no text is as long as."""
+        if self._decoder is None or not self._decoder.branches:
+            return False
+        together = gather(prompts, range(len(prompts.queries)), branches=True)
+        if together.branches is None:
+            return False
+        with PickedKeys() as picked:
+            _score_by_blocks(self._model, self._decoder, prompts)
+        return len(prompts.prefix) + together.width in picked.lengths
 
     def _picks_along(self, text: Tokens, tokens: Tensor) -> bool:
         """Whether the model picks along a text's length; asked again, as there may be as many experts to pick from."""
@@ -215,14 +246,20 @@ def _difference(logits: Tensor, expected: Tensor) -> float:
     return off / spread if spread else off
 
 
-def _sample(prompts: Prompts, count: int, vocabulary_size: int) -> Prompts:
-    """A few of the prompts, from the longest to the shortest, with labels from all over the vocabulary."""
-    by_length = sorted(prompts.queries, key=lambda query: len(query.tokens), reverse=True)
+def _sample(prompts: Prompts, count: int) -> Prompts:
+    """A few of the prompts, from the longest to the shortest, by what the model reads of them."""
+    by_length = sorted(prompts.queries, key=prompts.length, reverse=True)
     last = len(by_length) - 1
     places = dict.fromkeys(round(number * last / max(1, count - 1)) for number in range(count))
+    return replace(prompts, queries=tuple(by_length[place] for place in places), cuts=(), rows=None)
+
+
+def _with_labels(prompts: Prompts, vocabulary_size: int) -> Prompts:
+    """The longest text of each query, with single-token labels from all over the vocabulary."""
     labels = tuple((token,) for token in range(0, vocabulary_size, -(-vocabulary_size // TRIED_TOKENS)))
-    tokens = (prompts.opening(by_length[place]) for place in places)
-    return Prompts(prefix=prompts.prefix, queries=tuple(Query(tokens=each, labels=labels, gold=0) for each in tokens))
+    texts = (max(prompts.sequences(query), key=len) for query in prompts.queries)
+    queries = tuple(Query(tokens=text, labels=labels, gold=0) for text in texts)
+    return Prompts(prefix=prompts.prefix, queries=queries)
 
 
 def stretches(model: PreTrainedModel) -> bool:

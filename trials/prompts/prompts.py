@@ -79,10 +79,6 @@ class Prompts:
         """Labels of the query that has the most."""
         return max(len(query.labels) for query in self.queries)
 
-    def opening(self, query: Query) -> Tokens:
-        """What the model reads of a query before it parts by label; where that is nothing, the text of one label."""
-        return query.tokens or self.sequences(query)[0]
-
     def part(self, start: int, stop: int) -> Prompts:
         """The same prompts, of which the queries from ``start`` to before ``stop`` alone are evaluated."""
         return replace(self, rows=(start, stop))

@@ -129,7 +129,7 @@ class Backward:
         self.margins[rows] = margins.detach()
         if prefix is not None:
             self.groups[rows] = number
-        row_of = dict(zip(batch.reads.sequence.tolist(), batch.reads.query.tolist(), strict=True))
+        row_of = dict(zip(batch.reads.row.tolist(), batch.reads.query.tolist(), strict=True))
         return Group(
             rows=torch.tensor(rows, device=self._device),
             row_of=torch.tensor([row_of[sequence] for sequence in range(len(ids))], device=self._device),

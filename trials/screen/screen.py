@@ -41,11 +41,16 @@ def screen(engine: Engine, prompts: Prompts, request: ScreenRequest) -> Screened
         request: Which clips, and how many rows.
 
     Raises:
-        EvaluationError: The rows are too few, the model is run on full prompts, a matrix is no plain linear map, one
-            row does not fit in memory, or gradients are not finite.
+        EvaluationError: A row has a single label, the rows are too few, the model is run on full prompts, a matrix is
+            no plain linear map, one row does not fit in memory, or gradients are not finite.
         SpecError: A clip is of another kind, or names what the model does not have.
     """
     clips = request.clips
+    if min(len(query.labels) for query in prompts.queries) < 2:
+        raise EvaluationError(
+            "a screen predicts how far the right label is ahead of the others, and some rows of this task have no "
+            "others; expected two labels or more for each row. Switch the screen off."
+        )
     order, rows = rows_to_screen(prompts, request.rows)
     if len(rows.queries) < LEAST_ROWS:
         raise EvaluationError(

@@ -456,5 +456,5 @@ def test_the_cost_model_counts_what_torch_counts(
         edit_weights(bench.model, find_layout(bench.model), resolve(clips, bench.card), FactorCache(bench.cache))
     with FlopCounterMode(display=False) as trial:
         scored = engine.score(prompts, resolve(clips, bench.card), 4)
-    assert engine.cost.base(measure_extents(prompts, 4)) + untouched.operations == base.get_total_flops()
+    assert engine.cost.base(measure_extents(prompts, 4, branches=True)) + untouched.operations == base.get_total_flops()
     assert scored.operations == trial.get_total_flops() - forming.get_total_flops()
