@@ -183,6 +183,7 @@ LIGHT = (  # of trials: what reading a study needs
     "rows.read_folder",
     "tasks.definition",
     "tasks.load",
+    "prompts.layout",
     "prompts.prompts",
     "prompts.reader",
     "tasks.release",

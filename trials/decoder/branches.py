@@ -6,36 +6,16 @@ anew, token by token. So positions, windows and biases are the model's own, what
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
-import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor
 
 from clipsweep.trials.base.tensors import map_tensors
 from clipsweep.trials.decoder.arguments import Arguments
 from clipsweep.trials.decoder.unsupported import NotUnderstood
-
-Numbers = NDArray[np.int64]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class Branches:
-    """How sequences lie in rows, each row a tree of those that begin alike.
-
-    Attributes:
-        sequence: For each token of each row one of the sequences that it stands in, shape ``(rows, width)``.
-        position: Its position there, of the same shape.
-        place: For each token of each sequence its place in its row, shape ``(sequences, tokens)``; of padding, which
-            has none, the width of the rows.
-    """
-
-    sequence: Numbers
-    position: Numbers
-    place: Numbers
+from clipsweep.trials.prompts.layout import Branches
 
 
 def lay_together(

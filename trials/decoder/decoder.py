@@ -22,12 +22,13 @@ from transformers import PreTrainedModel
 from clipsweep.trials.base.tensors import map_tensors
 from clipsweep.trials.decoder.arguments import Arguments
 from clipsweep.trials.decoder.blocks import Blocks
-from clipsweep.trials.decoder.branches import Branches, lay_together
+from clipsweep.trials.decoder.branches import lay_together
 from clipsweep.trials.decoder.patches import Stop, head_rows, replaced
 from clipsweep.trials.decoder.prefix_cache import KeysReady, KeyValues, Mode
 from clipsweep.trials.decoder.reuse import ReuseTest
 from clipsweep.trials.decoder.unsupported import NotUnderstood
 from clipsweep.trials.models.matrices import Layout
+from clipsweep.trials.prompts.layout import Branches
 from clipsweep.trials.spec.start import Start
 
 

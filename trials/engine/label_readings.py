@@ -9,9 +9,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from clipsweep.trials.decoder.branches import Numbers
 from clipsweep.trials.decoder.decoder import Decoder
 from clipsweep.trials.engine.microbatches import Microbatch
+from clipsweep.trials.prompts.layout import Numbers
 from clipsweep.trials.prompts.prompts import Prompts, Tokens
 from clipsweep.trials.scores.scoring import Scoring
 

@@ -10,8 +10,7 @@ from itertools import accumulate, pairwise
 import numpy as np
 from numpy.typing import NDArray
 
-from clipsweep.trials.decoder.branches import Branches, Numbers
-from clipsweep.trials.prompts.layout import Layout, lay_out
+from clipsweep.trials.prompts.layout import Branches, Layout, Numbers, lay_out
 from clipsweep.trials.prompts.prompts import Prompts, Tokens
 from clipsweep.trials.scores.scoring import Scoring
 

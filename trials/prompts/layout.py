@@ -6,10 +6,11 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
-from clipsweep.trials.decoder.branches import Numbers
 from clipsweep.trials.prompts.prompts import Prompts, Query, Tokens
 
+Numbers = NDArray[np.int64]
 TOKENS_KEYS = 6 * 1024  # keys whose products cost a token as much as all matrices do, in a model of width 1,024
 
 
@@ -54,6 +55,22 @@ class Layout:
     def branches(self) -> bool:
         """Whether several sequences lie in one row."""
         return self.rows < len(self.sequences)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Branches:
+    """How sequences lie in rows, each row a tree of those that begin alike.
+
+    Attributes:
+        sequence: For each token of each row one of the sequences that it stands in, shape ``(rows, width)``.
+        position: Its position there, of the same shape.
+        place: For each token of each sequence its place in its row, shape ``(sequences, tokens)``; of padding, which
+            has none, the width of the rows.
+    """
+
+    sequence: Numbers
+    position: Numbers
+    place: Numbers
 
 
 def lay_out(prompts: Prompts, query: Query, *, branches: bool) -> Layout:
