@@ -119,18 +119,19 @@ def run_one_by_one(model: PreTrainedModel, prompts: Prompts) -> OneByOne:
     scores, leads = torch.full(shape, -torch.inf), torch.full(shape, -torch.inf)
     logits: list[Tensor] = []
     for number, query in enumerate(prompts.queries):
-        runs: dict[Tokens, Tensor] = {}
+        runs: dict[tuple[Tokens, Tokens], Tensor] = {}
         for label, tokens in enumerate(query.labels):
             alone = prompts.prefix + query.tokens
             if prompts.scoring is Scoring.MEAN_LOGIT:
                 logits.append(_answers(model, (alone + tokens)[:1], (alone + tokens)[1:]))
                 scores[number, label] = logits[-1].mean()
                 continue
-            if tokens[:-1] not in runs:
-                logits.append(_answers(model, alone, tokens[:-1]))
-                runs[tokens[:-1]] = logits[-1]
             first = 0 if query.unscored is None else query.unscored[label]
-            found = runs[tokens[:-1]][first:]
+            text = (alone + tokens[:first], tokens[first:-1])
+            if text not in runs:
+                logits.append(_answers(model, *text))
+                runs[text] = logits[-1]
+            found = runs[text]
             each = found.log_softmax(dim=-1)[range(len(found)), list(tokens[first:])]
             scores[number, label] = _score(prompts.scoring, query, label, each)
             leads[number, label] = min(map(_lead, found, tokens[first:]))

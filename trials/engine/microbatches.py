@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from functools import cached_property
 from itertools import accumulate, pairwise
 
 import numpy as np
 from numpy.typing import NDArray
 
-from clipsweep.trials.prompts.layout import Branches, Layout, Numbers, lay_out
+from clipsweep.trials.prompts.layout import Branches, Layout, Numbers, Place, lay_out
 from clipsweep.trials.prompts.prompts import Prompts, Tokens
 from clipsweep.trials.scores.scoring import Scoring
 
@@ -44,11 +44,6 @@ class Reads:
     def __len__(self) -> int:
         """How many."""
         return len(self.query)
-
-    @classmethod
-    def join(cls, parts: Sequence[Reads]) -> Reads:
-        """One after the other."""
-        return cls(**{each.name: np.concatenate([getattr(part, each.name) for part in parts]) for each in fields(cls)})
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -98,9 +93,12 @@ class Microbatch:
 
     @cached_property
     def tokens(self) -> tuple[int, ...] | None:
-        """Ids whose logits are enough: those of the labels, where each is one token; None for the whole vocabulary."""
-        labels = np.unique(np.stack([self.reads.query, self.reads.label]), axis=1)
-        if self.whole_vocabulary or self.averages or labels.shape[1] < len(self.reads):
+        """Ids whose logits are enough: where each label is one token, read where the others are; None for all."""
+        labels = np.unique(self.reads.query * (1 + self.reads.label.max()) + self.reads.label)
+        _, place = self.places
+        places = np.unique(self.reads.query * len(self.reads) + place)
+        single = len(labels) == len(self.reads) and len(places) == len(self.queries)
+        if self.whole_vocabulary or self.averages or not single:
             return None
         return tuple(np.unique(self.reads.token).tolist())
 
@@ -183,17 +181,27 @@ def gather(prompts: Prompts, numbers: Sequence[int], *, branches: bool = False) 
 
 def _gather(prompts: Prompts, layouts: Mapping[int, Layout]) -> Microbatch:
     """The microbatch of some queries, laid out."""
-    reads: list[Reads] = []
+    labels: list[tuple[int, int, int]] = []  # query, label and row
+    found: list[tuple[Numbers, Numbers, float]] = []  # positions, tokens and their weight
     row = 0
     for number, layout in layouts.items():
-        reads += [
-            _read(prompts, number, label, row + place.row, place.tokens) for label, place in enumerate(layout.labels)
-        ]
+        labels += [(number, label, row + place.row) for label, place in enumerate(layout.labels)]
+        found += [_find(prompts, number, label, place) for label, place in enumerate(layout.labels)]
         row += layout.rows
+    positions, tokens, weights = zip(*found, strict=True)
+    counts = [len(each) for each in positions]
+    of_reads = np.repeat(np.array(labels).T, counts, axis=1)
     return Microbatch(
         sequences=tuple(sequence for layout in layouts.values() for sequence in layout.sequences),
         branches=_lay_in_rows(list(layouts.values())),
-        reads=Reads.join(reads),
+        reads=Reads(
+            query=of_reads[0],
+            label=of_reads[1],
+            row=of_reads[2],
+            position=np.concatenate(positions),
+            token=np.concatenate(tokens),
+            weight=np.repeat(np.array(weights, dtype=np.float32), counts),
+        ),
         whole_vocabulary=prompts.whole_vocabulary,
         leads=prompts.scoring is Scoring.GREEDY,
     )
@@ -218,23 +226,14 @@ def _lay_in_rows(layouts: Sequence[Layout]) -> Branches | None:
     return Branches(sequence=np.where(sequence < 0, sequence[:, :1], sequence), position=position, place=place)
 
 
-def _read(prompts: Prompts, number: int, label: int, row: int, places: Numbers) -> Reads:
-    """What the score of a label is summed from, where its text lies in this row at these places."""
+def _find(prompts: Prompts, number: int, label: int, place: Place) -> tuple[Numbers, Numbers, float]:
+    """What the score of a label is summed from: positions in its row, the token read at each, and their weight."""
     query = prompts.queries[number]
     tokens = query.labels[label]
     if prompts.scoring is Scoring.MEAN_LOGIT:
         length = len(query.tokens) + len(tokens)
-        position, token, weight = np.arange(length), np.full(length, NO_TOKEN), 1 / length
-    else:
-        first = query.unscored[label] if query.unscored else 0
-        position = np.arange(first, len(tokens)) + len(query.tokens) - 1
-        token = np.array(tokens[first:])
-        weight = 1 / len(token) if prompts.scoring is Scoring.MEAN_LOGLIKELIHOOD else 1.0
-    return Reads(
-        query=np.full(len(position), number),
-        label=np.full(len(position), label),
-        row=np.full(len(position), row),
-        position=places[position],
-        token=token,
-        weight=np.full(len(position), weight, dtype=np.float32),
-    )
+        return place.tokens[:length], np.full(length, NO_TOKEN), 1 / length
+    first = query.unscored[label] if query.unscored else 0
+    before, count = len(query.tokens) - 1 + first, len(tokens) - first
+    weight = 1 / count if prompts.scoring is Scoring.MEAN_LOGLIKELIHOOD else 1.0
+    return place.tokens[before : before + count], np.array(tokens[first:]), weight

@@ -48,6 +48,12 @@ def with_contexts(query: Query) -> Query:
     return replace(query, labels=labels, unscored=(2,) * len(labels))
 
 
+def apart(query: Query) -> Query:
+    """The labels have nothing in common: each holds its own prompt."""
+    labels = tuple((number + 20, *query.tokens, *label) for number, label in enumerate(query.labels))
+    return replace(query, tokens=(), labels=labels, unscored=(1 + len(query.tokens),) * len(labels))
+
+
 def single(query: Query) -> Query:
     return replace(query, labels=tuple(label[:1] for label in query.labels))
 
@@ -57,11 +63,12 @@ def texts() -> tuple[Query, ...]:
 
 
 OBJECTIVES: dict[str, Callable[[], Prompts]] = {
-    "choices of different number": lambda: Prompts(prefix=(), queries=choices()),
+    "choices of different number": lambda: Prompts(prefix=(), queries=choices(), normalised=True),
     "divided by lengths": lambda: Prompts(
         prefix=(), queries=tuple(map(with_lengths, choices())), scoring=Scoring.LENGTH_NORMALISED
     ),
-    "contexts of their own": lambda: Prompts(prefix=(), queries=tuple(map(with_contexts, choices()))),
+    "contexts of their own": lambda: Prompts(prefix=(), queries=tuple(map(with_contexts, choices())), normalised=True),
+    "nothing in common": lambda: Prompts(prefix=(), queries=tuple(map(apart, choices())), normalised=True),
     "single tokens": lambda: Prompts(prefix=(), queries=tuple(map(single, choices())), normalised=True),
     "single tokens divided": lambda: Prompts(
         prefix=(), queries=tuple(with_lengths(single(query)) for query in choices()), scoring=Scoring.LENGTH_NORMALISED
@@ -120,6 +127,12 @@ def test_a_label_that_a_query_does_not_have_is_minus_infinity(scoring: Scoring, 
     scored = engine.score(Prompts(prefix=(), queries=queries, scoring=scoring), resolve((), engine.card), 2)
     missing = scored.log_likelihoods == -torch.inf
     assert missing.sum(dim=1).tolist() == [1, 2, 0, 3]
+
+
+def test_single_tokens_after_contexts_of_their_own_are_no_logits_to_compare(cache: Path) -> None:
+    queries = tuple(with_contexts(single(query)) for query in draw_queries(((5, 1, 1), (4, 1, 1))))
+    prompts, engine = Prompts(prefix=(), queries=queries), make_engine(model_of("gptj"), cache)
+    assert_alike(engine.score(prompts, resolve((), engine.card), 2), model_of("gptj"), prompts)
 
 
 def test_the_token_that_a_model_likes_best_leads_and_no_other_does(cache: Path) -> None:
