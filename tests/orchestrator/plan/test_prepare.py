@@ -104,7 +104,7 @@ def test_a_study_of_the_release_takes_its_seed_and_shots_from_the_table(
     opened = prepare(check_study(content), tmp_path / "s", cache).opened
     assert (opened.study.task.seed, opened.study.space.shots, opened.study.space.demo_seeds) == (66, [5], None)
     assert {opened.space.proposal(index).spec.prompt_set for index in range(len(opened.space))} == {
-        PromptSet(shots=5, demo_seed=66, split="validation")
+        PromptSet(shots=5, demo_seed=66, split="validation", task="cb")
     }
 
 
