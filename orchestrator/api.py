@@ -259,8 +259,9 @@ class StudyHandle:
             ``baseline_test`` of the first demonstration seed; ``metric``, ``score``, ``spread`` and the like over all
             seeds; the ``gain`` (of accuracy, or of text in nats per token), ``trials_considered``,
             ``points_considered``, ``by_shots_and_module``, ``notes``, ``apply`` (the command that writes the winner as
-            a checkpoint, None where that is the untouched model), ``front`` where there are two objectives, and
-            ``steps`` of driver compose. None while there is no winner.
+            a checkpoint, None where that is the untouched model), ``front`` where there are two objectives,
+            ``steps`` of driver compose; of several tasks in one score ``tasks`` (what each scores) and ``barred`` (a
+            better point that breaks a guard, or None). None while there is no winner.
         """
         snapshot = self._now()
         standings = snapshot.standings

@@ -29,8 +29,8 @@ def measured_of_tasks(
 ) -> dict[str, Sequence[Any] | NDArray[Any]]:
     """What points of several tasks score and gain on validation, in place of the columns for one.
 
-    The gain is the mean of the tasks' gains by their shares, its error follows from theirs, and examples are counted
-    over the tasks that count.
+    The gain is the mean of the tasks' gains by their shares, and its error follows from theirs. Examples are those of
+    all tasks; gained and lost are counted over the tasks that count in the score.
     """
     seen, gains = [], []
     for number, task in enumerate(points[0].tasks):
