@@ -30,11 +30,12 @@ def text_gains(windows: Windows, n_examples: Numbers, trials: Numbers, baselines
     both = np.minimum(n_examples[np.maximum(trials, NO_ROW)], n_examples[np.maximum(baselines, NO_ROW)])
     counts = seen_by_all(both, there)
     found = np.full((4, len(trials)), np.nan)
-    step = max(1, TOGETHER // max(1, len(windows.tokens) * trials.shape[1]))
+    step = max(1, TOGETHER // max(1, windows.tokens.shape[1] * trials.shape[1]))
     for first in range(0, len(trials), step):
         part = slice(first, first + step)
         differences = _mean_of(windows, trials[part], there[part]) - _mean_of(windows, baselines[part], there[part])
-        found[:, part] = _gains(differences, windows.tokens, counts[part])
+        tokens = windows.tokens[np.maximum(trials[part], NO_ROW)].max(axis=1)  # the same in all seeds that have them
+        found[:, part] = _gains(differences, tokens.astype(np.int64), counts[part])
     gain, error, gained, lost = found
     return PairedGains(gain=gain, standard_error=error, gained=gained.astype(np.int64), lost=lost.astype(np.int64))
 
@@ -47,7 +48,13 @@ def _mean_of(windows: Windows, trials: Numbers, there: NDArray[np.bool_]) -> Flo
 
 
 def _gains(differences: Floats, tokens: Numbers, counts: Numbers) -> Floats:
-    """Gain, standard error, windows gained, and lost, each of shape ``(n_points,)``, over the windows that count."""
+    """Gain, standard error, windows gained, and lost, each of shape ``(n_points,)``, over the windows that count.
+
+    Args:
+        differences: Of the windows' log-likelihoods, shape ``(n_points, n_windows)``.
+        tokens: Scored in each window, of the same shape.
+        counts: How many windows count, shape ``(n_points,)``.
+    """
     counted = np.arange(differences.shape[1]) < counts[:, None]
     differences = np.where(counted, differences, 0.0)
     weights = np.where(counted, tokens, 0)

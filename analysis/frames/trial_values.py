@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from clipsweep.analysis.row.packing import LOGLIKELIHOOD_DTYPE, unpack_tokens
+from clipsweep.analysis.row.packing import LOGLIKELIHOOD_DTYPE, TOKENS_DTYPE
 from clipsweep.analysis.row.row import StoredRow
 from clipsweep.analysis.winners.scores import packed_of, values_of
 from clipsweep.trials.scores.metrics import METRICS
@@ -35,11 +35,11 @@ class Windows:
 
     Attributes:
         loglikelihoods: Of each window, summed over its tokens: shape ``(n_trials + 1, n_windows)``, filled with zeros.
-        tokens: Scored in each window, the same in all trials: shape ``(n_windows,)``.
+        tokens: Scored in each window, which are others on validation and on test; of the same shape, filled with zeros.
     """
 
     loglikelihoods: NDArray[np.float32]
-    tokens: Numbers
+    tokens: NDArray[np.uint32]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -165,6 +165,6 @@ def _as_matrix(packed: Sequence[bytes]) -> NDArray[np.uint8]:
 
 def _windows_of(rows: Mapping[str, StoredRow]) -> Windows:
     """The windows of trials of one text, of which some have seen the first alone."""
-    packed = [each or b"" for each in packed_of(rows, "loglikelihoods")]
-    counts = max((each or b"" for each in packed_of(rows, "tokens")), key=len, default=b"")
-    return Windows(loglikelihoods=_as_matrix(packed).view(LOGLIKELIHOOD_DTYPE), tokens=unpack_tokens(counts))
+    packed = ([each or b"" for each in packed_of(rows, name)] for name in ("loglikelihoods", "tokens"))
+    loglikelihoods, tokens = map(_as_matrix, packed)
+    return Windows(loglikelihoods=loglikelihoods.view(LOGLIKELIHOOD_DTYPE), tokens=tokens.view(TOKENS_DTYPE))

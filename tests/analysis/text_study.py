@@ -24,7 +24,10 @@ from tests.analysis.store.rows import FAILED, NOON, text_record
 from tests.analysis.winners.points import as_text, make_point
 
 LAYERS, RATES = range(4), (0.1, 0.5, 0.9)
-WINDOWS = tuple(64 + 8 * (number % 5) for number in range(40))  # scored tokens of each
+WINDOWS = {  # scored tokens of each
+    VALIDATION: tuple(64 + 8 * (number % 5) for number in range(40)),
+    TEST: tuple(96 - 20 * (number % 4) for number in range(32)),
+}
 FAILING, STOPPED = "mlp-0-0.1-0", "attn-0-0.1-0"
 
 
@@ -48,20 +51,21 @@ def text_attempts(points: Sequence[Point]) -> Attempts:
 
 def _record(point: Point, trial_id: str, split: str, number: int) -> Record:
     rng = np.random.default_rng([number, len(split)])
+    windows = WINDOWS[split]
     depth = point.clips[0].layer if point.clips else 1.5
     nats = (
-        3.1 + 0.02 * np.sin(np.arange(len(WINDOWS))) - 0.03 * (depth - 1.5) + 0.01 * rng.standard_normal(len(WINDOWS))
+        3.1 + 0.02 * np.sin(np.arange(len(windows))) - 0.03 * (depth - 1.5) + 0.01 * rng.standard_normal(len(windows))
     )
     failed: dict[str, Any] = FAILED if trial_id == FAILING else {}
-    seen = 0 if failed else 8 if trial_id == STOPPED else len(WINDOWS)
+    seen = 0 if failed else 8 if trial_id == STOPPED else len(windows)
     state: dict[str, Any] = {"state": TrialState.PRUNED} if trial_id == STOPPED else {}
-    values = (-nats * WINDOWS)[:seen].tolist()
+    values = (-nats * windows)[:seen].tolist()
     clips = [clip_record(clip) for clip in point.clips]
     single = clips[0] if len(clips) == 1 else {"layer": None, "module": None, "clip_rate": None}
     where = {key: single[key] for key in ("layer", "module", "clip_rate")}
     kept = {"split": split, "shots": 0, "clips": clips, "parameters_kept": 10 - len(clips), "task": "wiki"}
     finished = NOON + timedelta(minutes=number)
-    return text_record(values, WINDOWS[:seen], trial_id, finished_at=finished, **state, **failed) | where | kept
+    return text_record(values, windows[:seen], trial_id, finished_at=finished, **state, **failed) | where | kept
 
 
 def text_standings() -> Standings:
