@@ -8,17 +8,21 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from clipsweep.analysis.drawing.chart import Chart, Table
 from clipsweep.analysis.drawing.draw import Engine, FileFormat, check_engine, check_matplotlib, draw, write_chart
 from clipsweep.analysis.drawing.tables import TABLE_FORMATS
 from clipsweep.analysis.figures.catalogue import check_name, make_figure, make_figures
 from clipsweep.analysis.figures.words import metric_of, scale_of
 from clipsweep.analysis.frames.frames import Frames
+from clipsweep.analysis.frames.trial_frame import METRIC, OF_ONE_STUDY, RULES, STUDIES
 from clipsweep.analysis.published.read import load_published
 from clipsweep.orchestrator.frames import read_frames
 from clipsweep.trials.base.errors import StudyError
 from clipsweep.trials.base.files import write_text
 from clipsweep.trials.base.os_words import check_folder
+from clipsweep.trials.scores.metrics import METRICS
 from clipsweep.trials.spec.trial import VALIDATION
 
 if TYPE_CHECKING:
@@ -127,9 +131,21 @@ def frames_from(source: pandas.DataFrame | str | Path | Sequence[str | Path], *,
             "the frame is one of points; expected one of trials, as clipsweep.load gives it: points follow from them."
         )
     else:
-        frames = Frames.of_trials(source)
-    _check_alike(frames.trials)
+        frames = Frames.of_trials(_without_guards(source))
+    _check_alike(_without_guards(frames.trials))
     return replace(frames, published=_published_of(frames)) if published else frames
+
+
+def _without_guards(trials: pandas.DataFrame) -> pandas.DataFrame:
+    """Trials without those of guards of another kind than what their study is judged by: texts, or answers."""
+    if not {"nll", "accuracy"} <= set(trials.columns):
+        return trials
+    kept = np.ones(len(trials), dtype=bool)
+    for study in trials.attrs.get(STUDIES, []):
+        other = "accuracy" if METRICS[study[RULES][METRIC]].of_text else "nll"
+        theirs = np.logical_and.reduce([trials[name] == study[name] for name in OF_ONE_STUDY])
+        kept &= ~(theirs & trials[other].notna().to_numpy())
+    return trials[kept]
 
 
 def _check_alike(trials: pandas.DataFrame) -> None:

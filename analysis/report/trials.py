@@ -14,6 +14,7 @@ from clipsweep.analysis.frames.trial_values import TrialValues
 from clipsweep.analysis.row.row import StoredRow
 from clipsweep.analysis.winners.interval import Z
 from clipsweep.analysis.winners.point import common_rate, describe_clips, label_layers, runs_of
+from clipsweep.analysis.winners.scores import packed_of
 from clipsweep.analysis.winners.standings import Standings
 from clipsweep.trials.scores.metrics import METRICS
 from clipsweep.trials.scores.shown import unit_of
@@ -119,9 +120,14 @@ def _baselines(standings: Standings) -> dict[str, str]:
 def _gains_by_task(
     rows: Mapping[str, StoredRow], before: Mapping[str, str], metric: str
 ) -> list[tuple[float, float] | None]:
-    """The gains of ``_gains``, of each task by its rows alone, as tasks have other examples."""
-    found: dict[str, tuple[float, float] | None] = {}
+    """The gains of ``_gains``, of each task by its rows alone, as tasks have other examples.
+
+    None for a guard whose rows are not of the metric's kind: texts beside answers, or answers beside texts.
+    """
+    found: dict[str, tuple[float, float] | None] = dict.fromkeys(before)
     for own in rows_by_task(rows).values():
+        if any(packed_of(own, "loglikelihoods")) != METRICS[metric].of_text:
+            continue
         asked = {trial_id: baseline for trial_id, baseline in before.items() if trial_id in own}
         found |= dict(zip(asked, _gains(own, asked, metric), strict=True))
     return [found[trial_id] for trial_id in before]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -13,7 +13,7 @@ from clipsweep.orchestrator.folder.open_study import OpenStudy
 from clipsweep.orchestrator.folder.snapshot import Snapshot
 from clipsweep.orchestrator.take_home.pick_trial import Picked
 from clipsweep.trials.base.errors import counted
-from clipsweep.trials.scores.metrics import METRICS, NLL
+from clipsweep.trials.scores.metrics import ACCURACY, NLL
 from clipsweep.trials.scores.shown import score_words, unit_of
 
 
@@ -33,7 +33,6 @@ def study_document(snapshot: Snapshot, picked: Picked) -> dict[str, Any]:
 def study_evidence(snapshot: Snapshot, picked: Picked) -> list[str]:
     """Lines of Markdown: what was asked, on which rows, and how the model scored beside the untouched one."""
     opened, first = snapshot.opened, picked.rows[0]
-    by_task, metric = picked.by_task, METRICS[opened.space.metric].gained
     tasks = " and ".join(_task_words(opened, name) for name in dict.fromkeys(row.task for row in picked.rows))
     drawn = ", ".join(map(str, dict.fromkeys(row.demo_seed for row in picked.rows)))
     seeds = f" (seeds {drawn})" if first.shots else ""
@@ -46,9 +45,7 @@ def study_evidence(snapshot: Snapshot, picked: Picked) -> list[str]:
         f"{counted(first.demonstrations or 0, 'demonstration')}{seeds}. {_how_many(snapshot, picked)}",
         "",
         *_whose_texts(picked),
-        f"| split | rows | {metric} | untouched model | gain in {unit_of(metric).words}, 95 % interval |",
-        "| --- | --- | --- | --- | --- |",
-        *(_scores(each, split, metric, several=len(by_task) > 1) for each in by_task for split in each.splits),
+        *_table(picked),
         "",
         f"Trials {trials}, with {versions}.",
         "",
@@ -93,12 +90,28 @@ def _how_many(snapshot: Snapshot, picked: Picked) -> str:
     )
 
 
-def _scores(picked: Picked, split: str, metric: str, *, several: bool = False) -> str:
-    """A line of the table of scores: means over the demonstration seeds.
+def _table(picked: Picked) -> Iterator[str]:
+    """The table of scores: a line for each split of each task, whose heading has metric and unit of a task alone."""
+    by_task = picked.by_task
+    if len(by_task) > 1:
+        yield "| split | rows | score | untouched model | gain, 95 % interval |"
+    else:
+        metric = _metric_of(picked)
+        yield f"| split | rows | {metric} | untouched model | gain in {unit_of(metric).words}, 95 % interval |"
+    yield "| --- | --- | --- | --- | --- |"
+    for each in by_task:
+        for split in each.splits:
+            yield _scores(each, split, several=len(by_task) > 1)
 
-    Of several tasks it names its own, and is told in the metric of its task, which may be another where that guards.
-    """
-    metric = NLL if several and picked.rows[0].is_text else metric
+
+def _metric_of(picked: Picked) -> str:
+    """What the rows of a task are told in, whatever the study is judged by: a guard may be of another kind."""
+    return NLL if picked.rows[0].is_text else ACCURACY
+
+
+def _scores(picked: Picked, split: str, *, several: bool) -> str:
+    """A line of the table of scores: means over the demonstration seeds; of several tasks with its own and the unit."""
+    metric = _metric_of(picked)
     label = f"{split} of {picked.rows[0].task} ({metric})" if several else split
     rows = [row for row in picked.rows if row.split == split]
     score = _score(rows, metric)
@@ -107,7 +120,8 @@ def _scores(picked: Picked, split: str, metric: str, *, several: bool = False) -
         return f"| {label} | {rows[0].n_examples:,} | {score} | not complete | – |"
     gain = measure_gain(clipped, baseline)
     unit = unit_of(metric)
-    told = f"{unit.number(gain.estimate)} ({unit.interval(gain.low, gain.high)}, p = {gain.p_value:.2g})"
+    estimate = unit.difference(gain.estimate) if several else unit.number(gain.estimate)
+    told = f"{estimate} ({unit.interval(gain.low, gain.high)}, p = {gain.p_value:.2g})"
     return f"| {label} | {rows[0].n_examples:,} | {score} | {_score(baseline, metric)} | {told} |"
 
 

@@ -231,11 +231,14 @@ def print_expectation(expectation: Mapping[str, Any]) -> None:
 
 
 def _columns(rows: Iterable[StoredRow], also: Iterable[str]) -> tuple[str, ...]:
-    """The columns that say most, with the kind of clip where another than the usual one is among the rows."""
+    """The columns that say most; the task and the kind of clip where rows differ in it, or it is not the usual one."""
     columns, rows = list(SUMMARY_COLUMNS), list(rows)
+    if len({row.task for row in rows}) > 1:
+        columns.insert(0, "task")
     if any(row.is_text for row in rows):
         place = columns.index(ANSWERED)
-        columns[place : place + 1] = OF_TEXT
+        answered = any(row.has_scores and not row.is_text for row in rows)
+        columns[place : place + 1] = (ANSWERED, *OF_TEXT) if answered else OF_TEXT
     if any(clip.kind != DEFAULT_KIND for row in rows for clip in row.clips):
         columns.insert(columns.index("clip_rate"), "kind")
     return tuple(dict.fromkeys((*columns, *also)))

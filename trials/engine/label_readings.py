@@ -57,14 +57,18 @@ class ScoreSheet:
 
     def finished(self, prompts: Prompts) -> Tensor:
         """The score of every label, on the CPU: its sum, divided by its length where that is asked for."""
-        sums = self.sums.cpu()
+        return self.scores(self.sums.cpu(), prompts)
+
+    @staticmethod
+    def scores(sums: Tensor, prompts: Prompts) -> Tensor:
+        """What sums of all queries score, of the same shape and on the same device; gradients go through it."""
         if prompts.scoring is not Scoring.LENGTH_NORMALISED:
             return sums
-        lengths = torch.ones_like(sums)
+        lengths = torch.ones(sums.shape)
         for number, query in enumerate(prompts.queries):
             assert query.lengths is not None, "a sum is divided by the length of its label"
             lengths[number, : len(query.lengths)] = torch.tensor(query.lengths)
-        return sums / lengths
+        return sums / lengths.to(sums.device)
 
     def leads_found(self) -> Tensor | None:
         """How far the least sure token of each label is ahead, on the CPU; None where that is not read."""

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from clipsweep.trials.scores.tally import CALIBRATION_BINS, LabelTally, Tally
 
 GRID = 2.0**-24  # what sums are counted in: finer than float32 scores are known
+UNRIVALLED = 1.0  # margin of an answer that is the only choice: any clip leaves it right, and it is no outlier
 
 
 def score_labels(
@@ -18,7 +19,7 @@ def score_labels(
     """Judge predictions.
 
     Args:
-        log_likelihoods: Shape ``(examples, labels)``, natural log, finite.
+        log_likelihoods: Shape ``(examples, labels)``, natural log; -inf for labels that an example lacks.
         gold: Index of the right label of each example.
         strict: Whether the right label must score higher than every other; else an exact tie goes to the first label.
 
@@ -52,9 +53,13 @@ def predict(log_likelihoods: NDArray[np.float32], gold: Sequence[int], *, strict
 
 
 def measure_margins(log_likelihoods: NDArray[np.float32], gold: Sequence[int]) -> tuple[float, ...]:
-    """How much higher the gold label of each example scores than the best other: above 0 where it alone is best."""
+    """How much higher the gold label of each example scores than the best other: above 0 where it alone is best.
+
+    ``UNRIVALLED`` where an example has no other label.
+    """
     answers = np.asarray(gold)
-    margins = log_likelihoods[np.arange(len(answers)), answers] - _without_gold(log_likelihoods, answers).max(axis=1)
+    others = _without_gold(log_likelihoods, answers).max(axis=1)
+    margins = np.where(np.isneginf(others), UNRIVALLED, log_likelihoods[np.arange(len(answers)), answers] - others)
     return tuple(map(float, margins))
 
 

@@ -20,6 +20,7 @@ from clipsweep.trials.engine.engine import Engine
 from clipsweep.trials.engine.label_readings import ScoreSheet, pad, plan_readings, read_answers
 from clipsweep.trials.engine.microbatches import Microbatch, plan_microbatches
 from clipsweep.trials.prompts.prompts import Prompts
+from clipsweep.trials.scores.judge import UNRIVALLED
 from clipsweep.trials.screen.block_graph import BlockGraph, Gradients
 from clipsweep.trials.screen.count import count_operations
 from clipsweep.trials.screen.formula import first_order, project
@@ -124,7 +125,8 @@ class Backward:
             answers = take(leaving, readings.positions)
             found = read_answers(self._decoder, answers, readings, self._engine.card.vocabulary_size)
             readings.add_to(sheet, found)
-            margins = _margins(sheet.sums[rows], [self._prompts.queries[row].gold for row in rows])
+            scores = sheet.scores(sheet.sums, self._prompts)
+            margins = _margins(scores[rows], [self._prompts.queries[row].gold for row in rows])
             (gradient,) = torch.autograd.grad(self._scale * margins.sum(), leaving)
         self.margins[rows] = margins.detach()
         if prefix is not None:
@@ -189,7 +191,10 @@ def _changes(graph: BlockGraph, gradients: Gradients, site: Site, factors: Facto
 
 
 def _margins(scores: Tensor, gold: Sequence[int]) -> Tensor:
-    """How much higher the gold label scores than the best other, by row: as ``measure_margins`` has it."""
+    """How much higher the gold label scores than the best other, by row: as ``measure_margins`` has it.
+
+    Where there is no other, nothing changes the margin: its gradient is 0.
+    """
     answers = torch.tensor(gold, device=scores.device)[:, None]
-    others = scores.scatter(1, answers, -torch.inf)
-    return scores.gather(1, answers)[:, 0] - others.max(dim=1).values
+    others = scores.scatter(1, answers, -torch.inf).max(dim=1).values
+    return torch.where(others.isneginf(), UNRIVALLED, scores.gather(1, answers)[:, 0] - others)

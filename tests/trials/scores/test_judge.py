@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 from numpy.typing import NDArray
 
-from clipsweep.trials.scores.judge import measure_margins, predict, score_labels
+from clipsweep.trials.scores.judge import UNRIVALLED, measure_margins, predict, score_labels
 from clipsweep.trials.scores.tally import Tally
 
 HALF = [math.log(0.5), math.log(0.5)]
@@ -82,6 +82,16 @@ def test_tallies_of_parts_add_up_to_that_of_all_rows_bit_by_bit(
 def test_margins_are_how_far_the_gold_label_is_ahead_of_the_best_other() -> None:
     scores = np.array([[3.0, 1.0, 2.5], [3.0, 1.0, 2.5], [0.0, 0.0, -1.0]], dtype=np.float32)
     assert measure_margins(scores, [0, 1, 0]) == (0.5, -2.0, 0.0)
+
+
+def test_an_only_choice_is_right_by_a_margin_that_is_no_outlier_whatever_it_scores() -> None:
+    scores = np.array([[-9.0, -np.inf], [-2.0, -np.inf], [-1.0, -3.0]], dtype=np.float32)
+    assert measure_margins(scores, [0, 0, 0]) == (UNRIVALLED, UNRIVALLED, 2.0)
+    assert 0 < UNRIVALLED < 10
+    for strict in (False, True):
+        outcomes, tally = score_labels(scores, [0, 0, 0], strict=strict)
+        assert outcomes == (True, True, True)
+        assert tally.gold_logprob == pytest.approx(-math.log1p(math.exp(-2)), abs=1e-6)
 
 
 @given(hnp.arrays(np.float32, (5, 3), elements=st.floats(-9, 9, width=16)), st.lists(st.integers(0, 2), min_size=5))

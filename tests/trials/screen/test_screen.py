@@ -25,6 +25,8 @@ from clipsweep.trials.clips.svd import kept_rank
 from clipsweep.trials.engine.cost import measure_extents
 from clipsweep.trials.engine.engine import Engine
 from clipsweep.trials.prompts.prompts import Prompts, Query, Tokens
+from clipsweep.trials.scores.judge import UNRIVALLED, measure_margins
+from clipsweep.trials.scores.scoring import Scoring
 from clipsweep.trials.screen.backward import Backward
 from clipsweep.trials.screen.room import Room
 from clipsweep.trials.screen.screen import screen as screen_request
@@ -139,6 +141,27 @@ def test_it_predicts_what_a_small_step_does_to_every_row(
     model = model_of(name)
     found = assert_first_order(engine_of(model, tmp_path), draw_prompts(prefix, labels), clips_of(model)[::5])
     assert LEAST_GROUPS <= len(set(found.groups)) < 2 * LEAST_GROUPS if prefix else len(set(found.groups)) == ROWS
+
+
+def test_margins_of_labels_scored_by_their_length_are_those_of_what_a_trial_is_judged_by(tmp_path: Path) -> None:
+    engine, prompts = engine_of(model_of("gptj"), tmp_path), draw_prompts(SHOTS, SEVERAL_TOKENS)
+    queries = tuple(replace(query, lengths=(12, 3)) for query in prompts.queries)
+    prompts = replace(prompts, queries=queries, scoring=Scoring.LENGTH_NORMALISED)
+    found = screen(engine, prompts, clips_of(model_of("gptj"))[:1], ROWS)
+    scores = engine.score(prompts, resolve([], engine.card), 4).log_likelihoods.numpy()
+    expected = measure_margins(scores, [query.gold for query in queries])
+    np.testing.assert_allclose(found.margins, expected, atol=1e-4)
+
+
+def test_no_clip_changes_the_margin_of_an_only_choice(tmp_path: Path) -> None:
+    engine, prompts = engine_of(model_of("gptj"), tmp_path), draw_prompts(0)
+    alone = replace(prompts.queries[7], labels=ONE_TOKEN[:1], gold=0)
+    mixed = replace(prompts, queries=(*prompts.queries[:7], alone, *prompts.queries[8:]))
+    found, before = (screen(engine, each, clips_of(model_of("gptj"))[:3], ROWS) for each in (mixed, prompts))
+    assert found.margins[7] == UNRIVALLED
+    assert not found.changes[:, 7].any()
+    others = np.arange(ROWS) != 7
+    np.testing.assert_allclose(found.changes[:, others], before.changes[:, others], atol=1e-5)
 
 
 def test_one_screen_gives_every_rate_of_a_matrix(tmp_path: Path) -> None:
