@@ -20,7 +20,6 @@ from clipsweep.trials.engine.engine import Engine
 from clipsweep.trials.engine.label_readings import ScoreSheet, pad, plan_readings, read_answers
 from clipsweep.trials.engine.microbatches import Microbatch, plan_microbatches
 from clipsweep.trials.prompts.prompts import Prompts
-from clipsweep.trials.scores.judge import UNRIVALLED
 from clipsweep.trials.screen.block_graph import BlockGraph, Gradients
 from clipsweep.trials.screen.count import count_operations
 from clipsweep.trials.screen.formula import first_order, project
@@ -191,10 +190,7 @@ def _changes(graph: BlockGraph, gradients: Gradients, site: Site, factors: Facto
 
 
 def _margins(scores: Tensor, gold: Sequence[int]) -> Tensor:
-    """How much higher the gold label scores than the best other, by row: as ``measure_margins`` has it.
-
-    Where there is no other, nothing changes the margin: its gradient is 0.
-    """
+    """How much higher the gold label scores than the best other, by row: as ``measure_margins`` has it."""
     answers = torch.tensor(gold, device=scores.device)[:, None]
-    others = scores.scatter(1, answers, -torch.inf).max(dim=1).values
-    return torch.where(others.isneginf(), UNRIVALLED, scores.gather(1, answers)[:, 0] - others)
+    others = scores.scatter(1, answers, -torch.inf)
+    return scores.gather(1, answers)[:, 0] - others.max(dim=1).values

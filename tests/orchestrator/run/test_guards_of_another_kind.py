@@ -58,11 +58,8 @@ def mixed(scored: str, tiny_gptj: Path, tmp_path_factory: pytest.TempPathFactory
 def test_a_trial_of_either_task_is_written_and_told_in_the_metric_of_its_rows(
     task: str, mixed: Path, tmp_path: Path
 ) -> None:
-    trial = next(
-        row.trial_id
-        for row in latest_rows(mixed).values()
-        if row.clips and row.task == task and row.split == "validation"
-    )
+    rows = [row for row in latest_rows(mixed).values() if row.clips and row.split == "validation"]
+    trial = next(row.trial_id for row in rows if row.task == task)
     clipsweep.open_study(mixed).apply(tmp_path / "out", trial=trial)
     card = (tmp_path / "out" / "README.md").read_text(encoding="utf-8")
     metric = "nll" if task == TEXT else "accuracy"

@@ -25,7 +25,7 @@ from clipsweep.trials.clips.svd import kept_rank
 from clipsweep.trials.engine.cost import measure_extents
 from clipsweep.trials.engine.engine import Engine
 from clipsweep.trials.prompts.prompts import Prompts, Query, Tokens
-from clipsweep.trials.scores.judge import UNRIVALLED, measure_margins
+from clipsweep.trials.scores.judge import measure_margins
 from clipsweep.trials.scores.scoring import Scoring
 from clipsweep.trials.screen.backward import Backward
 from clipsweep.trials.screen.room import Room
@@ -153,15 +153,12 @@ def test_margins_of_labels_scored_by_their_length_are_those_of_what_a_trial_is_j
     np.testing.assert_allclose(found.margins, expected, atol=1e-4)
 
 
-def test_no_clip_changes_the_margin_of_an_only_choice(tmp_path: Path) -> None:
-    engine, prompts = engine_of(model_of("gptj"), tmp_path), draw_prompts(0)
+def test_a_row_with_an_only_choice_is_refused(tmp_path: Path) -> None:
+    prompts = draw_prompts(0)
     alone = replace(prompts.queries[7], labels=ONE_TOKEN[:1], gold=0)
     mixed = replace(prompts, queries=(*prompts.queries[:7], alone, *prompts.queries[8:]))
-    found, before = (screen(engine, each, clips_of(model_of("gptj"))[:3], ROWS) for each in (mixed, prompts))
-    assert found.margins[7] == UNRIVALLED
-    assert not found.changes[:, 7].any()
-    others = np.arange(ROWS) != 7
-    np.testing.assert_allclose(found.changes[:, others], before.changes[:, others], atol=1e-5)
+    with pytest.raises(EvaluationError, match="some rows of this task have no others; expected two labels or more"):
+        screen(engine_of(model_of("gptj"), tmp_path), mixed, clips_of(model_of("gptj"))[:1], ROWS)
 
 
 def test_one_screen_gives_every_rate_of_a_matrix(tmp_path: Path) -> None:
