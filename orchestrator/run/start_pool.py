@@ -120,7 +120,7 @@ def _absolute_task(task: TaskSettings) -> TaskSettings:
     harness = task.lm_eval
     if harness is not None:
         included = harness.include_path and _absolute(harness.include_path)
-        harness = replace(harness, include_path=included, folder=str(Path.cwd()))
+        harness = replace(harness, include_path=included, folder=harness.folder or str(Path.cwd()))
     text = None if task.text is None else replace(task.text, path=_absolute(task.text.path))
     path = task.path and _absolute(task.path)
     return replace(task, path=path, definition=definition, lm_eval=harness, text=text)

@@ -25,7 +25,7 @@ from clipsweep.orchestrator.study.names import ALGORITHM1, COMPOSE
 from clipsweep.orchestrator.study.schema import ChosenLayers, Study, settings_of
 from clipsweep.trials.base.errors import StudyError
 from clipsweep.trials.models.card import ModelCard
-from clipsweep.trials.tasks.load import define_task
+from clipsweep.trials.tasks.load import metric_of
 
 T = TypeVar("T")
 Rule = ConditionRule | ScreenRule
@@ -142,7 +142,7 @@ def _members(study: Study) -> tuple[Member, ...]:
         Member(
             name=task.name,
             share=task.weight / total,
-            metric=define_task(settings_of(task)).metric,
+            metric=metric_of(settings_of(task)),
             shots=task.shots,
             lose_at_most=guards.get(task.name),
         )
@@ -153,7 +153,7 @@ def _members(study: Study) -> tuple[Member, ...]:
 def _metric(study: Study, members: Sequence[Member]) -> str:
     """What points are judged by: of several tasks that of those that count, which is one."""
     counting = [member.metric for member in members if member.share]
-    return counting[0] if counting else define_task(study.task_settings()).metric
+    return counting[0] if counting else metric_of(study.task_settings())
 
 
 def _unique(values: Iterable[T]) -> tuple[T, ...]:

@@ -11,7 +11,7 @@ from clipsweep.trials.scores.metrics import METRICS
 from clipsweep.trials.scores.scoring import Scoring
 from clipsweep.trials.spec.kinds import DEFAULT_KIND
 from clipsweep.trials.tasks.definition import Objective
-from clipsweep.trials.tasks.load import define_task
+from clipsweep.trials.tasks.load import define_task, metric_of
 
 OBJECTIVES = (["accuracy"], ["accuracy", "parameters"])
 
@@ -50,9 +50,9 @@ def _check_rates(study: Study) -> None:
 
 
 def _check_winner(study: Study) -> None:
-    if study.search.winner != ONE_STANDARD_ERROR or study.task.lm_eval is not None:  # whose metric is accuracy
+    if study.search.winner != ONE_STANDARD_ERROR:
         return
-    metric = define_task(study.task_settings()).metric
+    metric = metric_of(study.task_settings())
     if not METRICS[metric].tells_gains:
         raise StudyError(
             f"study key 'search.winner' is {ONE_STANDARD_ERROR!r}, a rule of standard errors of accuracies, but the "

@@ -9,7 +9,7 @@ from clipsweep.orchestrator.study.schema import Study, settings_of
 from clipsweep.orchestrator.study.task_section import StudyTaskSection, TaskSection
 from clipsweep.trials.base.errors import StudyError
 from clipsweep.trials.scores.metrics import METRICS
-from clipsweep.trials.tasks.load import define_task
+from clipsweep.trials.tasks.load import metric_of
 from clipsweep.trials.tasks.settings import PAPER
 
 FRACTION = "fraction"  # unit of metrics that lie between 0 and 1
@@ -37,7 +37,7 @@ def check_metrics(study: Study) -> None:
         TaskError: A task that there is not.
     """
     members = study.task.weighted or []
-    metrics = {task.name: define_task(settings_of(task)).metric for task in members}
+    metrics = {task.name: metric_of(settings_of(task)) for task in members}
     scored = {task.name: metrics[task.name] for task in members if task.weight}
     if len(set(scored.values())) > 1:
         told = ", ".join(f"{name} by {metric}" for name, metric in scored.items())

@@ -140,34 +140,59 @@ def _apply(content: dict[str, Any], overrides: Sequence[Override], folder: Path)
         apply_override(content, key, value)
     _spell_out_text(content)
     _read_definition(content, folder)
+    for task in _tasks_in(content):
+        _find_beside(task, folder)
 
 
 def _spell_out_text(content: dict[str, Any]) -> None:
-    """Make a section of a text that is given by its path alone, so that other keys of it can be set."""
-    task = content.get("task")
-    if isinstance(task, dict) and isinstance(task.get("text"), str):
-        task["text"] = {"path": task["text"]}
+    """Make sections of texts that are given by their path alone, so that other keys of them can be set."""
+    for task in _tasks_in(content):
+        if isinstance(task.get("text"), str):
+            task["text"] = {"path": task["text"]}
 
 
 def _find_beside(task: dict[str, Any], folder: Path) -> None:
-    """Let a harness's folder of tasks, and text, be looked for beside the study's file, then from here."""
-    for held, key in ((task.get("lm_eval"), "include_path"), (task.get("text"), "path")):
-        if isinstance(held, dict) and isinstance(held.get(key), str) and os.path.exists(folder / held[key]):
-            held[key] = str((folder / held[key]).resolve())
+    """Let a harness's folder of tasks, and text, be looked for beside the study's file, then from here.
+
+    Data that the harness's YAML files name is from where their folder was found, so that a study that is written and
+    read again finds it from any working directory.
+    """
+    harness, text = task.get("lm_eval"), task.get("text")
+    if isinstance(text, dict) and isinstance(text.get("path"), str):
+        base = _base_of(text["path"], folder)
+        text["path"] = text["path"] if base is None else str((base / text["path"]).resolve())
+    if isinstance(harness, dict) and isinstance(harness.get("include_path"), str):
+        own, base = harness.get("folder"), _base_of(harness["include_path"], folder)
+        if base is not None:
+            harness["include_path"] = str((base / harness["include_path"]).resolve())
+        if own is None or isinstance(own, str):
+            harness["folder"] = str((folder / Path(own).expanduser() if own else base or folder).resolve())
+
+
+def _base_of(named: str, folder: Path) -> Path | None:
+    """Where a path is from that is looked for beside the study's file, then from here; None where it is not there."""
+    return next((base for base in (folder, Path()) if os.path.exists(base / named)), None)
 
 
 def _read_definition(content: dict[str, Any], folder: Path) -> None:
-    """Put a task that lies in a file of its own into the study; its paths are from the file that holds them.
+    """Put tasks that lie in files of their own into the study; their paths are from the file that holds them.
 
-    The file is looked for beside the study's file, then from here.
+    Such a file is looked for beside the study's file, then from here.
     """
+    for task in _tasks_in(content):
+        _read_definition_of(task, folder)
+
+
+def _tasks_in(content: dict[str, Any]) -> list[dict[str, Any]]:
+    """The section ``task``, and those of several tasks in it."""
     task = content.get("task")
     weighted = task.get("weighted") if isinstance(task, dict) else None
-    for each in weighted if isinstance(weighted, list) else []:
-        _read_definition({"task": each}, folder)
-    if isinstance(task, dict):
-        _find_beside(task, folder)
-    definition = task.get("definition") if isinstance(task, dict) else None
+    return [each for each in (task, *(weighted if isinstance(weighted, list) else [])) if isinstance(each, dict)]
+
+
+def _read_definition_of(task: dict[str, Any], folder: Path) -> None:
+    """The same of one task."""
+    definition = task.get("definition")
     if isinstance(definition, str):
         named = Path(definition).expanduser()
         path = next((each for each in (folder / named, named) if is_file(each)), None)
@@ -177,7 +202,7 @@ def _read_definition(content: dict[str, Any], folder: Path) -> None:
                 f"beside the study's file or in this folder, or its keys and values."
             )
         definition, folder = read_yaml(path), path.parent
-    if not isinstance(definition, dict) or not isinstance(task, dict):
+    if not isinstance(definition, dict):
         return
     task["definition"] = definition
     data, function = definition.get("data"), definition.get("function")

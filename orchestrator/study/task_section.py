@@ -15,6 +15,7 @@ from clipsweep.trials.scores.metrics import OF_ANSWERS
 from clipsweep.trials.scores.scoring import Scoring
 from clipsweep.trials.tasks.definition import Source, Splits, TaskDefinition, Wording
 from clipsweep.trials.tasks.settings import PAPER, TextSettings, TextSplits, Variant
+from clipsweep.trials.tasks.table import PAPER_TASKS
 
 
 class DataSection(Section):
@@ -165,6 +166,7 @@ class HarnessSection(Section):
 
     name: Text
     include_path: Text | None = None
+    folder: Text | None = None
     metric: Text | None = None
 
 
@@ -214,9 +216,15 @@ WAYS = (
 
 
 def with_name(content: Mapping[str, Any]) -> dict[str, Any]:
-    """Keys of the section; a harness's task is called as the harness does, and text ``text``, if by no other name."""
+    """Keys of the section; a harness's task is called as the harness does, and text ``text``, if by no other name.
+
+    One that the harness calls as the paper does its own, such as ``rte``, is ``harness-rte``: the paper's published
+    scores are found by that name, and its prompts are others.
+    """
     held = content.get("lm_eval")
     called = held.get("name") if isinstance(held, dict) else held
+    if isinstance(called, str) and called in PAPER_TASKS:
+        called = f"harness-{called}"
     if content.get("text") is not None:
         called = "text"
     return dict(content) if called is None else {"name": called, **content}

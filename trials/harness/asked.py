@@ -5,19 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from numbers import Integral
-from typing import Any, TypeVar
+from typing import Any
 
 from clipsweep.trials.base.errors import TaskError
 from clipsweep.trials.harness.metrics import IN_BYTES
+from clipsweep.trials.prompts.shared import shared_start
 from clipsweep.trials.scores.scoring import Scoring
-
-Sequences = TypeVar("Sequences", str, tuple[int, ...])
-
-
-def shared_start(sequences: Sequence[Sequences]) -> Sequences:
-    """What all texts, or all sequences of tokens, begin with; only the two extremes in sorting order need comparing."""
-    low, high = min(sequences), max(sequences)
-    return next((low[:place] for place, pair in enumerate(zip(low, high, strict=False)) if pair[0] != pair[1]), low)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -120,7 +120,7 @@ class HarnessTask:
         if self.config["num_fewshot"] == 0:
             raise TaskError(
                 f"{shots} shots are asked for, but harness task {self.name!r} fixes num_fewshot at 0, and the harness "
-                f"heeds that; expected 0. Set space.shots: [0]."
+                f"heeds that; expected 0. Set space.shots: [0], or in task.weighted shots: 0 in its entry."
             )
         if self.takes_first and demo_seed:
             raise TaskError(
@@ -136,7 +136,7 @@ class HarnessTask:
             )
 
     def identity(self) -> dict[str, Any]:
-        """All that its prompts depend on , as JSON holds it: its keys, and all documents in their order."""
+        """All that its prompts depend on, as JSON holds it: its keys, and all documents in their order."""
         config = {key: _plain(value) for key, value in self.config.items() if key not in NOT_OF_PROMPTS}
         read = {VALIDATION: self._task.validation_docs, TEST: self._task.test_docs}
         documents = {split: read[split]() for split in self.sources} | {"demonstrations": self.demonstrations}
@@ -297,7 +297,7 @@ def _border(refusal: str) -> Iterator[None]:
 
 def _mend(error: Exception) -> str:
     if isinstance(error, OSError | ConnectionError):
-        return "Check the path of its data, relative to this folder, or the network and HF_HUB_OFFLINE."
+        return f"Check the path of its data, from {Path.cwd()}, or the network and HF_HUB_OFFLINE."
     return f"Mend its YAML file or its data; `lm_eval` itself says more: {first_line(error)[:80]}."
 
 

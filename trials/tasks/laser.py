@@ -123,16 +123,17 @@ def _task(
     classes: Mapping[str, int] | None = None,
     *,
     rows: str,
+    test: str | None = None,
     function: str | None = None,
     **keys: Any,
 ) -> TaskDefinition:
-    """A task of LASER's: of these splits of its source a fifth is for validation, the rest for the test."""
+    """A task of LASER's: of these splits of its source a fifth is for validation, the rest or ``test`` for the test."""
     return TaskDefinition(
         source=source,
         wording=wording,
         classes=classes or {},
         **{
-            "splits": Splits(demonstrations=rows, validation=rows, test=rows),
+            "splits": Splits(demonstrations=rows, validation=rows, test=test or rows),
             "validation_share": VALIDATION_SHARE,
             "demonstrations": 0,
             "shots": 0,
@@ -190,8 +191,8 @@ LASER_TASKS: dict[str, TaskDefinition] = {
         Source(path="hotpotqa/hotpot_qa", config="fullwiki", columns=("question", "answer")),  # the rest is 500 MB
         Wording(query="{question} The answer is", answers=(" {answer}",)),
         rows="train",
+        test="validation",
         function="hotpotqa",
-        splits=Splits(test="validation"),
         validation_size=1851,  # a fifth of both, where the test is the hub's 7,405 rows
     ),
     "truthfulqa": _task(

@@ -20,7 +20,7 @@ from clipsweep.trials.tasks.read_rows import read_rows, shuffled_order
 from clipsweep.trials.tasks.release import RELEASES
 from clipsweep.trials.tasks.settings import PAPER, TaskSettings
 from clipsweep.trials.tasks.splits import Cut, cut_release, cut_splits
-from clipsweep.trials.tasks.table import TASKS
+from clipsweep.trials.tasks.table import PAPER_TASKS, TASKS
 from clipsweep.trials.tasks.task import Task
 
 if TYPE_CHECKING:
@@ -31,6 +31,7 @@ OTHER_WAYS = {  # keys of the settings; modules with ``define`` and ``load``
     "lm_eval": "clipsweep.trials.harness.load",
     "text": "clipsweep.trials.texts.load",
 }
+METRICS_OF_WAYS = {"lm_eval": "accuracy", "text": "nll"}  # whatever the task
 Change = Callable[[DataRow], DataRow | Sequence[DataRow] | None]  # what each row passes through
 GiveTokenizer = Callable[[], "PreTrainedTokenizerBase"]  # of the model; loads it
 
@@ -49,13 +50,26 @@ def define_task(settings: TaskSettings) -> Objective:
     """What a task is, before its rows are read.
 
     Raises:
-        TaskError: Unknown name or variant, a seed that the variant cannot take, a template that is malformed; or what
-            the way of making it refuses.
+        TaskError: Unknown name or variant, a seed that the variant cannot take, a template that is malformed; another
+            task that is called as one of the paper's; or what the way of making it refuses.
     """
     way = _other_way(settings)
-    if settings.name in (*TASKS, *GENERATED) and (way is not None or settings.definition is not None):
-        raise TaskError(f"task.name is {settings.name!r}, which is a task of clipsweep's own; choose another name.")
+    if settings.name in PAPER_TASKS and (way is not None or settings.definition is not None):
+        raise TaskError(
+            f"task.name is {settings.name!r}, by which the paper's published scores are found, but the task is "
+            f"another; expected a name of its own. Choose one, as in my-{settings.name}."
+        )
     return _define_worded(settings) if way is None else way.define(settings)
+
+
+def metric_of(settings: TaskSettings) -> str:
+    """What points of a task are judged by, as its settings alone tell: no task of the harness is opened for it.
+
+    Raises:
+        TaskError: Unknown name or variant.
+    """
+    way = next((key for key in OTHER_WAYS if getattr(settings, key) is not None), None)
+    return _define_worded(settings).metric if way is None else METRICS_OF_WAYS[way]
 
 
 def _other_way(settings: TaskSettings) -> Way | None:
@@ -115,7 +129,7 @@ def load_task(settings: TaskSettings, cache: Path, tokenizer: GiveTokenizer | No
     definition = _define_worded(settings)
     release = RELEASES[settings.name] if settings.variant != PAPER else None
     held: list[SplitRows] = []
-    if settings.name in GENERATED:
+    if settings.definition is None and settings.name in GENERATED:
         cut = _cut_generated(settings, definition, seed)
     elif release is None:
         held = [_read(settings, definition, name, cache) for name in definition.splits.parts]

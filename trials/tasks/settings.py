@@ -17,10 +17,10 @@ class HarnessSettings:
     """A task of lm-evaluation-harness.
 
     Attributes:
-        name: Of a task, a group or a tag, as the harness knows it.
+        name: Of a task or a group, as the harness knows it.
         include_path: Folder of YAML files with tasks of the user's own; None for the harness's alone.
         metric: Which of the task's metrics the winner is picked by; None for the first of those that we score.
-        folder: Which folder relative paths in its YAML are from; None for the working directory.
+        folder: Which folder paths of data in its YAML are from; None for the working directory.
     """
 
     name: str

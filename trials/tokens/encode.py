@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from clipsweep.trials.base.errors import TaskError
 from clipsweep.trials.prompts.prompts import Prompts, Query, Tokens
+from clipsweep.trials.prompts.shared import shared_start
 from clipsweep.trials.scores.scoring import Scoring
 from clipsweep.trials.spec.kinds import DEMONSTRATIONS, Texts
 from clipsweep.trials.spec.ladder import cuts_of
@@ -161,7 +162,7 @@ def _encode(
     if task.ends_answers:
         labels = end_labels(task, tokenizer, labels)
     check_labels(task, chosen, labels, wanted.split, numbers)
-    prefix: Tokens = () if scoring is Scoring.MEAN_LOGIT else _common_prefix(heads)
+    prefix: Tokens = () if scoring is Scoring.MEAN_LOGIT else shared_start(heads)
     prefix = prefix[: min(len(prefix), min(map(len, heads)) - 1)]
     queries = tuple(
         Query(tokens=tokens[len(prefix) :], labels=candidates, gold=row.gold)
@@ -253,16 +254,10 @@ def _split_off_labels(
     ]
     heads, labels = [], []
     for prompt, *whole in zip(prompts, *labelled, strict=True):
-        shared: Tokens = _common_prefix([prompt, *whole])
+        shared: Tokens = shared_start([prompt, *whole])
         heads.append(shared)
         labels.append(tuple(tokens[len(shared) :] for tokens in whole))
     return heads, labels
-
-
-def _common_prefix(sequences: Sequence[Tokens]) -> Tokens:
-    """Longest token sequence that all start with; only the two extremes in sorting order need comparing."""
-    low, high = min(sequences), max(sequences)
-    return next((low[:count] for count, pair in enumerate(zip(low, high, strict=False)) if pair[0] != pair[1]), low)
 
 
 def _plain(tokenizer: PreTrainedTokenizerBase, texts: Sequence[str]) -> list[Tokens]:

@@ -1,3 +1,4 @@
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,9 @@ from tests.orchestrator.folder.made_up import open_made_up, trial_ids
 from tests.trials.clips.test_spectrum import make_spectrum
 
 MakeStudy = Callable[..., dict[str, Any]]
+DEFINITION = {
+    "data": {"path": "nowhere"}, "query": "{text}", "labels": [" no", " yes"], "metric": "macro_f1"
+}  # fmt: skip
 CHOSEN = {"modules": ["q"], "layers": {"top_condition": 2}}
 
 
@@ -51,6 +55,28 @@ def test_a_study_is_the_same_when_reopened(opened: OpenStudy) -> None:
     again = reopen(opened.folder.path)
     assert (again.study, again.subject) == (opened.study, opened.subject)
     assert again.space == opened.choose_layers().space
+
+
+@pytest.mark.parametrize(
+    ("task", "metric"),
+    [
+        ({"lm_eval": {"name": "gone", "include_path": "nowhere"}}, "accuracy"),
+        ({"weighted": [{"lm_eval": "gone", "seed": 0}, {"lm_eval": "gone too", "seed": 0}]}, "accuracy"),
+        ({"text": {"path": "nowhere"}}, "nll"),
+        ({"name": "fever", "definition": DEFINITION}, "macro_f1"),
+        ({"name": "hotpotqa", "definition": DEFINITION}, "macro_f1"),
+    ],
+)
+def test_a_stored_study_is_read_whatever_has_become_of_its_task(
+    task: dict[str, Any], metric: str, make_study: MakeStudy, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its YAML files and rows are gone, the harness is not installed, or a newer clipsweep has a task of its name."""
+    monkeypatch.setitem(sys.modules, "lm_eval", None)
+    content = make_study(space={"layers": [0, 1], "shots": [0]})
+    opened = open_made_up(content | {"task": {"seed": 0} | task if "weighted" not in task else task}, tmp_path)
+    write_study(opened)
+    again = reopen(tmp_path)
+    assert (again.study, again.space.metric) == (opened.study, metric)
 
 
 def test_points_without_a_row_are_left_out(opened: OpenStudy) -> None:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import shutil
+import sys
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
@@ -20,9 +22,10 @@ from clipsweep.orchestrator.plan.prepare import prepare
 from clipsweep.orchestrator.run.session import run_study
 from clipsweep.orchestrator.run.start_pool import replica_settings
 from clipsweep.orchestrator.study.check import check_study
+from clipsweep.orchestrator.study.files import read_studies
 from clipsweep.orchestrator.study.schema import Study
 from clipsweep.trials.base.errors import StudyError, TaskError
-from clipsweep.trials.harness import library
+from clipsweep.trials.harness import load
 from clipsweep.trials.spec.result import TrialState
 from tests.conftest import tiny_study, write_rows
 from tests.orchestrator.stored import latest_rows
@@ -100,11 +103,37 @@ def test_a_kind_of_clip_that_reads_demonstrations_is_refused(tiny_gptj: Path, tm
 
 
 def test_a_folder_is_read_without_the_harness(tiny_gptj: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    run(study_of(tiny_gptj, "clip_endings"), tmp_path / "s")
-    monkeypatch.setattr(library, "find_spec", lambda name: None)
+    shutil.copytree(TASKS, tmp_path / "tasks")
+    run(study_of(tiny_gptj, "clip_endings", folder=tmp_path / "tasks"), tmp_path / "studies" / "s")
+    shutil.rmtree(tmp_path / "tasks")
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setitem(sys.modules, "lm_eval", None)  # not importable
+    load._known.cache_clear()
     for command in ("status", "best", "report"):
-        result = CliRunner().invoke(app, [command, str(tmp_path / "s")])
+        result = CliRunner().invoke(app, [command, str(tmp_path / "studies" / "s")])
         assert result.exit_code == 0, result.output
+    listed = CliRunner().invoke(app, ["list", str(tmp_path / "studies"), "--json"])
+    assert listed.exit_code == 0, listed.output
+    assert [each["problem"] for each in json.loads(listed.output)] == [None]
+
+
+def test_a_study_is_resumed_from_another_directory(
+    tiny_gptj: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shutil.copytree(TASKS, tmp_path / "mine" / "tasks")
+    for rows in (tmp_path / "mine" / "tasks").glob("stories.*"):
+        rows.rename(tmp_path / "mine" / rows.name)  # data is from the study's file, not from its YAML file
+    content = study_of(tiny_gptj, "clip_endings").model_dump()
+    content["task"] = {"lm_eval": {"name": "clip_endings", "include_path": "tasks"}, "seed": 0}
+    (tmp_path / "mine" / "study.yaml").write_text(yaml.safe_dump(content))
+    monkeypatch.chdir(tmp_path / "mine")
+    run(*read_studies("study.yaml"), tmp_path / "s")
+    before = latest_rows(tmp_path / "s")
+    monkeypatch.chdir(tmp_path)
+    load._known.cache_clear()
+    for again in (tmp_path / "mine" / "study.yaml", tmp_path / "s" / "study.yaml"):
+        run(*read_studies(again), tmp_path / "s")
+    assert len(latest_rows(tmp_path / "s")) == len(before)
 
 
 def test_what_is_told_of_a_finished_study(tiny_gptj: Path, tmp_path: Path) -> None:
@@ -130,7 +159,8 @@ def test_a_winner_is_applied_and_checked(tiny_gptj: Path, tmp_path: Path) -> Non
 
 
 def test_a_checkpoint_is_evaluated_on_a_task_of_a_file(tiny_gptj: Path, tmp_path: Path) -> None:
-    (tmp_path / "task.yaml").write_text(f"task:\n  lm_eval: {{name: clip_endings, include_path: {TASKS}}}\n")
+    harness = f"{{name: clip_endings, include_path: {TASKS}, folder: {TASKS}}}"
+    (tmp_path / "task.yaml").write_text(f"task:\n  lm_eval: {harness}\n")
     command = ["evaluate", str(tiny_gptj), "--task", str(tmp_path / "task.yaml"), "--split", "test", "--json"]
     result = CliRunner().invoke(app, command)
     assert result.exit_code == 0, result.output
@@ -144,7 +174,9 @@ def test_a_checkpoint_is_evaluated_on_a_task_of_a_section(tiny_gptj: Path) -> No
 
 
 def test_a_dry_run_tells_what_is_scored_and_how_documents_are_cut(tiny_gptj: Path, tmp_path: Path) -> None:
-    (tmp_path / "study.yaml").write_text(study_of(tiny_gptj, "clip_endings").to_yaml())
+    study = yaml.safe_load(study_of(tiny_gptj, "clip_endings").to_yaml())
+    study["task"]["lm_eval"]["folder"] = str(TASKS)
+    (tmp_path / "study.yaml").write_text(yaml.safe_dump(study))
     result = CliRunner().invoke(app, ["run", str(tmp_path / "study.yaml"), "--dir", str(tmp_path / "s"), "--dry-run"])
     assert result.exit_code == 0, result.output
     told = " ".join((result.stdout + result.stderr).split())

@@ -23,6 +23,18 @@ def test_a_name_is_a_task_of_the_harness_and_what_rows_and_folders_call_it() -> 
     assert study.task_settings().lm_eval == HarnessSettings(name="hellaswag")
 
 
+def test_a_name_that_the_paper_has_is_another_in_rows_so_that_published_scores_are_not_put_beside_it() -> None:
+    study = of(lm_eval="rte")
+    assert study.task.name == "harness-rte"
+    assert study.task_settings().lm_eval == HarnessSettings(name="rte")
+    members = of(weighted=[{"name": "rte"}, {"lm_eval": {"name": "rte"}}], validation_size=None).task.members
+    assert [each.name for each in members] == ["rte", "harness-rte"]
+
+
+def test_a_name_that_laser_has_stays() -> None:
+    assert of(lm_eval="hotpotqa").task.name == "hotpotqa"
+
+
 def test_its_own_name_may_be_given_beside_it() -> None:
     assert of(name="mine", lm_eval={"name": "hellaswag", "metric": "acc_norm"}).task.name == "mine"
 
@@ -53,7 +65,7 @@ def test_a_key_without_effect_is_refused(key: str, value: object) -> None:
 
 
 def test_an_unknown_key_of_it_is_refused_with_those_there_are() -> None:
-    with pytest.raises(StudyError, match=r"no study key 'task.lm_eval.metrics'; known .*include_path, metric"):
+    with pytest.raises(StudyError, match=r"no study key 'task.lm_eval.metrics'; known .*include_path, folder, metric"):
         of(lm_eval={"name": "hellaswag", "metrics": "acc"})
 
 

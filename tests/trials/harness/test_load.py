@@ -218,9 +218,9 @@ def test_a_folder_that_is_none_is_refused(tmp_path: Path) -> None:
         load_task(TaskSettings(name="clip_endings", lm_eval=harness), tmp_path)
 
 
-def test_a_name_of_ours_is_refused() -> None:
+def test_a_name_of_the_paper_s_is_refused() -> None:
     harness = HarnessSettings(name="clip_endings")
-    with pytest.raises(TaskError, match="task.name is 'sst2', which is a task of clipsweep's own"):
+    with pytest.raises(TaskError, match="task.name is 'sst2', by which the paper's published scores"):
         load_task(TaskSettings(name="sst2", lm_eval=harness), Path())
 
 

@@ -243,9 +243,15 @@ def test_a_row_that_its_function_leaves_without_a_column_is_refused(
         load_task(through(settings, f"{tmp_path}/change_rows_file.py:unlabel"), cache)
 
 
-def test_a_task_of_ones_own_is_not_called_as_one_of_ours(settings: TaskSettings, cache: Path) -> None:
-    with pytest.raises(TaskError, match="task.name is 'sst2', which is a task of clipsweep's own; choose another"):
+def test_a_task_of_ones_own_is_not_called_as_one_of_the_paper(settings: TaskSettings, cache: Path) -> None:
+    with pytest.raises(TaskError, match="task.name is 'sst2', by which the paper's .* are found.*my-sst2"):
         load_task(replace(settings, name="sst2"), cache)
+
+
+@pytest.mark.parametrize("name", ["fever", "topics"])
+def test_a_task_of_ones_own_may_be_called_as_another_of_ours(name: str, settings: TaskSettings, cache: Path) -> None:
+    task, mine = load_task(replace(settings, name=name), cache), load_task(settings, cache)
+    assert (task.name, task.fingerprint) == (name, mine.fingerprint)
 
 
 def test_a_task_of_ones_own_has_no_release(settings: TaskSettings, cache: Path) -> None:
