@@ -250,6 +250,7 @@ def test_a_task_of_ones_own_is_not_called_as_one_of_the_paper(settings: TaskSett
 
 @pytest.mark.parametrize("name", ["fever", "topics"])
 def test_a_task_of_ones_own_may_be_called_as_another_of_ours(name: str, settings: TaskSettings, cache: Path) -> None:
+    settings = replace(settings, validation_size=10)
     task, mine = load_task(replace(settings, name=name), cache), load_task(settings, cache)
     assert (task.name, task.fingerprint) == (name, mine.fingerprint)
 
