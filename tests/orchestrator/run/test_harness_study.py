@@ -127,12 +127,12 @@ def test_a_study_is_resumed_from_another_directory(
     content["task"] = {"lm_eval": {"name": "clip_endings", "include_path": "tasks"}, "seed": 0}
     (tmp_path / "mine" / "study.yaml").write_text(yaml.safe_dump(content))
     monkeypatch.chdir(tmp_path / "mine")
-    run(*read_studies("study.yaml"), tmp_path / "s")
+    run(read_studies("study.yaml")[0], tmp_path / "s")
     before = latest_rows(tmp_path / "s")
     monkeypatch.chdir(tmp_path)
     load._known.cache_clear()
     for again in (tmp_path / "mine" / "study.yaml", tmp_path / "s" / "study.yaml"):
-        run(*read_studies(again), tmp_path / "s")
+        run(read_studies(again)[0], tmp_path / "s")
     assert len(latest_rows(tmp_path / "s")) == len(before)
 
 
