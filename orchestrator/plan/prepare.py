@@ -17,6 +17,7 @@ from clipsweep.orchestrator.folder.stored import check_in_place
 from clipsweep.orchestrator.folder.study_folder import StudyFolder
 from clipsweep.orchestrator.folder.warm_start import check_warm_start
 from clipsweep.orchestrator.plan.check_kinds import check_kinds
+from clipsweep.orchestrator.plan.settings_beside import settings_beside
 from clipsweep.orchestrator.space.pending import PendingSpace, make_space
 from clipsweep.orchestrator.space.space import Space
 from clipsweep.orchestrator.space.subject import Subject, TaskFacts
@@ -232,21 +233,24 @@ def fill_in(study: Study, auto_microbatch: int | str = AUTO_MICROBATCH) -> Study
 def _fill_in_tasks(study: Study) -> tuple[StudyTaskSection, list[int]]:
     """The tasks with their seeds, and the study's shots.
 
-    Of several tasks one that has another number of its own than the study, or than the first of those with
-    demonstrations where the study has none, keeps it; and text has none.
+    Where the study has none, they are those of the first task that is no text, which follows them. A task keeps a
+    number of its own that is another; text has none.
     """
     settings = [settings_of(member) for member in study.task.members]
     seeds = [default_seed(each) if each.seed is None else each.seed for each in settings]
     defined = [define_task(each) for each in settings]
-    own = [each.shots for each in defined if each.scoring is not Scoring.TEXT] or [0]
-    shots = [own[0]] if study.space.shots is None else study.space.shots
+    stated = [member.shots for member in study.task.weighted or []] or [None]
+    own = [task.shots if each is None else each for task, each in zip(defined, stated, strict=True)]
+    of_text = [task.scoring is Scoring.TEXT for task in defined]
+    first = next((each for each, is_text in zip(own, of_text, strict=True) if not is_text), 0)
+    shots = [first] if study.space.shots is None else study.space.shots
     if study.task.weighted is None:
         return study.task.model_copy(update={"seed": seeds[0]}), shots
     weighted = []
-    for member, seed, task in zip(study.task.weighted, seeds, defined, strict=True):
-        of_its_own = task.shots if study.space.shots is None or task.scoring is Scoring.TEXT else None
-        kept = of_its_own if member.shots is None and [of_its_own] != shots else member.shots
-        weighted.append(member.model_copy(update={"seed": seed, "shots": kept}))
+    for number, member in enumerate(study.task.weighted):
+        follows = study.space.shots is not None and stated[number] is None and not of_text[number]
+        kept = None if follows or [own[number]] == shots else own[number]
+        weighted.append(member.model_copy(update={"seed": seeds[number], "shots": kept}))
     return study.task.model_copy(update={"weighted": weighted}), shots
 
 
@@ -264,21 +268,11 @@ def _check_against(opened: OpenStudy, stored: StoredRow, n_rows: int) -> None:
     }
     if all(there == here for there, here in pairs.values()):
         return
-    different = {key: pair for key, pair in (pairs | _settings_beside(opened)).items() if pair[0] != pair[1]}
+    beside = settings_beside(read_settings(opened.folder), opened.study.model_dump())
+    different = {key: pair for key, pair in (pairs | beside).items() if pair[0] != pair[1]}
     lines = [f"  {key}: stored {there!r}, asked for {here!r}" for key, (there, here) in different.items()]
     raise StudyError(
         f"{opened.folder} holds {n_rows} rows of another study:\n"
         + "\n".join(lines)
         + "\nExpected the same model, task and name. Give the new study another name, or another --dir."
     )
-
-
-def _settings_beside(opened: OpenStudy) -> dict[str, tuple[Any, Any]]:
-    """Keys of the sections model and task: what the folder's study file says, and what is asked for."""
-    before = read_settings(opened.folder)
-    return {
-        f"{section}.{key}": (before[section].get(key), value)
-        for section in ("model", "task")
-        if section in before
-        for key, value in getattr(opened.study, section).model_dump().items()
-    }

@@ -73,8 +73,8 @@ def _check_seeds(study: Study) -> None:
 
 
 def _check_text(study: Study) -> None:
-    """Refuse demonstrations before a text."""
-    if study.task.text is None:
+    """Refuse demonstrations before text, where the study has no other task."""
+    if any(task.text is None for task in study.task.members):
         return
     for key, value in (("shots", study.space.shots), ("demo_seeds", study.space.demo_seeds)):
         if value not in (None, [0]):

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Sequence
 
 from clipsweep.analysis.winners.point import ONE_STANDARD_ERROR
 from clipsweep.orchestrator.study.schema import Study, settings_of
-from clipsweep.orchestrator.study.task_section import StudyTaskSection, TaskSection
+from clipsweep.orchestrator.study.task_section import StudyTaskSection, TaskSection, WeightedSection
 from clipsweep.trials.base.errors import StudyError
 from clipsweep.trials.scores.metrics import METRICS
 from clipsweep.trials.tasks.load import metric_of
@@ -26,6 +27,7 @@ def check_tasks(study: Study) -> None:
         return
     _check_beside(study.task)
     _check_members(study)
+    _check_shots(study, study.task.weighted)
     _check_search(study)
 
 
@@ -66,7 +68,12 @@ def _check_guards(study: Study) -> None:
 
 
 def _check_beside(task: StudyTaskSection) -> None:
-    """Refuse keys of one task beside several, where they would have no effect."""
+    """Refuse keys of one task beside several, where they would have no effect, and a score called as one of them."""
+    if len(task.members) > 1 and task.name in [each.name for each in task.members]:
+        raise StudyError(
+            f"study key 'task.name' is {task.name!r}, which is one of the tasks in task.weighted and cannot name their "
+            f"score; expected another name, or none. Remove the key."
+        )
     for key, field in TaskSection.model_fields.items():
         if key != "name" and getattr(task, key) != field.get_default():
             raise StudyError(
@@ -94,6 +101,29 @@ def _check_members(study: Study) -> None:
                 f"study key 'task.weighted' has task {task.name!r} in variant {task.variant!r}, whose demonstrations "
                 f"are fixed; expected {PAPER!r}, where all tasks draw theirs by space.demo_seeds. Remove the key."
             )
+
+
+def _check_shots(study: Study, members: Sequence[WeightedSection]) -> None:
+    """Refuse demonstrations before text, and shots and seeds that no task follows."""
+    space = study.space
+    for task in members:
+        if task.text is not None and task.shots:
+            raise StudyError(
+                f"study key 'task.weighted' gives task {task.name!r} {task.shots} shots, but the windows of text have "
+                f"no demonstrations before them; expected 0. Remove its shots."
+            )
+    worded = [task for task in members if task.text is None]
+    if worded and space.shots is not None and all(task.shots is not None for task in worded):
+        raise StudyError(
+            f"study key 'space.shots' is {space.shots}, but every task of task.weighted has shots of its own; expected "
+            f"a task that follows space.shots. Remove space.shots, or the shots of a task."
+        )
+    bare = all(task.shots == 0 or (task.shots is None and space.shots == [0]) for task in worded)
+    if worded and bare and space.demo_seeds not in (None, [0]):
+        raise StudyError(
+            f"study key 'space.demo_seeds' is {space.demo_seeds}, but no task of task.weighted has demonstrations to "
+            f"draw; expected [0]. Remove space.demo_seeds."
+        )
 
 
 def _refuse_twice(key: str, names: list[str]) -> None:

@@ -21,7 +21,7 @@ from clipsweep.orchestrator.source.overrides import Override, apply_override
 from clipsweep.orchestrator.source.yaml_file import read_yaml
 from clipsweep.orchestrator.study.check import check_study
 from clipsweep.orchestrator.study.schema import Study
-from clipsweep.orchestrator.study.task_section import WAYS
+from clipsweep.orchestrator.study.task_section import WAYS, with_name
 from clipsweep.orchestrator.words import as_name, shown
 from clipsweep.trials.base.errors import StudyError
 from clipsweep.trials.tasks.settings import PAPER
@@ -92,7 +92,7 @@ def study_of_task(name: str, model: str | None, overrides: Sequence[Override] = 
     Args:
         name: Name of a task, or path of a YAML file.
         model: Checkpoint whose tokenizer is used; None for the study's, or ``NO_MODEL``.
-        overrides: As in ``read_studies``.
+        overrides: As in ``read_studies``; ``task.name`` picks one of several tasks in one score.
     """
     path = SHIPPED / f"{name}.yaml" if name in shipped_studies() else Path(name).expanduser()
     if looks_like_path(name) and not is_file(path):
@@ -102,7 +102,16 @@ def study_of_task(name: str, model: str | None, overrides: Sequence[Override] = 
         content |= _look_at(read_yaml(path), path)
     named = [] if model is None else [("model.path", model)]
     _apply(content, [*named, *overrides], path.parent)
-    return check_study(content)
+    picked = _pick_member(content)
+    study = check_study(content)
+    return study if picked is None else study.of_task(picked)
+
+
+def _pick_member(content: dict[str, Any]) -> str | None:
+    """The one of several tasks that ``task.name`` names, which then no more is the name of their score."""
+    members = [with_name(each).get("name") for each in _tasks_in(content)[1:]]
+    picked: str | None = content["task"].pop("name") if members and content["task"].get("name") in members else None
+    return picked
 
 
 def study_of_harness_task(
@@ -134,7 +143,7 @@ def _look_at(read: dict[str, Any], path: Path) -> dict[str, Any]:
 def _apply(content: dict[str, Any], overrides: Sequence[Override], folder: Path) -> None:
     """Read a definition that lies in a file, so that overrides reach its keys, then apply them."""
     _spell_out_text(content)
-    _read_definition(content, folder)
+    _find_files(content, folder)
     for key, value in overrides:
         _spell_out_text(content)
         apply_override(content, key, value)

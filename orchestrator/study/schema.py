@@ -21,7 +21,7 @@ from clipsweep.orchestrator.study.section import (
     Several,
     Text,
 )
-from clipsweep.orchestrator.study.task_section import StudyTaskSection, TaskSection
+from clipsweep.orchestrator.study.task_section import StudyTaskSection, TaskSection, WeightedSection
 from clipsweep.trials.base.errors import StudyError
 from clipsweep.trials.base.passwords import hide_passwords
 from clipsweep.trials.clips.spectrum import COMBINATIONS
@@ -208,17 +208,22 @@ class Study(Section):
         """
         first, *others = self.task.members
         if others:
+            names = ", ".join(task.name for task in self.task.members)
             raise StudyError(
-                f"study key 'task.weighted' has {len(others) + 1} tasks, {self.task.name}; expected one task here. "
-                f"Name one of them with task.name, without task.weighted."
+                f"study key 'task.weighted' has {len(others) + 1} tasks, {names}; expected one task here. "
+                f"Pick one by its name, as in --set task.name={first.name}."
             )
         return settings_of(first)
 
     def of_task(self, name: str) -> Study:
-        """The study of one of its tasks alone."""
+        """The study of one of its tasks alone, with the shots that it has among the others."""
         task = self.task.member(name)
         alone = StudyTaskSection(**task.model_dump(include=set(TaskSection.model_fields)))
-        return self.model_copy(update={"task": alone, "search": self.search.model_copy(update={"guard": []})})
+        own = task.shots if isinstance(task, WeightedSection) else None
+        own = 0 if own is None and self.task.weighted is not None and task.text is not None else own
+        space = self.space if own is None else self.space.model_copy(update={"shots": [own]})
+        search = self.search.model_copy(update={"guard": []})
+        return self.model_copy(update={"task": alone, "space": space, "search": search})
 
     def to_yaml(self) -> str:
         """The study file that says exactly this, but for passwords in addresses."""

@@ -1,6 +1,7 @@
 """Studies of several tasks in one score: a real model, a row for each task, drivers, guards, resumes, replicas."""
 
 import json
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -199,11 +200,11 @@ def test_compose_keeps_no_clip_that_breaks_a_guard(tiny_gptj: Path, tmp_path: Pa
 
 def test_tasks_have_their_own_shots_where_the_study_has_none(tiny_gptj: Path, tmp_path: Path, cache: Path) -> None:
     own = [TASKS[0] | {"shots": 1}, TASKS[1] | {"shots": 0}]
-    space = {**SPACE, "shots": [2], "demo_seeds": [0, 1]}
+    space = {**{key: value for key, value in SPACE.items() if key != "shots"}, "shots": None, "demo_seeds": [0, 1]}
     snapshot = run(several(tiny_gptj, tasks=own, space=space), tmp_path / "s", cache)
     assert {(row.task, row.shots) for row in snapshot.rows.values()} == {("episodes", 1), ("topics", 0)}
     points = snapshot.standings.points
-    assert {point.shots for point in points} == {2}
+    assert {point.shots for point in points} == {1}
     assert [task.n_trials for task in points[0].tasks] == [2, 1]  # without demonstrations all seeds are one
     run(several(tiny_gptj, tasks=own, space=space), tmp_path / "s", cache)
     assert len(all_rows(tmp_path / "s")) == len(snapshot.rows)
@@ -221,6 +222,33 @@ def test_a_pure_guard_may_be_text(tiny_gptj: Path, tmp_path: Path, cache: Path) 
     assert [(each.task.metric, each.task.share) for each in winner.by_task] == [("accuracy", 1.0), ("nll", 0.0)]
     assert {(row.task, row.shots) for row in snapshot.rows.values()} == {("episodes", 2), ("plain", 0)}
     assert (tmp_path / "s" / "report.html").is_file()
+
+
+def test_two_texts_are_one_score_of_which_less_is_better(tiny_gptj: Path, tmp_path: Path, cache: Path) -> None:
+    tasks = []
+    for name, weight, words in (("films", 3, "the film was dull and long "), ("rivers", 1, "a river runs to the sea ")):
+        (tmp_path / name).mkdir()
+        lines = [json.dumps({"text": f"{number} {words * (4 + number % 3)}"}) for number in range(12)]
+        (tmp_path / name / "train.jsonl").write_text("\n".join(lines) + "\n")
+        text = {"path": str(tmp_path / name), "length": 16}
+        tasks.append({"name": name, "weight": weight, "text": text, "validation_size": 6})
+    space = {key: value for key, value in SPACE.items() if key != "shots"}
+    content = several(tiny_gptj, tasks=tasks)
+    snapshot = run(content | {"space": space}, tmp_path / "s", cache)
+    scores: dict[tuple[Any, ...], float] = {}
+    for row in snapshot.rows.values():
+        if row.split == "validation":
+            assert row.nll is not None
+            assert row.loglikelihoods is not None
+            assert row.tokens is not None
+            assert row.nll == pytest.approx(-float(row.loglikelihoods.sum()) / float(row.tokens.sum()), rel=1e-5)
+            scores[row.clips] = scores.get(row.clips, 0.0) + {"films": 0.75, "rivers": 0.25}[row.task] * row.nll
+    winner = snapshot.standings.winner
+    assert winner is not None
+    assert len(scores) == N_POINTS
+    assert winner.point.clips == min(scores, key=scores.__getitem__)
+    assert winner.score == pytest.approx(min(scores.values()))
+    assert winner.baseline_score == pytest.approx(scores[()])
 
 
 def test_every_file_and_row_of_it_is_whole(whole: Path) -> None:
@@ -273,7 +301,7 @@ def test_studies_of_several_tasks_are_not_compared(whole: Path, finished_study: 
 def test_what_asks_for_one_task_says_so(whole: Path, tmp_path: Path) -> None:
     outcome = CliRunner().invoke(app, ["evaluate", "embedded", "--task", str(whole / "study.yaml")])
     assert outcome.exit_code == 2
-    assert "has 2 tasks, episodes+topics; expected one task here" in outcome.output + (outcome.stderr or "")
+    assert "has 2 tasks, episodes, topics; expected one task here" in outcome.output + (outcome.stderr or "")
 
 
 def test_a_task_without_test_rows_keeps_all_from_the_test(tiny_gptj: Path, tmp_path: Path, cache: Path) -> None:
@@ -289,3 +317,29 @@ def test_a_folder_of_one_task_is_no_folder_of_others(tiny_gptj: Path, tmp_path: 
     run(tiny_study(tiny_gptj, space=SPACE), tmp_path / "s", cache)
     with pytest.raises(StudyError, match="rows of another study"):
         run(several(tiny_gptj), tmp_path / "s", cache)
+
+
+def test_a_study_of_other_tasks_is_refused_with_the_names_of_both(
+    whole: Path, tiny_gptj: Path, tmp_path: Path, cache: Path
+) -> None:
+    shutil.copytree(whole, tmp_path / "s")
+    (tmp_path / "plain.txt").write_text("the film was dull and long " * 40)
+    plain = {"name": "plain", "weight": 0, "text": {"path": str(tmp_path / "plain.txt"), "length": 16}, "test_size": 0}
+    tasks = [TASKS[0] | {"seed": 4}, plain]
+    content = several(tiny_gptj, tasks=tasks, search={"guard": [{"task": "plain"}]})
+    with pytest.raises(StudyError, match="rows of another study") as refused:
+        run(content, tmp_path / "s", cache)
+    told = str(refused.value)
+    assert "set of tasks: stored 'episodes, topics', asked for 'episodes, plain'" in told
+    assert "task episodes.seed: stored 49, asked for 4" in told
+    assert "{" not in told
+
+
+def test_one_of_several_tasks_is_shown_by_its_name(whole: Path) -> None:
+    command = ["task", "show", str(whole / "study.yaml")]
+    refused = CliRunner().invoke(app, command)
+    assert "Pick one by its name, as in --set task.name=episodes." in refused.output + (refused.stderr or "")
+    for name in ("episodes", "topics"):
+        shown = CliRunner().invoke(app, [*command, "--set", f"task.name={name}"])
+        assert shown.exit_code == 0, shown.output
+        assert f"task        {name} (paper variant" in shown.output

@@ -1,15 +1,17 @@
 """Several tasks in one score, and guards: what is refused before anything is loaded."""
 
+import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 
-from clipsweep.orchestrator.plan.prepare import prepare
+from clipsweep.orchestrator.plan.prepare import fill_in, prepare
 from clipsweep.orchestrator.study.check import check_study
 from clipsweep.orchestrator.study.check_tasks import check_metrics
-from clipsweep.orchestrator.study.files import read_studies
+from clipsweep.orchestrator.study.files import read_studies, study_of_task
 from clipsweep.orchestrator.study.schema import Study
 from clipsweep.trials.base.errors import StudyError, TaskError
 
@@ -157,3 +159,125 @@ def test_a_definition_in_a_file_is_read_into_its_entry(tmp_path: Path) -> None:
 def test_what_is_wrong_with_one_of_several_tasks_is_told_with_its_place() -> None:
     with pytest.raises(StudyError, match=r"no study key 'task.weighted.1.validation_sise'"):
         several(EPISODES, {"name": "topics", "validation_sise": 3})
+
+
+@pytest.mark.parametrize("text", ["wiki.txt", {"path": "wiki.txt"}])
+def test_the_text_of_an_entry_is_looked_for_beside_the_study_file(text: object, tmp_path: Path) -> None:
+    (tmp_path / "wiki.txt").write_text("some text")
+    content = {"name": "s", "model": {"path": "embedded"}, "task": {"weighted": [EPISODES, {"text": text}]}}
+    content["search"] = {"guard": [{"task": "text"}]}
+    (tmp_path / "s.yaml").write_text(yaml.safe_dump(content))
+    (study,) = read_studies(tmp_path / "s.yaml")
+    assert study.task.members[1].text is not None
+    assert study.task.members[1].text.path == str((tmp_path / "wiki.txt").resolve())
+
+
+def test_the_folder_of_harness_tasks_of_an_entry_is_looked_for_beside_the_study_file(tmp_path: Path) -> None:
+    (tmp_path / "mine").mkdir()
+    mine = {"lm_eval": {"name": "mine", "include_path": "mine"}}
+    content = {"name": "s", "model": {"path": "embedded"}, "task": {"weighted": [EPISODES, mine]}}
+    (tmp_path / "s.yaml").write_text(yaml.safe_dump(content))
+    (study,) = read_studies(tmp_path / "s.yaml")
+    assert study.task.members[1].lm_eval is not None
+    assert study.task.members[1].lm_eval.include_path == str((tmp_path / "mine").resolve())
+
+
+TEXT, OTHER_TEXT = {"name": "plain", "text": "a.txt"}, {"name": "other", "text": "b.txt"}
+
+
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [("variant", "release"), ("path", "rows"), ("demonstrations", 8), ("truncate", "demonstrations")],
+)
+def test_an_entry_of_text_has_no_key_that_text_alone_does_not_use(key: str, value: object) -> None:
+    with pytest.raises(StudyError, match=rf"'task.{key}' is .*task.text does not use it.*Remove the key"):
+        several(TEXT | {key: value}, OTHER_TEXT)
+
+
+@pytest.mark.parametrize(
+    ("tasks", "space", "words"),
+    [
+        ([TEXT | {"shots": 5}, OTHER_TEXT], {}, "gives task 'plain' 5 shots, but the windows of text have no demonstr"),
+        ([TEXT, OTHER_TEXT], {"shots": [2]}, r"'space.shots' is \[2\], but the windows of task.text have no demonstr"),
+        ([TEXT, OTHER_TEXT], {"demo_seeds": [0, 1]}, r"'space.demo_seeds' is \[0, 1\], but the windows of task.text"),
+        (
+            [EPISODES | {"shots": 1}, TOPICS | {"shots": 0}],
+            {"shots": [0, 2]},
+            r"'space.shots' is \[0, 2\], but every task of task.weighted has shots of its own",
+        ),
+        ([EPISODES | {"shots": 1}, TEXT], {"shots": [2]}, r"every task of task.weighted has shots of its own"),
+        (
+            [EPISODES | {"shots": 0}, TOPICS | {"shots": 0}],
+            {"demo_seeds": [0, 1]},
+            r"'space.demo_seeds' is \[0, 1\], but no task of task.weighted has demonstrations to draw",
+        ),
+        ([EPISODES, TEXT], {"shots": [0], "demo_seeds": [3]}, "no task of task.weighted has demonstrations to draw"),
+    ],
+)
+def test_shots_and_seeds_that_no_task_follows_are_refused(
+    tasks: list[dict[str, Any]], space: dict[str, Any], words: str
+) -> None:
+    with pytest.raises(StudyError, match=words):
+        several(*tasks, space=space)
+
+
+@pytest.mark.parametrize(
+    "tasks",
+    [
+        [TEXT, OTHER_TEXT],
+        [TEXT, EPISODES],
+        [EPISODES | {"shots": 1}, TOPICS | {"shots": 0}],
+        [EPISODES | {"shots": 1}, TOPICS],
+    ],
+)
+@pytest.mark.parametrize("space", [{}, {"shots": [0]}, {"shots": [2, 4]}])
+def test_what_is_filled_in_is_a_study_that_is_taken_as_it_stands(
+    tasks: list[dict[str, Any]], space: dict[str, Any]
+) -> None:
+    try:
+        filled = fill_in(several(*tasks, space=space))
+    except StudyError:
+        return  # shots without effect, refused above
+    assert fill_in(check_study(filled.model_dump())) == filled
+
+
+def test_tasks_with_shots_of_their_own_have_a_point_of_those_of_the_first() -> None:
+    filled = fill_in(several(TEXT, EPISODES | {"shots": 1}, TOPICS | {"shots": 0}))
+    assert filled.space.shots == [1]
+    assert [task.shots for task in filled.task.weighted or []] == [0, None, 0]
+
+
+def test_a_score_is_not_called_as_one_of_its_tasks() -> None:
+    with pytest.raises(StudyError, match="'task.name' is 'topics', which is one of the tasks in task.weighted"):
+        several(task={"name": "topics"})
+    assert several(task={"name": "mix"}).task.name == "mix"
+
+
+def test_one_of_several_tasks_is_looked_at_by_its_name_with_its_own_shots(tmp_path: Path) -> None:
+    tasks = [EPISODES, TOPICS | {"shots": 3}, TEXT | {"weight": 0}]
+    content = {"name": "s", "model": {"path": "embedded"}, "task": {"weighted": tasks}, "space": {"shots": [2]}}
+    (tmp_path / "s.yaml").write_text(yaml.safe_dump(content | {"search": {"guard": [{"task": "plain"}]}}))
+    shots = {}
+    for name in ("episodes", "topics", "plain"):
+        study = study_of_task(str(tmp_path / "s.yaml"), None, [("task.name", name)])
+        assert study.task_settings().name == name
+        shots[name] = study.space.shots
+    assert shots == {"episodes": [2], "topics": [3], "plain": [0]}
+    whole = study_of_task(str(tmp_path / "s.yaml"), None)
+    with pytest.raises(StudyError, match="3 tasks, episodes, topics, plain.*as in --set task.name=episodes"):
+        whole.task_settings()
+
+
+def test_a_guard_task_without_validation_rows_is_refused_before_a_model_is_loaded(
+    make_study: Callable[..., dict[str, Any]], tmp_path: Path, cache: Path
+) -> None:
+    rows = tmp_path / "rows"
+    rows.mkdir()
+    lines = [json.dumps({"text": f"row {number}", "label": number % 2}) for number in range(6)]
+    (rows / "test.jsonl").write_text("\n".join(lines) + "\n")  # rows are there, but none for validation
+    mine = F1 | {"metric": "accuracy", "splits": {"demonstrations": "test", "validation": "train", "test": "test"}}
+    tasks = [EPISODES | {"validation_size": 20}, {"name": "mine", "weight": 0, "definition": mine, "path": str(rows)}]
+    content = make_study() | {"task": {"weighted": tasks}, "search": {"guard": [{"task": "mine"}]}}
+    with pytest.raises(TaskError, match="has no rows of split 'train'"):
+        prepare(check_study(content), tmp_path / "s", cache)
+    assert not (tmp_path / "s").exists()
