@@ -143,7 +143,7 @@ def _look_at(read: dict[str, Any], path: Path) -> dict[str, Any]:
 def _apply(content: dict[str, Any], overrides: Sequence[Override], folder: Path) -> None:
     """Read a definition that lies in a file, so that overrides reach its keys, then apply them."""
     _spell_out_text(content)
-    _find_files(content, folder)
+    _read_definition(content, folder)
     for key, value in overrides:
         _spell_out_text(content)
         apply_override(content, key, value)
