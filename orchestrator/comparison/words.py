@@ -16,6 +16,7 @@ from clipsweep.trials.base.errors import counted
 from clipsweep.trials.scores.metrics import METRICS
 from clipsweep.trials.scores.shown import gain_words, score_words, unit_of
 from clipsweep.trials.spec.kinds import DEFAULT_KIND
+from clipsweep.trials.tasks.release import has_variants
 
 ALIKE = ("model", "dtype", "task", "variant", "validation_rows", "test_rows", "shots", "metric")  # told where equal
 MANY = 20  # points, of which the largest difference says little by itself
@@ -81,7 +82,8 @@ def _word(difference: Difference) -> str:
 
 def _same(found: SideBySide) -> list[str]:
     facts = found.sides[0].facts
-    names = [name for name in ALIKE if name in facts and name not in found.differing]
+    told = [name for name in ALIKE if name != "variant" or has_variants(str(facts.get("task")))]
+    names = [name for name in told if name in facts and name not in found.differing]
     return [", ".join(f"{_name(name)} {_values(found.sides[0], name)}" for name in names)] if names else []
 
 

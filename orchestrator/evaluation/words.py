@@ -12,6 +12,7 @@ from clipsweep.analysis.winners.turned import Flip, Flips
 from clipsweep.orchestrator.evaluation.evaluation import Evaluation
 from clipsweep.orchestrator.status.answer import word_gain
 from clipsweep.trials.base.errors import counted
+from clipsweep.trials.tasks.release import has_variants
 
 INDENT = " " * 10
 
@@ -21,8 +22,10 @@ def describe_asked(evaluation: Evaluation) -> str:
     rows, against = evaluation.rows, evaluation.against
     lines = [f"model     {_describe_model(rows[0])}"]
     lines += [f"against   {_describe_model(against[0])}"] if against else []
-    n_rows = counted(len(evaluation.task.splits[rows[0].split]), "row")
-    return "\n".join([*lines, f"task      {rows[0].task} ({rows[0].variant} variant), {n_rows} of {rows[0].split}"])
+    task, split = evaluation.task, rows[0].split
+    of_variant = f" ({rows[0].variant} variant)" if task.reader is None and has_variants(task.name) else ""
+    n_rows = counted(len(task.splits[split]), "window" if rows[0].is_text else "row")
+    return "\n".join([*lines, f"task      {rows[0].task}{of_variant}, {n_rows} of {split}"])
 
 
 def _describe_model(row: StoredRow) -> str:

@@ -131,6 +131,8 @@ def _subject_of(card: ModelCard, tasks: Mapping[str, Task]) -> Subject:
         split_sizes=first.split_sizes,
         dropped=first.dropped,
         most_common=first.most_common,
+        guessing=first.guessing,
+        notes=first.notes,
         others=dict(others),
     )
 

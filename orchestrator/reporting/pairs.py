@@ -41,7 +41,10 @@ def baseline_row(snapshot: Snapshot, row: StoredRow) -> StoredRow:
     if not row.has_scores:
         raise StudyError(f"trial {row.trial_id} failed ({row.error}), so that no example can be compared.")
     if not resolve(row.clips, snapshot.opened.subject.card).edits:
-        raise StudyError(f"trial {row.trial_id} is the untouched model: it turns nothing. Name another trial.")
+        raise StudyError(
+            f"trial {row.trial_id} is the untouched model: it turns nothing. Name another trial; 'clipsweep results "
+            f"{snapshot.opened.folder}' lists them."
+        )
     before = _stored(snapshot, row, (), row.split)
     if before is None or not before.has_scores:
         raise StudyError(

@@ -9,6 +9,7 @@ from pathlib import Path
 from clipsweep.analysis.frames.spectra_frame import model_spectra
 from clipsweep.analysis.report.facts import ReportFacts
 from clipsweep.analysis.report.page import write_report
+from clipsweep.analysis.winners.standings import Winner
 from clipsweep.analysis.winners.turned import Flips
 from clipsweep.orchestrator.folder.end import read_end
 from clipsweep.orchestrator.folder.log_file import warned_of
@@ -17,7 +18,7 @@ from clipsweep.orchestrator.folder.snapshot import Snapshot
 from clipsweep.orchestrator.reporting.flips import find_flips
 from clipsweep.orchestrator.reporting.keeps import describe_kept
 from clipsweep.orchestrator.reporting.pairs import baseline_row, winner_row
-from clipsweep.orchestrator.status.answer import apply_command, study_notes
+from clipsweep.orchestrator.status.answer import apply_command, mean_words, study_notes
 from clipsweep.orchestrator.status.steps import step_gains
 from clipsweep.orchestrator.study.task_section import TaskSection
 from clipsweep.orchestrator.words import by_split
@@ -55,24 +56,24 @@ def report_facts(snapshot: Snapshot, load_task: LoadTask) -> ReportFacts:
     """
     opened, winner = snapshot.opened, snapshot.standings.winner
     flips, no_flips = _changed_examples(snapshot, load_task)
-    card = opened.subject.card
+    card, notes = opened.subject.card, study_notes(snapshot)
     return ReportFacts(
         study=opened.study.name,
         subject=f"{opened.study.model.path} on {opened.study.task.name}",
-        facts=_subject_facts(opened) | _search_facts(opened) | _row_facts(snapshot),
+        facts=_subject_facts(opened, winner) | _search_facts(opened) | _row_facts(snapshot),
         spectra=model_spectra(opened.folder.spectrum, card.fingerprint, card.dtype),
         screens=opened.screen.screens() if opened.study.search.screen is not None else None,
         two_objectives=opened.two_objectives,
         points_total=None if opened.is_searched else opened.space.n_points,
         trials=trials_in_words(snapshot.splits_called_for(), snapshot.count_states()[TrialState.PRUNED]),
         failed=snapshot.failed,
-        notes=study_notes(snapshot),
+        notes=notes,
         steps=step_gains(snapshot),
         keeps=describe_kept(winner.point.clips, card) if winner is not None else (),
         apply=apply_command(snapshot),
         flips=flips,
         no_flips=no_flips,
-        warnings=warned_of(opened.folder),
+        warnings=[each for each in warned_of(opened.folder) if each not in notes],
     )
 
 
@@ -92,8 +93,8 @@ def _changed_examples(snapshot: Snapshot, load_task: LoadTask) -> tuple[Flips | 
         return None, f"They cannot be shown: {error}"
 
 
-def _subject_facts(opened: OpenStudy) -> dict[str, str]:
-    """The model, the task and its rows."""
+def _subject_facts(opened: OpenStudy, winner: Winner | None) -> dict[str, str]:
+    """The model, the task and its rows; of several tasks what their score is."""
     card, members = opened.subject.card, opened.study.task.members
     tasks: dict[str, str] = {}
     for member in members:
@@ -105,6 +106,7 @@ def _subject_facts(opened: OpenStudy) -> dict[str, str]:
         "model": f"{opened.study.model.path} ({card.model_type}, {card.n_layers} layers, "
         f"{card.parameters_total / 1e6:,.1f} M parameters, {card.dtype}, fingerprint {card.fingerprint[:12]})",
         **tasks,
+        **({"score": mean_words(winner)} if winner is not None and winner.by_task else {}),
         "demonstration seeds": ", ".join(map(str, opened.space.demo_seeds)),
     }
 
@@ -112,13 +114,26 @@ def _subject_facts(opened: OpenStudy) -> dict[str, str]:
 def _task_words(opened: OpenStudy, member: TaskSection) -> str:
     """A task with its rows, and what it counts."""
     facts = opened.subject.of(member.name)
-    sizes = ", ".join(f"{count} {split}" for split, count in facts.split_sizes.items())
+    sizes = ", ".join(f"{count:,} {split}" for split, count in facts.split_sizes.items())
     shares = {each.name: f"{100 * each.share:.3g} % of the score, " for each in opened.space.members}
     share = shares.get(member.name, "")
     return (
-        f"{member.name} ({share}{member.variant} variant, {sizes} rows, split seed {member.seed}, "
-        f"fingerprint {facts.task_fingerprint[:12]})"
+        f"{member.name} ({share}{_origin_words(member)}{sizes} {'rows' if member.text is None else 'windows'}, "
+        f"split seed {member.seed}, fingerprint {facts.task_fingerprint[:12]})"
     )
+
+
+def _origin_words(member: TaskSection) -> str:
+    """Where a task comes from, up to a comma: its variant, the harness, or its text and how that is cut."""
+    if member.text is not None:
+        text = member.text
+        return (
+            f"text of {text.path}, column {text.column!r} where there are columns, length {text.length:,}, stride "
+            f"{text.stride or text.length:,}, "
+        )
+    if member.lm_eval is not None:
+        return f"task {member.lm_eval.name} of lm-evaluation-harness, "
+    return "" if member.shown_variant is None else f"{member.shown_variant} variant, "
 
 
 def describe_dropped(dropped: Mapping[str, int]) -> str:

@@ -18,6 +18,8 @@ class TaskFacts:
     split_sizes: dict[str, int]
     dropped: dict[str, int]
     most_common: dict[str, float] = field(default_factory=dict)
+    guessing: dict[str, float] = field(default_factory=dict)
+    notes: list[str] = field(default_factory=list)
 
     @classmethod
     def of(cls, task: Task) -> TaskFacts:
@@ -27,6 +29,8 @@ class TaskFacts:
             split_sizes={split: len(rows) for split, rows in task.splits.items()},
             dropped=dict(task.dropped),
             most_common=task.most_common,
+            guessing=task.guessing,
+            notes=list(task.notes),
         )
 
 
@@ -38,10 +42,13 @@ class Subject:
 
     Attributes:
         card: The model.
-        task_fingerprint: The task with its rows; of several tasks the first, as are the next three.
+        task_fingerprint: The task with its rows; of several tasks the first, as are the next five.
         split_sizes: Rows of each split.
         dropped: Rows kept out of demonstrations and of validation because their text is in another split.
-        most_common: By split, the share of rows whose answer is the most common one; empty in older folders.
+        most_common: By split, the share of rows whose answer is the most common one, of tasks with label words; empty
+            in older folders.
+        guessing: By split, what guessing scores, of tasks whose rows have choices of their own; empty in older folders.
+        notes: What the user should know of how the rows were come by, and of what is scored; the same.
         others: Of several tasks those but the first, by name.
     """
 
@@ -50,6 +57,8 @@ class Subject:
     split_sizes: dict[str, int]
     dropped: dict[str, int]
     most_common: dict[str, float] = field(default_factory=dict)
+    guessing: dict[str, float] = field(default_factory=dict)
+    notes: list[str] = field(default_factory=list)
     others: dict[str, TaskFacts] = field(default_factory=dict)
 
     @property

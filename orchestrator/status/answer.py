@@ -20,8 +20,8 @@ from clipsweep.orchestrator.space.subject import Subject, TaskFacts
 from clipsweep.orchestrator.status.status import read_stored
 from clipsweep.trials.base.errors import counted
 from clipsweep.trials.clips.resolve import resolve
-from clipsweep.trials.scores.metrics import METRICS
-from clipsweep.trials.scores.shown import against_words, gain_words, score_words, unit_of
+from clipsweep.trials.scores.metrics import METRICS, NLL
+from clipsweep.trials.scores.shown import against_words, gain_words, loss_words, score_words, unit_of
 from clipsweep.trials.spec.result import TrialState
 from clipsweep.trials.spec.trial import VALIDATION
 
@@ -46,6 +46,7 @@ def describe_winner(standings: Standings, notes: Sequence[str] = ()) -> str:
             f"winner    {describe_point(point)}: {score} on validation, {picked} {among}",
             f"baseline  the untouched model, same shots: {baseline} on validation",
             f"gain      {_describe_gain(winner)}",
+            *([f"scores    {mean_words(winner)}"] if winner.by_task else []),
             *(f"task      {_describe_task(each)}" for each in winner.by_task),
             *(f"note      {note}" for note in notes),
         ]
@@ -55,12 +56,22 @@ def describe_winner(standings: Standings, notes: Sequence[str] = ()) -> str:
 def _describe_task(scores: TaskScores) -> str:
     """What a winner scores on one of several tasks: ``rte (a third of the score): accuracy 0.55 against 0.56``."""
     task, test = scores.task, scores.test_scores
-    guard = "" if task.lose_at_most is None else f", guard: may lose {task.lose_at_most:g}"
+    guard = "" if task.lose_at_most is None else f", guard: may lose {loss_words(task.metric, task.lose_at_most)}"
     on_test = "" if test is None else "; {:.4f} against {:.4f} on test".format(*test)
     return (
         f"{task.name} ({100 * task.share:.3g} % of the score{guard}): {task.metric} {scores.score:.4f} against "
         f"{scores.baseline_score:.4f} on validation{on_test}"
     )
+
+
+def mean_words(winner: Winner) -> str:
+    """What a score over several tasks is: ``weighted mean of accuracy on sst2 and rte, 2 : 1``."""
+    counting = [task for task in winner.point.tasks if task.share > 0]
+    if len(counting) == 1:
+        return f"{winner.point.metric} of {counting[0].name}; the other tasks are guards alone"
+    least = min(task.share for task in counting)
+    weights = " : ".join(f"{task.share / least:.3g}" for task in counting)
+    return f"weighted mean of {winner.point.metric} on {' and '.join(task.name for task in counting)}, {weights}"
 
 
 def _describe_trials(standings: Standings) -> str:
@@ -97,8 +108,15 @@ def word_gain(gain: Gain, scores: tuple[float, float] | None) -> str:
 
 
 def study_notes(snapshot: Snapshot) -> list[str]:
-    """What should be known beside the answer: that it may change, what a guard barred, a model that is at chance."""
-    return [*_unfinished(snapshot), *_barred(snapshot), *_at_chance(snapshot)]
+    """What should be known beside the answer: that it may change, what a guard barred, what is scored, and chance."""
+    return [*_unfinished(snapshot), *_barred(snapshot), *_of_tasks(snapshot), *_at_chance(snapshot)]
+
+
+def _of_tasks(snapshot: Snapshot) -> list[str]:
+    """What is known of the rows of each task, and of what their score is."""
+    subject, names = snapshot.opened.subject, [member.name for member in snapshot.opened.study.task.members]
+    several = len(names) > 1
+    return [f"task {name}: {note}" if several else note for name in names for note in subject.of(name).notes]
 
 
 def _barred(snapshot: Snapshot) -> list[str]:
@@ -108,7 +126,8 @@ def _barred(snapshot: Snapshot) -> list[str]:
         return []
     barred = winner.barred
     guards = " and ".join(
-        f"loses {guard.lost:.4f} {guard.metric} on task {guard.task}, where {guard.lose_at_most:g} may be lost"
+        f"loses {loss_words(guard.metric, guard.lost)} of {guard.metric} on task {guard.task}, where "
+        f"{loss_words(guard.metric, guard.lose_at_most)} may be lost"
         for guard in barred.guards
     )
     return [f"{describe_point(barred.point)} scores better ({barred.score:.4f} on validation), but {guards}"]
@@ -132,7 +151,7 @@ def _unfinished(snapshot: Snapshot) -> list[str]:
 def _at_chance(snapshot: Snapshot) -> list[str]:
     """That the untouched model does no better than chance."""
     winner, subject = snapshot.standings.winner, snapshot.opened.subject
-    if winner is None or METRICS[winner.point.metric].of_text:
+    if winner is None:
         return []
     if not winner.by_task:
         return _of_chance(winner.point.baseline_ids, snapshot, subject)
@@ -144,16 +163,33 @@ def _at_chance(snapshot: Snapshot) -> list[str]:
 
 def _of_chance(baseline_ids: Sequence[str], snapshot: Snapshot, facts: Subject | TaskFacts) -> list[str]:
     """The same of the trials of one task."""
-    if VALIDATION not in facts.most_common:
+    if METRICS[snapshot.opened.space.metric].of_text:
+        return _of_any_token(baseline_ids, snapshot)
+    known = facts.most_common | facts.guessing  # a task has one of the two, or none
+    if VALIDATION not in known:
         return []
-    share, n_rows = facts.most_common[VALIDATION], facts.split_sizes[VALIDATION]
+    share, n_rows = known[VALIDATION], facts.split_sizes[VALIDATION]
     accuracy = mean_score(baseline_ids, snapshot.rows, "accuracy") or 0.0
     if accuracy - SIGMAS * math.sqrt(share * (1 - share) / n_rows) > share:
         return []
+    how = "guessing" if VALIDATION in facts.guessing else "always giving the most common answer"
     return [
-        f"the untouched model's accuracy of {accuracy:.4f} is that of chance: always giving the most common answer has "
-        f"{share:.4f} on these {counted(n_rows, 'row')}. Which clip wins then says little; look at a prompt with "
-        f"'clipsweep task show', or take a larger model"
+        f"the untouched model's accuracy of {accuracy:.4f} is that of chance: {how} has {share:.4f} on these "
+        f"{counted(n_rows, 'row')}. Which clip wins then says little; look at a prompt with 'clipsweep task show', or "
+        f"take a larger model"
+    ]
+
+
+def _of_any_token(baseline_ids: Sequence[str], snapshot: Snapshot) -> list[str]:
+    """The same of text: that its tokens are no likelier than any token of the vocabulary is by chance."""
+    size = snapshot.opened.subject.card.vocabulary_size
+    nll = mean_score(baseline_ids, snapshot.rows, NLL)
+    if nll is None or nll < math.log(size):
+        return []
+    return [
+        f"the untouched model's {nll:.4f} nats per token are no better than giving every token the same chance, "
+        f"ln {size:,} = {math.log(size):.4f}. Which clip wins then says little; look at a window with 'clipsweep task "
+        f"show', or take another model"
     ]
 
 

@@ -57,12 +57,19 @@ def check_metrics(study: Study) -> None:
 
 def _check_guards(study: Study) -> None:
     names = [task.name for task in study.task.weighted or []]
+    if study.search.guard and not names:
+        raise StudyError(
+            f"study key 'search.guard' names task {study.search.guard[0].task!r}, but the study has one task, and a "
+            f"guard needs several: task.weighted; expected both tasks there, as in "
+            f"weighted: [{{name: sst2, weight: 1}}, {{name: rte, weight: 0}}] with guard: [{{task: rte, lose_at_most: "
+            f"0.01}}]. List them, or remove search.guard."
+        )
     for guard in study.search.guard:
         if guard.task not in names:
-            known = ", ".join(names) or "none, as task.weighted is not there"
             raise StudyError(
-                f"study key 'search.guard' names task {guard.task!r}, which is not in task.weighted ({known}); "
-                f"expected one of its tasks. Add it there, with a weight of 0 if it shall not count."
+                f"study key 'search.guard' names task {guard.task!r}, which is not in task.weighted "
+                f"({', '.join(names)}); expected one of its tasks. Add it there, with a weight of 0 if it shall not "
+                f"count."
             )
     _refuse_twice("search.guard", [guard.task for guard in study.search.guard])
 

@@ -144,6 +144,11 @@ class GuardSection(Section):
     lose_at_most: Annotated[float, Field(ge=0), Says("a number of 0 or more, of accuracy a fraction below 1")] = 0.0
 
 
+def _or_none(value: Any) -> Any:
+    """Take null for none of them."""
+    return [] if value is None else value
+
+
 class SearchSection(Section):
     """Which trial runs next, and when to stop; ``DRIVERS`` says which driver uses what."""
 
@@ -154,7 +159,7 @@ class SearchSection(Section):
     module_condition: Annotated[str, Names(COMBINATIONS)] = "max"
     objectives: Several[Literal["accuracy", "parameters"]] = ["accuracy"]
     winner: Annotated[str, Names((BEST_MEAN, ONE_STANDARD_ERROR))] = BEST_MEAN
-    guard: Annotated[list[GuardSection], Says(GUARD)] = []
+    guard: Annotated[list[GuardSection], BeforeValidator(_or_none), Says(GUARD)] = []
     screen: ScreenSection | None = None
     race: Annotated[str, Names((HALVING, NEIGHBOURS, SEQUENTIAL_TEST))] | None = None
     indifference: Rate = 0.005

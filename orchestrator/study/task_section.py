@@ -14,6 +14,7 @@ from clipsweep.trials.rows.template import columns_of
 from clipsweep.trials.scores.metrics import OF_ANSWERS
 from clipsweep.trials.scores.scoring import Scoring
 from clipsweep.trials.tasks.definition import Source, Splits, TaskDefinition, Wording
+from clipsweep.trials.tasks.release import has_variants
 from clipsweep.trials.tasks.settings import PAPER, TextSettings, TextSplits, Variant
 from clipsweep.trials.tasks.table import PAPER_TASKS
 
@@ -255,6 +256,11 @@ class TaskSection(Section):
     def ways(self) -> list[str]:
         """Keys that say what the task is; none for one of clipsweep's own."""
         return [key for key in WAYS if getattr(self, key) is not None]
+
+    @property
+    def shown_variant(self) -> str | None:
+        """Its variant, where the task has more than one."""
+        return self.variant if has_variants(self.name) and not self.ways else None
 
 
 class WeightedSection(TaskSection):

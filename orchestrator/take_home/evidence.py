@@ -56,8 +56,10 @@ def _task_words(opened: OpenStudy, name: str) -> str:
     """A task with its rows."""
     member, facts = opened.study.task.member(name), opened.subject.of(name)
     sizes = ", ".join(f"{count:,} {split}" for split, count in facts.split_sizes.items())
+    of_variant = "" if member.shown_variant is None else f", variant {member.shown_variant}"
+    rows = "rows" if member.text is None else "windows"
     return (
-        f"the task `{member.name}`, variant {member.variant}: {sizes} rows, split seed {member.seed}, fingerprint "
+        f"the task `{member.name}`{of_variant}: {sizes} {rows}, split seed {member.seed}, fingerprint "
         f"`{facts.task_fingerprint}`"
     )
 

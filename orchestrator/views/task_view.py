@@ -67,7 +67,7 @@ def view_task(
         raise TaskError(f"row {row} of validation does not exist; expected 0 to {len(rows) - 1}.")
     document: dict[str, Any] = {
         "task": task.name,
-        "variant": study.task.variant,
+        "variant": study.task.shown_variant,
         "fingerprint": task.fingerprint,
         "files": [asdict(origin) for origin in task.origins],
         "seed": task.seed,
@@ -168,9 +168,11 @@ def describe_task(view: dict[str, Any]) -> str:
     sizes = ", ".join(f"{count} {split}" for split, count in view["splits"].items())
     sizes += "" if TEST in view["splits"] else ", no test"
     dropped = ", ".join(f"{count} of {split}" for split, count in view["dropped"].items())
+    of_variant = "" if view["variant"] is None else f"{view['variant']} variant, "
+    what = "windows" if view["scoring"] == Scoring.TEXT else "rows"
     lines = [
-        f"task        {view['task']} ({view['variant']} variant, fingerprint {view['fingerprint'][:12]})",
-        f"rows        {sizes}; {view['kept_for_demonstrations']} kept for demonstrations; split seed {view['seed']}",
+        f"task        {view['task']} ({of_variant}fingerprint {view['fingerprint'][:12]})",
+        f"{what:<12}{sizes}; {view['kept_for_demonstrations']} kept for demonstrations; split seed {view['seed']}",
         f"left out    {dropped}, whose text is in another split",
         *(f"read        {line}" for line in _describe_files(view["files"])),
         f"scoring     {view['scoring']}; the winner is picked by {view['metric']}",

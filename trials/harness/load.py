@@ -62,7 +62,7 @@ def load(settings: TaskSettings, cache: Path, tokenizer: GiveTokenizer | None) -
         dropped={VALIDATION: dealt.dropped},
         reader=HarnessReader(opened.tasks, dealt.rows, counting),
         prompts_hash=_hash(opened.tasks, counting),
-        notes=(f"task {settings.name} is scored as the harness's {counting.metric}", *dealt.notes),
+        notes=(f"accuracy of task {settings.name} is the harness's {counting.metric}", *dealt.notes),
     )
 
 

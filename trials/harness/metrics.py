@@ -96,6 +96,13 @@ def choose_metric(name: str, configs: Sequence[Config], aggregated: Sequence[str
             f"file that includes this one and lists one of these in metric_list."
         )
     if asked is not None and asked not in usable:
+        if aggregated is not None and asked not in aggregated and all(_has(config, asked) for config in configs):
+            raise TaskError(
+                f"task.lm_eval.metric is {asked!r}, which the tasks of harness group {name!r} have, but the group "
+                f"takes the mean of {', '.join(aggregated)} alone (aggregate_metric_list); expected one of "
+                f"{', '.join(usable)}. Take another, or write a YAML file of a group that lists {asked} in "
+                f"aggregate_metric_list, with weight_by_size: true."
+            )
         raise TaskError(
             f"task.lm_eval.metric is {asked!r}, but of harness task {name!r} only {', '.join(usable)} can be scored; "
             f"expected one of these. Take another, or leave it out for {usable[0]}."

@@ -70,6 +70,13 @@ def gain_words(metric: str, gain: float) -> str:
     return f"{'' if METRICS[metric].of_text else f'{metric} '}{unit_of(metric).difference(gain)}"
 
 
+def loss_words(metric: str, loss: float) -> str:
+    """What may be lost, or is: ``1 point``, ``0.5 points``, ``0.01 nats per token``."""
+    unit = unit_of(metric)
+    number = f"{unit.factor * loss:.4g}"
+    return f"{number} {unit.words.replace('points', 'point') if number == '1' else unit.words}"
+
+
 def against_words(metric: str, score: float, other: float) -> str:
     """A score beside another: ``0.7480 against 0.7130``, or ``perplexity 21.91 against 23.40``."""
     if METRICS[metric].of_text:

@@ -129,3 +129,8 @@ RELEASES: dict[str, Release] = {
         scoring=Scoring.MEAN_LOGIT,
     ),
 }  # fmt: skip
+
+
+def has_variants(name: str) -> bool:
+    """Whether one of clipsweep's own tasks has more variants than one; a task of the user's own never has."""
+    return name in RELEASES

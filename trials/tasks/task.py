@@ -8,6 +8,7 @@ import random
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
+from statistics import fmean
 
 from clipsweep.trials.base.errors import TaskError, counted
 from clipsweep.trials.prompts.reader import PromptReader
@@ -88,11 +89,29 @@ class Task:
 
     @property
     def most_common(self) -> dict[str, float]:
-        """By split, the share of rows whose answer is the most common one: what always giving it scores."""
-        if self.definition.scoring is Scoring.TEXT:
+        """By split, the share of rows whose answer is the most common one: what always giving it scores.
+
+        None of a task without label words of its own to choose among.
+        """
+        if not self.chooses or self.labels is None:
             return {}
-        counts = {split: Counter(map(_given, rows)) for split, rows in self.splits.items()}
+        counts = {split: Counter(row.gold for row in rows) for split, rows in self.splits.items()}
         return {split: max(count.values()) / count.total() for split, count in counts.items()}
+
+    @property
+    def guessing(self) -> dict[str, float]:
+        """By split, the mean of 1 / number of choices: what guessing scores where each row has choices of its own.
+
+        None of a task with label words, whose ``most_common`` tells more, and where nothing is chosen among.
+        """
+        if not self.chooses or self.labels is not None:
+            return {}
+        return {split: fmean(1 / len(row.answers) for row in rows) for split, rows in self.splits.items()}
+
+    @property
+    def chooses(self) -> bool:
+        """Whether there are answers to choose among; open answers and texts have none."""
+        return self.definition.scoring not in (Scoring.TEXT, Scoring.GREEDY)
 
     @property
     def labels(self) -> tuple[str, ...] | None:
@@ -136,11 +155,6 @@ class Task:
                     )
                 drawn.append(by_class[label].pop())
         return drawn[:shots]
-
-
-def _given(row: Example) -> int | str:
-    """What is counted as one answer: its number, or the text of an open one."""
-    return row.answers[0] if len(row.answers) == 1 else row.gold
 
 
 def _content(row: Example) -> tuple[object, ...]:

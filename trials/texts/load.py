@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from clipsweep.trials.base.errors import TaskError
+from clipsweep.trials.base.errors import TaskError, counted
 from clipsweep.trials.scores.scoring import Scoring
 from clipsweep.trials.spec.trial import VALIDATION
 from clipsweep.trials.tasks.definition import Example, Objective
@@ -87,6 +87,7 @@ def load(settings: TaskSettings, cache: Path, tokenizer: GiveTokenizer | None) -
         origins=tuple(origin for source in sources for origin in source.origins),
         reader=TextReader(windows=windows, length=text.length, contexts=contexts),
         prompts_hash=_hash(windows),
+        notes=_notes(dealt),
     )
 
 
@@ -156,6 +157,21 @@ def _as_examples(cuts: Sequence[Cut], tokenizer: PreTrainedTokenizerBase) -> tup
             part=each.number,
         )
         for each, before, text in zip(cuts, contexts, scored, strict=True)
+    )
+
+
+def _notes(dealt: Dealt) -> tuple[str, ...]:
+    """Of how many documents the windows of each split are, and what that means where one has several."""
+    counts = {split: len({each.document.place for each in cuts}) for split, cuts in dealt.splits.items()}
+    if all(count == len(dealt.splits[split]) for split, count in counts.items()):
+        return ()
+    told = " and ".join(
+        f"the {counted(len(dealt.splits[split]), 'window')} of {split} are of {counted(count, 'document')}"
+        for split, count in counts.items()
+    )
+    return (
+        f"{told}: windows of one document are not independent, so that intervals are too narrow and p too small where "
+        f"documents are few",
     )
 
 

@@ -41,6 +41,7 @@ def prompt_notes(task: Task, tokenizer: PreTrainedTokenizerBase, split: str) -> 
     notes = [
         _joined_note(tokenizer, queries, rows),
         _demonstration_note(tokenizer, task.wording, rows),
+        _end_note(task, tokenizer),
         _doubled_note(queries, rows),
         _ends_note(rows),
         _alike_note(rows),
@@ -77,6 +78,19 @@ def _demonstration_note(tokenizer: PreTrainedTokenizerBase, wording: Wording, ro
                 f"{{answer}} is without outer white space. Write {{answer!w}}, which keeps it, or a space before it"
             )
     return ""
+
+
+def _end_note(task: Task, tokenizer: PreTrainedTokenizerBase) -> str:
+    """Answers that are scored with the end-of-text token, where demonstrations show another end."""
+    shown, end = task.wording.demonstration, tokenizer.eos_token
+    if not task.ends_answers or not task.demonstrations or end is None or (shown is not None and end in shown):
+        return ""
+    after = repr("\n") if shown is None else "what task.definition.demonstration has there"
+    return (
+        f"answers are scored with the end-of-text token {end!r}, but in demonstrations, where there are any, they end "
+        f"in {after}: the model is shown another end than it is asked for. Set task.definition.demonstration to one with "
+        f"{end} after {{answer}}, or shots to 0"
+    )
 
 
 def _doubled_note(prompts: Sequence[str], rows: Sequence[Example]) -> str:

@@ -207,7 +207,9 @@ def test_a_trial_without_its_baseline_is_refused(copied: Path) -> None:
 def test_the_untouched_model_is_refused(copied: Path) -> None:
     study = clipsweep.open_study(copied)
     before = study.flips(clipped_row(study).trial_id).before
-    with pytest.raises(ClipsweepError, match="is the untouched model: it turns nothing"):
+    with pytest.raises(
+        ClipsweepError, match="is the untouched model: it turns nothing.*'clipsweep results .*' lists them"
+    ):
         study.flips(before.trial_id)
 
 

@@ -74,3 +74,20 @@ def test_failed_trials_are_those_that_the_study_calls_for(
 )
 def test_rows_left_out_are_explained(dropped: dict[str, int], words: str) -> None:
     assert describe_dropped(dropped).startswith(words)
+
+
+def test_text_is_told_with_how_it_is_cut_and_has_no_variant(
+    tmp_path: Path, make_study: Callable[..., dict[str, Any]]
+) -> None:
+    text = {"path": "rows.jsonl", "column": "body", "length": 128, "stride": 64}
+    content = make_study(space={"shots": [0]}) | {"task": {"name": "text", "text": text, "seed": 49}}
+    told = report_facts(Snapshot.take(open_made_up(content, tmp_path)), rows_are_gone).facts["task"]
+    assert "text of rows.jsonl, column 'body' where there are columns, length 128, stride 64" in told
+    assert " windows, split seed" in told
+    assert "variant" not in told
+
+
+def test_a_task_with_variants_is_told_with_its_own(tmp_path: Path, make_study: Callable[..., dict[str, Any]]) -> None:
+    content = make_study() | {"task": {"name": "sst2", "seed": 49}}
+    told = report_facts(Snapshot.take(open_made_up(content, tmp_path)), rows_are_gone).facts["task"]
+    assert told.startswith("sst2 (paper variant, ")

@@ -262,6 +262,7 @@ def test_the_answer_tells_what_each_task_scores(whole: Path) -> None:
     assert document is not None
     assert words is not None
     assert [task["task"] for task in document["tasks"]] == ["episodes", "topics"]
+    assert "scores    weighted mean of accuracy on episodes and topics, 3 : 1" in words
     assert "task      episodes (75 % of the score): accuracy" in words
     assert "task      topics (25 % of the score)" in words
 

@@ -1,5 +1,6 @@
 """The answer in words: every number with its name, and what should be known beside it."""
 
+import math
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -14,8 +15,9 @@ from clipsweep.orchestrator.status.answer import NO_WINNER, describe_winner, stu
 from clipsweep.trials.base.errors import TaskError
 from clipsweep.trials.spec.result import TrialState
 from clipsweep.trials.tasks.task import Task
-from tests.analysis.store.rows import failed_record, stored_record
+from tests.analysis.store.rows import failed_record, stored_record, text_record
 from tests.orchestrator.folder.made_up import open_made_up, trial_ids
+from tests.trials.models.test_card import CARD
 
 MakeStudy = Callable[..., dict[str, Any]]
 MACRO_F1 = {
@@ -103,6 +105,42 @@ def test_a_model_at_chance_is_said_to_be(
     scored(opened, right, 60)
     notes = study_notes(Snapshot.take(opened))
     assert sum(f"accuracy of {right / 100:.4f} is that of chance" in note for note in notes) == noted
+
+
+def test_of_choices_by_row_chance_is_that_of_guessing(
+    make_study: MakeStudy, space: dict[str, Any], tmp_path: Path
+) -> None:
+    opened = open_made_up(make_study(space=space), tmp_path)
+    opened.subject.split_sizes["validation"] = 100
+    opened.subject.guessing["validation"] = 0.25
+    scored(opened, 27, 60)
+    (note,) = (note for note in study_notes(Snapshot.take(opened)) if "chance" in note)
+    assert "accuracy of 0.2700 is that of chance: guessing has 0.2500 on these 100 rows" in note
+
+
+@pytest.mark.parametrize(("above", "noted"), [(-0.01, False), (0.01, True)])
+def test_text_that_is_no_likelier_than_any_token_is_told(
+    above: float, noted: bool, make_study: MakeStudy, space: dict[str, Any], tmp_path: Path
+) -> None:
+    task = {"name": "text", "text": "t.txt", "seed": 49}
+    opened = open_made_up(make_study(space={**space, "shots": [0]}) | {"task": task}, tmp_path)
+    per_token = -(math.log(CARD.vocabulary_size) + above)
+    for trial_id in trial_ids(opened):
+        opened.table.append([text_record([per_token, per_token], [1, 1], trial_id)])
+    notes = study_notes(Snapshot.take(opened))
+    assert sum(f"ln {CARD.vocabulary_size:,} = " in note for note in notes) == noted
+
+
+def test_what_is_known_of_the_rows_stands_beside_the_answer(
+    make_study: MakeStudy, space: dict[str, Any], tmp_path: Path
+) -> None:
+    opened = open_made_up(make_study(space=space), tmp_path)
+    opened.subject.notes.append("accuracy of task own is the harness's acc_norm")
+    scored(opened, 60, 70, 50)
+    snapshot = Snapshot.take(opened)
+    assert "note      accuracy of task own is the harness's acc_norm" in describe_winner(
+        snapshot.standings, study_notes(snapshot)
+    )
 
 
 def test_the_document_has_the_mean_over_seeds_beside_the_rows_of_the_first(

@@ -69,7 +69,7 @@ def test_keys_of_one_task_have_no_place_beside_several() -> None:
 def test_a_guard_must_be_a_task_of_the_study() -> None:
     with pytest.raises(StudyError, match=r"names task 'rte', which is not in task.weighted \(episodes, topics\)"):
         guarded(task="rte")
-    with pytest.raises(StudyError, match="not in task.weighted .none, as task.weighted is not there"):
+    with pytest.raises(StudyError, match="names task 'episodes', but the study has one task.*weighted: .{name: sst2"):
         check_study(
             {
                 "name": "s",
@@ -78,6 +78,10 @@ def test_a_guard_must_be_a_task_of_the_study() -> None:
                 "search": {"guard": [{"task": "episodes"}]},
             }
         )
+
+
+def test_null_is_no_guard() -> None:
+    assert several(search={"guard": None}).search.guard == []
 
 
 def test_a_task_is_guarded_once() -> None:

@@ -11,6 +11,7 @@ import yaml
 
 from clipsweep.trials.base.errors import TaskError
 from clipsweep.trials.harness import library
+from clipsweep.trials.harness.metrics import choose_metric
 from clipsweep.trials.scores.scoring import Scoring
 from clipsweep.trials.spec.trial import TEST, VALIDATION
 from clipsweep.trials.tasks.load import define_task, load_task
@@ -258,3 +259,9 @@ def test_a_tag_is_refused_with_its_tasks(own: Own, tmp_path: Path) -> None:
     own(tag="mine")
     with pytest.raises(TaskError, match=r"'mine' is a tag of the harness.*one by one: own"):
         load_harness_task("mine", folder=tmp_path)
+
+
+def test_a_metric_that_its_tasks_have_and_the_group_does_not_names_the_key_of_the_group() -> None:
+    config = {"output_type": "multiple_choice", "metric_list": [{"metric": "acc"}, {"metric": "acc_norm"}]}
+    with pytest.raises(TaskError, match=r"takes the mean of acc alone \(aggregate_metric_list\); expected one of acc"):
+        choose_metric("both", [config], ["acc"], "acc_norm")

@@ -3,7 +3,14 @@ import math
 import pytest
 
 from clipsweep.trials.scores.metrics import METRICS
-from clipsweep.trials.scores.shown import against_words, gain_words, perplexity_words, score_words, unit_of
+from clipsweep.trials.scores.shown import (
+    against_words,
+    gain_words,
+    loss_words,
+    perplexity_words,
+    score_words,
+    unit_of,
+)
 
 
 def test_shares_differ_in_points_likelihoods_in_nats() -> None:
@@ -42,3 +49,16 @@ def test_less_nll_is_better() -> None:
         "gold_logprob": "accuracy",
         "nll": "nll",
     }
+
+
+@pytest.mark.parametrize(
+    ("metric", "loss", "words"),
+    [
+        ("accuracy", 0.01, "1 point"),
+        ("accuracy", 0.005, "0.5 points"),
+        ("gold_logprob", 0.01, "0.01 nats"),
+        ("nll", 0.01, "0.01 nats per token"),
+    ],
+)
+def test_a_loss_is_told_with_its_unit(metric: str, loss: float, words: str) -> None:
+    assert loss_words(metric, loss) == words

@@ -4,6 +4,7 @@ from pathlib import Path
 import pytest
 
 from clipsweep.trials.base.errors import TaskError
+from clipsweep.trials.scores.scoring import Scoring
 from clipsweep.trials.tasks.load import load_task
 from tests.trials.tasks.test_load import EPISODES, sst2
 from tests.trials.tokens.tokenizers import make_task, with_answers
@@ -34,11 +35,22 @@ def test_more_shots_than_rows_are_refused(sst2_folder: Path, cache: Path) -> Non
         load_task(sst2(sst2_folder), cache).draw_demonstrations(50, 0)
 
 
-def test_the_most_common_open_answer_is_told_by_its_text() -> None:
-    task = with_answers(make_task("a", "b", "c", "d"), " same")
-    rows = task.splits["validation"]
-    mixed = replace(task, splits={"validation": (replace(rows[0], answers=(" other",)), *rows[1:])})
-    assert mixed.most_common == {"validation": 0.75}
+def test_of_label_words_the_most_common_one_is_known() -> None:
+    task = make_task("a", "b", "c")
+    assert (task.most_common, task.guessing) == ({"validation": 2 / 3}, {})
+
+
+def test_of_choices_that_differ_by_row_what_guessing_scores_is_known() -> None:
+    task = make_task("a", "b")
+    first, second = task.splits["validation"]
+    chosen = replace(task, splits={"validation": (replace(first, answers=(" x", " y", " z", " w")), second)})
+    assert (chosen.most_common, chosen.guessing) == ({}, {"validation": (1 / 4 + 1 / 2) / 2})
+
+
+def test_nothing_is_chosen_among_open_answers() -> None:
+    task = with_answers(make_task("a", "b"), " same")
+    opened = replace(task, definition=replace(task.definition, scoring=Scoring.GREEDY))
+    assert (opened.most_common, opened.guessing) == ({}, {})
 
 
 def test_demonstrations_of_an_open_answer_are_drawn_without_classes() -> None:

@@ -144,3 +144,9 @@ def test_the_first_token_follows_the_beginning_of_text_token_else_the_end_of_tex
     tokenizer.eos_token = None
     with pytest.raises(TaskError, match=r"no beginning-of-text and no end-of-text token.*tokenizer_config\.json"):
         prefix_token(tokenizer)
+
+
+def test_how_many_documents_windows_are_of_is_told_where_one_has_several(tmp_path: Path) -> None:
+    (note,) = load_texts(tmp_path, TEXTS[:2], length=4).notes
+    assert "windows of validation are of 2 documents: windows of one document are not independent" in note
+    assert load_texts(tmp_path, TEXTS, length=4096).notes == ()

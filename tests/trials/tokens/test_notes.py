@@ -95,3 +95,13 @@ def test_of_the_release_nothing_is_said() -> None:
     task = with_answers(make_task("a <s>"), "good", "bad")
     released = replace(task, definition=replace(task.definition, scoring=Scoring.FIRST_TOKEN))
     assert prompt_notes(released, byte_level(), "validation") == []
+
+
+def test_demonstrations_that_end_otherwise_than_the_answers_are_remarked_on() -> None:
+    task = make_task("a")
+    ends = replace(task, definition=replace(task.worded, end_of_answer=True))
+    (note,) = prompt_notes(ends, byte_level(), "validation")
+    assert "scored with the end-of-text token '</s>'" in note
+    assert r"they end in '\n'" in note
+    shown = replace(ends.worded, wording=replace(ends.wording, demonstration="text: {text}\nlabel:{answer!w}</s>"))
+    assert prompt_notes(replace(ends, definition=shown), byte_level(), "validation") == []
