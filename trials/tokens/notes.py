@@ -88,8 +88,8 @@ def _end_note(task: Task, tokenizer: PreTrainedTokenizerBase) -> str:
     after = repr("\n") if shown is None else "what task.definition.demonstration has there"
     return (
         f"answers are scored with the end-of-text token {end!r}, but in demonstrations, where there are any, they end "
-        f"in {after}: the model is shown another end than it is asked for. Set task.definition.demonstration to one with "
-        f"{end} after {{answer}}, or shots to 0"
+        f"in {after}: the model is shown another end than it is asked for. Set task.definition.demonstration to one "
+        f"with {end} after {{answer}}, or shots to 0"
     )
 
 
