@@ -180,7 +180,7 @@ def test_a_dry_run_tells_what_is_scored_and_how_documents_are_cut(tiny_gptj: Pat
     result = CliRunner().invoke(app, ["run", str(tmp_path / "study.yaml"), "--dir", str(tmp_path / "s"), "--dry-run"])
     assert result.exit_code == 0, result.output
     told = " ".join((result.stdout + result.stderr).split())
-    assert "scored as the harness's acc" in told
+    assert "is the harness's acc" in told
     assert "8 are validation and 8 are test here" in told
 
 
