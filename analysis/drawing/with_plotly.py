@@ -17,6 +17,7 @@ from clipsweep.analysis.drawing.style import COLORS, DARK, PLAIN, SCALE
 
 PANEL_PX, ROW_PX = 320, 15  # heights of a panel, and of a row of cells
 LETTER_PX = 6.5
+TITLE_GAP_PX = 8  # between the labels of an axis and its title
 CLEAR = "rgba(0,0,0,0)"
 SERIES_STYLE = (
     "line.color",
@@ -142,7 +143,8 @@ def _draw_panel(figure: go.Figure, panel: Panel, ends: Range | None, pen: Pen, a
 
 def _axis(axis: Axis, ends: Range | None) -> dict[str, Any]:
     """How plotly words an axis."""
-    found: dict[str, Any] = {"title": {"text": escape(axis.title)}, "zeroline": False, "automargin": True}
+    title = {"text": escape(axis.title), "standoff": TITLE_GAP_PX}
+    found: dict[str, Any] = {"title": title, "zeroline": False, "automargin": True}
     if axis.kind == "category":
         words = [escape(word) for word in axis.categories]
         return found | {"type": "category", "categoryorder": "array", "categoryarray": words}
