@@ -61,7 +61,7 @@ VALUES: list[tuple[str, Any, str]] = [
     ("task.definition", DEFINITION | {"labels": "no"}, "a list of two label words or more"),
     ("task.definition", DEFINITION | {"metric": "f1"}, "'accuracy', 'macro_f1' or 'gold_logprob'"),
     ("task.definition", DEFINITION | {"query": "{a"}, "template '{a' is malformed"),
-    ("task.definition", DEFINITION | {"candidates": ["a", "b"]}, "give one of the two"),
+    ("task.definition", DEFINITION | {"candidates": ["a", "b"]}, "give one of the three"),
     ("space", None, "'space' is null"),
     ("space", ["layers"], "expected keys and values: layers"),
     ("space.layer", [0], "Did you mean 'space.layers'"),
