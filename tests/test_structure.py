@@ -98,7 +98,7 @@ HOMES = {
         *(f"cluster/on_ray/{name}.py" for name in ("fleet", "metrics", "ray_pool", "worker")),
     },
     "datasets": {"trials/tasks/read_rows.py"},
-    "lm_eval": {"trials/harness/library.py"},
+    "lm_eval": {"trials/harness/tasks.py"},
     "pyarrow": {
         "trials/rows/parquet_file.py",
         *(f"analysis/row/{name}.py" for name in ("arrays", "check_rows", "columns", "row")),

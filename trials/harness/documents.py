@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from clipsweep.trials.base.errors import TaskError, counted
 from clipsweep.trials.harness.asked import Asked, Counting
-from clipsweep.trials.harness.library import HarnessTask
+from clipsweep.trials.harness.tasks import HarnessTask
 from clipsweep.trials.spec.trial import TEST, VALIDATION
 from clipsweep.trials.tasks.definition import Example
 from clipsweep.trials.tasks.settings import TaskSettings

@@ -12,9 +12,9 @@ from clipsweep.trials.base.errors import TaskError
 from clipsweep.trials.base.versions import package_version
 from clipsweep.trials.harness.asked import Counting
 from clipsweep.trials.harness.documents import deal
-from clipsweep.trials.harness.library import PACKAGE, HarnessTask, OpenedTasks, files_of, open_tasks
 from clipsweep.trials.harness.metrics import choose_metric, scoring_of
 from clipsweep.trials.harness.reader import HarnessReader
+from clipsweep.trials.harness.tasks import PACKAGE, HarnessTask, OpenedTasks, files_of, open_tasks
 from clipsweep.trials.spec.trial import VALIDATION
 from clipsweep.trials.tasks.definition import Objective
 from clipsweep.trials.tasks.load import GiveTokenizer

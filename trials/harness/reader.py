@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from clipsweep.trials.base.errors import TaskError
 from clipsweep.trials.harness.asked import Asked, Counting
 from clipsweep.trials.harness.documents import Place, Row
-from clipsweep.trials.harness.library import HarnessTask
+from clipsweep.trials.harness.tasks import HarnessTask
 from clipsweep.trials.harness.tokens import read_pairs
 from clipsweep.trials.prompts.prompts import Prompts, Query, Tokens
 from clipsweep.trials.prompts.shared import shared_start
