@@ -10,7 +10,7 @@ import pytest
 import yaml
 
 from clipsweep.trials.base.errors import TaskError
-from clipsweep.trials.harness import library
+from clipsweep.trials.harness import tasks as harness_tasks
 from clipsweep.trials.harness.metrics import choose_metric
 from clipsweep.trials.scores.scoring import Scoring
 from clipsweep.trials.spec.trial import TEST, VALIDATION
@@ -175,13 +175,13 @@ def test_a_metric_that_the_task_does_not_have_is_refused_with_those_it_has() -> 
 
 
 def test_an_unknown_name_is_refused_with_the_nearest(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(library, "_is_enough", lambda index, name: True)  # reading the harness's own takes ten seconds
+    monkeypatch.setattr(harness_tasks, "_is_enough", lambda index, name: True)  # reading all takes ten seconds
     with pytest.raises(TaskError, match=r"no harness task 'clip_ending'.*Nearest: clip_endings, .*include_path"):
         load_harness_task("clip_ending")
 
 
 def test_one_of_the_harness_s_own_is_found_without_reading_all_of_them(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(library, "_own_manager", lambda: pytest.fail("this takes ten seconds"))
+    monkeypatch.setattr(harness_tasks, "_own_manager", lambda: pytest.fail("this takes ten seconds"))
     with pytest.raises(TaskError, match="harness task 'gsm8k' has output_type generate_until"):
         define_task(TaskSettings(name="gsm8k", lm_eval=HarnessSettings(name="gsm8k")))
 
@@ -208,7 +208,7 @@ def test_a_task_of_the_harness_with_functions_reads_rows_of_the_user_s_own(tmp_p
 
 
 def test_without_the_extra_it_is_told_how_to_get_it(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(library, "find_spec", lambda name: None)
+    monkeypatch.setattr(harness_tasks, "find_spec", lambda name: None)
     with pytest.raises(TaskError, match=r"not installed. pip install 'clipsweep\[lm-eval\]'"):
         load_harness_task("clip_endings")
 
