@@ -238,6 +238,7 @@ class Replica:
         return result(
             state=TrialState.COMPLETE,
             **{field.name: getattr(end.judgement, field.name) for field in fields(Judgement)},
+            implicit=end.scored.implicit,
             demonstrations=end.demonstrations,
             operations=end.scored.operations,
             engine_path=end.scored.engine_path,

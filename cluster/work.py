@@ -26,6 +26,7 @@ class ReplicaSettings:
         task: The task and its rows.
         model_fingerprint: What the driver's copy of the checkpoint hashes to; the replica's must be equal.
         task_fingerprint: The same for the task.
+        theory: Whether trials measure the paper's implicit updates as well.
         others: Further tasks that trials may be on, each with its fingerprint.
         cache: Folder for factors, conversions and rows.
         verify_hashes: Whether all files of the model are read, whatever is remembered of their hashes.
@@ -47,6 +48,7 @@ class ReplicaSettings:
     sharers: int = 1
     gpus: float = 1
     starts: tuple[Start, ...] = ()
+    theory: bool = False
     others: tuple[tuple[TaskSettings, str], ...] = ()
 
 

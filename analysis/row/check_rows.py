@@ -24,6 +24,7 @@ Mask = NDArray[np.bool_]
 MAY_BE_NULL = {
     *("layer", "module", "clip_rate", "accuracy", "macro_f1", "gold_logprob", "calibration_error", "engine_path"),
     *("error", "log_path", "demonstrations", "tally", "margins", "nll", "perplexity", "loglikelihoods", "tokens"),
+    *("log_delta_w", "log_delta_w_softmax", "log_implicit_gradient", "theory_seconds"),
 }
 FINITE = (-np.finfo(np.float64).max, np.finfo(np.float64).max)
 RANGES: Mapping[str, tuple[float, float]] = {
@@ -33,7 +34,7 @@ RANGES: Mapping[str, tuple[float, float]] = {
     **dict.fromkeys(("clip_rate", "accuracy", "macro_f1", "calibration_error"), (0, 1)),
     **dict.fromkeys(("gold_logprob", "nll"), FINITE),
     "perplexity": (0, FINITE[1]),
-    "seconds": (0, FINITE[1]),
+    **dict.fromkeys(("seconds", "theory_seconds"), (0, FINITE[1])),
 }
 CHECKED_WITH: Mapping[str, tuple[str, ...]] = {
     "outcomes": ("n_examples", "accuracy", "loglikelihoods"),

@@ -8,6 +8,7 @@ from dataclasses import dataclass, fields
 from clipsweep.analysis.row.packing import pack_loglikelihoods, pack_margins, pack_outcomes, pack_tokens
 from clipsweep.analysis.row.row import SCHEMA_VERSION, Record, clip_record
 from clipsweep.trials.scores.tally import Scores
+from clipsweep.trials.spec.implicit import ImplicitNorms
 from clipsweep.trials.spec.result import TrialResult, TrialState
 from clipsweep.trials.spec.trial import TrialSpec
 
@@ -64,6 +65,7 @@ def make_record(
         "versions": result.versions,
         "schema_version": SCHEMA_VERSION,
         "demonstrations": result.demonstrations,
+        **_describe_theory(result.implicit),
     }
 
 
@@ -94,4 +96,14 @@ def _describe_scores(result: TrialResult) -> Record:
         "loglikelihoods": pack_loglikelihoods(result.loglikelihoods) if result.loglikelihoods else None,
         "tokens": pack_tokens(result.tokens) if result.tokens else None,
         "tally": json.dumps(result.tally.to_json()) if result.tally and waits else None,
+    }
+
+
+def _describe_theory(norms: ImplicitNorms | None) -> Record:
+    """What its demonstrations do by the paper's theory; null where that was not measured."""
+    return {
+        "log_delta_w": norms and list(norms.delta_w),
+        "log_delta_w_softmax": norms and list(norms.delta_w_softmax),
+        "log_implicit_gradient": norms and list(norms.implicit_gradient),
+        "theory_seconds": norms and norms.seconds,
     }

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
+import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import fields
 from datetime import datetime
@@ -29,10 +30,11 @@ from clipsweep.trials.base.versions import RECORDED
 from clipsweep.trials.scores.metrics import METRICS
 from clipsweep.trials.scores.tally import Tally
 from clipsweep.trials.spec.clip import Clip
+from clipsweep.trials.spec.implicit import ImplicitNorms
 from clipsweep.trials.spec.result import TrialState
 
-# 2: demonstrations; 3: tally; 4: margins; 5: state "partial", no params; 6: options of a clip; 7: text
-SCHEMA_VERSION = 7
+# 2: demonstrations; 3: tally; 4: margins; 5: state "partial", no params; 6: options of a clip; 7: text; 8: theory
+SCHEMA_VERSION = 8
 
 _CLIP = pa.struct(
     [
@@ -45,6 +47,7 @@ _CLIP = pa.struct(
 )
 _CLIP_FIELDS = [field.name for field in fields(Clip)]
 _TIME = pa.timestamp("us", tz="UTC")
+_ASKED = "null unless the study asked for it (`theory`)"
 _VERSIONS = pa.struct([(name, pa.string()) for name in ("clipsweep", *RECORDED)])
 
 CLIPS_KEPT = 2**14  # of which many rows are made
@@ -224,6 +227,23 @@ class StoredRow:
         "with answers.",
         unit="tokens",
     )
+    log_delta_w: Column[list[float | None] | None] = Column(
+        pa.list_(pa.float64()),
+        f"Of each block the natural log of the norm of `ΔW_t`, attention taken to be linear; {_ASKED}.",
+    )
+    log_delta_w_softmax: Column[list[float | None] | None] = Column(
+        pa.list_(pa.float64()),
+        f"The same in the feature space of the softmax kernel; {_ASKED}.",
+    )
+    log_implicit_gradient: Column[list[float | None] | None] = Column(
+        pa.list_(pa.float64()),
+        f"Of each block the natural log of the norm of the implicit gradient `G_t`; {_ASKED}.",
+    )
+    theory_seconds: Column[float | None] = Column(
+        pa.float64(),
+        f"Wall time that measuring these three took, a part of `seconds`; {_ASKED}.",
+        unit="seconds",
+    )
 
     def __init__(self, cells: Cells, number: int = 0) -> None:
         """Point at one row of a table.
@@ -280,6 +300,19 @@ class StoredRow:
         """How much each example weighs in a mean: of text its scored tokens; None where all weigh the same."""
         tokens = self.tokens
         return None if tokens is None else tokens.astype(np.float64)
+
+    @property
+    def implicit(self) -> ImplicitNorms | None:
+        """What its demonstrations do by the paper's theory; None where that was not measured."""
+        updates, softmax, gradients = self.log_delta_w, self.log_delta_w_softmax, self.log_implicit_gradient
+        if updates is None or softmax is None or gradients is None:
+            return None
+        return ImplicitNorms(
+            delta_w=tuple(updates),
+            delta_w_softmax=tuple(softmax),
+            implicit_gradient=tuple(gradients),
+            seconds=self.theory_seconds or 0.0,
+        )
 
     @property
     def margins(self) -> NDArray[np.float64] | None:
@@ -344,6 +377,8 @@ COLUMNS: tuple[Column[Any], ...] = tuple(_columns())
 SCHEMA = pa.schema([(column.name, column.arrow) for column in COLUMNS])
 DESCRIBED = pa.schema([SCHEMA.field(column.name).with_metadata(column.description) for column in COLUMNS])
 
+PACKED = ("margins", "loglikelihoods", "tokens")  # numbers as bytes, with outcomes, which are bits
+OF_BLOCKS = ("log_delta_w", "log_delta_w_softmax", "log_implicit_gradient")  # a number for each block
 NUMBER, TEXT, TIME, SEVERAL = "number", "text", "time", "several"
 
 
@@ -363,11 +398,24 @@ def clip_record(clip: Clip) -> Record:
 
 
 def jsonable(row: StoredRow) -> Record:
-    """A row with every value as JSON has it: times in ISO 8601, outcomes as 0 and 1, packed numbers in Base64."""
+    """A row with every value as JSON has it.
+
+    Times are in ISO 8601, outcomes are 0 and 1, packed numbers are in Base64, and infinity is null.
+    """
     record = row.record()
     plain = {key: value.isoformat() if isinstance(value, datetime) else value for key, value in record.items()}
-    packed = {name: record[name] for name in ("margins", "loglikelihoods", "tokens")}
     return plain | {
         "outcomes": outcomes_as_text(record["outcomes"], record["n_examples"]),
-        **{name: None if value is None else base64.b64encode(value).decode() for name, value in packed.items()},
+        **{name: in_base64(record[name]) for name in PACKED},
+        **{name: finite_of(record[name]) for name in OF_BLOCKS},
     }
+
+
+def in_base64(packed: bytes | None) -> str | None:
+    """Packed numbers as JSON has them."""
+    return None if packed is None else base64.b64encode(packed).decode()
+
+
+def finite_of(logs: Sequence[float | None] | None) -> list[float | None] | None:
+    """Values of blocks as JSON has them, which knows no infinity: the logarithm of nothing is null."""
+    return None if logs is None else [log if log is not None and math.isfinite(log) else None for log in logs]

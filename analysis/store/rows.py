@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from base64 import b64encode
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import chain, starmap
 from typing import Any, Literal, overload
@@ -13,7 +12,18 @@ import pyarrow.compute as pc
 
 from clipsweep.analysis.row.columns import time_of
 from clipsweep.analysis.row.packing import outcomes_as_text
-from clipsweep.analysis.row.row import SCHEMA, Record, StoredRow, clip_record, clips_in, jsonable
+from clipsweep.analysis.row.row import (
+    OF_BLOCKS,
+    PACKED,
+    SCHEMA,
+    Record,
+    StoredRow,
+    clip_record,
+    clips_in,
+    finite_of,
+    in_base64,
+    jsonable,
+)
 from clipsweep.analysis.store.blocks import MemoryBlock, Stack, indices_of
 from clipsweep.trials.spec.result import TrialState
 
@@ -232,7 +242,8 @@ def _plain(table: pa.Table) -> Iterator[Record]:
     columns: dict[str, Iterable[Any]] = {
         "clips": ([clip_record(clip) for clip in clips] for clips in clips_in(table["clips"])),
         "outcomes": starmap(outcomes_as_text, zip(table["outcomes"].to_pylist(), counts, strict=True)),
-        "margins": (None if each is None else b64encode(each).decode() for each in table["margins"].to_pylist()),
+        **{name: map(in_base64, table[name].to_pylist()) for name in PACKED},
+        **{name: map(finite_of, table[name].to_pylist()) for name in OF_BLOCKS},
     }
     for field in SCHEMA:
         if pa.types.is_timestamp(field.type):

@@ -59,6 +59,8 @@ cluster:
   # address: HEAD:6379       # of a Ray cluster to join
   # activation_budget: 8GB   # what captured activations may fill
   # hang_after_s: 60         # a replica that does not answer is replaced; later where more is expected
+
+theory: false                # true: each trial also measures what its demonstrations do by the paper's theory
 """
 
 

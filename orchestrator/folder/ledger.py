@@ -248,6 +248,7 @@ def _continued(result: TrialResult, before: StoredRow) -> TrialResult:
         loglikelihoods=() if texts is None else (*texts.tolist(), *result.loglikelihoods),
         tokens=() if before.tokens is None else (*before.tokens.tolist(), *result.tokens),
         tally=tally + result.tally,
+        implicit=result.implicit or before.implicit,
         operations=before.operations + result.operations,
         seconds=before.seconds + result.seconds,
         started_at=before.started_at,

@@ -100,6 +100,7 @@ def replica_settings(
         activation_bytes=study.cluster.activation_bytes,
         gpus=study.cluster.gpus_per_replica,
         starts=starts,
+        theory=study.theory,
     )
 
 

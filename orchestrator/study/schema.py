@@ -200,6 +200,7 @@ class Study(Section):
     space: SpaceSection = SpaceSection()
     search: SearchSection = SearchSection()
     cluster: ClusterSection = ClusterSection()
+    theory: bool = False
 
     def model_settings(self) -> ModelSettings:
         """The model section as the value that replicas take."""

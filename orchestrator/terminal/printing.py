@@ -15,7 +15,7 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
-from clipsweep.analysis.row.row import SCHEMA, StoredRow
+from clipsweep.analysis.row.row import OF_BLOCKS, SCHEMA, StoredRow
 from clipsweep.analysis.store.rows import plain_rows
 from clipsweep.analysis.winners.interval import Z, accuracy_interval, standard_error
 from clipsweep.analysis.winners.point import label_layers, runs_of
@@ -43,7 +43,7 @@ SUMMARY_COLUMNS = (
     "error",
 )
 ANSWERED, OF_TEXT = "accuracy", ("nll", "perplexity")  # the scores in it, of answers and of texts
-NESTED_COLUMNS = {"clips", "versions"}
+NESTED_COLUMNS = {"clips", "versions", *OF_BLOCKS}
 WIDTH_IN_A_FILE = 140  # characters of a table that is not printed on a terminal
 
 
@@ -51,7 +51,7 @@ def print_rows_csv(rows: Sequence[StoredRow]) -> None:
     """Print rows as CSV, lists and mappings in it as JSON."""
     sys.stdout.write(_csv_line(SCHEMA.names))
     for plain in plain_rows(rows):
-        nested = {key: json.dumps(plain[key]) for key in NESTED_COLUMNS}
+        nested = {key: json.dumps(plain[key]) for key in NESTED_COLUMNS if plain[key] is not None}
         sys.stdout.write(_csv_line((plain | nested).values()))
 
 

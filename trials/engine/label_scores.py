@@ -15,6 +15,7 @@ from clipsweep.trials.base.errors import EvaluationError
 from clipsweep.trials.clips.edit import LoadedModel
 from clipsweep.trials.decoder.patches import replaced
 from clipsweep.trials.prompts.prompts import Prompts
+from clipsweep.trials.spec.implicit import ImplicitNorms
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -31,12 +32,14 @@ class LabelScores:
             where the scoring does not ask for it.
         microbatch: The size with which the same scores come out again: as asked for, or as far as memory allowed.
         engine_path: Which of the engine's ways ran: ``"sub-layer"``, ``"blocks"`` or ``"full-prompts"``.
+        implicit: What the demonstrations do by the paper's theory; None where that is not measured.
         operations: Floating-point operations by the cost model, without the pass that all trials share.
         seconds: Its own share of the wall time.
     """
 
     log_likelihoods: Tensor
     leads: Tensor | None = None
+    implicit: ImplicitNorms | None = None
     microbatch: int
     engine_path: str
     operations: int

@@ -7,6 +7,7 @@ from datetime import datetime
 from enum import Enum
 
 from clipsweep.trials.scores.tally import Scores, Tally
+from clipsweep.trials.spec.implicit import ImplicitNorms
 from clipsweep.trials.spec.trial import Trial
 
 
@@ -44,6 +45,8 @@ class TrialResult:
         tokens: How many tokens were scored in each of those windows.
         predicted: Index of the label that each of those was given, of the rows of this part; no row stores it.
         tally: What the scores are counted from; None when failed.
+        implicit: What its demonstrations do by the paper's theory; None where that is not measured. Of a trial in parts
+            the first part has it.
         demonstrations: How many were in the prompt, which may be fewer than ``shots``; None when failed.
         operations: Floating-point operations predicted by the cost model; 0 when failed.
         engine_path: Which of the engine's ways ran.
@@ -67,6 +70,7 @@ class TrialResult:
     tokens: tuple[int, ...] = ()
     predicted: tuple[int, ...] = ()
     tally: Tally | None = None
+    implicit: ImplicitNorms | None = None
     demonstrations: int | None = None
     operations: int = 0
     engine_path: str | None = None

@@ -1,4 +1,6 @@
 import errno
+import json
+import math
 import threading
 from datetime import timedelta
 from functools import partial
@@ -8,11 +10,13 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from clipsweep.analysis.row.row import SCHEMA, SCHEMA_VERSION, Record
+from clipsweep.analysis.row.row import SCHEMA, SCHEMA_VERSION, Record, jsonable
 from clipsweep.analysis.store.part import DESCRIBED_ROWS, read_notes
+from clipsweep.analysis.store.rows import plain_rows
 from clipsweep.analysis.store.table import MERGED_FILES, ResultsTable
 from clipsweep.trials.base.errors import StoreError, WriteError
-from tests.analysis.store.rows import NOON, failed_record, stored_record
+from clipsweep.trials.spec.implicit import ImplicitNorms
+from tests.analysis.store.rows import NOON, failed_record, stored_record, text_record
 from tests.analysis.watch import watch_files
 
 
@@ -36,6 +40,24 @@ def test_a_row_comes_back_as_it_was_stored(tmp_path: Path) -> None:
     ResultsTable(tmp_path).append([record])
     assert [row.record() for row in ResultsTable(tmp_path).read()] == [record]
     assert record.keys() == {*SCHEMA.names}
+
+
+def test_norms_of_the_theory_come_back_as_they_were_measured(tmp_path: Path) -> None:
+    norms = ImplicitNorms(
+        delta_w=(1.5, None), delta_w_softmax=(-math.inf, 2.0), implicit_gradient=(0.25, 0.5), seconds=0.125
+    )
+    ResultsTable(tmp_path).append([stored_record(implicit=norms), stored_record("b")])
+    measured, plain = ResultsTable(tmp_path).read()
+    assert (measured.implicit, plain.implicit) == (norms, None)
+    told = next(iter(plain_rows([measured])))
+    assert told == jsonable(measured)
+    assert (told["log_delta_w"], told["log_delta_w_softmax"]) == ([1.5, None], [None, 2.0])
+
+
+def test_rows_of_text_are_json_however_they_are_asked_for(tmp_path: Path) -> None:
+    ResultsTable(tmp_path).append([text_record([-3.0, -2.5], [2, 3])])
+    rows = list(ResultsTable(tmp_path).read())
+    assert json.loads(json.dumps(next(iter(plain_rows(rows))))) == jsonable(rows[0])
 
 
 def test_what_is_appended_is_given_back_as_rows(tmp_path: Path) -> None:
