@@ -47,7 +47,7 @@ def assemble_search(opened: OpenStudy, ledger: Ledger, work: Work) -> Driver:
         gpus=study.cluster.gpus_per_replica,
         earlier=Earlier(rows=ledger.rows, begun=begun),
     )
-    rungs = make_rungs(opened.subject.split_sizes[VALIDATION])
+    rungs = make_rungs(opened.subject.first.split_sizes[VALIDATION])
     race = make_race(study.search, waits=not driver.adaptive, rungs=rungs)
     if study.search.driver == BAYES or study.search.race == NEIGHBOURS:  # no other search picks points by predictions
         candidates = Candidates(space, random.Random(study.search.seed), _predict_by(opened))

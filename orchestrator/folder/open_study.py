@@ -91,7 +91,7 @@ class OpenStudy:
     def screen(self) -> ScreenFile:
         """What was predicted of its clips so far, of this model and these rows."""
         card = self.subject.card
-        return ScreenFile(self.folder.screen, card.fingerprint, card.dtype, self.subject.task_fingerprint)
+        return ScreenFile(self.folder.screen, card.fingerprint, card.dtype, self.subject.first.task_fingerprint)
 
     def missing_screens(self) -> list[ScreenRequest]:
         """What the study wants screened, and ``screen.parquet`` does not hold yet.

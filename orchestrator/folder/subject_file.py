@@ -23,11 +23,9 @@ def write_subject(path: Path, subject: Subject) -> None:
 
 def subject_document(subject: Subject) -> dict[str, Any]:
     """A subject as JSON has it."""
-    content = asdict(subject)
-    content["card"]["shapes"] = rows_of_shapes(subject.card.shapes)
-    if not subject.others:
-        del content["others"]
-    return content
+    card = asdict(subject.card) | {"shapes": rows_of_shapes(subject.card.shapes)}
+    others = {name: asdict(facts) for name, facts in subject.others.items()}
+    return {"card": card, **asdict(subject.first), **({"others": others} if others else {})}
 
 
 def read_subject(path: Path) -> Subject | None:
@@ -48,4 +46,5 @@ def subject_of(content: dict[str, Any]) -> Subject:
     shapes = shapes_of_rows(content["card"].pop("shapes"))
     content.setdefault("dropped", {"validation": content.pop("shared_texts", 0)})  # as the first 0.1.0 wrote it
     others = {name: TaskFacts(**facts) for name, facts in content.pop("others", {}).items()}
-    return Subject(card=ModelCard(shapes=shapes, **content.pop("card")), others=others, **content)
+    card = ModelCard(shapes=shapes, **content.pop("card"))
+    return Subject(card=card, first=TaskFacts(**content), others=others)

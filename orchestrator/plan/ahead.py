@@ -60,7 +60,7 @@ def first_rows(opened: OpenStudy) -> int | None:
 
     Later rungs are counted when trials reach them, for which will cannot be known.
     """
-    return make_rungs(opened.subject.split_sizes[VALIDATION])[0] if opened.study.search.race else None
+    return make_rungs(opened.subject.first.split_sizes[VALIDATION])[0] if opened.study.search.race else None
 
 
 def expected_start(clips: ResolvedClips) -> Start:
@@ -256,7 +256,7 @@ def task_notes(opened: OpenStudy) -> list[str]:
 
 def screen_notes(opened: OpenStudy) -> list[str]:
     """What the user should know of the study's screen before it is made."""
-    search, n_rows = opened.study.search, opened.subject.split_sizes[VALIDATION]
+    search, n_rows = opened.study.search, opened.subject.first.split_sizes[VALIDATION]
     if search.screen is None:
         return []
     notes = []
@@ -283,7 +283,7 @@ def search_notes(opened: OpenStudy) -> list[str]:
     elif opened.is_searched:
         notes.append("which points will run is not known: costs are those of random ones")
     if search.race == HALVING:
-        share = halving_share(opened.subject.split_sizes[VALIDATION])
+        share = halving_share(opened.subject.first.split_sizes[VALIDATION])
         notes.append(f"costs are told without the race, which of many trials leaves {100 * share:.0f} % of the rows")
     elif search.race == NEIGHBOURS:
         notes.append("costs are told without the race, which sees no more rows than halving would")

@@ -84,7 +84,7 @@ def _budget(
     """
     search = opened.study.search.model_copy(update={"n_trials": n_trials})
     ahead = look_ahead(replace(opened, study=opened.study.model_copy(update={"search": search})), fresh)
-    n_points, n_rows = count_points(opened) or n_trials, opened.subject.split_sizes[VALIDATION]
+    n_points, n_rows = count_points(opened) or n_trials, opened.subject.first.split_sizes[VALIDATION]
     found = [curve.at(n_trials, n_points) for curve in curves]
     rows_share, operations_share = _cost_shares(opened, found, curves[0].surface.rows)
     operations, hours = cost_of(ahead, operations_share)
@@ -102,7 +102,7 @@ def _budget(
 
 def _cost_shares(opened: OpenStudy, found: Sequence[Found], rows_replayed: int) -> tuple[float, float]:
     """Shares of the rows and of the operations of all trials that are run; halving leaves more of few rows."""
-    n_rows = opened.subject.split_sizes[VALIDATION]
+    n_rows = opened.subject.first.split_sizes[VALIDATION]
     halved = opened.study.search.race == HALVING
     scale = halving_share(n_rows) / halving_share(rows_replayed) if halved else 1.0
     rows, operations = (

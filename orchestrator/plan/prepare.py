@@ -125,16 +125,7 @@ def prepare(study: Study, path: Path, cache: Path, *, verify_hashes: bool = Fals
 def _subject_of(card: ModelCard, tasks: Mapping[str, Task]) -> Subject:
     """The model with its tasks."""
     (_, first), *others = ((name, TaskFacts.of(task)) for name, task in tasks.items())
-    return Subject(
-        card=card,
-        task_fingerprint=first.task_fingerprint,
-        split_sizes=first.split_sizes,
-        dropped=first.dropped,
-        most_common=first.most_common,
-        guessing=first.guessing,
-        notes=first.notes,
-        others=dict(others),
-    )
+    return Subject(card=card, first=first, others=dict(others))
 
 
 def _refuse_texts(clips: Iterable[Clip], space: Space) -> None:

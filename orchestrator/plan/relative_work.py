@@ -52,7 +52,7 @@ def amount_ahead(opened: OpenStudy, ahead: Ahead) -> Amount:
     if rows is None:
         seen = sum(count * n_rows(opened, spec) for spec, count in ahead.missing.items())
         return Amount(trials=trials, rows=seen, work=whole)
-    return Amount(trials=trials, rows=trials * rows, work=whole * rows / opened.subject.split_sizes[VALIDATION])
+    return Amount(trials=trials, rows=trials * rows, work=whole * rows / opened.subject.first.split_sizes[VALIDATION])
 
 
 def n_rows(opened: OpenStudy, spec: TrialSpec) -> int:

@@ -49,7 +49,7 @@ def _of_size(opened: OpenStudy, surfaces: Sequence[Replayed]) -> Iterator[str]:
         yield "its clip rates are a range, those were listed"
     elif not min(points) <= FAR * n_points or not n_points <= FAR * max(points):
         yield f"it has {n_points:,} points, those had {_from_to(points)}"
-    n_rows, rows = opened.subject.split_sizes[VALIDATION], [surface.rows for surface in surfaces]
+    n_rows, rows = opened.subject.first.split_sizes[VALIDATION], [surface.rows for surface in surfaces]
     if FAR * n_rows < min(rows):
         yield f"it has {n_rows:,} validation rows, those had {_from_to(rows)}"
 

@@ -86,7 +86,7 @@ def left_of(opened: OpenStudy, ahead: Ahead, ledger: Ledger) -> Left:
     n_seeds = len(opened.space.demo_seeds)
     if search.race is not None:
         field = Field(
-            rungs=make_rungs(opened.subject.split_sizes[VALIDATION]),
+            rungs=make_rungs(opened.subject.first.split_sizes[VALIDATION]),
             trials=ahead.total if counted else None,
             baselines=len(opened.space.untouched()) * n_seeds,
             finishers=len(opened.space.shots) * n_seeds * (1 if opened.is_searched else len(opened.space.modules)),

@@ -12,7 +12,17 @@ from clipsweep.trials.tasks.task import Task
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TaskFacts:
-    """What the name of a task stands for; the fields are those of ``Subject``."""
+    """What the name of a task stands for.
+
+    Attributes:
+        task_fingerprint: The task with its rows.
+        split_sizes: Rows of each split.
+        dropped: Rows kept out of demonstrations and of validation because their text is in another split.
+        most_common: By split, the share of rows whose answer is the most common one, of tasks with label words; empty
+            in older folders.
+        guessing: By split, what guessing scores, of tasks whose rows have choices of their own; empty in older folders.
+        notes: What the user should know of how the rows were come by, and of what is scored; the same.
+    """
 
     task_fingerprint: str
     split_sizes: dict[str, int]
@@ -42,23 +52,12 @@ class Subject:
 
     Attributes:
         card: The model.
-        task_fingerprint: The task with its rows; of several tasks the first, as are the next five.
-        split_sizes: Rows of each split.
-        dropped: Rows kept out of demonstrations and of validation because their text is in another split.
-        most_common: By split, the share of rows whose answer is the most common one, of tasks with label words; empty
-            in older folders.
-        guessing: By split, what guessing scores, of tasks whose rows have choices of their own; empty in older folders.
-        notes: What the user should know of how the rows were come by, and of what is scored; the same.
-        others: Of several tasks those but the first, by name.
+        first: Its task; of several the first.
+        others: The further tasks, by name.
     """
 
     card: ModelCard
-    task_fingerprint: str
-    split_sizes: dict[str, int]
-    dropped: dict[str, int]
-    most_common: dict[str, float] = field(default_factory=dict)
-    guessing: dict[str, float] = field(default_factory=dict)
-    notes: list[str] = field(default_factory=list)
+    first: TaskFacts
     others: dict[str, TaskFacts] = field(default_factory=dict)
 
     @property
@@ -66,9 +65,9 @@ class Subject:
         """Whether the task has a test split; of several tasks whether each has one."""
         return all(each.split_sizes.get(TEST) for each in self._each)
 
-    def of(self, task: str) -> Subject | TaskFacts:
+    def of(self, task: str) -> TaskFacts:
         """What is known of one of its tasks."""
-        return self.others.get(task, self)
+        return self.others.get(task, self.first)
 
     @property
     def fingerprints(self) -> set[str]:
@@ -76,9 +75,9 @@ class Subject:
         return {each.task_fingerprint for each in self._each}
 
     @property
-    def _each(self) -> list[Subject | TaskFacts]:
+    def _each(self) -> list[TaskFacts]:
         """What is known of each of its tasks."""
-        return [self, *self.others.values()]
+        return [self.first, *self.others.values()]
 
     def trial_id(self, spec: TrialSpec) -> str:
         """The identity of a trial.

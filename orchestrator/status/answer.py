@@ -16,7 +16,7 @@ from clipsweep.analysis.winners.standings import Standings, Winner
 from clipsweep.analysis.winners.verdict import judge_winner
 from clipsweep.orchestrator.folder.end import read_end
 from clipsweep.orchestrator.folder.snapshot import Snapshot
-from clipsweep.orchestrator.space.subject import Subject, TaskFacts
+from clipsweep.orchestrator.space.subject import TaskFacts
 from clipsweep.orchestrator.status.status import read_stored
 from clipsweep.trials.base.errors import counted
 from clipsweep.trials.clips.resolve import resolve
@@ -154,14 +154,14 @@ def _at_chance(snapshot: Snapshot) -> list[str]:
     if winner is None:
         return []
     if not winner.by_task:
-        return _of_chance(winner.point.baseline_ids, snapshot, subject)
+        return _of_chance(winner.point.baseline_ids, snapshot, subject.first)
     point, counting = winner.point, [task.share > 0 for task in winner.point.tasks]
     parts = zip(point.tasks, by_task(point.baseline_ids, point.tasks), counting, strict=True)
     found = [(task.name, _of_chance(ids, snapshot, subject.of(task.name))) for task, ids, counts in parts if counts]
     return [f"on task {name} {note}" for name, notes in found for note in notes]
 
 
-def _of_chance(baseline_ids: Sequence[str], snapshot: Snapshot, facts: Subject | TaskFacts) -> list[str]:
+def _of_chance(baseline_ids: Sequence[str], snapshot: Snapshot, facts: TaskFacts) -> list[str]:
     """The same of the trials of one task."""
     if METRICS[snapshot.opened.space.metric].of_text:
         return _of_any_token(baseline_ids, snapshot)

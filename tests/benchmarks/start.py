@@ -62,7 +62,7 @@ def _store(opened: OpenStudy, ledger: Ledger, rng: np.random.Generator, proposal
 
 def _draw_result(opened: OpenStudy, ledger: Ledger, rng: np.random.Generator, proposal: Proposal) -> TrialResult:
     """A complete trial with two labels and drawn log-likelihoods."""
-    size, now = opened.subject.split_sizes[proposal.spec.split], datetime.now(UTC)
+    size, now = opened.subject.first.split_sizes[proposal.spec.split], datetime.now(UTC)
     scores = rng.normal(size=(size, 2)).astype(np.float32)
     gold = rng.integers(2, size=size).tolist()
     outcomes, tally = score_labels(scores, gold)

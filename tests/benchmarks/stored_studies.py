@@ -22,7 +22,7 @@ from clipsweep.orchestrator.folder.end import End, write_end
 from clipsweep.orchestrator.folder.notes import notes_of
 from clipsweep.orchestrator.folder.open_study import OpenStudy, open_study, write_study
 from clipsweep.orchestrator.folder.study_folder import StudyFolder
-from clipsweep.orchestrator.space.subject import Subject
+from clipsweep.orchestrator.space.subject import Subject, TaskFacts
 from clipsweep.orchestrator.study.check import check_study
 from clipsweep.trials.base.versions import recorded_versions
 from clipsweep.trials.clips.identity import identify
@@ -67,9 +67,8 @@ def make_study(folder: Path, axes: Axes) -> OpenStudy:
         },
         "cluster": {"replicas": 0, "microbatch": 32},
     }
-    subject = Subject(
-        card=_card(), task_fingerprint="0" * 32, split_sizes={"validation": EXAMPLES, "test": 0}, dropped={}
-    )
+    facts = TaskFacts(task_fingerprint="0" * 32, split_sizes={"validation": EXAMPLES, "test": 0}, dropped={})
+    subject = Subject(card=_card(), first=facts)
     opened = open_study(check_study(content), StudyFolder(folder), subject)
     folder.mkdir(parents=True, exist_ok=True)
     write_study(opened)
@@ -129,7 +128,7 @@ def _tables(opened: OpenStudy, limit: int | None) -> Iterator[pa.Table]:
 
 def _trials(opened: OpenStudy) -> Iterator[Record]:
     """What tells one trial from another, as columns."""
-    space, card, task = opened.space, opened.subject.card, opened.subject.task_fingerprint
+    space, card, task = opened.space, opened.subject.card, opened.subject.first.task_fingerprint
     clips: list[tuple[Clip, ...]] = [(), *(space.visited_clips(number) for number in range(space.n_clips))]
     effects = [resolve(each, card) for each in clips]
     for shots, seed in product(space.shots, space.demo_seeds):

@@ -124,11 +124,12 @@ class BayesDriver(StudyDriver):
     @classmethod
     def of(cls, opened: OpenStudy, rows: Mapping[str, StoredRow]) -> BayesDriver:
         """The driver of a study on disk."""
-        identity, search, space = opened.subject, opened.study.search, opened.space
-        encoded = (Encoding(space).parameters, search.objectives, identity.card.fingerprint, identity.task_fingerprint)
+        subject, search, space = opened.subject, opened.study.search, opened.space
+        fingerprints = subject.card.fingerprint, subject.first.task_fingerprint
+        encoded = (Encoding(space).parameters, search.objectives, *fingerprints)
         place = () if search.storage is None else (str(opened.folder.path.resolve()),)
-        several = (sorted(identity.fingerprints), space.members) if space.members else ()
-        digest = hashlib.sha256(repr((*encoded, identity.card.dtype, TOLD, *place, *several)).encode()).hexdigest()[:8]
+        several = (sorted(subject.fingerprints), space.members) if space.members else ()
+        digest = hashlib.sha256(repr((*encoded, subject.card.dtype, TOLD, *place, *several)).encode()).hexdigest()[:8]
         return cls(
             space,
             search,
@@ -139,7 +140,7 @@ class BayesDriver(StudyDriver):
                 url=None if search.storage is None else database_url(search.storage),
                 name=f"{opened.study.name} {digest}",
             ),
-            identify=identity.trial_id,
+            identify=subject.trial_id,
         )
 
     def ask(self, count: int) -> list[Proposal]:

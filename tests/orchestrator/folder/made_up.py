@@ -22,4 +22,4 @@ def open_made_up(content: dict[str, Any], folder: Path) -> OpenStudy:
 def trial_ids(opened: OpenStudy, split: str = "validation") -> list[str]:
     """Identities of its points' trials in the order they are visited: the untouched model is the first."""
     specs = [opened.space.proposal(index).spec for index in range(len(opened.space))]
-    return [trial_id(replace(spec, split=split), CARD, opened.subject.task_fingerprint) for spec in specs]
+    return [trial_id(replace(spec, split=split), CARD, opened.subject.first.task_fingerprint) for spec in specs]

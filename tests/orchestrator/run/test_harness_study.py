@@ -191,7 +191,7 @@ def test_a_replica_finds_the_data_from_another_working_directory(
     prepared = prepare(study, tmp_path / "s", tmp_path / "cache")
     subject = prepared.opened.subject
     settings = replica_settings(
-        prepared.opened.study, subject.card, {"clip_endings": subject.task_fingerprint}, prepared.cache, starts=()
+        prepared.opened.study, subject.card, {"clip_endings": subject.first.task_fingerprint}, prepared.cache, starts=()
     )
     monkeypatch.chdir(tmp_path)
     LocalPool(settings).close()

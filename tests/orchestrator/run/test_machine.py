@@ -11,7 +11,6 @@ import os
 import shutil
 import tempfile
 from collections.abc import Callable
-from dataclasses import replace
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -77,7 +76,7 @@ def open_made_up(search: str, folder: Path) -> OpenStudy:
         "search": SEARCHES[search],
         "cluster": {"replicas": 0, "microbatch": 8},
     }
-    subject = replace(make_subject(tested=False), split_sizes={"validation": N_ROWS})
+    subject = make_subject(tested=False, n_rows=N_ROWS)
     return open_study(check_study(content), StudyFolder(folder), subject)
 
 

@@ -8,7 +8,7 @@ from typing import Any
 
 from clipsweep.orchestrator.space.site import Site
 from clipsweep.orchestrator.space.space import Space
-from clipsweep.orchestrator.space.subject import Subject
+from clipsweep.orchestrator.space.subject import Subject, TaskFacts
 from clipsweep.trials.models.card import ModelCard
 from tests.trials.models.test_card import CARD
 
@@ -20,7 +20,7 @@ def space_over(layers: Iterable[int], modules: tuple[str, ...], **axes: Any) -> 
     return Space(**({"sites": sites, "modules": modules} | defaults | axes))
 
 
-def make_subject(card: ModelCard = CARD, *, tested: bool = True) -> Subject:
-    """A model and its task, which has a test split or not."""
-    sizes = {"validation": 20, "test": 10} if tested else {"validation": 20}
-    return Subject(card=card, task_fingerprint="t", split_sizes=sizes, dropped={})
+def make_subject(card: ModelCard = CARD, *, tested: bool = True, n_rows: int = 20) -> Subject:
+    """A model and its task with so many validation rows, which has a test split or not."""
+    sizes = {"validation": n_rows, "test": 10} if tested else {"validation": n_rows}
+    return Subject(card=card, first=TaskFacts(task_fingerprint="t", split_sizes=sizes, dropped={}))

@@ -100,8 +100,8 @@ def test_a_model_at_chance_is_said_to_be(
     right: int, noted: bool, make_study: MakeStudy, space: dict[str, Any], tmp_path: Path
 ) -> None:
     opened = open_made_up(make_study(space=space), tmp_path)
-    opened.subject.split_sizes["validation"] = 100
-    opened.subject.most_common["validation"] = 0.34
+    opened.subject.first.split_sizes["validation"] = 100
+    opened.subject.first.most_common["validation"] = 0.34
     scored(opened, right, 60)
     notes = study_notes(Snapshot.take(opened))
     assert sum(f"accuracy of {right / 100:.4f} is that of chance" in note for note in notes) == noted
@@ -111,8 +111,8 @@ def test_of_choices_by_row_chance_is_that_of_guessing(
     make_study: MakeStudy, space: dict[str, Any], tmp_path: Path
 ) -> None:
     opened = open_made_up(make_study(space=space), tmp_path)
-    opened.subject.split_sizes["validation"] = 100
-    opened.subject.guessing["validation"] = 0.25
+    opened.subject.first.split_sizes["validation"] = 100
+    opened.subject.first.guessing["validation"] = 0.25
     scored(opened, 27, 60)
     (note,) = (note for note in study_notes(Snapshot.take(opened)) if "chance" in note)
     assert "accuracy of 0.2700 is that of chance: guessing has 0.2500 on these 100 rows" in note
@@ -135,7 +135,7 @@ def test_what_is_known_of_the_rows_stands_beside_the_answer(
     make_study: MakeStudy, space: dict[str, Any], tmp_path: Path
 ) -> None:
     opened = open_made_up(make_study(space=space), tmp_path)
-    opened.subject.notes.append("accuracy of task own is the harness's acc_norm")
+    opened.subject.first.notes.append("accuracy of task own is the harness's acc_norm")
     scored(opened, 60, 70, 50)
     snapshot = Snapshot.take(opened)
     assert "note      accuracy of task own is the harness's acc_norm" in describe_winner(
