@@ -26,6 +26,7 @@ ORDER = (
     "trials/decoder",
     "trials/clips",
     "trials/clips/kinds",
+    "trials/theory",
     "trials/rows",
     "trials/tasks",
     "trials/tokens",
