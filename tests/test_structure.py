@@ -45,6 +45,7 @@ ORDER = (
     "analysis/winners",
     "analysis/screens",
     "analysis/frames",
+    "analysis/theory",
     "analysis/published",
     "analysis/drawing",
     "analysis/figures",

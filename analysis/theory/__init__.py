@@ -1,0 +1,1 @@
+"""The paper's theory beside what trials gained: changes of norms, rank correlations, and how far a clip reaches."""

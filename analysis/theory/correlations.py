@@ -1,0 +1,172 @@
+"""How well each quantity tells what trials gain: rank correlations with their intervals, and which tells it best."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from clipsweep.analysis.theory.changes import Changes
+from clipsweep.analysis.theory.quantities import OF_GROUP, QUANTITIES, SIMPLEST, SPECTRUM, THEORY
+from clipsweep.analysis.theory.ranks import Floats
+from clipsweep.analysis.theory.resample import Resampled, resample
+from clipsweep.analysis.winners.interval import CONFIDENCE
+
+Interval = tuple[float, float]
+LEAST_DEFINED = 0.5  # share of resamples that must vary for an interval
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Correlation:
+    """Spearman's rank correlation of a quantity with the gain of trials.
+
+    Computed within each prompt set and averaged over prompt sets, weighted by their number of trials.
+
+    Attributes:
+        quantity: A key of ``QUANTITIES``.
+        module: Whose trials alone; None for all.
+        n_trials: That have the quantity.
+        n_layers: That they clip.
+        rho: From -1 to 1; None with fewer than four trials of a prompt set, or where it or the gain does not vary.
+        by_layer: 95 % interval, whole layers being drawn; None with fewer than three layers.
+        by_example: 95 % interval, the examples of the split being drawn.
+        margin_rho: As ``rho``, with the change of the mean margin; None also where rows have no margins.
+    """
+
+    quantity: str
+    module: str | None
+    n_trials: int
+    n_layers: int
+    rho: float | None
+    by_layer: Interval | None
+    by_example: Interval | None
+    margin_rho: float | None
+
+    @property
+    def says_something(self) -> bool:
+        """Whether it has intervals, and none of them holds 0."""
+        intervals = [each for each in (self.by_layer, self.by_example) if each is not None]
+        return bool(intervals) and not any(low <= 0 <= high for low, high in intervals)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Contest:
+    """The theory's best quantity against the best of others, on the same trials and resamples.
+
+    Which is best is chosen once, on all trials: intervals do not know of that choice.
+
+    Attributes:
+        theory: The quantity of the theory with the largest absolute rank correlation.
+        rival: That of the other group.
+        difference: Absolute rank correlation of the theory's less that of the rival.
+        by_layer: Its 95 % interval, whole layers being drawn; None with fewer than three.
+        by_example: The same, examples being drawn.
+    """
+
+    theory: str
+    rival: str
+    difference: float
+    by_layer: Interval | None
+    by_example: Interval | None
+
+    @property
+    def outcome(self) -> int:
+        """1 where the theory does better by every interval, -1 where it does worse, 0 where that is not shown."""
+        intervals = [each for each in (self.by_layer, self.by_example) if each is not None]
+        if intervals and all(low > 0 for low, _ in intervals):
+            return 1
+        return -1 if intervals and all(high < 0 for _, high in intervals) else 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Predictions:
+    """How well quantities tell what trials gain.
+
+    Attributes:
+        correlations: Of all trials by quantity, then of those of each module, where there are several.
+        against_simplest: The theory against the clip rate and the layer; None where one of them has no correlation.
+        against_spectrum: The theory against what singular values say; None the same, and where they are not known.
+    """
+
+    correlations: tuple[Correlation, ...]
+    against_simplest: Contest | None
+    against_spectrum: Contest | None
+
+    @property
+    def of_all(self) -> list[Correlation]:
+        """The correlations over all modules."""
+        return [each for each in self.correlations if each.module is None]
+
+
+def correlate(changes: Changes) -> Predictions:
+    """Every quantity of trials against what they gained, with bootstrap intervals: seeded, percentile."""
+    found = resample(changes)
+    modules = changes.modules if len(changes.modules) > 1 else []
+    correlations = _told(found, None)
+    for module in modules:
+        correlations += _told(resample(changes, module), module)
+    return Predictions(
+        correlations=tuple(correlations),
+        against_simplest=_contest(found, SIMPLEST),
+        against_spectrum=_contest(found, SPECTRUM),
+    )
+
+
+def _told(found: Mapping[str, Resampled], module: str | None) -> list[Correlation]:
+    return [_correlation(name, module, found[name]) for name in QUANTITIES]
+
+
+def _correlation(name: str, module: str | None, found: Resampled) -> Correlation:
+    told = not math.isnan(found.rho)
+    return Correlation(
+        quantity=name,
+        module=module,
+        n_trials=found.n_trials,
+        n_layers=found.n_layers,
+        rho=_number(found.rho),
+        by_layer=_interval(found.by_layer) if told and found.by_layer is not None else None,
+        by_example=_interval(found.by_example) if told else None,
+        margin_rho=_number(found.margin_rho),
+    )
+
+
+def _number(rho: float) -> float | None:
+    return None if math.isnan(rho) else rho
+
+
+def _contest(found: Mapping[str, Resampled], group: str) -> Contest | None:
+    """The theory against another group, of quantities that as many trials have."""
+    most = max(each.n_trials for each in found.values())
+    theory, rival = (_best(found, OF_GROUP[each], most) for each in (THEORY, group))
+    if theory is None or rival is None:
+        return None
+    one, other = found[theory], found[rival]
+    layers = None if one.by_layer is None or other.by_layer is None else _difference(one.by_layer, other.by_layer)
+    return Contest(
+        theory=theory,
+        rival=rival,
+        difference=abs(one.rho) - abs(other.rho),
+        by_layer=None if layers is None else _interval(layers),
+        by_example=_interval(_difference(one.by_example, other.by_example)),
+    )
+
+
+def _best(found: Mapping[str, Resampled], names: Sequence[str], n_trials: int) -> str | None:
+    told = [name for name in names if found[name].n_trials == n_trials and not math.isnan(found[name].rho)]
+    return max(told, key=lambda name: abs(found[name].rho), default=None)
+
+
+def _difference(one: Floats, other: Floats) -> Floats:
+    return np.asarray(np.abs(one) - np.abs(other))
+
+
+def _interval(resampled: Floats) -> Interval | None:
+    """Percentile interval over the resamples that vary; None where fewer than half do."""
+    defined = resampled[~np.isnan(resampled)]
+    if len(defined) < LEAST_DEFINED * len(resampled):
+        return None
+    outside = (1 - CONFIDENCE) / 2
+    low, high = np.quantile(defined, [outside, 1 - outside]).tolist()
+    return low, high

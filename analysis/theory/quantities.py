@@ -1,0 +1,93 @@
+"""The numbers of a trial that may tell what it gains: those of the theory, and simpler ones beside them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+THEORY, SPECTRUM, SIMPLEST = "theory", "spectrum", "simplest"  # groups of quantities
+DELTA_W, SOFTMAX, GRADIENT = "delta_w", "delta_w_softmax", "implicit_gradient"  # norms, as ``ImplicitNorms`` has them
+NORMS = (DELTA_W, SOFTMAX, GRADIENT)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Quantity:
+    """A number that each trial has.
+
+    Attributes:
+        name: Its key in ``TrialChange.quantities``.
+        group: ``THEORY``, ``SPECTRUM`` (of the clipped matrices before the clip) or ``SIMPLEST``.
+        label: In a table.
+        means: As a sentence.
+    """
+
+    name: str
+    group: str
+    label: str
+    means: str
+
+
+_SHOWN = {DELTA_W: "log‖ΔW_t‖", SOFTMAX: "log‖ΔW_t‖ (softmax)", GRADIENT: "log‖G_t‖"}
+_NORM_MEANS = {
+    DELTA_W: "of the natural log of the norm of ΔW_t, attention taken to be linear",
+    SOFTMAX: "of the natural log of the norm of ΔW_t, in the feature space of the softmax kernel",
+    GRADIENT: "of the natural log of the norm of the implicit gradient G_t, attention taken to be linear",
+}
+_BEFORE = "the largest among the clipped matrices, as they are before the clip, unless the study says otherwise"
+_ALL = (
+    *(
+        Quantity(
+            name=f"sum_{norm}",
+            group=THEORY,
+            label=f"Σ change of {_SHOWN[norm]}",
+            means=f"Sum over the blocks of the change {_NORM_MEANS[norm]}.",
+        )
+        for norm in NORMS
+    ),
+    *(
+        Quantity(
+            name=f"last_{norm}",
+            group=THEORY,
+            label=f"last change of {_SHOWN[norm]}",
+            means=f"Change, at the last block that was measured, {_NORM_MEANS[norm]}.",
+        )
+        for norm in NORMS
+    ),
+    Quantity(
+        name="blocks_changed",
+        group=THEORY,
+        label="blocks changed",
+        means="Blocks whose norm of ΔW_t changed, attention taken to be linear.",
+    ),
+    Quantity(
+        name="condition_number",
+        group=SPECTRUM,
+        label="condition number",
+        means=f"Largest singular value over the smallest: {_BEFORE}.",
+    ),
+    Quantity(
+        name="stable_rank",
+        group=SPECTRUM,
+        label="stable rank",
+        means=f"Sum of the squared singular values over the largest squared: {_BEFORE}.",
+    ),
+    Quantity(
+        name="spectral_norm", group=SPECTRUM, label="spectral norm", means=f"The largest singular value: {_BEFORE}."
+    ),
+    Quantity(
+        name="signal_ratio",
+        group=SPECTRUM,
+        label="signal ratio",
+        means=f"Sum of the singular values above the Marchenko-Pastur edge over the sum of the others: {_BEFORE}.",
+    ),
+    Quantity(
+        name="share_removed",
+        group=SPECTRUM,
+        label="share removed",
+        means="Share of the squared singular values that the clip removes: the largest among the clipped matrices, "
+        "unless the study says otherwise; of kind svd alone.",
+    ),
+    Quantity(name="clip_rate", group=SIMPLEST, label="clip rate", means="Of several clips the mean."),
+    Quantity(name="layer", group=SIMPLEST, label="layer", means="Counted from 0; of several clips the shallowest."),
+)
+QUANTITIES: dict[str, Quantity] = {each.name: each for each in _ALL}
+OF_GROUP = {group: tuple(each.name for each in _ALL if each.group == group) for group in (THEORY, SPECTRUM, SIMPLEST)}

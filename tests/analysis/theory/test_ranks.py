@@ -1,0 +1,56 @@
+"""Rank correlations by hand, and of resamples against the same values written out."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pytest
+from scipy import stats
+
+from clipsweep.analysis.theory.ranks import ranks_of, spearman, spearman_to_columns, spearman_weighted
+
+
+def test_equal_values_share_the_mean_of_their_ranks_and_infinities_are_in_order() -> None:
+    assert ranks_of(np.array([3.0, 1.0, 3.0, -np.inf, np.inf])).tolist() == [3.5, 2.0, 3.5, 1.0, 5.0]
+
+
+def test_without_ties_the_formula_of_squared_differences_holds() -> None:
+    one, other = np.array([10.0, 20, 30, 40, 50]), np.array([2.0, 1, 4, 3, 5])  # d = -1, 1, -1, 1, 0
+    assert spearman(one, other) == pytest.approx(1 - 6 * 4 / (5 * 24))
+
+
+def test_with_ties_it_is_the_correlation_of_the_average_ranks() -> None:
+    # ranks 1, 2.5, 2.5, 4 and 1, 3, 2, 4: sums of products 4.5, of squares 4.5 and 5
+    assert spearman(np.array([1.0, 2, 2, 3]), np.array([1.0, 3, 2, 4])) == pytest.approx(4.5 / math.sqrt(4.5 * 5))
+
+
+def test_what_does_not_vary_has_no_correlation() -> None:
+    assert math.isnan(spearman(np.ones(4), np.arange(4.0)))
+
+
+def test_columns_are_each_correlated_as_if_alone() -> None:
+    rng = np.random.default_rng(0)
+    rows, columns = rng.normal(size=(2, 30)), rng.integers(0, 5, size=(30, 3)).astype(float)
+    expected = [[spearman(row, column) for column in columns.T] for row in rows]
+    np.testing.assert_allclose(spearman_to_columns(rows, columns), expected, atol=1e-14)
+
+
+def test_a_resample_told_by_counts_is_the_resample_written_out() -> None:
+    rng = np.random.default_rng(1)
+    row, target = rng.integers(0, 6, 20).astype(float), rng.integers(0, 4, 20).astype(float)
+    counts = rng.integers(0, 4, size=(20, 5))
+    expected = [spearman(np.repeat(row, each), np.repeat(target, each)) for each in counts.T]
+    found = spearman_weighted(row[None], target, counts.astype(float))
+    np.testing.assert_allclose(found[0], expected, atol=1e-14)
+
+
+def test_a_resample_of_one_value_alone_has_no_correlation() -> None:
+    counts = np.array([[3.0], [0.0], [0.0]])
+    assert np.isnan(spearman_weighted(np.array([[1.0, 2, 3]]), np.array([1.0, 2, 3]), counts)).all()
+
+
+def test_it_is_that_of_scipy() -> None:
+    rng = np.random.default_rng(2)
+    one, other = rng.integers(0, 9, 200).astype(float), rng.integers(0, 5, 200).astype(float)
+    assert spearman(one, other) == pytest.approx(stats.spearmanr(one, other).statistic)
