@@ -343,4 +343,4 @@ def test_one_of_several_tasks_is_shown_by_its_name(whole: Path) -> None:
     for name in ("episodes", "topics"):
         shown = CliRunner().invoke(app, [*command, "--set", f"task.name={name}"])
         assert shown.exit_code == 0, shown.output
-        assert f"task        {name} (paper variant" in shown.output
+        assert f"task        {name} (fingerprint" in shown.output

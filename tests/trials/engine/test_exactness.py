@@ -99,14 +99,14 @@ def draw_trials(card: ModelCard, seed: int) -> list[tuple[Clip, ...]]:
     return [(), *single, joint, every_layer]
 
 
-def assert_equal(scored: LabelScores | EvaluationError, expected: OneByOne) -> int:
+def assert_equal(scored: LabelScores | EvaluationError, expected: OneByOne, tolerance: float = TOLERANCE) -> int:
     """Compare one trial with the reference; the number of queries that the reference itself leaves undecided."""
     assert isinstance(scored, LabelScores)
     scores = centred(scored.log_likelihoods)
     error = (scores - centred(expected.scores)).abs().max()
-    assert error <= TOLERANCE * expected.spread
+    assert error <= tolerance * expected.spread
     best, second = expected.scores.topk(2, dim=1).values.T
-    decided = best - second > TOLERANCE * expected.spread
+    decided = best - second > tolerance * expected.spread
     assert torch.equal(scores.argmax(dim=1)[decided], expected.scores.argmax(dim=1)[decided])
     return int((~decided).sum())
 

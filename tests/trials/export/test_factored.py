@@ -17,6 +17,7 @@ from tests.trials.export.written import order_of, save_model, write, written
 from tests.trials.kinds_in_place import kind_clip
 
 TOKENS = torch.tensor([[5, 6, 7, 8, 9, 10, 11, 12], [20, 30, 40, 50, 60, 70, 80, 90]])
+ROUNDED = 1e-4  # two products round otherwise than one, and not the same on every processor
 WHOLE = {"falcon-7b", "falcon-40b", "falcon-rw"}  # its linear maps are a class of its own
 
 
@@ -34,7 +35,7 @@ def test_thin_factors_give_the_logits_of_the_dense_checkpoint(name: str, tmp_pat
     thin = load_factored(out)
     assert type(thin) is type(dense)
     expected = logits_of(dense)
-    assert (logits_of(thin) - expected).abs().max() <= 1e-5 * expected.std()
+    assert (logits_of(thin) - expected).abs().max() <= ROUNDED * expected.std()
 
 
 def test_the_folder_is_as_small_as_the_ranks_say(tmp_path: Path) -> None:
@@ -86,7 +87,7 @@ def test_kinds_that_keep_other_singular_values_are_thin_too(kind: str, tmp_path:
     thin = write(order_of(model, tmp_path / "model", clips, format=FACTORED), tmp_path / "thin")
     assert (bool(thin.changed), thin.whole) == (True, ())
     expected = logits_of(AutoModelForCausalLM.from_pretrained(tmp_path / DENSE))
-    assert (logits_of(load_factored(tmp_path / "thin")) - expected).abs().max() <= 1e-5 * expected.std()
+    assert (logits_of(load_factored(tmp_path / "thin")) - expected).abs().max() <= ROUNDED * expected.std()
 
 
 def test_a_kind_without_a_thin_form_is_refused_in_words(tmp_path: Path) -> None:
