@@ -91,7 +91,7 @@ class Replica:
             raise ModelError(f"{folder} {where} was changed while it was loaded; run again once it is complete.")
         budget = Budget.measure(*devices_of(model), asked=settings.activation_bytes, sharers=settings.sharers)
         factors = FactorCache(settings.cache, memory_bytes=budget.trials_bytes)
-        self._engine = Engine(model, self._card, factors, budget)
+        self._engine = Engine(model, self._card, factors, budget, theory=settings.theory)
         self._engine.announce(settings.starts)
         self._prompts = lru_cache(maxsize=PROMPT_SETS_KEPT)(self._encode)
         self._texts = lru_cache(maxsize=PROMPT_SETS_KEPT)(self._encode_texts)

@@ -154,18 +154,19 @@ class ByBlocks:
         start = self.start_of(clips)
         weights = self._loaded.edit(clips, prompts.texts)
         with self._loaded.holding(weights):
-            keys = passes.read_prefix(start)
-        own = [pair for pair, untouched in zip(keys, passes.keys, strict=True) if pair is not untouched]
-        return Downstream(start=start, weights=weights, keys=keys, size=count_bytes([weights, own]))
+            prefix = passes.read_prefix(start)
+        own = [pair for pair, untouched in zip(prefix.keys, passes.keys, strict=True) if pair is not untouched]
+        return Downstream(start=start, weights=weights, prefix=prefix, size=count_bytes([weights, own]))
 
     def _end(
         self, passes: Passes, prompts: Prompts, each: _Running, size: int, visited: Sequence[int]
     ) -> LabelScores | EvaluationError:
         """What a trial gave, when it has visited these microbatches: all that hold an evaluated query."""
-        start = each.trial.start
+        start, measured = each.trial.start, each.trial.prefix.measured
         scored = LabelScores(
             log_likelihoods=each.scores.finished(prompts),
             leads=each.scores.leads_found(),
+            implicit=None if measured is None else measured.norms(),
             microbatch=size,
             engine_path=SUB_LAYER if start.reuse else BLOCKS,
             operations=self._cost.trial(passes.extents(visited, prefix=each.reads_prefix), start),

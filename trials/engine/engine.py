@@ -11,6 +11,7 @@ slower and as exact.
 
 from __future__ import annotations
 
+import logging
 import time
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import replace
@@ -40,8 +41,10 @@ from clipsweep.trials.models.placement import devices_of
 from clipsweep.trials.prompts.prompts import Prompts
 from clipsweep.trials.spec.resolved import ResolvedClips
 from clipsweep.trials.spec.start import Start
+from clipsweep.trials.theory.stage import Stage
 
 FULL_PROMPTS = "full-prompts"
+log = logging.getLogger(__name__)
 
 
 class Engine:
@@ -62,6 +65,8 @@ class Engine:
         card: ModelCard,
         factors: FactorCache,
         budget: Budget | None = None,
+        *,
+        theory: bool = False,
     ) -> None:
         """Take a model in evaluation mode, on its device or spread over several, and try how it can be run.
 
@@ -70,6 +75,8 @@ class Engine:
             card: Of the same checkpoint.
             factors: Makes or remembers SVD factors.
             budget: Of captured activations; None for a measured share of what is free.
+            theory: Whether trials measure what demonstrations do by the paper's theory. Where prompts are read whole,
+                nothing is measured, of which the log tells.
 
         Raises:
             ModelError: It has no blocks, or no matrices to clip.
@@ -81,7 +88,8 @@ class Engine:
         self.loaded = LoadedModel(model=model, layout=self.layout, factors=factors)
         self._stretch_limit = stretch_limit(model.config.get_text_config())
         self.budget = budget = budget or Budget.measure(*devices_of(model))
-        self._kept = kept = KeptPasses(ActivationStore(budget), budget, model.device)
+        stage = Stage(model, self.layout) if theory else None
+        self._kept = kept = KeptPasses(ActivationStore(budget), budget, model.device, stage)
         self._retreat = Retreat(kept)
         self.cost = CostModel(card)
         self._by_blocks: ByBlocks | None = None
@@ -90,6 +98,8 @@ class Engine:
         if decoder is not None:
             self.cost = CostModel(card, trims=decoder.trims, fused_queries=decoder.fused_queries)
             self._by_blocks = ByBlocks(self.loaded, decoder, kept, self.cost, budget)
+        elif theory:
+            log.warning("%s is run on full prompts, so that theory measures nothing", model.config.model_type)
 
     @property
     def runs_blocks(self) -> bool:

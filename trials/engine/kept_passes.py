@@ -16,6 +16,7 @@ from clipsweep.trials.engine.out_of_memory import Room
 from clipsweep.trials.engine.passes import Downstream, Passes
 from clipsweep.trials.prompts.prompts import Prompts
 from clipsweep.trials.spec.resolved import Fingerprint
+from clipsweep.trials.theory.stage import Stage
 
 PROMPTS_KEPT, PROMPTS_MOST = 4, 16  # at least, and as long as there is room
 TrialKey = tuple[Passes, Fingerprint]
@@ -69,7 +70,9 @@ class KeptPasses(Room):
         trials: What is kept for the next parts of trials over them.
     """
 
-    def __init__(self, store: ActivationStore, budget: Budget, device: torch.device) -> None:
+    def __init__(
+        self, store: ActivationStore, budget: Budget, device: torch.device, stage: Stage | None = None
+    ) -> None:
         """Keep none yet.
 
         Args:
@@ -77,11 +80,13 @@ class KeptPasses(Room):
             budget: Its ``trials_bytes`` are what the prefixes of all passes may take together, and what the trials
                 that run may, with those that are kept for their next part.
             device: Of the prompts.
+            stage: Measures what demonstrations do by the paper's theory; None where that is not asked for.
         """
         self.trials = KeptTrials(budget.trials_bytes)
         self._store = store
         self._prefix_limit = budget.trials_bytes
         self._device = device
+        self._stage = stage
         self._kept: OrderedDict[tuple[int, int], tuple[Prompts, Passes]] = OrderedDict()  # the latest used last
 
     def of(self, decoder: Decoder, prompts: Prompts, size: int) -> Passes:
@@ -89,7 +94,7 @@ class KeptPasses(Room):
         key = (prompts.whole, size)
         if key not in self._kept:
             microbatches = plan_microbatches(replace(prompts, rows=None), size, branches=decoder.branches)
-            passes = Passes(decoder, self._store, prompts, microbatches, self._device)
+            passes = Passes(decoder, self._store, prompts, microbatches, self._device, self._stage)
             self._kept[key] = (prompts, passes)  # the prompts are held, so that no others get their number
             while len(self._kept) > PROMPTS_KEPT and self._is_crowded():
                 self._forget_passes(next(iter(self._kept)))

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import logging
 from bisect import bisect
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache, partial
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
@@ -25,10 +25,23 @@ from clipsweep.trials.engine.microbatches import Microbatch
 from clipsweep.trials.prompts.prompts import Prompts
 from clipsweep.trials.spec.modules import ATTENTION, MLP
 from clipsweep.trials.spec.start import Start
+from clipsweep.trials.theory.stage import Measured, Stage
 
 log = logging.getLogger(__name__)
 PREFIX = -1  # stands where the number of a microbatch does
 DOOR = Capture(0, "door")  # embeddings and arguments, which every pass needs
+
+
+class ReadPrefix(NamedTuple):
+    """What reading the prefix under some weights gives.
+
+    Attributes:
+        keys: Keys and values of each block.
+        measured: What the demonstrations do by the paper's theory; None where that is not measured.
+    """
+
+    keys: tuple[Pair | None, ...]
+    measured: Measured | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -38,13 +51,13 @@ class Downstream:
     Attributes:
         start: Where it starts.
         weights: Parameters that it replaces, by name.
-        keys: Keys and values of the prefix under these weights, for each block.
+        prefix: What reading the prefix under these weights gave.
         size: Bytes of the weights, and of those keys and values that are not the untouched model's.
     """
 
     start: Start
     weights: Mapping[str, Tensor]
-    keys: tuple[Pair | None, ...]
+    prefix: ReadPrefix
     size: int
 
 
@@ -65,8 +78,9 @@ class Passes:
         prompts: Prompts,
         microbatches: Iterable[Microbatch],
         device: torch.device,
+        stage: Stage | None = None,
     ) -> None:
-        """Take the microbatches of the whole split; nothing runs yet."""
+        """Take the microbatches of the whole split, and what measures their demonstrations; nothing runs yet."""
         self._decoder = decoder
         self._store = store
         self._device = device
@@ -80,11 +94,13 @@ class Passes:
         self._segments = {number: bisect(prompts.cuts, min(held)) for number, held in enumerate(self._queries)}
         self.readings = tuple(plan_readings(batch, device) for batch in self._microbatches)
         self.keys: tuple[Pair | None, ...] = (None,) * decoder.n_layers
+        self._stage = stage if prompts.demonstrations else None
+        self._measured: Measured | None = None  # of the untouched model
 
     @property
     def prefix_bytes(self) -> int:
         """Held of the prefix: its keys and values, and what was captured of it."""
-        return count_bytes([self.keys, self._of_prefix])
+        return count_bytes([self.keys, self._of_prefix]) + (0 if self._measured is None else self._measured.size)
 
     def numbers(self, prompts: Prompts) -> tuple[int, ...]:
         """The microbatches that hold any query which is evaluated of these prompts, or of this part of them."""
@@ -137,15 +153,17 @@ class Passes:
             found |= self._capture(number, door, missing, None)
         return door, found
 
-    def read_prefix(self, start: Start) -> tuple[Pair | None, ...]:
-        """The prefix's keys and values under a trial's weights, which the model holds; the same below its start."""
-        if not self._prefix or self._answers_suffice(start):
-            return self.keys
+    def read_prefix(self, start: Start) -> ReadPrefix:
+        """Read the prefix under a trial's weights, which the model holds; all is the same below its start."""
+        if start.block > self._last or not self._prefix:
+            return ReadPrefix(self.keys, self._measured)
+        if self._answers_suffice(start):
+            return ReadPrefix(self.keys, None if self._measured is None else self._measured.again())
         keys = list(self.keys)
         walk = Walk(decoder=self._decoder, door=self._open(PREFIX), positions=None, keys=keys)
         self._decoder.keys.hold(keys, 0)
-        self._run_from(walk, start, self._of_prefix)
-        return tuple(keys)
+        measured = self._measure(lambda: self._run_from(walk, start, self._of_prefix), keys)
+        return ReadPrefix(tuple(keys), measured)
 
     def answer(self, number: int, door: Door, trial: Downstream, found: Captured) -> Tensor:
         """What leaves the last block at the answers under a trial's weights, which the model holds.
@@ -155,7 +173,7 @@ class Passes:
         """
         if trial.start.block > self._last:
             return found[Capture(trial.start.block, ANSWERS)]
-        self._decoder.keys.hold(trial.keys, len(self._prefix))
+        self._decoder.keys.hold(trial.prefix.keys, len(self._prefix))
         walk = Walk(decoder=self._decoder, door=door, positions=self.readings[number].positions)
         answers = self._run_from(walk, trial.start, found)
         assert answers is not None, "only the prefix has no answers"
@@ -240,9 +258,22 @@ class Passes:
             keys=keys,
         )
         self._decoder.keys.hold(self.keys, 0 if number == PREFIX else len(self._prefix))
-        walk.run(layer, hidden, to_end=is_first)
+        run = partial(walk.run, layer, hidden, to_end=is_first)
+        if number == PREFIX and is_first and keys is not None:
+            self._measured = self._measure(run, keys)
+        else:
+            run()
         self._visited.add(number)
         return walk.found
+
+    def _measure(self, run: Callable[[], object], keys: Sequence[Pair | None]) -> Measured | None:
+        """Read the prefix, which fills ``keys``, and measure on the way where that is asked for."""
+        if self._stage is None:
+            run()
+            return None
+        with self._stage.reading(self._measured) as reading:
+            run()
+        return reading.finished(keys)
 
     def _expected_of(self, number: int) -> frozenset[Capture]:
         """What is expected to be needed of a microbatch, or of the prefix."""

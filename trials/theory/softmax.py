@@ -1,0 +1,54 @@
+"""The norm of the implicit update of softmax attention, in the feature space of its kernel, which is never entered."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+ENTRIES_AT_ONCE = 2**23  # of the matrix of the kernel, over all groups
+
+
+def log_norm_of_softmax(keys: Tensor, values: Tensor, output: Tensor, scale: float) -> Tensor:
+    """Natural log of the norm of ``Σ_i O_h v_i ⊗ φ(k_i)``, over all heads ``h`` together.
+
+    Softmax attention weighs values by ``exp(s q·k) = φ(q)·φ(k)``, with features ``φ`` of infinitely many entries. Of
+    the norm of the sum nothing but products is left,
+
+        ‖Σ_i O_h v_i ⊗ φ(k_i)‖² = Σ_ij exp(s k_i·k_j) (O_h v_i)·(O_h v_j),
+
+    and each head has a feature space of its own, so that squares add up over heads. The products of outputs go through
+    ``O_hᵀ O_h``, a matrix of the size of a head, summed over the heads that share keys and values.
+
+    The softmax stays the same when all keys of a head move by one vector, while this norm does not; so keys are taken
+    less their mean over the tokens. Left out are the normaliser, which depends on the query, and what some models do to
+    the scores besides: windows, capping, and biases of positions. A query's matrix is not in it.
+
+    Args:
+        keys: Shape ``(groups, tokens, key_size)``, as the attention reads them: turned by their positions, normed.
+        values: Shape ``(groups, tokens, value_size)``.
+        output: Shape ``(width, heads * value_size)``, float32, ``heads`` a multiple of ``groups``.
+        scale: ``s``.
+
+    Returns:
+        A float64 scalar; minus infinity of zero. The largest exponent is taken out of the sums, so none overflows.
+
+    Source:
+        Yao et al. (2024), arXiv 2406.03768, appendix A.2.
+    """
+    keys, values = keys.float(), values.float()
+    keys = (keys - keys.mean(dim=1, keepdim=True)) * scale**0.5
+    largest = keys.square().sum(dim=2).amax(dim=1)  # of all k_i·k_j one with i = j is the largest
+    weighted = values @ _output_products(output, len(values), values.shape[2])
+    totals = torch.zeros(len(keys), dtype=torch.float64, device=keys.device)
+    step = max(1, ENTRIES_AT_ONCE // (keys.shape[0] * keys.shape[1]))
+    for some in range(0, keys.shape[1], step):
+        rows = slice(some, some + step)
+        kernel = torch.baddbmm(-largest[:, None, None], keys[:, rows], keys.transpose(1, 2)).exp_()
+        totals += (weighted[:, rows] * (kernel @ values)).sum(dim=2).double().sum(dim=1)
+    return torch.logsumexp(largest.double() + totals.clamp(min=0).log(), dim=0) / 2
+
+
+def _output_products(output: Tensor, groups: int, size: int) -> Tensor:
+    """``Σ_h O_hᵀ O_h`` over the heads of each group: shape ``(groups, size, size)``."""
+    of_groups = output.view(len(output), groups, -1, size).permute(1, 0, 2, 3).reshape(groups, -1, size)
+    return of_groups.transpose(1, 2) @ of_groups
