@@ -25,6 +25,7 @@ class Axis:
         high: Where it ends.
         least: The smallest range that it shows, so that a small difference does not look like a large one.
         percent: Whether fractions are shown as percent.
+        inside: Whether the words of a category axis of ``y`` stand inside the panel, above their row.
     """
 
     title: str
@@ -34,6 +35,7 @@ class Axis:
     high: float | None = None
     least: float = 0.0
     percent: bool = False
+    inside: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -138,6 +140,9 @@ class Heat:
         centered: Whether the colours diverge from zero.
         percent: Whether values are fractions that are shown as percent.
         low: Where the colours begin, if they do not diverge; None for the least value that there is.
+        most: Where they end, if they diverge: what is further from zero has the last colour; None for the furthest.
+        edge: Of each row the first column to the right of a line that is drawn through the cells; None for no line.
+        edge_name: Of that line, in the legend.
         labels: A short word in each cell, where cells are large enough; the same shape.
         texts: What a pointer shows at each cell.
     """
@@ -150,11 +155,41 @@ class Heat:
     centered: bool = True
     percent: bool = False
     low: float | None = None
+    most: float | None = None
+    edge: Sequence[int] | None = None
+    edge_name: str = ""
     labels: Sequence[Sequence[str]] | None = None
     texts: Sequence[Sequence[str]] | None = None
 
 
-Mark = Line | Dots | Bars | Level | Band | Heat
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Estimates:
+    """Numbers with two intervals, a row each: a dot on a thin bar with ends, over a broad pale one; zero is marked.
+
+    Attributes:
+        x: The numbers.
+        y: Words of their rows.
+        thin: Low and high end of each thin bar; None for none.
+        broad: The same of the broad ones.
+        thin_name: What a thin bar is, in the legend.
+        broad_name: The same of the broad ones.
+        name: Of the numbers, in the legend.
+        color: As ``Color`` says.
+        texts: What a pointer shows at each.
+    """
+
+    x: Sequence[float]
+    y: Sequence[str]
+    thin: Sequence[tuple[float, float] | None]
+    broad: Sequence[tuple[float, float] | None]
+    thin_name: str
+    broad_name: str
+    name: str
+    color: Color = None
+    texts: Sequence[str] | None = None
+
+
+Mark = Line | Dots | Bars | Level | Band | Heat | Estimates
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

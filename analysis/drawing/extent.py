@@ -11,6 +11,7 @@ from clipsweep.analysis.drawing.chart import (
     Bars,
     Chart,
     Dots,
+    Estimates,
     Heat,
     Level,
     Line,
@@ -115,7 +116,7 @@ def _numbers(mark: Mark) -> Iterator[Number]:
             yield mark.y
         case Band():
             yield from (mark.low, mark.high)
-        case Heat():
+        case Heat() | Estimates():
             yield from ()
 
 
@@ -136,7 +137,16 @@ def heat_limits(chart: Chart) -> Range:
     if not values:
         return -1.0, 1.0
     if any(heat.centered for heat in heats):
-        most = max(map(math.fabs, values)) or FLAT
+        ends = [heat.most for heat in heats if heat.most is not None]
+        most = max(ends or map(math.fabs, values)) or FLAT
         return -most, most
     low = min([*values, *(heat.low for heat in heats if heat.low is not None)])
     return min(low, max(values) - FLAT), max(values)
+
+
+def edge_corners(edge: Sequence[int]) -> list[tuple[float, float]]:
+    """The corners of a line through cells, from the bottom: column and row, of which whole numbers are middles."""
+    corners = []
+    for row, column in enumerate(edge):
+        corners += [(column - 0.5, row - 0.5), (column - 0.5, row + 0.5)]
+    return corners

@@ -12,8 +12,8 @@ from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 from numpy.typing import NDArray
 
-from clipsweep.analysis.drawing.chart import Band, Bars, Chart, Dots, Heat, Level, Line, Panel, finite
-from clipsweep.analysis.drawing.extent import Range, heat_limits, last_point, spread_out
+from clipsweep.analysis.drawing.chart import Band, Bars, Chart, Dots, Estimates, Heat, Level, Line, Panel, finite
+from clipsweep.analysis.drawing.extent import Range, edge_corners, heat_limits, last_point, spread_out
 from clipsweep.analysis.drawing.style import (
     COLORS,
     DIVERGING,
@@ -23,11 +23,13 @@ from clipsweep.analysis.drawing.style import (
     SHADES,
     color_of,
     ink_on,
+    mix,
     sample,
     text_color,
 )
 
 SMALL_PT = 6.5
+PALE = 0.65  # of the way from a colour to white, of broad bars
 LABEL_GAP = 0.09  # of the height of a panel, between labels at the ends of lines
 FEW_DOTS, MANY_DOTS = 200, 3000  # more than few are drawn smaller, more than many as pixels
 CELLS_LABELLED, ROWS_LABELLED = 16, 60  # columns and rows of cells that leave room for a word in each
@@ -70,6 +72,9 @@ class Pen:
                     self._remember(mark.name, Patch(color=self._color(mark), alpha=0.6, linewidth=0))
                 case Heat():
                     self._heat(axes, mark)
+                case Estimates():
+                    self._estimates(axes, mark, {word: number for number, word in enumerate(panel.y.categories)})
+        self._remember_bars([mark for mark in panel.marks if isinstance(mark, Estimates)])
         if ends is not None:
             self._label_ends(axes, [mark for mark in panel.marks if isinstance(mark, Line)], words, ends)
 
@@ -139,6 +144,10 @@ class Pen:
         axes.pcolormesh(*edges, np.ma.masked_where(~muted | ~np.isfinite(z), z), cmap=grey, **look)
         axes.set_xlim(edges[0][0], edges[0][-1])
         axes.set_ylim(edges[1][0], edges[1][-1])
+        if heat.edge is not None:
+            ink: dict[str, Any] = {"color": COLORS[PLAIN]["ink"], "linewidth": 1.2}
+            axes.plot(*zip(*edge_corners(heat.edge), strict=True), **ink, zorder=3, clip_on=False)
+            self._remember(heat.edge_name, Line2D([], [], **ink))
         if heat.centered and len(heat.y) > ROWS_LABELLED:
             _add_signs(axes, np.where(muted, np.nan, z))
         if heat.labels is None or len(heat.x) > CELLS_LABELLED or len(heat.y) > ROWS_LABELLED:
@@ -149,6 +158,30 @@ class Pen:
                 under = COLORS[PLAIN]["noise"] if muted[row, column] else sample(stops, share)
                 word = heat.labels[row][column]
                 axes.text(column, row, word, ha="center", va="center", fontsize=5.5, color=ink_on(under))
+
+    def _estimates(self, axes: Axes, estimates: Estimates, rows: dict[str, int]) -> None:
+        number = self._number(estimates.name)
+        color = color_of(estimates.color, self._chart, number)
+        pale = mix(color, COLORS[PLAIN]["paper"], PALE)
+        symbol = MARKERS[SERIES_MARKS[number % len(SERIES_MARKS)]]
+        places = [rows[word] for word in estimates.y]
+        axes.axvline(0, color=COLORS[PLAIN]["baseline"], linewidth=1.0, dashes=(4, 2), zorder=1.5)
+        for row, broad, thin in zip(places, estimates.broad, estimates.thin, strict=True):
+            if broad is not None:
+                axes.plot(broad, (row, row), color=pale, linewidth=4.5, solid_capstyle="butt", zorder=2)
+            if thin is not None:
+                axes.plot(thin, (row, row), "|-", color=color, linewidth=0.9, markersize=5, zorder=2.5)
+        axes.plot(estimates.x, places, symbol, color=color, markersize=4.5, zorder=3)
+        self._remember(estimates.name, Line2D([], [], marker=symbol, color=color, linestyle="", markersize=4.5))
+
+    def _remember_bars(self, marks: Sequence[Estimates]) -> None:
+        grey = COLORS[PLAIN]["stopped"]
+        pale = mix(grey, COLORS[PLAIN]["paper"], PALE)
+        for mark in marks:
+            if any(mark.thin):
+                self._remember(mark.thin_name, Line2D([], [], color=grey, linewidth=0.9, marker="|", markersize=5))
+            if any(mark.broad):
+                self._remember(mark.broad_name, Line2D([], [], color=pale, linewidth=4.5))
 
     def _label_ends(self, axes: Axes, lines: Sequence[Line], words: dict[str, int], ends: Range) -> None:
         """Name lines to the right of the panel, each joined with its last point, none over another."""

@@ -10,8 +10,8 @@ import numpy as np
 import plotly.graph_objects as go
 from numpy.typing import NDArray
 
-from clipsweep.analysis.drawing.chart import Band, Bars, Chart, Dots, Heat, Level, Line, Panel, finite
-from clipsweep.analysis.drawing.extent import Range, heat_limits, last_point, spread_out
+from clipsweep.analysis.drawing.chart import Band, Bars, Chart, Dots, Estimates, Heat, Level, Line, Panel, finite
+from clipsweep.analysis.drawing.extent import Range, edge_corners, heat_limits, last_point, spread_out
 from clipsweep.analysis.drawing.style import (
     COLORS,
     DIVERGING,
@@ -19,6 +19,7 @@ from clipsweep.analysis.drawing.style import (
     SERIES_MARKS,
     SHADES,
     color_of,
+    mix,
     place_color,
     text_color,
 )
@@ -27,6 +28,7 @@ SYMBOLS = {"dot": "circle", "circle-open": "circle-open", "star": "star", "squar
 SYMBOLS |= {"diamond": "diamond", "triangle-down": "triangle-down", "cross": "x"}
 LABEL_GAP = 0.062  # of the height of a panel, between labels at the ends of lines
 CELLS_LABELLED, ROWS_LABELLED = 16, 60  # columns and rows of cells that leave room for a word in each
+PALE = 0.65  # of the way from a colour to the page's, of broad bars
 MANY = 3000  # so many points are drawn by the graphics card, where there is one
 
 
@@ -93,10 +95,19 @@ class Pen:
                     self._add_shape(figure, refs, mark.low, mark.high, type="rect", layer="below", **look)
                     self._remember(mark.name, color, "band")
                 case Heat():
-                    for trace in self._heat(mark):
-                        figure.add_trace(trace, **at)
+                    self._add_all(figure, self._heat(mark), at)
+                    self._edge(figure, mark, refs)
+                case Estimates():
+                    self._add_all(figure, self._estimates(mark), at)
+                    self._add_zero(figure, refs)
+        self._remember_bars([mark for mark in panel.marks if isinstance(mark, Estimates)])
         if ends is not None:
             self._label_ends(figure, [mark for mark in panel.marks if isinstance(mark, Line)], panel, ends, refs)
+
+    @staticmethod
+    def _add_all(figure: go.Figure, traces: Sequence[Any], at: dict[str, int]) -> None:
+        for trace in traces:
+            figure.add_trace(trace, **at)
 
     def _line(self, line: Line, faint: bool) -> go.Scatter:
         color = self._color(line)
@@ -205,6 +216,44 @@ class Pen:
         greyed = go.Heatmap(colorscale=[[0, grey], [1, grey]], showscale=False, **own, **same)
         return [cells, greyed] if muted.any() else [cells]
 
+    def _edge(self, figure: go.Figure, heat: Heat, refs: tuple[str, str]) -> None:
+        """The line through cells, if there is one."""
+        if heat.edge is None:
+            return
+        color = COLORS[self._theme]["ink"]
+        path = "M" + "L".join(f"{column},{row}" for column, row in edge_corners(heat.edge))
+        figure.add_shape(type="path", path=path, xref=refs[0], yref=refs[1], line={"color": color, "width": 2})
+        self._remember(heat.edge_name, color, "line")
+
+    def _estimates(self, estimates: Estimates) -> list[go.Scatter]:
+        """The broad bars, and over them the thin ones with their dots."""
+        number = self._number(estimates.name)
+        color = color_of(estimates.color, self._chart, number, self._theme)
+        pale = mix(color, COLORS[self._theme]["paper"], PALE)
+        symbol = SERIES_MARKS[number % len(SERIES_MARKS)]
+        same = {"x": list(estimates.x), "y": [escape(word) for word in estimates.y], "mode": "markers"}
+        same |= {"name": escape(estimates.name), **_hover(estimates.texts)}
+        behind = {"size": 1, "color": pale}
+        broad = {**_ends(estimates.x, estimates.broad), "thickness": 9, "width": 0, "color": pale}
+        thin = {**_ends(estimates.x, estimates.thin), "thickness": 1.5, "width": 4, "color": color}
+        mark = {"size": 9, "color": color, "symbol": SYMBOLS[symbol]}
+        self._remember(estimates.name, color, symbol)
+        return [go.Scatter(marker=behind, error_x=broad, **same), go.Scatter(marker=mark, error_x=thin, **same)]
+
+    def _remember_bars(self, marks: Sequence[Estimates]) -> None:
+        grey = COLORS[self._theme]["stopped"]
+        for mark in marks:
+            if any(mark.thin):
+                self._remember(mark.thin_name, grey, "line")
+            if any(mark.broad):
+                self._remember(mark.broad_name, mix(grey, COLORS[self._theme]["paper"], PALE), "bar")
+
+    def _add_zero(self, figure: go.Figure, refs: tuple[str, str]) -> None:
+        """A line up the panel at zero."""
+        line = {"color": COLORS[self._theme]["baseline"], "width": 1.5, "dash": "dash"}
+        ends = {"x0": 0, "x1": 0, "y0": 0, "y1": 1}
+        figure.add_shape(type="line", xref=refs[0], yref=f"{refs[1]} domain", layer="below", line=line, **ends)
+
     def _label_ends(
         self, figure: go.Figure, lines: Sequence[Line], panel: Panel, ends: Range, refs: tuple[str, str]
     ) -> None:
@@ -271,6 +320,17 @@ def _numbers(values: Sequence[Any]) -> NDArray[np.float64]:
 
 def _gaps(values: NDArray[np.float64]) -> list[float | None]:
     return [finite(value) for value in values.tolist()]
+
+
+def _ends(middles: Sequence[float], spans: Sequence[tuple[float, float] | None]) -> dict[str, Any]:
+    """How plotly takes the ends of bars: by how far they are above and below the middle."""
+    pairs = [span or (middle, middle) for middle, span in zip(middles, spans, strict=True)]
+    return {
+        "type": "data",
+        "symmetric": False,
+        "array": [high - middle for middle, (_, high) in zip(middles, pairs, strict=True)],
+        "arrayminus": [middle - low for middle, (low, _) in zip(middles, pairs, strict=True)],
+    }
 
 
 def _grid(values: NDArray[np.float64]) -> list[list[float | None]]:

@@ -16,16 +16,18 @@ from matplotlib.cm import ScalarMappable
 from matplotlib.colors import LinearSegmentedColormap, Normalize
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, MaxNLocator
+from matplotlib.transforms import ScaledTranslation
 
-from clipsweep.analysis.drawing.chart import Axis, Chart, Heat, Line, Panel
+from clipsweep.analysis.drawing.chart import Axis, Chart, Estimates, Heat, Line, Panel
 from clipsweep.analysis.drawing.extent import Range, heat_limits, y_ranges
 from clipsweep.analysis.drawing.marks_matplotlib import Pen
 from clipsweep.analysis.drawing.style import COLORS, DIVERGING, PLAIN, SCALE, SHADES
 
 COLUMN_IN, PAGE_IN = 3.4, 6.9  # widths of a column and of a page of most venues
-PANEL_IN, ROW_IN, TALLEST_IN = 2.1, 0.125, 8.0  # heights of a panel, of a row of cells, and of a panel of many
+PANEL_IN, ROW_IN, NUMBER_IN, TALLEST_IN = 2.1, 0.125, 0.28, 8.0  # heights of a panel, of its rows, and the most
 ROWS_NAMED = 40  # of an axis of words; of more some are named
 TEXT_PT, SMALL_PT = 8.0, 6.5
+ABOVE_PT = 2.5  # of words inside a panel over the marks of their row
 NARROWEST_IN = 1.4  # of a panel without the words beside it
 LETTERS_PER_IN, TICKS_PER_IN, WORD_GAP_IN, BAR_IN = 17, 19, 0.05, 0.6  # of small text; of words below a panel
 FEWEST_LETTERS = 16  # of a line of a title
@@ -112,6 +114,13 @@ def _set_scale(axes: Axes, letter: str, axis: Axis, inner: float) -> None:
         words = [plain(word) for word in axis.categories]
         step = math.ceil(len(words) / ROWS_NAMED)
         one.set_ticks(range(0, len(words), step), words[::step])
+        if axis.inside:
+            axes.set_ylim(-0.5, len(words) - 0.3)
+            axes.tick_params(axis="y", length=0, pad=-3)
+            for label in axes.get_yticklabels():
+                label.set(ha="left", va="bottom")
+                up = ScaledTranslation(0, ABOVE_PT / 72, axes.figure.dpi_scale_trans)
+                label.set_transform(label.get_transform() + up)
         if letter == "x":
             axes.set_xlim(-0.5, len(words) - 0.5)
             if _is_slanted(words, inner):
@@ -134,21 +143,27 @@ def _inner_width(chart: Chart, width: float, columns: int) -> float:
     """About how wide a panel is, in inches, without what stands to its left and right."""
     lines = [mark for panel in chart.panels for mark in panel.marks if isinstance(mark, Line) and mark.end_label]
     right = max((len(line.end_label or "") for line in lines), default=-4) + 4
-    left = max(6, *(len(word) for panel in chart.panels for word in panel.y.categories or ("",))) + 4
+    left = max(6, *(len(word) for panel in chart.panels for word in _words_beside(panel.y) or ("",))) + 4
     bar = BAR_IN if chart.color_bar or any(isinstance(mark, Heat) for mark in chart.panels[0].marks) else 0.0
     return (width - bar) / columns - (left + right) / LETTERS_PER_IN
 
 
 def _label_room(chart: Chart) -> tuple[float, float]:
     """How much room the words of category axes take beside a panel and, slanted, below it."""
-    beside = [len(word) for panel in chart.panels for word in panel.y.categories]
+    beside = [len(word) for panel in chart.panels for word in _words_beside(panel.y)]
     below = [len(word) for panel in chart.panels for word in panel.x.categories]
     return max(beside, default=0) / LETTERS_PER_IN, 0.7 * max(below, default=0) / LETTERS_PER_IN
 
 
+def _words_beside(axis: Axis) -> tuple[str, ...]:
+    """Words of an axis that stand beside the panel."""
+    return () if axis.inside else axis.categories
+
+
 def _panel_height(chart: Chart) -> float:
     rows = max((len(mark.y) for panel in chart.panels for mark in panel.marks if isinstance(mark, Heat)), default=0)
-    return max(PANEL_IN, min(0.7 + ROW_IN * rows, TALLEST_IN))
+    numbers = max(sum(len(mark.y) for mark in panel.marks if isinstance(mark, Estimates)) for panel in chart.panels)
+    return max(PANEL_IN, min(0.7 + ROW_IN * rows, TALLEST_IN), min(0.5 + NUMBER_IN * numbers, TALLEST_IN))
 
 
 def _is_wide(chart: Chart) -> bool:

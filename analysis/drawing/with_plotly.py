@@ -10,13 +10,14 @@ from typing import Any
 import plotly.graph_objects as go
 from plotly.subplots import make_subplots
 
-from clipsweep.analysis.drawing.chart import Axis, Chart, Dots, Heat, Line, Mark, Panel
+from clipsweep.analysis.drawing.chart import Axis, Chart, Dots, Estimates, Heat, Line, Mark, Panel
 from clipsweep.analysis.drawing.extent import Range, y_ranges
 from clipsweep.analysis.drawing.marks_plotly import Entry, Pen, escape
 from clipsweep.analysis.drawing.style import COLORS, DARK, PLAIN, SCALE
 
-PANEL_PX, ROW_PX = 320, 15  # heights of a panel, and of a row of cells
+PANEL_PX, ROW_PX, NUMBER_PX = 320, 15, 36  # heights of a panel, of a row of cells, and of a number with intervals
 LETTER_PX = 6.5
+ABOVE_PX = 6  # of words inside a panel over the marks of their row
 TITLE_GAP_PX = 8  # between the labels of an axis and its title
 CLEAR = "rgba(0,0,0,0)"
 SERIES_STYLE = (
@@ -24,6 +25,7 @@ SERIES_STYLE = (
     "marker.color",
     "marker.line.color",
     "error_y.color",
+    "error_x.color",
     "colorscale",
 )  # what a theme changes
 
@@ -122,7 +124,7 @@ def _panel_figure(chart: Chart, panel: Panel, ends: Range | None, pens: Mapping[
         _lay_out(figure, theme, _height(panel))
         words = [len(mark.end_label) for mark in panel.marks if isinstance(mark, Line) and mark.end_label]
         right = 12 + (6 + LETTER_PX * max(words) if words else 0)
-        figure.update_layout(margin={"l": 60, "r": right, "t": 12, "b": 48})
+        figure.update_layout(margin={"l": 12 if panel.y.inside else 60, "r": right, "t": 12, "b": 48})
         entries[theme] = list(pen.entries.values())
     return PanelFigure(
         title=panel.title,
@@ -147,7 +149,10 @@ def _axis(axis: Axis, ends: Range | None) -> dict[str, Any]:
     found: dict[str, Any] = {"title": title, "zeroline": False, "automargin": True}
     if axis.kind == "category":
         words = [escape(word) for word in axis.categories]
-        return found | {"type": "category", "categoryorder": "array", "categoryarray": words}
+        found |= {"type": "category", "categoryorder": "array", "categoryarray": words}
+        if axis.inside:
+            found |= {"ticklabelposition": "inside top", "ticklabelshift": ABOVE_PX, "range": [-0.5, len(words) - 0.3]}
+        return found
     if axis.kind == "log":
         found |= {"type": "log", "exponentformat": "power"}
     if axis.percent:
@@ -160,7 +165,8 @@ def _axis(axis: Axis, ends: Range | None) -> dict[str, Any]:
 
 def _height(panel: Panel) -> int:
     rows = max((len(mark.y) for mark in panel.marks if isinstance(mark, Heat)), default=0)
-    return max(PANEL_PX, 90 + ROW_PX * rows)
+    numbers = sum(len(mark.y) for mark in panel.marks if isinstance(mark, Estimates))
+    return max(PANEL_PX, 90 + ROW_PX * rows, 60 + NUMBER_PX * numbers)
 
 
 def _lay_out(figure: go.Figure, theme: str, height: int) -> None:

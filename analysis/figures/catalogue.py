@@ -14,6 +14,8 @@ from clipsweep.trials.base.errors import StudyError, unknown_name
 _SCORES = "clipsweep.analysis.figures.scores"
 _MATRICES = "clipsweep.analysis.figures.matrices"
 _ANSWERS = "clipsweep.analysis.figures.answers"
+_THEORY = "clipsweep.analysis.figures.theory"
+_ASKED = "one study that asked for the paper's theory (`theory: true` in its file; `docs/howto/theory.md`)"
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,6 +124,30 @@ FIGURES: dict[str, FigureEntry] = {
         ("spectra", "points"),
         "Singular values by rank, with the rank that the winner keeps",
         "what figure3 needs",
+    ),
+    "theory-predicts": FigureEntry(
+        f"{_THEORY}.predicts:predicts_chart",
+        ("theory",),
+        "How well the paper's theory and its rivals tell which clip helps",
+        f"{_ASKED}, and four complete trials or more of one prompt set",
+    ),
+    "theory-scatter": FigureEntry(
+        f"{_THEORY}.scatter:scatter_chart",
+        ("theory",),
+        "The trials behind it: what they changed against what they gained",
+        "what theory-predicts needs",
+    ),
+    "theory-reach": FigureEntry(
+        f"{_THEORY}.reach:reach_chart",
+        ("theory",),
+        "How far a clip reaches: the change of norms, block by block",
+        f"{_ASKED}, and trials that clip one layer alone",
+    ),
+    "theory-trajectory": FigureEntry(
+        f"{_THEORY}.trajectory:trajectory_chart",
+        ("trials", "points"),
+        "Norms from block to block, of the untouched model and of the winner",
+        f"{_ASKED}, and a complete point",
     ),
 }
 

@@ -8,6 +8,8 @@ from functools import cached_property
 from typing import TYPE_CHECKING
 
 from clipsweep.analysis.frames.point_frame import points_of_trials
+from clipsweep.analysis.frames.theory_frame import theory_of_trials
+from clipsweep.analysis.theory.theory import Theory
 
 if TYPE_CHECKING:
     import pandas
@@ -22,12 +24,14 @@ class Frames:
         make_points: Gives the point frame, a row per point.
         spectra: A row per matrix of the model; None where its singular values were not measured.
         published: The paper's own numbers, in the columns of the point frame; None unless they are asked for.
+        make_theory: Gives what the paper's theory says; None where that follows from trials and spectra alone.
     """
 
     make_trials: Callable[[], pandas.DataFrame]
     make_points: Callable[[], pandas.DataFrame]
     spectra: pandas.DataFrame | None = None
     published: pandas.DataFrame | None = None
+    make_theory: Callable[[], Theory | None] | None = None
 
     @classmethod
     def of_trials(
@@ -54,3 +58,10 @@ class Frames:
     def points(self) -> pandas.DataFrame:
         """Every point that has rows, a row each."""
         return self.make_points()
+
+    @cached_property
+    def theory(self) -> Theory | None:
+        """What the paper's theory says of the one study; None of several, and where it was not measured."""
+        if self.make_theory is not None:
+            return self.make_theory()
+        return theory_of_trials(self.trials, self.spectra)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 from typing import Any
@@ -9,7 +10,7 @@ from typing import Any
 import pandas
 
 from clipsweep.analysis.row.arrays import NUMBERS, make_columns
-from clipsweep.analysis.row.row import SCHEMA
+from clipsweep.analysis.row.row import OF_BLOCKS, SCHEMA
 from clipsweep.analysis.store.rows import Attempts, LatestRows
 from clipsweep.analysis.winners.points_of_rows import Rules, check_metric, rules_of
 from clipsweep.trials.base.errors import StudyError
@@ -137,4 +138,11 @@ def _plain(column: pandas.Series[Any], name: str) -> list[Any]:
     values: list[Any] = column.astype(object).where(column.notna(), None).tolist()
     if name == "clips":
         return [list(clips) for clips in values]
+    if name in OF_BLOCKS:
+        return list(map(_plain_logs, values))
     return values
+
+
+def _plain_logs(logs: Iterable[float | None] | None) -> list[float | None] | None:
+    """Numbers of blocks, None where there is none; pandas has NaN there."""
+    return None if logs is None else [None if log is None or math.isnan(log) else float(log) for log in logs]

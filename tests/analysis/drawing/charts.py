@@ -4,7 +4,19 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from clipsweep.analysis.drawing.chart import Axis, Band, Chart, ColorBar, Dots, Heat, Level, Line, Mark, Panel
+from clipsweep.analysis.drawing.chart import (
+    Axis,
+    Band,
+    Chart,
+    ColorBar,
+    Dots,
+    Estimates,
+    Heat,
+    Level,
+    Line,
+    Mark,
+    Panel,
+)
 
 RATES = ("0", "0.5", "0.9")
 ACROSS = Axis(title="clip rate", kind="category", categories=RATES)
@@ -32,6 +44,19 @@ def panel(*marks: Mark, title: str = "mlp") -> Panel:
 
 
 CELLS = Panel(title="mlp", x=ACROSS, y=Axis(title="layer", kind="category", categories=("0", "1")), marks=(HEAT,))
+
+
+WORDS = ("a long name: -0.20", "another: +0.50")  # from the bottom
+ESTIMATES = Estimates(
+    x=[0.5, -0.2], y=tuple(reversed(WORDS)), thin=[(0.1, 0.75), None], broad=[(0.25, 0.5), (-0.5, 0.0)],
+    thin_name="by layer", broad_name="by example", name="theory",
+)  # fmt: skip
+NUMBERS = Panel(
+    title="",
+    x=Axis(title="correlation", low=-1, high=1),
+    y=Axis(title="", kind="category", categories=WORDS, inside=True),
+    marks=(ESTIMATES,),
+)
 
 
 def chart(*panels: Panel) -> Chart:

@@ -79,3 +79,7 @@ def test_colors_of_cells_begin_where_they_are_said_to() -> None:
 def test_cells_that_are_all_as_large_have_the_color_of_the_largest() -> None:
     alike = replace(HEAT, z=[[1.0] * 3] * 2, centered=False)
     assert heat_limits(chart(replace(CELLS, marks=[alike]))) == (0.99, 1.0)
+
+
+def test_colours_that_diverge_end_where_the_cells_say() -> None:
+    assert heat_limits(chart(replace(CELLS, marks=(replace(HEAT, most=0.15),)))) == (-0.15, 0.15)

@@ -11,7 +11,7 @@ from matplotlib.text import Text
 from clipsweep.analysis.drawing.chart import Axis
 from clipsweep.analysis.drawing.style import COLORS, PLAIN
 from clipsweep.analysis.drawing.with_matplotlib import PAGE_IN, draw_matplotlib
-from tests.analysis.drawing.charts import CELLS, LINE, chart, panel
+from tests.analysis.drawing.charts import CELLS, HEAT, LINE, NUMBERS, WORDS, chart, panel
 
 
 def test_a_panel_has_its_lines_level_star_and_labels() -> None:
@@ -94,3 +94,19 @@ def test_one_long_word_below_narrow_cells_does_not_run_into_its_neighbour() -> N
     figure.draw_without_rendering()
     first, second = figure.axes[0].get_xticklabels()[:2]
     assert first.get_rotation() == second.get_rotation() == 45
+
+
+def test_numbers_have_both_bars_a_line_at_zero_and_their_words_inside() -> None:
+    figure = draw_matplotlib(chart(NUMBERS))
+    figure.draw_without_rendering()
+    axes = figure.axes[0]
+    drawn = [np.asarray(line.get_xdata()).tolist() for line in axes.lines]
+    assert all(each in drawn for each in ([0.1, 0.75], [0.25, 0.5], [-0.5, 0.0], [0.5, -0.2], [0, 0]))
+    labels = axes.get_yticklabels()
+    assert [label.get_text() for label in labels] == list(WORDS)
+    assert all(label.get_window_extent().x0 > axes.bbox.x0 for label in labels)
+
+
+def test_a_line_through_cells_is_drawn_between_them() -> None:
+    axes = draw_matplotlib(chart(replace(CELLS, marks=(replace(HEAT, edge=[0, 1]),)))).axes[0]
+    assert [np.asarray(line.get_xdata()).tolist() for line in axes.lines] == [[-0.5, -0.5, 0.5, 0.5]]

@@ -3,7 +3,7 @@ from dataclasses import replace
 from clipsweep.analysis.drawing.chart import Bars
 from clipsweep.analysis.drawing.style import COLORS, DARK, PLAIN
 from clipsweep.analysis.drawing.with_plotly import draw_plotly, plotly_panels
-from tests.analysis.drawing.charts import CELLS, LINE, RATES, chart, panel
+from tests.analysis.drawing.charts import CELLS, ESTIMATES, HEAT, LINE, NUMBERS, RATES, WORDS, chart, panel
 
 
 def test_a_panel_has_the_numbers_of_its_chart() -> None:
@@ -60,3 +60,30 @@ def test_only_panels_with_a_place_on_the_colour_bar_show_it() -> None:
 def test_the_texts_of_bars_are_for_the_pointer_alone() -> None:
     (trace,) = draw_plotly(chart(panel(Bars(x=RATES, y=[1, 2, 3], name="a", texts=["x", "y", "z"])))).data[:1]
     assert (list(trace.text), trace.textposition) == (["x", "y", "z"], "none")
+
+
+def test_numbers_have_a_thin_bar_over_a_broad_one_and_a_line_at_zero() -> None:
+    (shown,) = plotly_panels(chart(NUMBERS))
+    broad, thin = shown.figure.data
+    assert list(thin.x) == [0.5, -0.2]
+    assert list(thin.y) == list(ESTIMATES.y)
+    assert (list(thin.error_x.arrayminus), list(thin.error_x.array)) == ([0.4, 0.0], [0.25, 0.0])
+    assert (list(broad.error_x.arrayminus), list(broad.error_x.array)) == ([0.25, 0.3], [0.0, 0.2])
+    assert broad.error_x.thickness > thin.error_x.thickness
+    (zero,) = shown.figure.layout.shapes
+    assert (zero.x0, zero.x1) == (0, 0)
+    assert [entry.name for entry in shown.entries] == ["theory", "by layer", "by example"]
+    assert shown.dark.traces["error_x.color"] != [broad.error_x.color, thin.error_x.color]
+
+
+def test_long_words_of_an_axis_stand_inside_the_panel() -> None:
+    (shown,) = plotly_panels(chart(NUMBERS))
+    axis = shown.figure.layout.yaxis
+    assert (axis.ticklabelposition, list(axis.categoryarray)) == ("inside top", list(WORDS))
+
+
+def test_a_line_through_cells_has_its_corners_between_them() -> None:
+    (shown,) = plotly_panels(chart(replace(CELLS, marks=(replace(HEAT, edge=[0, 1], edge_name="count"),))))
+    (line,) = shown.figure.layout.shapes
+    assert line.path == "M-0.5,-0.5L-0.5,0.5L0.5,0.5L0.5,1.5"
+    assert [entry.name for entry in shown.entries] == ["count"]
