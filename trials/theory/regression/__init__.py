@@ -1,0 +1,1 @@
+"""A small transformer that learns linear regression in context, and what clips do to its error."""
