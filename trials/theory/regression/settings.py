@@ -74,6 +74,11 @@ class Size:
         """Refuse what cannot be trained or measured before any time is spent."""
         if self.width % self.n_heads:
             raise SpecError(f"width {self.width} is no multiple of n_heads {self.n_heads}; expected equal heads.")
+        if not 2 <= self.n_dims.stop <= self.n_examples.stop:
+            raise SpecError(
+                f"n_dims ends at {self.n_dims.stop} and n_examples at {self.n_examples.stop}; expected 2 dimensions at "
+                f"least, and as many examples, so that errors can be told at few and at many."
+            )
         steps = self.checkpoint_steps
         if not steps or steps[0] < 1 or list(steps) != sorted({*steps}):
             raise SpecError(f"checkpoint_steps are {steps}; expected numbers of steps from 1 on, each above the last.")

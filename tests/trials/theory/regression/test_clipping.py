@@ -12,12 +12,12 @@ from clipsweep.trials.theory.regression.prompts import draw_prompts, normalised_
 from clipsweep.trials.theory.regression.training import load_trained
 from tests.trials.theory.regression.tiny import CPU, TINY
 
-PROMPTS = draw_prompts("test", 0, 300, n_dims=1, n_examples=4)
+PROMPTS = draw_prompts("test", 0, 300, n_dims=2, n_examples=4)
 
 
 @pytest.fixture
 def clippable(trained: Path, tmp_path: Path) -> Clippable:
-    return make_clippable(load_trained(TINY, 0, CPU, trained, 150), tmp_path)
+    return make_clippable(load_trained(TINY, 0, CPU, trained, 200), tmp_path)
 
 
 def test_clipping_nothing_changes_no_bit(clippable: Clippable) -> None:

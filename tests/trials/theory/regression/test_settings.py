@@ -22,6 +22,8 @@ def test_a_ramp_that_cannot_be_is_refused(wrong: dict[str, int]) -> None:
     ("wrong", "words"),
     [
         ({"n_heads": 3}, "no multiple of n_heads 3"),
+        ({"n_dims": Ramp(start=1, stop=1, by=1, every_steps=1)}, "expected 2 dimensions at least"),
+        ({"n_dims": Ramp(start=1, stop=5, by=1, every_steps=1)}, "and as many examples"),
         ({"checkpoint_steps": ()}, "expected numbers of steps from 1 on"),
         ({"checkpoint_steps": (20, 10)}, "each above the last"),
         ({"clipped_steps": (11,)}, "expected some of checkpoint_steps"),

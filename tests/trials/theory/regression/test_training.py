@@ -29,16 +29,15 @@ def one_thread() -> Iterator[None]:
 
 
 def error_after(folder: Path, step: int) -> list[float]:
-    prompts = draw_prompts("test", 0, 500, n_dims=1, n_examples=4)
+    prompts = draw_prompts("test", 0, 500, n_dims=2, n_examples=4)
     model = load_trained(TINY, 0, CPU, folder, step)
     means: list[float] = normalised_errors(predict(model, prompts), prompts).mean(0).tolist()
     return means
 
 
 def test_training_lowers_the_error_where_there_are_examples(trained: Path) -> None:
-    early, late = error_after(trained, 10), error_after(trained, 150)
-    assert early[4] > 0.8
-    assert late[4] < 0.7 * early[4]
+    early, late = error_after(trained, 10), error_after(trained, 200)
+    assert sum(late[2:]) < 0.85 * sum(early[2:])
     assert late[0] > 0.8  # without an example nothing can be known
 
 

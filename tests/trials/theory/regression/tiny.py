@@ -6,7 +6,7 @@ from clipsweep.trials.theory.regression.settings import Ramp, Size
 
 CPU = torch.device("cpu")
 TINY = Size(
-    n_dims=Ramp(start=1, stop=1, by=1, every_steps=1),
+    n_dims=Ramp(start=1, stop=2, by=1, every_steps=20),
     n_examples=Ramp(start=2, stop=4, by=2, every_steps=20),
     width=32,
     n_blocks=2,
@@ -16,8 +16,8 @@ TINY = Size(
     initial_spread=0.15,
     warmup_steps=10,
     max_gradient_norm=1.0,
-    checkpoint_steps=(10, 150),
-    clipped_steps=(150,),
+    checkpoint_steps=(10, 200),
+    clipped_steps=(200,),
     n_prompts=64,
 )
 
