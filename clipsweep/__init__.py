@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from clipsweep.analysis.frames.matrices import margins, outcomes
     from clipsweep.analysis.published.read import load_published
+    from clipsweep.analysis.theory.theory import Theory
     from clipsweep.analysis.winners.turned import Flips
     from clipsweep.orchestrator.api import StudyHandle, evaluate, load_studies, load_study, open_study, plan, run
     from clipsweep.orchestrator.comparison.compare import Comparison, compare
@@ -38,6 +39,7 @@ __all__ = [
     "Flips",
     "Study",
     "StudyHandle",
+    "Theory",
     "TrialSpec",
     "__version__",
     "compare",
@@ -64,6 +66,7 @@ _HOMES = {
     "Flips": "clipsweep.analysis.winners.turned",
     "Study": "clipsweep.orchestrator.study.schema",
     "StudyHandle": "clipsweep.orchestrator.api",
+    "Theory": "clipsweep.analysis.theory.theory",
     "TrialSpec": "clipsweep.trials.spec.trial",
     "__version__": "clipsweep.trials.base.versions",
     "compare": "clipsweep.orchestrator.comparison.compare",

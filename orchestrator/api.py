@@ -28,6 +28,7 @@ from clipsweep.trials.spec.trial import VALIDATION
 if TYPE_CHECKING:
     import pandas
 
+    from clipsweep.analysis.theory.theory import Theory
     from clipsweep.analysis.winners.turned import Flips
     from clipsweep.orchestrator.evaluation.evaluation import Evaluation
 
@@ -344,6 +345,22 @@ class StudyHandle:
         from clipsweep.orchestrator.evaluation.stored import stored_flips  # loads what replicas are told with
 
         return stored_flips(self._now(), default_cache(), trial_id, split, labels=labels)
+
+    def theory(self) -> Theory:
+        """Whether the paper's theory predicts what clips gain, of a study with ``theory: true``.
+
+        Returns:
+            ``changes`` (what each trial changed), ``predictions`` (rank correlations with the gain, with bootstrap
+            intervals, of the theory's quantities and of simpler ones), ``reach`` (how many blocks a clip changes), and
+            ``document()``, which is that of ``clipsweep theory --json``.
+
+        Raises:
+            StudyError: The study did not ask for it, or too few trials were measured.
+            StoreError: A file of it is damaged.
+        """
+        from clipsweep.orchestrator.theory.read import theory_of
+
+        return theory_of(self._now())
 
     def apply(
         self,

@@ -18,6 +18,7 @@ from clipsweep.orchestrator.commands.apply import apply
 from clipsweep.orchestrator.commands.compare import compare
 from clipsweep.orchestrator.commands.figures import figures
 from clipsweep.orchestrator.commands.results import results
+from clipsweep.orchestrator.commands.theory import theory
 from clipsweep.orchestrator.terminal import shell
 from clipsweep.trials.base.versions import RECORDED, __version__, package_version
 
@@ -83,6 +84,7 @@ _add(
     "compare A B --top 30 --json",
     "compare A B -o compared.html",
 )
+_add(app, theory, "theory studies/my-study", "theory DIR --json")
 _add(app, study.report, "report studies/quickstart --out report.html")
 _add(
     app,

@@ -69,6 +69,7 @@ ORDER = (
     "orchestrator/plan",
     "orchestrator/status",
     "orchestrator/comparison",
+    "orchestrator/theory",
     "orchestrator/reporting",
     "orchestrator/progress",
     "orchestrator/run",
@@ -124,7 +125,7 @@ HOMES = {
         "orchestrator/terminal/shell.py",
         *(
             f"orchestrator/commands/{name}.py"
-            for name in ("apply", "compare", "evaluate", "figures", "look", "make", "results", "run", "study", "upkeep")
+            for name in ("apply", "compare", "evaluate", "figures", "look", "make", "results", "run", "study", "theory", "upkeep")
         ),
     },
     "sentencepiece": {"trials/tokens/tokenizer.py"},

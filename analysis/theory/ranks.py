@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 from numpy.typing import NDArray
 
+ROUNDING = 1e-12  # of a sum of products of ranks, relative
+TOGETHER = 200  # resamples that are looked at at once
 Floats = NDArray[np.float64]
 
 
@@ -44,19 +48,33 @@ def spearman_to_columns(rows: NDArray[np.floating], columns: NDArray[np.floating
     return np.asarray(ranked_rows @ ranked.T)
 
 
-def spearman_weighted(rows: NDArray[np.floating], target: NDArray[np.floating], counts: Floats) -> Floats:
-    """Of each row with the target, where each resample holds the values so many times.
+def spearman_by_group(
+    rows: NDArray[np.floating], target: NDArray[np.floating], groups: NDArray[np.int64], draws: Floats
+) -> Floats:
+    """Of each row with the target, where each resample holds whole groups of values so many times.
+
+    A rank in a resample is linear in how often each group was drawn, so sums of products of ranks are cubic forms in
+    it: no resample is written out, and none is sorted.
 
     Args:
         rows: Shape ``(n_rows, n)``, without NaN.
         target: Shape ``(n,)``, without NaN.
-        counts: How often each resample holds each of the ``n``, 0 or more: shape ``(n, n_resamples)``.
+        groups: Number of each value's group, from 0: shape ``(n,)``.
+        draws: How often each resample holds each group, 0 or more: shape ``(n_resamples, n_groups)``.
 
     Returns:
         Shape ``(n_rows, n_resamples)``; NaN where a resample holds nothing that varies.
     """
-    to = _weighted_standard(target, counts)
-    return np.array([(counts * _weighted_standard(row, counts) * to).sum(axis=0) for row in rows])
+    members = [np.flatnonzero(groups == group) for group in range(draws.shape[1])]
+    total = draws @ np.array([len(each) for each in members], dtype=np.float64)
+    to = _below(target, groups, draws.shape[1])
+    of_target = _spread(to, to, members, draws, total)
+    found = []
+    for row in rows:
+        below = _below(row, groups, draws.shape[1])
+        scale = np.sqrt(_spread(below, below, members, draws, total) * of_target)
+        found.append(_spread(below, to, members, draws, total) / np.where(scale > 0, scale, np.nan))
+    return np.array(found).reshape(len(rows), len(draws))
 
 
 def _standard(ranks: Floats) -> Floats:
@@ -66,14 +84,20 @@ def _standard(ranks: Floats) -> Floats:
     return away / length if length else np.full_like(away, np.nan)
 
 
-def _weighted_standard(values: NDArray[np.floating], counts: Floats) -> Floats:
-    """Ranks within each resample, less their mean and of length 1 there: shape ``(n, n_resamples)``."""
+def _below(values: NDArray[np.floating], groups: NDArray[np.int64], n_groups: int) -> Floats:
+    """How many values of each group are less than each value, equal ones counting half: shape ``(n, n_groups)``."""
     _, place = np.unique(values, return_inverse=True)
-    order = np.argsort(place, kind="stable")
-    starts = np.searchsorted(place[order], np.arange(place.max() + 1))
-    of_groups = np.add.reduceat(counts[order], starts, axis=0)
-    ranks = (np.cumsum(of_groups, axis=0) - (of_groups - 1) / 2)[place]
-    total = counts.sum(axis=0)
-    away = ranks - (counts * ranks).sum(axis=0) / np.maximum(total, 1)
-    length = np.sqrt((counts * away**2).sum(axis=0))
-    return np.asarray(away / np.where(length > 0, length, np.nan))
+    counts = np.zeros((place.max() + 1, n_groups))
+    np.add.at(counts, (place, groups), 1.0)
+    return np.asarray((np.cumsum(counts, axis=0) - counts / 2)[place])
+
+
+def _spread(one: Floats, other: Floats, members: Sequence[NDArray[np.int64]], draws: Floats, total: Floats) -> Floats:
+    """Sum of the products of two rows of ranks less their means, in each resample; 0 where it is rounding alone."""
+    forms = np.array([one[each].T @ other[each] for each in members]).reshape(len(members), -1)
+    sums = []
+    for drawn in (draws[first : first + TOGETHER] for first in range(0, len(draws), TOGETHER)):
+        squares = (drawn @ forms).reshape(len(drawn), len(members), len(members))
+        sums.append(np.einsum("rl,rlm,rm->r", drawn, squares, drawn))
+    spread = np.concatenate(sums) - total**3 / 4
+    return np.where(np.abs(spread) > ROUNDING * total**3, spread, 0.0)

@@ -11,9 +11,9 @@ from numpy.typing import NDArray
 
 from clipsweep.analysis.theory.changes import Changes
 from clipsweep.analysis.theory.quantities import QUANTITIES
-from clipsweep.analysis.theory.ranks import Floats, spearman_to_columns, spearman_weighted
+from clipsweep.analysis.theory.ranks import TOGETHER, Floats, spearman_by_group, spearman_to_columns
 
-RESAMPLES, TOGETHER = 1000, 200
+RESAMPLES = 1000
 LEAST_TRIALS, LEAST_LAYERS = 4, 3
 SEED = 0
 
@@ -80,9 +80,7 @@ class _Part:
     @cached_property
     def by_layer(self) -> Floats:
         """In each resample, of which all parts share the drawn layers: shape ``(n_quantities, RESAMPLES)``."""
-        drawn = _draws(self.n_layers, [SEED])
-        parts = [drawn[first : first + TOGETHER, self.layers].T for first in range(0, RESAMPLES, TOGETHER)]
-        return np.concatenate([spearman_weighted(self.values, self.gain, part) for part in parts], axis=1)
+        return spearman_by_group(self.values, self.gain, self.layers, _draws(self.n_layers, [SEED]))
 
     @cached_property
     def by_example(self) -> Floats:

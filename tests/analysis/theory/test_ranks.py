@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from clipsweep.analysis.theory.ranks import ranks_of, spearman, spearman_to_columns, spearman_weighted
+from clipsweep.analysis.theory.ranks import ranks_of, spearman, spearman_by_group, spearman_to_columns
 
 
 def test_equal_values_share_the_mean_of_their_ranks_and_infinities_are_in_order() -> None:
@@ -36,18 +36,18 @@ def test_columns_are_each_correlated_as_if_alone() -> None:
     np.testing.assert_allclose(spearman_to_columns(rows, columns), expected, atol=1e-14)
 
 
-def test_a_resample_told_by_counts_is_the_resample_written_out() -> None:
+def test_a_resample_of_whole_groups_is_the_resample_written_out() -> None:
     rng = np.random.default_rng(1)
     row, target = rng.integers(0, 6, 20).astype(float), rng.integers(0, 4, 20).astype(float)
-    counts = rng.integers(0, 4, size=(20, 5))
-    expected = [spearman(np.repeat(row, each), np.repeat(target, each)) for each in counts.T]
-    found = spearman_weighted(row[None], target, counts.astype(float))
-    np.testing.assert_allclose(found[0], expected, atol=1e-14)
+    groups, draws = np.arange(20) % 4, np.array([[1.0, 1, 1, 1], [2, 0, 1, 1], [0, 3, 0, 1], [0, 0, 4, 0]])
+    counts = draws[:, groups].astype(int)
+    expected = [spearman(np.repeat(row, each), np.repeat(target, each)) for each in counts]
+    np.testing.assert_allclose(spearman_by_group(row[None], target, groups, draws)[0], expected, atol=1e-14)
 
 
 def test_a_resample_of_one_value_alone_has_no_correlation() -> None:
-    counts = np.array([[3.0], [0.0], [0.0]])
-    assert np.isnan(spearman_weighted(np.array([[1.0, 2, 3]]), np.array([1.0, 2, 3]), counts)).all()
+    values, draws = np.array([1.0, 2, 3]), np.array([[3.0, 0, 0]])
+    assert np.isnan(spearman_by_group(values[None], values, np.arange(3), draws)).all()
 
 
 def test_it_is_that_of_scipy() -> None:

@@ -1,0 +1,104 @@
+"""What the correlations of a study say, in plain sentences: whether the theory predicts what trials gain."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+
+from clipsweep.analysis.theory.correlations import Contest, Correlation, Interval, Predictions
+from clipsweep.analysis.theory.quantities import OF_GROUP, QUANTITIES, SIMPLEST, SPECTRUM, THEORY
+
+NONE = "none"  # in place of an interval
+
+
+def verdict(found: Predictions) -> list[str]:
+    """The answer in sentences: the theory's best quantity, the best of all, and the theory against its rivals."""
+    by_name = {each.quantity: each for each in found.of_all}
+    best = _best(by_name, OF_GROUP[THEORY])
+    if best is None:
+        return ["There is nothing to tell: neither the theory's quantities nor what trials gain vary enough."]
+    return [
+        f"Of the theory, {describe(best)}.",
+        *_of_others(by_name, best),
+        *([_against(found.against_simplest)] if found.against_simplest is not None else []),
+        *([_against(found.against_spectrum)] if found.against_spectrum is not None else []),
+    ]
+
+
+def describe(correlation: Correlation) -> str:
+    """One correlation: what it is, its intervals, and what it says."""
+    label = QUANTITIES[correlation.quantity].label
+    if correlation.rho is None:
+        return f"{label}: no rank correlation, as it or the gain does not vary, or there are too few trials"
+    return f"{label}: {_numbers(correlation)}: {_says(correlation)}"
+
+
+def words_of(interval: Interval | None) -> str:
+    """The ends of an interval: ``-0.55 to -0.02``."""
+    return NONE if interval is None else f"{interval[0]:+.2f} to {interval[1]:+.2f}"
+
+
+def _numbers(correlation: Correlation) -> str:
+    ends = f"by layer {words_of(correlation.by_layer)}, by example {words_of(correlation.by_example)}"
+    return f"rank correlation {correlation.rho:+.2f} ({ends})"
+
+
+def _says(correlation: Correlation) -> str:
+    """What is gained where the quantity is larger; nothing where an interval holds 0."""
+    named = {"layer": correlation.by_layer, "example": correlation.by_example}
+    known = {name: each for name, each in named.items() if each is not None}
+    holding = [name for name, (low, high) in known.items() if low <= 0 <= high]
+    if not known:
+        return "says nothing, as it has no interval"
+    if holding:
+        which = "both intervals hold 0" if len(holding) == 2 else f"the interval by {holding[0]} holds 0"
+        return f"says nothing: {which}"
+    assert correlation.rho is not None, "what has an interval has a value"
+    return _direction(correlation.quantity, correlation.rho)
+
+
+def _direction(quantity: str, rho: float) -> str:
+    more, less = ("more", "less") if rho > 0 else ("less", "more")
+    if quantity.startswith(("sum_", "last_")):
+        return f"trials whose norms fall more gain {less}"
+    if quantity == "blocks_changed":
+        return f"trials that change more blocks gain {more}"
+    if quantity == "layer":
+        return f"deeper clips gain {more}"
+    return f"trials where it is larger gain {more}"
+
+
+def _of_others(by_name: Mapping[str, Correlation], theory: Correlation) -> Iterator[str]:
+    """The best of the other groups, and the best of all."""
+    others = [_best(by_name, OF_GROUP[group]) for group in (SPECTRUM, SIMPLEST)]
+    known = [each for each in others if each is not None]
+    for each in known:
+        group = "what singular values say" if each.quantity in OF_GROUP[SPECTRUM] else "the simplest"
+        yield f"Of {group}, {describe(each)}."
+    if not known:
+        yield "Nothing else has a correlation."
+        return
+    best = max([theory, *known], key=_size)
+    yield f"The best predictor of all is {QUANTITIES[best.quantity].label}" + (
+        "." if best.says_something else ", and it says nothing: chance alone may do as much."
+    )
+
+
+def _against(contest: Contest) -> str:
+    """The theory against a rival: whether it does better."""
+    theory, rival = QUANTITIES[contest.theory].label, QUANTITIES[contest.rival].label
+    outcome = {
+        1: f"{theory} does better than {rival}",
+        0: f"{theory} is not shown to do better than {rival}, nor worse",
+        -1: f"{theory} does worse than {rival}",
+    }[contest.outcome]
+    ends = f"by layer {words_of(contest.by_layer)}, by example {words_of(contest.by_example)}"
+    return f"{outcome}: the absolute correlations differ by {contest.difference:+.2f} ({ends})."
+
+
+def _best(by_name: Mapping[str, Correlation], names: tuple[str, ...]) -> Correlation | None:
+    told = [by_name[name] for name in names if by_name[name].rho is not None]
+    return max(told, key=_size, default=None)
+
+
+def _size(correlation: Correlation) -> float:
+    return abs(correlation.rho or 0.0)

@@ -1,0 +1,1 @@
+"""What the paper's theory says of a study, read from its folder and put in words."""

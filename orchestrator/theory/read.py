@@ -1,0 +1,59 @@
+"""The theory of a study's trials, from its folder; what is lacking is said before anything is worked out."""
+
+from __future__ import annotations
+
+from clipsweep.analysis.theory.changes import Changes
+from clipsweep.analysis.theory.resample import LEAST_TRIALS
+from clipsweep.analysis.theory.theory import Theory, measure_theory
+from clipsweep.orchestrator.folder.snapshot import Snapshot
+from clipsweep.trials.base.errors import StudyError, counted
+
+
+def theory_of(snapshot: Snapshot) -> Theory:
+    """What a study's stored trials say of the theory.
+
+    Raises:
+        StudyError: The study did not ask for it, or too few trials were measured.
+        StoreError: ``spectrum.parquet`` cannot be read.
+    """
+    opened = snapshot.opened
+    spectra = opened.spectrum.read()
+    theory = measure_theory(
+        snapshot.rows,
+        study=opened.study.name,
+        metric=opened.space.metric,
+        untouched=opened.baselines(snapshot.rows),
+        spectra=spectra.to_pylist() if spectra.num_rows else None,
+        places=opened.subject.card.shapes.keys(),
+        combination=opened.study.search.module_condition,
+    )
+    _check(snapshot, theory.changes)
+    return theory
+
+
+def _check(snapshot: Snapshot, changes: Changes) -> None:
+    """Refuse a study that has nothing to tell."""
+    where, enough = snapshot.opened.folder, len(changes.trials) >= LEAST_TRIALS
+    if enough:
+        return
+    if changes.measured == 0 and not snapshot.opened.study.theory:
+        raise StudyError(
+            f"{where} did not ask for what the theory measures; expected 'theory: true' in its study file. Put it into "
+            f"a new study, or into this one before its trials run: those that are stored are not measured again."
+        )
+    if changes.measured == 0 and changes.unmeasured:
+        raise StudyError(
+            f"{where} has {counted(changes.unmeasured, 'clipped trial')} and none was measured; expected trials of a "
+            f"task with answers and with demonstrations in the prompt, that ran after 'theory: true' was set. Run a "
+            f"new study with it."
+        )
+    if changes.alone:
+        raise StudyError(
+            f"{where} has {counted(changes.alone, 'measured trial')} without an untouched row of the same prompts that "
+            f"was measured too; expected one for each number of shots and demonstration seed. Go on with 'clipsweep "
+            f"run'; an untouched row that was stored before 'theory: true' was set is not measured again."
+        )
+    raise StudyError(
+        f"{where} has {counted(len(changes.trials), 'clipped trial')} that were measured; expected {LEAST_TRIALS} or "
+        f"more, to tell a rank correlation. Go on with 'clipsweep run'."
+    )

@@ -1,0 +1,103 @@
+"""What the theory says of a study, in words and in columns."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from clipsweep.analysis.theory.changes import CHANGED
+from clipsweep.analysis.theory.correlations import Correlation
+from clipsweep.analysis.theory.quantities import QUANTITIES
+from clipsweep.analysis.theory.reach import Reach
+from clipsweep.analysis.theory.theory import Theory
+from clipsweep.analysis.theory.verdict import verdict, words_of
+from clipsweep.orchestrator.comparison.columns import NONE, aligned, section
+from clipsweep.trials.base.errors import counted
+from clipsweep.trials.scores.metrics import ACCURACY
+
+SIZES_SHOWN = 4  # blocks, from the clip on, of which the change is told
+
+
+def describe_theory(theory: Theory) -> str:
+    """The answer, the correlations in a table, and how far clips reach."""
+    parts = [
+        section("study", _study(theory)),
+        section("answer", verdict(theory.predictions)),
+        section("notes", _notes(theory)),
+        "\n".join(aligned(_correlations(theory))),
+        "\n".join(aligned(_reach(theory), left=(0, 1))),
+    ]
+    return "\n\n".join(part for part in parts if part)
+
+
+def _study(theory: Theory) -> Iterator[str]:
+    changes = theory.changes
+    layers = {trial.layer for trial in changes.trials}
+    yield (
+        f"{theory.study}: {counted(len(changes.trials), 'clipped trial')} of {counted(len(layers), 'layer')} on "
+        f"{counted(len(changes.prompt_sets), 'prompt set')}, against the untouched model"
+    )
+    if theory.cost_share is not None:
+        yield f"measuring took {100 * theory.cost_share:.1f} % of the trials' time"
+
+
+def _notes(theory: Theory) -> Iterator[str]:
+    changes = theory.changes
+    if theory.metric != ACCURACY:
+        yield f"gains are told in accuracy, though the study is judged by {theory.metric}"
+    if changes.unmeasured:
+        yield f"{counted(changes.unmeasured, 'clipped trial')} left out, as they were not measured"
+    if changes.alone:
+        yield f"{counted(changes.alone, 'trial')} left out, as the untouched model was not measured on their prompts"
+    if not theory.has_spectra:
+        yield "singular values were not measured, so that condition number and the like are not told"
+
+
+def _correlations(theory: Theory) -> Iterator[list[str]]:
+    """A row for each quantity: over all trials with intervals, and within each module."""
+    modules = sorted({each.module for each in theory.predictions.correlations if each.module is not None})
+    within = {(each.module, each.quantity): each for each in theory.predictions.correlations}
+    yield ["rank correlation with the gain", "all", "by layer", "by example", *modules, "with margins"]
+    for each in theory.predictions.of_all:
+        inside = [_number(within[module, each.quantity].rho) for module in modules]
+        yield [_label(each), _number(each.rho), *_intervals(each), *inside, _number(each.margin_rho)]
+
+
+def _label(correlation: Correlation) -> str:
+    return QUANTITIES[correlation.quantity].label
+
+
+def _intervals(correlation: Correlation) -> list[str]:
+    intervals = (correlation.by_layer, correlation.by_example)
+    return [NONE if each is None else words_of(each) for each in intervals]
+
+
+def _number(rho: float | None) -> str:
+    return NONE if rho is None else f"{rho:+.2f}"
+
+
+def _reach(theory: Theory) -> Iterator[list[str]]:
+    """A row for each clipped layer and module."""
+    if not theory.reach:
+        return
+    yield [
+        f"blocks changed by more than {100 * CHANGED:g} %",
+        "layer",
+        "median",
+        "least to most",
+        "paper",
+        "can be",
+        "before",
+        "|change of log‖ΔW_t‖| at the clip's block",
+        *(f"+{distance}" for distance in range(1, SIZES_SHOWN)),
+    ]
+    for each in theory.reach:
+        yield [each.module, str(each.layer), *_blocks(each), *_sizes(each)]
+
+
+def _blocks(reach: Reach) -> list[str]:
+    counts = (reach.paper, reach.expected, reach.before)
+    return [f"{reach.changed:g}", f"{reach.least} to {reach.most}", *map(str, counts)]
+
+
+def _sizes(reach: Reach) -> list[str]:
+    return [NONE if size is None else f"{size:.3f}" for size in reach.sizes[:SIZES_SHOWN]]

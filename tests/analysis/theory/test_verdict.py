@@ -1,0 +1,69 @@
+"""The verdict in words."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from clipsweep.analysis.theory.changes import changes_of
+from clipsweep.analysis.theory.correlations import Contest, Correlation, Predictions, correlate
+from clipsweep.analysis.theory.quantities import QUANTITIES
+from clipsweep.analysis.theory.verdict import describe, verdict
+from tests.analysis.theory.studies import planted_study
+
+FALLS = Correlation(
+    quantity="sum_implicit_gradient",
+    module=None,
+    n_trials=48,
+    n_layers=6,
+    rho=-0.31,
+    by_layer=(-0.55, -0.02),
+    by_example=(-0.36, -0.25),
+    margin_rho=-0.4,
+)
+
+
+def test_a_relation_is_told_with_its_intervals_and_its_direction() -> None:
+    assert describe(FALLS) == (
+        "Σ change of log‖G_t‖: rank correlation -0.31 (by layer -0.55 to -0.02, by example -0.36 to -0.25): trials "
+        "whose norms fall more gain more"
+    )
+
+
+def test_the_other_direction_is_told_as_such() -> None:
+    assert describe(replace(FALLS, rho=0.31, by_layer=(0.02, 0.55), by_example=(0.25, 0.36))).endswith(
+        "trials whose norms fall more gain less"
+    )
+
+
+def test_intervals_that_hold_0_say_nothing() -> None:
+    assert describe(replace(FALLS, by_layer=(-0.5, 0.1))).endswith("says nothing: the interval by layer holds 0")
+    both = replace(FALLS, by_layer=(-0.5, 0.1), by_example=(-0.4, 0.2))
+    assert describe(both).endswith("says nothing: both intervals hold 0")
+
+
+def test_the_theory_beats_the_simplest_where_only_its_quantity_tells_the_gain() -> None:
+    found = correlate(changes_of(planted_study(1.0)))
+    assert found.against_simplest is not None
+    assert found.against_simplest.outcome == 1
+    lines = verdict(found)
+    assert any("gain more" in line for line in lines)
+    assert any("does better than" in line for line in lines)
+
+
+def test_what_is_not_shown_is_said_to_be_not_shown() -> None:
+    contest = Contest(
+        theory="sum_delta_w", rival="clip_rate", difference=0.1, by_layer=(-0.2, 0.3), by_example=(0.0, 0.2)
+    )
+    told = replace(FALLS, quantity="sum_delta_w")
+    others = [replace(FALLS, quantity=name, rho=None) for name in QUANTITIES if name != "sum_delta_w"]
+    found = Predictions(correlations=(told, *others), against_simplest=contest, against_spectrum=None)
+    assert verdict(found)[-1].startswith("Σ change of log‖ΔW_t‖ is not shown to do better than clip rate, nor worse")
+
+
+def test_a_study_in_which_nothing_varies_has_nothing_to_tell() -> None:
+    found = Predictions(
+        correlations=tuple(replace(FALLS, quantity=name, rho=None) for name in QUANTITIES),
+        against_simplest=None,
+        against_spectrum=None,
+    )
+    assert verdict(found)[0].startswith("There is nothing to tell")
