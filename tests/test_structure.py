@@ -125,7 +125,19 @@ HOMES = {
         "orchestrator/terminal/shell.py",
         *(
             f"orchestrator/commands/{name}.py"
-            for name in ("apply", "compare", "evaluate", "figures", "look", "make", "results", "run", "study", "theory", "upkeep")
+            for name in (
+                "apply",
+                "compare",
+                "evaluate",
+                "figures",
+                "look",
+                "make",
+                "results",
+                "run",
+                "study",
+                "theory",
+                "upkeep",
+            )
         ),
     },
     "sentencepiece": {"trials/tokens/tokenizer.py"},

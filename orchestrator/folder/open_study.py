@@ -35,6 +35,7 @@ from clipsweep.orchestrator.study.names import BAYES, COMPOSE
 from clipsweep.orchestrator.study.schema import Study, settings_of
 from clipsweep.trials.base.errors import ClipsweepError, StoreError, StudyError, TaskError
 from clipsweep.trials.base.files import write_text
+from clipsweep.trials.clips.spectrum import Place
 from clipsweep.trials.models.find import find_config
 from clipsweep.trials.screen.screened import ScreenRequest
 from clipsweep.trials.tasks.load import load_task
@@ -114,6 +115,22 @@ class OpenStudy:
         if isinstance(rule, ScreenRule):
             return rule.requests
         return [] if wanted is None or rule is not None else screen_requests(self.space, wanted.rows)
+
+    def missing_spectra(self) -> list[Place]:
+        """Where matrices lie that the study clips, and whose singular values it wants and has not measured.
+
+        Of a study that did not ask for the theory nothing; nor while layers are pending.
+
+        Raises:
+            StoreError: ``spectrum.parquet`` cannot be read.
+        """
+        if not self.study.theory or self.pending is not None:
+            return []
+        card, measured = self.subject.card, self.spectrum.conditions()
+        clipped = {
+            (layer, role) for site in self.space.sites for layer in site.layers for role in card.roles(site.module)
+        }
+        return sorted(place for place in clipped & card.shapes.keys() if place not in measured)
 
     @property
     def row_context(self) -> RowContext:

@@ -29,6 +29,7 @@ from clipsweep.orchestrator.study.schema import Study
 from clipsweep.orchestrator.words import format_seconds
 from clipsweep.trials.base.errors import counted
 from clipsweep.trials.clips.resolve import resolve, starts_of
+from clipsweep.trials.clips.spectrum import Place
 from clipsweep.trials.engine.cost import CostModel, Extent, measure_extents
 from clipsweep.trials.prompts.prompts import Prompts
 from clipsweep.trials.screen.count import count_operations, matrices_of
@@ -47,7 +48,8 @@ def plan_study(study: Study, folder: Path | None, cache: Path, *, verify_hashes:
     Returns:
         Counts, ``operations``, ``hours`` at ``speed`` on so many ``replicas``, bytes on each replica and on disk, and
         the folder. Trials on the test split are counted at most, as the winners are not known. ``expectation``: see
-        ``expect``. ``screen``: see ``_screen``; None where nothing is to be screened.
+        ``expect``. ``screen``: see ``_screen``; None where nothing is to be screened. ``theory``: whether trials
+        measure what the theory says; ``matrices_for_theory``: those whose singular values are measured at the end.
     """
     prepared = prepare(study, folder or default_folder(study), cache, verify_hashes=verify_hashes)
     opened, card = prepared.opened, prepared.opened.subject.card
@@ -79,9 +81,11 @@ def plan_study(study: Study, folder: Path | None, cache: Path, *, verify_hashes:
         "matrices_to_factor_at_most": n_matrices,
         "factor_bytes_on_disk": factor_bytes,
         "matrices_to_measure": _matrices_to_measure(opened),
+        "matrices_for_theory": _count_matrices(opened, opened.missing_spectra()),
         "screen": _screen(opened, counts, speed, requests) if requests else None,
         "expectation": expect(opened, partial(cost_of, opened.screens_wanted())),
         "notes": notes,
+        "theory": study.theory,
         "dir": str(opened.folder),
     }
 
@@ -148,6 +152,7 @@ def describe_plan(plan: dict[str, Any]) -> str:
             *_describe_counts(plan),
             *([f"layers      {choice}"] if measured or chosen_by_screen else []),
             *([] if screen is None else [_describe_screen(screen)]),
+            *([f"theory      {_describe_theory(plan['matrices_for_theory'])}"] if plan["theory"] else []),
             f"operations  {plan['operations']:.3g}",
             f"time        {format_seconds(3600 * plan['hours'])} on {counted(plan['replicas'], 'replica')} at "
             f"{plan['operations_per_second_of_each'] / 1e12:.3g} TFLOP/s each ({plan['speed']})",
@@ -167,6 +172,12 @@ def _describe_screen(screen: dict[str, Any]) -> str:
         f"screen      {counted(screen['rows'], 'row')} x {counted(screen['prompt_sets'], 'prompt set')}: about "
         f"{screen['operations']:.3g} operations, {format_seconds(3600 * screen['hours'])}; part of those below"
     )
+
+
+def _describe_theory(n_matrices: int) -> str:
+    """What a study that asks for the theory measures besides."""
+    spectra = f", and at the end the singular values of {n_matrices} matrices" if n_matrices else ""
+    return f"the norms of implicit updates are measured in each trial{spectra}"
 
 
 def _describe_counts(plan: dict[str, Any]) -> list[str]:
@@ -263,7 +274,11 @@ def _matrices_to_measure(opened: OpenStudy) -> int:
     if opened.pending is None or isinstance(opened.pending.rule, ScreenRule):
         return 0
     missing = opened.pending.rule.missing(opened.spectrum.conditions())
-    return sum(shape.count for place in missing for shape in opened.subject.card.shapes[place])
+    return _count_matrices(opened, missing)
+
+
+def _count_matrices(opened: OpenStudy, places: Iterable[Place]) -> int:
+    return sum(shape.count for place in places for shape in opened.subject.card.shapes[place])
 
 
 def _factors(opened: OpenStudy) -> tuple[int, int]:

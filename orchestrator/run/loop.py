@@ -22,6 +22,7 @@ from clipsweep.orchestrator.progress.progress import Progress
 from clipsweep.orchestrator.run.interrupt import Interrupt
 from clipsweep.orchestrator.run.measure_layers import measure_layers
 from clipsweep.orchestrator.run.measure_screens import measure_screens
+from clipsweep.orchestrator.run.measure_spectra import measure_spectra
 from clipsweep.orchestrator.space.proposal import Choice, Proposal
 from clipsweep.trials.base.errors import counted
 from clipsweep.trials.clips.resolve import starts_of
@@ -77,7 +78,8 @@ class RunLoop:
         """Choose the layers, run the study's driver, then its winners on the test split; stops early when interrupted.
 
         Layers are chosen by condition numbers or by a screen, and points are screened, where the study wants that;
-        once these are known nothing is measured.
+        once these are known nothing is measured. Of a study that asks for the theory, the singular values of what it
+        clips are measured at the end.
         """
         try:
             self._choose_layers()
@@ -91,6 +93,7 @@ class RunLoop:
                     self._progress.say(f"{counted(len(missing), 'trial')} on test: winners and their baselines")
                 self._progress.begun_tests(sum(map(self._amount, map(self._ledger.trial, missing)), start=Amount()))
                 self.drive(FixedDriver(proposals))
+            self._measure_swept()
         finally:
             try:
                 self._ledger.flush()
@@ -142,6 +145,19 @@ class RunLoop:
         if self._opened.pending is None:
             pool.announce(starts_of(self._opened.space.starts(), self._opened.subject.card))
             self._progress.expect(goal_of(self._opened, self._ledger))
+
+    def _measure_swept(self) -> None:
+        """Measure the singular values that the theory is compared with, of what they are not known yet."""
+        if not self._interrupt.requested:
+            measure_spectra(
+                self._opened,
+                self._opened.missing_spectra(),
+                self._started_pool,
+                self._progress.waits_for,
+                self._is_stopped,
+                what="the singular values",
+                why="are what the theory is compared with",
+            )
 
     def _is_stopped(self) -> bool:
         """Whether the user wants an end; raises where the study's folder is gone."""

@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 
 from clipsweep.cluster.pool import Pool
 from clipsweep.orchestrator.folder.open_study import OpenStudy
 from clipsweep.orchestrator.run.measure_screens import measure_screens
+from clipsweep.orchestrator.run.measure_spectra import measure_spectra
 from clipsweep.orchestrator.space.screen_rule import ScreenRule
-from clipsweep.trials.clips.spectrum import MatrixSpectrum, Place
-
-KEEP_SECONDS = 10.0
 
 
 def measure_layers(
@@ -40,36 +37,8 @@ def measure_layers(
     if isinstance(rule, ScreenRule):
         measure_screens(opened, lambda: pool, waits_for, stopped)
     else:
-        _measure_spectra(opened, rule.missing(opened.spectrum.conditions()), pool, waits_for, stopped)
+        missing = rule.missing(opened.spectrum.conditions())
+        measure_spectra(
+            opened, missing, lambda: pool, waits_for, stopped, what="the condition numbers", why="choose the layers"
+        )
     return opened.choose_layers()
-
-
-def _measure_spectra(
-    opened: OpenStudy,
-    missing: Sequence[Place],
-    pool: Pool,
-    waits_for: Callable[[str], None],
-    stopped: Callable[[], bool],
-) -> None:
-    """Compute singular values of these places and keep them, every few seconds."""
-    count, shapes = 0, opened.subject.card.shapes
-    total = sum(shape.count for place in missing for shape in shapes[place])
-    waits_for(f"the condition numbers of {total} matrices choose the layers; they are measured once …")
-    waiting: list[MatrixSpectrum] = []
-    kept_at = time.monotonic()
-    for found in pool.spectrum(missing):
-        waiting += found
-        count += len(found)
-        waits_for(f"{count}/{total} matrices measured, whose condition numbers choose the layers")
-        if stopped():
-            break
-        if time.monotonic() - kept_at >= KEEP_SECONDS:
-            _keep(opened, waiting)
-            waiting, kept_at = [], time.monotonic()
-    _keep(opened, waiting)
-
-
-def _keep(opened: OpenStudy, spectra: Sequence[MatrixSpectrum]) -> None:
-    """Add to the file, which whoever took the study over may have filled further."""
-    opened.table.check()
-    opened.spectrum.add(spectra)

@@ -1,0 +1,63 @@
+"""Measure singular values of a study's matrices, and keep them in its folder."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+
+from clipsweep.cluster.pool import Pool
+from clipsweep.orchestrator.folder.open_study import OpenStudy
+from clipsweep.trials.clips.spectrum import MatrixSpectrum, Place
+
+KEEP_SECONDS = 10.0
+
+
+def measure_spectra(
+    opened: OpenStudy,
+    missing: Sequence[Place],
+    start_pool: Callable[[], Pool],
+    waits_for: Callable[[str], None],
+    stopped: Callable[[], bool],
+    *,
+    what: str,
+    why: str,
+) -> None:
+    """Compute singular values of some places and keep them, every few seconds.
+
+    Args:
+        opened: The study.
+        missing: Layers and roles whose matrices are measured; of none nothing is started.
+        start_pool: Gives the pool, with nothing in flight.
+        waits_for: Shows the user what is waited for, at once where it ends in three dots.
+        stopped: Whether to end early; asked every half second, in-process between matrices.
+        what: What of the matrices is wanted, for the user: ``the condition numbers``.
+        why: What that is for: ``choose the layers``.
+
+    Raises:
+        EvaluationError: A matrix has weights that are not finite.
+        PoolError: The replicas were lost.
+        TakenOverError: Another process holds the study.
+    """
+    if not missing:
+        return
+    pool, count, shapes = start_pool(), 0, opened.subject.card.shapes
+    total = sum(shape.count for place in missing for shape in shapes[place])
+    waits_for(f"{what} of {total} matrices {why}; they are measured once …")
+    waiting: list[MatrixSpectrum] = []
+    kept_at = time.monotonic()
+    for found in pool.spectrum(missing):
+        waiting += found
+        count += len(found)
+        waits_for(f"{count}/{total} matrices measured: {what} {why}")
+        if stopped():
+            break
+        if time.monotonic() - kept_at >= KEEP_SECONDS:
+            _keep(opened, waiting)
+            waiting, kept_at = [], time.monotonic()
+    _keep(opened, waiting)
+
+
+def _keep(opened: OpenStudy, spectra: Sequence[MatrixSpectrum]) -> None:
+    """Add to the file, which whoever took the study over may have filled further."""
+    opened.table.check()
+    opened.spectrum.add(spectra)
