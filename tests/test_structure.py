@@ -126,17 +126,8 @@ HOMES = {
         *(
             f"orchestrator/commands/{name}.py"
             for name in (
-                "apply",
-                "compare",
-                "evaluate",
-                "figures",
-                "look",
-                "make",
-                "results",
-                "run",
-                "study",
-                "theory",
-                "upkeep",
+                *("apply", "compare", "evaluate", "figures", "look", "make", "results"),
+                *("run", "study", "theory", "upkeep"),
             )
         ),
     },

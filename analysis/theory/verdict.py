@@ -79,7 +79,7 @@ def _of_others(by_name: Mapping[str, Correlation], theory: Correlation) -> Itera
         return
     best = max([theory, *known], key=_size)
     yield f"The best predictor of all is {QUANTITIES[best.quantity].label}" + (
-        "." if best.says_something else ", and it says nothing: chance alone may do as much."
+        "." if best.says_something else ", and even that says nothing: chance alone may do as much."
     )
 
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import textwrap
+from collections.abc import Iterable, Iterator
 
 from clipsweep.analysis.theory.changes import CHANGED
 from clipsweep.analysis.theory.correlations import Correlation
@@ -10,23 +11,35 @@ from clipsweep.analysis.theory.quantities import QUANTITIES
 from clipsweep.analysis.theory.reach import Reach
 from clipsweep.analysis.theory.theory import Theory
 from clipsweep.analysis.theory.verdict import verdict, words_of
-from clipsweep.orchestrator.comparison.columns import NONE, aligned, section
+from clipsweep.orchestrator.comparison.columns import INDENT, NONE, aligned, section
 from clipsweep.trials.base.errors import counted
 from clipsweep.trials.scores.metrics import ACCURACY
 
 SIZES_SHOWN = 4  # blocks, from the clip on, of which the change is told
+WIDTH = 120  # of lines, unless another is asked for
 
 
-def describe_theory(theory: Theory) -> str:
-    """The answer, the correlations in a table, and how far clips reach."""
+def describe_theory(theory: Theory, width: int = WIDTH) -> str:
+    """The answer, the correlations in a table, and how far clips reach.
+
+    Args:
+        theory: Of a study.
+        width: Of the lines that sentences are broken into.
+    """
     parts = [
         section("study", _study(theory)),
-        section("answer", verdict(theory.predictions)),
-        section("notes", _notes(theory)),
-        "\n".join(aligned(_correlations(theory))),
-        "\n".join(aligned(_reach(theory), left=(0, 1))),
+        section("answer", _broken(verdict(theory.predictions), width)),
+        section("notes", _broken(_notes(theory), width)),
+        "\n".join(["Rank correlation with the gain, and 95 % intervals:", *aligned(_correlations(theory))]),
+        "\n".join(_reach(theory)),
     ]
     return "\n\n".join(part for part in parts if part)
+
+
+def _broken(sentences: Iterable[str], width: int) -> Iterator[str]:
+    """Sentences in lines, of which those that go on stand further in."""
+    for sentence in sentences:
+        yield from textwrap.wrap(sentence, max(width - INDENT, 40), subsequent_indent="  ", break_long_words=False)
 
 
 def _study(theory: Theory) -> Iterator[str]:
@@ -56,7 +69,7 @@ def _correlations(theory: Theory) -> Iterator[list[str]]:
     """A row for each quantity: over all trials with intervals, and within each module."""
     modules = sorted({each.module for each in theory.predictions.correlations if each.module is not None})
     within = {(each.module, each.quantity): each for each in theory.predictions.correlations}
-    yield ["rank correlation with the gain", "all", "by layer", "by example", *modules, "with margins"]
+    yield ["quantity", "all", "by layer", "by example", *modules, "of margins"]
     for each in theory.predictions.of_all:
         inside = [_number(within[module, each.quantity].rho) for module in modules]
         yield [_label(each), _number(each.rho), *_intervals(each), *inside, _number(each.margin_rho)]
@@ -75,29 +88,21 @@ def _number(rho: float | None) -> str:
     return NONE if rho is None else f"{rho:+.2f}"
 
 
-def _reach(theory: Theory) -> Iterator[list[str]]:
-    """A row for each clipped layer and module."""
+def _reach(theory: Theory) -> Iterator[str]:
+    """A line for each clipped layer and module."""
     if not theory.reach:
         return
-    yield [
-        f"blocks changed by more than {100 * CHANGED:g} %",
-        "layer",
-        "median",
-        "least to most",
-        "paper",
-        "can be",
-        "before",
-        "|change of log‖ΔW_t‖| at the clip's block",
-        *(f"+{distance}" for distance in range(1, SIZES_SHOWN)),
-    ]
-    for each in theory.reach:
-        yield [each.module, str(each.layer), *_blocks(each), *_sizes(each)]
+    yield (
+        f"Blocks whose log‖ΔW_t‖ a clip changed by more than {100 * CHANGED:g} % (median, least to most), beside the "
+        f"paper's L - k + 1,"
+    )
+    yield "those that can change and those in front of them that did; and the change from the clip's block on:"
+    further = [f"+{distance}" for distance in range(1, SIZES_SHOWN)]
+    heading = ["clip", "layer", "median", "range", "paper", "can", "before", "here", *further]
+    yield from aligned([heading, *([each.module, str(each.layer), *_blocks(each)] for each in theory.reach)])
 
 
 def _blocks(reach: Reach) -> list[str]:
     counts = (reach.paper, reach.expected, reach.before)
-    return [f"{reach.changed:g}", f"{reach.least} to {reach.most}", *map(str, counts)]
-
-
-def _sizes(reach: Reach) -> list[str]:
-    return [NONE if size is None else f"{size:.3f}" for size in reach.sizes[:SIZES_SHOWN]]
+    sizes = [NONE if size is None else f"{size:.3f}" for size in reach.sizes[:SIZES_SHOWN]]
+    return [f"{reach.changed:g}", f"{reach.least} to {reach.most}", *map(str, counts), *sizes]

@@ -56,5 +56,5 @@ def measure_spectrum(
 def standard_deviation(weight: Tensor) -> float:
     """Of all entries, in float64, some rows at a time: a whole matrix in float64 would take four times its memory."""
     count, mean = weight.numel(), float(weight.sum(dtype=torch.float64)) / weight.numel()
-    parts = (part.double().sub_(mean).square_().sum() for part in weight.split(ROWS_TOGETHER))
+    parts = (part.double().sub_(mean).square_().sum() for part in torch.split(weight, ROWS_TOGETHER))
     return math.sqrt(sum(map(float, parts)) / count)

@@ -1,0 +1,121 @@
+"""The theory of a small study that was run, and of studies that have nothing to tell."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from safetensors.numpy import load_file
+
+import clipsweep
+from clipsweep.orchestrator.cli import app
+from clipsweep.orchestrator.theory.words import describe_theory
+from clipsweep.trials.base.errors import StudyError
+from tests.conftest import tiny_study
+from tests.orchestrator.commands.typed import json_of, runner
+
+MakeStudy = Callable[..., dict[str, Any]]
+SPACE = {"modules": ["attn", "mlp"], "clip_rates": [0, 0.5, 0.9]}
+
+
+@pytest.fixture(scope="module")
+def measured(tiny_gptj: Path, tmp_path_factory: pytest.TempPathFactory) -> clipsweep.StudyHandle:
+    """A study of two layers with ``theory: true``, run to its end; for reading."""
+    patch = pytest.MonkeyPatch()
+    patch.setenv("CLIPSWEEP_CACHE", str(tmp_path_factory.mktemp("cache")))
+    folder = tmp_path_factory.mktemp("theory") / "s"
+    study = clipsweep.run(tiny_study(tiny_gptj, space=SPACE) | {"theory": True}, dir=folder, quiet=True)
+    patch.undo()
+    return study
+
+
+def test_every_clipped_trial_is_told_with_all_its_quantities(measured: clipsweep.StudyHandle) -> None:
+    changes = measured.theory().changes
+    assert len(changes.trials) == 8
+    assert all(value is not None for trial in changes.trials for value in trial.quantities.values())
+
+
+def test_a_gain_is_that_of_the_rows(measured: clipsweep.StudyHandle) -> None:
+    rows = {row.trial_id: row for row in measured.stored_rows()}
+    base = next(row for row in rows.values() if row.split == "validation" and not row.clips)
+    for trial in measured.theory().changes.trials:
+        gained = rows[trial.trial_id].accuracy - base.accuracy  # type: ignore[operator]
+        assert trial.gain == pytest.approx(gained)
+
+
+def test_clips_reach_the_blocks_that_they_can_and_none_before(measured: clipsweep.StudyHandle) -> None:
+    found = {(each.module, each.layer): each for each in measured.theory().reach}
+    assert [found[key].expected for key in (("attn", 0), ("attn", 1), ("mlp", 0), ("mlp", 1))] == [2, 1, 1, 0]
+    assert all(each.before == 0 and each.changed <= each.expected for each in found.values())
+    assert found["attn", 0].changed == 2
+
+
+def test_a_value_removed_is_that_of_the_matrices_themselves(measured: clipsweep.StudyHandle, tiny_gptj: Path) -> None:
+    weights = load_file(tiny_gptj / "model.safetensors")
+    names = [f"transformer.h.0.mlp.{name}.weight" for name in ("fc_in", "fc_out")]
+    values = [np.linalg.svd(weights[name].astype(np.float64), compute_uv=False) for name in names]
+    trial = next(each for each in measured.theory().changes.trials if each.clips[0].module == "mlp" and each.layer == 0)
+    kept = round(len(values[0]) * (1 - trial.clips[0].clip_rate))
+    assert trial.quantities["share_removed"] == pytest.approx(max((s[kept:] ** 2).sum() / (s**2).sum() for s in values))
+    assert trial.quantities["spectral_norm"] == pytest.approx(max(s[0] for s in values))
+
+
+def test_the_document_is_json_and_that_of_python(measured: clipsweep.StudyHandle) -> None:
+    assert json_of("theory", str(measured.folder)) == json.loads(json.dumps(measured.theory().document()))
+
+
+def test_the_words_have_a_line_for_each_quantity_and_the_answer_first(measured: clipsweep.StudyHandle) -> None:
+    result = runner.invoke(app, ["theory", str(measured.folder)])
+    assert result.exit_code == 0, result.output
+    words = describe_theory(measured.theory())
+    assert words.index("answer") < words.index("condition number") < words.index("Blocks whose")
+    assert "8 clipped trials of 2 layers on 1 prompt set" in result.stdout
+
+
+def test_two_layers_have_no_interval_by_layer(measured: clipsweep.StudyHandle) -> None:
+    assert {each.by_layer for each in measured.theory().predictions.correlations} == {None}
+
+
+def test_without_a_spectrum_the_rivals_are_missing_and_it_is_said(
+    measured: clipsweep.StudyHandle, tmp_path: Path
+) -> None:
+    folder = shutil.copytree(measured.folder, tmp_path / "copy")
+    (folder / "spectrum.parquet").unlink()
+    theory = clipsweep.open_study(folder).theory()
+    assert theory.predictions.against_spectrum is None
+    assert "singular values were not measured" in describe_theory(theory)
+
+
+def test_a_study_that_did_not_ask_is_told_how(finished_study: Path) -> None:
+    with pytest.raises(StudyError, match="did not ask for .*'theory: true'.*are not measured again"):
+        clipsweep.open_study(finished_study).theory()
+
+
+def test_trials_without_demonstrations_are_not_measured(make_study: MakeStudy, tmp_path: Path) -> None:
+    study = clipsweep.run(make_study(space={"shots": [0]}) | {"theory": True}, dir=tmp_path / "s", quiet=True)
+    with pytest.raises(StudyError, match="4 clipped trials and none was measured; expected .* demonstrations"):
+        study.theory()
+
+
+def test_an_untouched_row_from_before_is_missed(make_study: MakeStudy, tmp_path: Path) -> None:
+    clipsweep.run(make_study(space={"clip_rates": [0]}), dir=tmp_path / "s", quiet=True)
+    study = clipsweep.run(make_study() | {"theory": True}, dir=tmp_path / "s", quiet=True)
+    with pytest.raises(StudyError, match="4 measured trials without an untouched row.*is not measured again"):
+        study.theory()
+
+
+def test_too_few_trials_are_refused(make_study: MakeStudy, tmp_path: Path) -> None:
+    study = clipsweep.run(make_study(space={"layers": [0]}) | {"theory": True}, dir=tmp_path / "s", quiet=True)
+    with pytest.raises(StudyError, match="has 2 clipped trials that were measured; expected 4 or more"):
+        study.theory()
+
+
+def test_a_folder_that_is_no_study_is_refused(tmp_path: Path) -> None:
+    result = runner.invoke(app, ["theory", str(tmp_path)])
+    assert result.exit_code == 2
+    assert "holds no study" in result.stderr
