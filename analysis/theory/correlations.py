@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from clipsweep.analysis.theory.changes import Changes
-from clipsweep.analysis.theory.quantities import OF_GROUP, QUANTITIES, SIMPLEST, SPECTRUM, THEORY
+from clipsweep.analysis.theory.quantities import OF_GROUP, OF_NORMS, QUANTITIES, SIMPLEST, SPECTRUM
 from clipsweep.analysis.theory.ranks import Floats
 from clipsweep.analysis.theory.resample import Resampled, resample
 from clipsweep.analysis.winners.interval import CONFIDENCE
@@ -48,17 +48,18 @@ class Correlation:
     def says_something(self) -> bool:
         """Whether it has intervals, and none of them holds 0."""
         intervals = [each for each in (self.by_layer, self.by_example) if each is not None]
-        return bool(intervals) and not any(low <= 0 <= high for low, high in intervals)
+        return self.rho is not None and bool(intervals) and not any(low <= 0 <= high for low, high in intervals)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Contest:
     """The theory's best quantity against the best of others, on the same trials and resamples.
 
-    Which is best is chosen once, on all trials: intervals do not know of that choice.
+    Which is best is chosen once, on all trials: intervals do not know of that choice. How many blocks changed does not
+    compete, as that is the layer by another name.
 
     Attributes:
-        theory: The quantity of the theory with the largest absolute rank correlation.
+        theory: The change of norms with the largest absolute rank correlation.
         rival: That of the other group.
         difference: Absolute rank correlation of the theory's less that of the rival.
         by_layer: Its 95 % interval, whole layers being drawn; None with fewer than three.
@@ -139,7 +140,7 @@ def _number(rho: float) -> float | None:
 def _contest(found: Mapping[str, Resampled], group: str) -> Contest | None:
     """The theory against another group, of quantities that as many trials have."""
     most = max(each.n_trials for each in found.values())
-    theory, rival = (_best(found, OF_GROUP[each], most) for each in (THEORY, group))
+    theory, rival = (_best(found, names, most) for names in (OF_NORMS, OF_GROUP[group]))
     if theory is None or rival is None:
         return None
     one, other = found[theory], found[rival]

@@ -90,4 +90,6 @@ _ALL = (
     Quantity(name="layer", group=SIMPLEST, label="layer", means="Counted from 0; of several clips the shallowest."),
 )
 QUANTITIES: dict[str, Quantity] = {each.name: each for each in _ALL}
+MAIN = f"sum_{GRADIENT}"  # what Theorem 2 grows with, in the form that its proof has (Lemma 6)
+OF_NORMS = tuple(f"{what}_{norm}" for what in ("sum", "last") for norm in NORMS)  # the theory's, but for reach
 OF_GROUP = {group: tuple(each.name for each in _ALL if each.group == group) for group in (THEORY, SPECTRUM, SIMPLEST)}

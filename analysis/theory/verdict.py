@@ -2,26 +2,39 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 
 from clipsweep.analysis.theory.correlations import Contest, Correlation, Interval, Predictions
-from clipsweep.analysis.theory.quantities import OF_GROUP, QUANTITIES, SIMPLEST, SPECTRUM, THEORY
+from clipsweep.analysis.theory.quantities import MAIN, OF_GROUP, OF_NORMS, QUANTITIES, SIMPLEST, SPECTRUM
 
 NONE = "none"  # in place of an interval
 
 
 def verdict(found: Predictions) -> list[str]:
-    """The answer in sentences: the theory's best quantity, the best of all, and the theory against its rivals."""
+    """The answer in sentences: the theory's own number, the best of each group, and the theory against its rivals."""
     by_name = {each.quantity: each for each in found.of_all}
-    best = _best(by_name, OF_GROUP[THEORY])
+    best = _best(by_name, OF_NORMS)
     if best is None:
         return ["There is nothing to tell: neither the theory's quantities nor what trials gain vary enough."]
+    told = [by_name[MAIN], best]
+    others = [_best(by_name, OF_GROUP[group]) for group in (SPECTRUM, SIMPLEST)]
+    told += [each for each in others if each is not None]
     return [
-        f"Of the theory, {describe(best)}.",
-        *_of_others(by_name, best),
+        f"The theory's own number, {describe(by_name[MAIN])}{_beside_theory(by_name[MAIN])}.",
+        *([f"The best of its norms, {describe(best)}."] if best.quantity != MAIN else []),
+        *_of_others(others),
+        *_besides(found, told),
         *([_against(found.against_simplest)] if found.against_simplest is not None else []),
         *([_against(found.against_spectrum)] if found.against_spectrum is not None else []),
+        _best_of_all(found),
     ]
+
+
+def _beside_theory(correlation: Correlation) -> str:
+    """Whether what a correlation says is what the theory says: that smaller norms let a model gain."""
+    if correlation.rho is None or not correlation.says_something:
+        return ""
+    return ", as the theory says" if correlation.rho < 0 else ", against the theory"
 
 
 def describe(correlation: Correlation) -> str:
@@ -67,20 +80,28 @@ def _direction(quantity: str, rho: float) -> str:
     return f"trials where it is larger gain {more}"
 
 
-def _of_others(by_name: Mapping[str, Correlation], theory: Correlation) -> Iterator[str]:
-    """The best of the other groups, and the best of all."""
-    others = [_best(by_name, OF_GROUP[group]) for group in (SPECTRUM, SIMPLEST)]
-    known = [each for each in others if each is not None]
-    for each in known:
-        group = "what singular values say" if each.quantity in OF_GROUP[SPECTRUM] else "the simplest"
-        yield f"Of {group}, {describe(each)}."
-    if not known:
-        yield "Nothing else has a correlation."
-        return
-    best = max([theory, *known], key=_size)
-    yield f"The best predictor of all is {QUANTITIES[best.quantity].label}" + (
-        "." if best.says_something else ", and even that says nothing: chance alone may do as much."
-    )
+def _of_others(others: Iterable[Correlation | None]) -> Iterator[str]:
+    """The best of the other groups."""
+    for each in others:
+        if each is not None:
+            group = "what singular values say" if each.quantity in OF_GROUP[SPECTRUM] else "the simplest"
+            yield f"Of {group}, {describe(each)}."
+
+
+def _besides(found: Predictions, told: Collection[Correlation]) -> Iterator[str]:
+    """What else has no interval that holds 0."""
+    others = [each for each in found.of_all if each.says_something and each not in told]
+    if others:
+        named = ", ".join(f"{QUANTITIES[each.quantity].label} ({each.rho:+.2f})" for each in others)
+        yield f"No interval holds 0 also of {named}."
+
+
+def _best_of_all(found: Predictions) -> str:
+    """The largest correlation of all, and whether it says something."""
+    best = max((each for each in found.of_all if each.rho is not None), key=_size)
+    label = QUANTITIES[best.quantity].label
+    even = "." if best.says_something else ", and even that says nothing: chance alone may do as much."
+    return f"The best predictor of all is {label} ({best.rho:+.2f}){even}"
 
 
 def _against(contest: Contest) -> str:

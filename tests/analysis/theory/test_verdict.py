@@ -57,7 +57,25 @@ def test_what_is_not_shown_is_said_to_be_not_shown() -> None:
     told = replace(FALLS, quantity="sum_delta_w")
     others = [replace(FALLS, quantity=name, rho=None) for name in QUANTITIES if name != "sum_delta_w"]
     found = Predictions(correlations=(told, *others), against_simplest=contest, against_spectrum=None)
-    assert verdict(found)[-1].startswith("Σ change of log‖ΔW_t‖ is not shown to do better than clip rate, nor worse")
+    lines = verdict(found)
+    assert lines[-2].startswith("Σ change of log‖ΔW_t‖ is not shown to do better than clip rate, nor worse")
+    assert lines[-1] == "The best predictor of all is Σ change of log‖ΔW_t‖ (-0.31)."
+
+
+def test_a_relation_against_the_theory_is_said_to_be_against_it() -> None:
+    against = replace(FALLS, rho=0.24, by_layer=(0.06, 0.42), by_example=(0.10, 0.37))
+    others = [replace(FALLS, quantity=name, rho=None) for name in QUANTITIES if name != FALLS.quantity]
+    found = Predictions(correlations=(against, *others), against_simplest=None, against_spectrum=None)
+    assert verdict(found)[0].endswith("trials whose norms fall more gain less, against the theory.")
+
+
+def test_what_else_has_no_interval_that_holds_0_is_named() -> None:
+    others = [replace(FALLS, quantity=name, rho=None, by_layer=None, by_example=None) for name in QUANTITIES]
+    told = {"sum_delta_w": -0.4, "last_delta_w": -0.2, FALLS.quantity: -0.31}
+    known = [replace(FALLS, quantity=name, rho=rho) for name, rho in told.items()]
+    kept = [each for each in others if each.quantity not in told]
+    lines = verdict(Predictions(correlations=(*known, *kept), against_simplest=None, against_spectrum=None))
+    assert "No interval holds 0 also of last change of log‖ΔW_t‖ (-0.20)." in lines
 
 
 def test_a_study_in_which_nothing_varies_has_nothing_to_tell() -> None:
