@@ -26,8 +26,8 @@ class Reach:
         least: The fewest of a trial.
         most: The most.
         paper: ``L - k + 1`` of ``L`` blocks, the clip's layer being the ``k``-th, counted from 1 (Remark 5).
-        expected: What a transformer with residual streams can change: the clipped block and all behind it; of an MLP,
-            which comes after its block's attention, those behind it alone.
+        expected: What a transformer with a residual stream can change: the clipped block and all behind it; of an MLP,
+            which its own block's attention does not read, those behind it alone.
         before: Blocks in front of these that changed in some trial; 0 unless something is wrong.
         sizes: Median of the absolute change of the natural log of the norm, at the clip's block, at the next one and so
             on; None where it was not measured.
