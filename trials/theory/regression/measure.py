@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,12 +12,13 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from clipsweep.trials.base.files import read_note, write_note
 from clipsweep.trials.spec.clip import Clip
 from clipsweep.trials.theory.regression.clipping import Clippable, all_clips, make_clippable
 from clipsweep.trials.theory.regression.prompts import Prompts, draw_prompts, normalised_errors
 from clipsweep.trials.theory.regression.settings import Size
 from clipsweep.trials.theory.regression.solvers import predict_least_squares, predict_zero
-from clipsweep.trials.theory.regression.training import load_trained
+from clipsweep.trials.theory.regression.training import load_trained, training_facts
 
 CHOOSE, REPORT = "choose", "report"  # the two sets of prompts
 DIGITS = 6
@@ -71,19 +73,40 @@ def measure_solvers(ground: Ground) -> dict[str, Any]:
 def measure_checkpoint(ground: Ground, step: int, say: Say) -> dict[str, Any]:
     """Errors of a checkpoint, and those of every clip of it where the size asks for them.
 
+    They are kept in the folder, and not measured again.
+
     Returns:
-        ``step``; ``untouched``, its error by the number of examples; ``clips``, empty where none was measured; and
-        ``chosen``, the numbers in ``clips`` of those that have the least error at few and at many examples. They are
-        chosen on one set of prompts; all else is of the other.
+        ``step``; ``seconds`` that it took; ``untouched``, its error by the number of examples; ``clips``, empty where
+        none was measured; and ``chosen``, the numbers in ``clips`` of those that have the least error at few and at
+        many examples. They are chosen on one set of prompts; all else is of the other.
 
     Raises:
         ModelError: The checkpoint cannot be read.
     """
+    is_clipped = step in ground.size.clipped_steps
+    of = {
+        **training_facts(ground.size, ground.seed, step),
+        "n_prompts": ground.size.n_prompts,
+        "is_clipped": is_clipped,
+    }
+    note = ground.folder / "measured" / f"step-{step:06}.json"
+    known = read_note(note)
+    if known is None or known["of"] != of:
+        began = time.monotonic()
+        found = _measure(ground, step, is_clipped, say)
+        known = {"of": of, "found": found | {"seconds": time.monotonic() - began}}
+        write_note(note, known)
+    measured: dict[str, Any] = known["found"]
+    return measured
+
+
+def _measure(ground: Ground, step: int, is_clipped: bool, say: Say) -> dict[str, Any]:
+    """The same, measured now."""
     model = load_trained(ground.size, ground.seed, ground.device, ground.folder, step)
     clippable = make_clippable(model, ground.folder / "cache")
     untouched = {name: clippable.errors(prompts) for name, prompts in ground.prompts.items()}
     found: dict[str, Any] = {"step": step, "untouched": curve_of(untouched[REPORT]), "clips": [], "chosen": {}}
-    clips = all_clips(ground.size.n_blocks) if step in ground.size.clipped_steps else []
+    clips = all_clips(ground.size.n_blocks) if is_clipped else []
     for number, clip in enumerate(clips):
         if number % 50 == 0:
             say(f"checkpoint after {step} steps: clip {number} of {len(clips)}")

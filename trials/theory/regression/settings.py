@@ -100,8 +100,8 @@ SIZES = {
         initial_spread=0.15,
         warmup_steps=50,
         max_gradient_norm=1.0,
-        checkpoint_steps=(250, 500, 1000, 1500, 2000, 3000, 4000, 5000),
-        clipped_steps=(500, 1000, 5000),
+        checkpoint_steps=(250, 500, 1000, 1500, 2000, 3000, 5000, 7000),
+        clipped_steps=(250, 500, 1000, 7000),
         n_prompts=1024,
     ),
     "full": Size(  # Garg et al. (2022), appendix A

@@ -20,12 +20,13 @@ from clipsweep.trials.theory.regression.prompts import draw_prompts, normalised_
 from clipsweep.trials.theory.regression.settings import Size
 
 WEIGHTS, MOMENTS = "weights ", "adam "  # how the names of tensors in a checkpoint begin
+SECONDS = "seconds"  # what training to it took
 MEASURED = {"checkpoint_steps", "clipped_steps", "n_prompts"}  # what of a size does not change the weights
 TOLD_EVERY = 250
 Say = Callable[[str], None]
 
 
-def train(size: Size, seed: int, device: torch.device, folder: Path, say: Say = print) -> float | None:
+def train(size: Size, seed: int, device: torch.device, folder: Path, say: Say = print) -> float:
     """Train to the last checkpoint of ``size``, from the last one that ``folder`` holds.
 
     On one thread a repeated run, and one that goes on, give the same weights bit by bit. Each step's prompts are drawn
@@ -40,25 +41,30 @@ def train(size: Size, seed: int, device: torch.device, folder: Path, say: Say = 
         say: Takes a line now and then.
 
     Returns:
-        Seconds that it took; None where it went on from a checkpoint.
+        Seconds that it took, with those of the runs that it goes on from.
 
     Raises:
         ModelError: A checkpoint in the folder is damaged, or is of another size or seed.
     """
-    began = time.monotonic()
     model = build_model(size, seed, device)
     adam = torch.optim.Adam([each for each in model.parameters() if each.requires_grad], lr=size.learning_rate)
     done = max((step for step in size.checkpoint_steps if checkpoint_path(folder, step).exists()), default=0)
+    began = time.monotonic()
     if done:
-        _restore(model, adam, read_checkpoint(folder, size, seed, done), device)
+        stored = read_checkpoint(folder, size, seed, done)
+        _restore(model, adam, stored, device)
+        began -= stored[SECONDS].item()
         say(f"goes on from the checkpoint after {done} steps")
     for step in range(done, size.checkpoint_steps[-1]):
         loss = train_one_step(model, adam, size, seed, step)
         if step % TOLD_EVERY == 0 or step + 1 == size.checkpoint_steps[-1]:
             say(f"step {step}: error {loss.item():.3f}, {time.monotonic() - began:.0f} s")
         if step + 1 in size.checkpoint_steps:
-            _write_checkpoint(model, adam, size, seed, folder, step + 1)
-    return None if done else time.monotonic() - began
+            seconds = torch.tensor(time.monotonic() - began, dtype=torch.float64)
+            _write_checkpoint(
+                checkpoint_path(folder, step + 1), model, adam, seconds, training_facts(size, seed, step + 1)
+            )
+    return time.monotonic() - began
 
 
 def train_one_step(model: RegressionModel, adam: torch.optim.Adam, size: Size, seed: int, step: int) -> Tensor:
@@ -100,8 +106,14 @@ def checkpoint_path(folder: Path, step: int) -> Path:
     return folder / f"step-{step:06}.safetensors"
 
 
+def training_facts(size: Size, seed: int, step: int) -> dict[str, str]:
+    """What the weights after ``step`` steps follow from; the header of a checkpoint says it."""
+    trained_by = {key: value for key, value in asdict(size).items() if key not in MEASURED}
+    return {"size": json.dumps(trained_by, sort_keys=True), "seed": str(seed), "step": str(step)}
+
+
 def read_checkpoint(folder: Path, size: Size, seed: int, step: int) -> dict[str, Tensor]:
-    """The tensors of a checkpoint: weights, and what Adam remembers of each.
+    """The tensors of a checkpoint: weights, what Adam remembers of each, and the seconds of training.
 
     Raises:
         ModelError: There is none, it is damaged, or it is of another size or seed.
@@ -113,7 +125,7 @@ def read_checkpoint(folder: Path, size: Size, seed: int, step: int) -> dict[str,
             tensors = {name: opened.get_tensor(name) for name in opened.keys()}  # noqa: SIM118  # it is no mapping
     except (OSError, SafetensorError) as error:
         raise ModelError(f"{path} is no whole checkpoint ({error}); expected one of training. Delete it.") from error
-    if noted != _notes(size, seed, step):
+    if noted != training_facts(size, seed, step):
         raise ModelError(
             f"{path} was made with other settings or another seed; expected seed {seed} and the settings of this run. "
             f"Choose another folder, or delete it."
@@ -122,14 +134,14 @@ def read_checkpoint(folder: Path, size: Size, seed: int, step: int) -> dict[str,
 
 
 def _write_checkpoint(
-    model: RegressionModel, adam: torch.optim.Adam, size: Size, seed: int, folder: Path, step: int
+    path: Path, model: RegressionModel, adam: torch.optim.Adam, seconds: Tensor, facts: dict[str, str]
 ) -> None:
-    """Write weights and what Adam remembers, whole or not at all."""
+    """Write all that a run goes on from, whole or not at all."""
     tensors = {f"{WEIGHTS}{name}": tensor.contiguous() for name, tensor in model.state_dict().items()}
     for name, parameter in model.named_parameters():
         tensors |= {f"{MOMENTS}{name} {key}": moment for key, moment in adam.state[parameter].items()}
-    with whole_file(checkpoint_path(folder, step)) as draft:
-        save_file(tensors, draft, _notes(size, seed, step))
+    with whole_file(path) as draft:
+        save_file(tensors | {SECONDS: seconds}, draft, facts)
 
 
 def _restore(model: RegressionModel, adam: torch.optim.Adam, stored: dict[str, Tensor], device: torch.device) -> None:
@@ -146,9 +158,3 @@ def _restore(model: RegressionModel, adam: torch.optim.Adam, stored: dict[str, T
 def _named(stored: dict[str, Tensor], start: str) -> dict[str, Tensor]:
     """The tensors whose names begin so, without that."""
     return {name.removeprefix(start): tensor for name, tensor in stored.items() if name.startswith(start)}
-
-
-def _notes(size: Size, seed: int, step: int) -> dict[str, str]:
-    """What the header of a checkpoint says."""
-    trained_by = {key: value for key, value in asdict(size).items() if key not in MEASURED}
-    return {"size": json.dumps(trained_by, sort_keys=True), "seed": str(seed), "step": str(step)}

@@ -7,6 +7,7 @@ import torch
 
 from clipsweep.trials.base.errors import ModelError
 from clipsweep.trials.spec.clip import Clip
+from clipsweep.trials.theory.regression import measure
 from clipsweep.trials.theory.regression.clipping import make_clippable
 from clipsweep.trials.theory.regression.measure import (
     CHOOSE,
@@ -77,6 +78,18 @@ def test_a_checkpoint_that_is_not_to_be_clipped_has_its_error_alone(trained: Pat
     found = measure_checkpoint(make_ground(TINY, 0, CPU, trained), 10, quiet)
     assert (found["clips"], found["chosen"]) == ([], {})
     assert len(found["untouched"]["mean"]) == 5
+
+
+def test_what_was_measured_is_kept_and_not_measured_again(
+    measured: Measured, trained: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_: object) -> None:
+        raise AssertionError
+
+    monkeypatch.setattr(measure, "_measure", refuse)
+    assert measure_checkpoint(make_ground(TINY, 0, CPU, trained), 200, quiet) == measured
+    with pytest.raises(AssertionError):
+        measure_checkpoint(make_ground(replace(TINY, n_prompts=65), 0, CPU, trained), 200, quiet)
 
 
 def test_a_checkpoint_that_is_not_there_is_refused(tmp_path: Path) -> None:
