@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import product
 from pathlib import Path
 
 from torch import Tensor
@@ -10,17 +11,17 @@ from torch import Tensor
 from clipsweep.trials.clips.edit import LoadedModel
 from clipsweep.trials.clips.factor_cache import FactorCache
 from clipsweep.trials.clips.factor_files import hash_tensors
-from clipsweep.trials.clips.resolve import resolve
+from clipsweep.trials.clips.resolve import fingerprint_of, resolve
 from clipsweep.trials.models.card import ModelCard
 from clipsweep.trials.models.facts import facts_of
 from clipsweep.trials.models.find_layout import find_layout
 from clipsweep.trials.spec.clip import Clip
+from clipsweep.trials.spec.resolved import Fingerprint
 from clipsweep.trials.theory.regression.model import RegressionModel, predict
 from clipsweep.trials.theory.regression.prompts import Prompts, normalised_errors
 
 MODULES = ("attn", "mlp", "q", "k", "v", "o", "fc_in", "fc_out")
-RATES = (0.1, 0.5, 0.75, 0.9, 0.95, 0.99, 0.995)  # the paper's
-Errors = tuple[Tensor, ...]  # of each set of prompts
+RATES = (0.1, 0.5, 0.75, 0.9, 0.95, 0.99, 0.995)  # the paper's, ascending
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,11 +64,10 @@ def make_clippable(model: RegressionModel, cache: Path) -> Clippable:
     return Clippable(loaded=loaded, card=card)
 
 
-def all_clips(n_blocks: int) -> list[Clip]:
-    """A clip for each block, module and published rate."""
-    return [
-        Clip(layer=layer, module=module, clip_rate=rate)
-        for layer in range(n_blocks)
-        for module in MODULES
-        for rate in RATES
-    ]
+def all_clips(card: ModelCard) -> list[Clip]:
+    """A clip for each block, module and published rate; of rates that leave the same model, the least."""
+    distinct: dict[Fingerprint, Clip] = {}
+    for layer, module, rate in product(range(card.n_layers), MODULES, RATES):
+        clip = Clip(layer=layer, module=module, clip_rate=rate)
+        distinct.setdefault(fingerprint_of([clip], card), clip)
+    return [*distinct.values()]

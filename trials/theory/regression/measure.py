@@ -106,7 +106,7 @@ def _measure(ground: Ground, step: int, is_clipped: bool, say: Say) -> dict[str,
     clippable = make_clippable(model, ground.folder / "cache")
     untouched = {name: clippable.errors(prompts) for name, prompts in ground.prompts.items()}
     found: dict[str, Any] = {"step": step, "untouched": curve_of(untouched[REPORT]), "clips": [], "chosen": {}}
-    clips = all_clips(ground.size.n_blocks) if is_clipped else []
+    clips = all_clips(clippable.card) if is_clipped else []
     for number, clip in enumerate(clips):
         if number % 50 == 0:
             say(f"checkpoint after {step} steps: clip {number} of {len(clips)}")

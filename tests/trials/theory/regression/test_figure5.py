@@ -18,7 +18,7 @@ def test_the_command_writes_all_numbers_of_a_size(
     numbers = json.loads((tmp_path / "out/figure5.json").read_text())
     assert (numbers["size"], numbers["seed"], numbers["settings"]["width"]) == ("tiny", 0, 32)
     assert [found["step"] for found in numbers["checkpoints"]] == [10, 200]
-    assert [len(found["clips"]) for found in numbers["checkpoints"]] == [0, 2 * 8 * 7]
+    assert [len(found["clips"]) for found in numbers["checkpoints"]] == [0, 2 * 8 * 6]
     assert numbers["training_seconds"] > 0
     assert "goes on from the checkpoint after 200 steps" in capsys.readouterr().out
 
