@@ -1,0 +1,82 @@
+"""What measuring the paper's theory costs: its share of a study's seconds, and of the wall time beside a run without it.
+
+Needs the model and the rows of the shared folder, for the larger of its two models.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+from statistics import median
+from typing import Any
+
+from rich.console import Console
+
+from clipsweep.orchestrator.run.session import run_study
+from clipsweep.orchestrator.study.check import check_study
+from tests.benchmarks.document import Line, at_most, print_document, tell
+from tests.orchestrator.stored import latest_rows
+
+SHARED = Path(os.environ.get("CLIPSWEEP_SHARED", "../shared"))
+ROWS = (200, 1000)
+ROUNDS, QUICK_ROUNDS = 3, 1
+MOST = 10.0  # percent of a study's seconds
+SHOTS = 10
+RATES = [0.5, 0.9]
+MODELS: dict[str, tuple[str, dict[str, Any]]] = {
+    "embedded": ("embedded", {"name": "episodes", "seed": 0}),
+    "gptj-prompts-5m": (
+        str(SHARED.resolve() / "models" / "gptj-prompts-5m"),
+        {"name": "sst2", "path": str(SHARED.resolve() / "data" / "sst2"), "seed": 0},
+    ),
+}
+
+
+def study_of(model: str, rows: int, *, theory: bool) -> dict[str, Any]:
+    """A study of every layer, both modules, in the process itself, as a file would hold it."""
+    path, task = MODELS[model]
+    return {
+        "name": "theory",
+        "model": {"path": path},
+        "task": {**task, "validation_size": rows, "test_size": 0},
+        "space": {"layers": "all", "modules": ["mlp", "attn"], "shots": [SHOTS], "clip_rates": RATES},
+        "cluster": {"replicas": 0, "cpus_per_replica": 1},
+        "theory": theory,
+    }
+
+
+def seconds_of(model: str, rows: int, cache: Path, *, theory: bool) -> tuple[float, float]:
+    """Seconds of all trials of a study, and of measuring among them."""
+    with tempfile.TemporaryDirectory() as folder:
+        run_study(check_study(study_of(model, rows, theory=theory)), Path(folder) / "study", cache, Console(quiet=True))
+        stored = latest_rows(Path(folder) / "study").values()
+        return sum(row.seconds for row in stored), sum(row.theory_seconds or 0 for row in stored)
+
+
+def lines(rounds: int) -> Iterator[Line]:
+    """With and without in turn, so that what else the machine does meets both; medians."""
+    for model in MODELS:
+        if model != "embedded" and not SHARED.is_dir():
+            print(f"no shared folder at {SHARED}; set CLIPSWEEP_SHARED", file=sys.stderr)
+            continue
+        with tempfile.TemporaryDirectory() as cache:
+            seconds_of(model, ROWS[0], Path(cache), theory=True)  # fills the cache, as any earlier study has
+            for rows in ROWS:
+                taken = [
+                    (seconds_of(model, rows, Path(cache), theory=True), seconds_of(model, rows, Path(cache), theory=False))
+                    for _ in range(rounds)
+                ]
+                where = f"{model}, {rows:,} rows"
+                share = median(measuring / all_of_it for (all_of_it, measuring), _ in taken)
+                yield at_most(f"{where}: measuring, of the trials' seconds", 100 * share, "%", MOST)
+                yield Line(name=f"{where}: trials' seconds", value=median(on for (on, _), _ in taken), unit="s")
+                more = median(on / off - 1 for (on, _), (off, _) in taken)
+                yield Line(name=f"{where}: trials' seconds, more than without", value=100 * more, unit="%")
+
+
+if __name__ == "__main__":
+    n_rounds = QUICK_ROUNDS if "--quick" in sys.argv else ROUNDS
+    print_document(lambda: [line for each in lines(n_rounds) for line in tell([each])])
