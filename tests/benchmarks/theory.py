@@ -1,4 +1,4 @@
-"""What measuring the paper's theory costs: its share of a study's seconds, and of the wall time beside a run without it.
+"""What measuring the paper's theory costs: its share of a study's seconds, and the seconds of a study without it.
 
 Needs the model and the rows of the shared folder, for the larger of its two models.
 """
@@ -66,7 +66,10 @@ def lines(rounds: int) -> Iterator[Line]:
             seconds_of(model, ROWS[0], Path(cache), theory=True)  # fills the cache, as any earlier study has
             for rows in ROWS:
                 taken = [
-                    (seconds_of(model, rows, Path(cache), theory=True), seconds_of(model, rows, Path(cache), theory=False))
+                    (
+                        seconds_of(model, rows, Path(cache), theory=True),
+                        seconds_of(model, rows, Path(cache), theory=False),
+                    )
                     for _ in range(rounds)
                 ]
                 where = f"{model}, {rows:,} rows"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from torch import Tensor, nn
@@ -67,15 +68,15 @@ class Projections:
     groups: int
 
 
-def read_matrix(model: nn.Module, matrix: Matrix) -> Tensor:
-    """A matrix under the weights that the model holds now: ``(rows, cols)``, float32; a view where it can be one."""
-    return matrix.read(model.get_parameter(matrix.parameter)).float()
-
-
-def read_projections(model: nn.Module, attention: BlockAttention) -> Projections:
-    """The matrices of an attention under the weights that the model holds now."""
-    q, k, v, o = (read_matrix(model, matrix) for matrix in (attention.q, attention.k, attention.v, attention.o))
+def read_projections(parameters: Mapping[str, Tensor], attention: BlockAttention) -> Projections:
+    """The matrices of an attention under the weights that the model holds now; views where they can be."""
+    q, k, v, o = (read_matrix(parameters, matrix) for matrix in (attention.q, attention.k, attention.v, attention.o))
     return Projections(q=q, k=k, v=v, o=o, heads=attention.heads, groups=attention.groups)
+
+
+def read_matrix(parameters: Mapping[str, Tensor], matrix: Matrix) -> Tensor:
+    """A matrix out of a model's parameters, by name: ``(rows, cols)``, float32."""
+    return matrix.read(parameters[matrix.parameter]).float()
 
 
 def find_attentions(model: PreTrainedModel, layout: Layout) -> tuple[BlockAttention | None, ...]:

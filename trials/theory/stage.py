@@ -82,6 +82,7 @@ class Stage:
     def __init__(self, model: PreTrainedModel, layout: Layout) -> None:
         """Find what can be measured."""
         self._model = model
+        self._parameters = dict(model.named_parameters())  # clips point them at other weights, and keep them
         self.attentions = find_attentions(model, layout)
         found = next((each for each in self.attentions if each is not None), None)
         self._probes = None if found is None else draw_probes(found.q.cols)
@@ -93,7 +94,7 @@ class Stage:
         Args:
             untouched: Of the model without clips; None where that is what is read.
         """
-        reading = Reading(self._model, self.attentions, self._probes, untouched)
+        reading = Reading(self._parameters, self.attentions, self._probes, untouched)
         with ExitStack() as stack:
             for layer, attention in enumerate(self.attentions):
                 if attention is not None:
@@ -108,13 +109,13 @@ class Reading:
 
     def __init__(
         self,
-        model: nn.Module,
+        parameters: Mapping[str, Tensor],
         attentions: Sequence[BlockAttention | None],
         probes: Probes | None,
         untouched: Measured | None,
     ) -> None:
         """Nothing is read yet; arguments as in ``Stage``."""
-        self._model = model
+        self._parameters = parameters
         self._attentions = attentions
         self._untouched = untouched
         self._probes = probes
@@ -137,7 +138,7 @@ class Reading:
                 probes = self._untouched.entering.get(layer, probes)
             assert probes is not None, "a block that can be measured comes with probes"
             probes = self._entering[layer] = probes.to(read.device)
-            update = form_update(read.reshape(-1, read.shape[-1]), read_projections(self._model, attention))
+            update = form_update(read.reshape(-1, read.shape[-1]), read_projections(self._parameters, attention))
             self._delta_w[layer] = update.log_norm()
             self._gradient[layer], self._probes = pass_block(update, probes)
 
@@ -153,7 +154,7 @@ class Reading:
             if attention is not None and pair is not None and _go_together(attention, pair):
                 key_states, value_states = pair[0][0], pair[1][0]
                 with self._stopwatch.running(key_states.device):
-                    output = read_matrix(self._model, attention.o)
+                    output = read_matrix(self._parameters, attention.o)
                     softmax[layer] = log_norm_of_softmax(key_states, value_states, output, attention.scale)
         before = self._untouched
         return Measured(

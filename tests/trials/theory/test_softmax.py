@@ -50,7 +50,7 @@ def test_moving_all_keys_by_one_vector_changes_nothing() -> None:
 
 def test_it_is_the_same_however_many_tokens_are_taken_at_a_time(monkeypatch: pytest.MonkeyPatch) -> None:
     whole = log_norm_of_softmax(*drawn(), 0.5)
-    monkeypatch.setattr(softmax, "ENTRIES_AT_ONCE", 40)
+    monkeypatch.setattr(softmax, "TOKENS_AT_ONCE", 3)
     assert float(log_norm_of_softmax(*drawn(), 0.5)) == pytest.approx(float(whole), abs=1e-6)
 
 
