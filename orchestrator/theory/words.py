@@ -9,6 +9,7 @@ from clipsweep.analysis.theory.changes import CHANGED
 from clipsweep.analysis.theory.correlations import Correlation
 from clipsweep.analysis.theory.quantities import QUANTITIES
 from clipsweep.analysis.theory.reach import Reach
+from clipsweep.analysis.theory.resample import LEAST_LAYERS
 from clipsweep.analysis.theory.theory import Theory
 from clipsweep.analysis.theory.verdict import verdict, words_of
 from clipsweep.orchestrator.comparison.columns import INDENT, NONE, aligned, section
@@ -16,6 +17,7 @@ from clipsweep.trials.base.errors import counted
 from clipsweep.trials.scores.metrics import ACCURACY
 
 SIZES_SHOWN = 4  # blocks, from the clip on, of which the change is told
+MANY_LAYERS = 12  # from which on intervals by layer leave out 0 about as often as they should
 WIDTH = 120  # of lines, unless another is asked for
 
 
@@ -61,6 +63,9 @@ def _notes(theory: Theory) -> Iterator[str]:
         yield f"{counted(changes.unmeasured, 'clipped trial')} left out, as they were not measured"
     if changes.alone:
         yield f"{counted(changes.alone, 'trial')} left out, as the untouched model was not measured on their prompts"
+    layers = len({trial.layer for trial in changes.trials})
+    if LEAST_LAYERS <= layers < MANY_LAYERS:
+        yield f"{layers} layers are few: intervals by layer are too narrow, and leave out 0 too often"
     if not theory.has_spectra:
         yield "singular values were not measured, so that condition number and the like are not told"
 

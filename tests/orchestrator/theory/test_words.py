@@ -14,6 +14,11 @@ def test_lines_are_no_wider_than_asked_for() -> None:
     assert max(map(len, sentences)) <= 90
 
 
+def test_few_layers_are_noted() -> None:
+    words = describe_theory(measure_theory(planted_study(1.0), study="s", metric="accuracy"))
+    assert "6 layers are few: intervals by layer are too narrow" in words
+
+
 def test_another_metric_and_trials_that_were_not_measured_are_noted() -> None:
     rows = planted_study(1.0)
     rows["0-0.1"] = changed(rows["0-0.1"], log_delta_w=None)
