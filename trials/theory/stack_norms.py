@@ -60,5 +60,6 @@ def _norms(update: float, gradient: float, terms: Tensor) -> BlockNorms:
 
 def _terms(block: LinearBlock, hidden: Tensor) -> Tensor:
     """The ``a_i``, shape ``(demonstrations,)`` or ``(heads, demonstrations)``."""
-    lengths = block.write(hidden).norm(dim=-2) * (block.key @ hidden).norm(dim=-2)
-    return lengths * block.query.flatten(-2).norm(dim=-1, keepdim=True)
+    lengths: Tensor = block.write(hidden).norm(dim=-2) * (block.key @ hidden).norm(dim=-2)
+    queries: Tensor = block.query.flatten(-2).norm(dim=-1, keepdim=True)
+    return lengths * queries
