@@ -49,6 +49,7 @@ SCORES: dict[str, Score] = {
         for form in ("product", "tight")
     },
     **{f"bound, range of C_t, {form} form": _bound("range", SETS, form) for form in ("product", "tight")},
+    "Σ rank of C_t": lambda each: float(sum(block.rank for block in each.bounds["range", SETS][0].blocks)),
     "Σ log |ΔW_t|": lambda each: each.log_updates,
     "Σ log |G_t|": lambda each: each.log_gradients,
 }

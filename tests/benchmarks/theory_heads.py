@@ -28,7 +28,7 @@ class Attention:
     """What the theory needs of a GPT-J.
 
     Attributes:
-        query: Of each block, shape ``(heads, keys, width)``, float64; divided by the root of the keys and by the tokens.
+        query: Of each block, shape ``(heads, keys, width)``, float64; over the root of the keys and over the tokens.
         key: Of each block, ``(heads, keys, width)``. Rotary positions are left out.
         value: Of each block, ``(heads, keys, width)``.
         output: Of each block, the part of its output matrix for each head, ``(heads, width, keys)``.

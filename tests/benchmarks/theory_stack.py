@@ -82,13 +82,13 @@ def losses(blocks: Sequence[LinearBlock], demonstrations: Tensor, asked: Tensor)
     return (answers - asked[..., -1, :]).square()
 
 
-def train(seed: int) -> list[LinearBlock]:
+def train(seed: int, steps: int = STEPS) -> list[LinearBlock]:
     """A stack trained by Adam on fresh tasks; seeded, some seconds."""
     generator = torch.Generator().manual_seed(seed)
     weights = 0.5 * torch.randn(BLOCKS, 3, WIDTH, WIDTH, dtype=torch.float64, generator=generator)
     weights.requires_grad_()
     optimizer = torch.optim.Adam([weights], lr=LEARNING_RATE)
-    for _ in range(STEPS):
+    for _ in range(steps):
         drawn = draw_sets(generator, BATCH, 1, 1)
         loss = losses(_blocks(weights), drawn.demonstrations, drawn.queries).mean()
         optimizer.zero_grad()
