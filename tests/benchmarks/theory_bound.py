@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from itertools import product
 from statistics import fmean
 from typing import Any
 
@@ -53,10 +54,8 @@ SCORES: dict[str, Score] = {
     "Σ log |ΔW_t|": lambda each: each.log_updates,
     "Σ log |G_t|": lambda each: each.log_gradients,
 }
-TARGETS: dict[str, Callable[[Clipped], float]] = {
-    "generalization error": lambda each: each.gap,
-    "population risk": lambda each: each.population,
-}
+TARGETS = ("generalization error", "population risk")
+Figures = Mapping[str, Any]  # what was measured of one stack, as the document has it
 Table = NDArray[np.float64]
 
 
@@ -69,6 +68,8 @@ def bound_figures() -> dict[str, Any]:
         drawn = draw_sets(torch.Generator().manual_seed(100 + seed), TASKS, SETS, QUERIES)
         stacks.append(every_clip(blocks, drawn))
         print(f"stack {seed}: {time.monotonic() - started:.0f} s", file=sys.stderr, flush=True)
+    untouched = [_figures(stack[0]) for stack in stacks]
+    clips = [{"stack": seed} | _figures(each) for seed, stack in enumerate(stacks) for each in stack[1:]]
     return {
         "settings": {
             "models": MODELS,
@@ -81,10 +82,11 @@ def bound_figures() -> dict[str, Any]:
             "sets": SETS,
             "spread": LIMIT / 2,
         },
-        "correlations": list(_correlations(stacks)),
-        "changes": list(_changes(stacks)),
-        "untouched": [_figures(stack[0]) for stack in stacks],
-        "clips": [{"model": seed} | _figures(each) for seed, stack in enumerate(stacks) for each in stack[1:]],
+        "correlations": list(correlations(clips)),
+        "correlations_of_full_rank": dict(correlations_of_full_rank(untouched[0], clips)),
+        "changes": list(changes(untouched, clips)),
+        "untouched": untouched,
+        "clips": clips,
     }
 
 
@@ -95,8 +97,8 @@ def _figures(each: Clipped) -> dict[str, Any]:
         "block": each.block,
         "matrix": each.matrix,
         "rank": each.rank,
-        "population_risk": each.population,
-        "generalization_error": each.gap,
+        "generalization error": each.gap,
+        "population risk": each.population,
         **{name: score(each) for name, score in SCORES.items()},
         "rank_of_covariances": [block.rank for block in shrunk.blocks],
         "shrinkage": [block.shrinkage for block in shrunk.blocks],
@@ -104,61 +106,51 @@ def _figures(each: Clipped) -> dict[str, Any]:
     }
 
 
-def _correlations(stacks: Sequence[Sequence[Clipped]]) -> Iterator[dict[str, Any]]:
-    """Spearman's, within each stack over its clips, the mean of stacks; intervals by drawing clips of a matrix anew."""
+def correlations(clips: Sequence[Figures]) -> Iterator[dict[str, Any]]:
+    """Spearman's, within each stack over its clips, the mean of stacks; intervals by drawing matrices anew."""
     rng = np.random.default_rng(0)
-    for name, score in SCORES.items():
-        for target, measured in TARGETS.items():
-            pairs = [[(score(each), measured(each)) for each in stack[1:]] for stack in stacks]
-            if any(value is None for stack in pairs for value, _ in stack):
-                missing = sum(value is None for stack in pairs for value, _ in stack)
-                yield {"score": name, "target": target, "without_a_value": missing, "correlation": None}
-                continue
-            tables = [np.array(stack, dtype=np.float64).reshape(-1, WIDTH - 1, 2) for stack in pairs]
-            drawn = [_mean_correlation([_resample(table, rng) for table in tables]) for _ in range(RESAMPLES)]
-            low, high = np.quantile(drawn, [0.025, 0.975])
-            yield {
-                "score": name,
-                "target": target,
-                "correlation": _mean_correlation(tables),
-                "low": float(low),
-                "high": float(high),
-                "of_each_stack": [_mean_correlation([table]) for table in tables],
-            }
+    for name, target in product(SCORES, TARGETS):
+        missing = sum(each[name] is None for each in clips)
+        if missing:
+            yield {"score": name, "target": target, "without_a_value": missing, "correlation": None}
+            continue
+        pairs = np.array([[each[name], each[target]] for each in clips], dtype=np.float64)
+        tables = pairs.reshape(MODELS, BLOCKS * len(MATRICES), WIDTH - 1, 2)
+        drawn = [_mean_correlation([_resample(table, rng) for table in tables]) for _ in range(RESAMPLES)]
+        low, high = np.quantile(drawn, [0.025, 0.975])
+        yield {
+            "score": name,
+            "target": target,
+            "correlation": _mean_correlation(tables),
+            "low": float(low),
+            "high": float(high),
+            "of_each_stack": [_mean_correlation([table]) for table in tables],
+        }
+
+
+def correlations_of_full_rank(untouched: Figures, clips: Sequence[Figures]) -> Iterator[tuple[str, list[float]]]:
+    """Spearman's with the generalization error of each stack, over the clips that leave all directions to G_t."""
+    full = [each for each in clips if each["rank_of_covariances"] == untouched["rank_of_covariances"]]
+    for name in (name for name in SCORES if name.startswith("bound, range")):
+        pairs = np.array([[each[name], each[TARGETS[0]]] for each in full], dtype=np.float64).reshape(MODELS, -1, 2)
+        yield name, [_mean_correlation([table]) for table in pairs]
 
 
 def _resample(table: Table, rng: np.random.Generator) -> Table:
-    """Matrices of the stack drawn with replacement, each with all its ranks."""
+    """Matrices of a stack drawn with replacement, each with all its ranks."""
     return table[rng.integers(0, len(table), len(table))]
 
 
-def _mean_correlation(tables: Sequence[Table]) -> float:
+def _mean_correlation(tables: Iterable[Table]) -> float:
+    """Mean of Spearman's correlations; 0 of clips that a score does not tell apart."""
     flat = [table.reshape(-1, 2) for table in tables]
-    return fmean(float(spearmanr(each[:, 0], each[:, 1]).statistic) for each in flat)
+    return fmean(float(spearmanr(*each.T).statistic) if np.ptp(each[:, 0]) else 0.0 for each in flat)
 
 
-def _changes(stacks: Sequence[Sequence[Clipped]]) -> Iterator[dict[str, Any]]:
+def changes(untouched: Sequence[Figures], clips: Sequence[Figures]) -> Iterator[dict[str, Any]]:
     """Mean change by a clip, for each block and matrix, over ranks and stacks."""
-    names = [name for name in SCORES if "refused" not in name]
-    for block in range(BLOCKS):
-        for matrix in MATRICES:
-            pairs = [
-                (each, stack[0])
-                for stack in stacks
-                for each in stack[1:]
-                if (each.block, each.matrix) == (block, matrix)
-            ]
-            yield {
-                "block": block,
-                "matrix": matrix,
-                "clips": len(pairs),
-                "generalization_error": fmean(one.gap - other.gap for one, other in pairs),
-                "population_risk": fmean(one.population - other.population for one, other in pairs),
-                **{name: fmean(_value(name, one) - _value(name, other) for one, other in pairs) for name in names},
-            }
-
-
-def _value(name: str, each: Clipped) -> float:
-    value = SCORES[name](each)
-    assert value is not None
-    return value
+    names = [*TARGETS, *(name for name in SCORES if clips[0][name] is not None)]
+    for block, matrix in product(range(BLOCKS), MATRICES):
+        found = [each for each in clips if (each["block"], each["matrix"]) == (block, matrix)]
+        means = {name: fmean(each[name] - untouched[each["stack"]][name] for each in found) for name in names}
+        yield {"block": block, "matrix": matrix, "clips": len(found)} | means

@@ -28,10 +28,9 @@ ORDER = ("query", "key", "value", "mlp")
 
 
 def _table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> Iterator[str]:
-    """Lines of a Markdown table."""
-    yield f"| {' | '.join(head)} |"
-    yield f"| {' | '.join(['---'] * len(head))} |"
-    yield from (f"| {' | '.join(row)} |" for row in rows)
+    """Lines of a Markdown table. A bar within a cell is written so that it does not end it."""
+    escaped = ([cell.replace("|", "\\|") for cell in row] for row in (head, ["---"] * len(head), *rows))
+    yield from (f"| {' | '.join(row)} |" for row in escaped)
 
 
 def statements_table(document: Mapping[str, Any]) -> Iterator[str]:
