@@ -13,12 +13,14 @@ from clipsweep.analysis.frames.spectra_frame import model_spectra
 from clipsweep.analysis.frames.trial_frame import join_frames, trial_frame
 from clipsweep.analysis.store.rows import LatestRows
 from clipsweep.analysis.store.table import ResultsTable
+from clipsweep.analysis.theory.theory import Theory
 from clipsweep.analysis.winners.points_of_rows import check_metric, points_of_rows
 from clipsweep.analysis.winners.standings import Standings
 from clipsweep.orchestrator.folder.no_study import no_study
 from clipsweep.orchestrator.folder.open_study import find_study
 from clipsweep.orchestrator.folder.snapshot import Snapshot
 from clipsweep.orchestrator.folder.study_folder import StudyFolder
+from clipsweep.orchestrator.theory.read import theory_so_far
 from clipsweep.trials.base.errors import StudyError, unknown_name
 from clipsweep.trials.scores.metrics import METRICS
 
@@ -75,10 +77,12 @@ def points(source: pandas.DataFrame | Place, metric: str | None = None) -> panda
 def read_frames(dirs: Sequence[Place]) -> Frames:
     """The frames of studies on disk; arguments and errors as of ``load``."""
     opened = [_open(place) for place in _some(dirs)]
+    one = opened[0] if len(opened) == 1 and isinstance(opened[0], Snapshot) else None
     return Frames(
         make_trials=lambda: join_frames(map(_trials_of, opened)),
         make_points=lambda: join_points([_points_of(each) for each in opened]),
         spectra=_spectra_of([(_study_at(Path(place)), each) for place, each in zip(dirs, opened, strict=True)]),
+        make_theory=None if one is None else lambda: _theory_of(one),
     )
 
 
@@ -119,6 +123,14 @@ def _spectra_of(studies: Sequence[tuple[StudyFolder, Snapshot | LatestRows]]) ->
         return None
     found = (model_spectra(folder.spectrum, *next(iter(models))) for folder, _ in studies)
     return next((frame for frame in found if frame is not None), None)
+
+
+def _theory_of(study: Snapshot) -> Theory | None:
+    """What the paper's theory says of a study; None where it did not ask, or no trial was measured."""
+    if not study.opened.study.theory:
+        return None
+    theory = theory_so_far(study)
+    return theory if theory.changes.measured else None
 
 
 def _rows_of(opened: Snapshot | LatestRows) -> LatestRows:

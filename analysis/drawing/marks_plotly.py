@@ -28,6 +28,7 @@ SYMBOLS = {"dot": "circle", "circle-open": "circle-open", "star": "star", "squar
 SYMBOLS |= {"diamond": "diamond", "triangle-down": "triangle-down", "cross": "x"}
 LABEL_GAP = 0.062  # of the height of a panel, between labels at the ends of lines
 CELLS_LABELLED, ROWS_LABELLED = 16, 60  # columns and rows of cells that leave room for a word in each
+ABOVE_PX = 4  # of words inside a panel over the marks of their row
 PALE = 0.65  # of the way from a colour to the page's, of broad bars
 MANY = 3000  # so many points are drawn by the graphics card, where there is one
 
@@ -100,6 +101,7 @@ class Pen:
                 case Estimates():
                     self._add_all(figure, self._estimates(mark), at)
                     self._add_zero(figure, refs)
+        self._name_rows(figure, panel.y.categories if panel.y.inside else (), refs)
         self._remember_bars([mark for mark in panel.marks if isinstance(mark, Estimates)])
         if ends is not None:
             self._label_ends(figure, [mark for mark in panel.marks if isinstance(mark, Line)], panel, ends, refs)
@@ -239,6 +241,13 @@ class Pen:
         mark = {"size": 9, "color": color, "symbol": SYMBOLS[symbol]}
         self._remember(estimates.name, color, symbol)
         return [go.Scatter(marker=behind, error_x=broad, **same), go.Scatter(marker=mark, error_x=thin, **same)]
+
+    def _name_rows(self, figure: go.Figure, words: Sequence[str], refs: tuple[str, str]) -> None:
+        """Words of the y axis over the marks of their rows: plotly's own would hide numbers of the other axis."""
+        font = {"size": 11, "color": COLORS[self._theme]["ink"]}
+        for word in map(escape, words):
+            at = {"x": 0, "xref": f"{refs[0]} domain", "xanchor": "left", "y": word, "yref": refs[1]}
+            figure.add_annotation(text=word, **at, yanchor="bottom", yshift=ABOVE_PX, showarrow=False, font=font)
 
     def _remember_bars(self, marks: Sequence[Estimates]) -> None:
         grey = COLORS[self._theme]["stopped"]

@@ -17,7 +17,6 @@ from clipsweep.analysis.drawing.style import COLORS, DARK, PLAIN, SCALE
 
 PANEL_PX, ROW_PX, NUMBER_PX = 320, 15, 36  # heights of a panel, of a row of cells, and of a number with intervals
 LETTER_PX = 6.5
-ABOVE_PX = 6  # of words inside a panel over the marks of their row
 TITLE_GAP_PX = 8  # between the labels of an axis and its title
 CLEAR = "rgba(0,0,0,0)"
 SERIES_STYLE = (
@@ -151,7 +150,7 @@ def _axis(axis: Axis, ends: Range | None) -> dict[str, Any]:
         words = [escape(word) for word in axis.categories]
         found |= {"type": "category", "categoryorder": "array", "categoryarray": words}
         if axis.inside:
-            found |= {"ticklabelposition": "inside top", "ticklabelshift": ABOVE_PX, "range": [-0.5, len(words) - 0.3]}
+            found |= {"showticklabels": False, "ticks": "", "range": [-0.5, len(words) - 0.3]}
         return found
     if axis.kind == "log":
         found |= {"type": "log", "exponentformat": "power"}

@@ -131,6 +131,12 @@ FIGURES: dict[str, FigureEntry] = {
         "How well the paper's theory and its rivals tell which clip helps",
         f"{_ASKED}, and four complete trials or more of one prompt set",
     ),
+    "theory-table": FigureEntry(
+        f"{_THEORY}.table:correlations_table",
+        ("theory",),
+        "The same as a table",
+        "what theory-predicts needs",
+    ),
     "theory-scatter": FigureEntry(
         f"{_THEORY}.scatter:scatter_chart",
         ("theory",),

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from clipsweep.analysis.compare.step_gain import StepGain
 from clipsweep.analysis.row.row import StoredRow
 from clipsweep.analysis.screens.screens import Screens
+from clipsweep.analysis.theory.theory import Theory
 from clipsweep.analysis.winners.turned import Flips
 
 if TYPE_CHECKING:
@@ -25,6 +26,8 @@ class ReportFacts:
         facts: Label and value, in the order shown.
         spectra: Singular values of the model, as ``spectra_frame`` has them; None where they were not measured.
         screens: What a screen predicted of the points; None where there was none.
+        theory: What the paper's theory says of the trials; None where the study did not ask, or has too few trials.
+        no_theory: Why a study that asked has nothing to tell yet; empty where it has, or did not ask.
         two_objectives: Whether the Pareto front of score and parameters kept is what the study is after.
         points_total: Points that it has in all; None where a search chooses them.
         trials: How many trials the points have by now, in words.
@@ -43,6 +46,8 @@ class ReportFacts:
     subject: str = ""
     spectra: pandas.DataFrame | None = None
     screens: Screens | None = None
+    theory: Theory | None = None
+    no_theory: str = ""
     two_objectives: bool = False
     points_total: int | None = None
     trials: str = ""

@@ -7,9 +7,10 @@ from pathlib import Path
 from typing import Any
 
 from clipsweep.analysis.drawing.chart import Table
+from clipsweep.analysis.figures.theory.table import correlations_table
 from clipsweep.analysis.figures.words import in_words
-from clipsweep.analysis.report.charts import study_charts
-from clipsweep.analysis.report.drawn import draw
+from clipsweep.analysis.report.charts import is_theory, study_charts
+from clipsweep.analysis.report.drawn import DrawnFigure, draw
 from clipsweep.analysis.report.environment import make_environment, script_json
 from clipsweep.analysis.report.examples import directions_of
 from clipsweep.analysis.report.facts import ReportFacts
@@ -25,6 +26,8 @@ from clipsweep.analysis.report.tables import (
     winners_table,
 )
 from clipsweep.analysis.report.trials import trial_data
+from clipsweep.analysis.theory.notes import cost_of, notes_of
+from clipsweep.analysis.theory.verdict import headline, verdict
 from clipsweep.analysis.winners.pareto import pareto_front, rate_points
 from clipsweep.analysis.winners.point import ONE_STANDARD_ERROR, describe_point
 from clipsweep.analysis.winners.standings import Standings
@@ -32,6 +35,8 @@ from clipsweep.analysis.winners.verdict import judge_winner
 from clipsweep.trials.base.files import write_text
 from clipsweep.trials.scores.metrics import METRICS
 from clipsweep.trials.scores.shown import unit_of
+
+TOO_EARLY = "It cannot be told yet whether the theory predicts what clips gain"
 
 
 def write_report(path: Path, facts: ReportFacts, standings: Standings) -> None:
@@ -51,6 +56,7 @@ def write_report(path: Path, facts: ReportFacts, standings: Standings) -> None:
     tables += [front_table(front, standings.winner, metric)] if facts.two_objectives else []
     tables += [predicted_table(standings, facts.screens, metric)] if facts.screens is not None else []
     trials = trial_data(sample.standings, metric)
+    charts = study_charts(facts, sample)
     page = (
         make_environment()
         .get_template("report.html")
@@ -62,7 +68,8 @@ def write_report(path: Path, facts: ReportFacts, standings: Standings) -> None:
             points_done=sum(map(standings.is_evaluated, points)),
             answer=_answer(standings),
             sample=sample.words,
-            figures=list(map(draw, study_charts(facts, sample))),
+            figures=[draw(chart) for chart in charts if not is_theory(chart)],
+            theory=_theory(facts, [draw(chart) for chart in charts if is_theory(chart)]),
             directions=directions_of(facts.flips) if facts.flips is not None else [],
             n_trials=trials["rows"],
             trials=script_json(trials),
@@ -85,6 +92,24 @@ def _gained(metric: str) -> dict[str, Any]:
     words = unit.words if of_text else f"{unit.words} of {metric}"
     examples = "windows" if of_text else "examples"
     return {"unit": unit, "words": words, "of_text": of_text, "column": unit.words, "examples": examples}
+
+
+def _theory(facts: ReportFacts, figures: Sequence[DrawnFigure]) -> dict[str, Any] | None:
+    """What the page says of the paper's theory; None of a study that did not ask for it."""
+    if facts.theory is None:
+        said = [facts.no_theory]
+        early = {"headline": TOO_EARLY, "sentences": said, "notes": (), "cost": "", "figures": (), "tables": ()}
+        return early if facts.no_theory else None
+    found, table = facts.theory, correlations_table(facts.theory)
+    return {
+        "headline": headline(found.predictions),
+        "sentences": verdict(found.predictions),
+        "notes": notes_of(found),
+        "cost": cost_of(found),
+        "figures": figures,
+        "tables": [] if table is None else [table],
+        "n_layers": len({trial.layer for trial in found.changes.trials}),
+    }
 
 
 def _answer(standings: Standings) -> dict[str, Any] | None:

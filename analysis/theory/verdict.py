@@ -30,6 +30,25 @@ def verdict(found: Predictions) -> list[str]:
     ]
 
 
+def headline(found: Predictions) -> str:
+    """The answer in one line: whether the theory's own number tells what clips gain, and whether simpler ones do."""
+    by_name = {each.quantity: each for each in found.of_all}
+    own, best = by_name[MAIN], _best(by_name, OF_NORMS)
+    if best is None:
+        return "It cannot be told yet whether the theory predicts what clips gain"
+    if own.rho is None or not own.says_something:
+        others = "; another of its norms goes with it" if best.says_something else ""
+        return f"The theory does not predict what clips gain here{others}"
+    if own.rho > 0:
+        return "What clips gain here goes with the theory's norms, but the other way round than it says"
+    contests = [each.outcome for each in (found.against_simplest, found.against_spectrum) if each is not None]
+    if contests and min(contests) == 1:
+        return "The theory predicts what clips gain here, better than simpler quantities do"
+    if contests and min(contests) == -1:
+        return "The theory predicts something of what clips gain here, and simpler quantities predict more"
+    return "The theory predicts something of what clips gain here, not shown to be more than simpler quantities do"
+
+
 def _beside_theory(correlation: Correlation) -> str:
     """Whether what a correlation says is what the theory says: that smaller norms let a model gain."""
     if correlation.rho is None or not correlation.says_something:

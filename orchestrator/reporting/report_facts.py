@@ -9,6 +9,7 @@ from pathlib import Path
 from clipsweep.analysis.frames.spectra_frame import model_spectra
 from clipsweep.analysis.report.facts import ReportFacts
 from clipsweep.analysis.report.page import write_report
+from clipsweep.analysis.theory.theory import Theory
 from clipsweep.analysis.winners.standings import Winner
 from clipsweep.analysis.winners.turned import Flips
 from clipsweep.orchestrator.folder.end import read_end
@@ -21,8 +22,9 @@ from clipsweep.orchestrator.reporting.pairs import baseline_row, winner_row
 from clipsweep.orchestrator.status.answer import apply_command, mean_words, study_notes
 from clipsweep.orchestrator.status.steps import step_gains
 from clipsweep.orchestrator.study.task_section import TaskSection
+from clipsweep.orchestrator.theory.read import theory_of
 from clipsweep.orchestrator.words import by_split
-from clipsweep.trials.base.errors import ClipsweepError, counted
+from clipsweep.trials.base.errors import ClipsweepError, StudyError, counted
 from clipsweep.trials.scores.metrics import METRICS
 from clipsweep.trials.spec.result import TrialState
 from clipsweep.trials.spec.trial import VALIDATION
@@ -56,6 +58,7 @@ def report_facts(snapshot: Snapshot, load_task: LoadTask) -> ReportFacts:
     """
     opened, winner = snapshot.opened, snapshot.standings.winner
     flips, no_flips = _changed_examples(snapshot, load_task)
+    theory, no_theory = _theory(snapshot)
     card, notes = opened.subject.card, study_notes(snapshot)
     return ReportFacts(
         study=opened.study.name,
@@ -63,6 +66,8 @@ def report_facts(snapshot: Snapshot, load_task: LoadTask) -> ReportFacts:
         facts=_subject_facts(opened, winner) | _search_facts(opened) | _row_facts(snapshot),
         spectra=model_spectra(opened.folder.spectrum, card.fingerprint, card.dtype),
         screens=opened.screen.screens() if opened.study.search.screen is not None else None,
+        theory=theory,
+        no_theory=no_theory,
         two_objectives=opened.two_objectives,
         points_total=None if opened.is_searched else opened.space.n_points,
         trials=trials_in_words(snapshot.splits_called_for(), snapshot.count_states()[TrialState.PRUNED]),
@@ -91,6 +96,16 @@ def _changed_examples(snapshot: Snapshot, load_task: LoadTask) -> tuple[Flips | 
         return find_flips(load_task(), row, before), ""
     except ClipsweepError as error:
         return None, f"They cannot be shown: {error}"
+
+
+def _theory(snapshot: Snapshot) -> tuple[Theory | None, str]:
+    """What the theory says of a study that asked for it, or why there is nothing to tell yet."""
+    if not snapshot.opened.study.theory:
+        return None, ""
+    try:
+        return theory_of(snapshot), ""
+    except StudyError as error:
+        return None, str(error)
 
 
 def _subject_facts(opened: OpenStudy, winner: Winner | None) -> dict[str, str]:

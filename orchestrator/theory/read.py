@@ -16,9 +16,20 @@ def theory_of(snapshot: Snapshot) -> Theory:
         StudyError: The study did not ask for it, or too few trials were measured.
         StoreError: ``spectrum.parquet`` cannot be read.
     """
+    theory = theory_so_far(snapshot)
+    _check(snapshot, theory.changes)
+    return theory
+
+
+def theory_so_far(snapshot: Snapshot) -> Theory:
+    """The same, however little there is.
+
+    Raises:
+        StoreError: ``spectrum.parquet`` cannot be read.
+    """
     opened = snapshot.opened
     spectra = opened.spectrum.read()
-    theory = measure_theory(
+    return measure_theory(
         snapshot.rows,
         study=opened.study.name,
         metric=opened.space.metric,
@@ -27,8 +38,6 @@ def theory_of(snapshot: Snapshot) -> Theory:
         places=opened.subject.card.shapes.keys(),
         combination=opened.study.search.module_condition,
     )
-    _check(snapshot, theory.changes)
-    return theory
 
 
 def _check(snapshot: Snapshot, changes: Changes) -> None:

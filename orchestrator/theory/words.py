@@ -7,17 +7,15 @@ from collections.abc import Iterable, Iterator
 
 from clipsweep.analysis.theory.changes import CHANGED
 from clipsweep.analysis.theory.correlations import Correlation
+from clipsweep.analysis.theory.notes import cost_of, notes_of
 from clipsweep.analysis.theory.quantities import QUANTITIES
 from clipsweep.analysis.theory.reach import Reach
-from clipsweep.analysis.theory.resample import LEAST_LAYERS
 from clipsweep.analysis.theory.theory import Theory
 from clipsweep.analysis.theory.verdict import verdict, words_of
 from clipsweep.orchestrator.comparison.columns import INDENT, NONE, aligned, section
 from clipsweep.trials.base.errors import counted
-from clipsweep.trials.scores.metrics import ACCURACY
 
 SIZES_SHOWN = 4  # blocks, from the clip on, of which the change is told
-MANY_LAYERS = 12  # from which on intervals by layer leave out 0 about as often as they should
 WIDTH = 120  # of lines, unless another is asked for
 
 
@@ -31,7 +29,7 @@ def describe_theory(theory: Theory, width: int = WIDTH) -> str:
     parts = [
         section("study", _study(theory)),
         section("answer", _broken(verdict(theory.predictions), width)),
-        section("notes", _broken(_notes(theory), width)),
+        section("notes", _broken(notes_of(theory), width)),
         "\n".join(["Rank correlation with the gain, and 95 % intervals:", *aligned(_correlations(theory))]),
         "\n".join(_reach(theory)),
     ]
@@ -51,23 +49,8 @@ def _study(theory: Theory) -> Iterator[str]:
         f"{theory.study}: {counted(len(changes.trials), 'clipped trial')} of {counted(len(layers), 'layer')} on "
         f"{counted(len(changes.prompt_sets), 'prompt set')}, against the untouched model"
     )
-    if theory.cost_share is not None:
-        yield f"measuring took {100 * theory.cost_share:.1f} % of the trials' time"
-
-
-def _notes(theory: Theory) -> Iterator[str]:
-    changes = theory.changes
-    if theory.metric != ACCURACY:
-        yield f"gains are told in accuracy, though the study is judged by {theory.metric}"
-    if changes.unmeasured:
-        yield f"{counted(changes.unmeasured, 'clipped trial')} left out, as they were not measured"
-    if changes.alone:
-        yield f"{counted(changes.alone, 'trial')} left out, as the untouched model was not measured on their prompts"
-    layers = len({trial.layer for trial in changes.trials})
-    if LEAST_LAYERS <= layers < MANY_LAYERS:
-        yield f"{layers} layers are few: intervals by layer are too narrow, and leave out 0 too often"
-    if not theory.has_spectra:
-        yield "singular values were not measured, so that condition number and the like are not told"
+    if cost := cost_of(theory):
+        yield cost
 
 
 def _correlations(theory: Theory) -> Iterator[list[str]]:

@@ -42,8 +42,8 @@ def predicts_chart(theory: Theory | None) -> Chart | None:
     ]
     words = [_word(*pair) for pair in ordered]
     panel = Panel(
-        title="",
-        x=Axis(title="rank correlation with the gain in accuracy", low=-1, high=1),
+        title="rank correlation with the gain in accuracy",
+        x=Axis(title="Spearman's ρ", low=-1, high=1),
         y=Axis(title="", kind="category", categories=tuple(reversed(words)), inside=True),
         marks=[_estimates(group, ordered) for group in GROUPS if _of_group(group, ordered)],
     )

@@ -17,11 +17,12 @@ from clipsweep.analysis.theory.theory import Theory
 
 SHOWN = {DELTA_W: "log‖ΔW_t‖", GRADIENT: "log‖G_t‖"}
 NUMBERED, SIGNED = 8, 16  # blocks up to which cells have a number, and a sign
+LEAST_NUMBER = 0.005  # below it a number in a cell would be 0.00
 NEARLY_ALL = 0.9  # of the changes lie within the colours, so that one very large change does not make all others pale
 CAPTION = (
     "Median change of the natural log of a norm at each block, over the trials whose one clip is in that layer "
     "({counts} in a row; n = {trials} trials); layers and blocks are counted from 0. Blue: the norm grew; orange: it "
-    "fell; grey: it changed by no more than {changed:.1%}; a hole was not measured. Right of the stepped line lie the "
+    "fell; grey: it changed by no more than {changed:g} %; a hole was not measured. Right of the stepped line lie the "
     "blocks that a clip changes by the paper's count, L - k + 1 of them for the k-th of L layers (Remark 5). An MLP "
     "comes after the attention of its block, so that the first change is to be expected one block later."
     "{beyond}{others}"
@@ -56,7 +57,7 @@ def reach_chart(theory: Theory | None) -> Chart | None:
         caption=CAPTION.format(
             counts=f"{counts[0]}" if counts[0] == counts[-1] else f"{counts[0]} to {counts[-1]}",
             trials=f"{sum(counts):,}",
-            changed=CHANGED,
+            changed=100 * CHANGED,
             beyond=BEYOND.format(most=most) if beyond else "",
             others=other_modules(trials),
         ),
@@ -123,10 +124,10 @@ def _shown(change: float | None, end: float) -> float | None:
 
 
 def _label(change: float | None, n_blocks: int) -> str:
-    """A word in a cell: a number where there is room, a sign where there is less."""
+    """A word in a cell: a number where there is room for it, else a sign."""
     if change is None or not has_changed(change):
         return ""
-    if n_blocks > NUMBERED:
+    if n_blocks > NUMBERED or abs(change) < LEAST_NUMBER:
         return "+" if change > 0 else "−"
     if math.isinf(change):
         return "+∞" if change > 0 else "−∞"

@@ -12,7 +12,7 @@ from clipsweep.analysis.figures.theory.panels import other_modules, shown_module
 from clipsweep.analysis.figures.words import Scale
 from clipsweep.analysis.theory.changes import TrialChange
 from clipsweep.analysis.theory.correlations import Correlation
-from clipsweep.analysis.theory.quantities import NORMS, QUANTITIES, THEORY
+from clipsweep.analysis.theory.quantities import MAIN, OF_NORMS, QUANTITIES, THEORY
 from clipsweep.analysis.theory.theory import Theory
 from clipsweep.analysis.winners.point import describe_clips
 from clipsweep.trials.scores.metrics import ACCURACY
@@ -20,9 +20,9 @@ from clipsweep.trials.scores.metrics import ACCURACY
 MOST_DOTS = 500  # in a panel: more could not be told apart, and would make a page of many trials slow
 CAPTION = (
     "A dot for each trial, coloured by its layer: {quantities}, against what it gained in accuracy over the untouched "
-    "model on the same prompts and examples. Of the theory's quantities these are the one with the strongest rank "
-    "correlation and the next that is made of another norm; of their rivals the strongest. n = {trials} trials."
-    "{thinned}{others}"
+    "model on the same prompts and examples. First the theory's own number, which Theorem 2 grows with, then the "
+    "strongest of its other norms by rank correlation, then the strongest rival. Each panel has a range of its own. "
+    "n = {trials} trials.{thinned}{others}"
 )
 THINNED = " Of a panel with more, {most} are drawn, picked at random, always the same ones."
 
@@ -58,22 +58,24 @@ def scatter_chart(theory: Theory | None) -> Chart | None:
         ),
         panels=[_panel(name, module, part) for name, module, part in parts if part],
         columns=len(modules),
+        same_y=False,
         color_bar=ColorBar(title="layer", low=float(min(layers)), high=float(max(layers))),
     )
 
 
 def telling(correlations: Sequence[Correlation]) -> list[str]:
-    """The theory's strongest quantity, its next that is made of another norm, and the strongest rival."""
-    found = sorted((each for each in correlations if each.rho), key=lambda each: -abs(each.rho or 0))
-    ours = [each.quantity for each in found if QUANTITIES[each.quantity].group == THEORY]
-    rivals = [each.quantity for each in found if QUANTITIES[each.quantity].group != THEORY]
-    others = [name for name in ours if _norm_of(name) != _norm_of(ours[0])]
-    return [*ours[:1], *others[:1], *rivals[:1]]
+    """The theory's own number, the strongest of its other norms, and the strongest rival, as far as there are."""
+    found = sorted((each for each in correlations if each.rho is not None), key=lambda each: -abs(each.rho or 0.0))
+    names = [each.quantity for each in found]
+    own = [name for name in names if name == MAIN]
+    others = [name for name in names if name in OF_NORMS and _norm_of(name) != _norm_of(MAIN)]
+    rivals = [name for name in names if QUANTITIES[name].group != THEORY]
+    return [*own, *others[:1], *rivals[:1]]
 
 
 def _norm_of(quantity: str) -> str:
-    """The norm that a quantity is made of; the quantity itself where it is made of none."""
-    return next((norm for norm in NORMS if quantity.partition("_")[2] == norm), quantity)
+    """The norm that a quantity of ``OF_NORMS`` is made of."""
+    return quantity.partition("_")[2]
 
 
 def _having(name: str, trials: Sequence[TrialChange]) -> list[TrialChange]:

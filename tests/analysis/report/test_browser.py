@@ -13,6 +13,8 @@ from selenium.webdriver.common.keys import Keys
 from selenium.webdriver.remote.webelement import WebElement
 from selenium.webdriver.support.ui import Select
 
+from clipsweep.analysis.report.facts import ReportFacts
+from clipsweep.analysis.report.page import write_report
 from clipsweep.analysis.report.spectrum_page import write_spectrum_report
 from tests.analysis.figures.matrices.spectra import UP, Q, frame_of
 from tests.analysis.report.browser import (
@@ -26,6 +28,7 @@ from tests.analysis.report.browser import (
 )
 from tests.analysis.report.pages import HOSTILE, LONG, write_made_up
 from tests.analysis.text_study import write_text_report
+from tests.analysis.theory_study import theory_of, theory_standings
 
 pytestmark = [
     pytest.mark.slow,
@@ -37,6 +40,14 @@ PHONE, DESKTOP = 390, 1440
 @pytest.fixture(scope="module")
 def page(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return write_made_up(tmp_path_factory.mktemp("report") / "report.html")
+
+
+@pytest.fixture(scope="module")
+def theory_page(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    standings, path = theory_standings(), tmp_path_factory.mktemp("theory") / "report.html"
+    facts = ReportFacts(study="s", facts={}, no_flips="None.", theory=theory_of(standings))
+    write_report(path, facts, standings)
+    return path
 
 
 @pytest.fixture(scope="module")
@@ -83,6 +94,23 @@ def test_the_page_fits_breaks_no_rule_of_access_and_asks_for_nothing(
 ) -> None:
     show(browser, page, width=width, dark=dark)
     browser.execute_script("for (const plot of plots) draw(plot)")
+    assert violations(browser) == []
+    assert browser.execute_script("return document.documentElement.scrollWidth - window.innerWidth") <= 0
+    assert severe_messages(browser) == []
+    assert requested(browser) == []
+
+
+@pytest.mark.parametrize(("width", "dark"), [(PHONE, True), (DESKTOP, False)])
+def test_the_part_about_the_theory_fits_and_its_figures_are_drawn(
+    browser: webdriver.Chrome, theory_page: Path, width: int, dark: bool
+) -> None:
+    show(browser, theory_page, width=width, dark=dark)
+    browser.find_element(By.CSS_SELECTOR, "nav a[href='#theory']").click()
+    browser.execute_script("for (const plot of plots) draw(plot)")
+    script = "return [...document.querySelectorAll('#theory ~ figure .plot')].map((plot) => plot.dataset.drawn)"
+    assert browser.execute_script(script) == ["yes"] * 14  # 1 of correlations, 6 of trials, 4 of reach, 3 of norms
+    steps = "return plots.map((plot) => plot.querySelectorAll('.shapelayer path').length)"
+    assert max(browser.execute_script(steps)) > 0  # the line through cells, and those at zero
     assert violations(browser) == []
     assert browser.execute_script("return document.documentElement.scrollWidth - window.innerWidth") <= 0
     assert severe_messages(browser) == []

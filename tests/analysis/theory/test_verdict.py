@@ -7,7 +7,7 @@ from dataclasses import replace
 from clipsweep.analysis.theory.changes import changes_of
 from clipsweep.analysis.theory.correlations import Contest, Correlation, Predictions, correlate
 from clipsweep.analysis.theory.quantities import QUANTITIES
-from clipsweep.analysis.theory.verdict import describe, verdict
+from clipsweep.analysis.theory.verdict import describe, headline, verdict
 from tests.analysis.theory.studies import planted_study
 
 FALLS = Correlation(
@@ -85,3 +85,31 @@ def test_a_study_in_which_nothing_varies_has_nothing_to_tell() -> None:
         against_spectrum=None,
     )
     assert verdict(found)[0].startswith("There is nothing to tell")
+
+
+def told_of(theory: Correlation, *rivals: Contest) -> Predictions:
+    """Predictions where this alone of all quantities has a correlation."""
+    others = [replace(FALLS, quantity=name, rho=None) for name in QUANTITIES if name != theory.quantity]
+    first, second = [*rivals, None, None][:2]
+    return Predictions(correlations=(theory, *others), against_simplest=first, against_spectrum=second)
+
+
+def test_the_headline_says_whether_the_theory_predicts_and_beats_its_rivals() -> None:
+    better = Contest(
+        theory=FALLS.quantity, rival="clip_rate", difference=0.1, by_layer=(0.05, 0.3), by_example=(0.01, 0.2)
+    )
+    worse = replace(better, by_layer=(-0.3, -0.1), by_example=(-0.2, -0.1))
+    unclear = replace(better, by_layer=(-0.1, 0.3))
+    assert headline(told_of(FALLS, better)).endswith("better than simpler quantities do")
+    assert headline(told_of(FALLS, better, worse)).endswith("simpler quantities predict more")
+    assert headline(told_of(FALLS, better, unclear)).endswith("not shown to be more than simpler quantities do")
+
+
+def test_the_headline_says_that_it_does_not_predict_or_the_other_way_round() -> None:
+    nothing = replace(FALLS, by_layer=(-0.5, 0.1))
+    assert headline(told_of(nothing)) == "The theory does not predict what clips gain here"
+    reverse = replace(FALLS, rho=0.31, by_layer=(0.02, 0.55), by_example=(0.25, 0.36))
+    assert "the other way round" in headline(told_of(reverse))
+    other = replace(FALLS, quantity="last_delta_w")
+    assert headline(told_of(other)).endswith("gain here; another of its norms goes with it")
+    assert headline(told_of(replace(FALLS, rho=None))).startswith("It cannot be told yet")

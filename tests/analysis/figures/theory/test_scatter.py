@@ -9,18 +9,18 @@ def test_a_dot_has_what_its_trial_changed_and_gained_and_the_colour_of_its_layer
     chart = scatter_chart(theory)
     assert chart is not None
     (dots,) = marks_of(chart, Dots)
-    assert chart.panels[0].title == "attn: Σ change of log‖ΔW_t‖"
+    assert chart.panels[0].title == "attn: Σ change of log‖G_t‖"
     mine = [trial for trial in theory.changes.trials if trial.module == "attn"]
-    assert list(dots.x) == [trial.quantities["sum_delta_w"] for trial in mine]
+    assert list(dots.x) == [trial.quantities["sum_implicit_gradient"] for trial in mine]
     assert list(dots.y) == [100 * trial.gain for trial in mine]
     assert dots.color == [float(trial.layer) for trial in mine]
     assert chart.color_bar is not None
     assert (chart.color_bar.low, chart.color_bar.high) == (0, BLOCKS - 1)
 
 
-def test_the_strongest_are_shown_and_no_norm_twice() -> None:
+def test_the_theorys_own_number_comes_first_then_another_norm_then_a_rival() -> None:
     names = telling(theory_of(theory_standings()).predictions.of_all)
-    assert names == ["sum_delta_w", "sum_delta_w_softmax", "clip_rate"]
+    assert names == ["sum_implicit_gradient", "sum_delta_w", "clip_rate"]
 
 
 def test_modules_have_panels_of_their_own() -> None:
