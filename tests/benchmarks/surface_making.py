@@ -182,7 +182,7 @@ class Bench:
     prompts: dict[str, Prompts]
 
     @classmethod
-    def load(cls, recipe: Recipe, cache: Path) -> Bench:
+    def load(cls, recipe: Recipe, cache: Path, *, theory: bool = False) -> Bench:
         path = recipe.model if recipe.model == EMBEDDED else str(SHARED / "models" / recipe.model)
         folder = find_checkpoint(ModelSettings(path=path, dtype=DTYPE), cache)
         card, tokenizer = describe_checkpoint(folder, DTYPE, cache), load_tokenizer(folder)
@@ -192,7 +192,7 @@ class Bench:
             split: encode_prompts(task, tokenizer, replace(wanted, split=split), card.context_length)
             for split in SPLITS
         }
-        engine = Engine(load_model(folder, DTYPE, "cpu"), card, FactorCache(cache))
+        engine = Engine(load_model(folder, DTYPE, "cpu"), card, FactorCache(cache), theory=theory)
         return cls(engine=engine, card=card, task=task, prompts=prompts)
 
     def evaluate(self, points: Sequence[Clips]) -> list[dict[str, Any]]:
