@@ -159,6 +159,7 @@ def replay(
     *,
     plain: bool = False,
     screens: StoredScreens | None = None,
+    predict: Predict | None = None,
     **search: Any,
 ) -> Replay:
     """Run a search on a surface, one trial at a time, with the study's own stopping rules and races.
@@ -169,11 +170,12 @@ def replay(
         order: Seed of the rows' order.
         plain: Whether rows have no margins.
         screens: One of them, of rows that come last, is what the search knows beforehand; None for nothing.
+        predict: What it knows beforehand where that is no screen.
         search: The study's search section.
     """
     section = SearchSection(**search)
     number = order % len(screens) if screens else 0
-    predict = None if screens is None else predict_by(screens[number], prompt_set_of(surface))
+    predict = predict if screens is None else predict_by(screens[number], prompt_set_of(surface))
     last = None if screens is None else screens.rows_of(number)
     answers = Answers(surface, order, plain=plain, last=last)
     told = Replay(screen_operations=0 if screens is None else screens.operations)

@@ -21,18 +21,24 @@ from clipsweep.analysis.row.packing import pack_margins, pack_outcomes
 from clipsweep.analysis.row.row import StoredRow
 from clipsweep.analysis.spectra.columns import spectrum_record
 from clipsweep.analysis.theory.correlations import Contest, Correlation
-from clipsweep.analysis.theory.quantities import QUANTITIES
+from clipsweep.analysis.theory.quantities import DELTA_W, NORMS, QUANTITIES
 from clipsweep.analysis.theory.theory import Theory, measure_theory
+from clipsweep.orchestrator.space.candidates import Predict
+from clipsweep.orchestrator.space.proposal import Choice
+from clipsweep.orchestrator.study.names import HALVING, NEIGHBOURS
 from clipsweep.trials.clips.resolve import resolve
 from clipsweep.trials.engine.label_scores import LabelScores
 from clipsweep.trials.spec.implicit import ImplicitNorms
 from clipsweep.trials.spec.result import TrialState
 from clipsweep.trials.spec.trial import VALIDATION
 from tests.benchmarks.document import Line, print_document, tell
-from tests.benchmarks.screened import load_screens, predicted_gains
+from tests.benchmarks.replay import bayes, replay, space_of
+from tests.benchmarks.screened import StoredScreens, load_screens, predicted_gains, share_in_front
+from tests.benchmarks.search import NEIGHBOURS_SHARE, RACED_SHARE, SEEDS, share_of, trials_of
 from tests.benchmarks.surfaces import Surface, load_surface, stored_names
 
 POINTS_AT_ONCE = 12
+GAIN_OF_A_DEVIATION = 0.02
 
 
 def theory_of(surface: Surface) -> Theory:
@@ -101,16 +107,56 @@ def lines_of(surface: Surface) -> Iterator[Line]:
     theory = theory_of(surface)
     for found in theory.predictions.of_all:
         yield from _told(surface.name, found)
+    for norm in NORMS:
+        fallen = [-(found.quantities[f"sum_{norm}"] or 0.0) for found in theory.changes.trials]
+        held = share_in_front(surface, np.array([0.0, *fallen]))
+        yield Line(name=f"{surface.name}: of the gain in the quarter where {norm} falls most", value=held, unit="")
     for what, contest in (
         ("the simplest", theory.predictions.against_simplest),
         ("singular values", theory.predictions.against_spectrum),
     ):
         if contest is not None:
             yield from _compared(surface.name, what, contest)
+    yield from prior_lines(surface, theory)
     screens = load_screens(surface)
     if screens is not None:
-        ranks = [spearmanr(predicted_gains(surface, each)[1:], surface.values[1:])[0] for each in screens]
+        ranks = [
+            spearmanr(predicted_gains(surface, each)[1:], surface.values[1:])[0]
+            for each in map(screens.__getitem__, range(len(screens)))
+        ]
         yield Line(name=f"{surface.name}: a screen, median of {len(ranks)}", value=float(np.median(ranks)), unit="")
+
+
+def prior_lines(surface: Surface, theory: Theory) -> Iterator[Line]:
+    """What a search finds that begins where norms fall most, beside one that knows nothing and one with a screen.
+
+    The prediction is the fall of ``Σ log‖ΔW_t‖`` in standard deviations, each taken for ``GAIN_OF_A_DEVIATION``.
+    """
+    fallen = np.array([-(each.quantities[f"sum_{DELTA_W}"] or 0.0) for each in theory.changes.trials])
+    gains = GAIN_OF_A_DEVIATION * np.concatenate([[0.0], (fallen - fallen.mean()) / fallen.std()])
+
+    def predict(choice: Choice) -> float | None:
+        return float(gains[surface.index_of(choice.clips)])
+
+    make = bayes(space_of(surface))
+    known: dict[str, tuple[Predict | None, StoredScreens | None]] = {
+        "nothing": (None, None),
+        "where norms fall most": (predict, None),
+        "a screen": (None, load_screens(surface)),
+    }
+    for race, sampler, share in ((HALVING, "tpe", RACED_SHARE), (NEIGHBOURS, "neighbours", NEIGHBOURS_SHARE)):
+        search: dict[str, Any] = {"sampler": sampler, "race": race, "n_trials": trials_of(surface, share)}
+        for what, (by_theory, screens) in known.items():
+            found = [
+                replay(surface, make, seed, predict=by_theory, screens=screens, driver="bayes", seed=seed, **search)
+                for seed in range(SEEDS)
+            ]
+            shares = np.array([share_of(surface, each.winner) for each in found])
+            label = f"{surface.name}: bayes ({sampler}) + {race} that knows {what}"
+            yield Line(name=f"{label}, share of the grid's gain, mean", value=float(shares.mean()), unit="")
+            yield Line(name=f"{label}, seeds with 0.9 of it", value=float(np.mean(shares >= 0.9)), unit="")
+            rows = float(np.median([each.rows_share(surface) for each in found]))
+            yield Line(name=f"{label}, rows", value=rows, unit="")
 
 
 def _told(name: str, found: Correlation) -> Iterator[Line]:
@@ -136,7 +182,7 @@ def _compared(name: str, what: str, contest: Contest) -> Iterator[Line]:
 def measure(names: Sequence[str]) -> list[Line]:
     """The figures of these surfaces; without a name of all that have demonstrations."""
     surfaces = [load_surface(name) for name in names or stored_names()]
-    return list(tell([line for surface in surfaces if surface.axes.shots for line in lines_of(surface)]))
+    return [line for surface in surfaces if surface.axes.shots for line in tell(list(lines_of(surface)))]
 
 
 if __name__ == "__main__":
