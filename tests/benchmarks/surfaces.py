@@ -29,7 +29,7 @@ from clipsweep.trials.spec.clip import Clip
 from clipsweep.trials.spec.shape import shapes_of_rows
 
 FOLDER = Path(__file__).parent / "surfaces"
-SHARED = Path(os.environ.get("CLIPSWEEP_SHARED", "../shared"))
+SHARED: Path = Path(os.environ.get("CLIPSWEEP_SHARED", "../shared"))
 FORMAT, FACTS = 2, b"surface"  # version of the files, and the key of their metadata
 PUBLISHED_TASKS = ("rte", "copa")
 
