@@ -9,7 +9,15 @@ PARTS = {
     *("__init__", "__main__", "document", "published", "raced_study", "scale_parts", "stored_studies", "sweeps"),
     *("compose_compared", "false_stops", "harness", "kinds_compared", "overhead", "replay"),
     *("round_trip", "surface_making", "surfaces", "test_surfaces"),
-    *("test_theory_stack", "test_theory_tables", "theory_bound", "theory_heads", "theory_stack", "theory_tables"),
+    *(
+        "test_theory_heads",
+        "test_theory_stack",
+        "test_theory_tables",
+        "theory_bound",
+        "theory_heads",
+        "theory_stack",
+        "theory_tables",
+    ),
 }
 
 

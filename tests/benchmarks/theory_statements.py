@@ -113,10 +113,11 @@ def tally(cases: Iterator[Case]) -> list[dict[str, Any]]:
     """For each family, matrix and claim how often it holds, and how large its left side is beside its right one."""
     found: dict[tuple[str, str, str], list[tuple[bool, float]]] = defaultdict(list)
     for case in cases:
-        for norms in stack_norms(case.blocks, case.demonstrations):
+        for number, norms in enumerate(stack_norms(case.blocks, case.demonstrations)):
+            place = "untouched, later blocks" if number else "untouched, first block"
             for name, bound in ((Claim.BOUND.value, norms.stated), (SUMMED, norms.summed)):
                 ratio = norms.update**2 / bound
-                found[case.family, "untouched", name].append((ratio <= 1, ratio))
+                found[case.family, place, name].append((ratio <= 1, ratio))
         for matrix, rate in product(case.matrices, RATES):
             rank = kept_rank(rate, case.full_rank, case.full_rank)
             for each in clip_effect(case.blocks, case.demonstrations, CLIPPED, matrix, rank).statements:

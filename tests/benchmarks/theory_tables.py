@@ -16,7 +16,7 @@ from clipsweep.trials.theory.claims import Claim
 
 RESULTS = Path(__file__).parent / "results" / "theory_statements.json"
 COLUMNS = {
-    Claim.BOUND: "UB is one",
+    Claim.BOUND: "UB is above, first · later blocks",
     Claim.BOUND_FALLS: "UB falls",
     Claim.SQUARES_ADD_UP: "squares add up",
     Claim.UPDATE_FALLS: "ΔW_k falls",
@@ -25,6 +25,7 @@ COLUMNS = {
     Claim.LATER_GRADIENT_FALLS: "later G_t fall",
 }
 ORDER = ("query", "key", "value", "mlp")
+UNTOUCHED = ("untouched, first block", "untouched, later blocks")
 
 
 def _table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> Iterator[str]:
@@ -39,7 +40,7 @@ def statements_table(document: Mapping[str, Any]) -> Iterator[str]:
     stacks = dict.fromkeys(row["stack"] for row in document["statements"])
 
     def cell(stack: str, claim: Claim) -> str:
-        matrices = ("untouched",) if claim == Claim.BOUND else ORDER
+        matrices = UNTOUCHED if claim == Claim.BOUND else ORDER
         found = [held[stack, claim.value, each] for each in matrices if (stack, claim.value, each) in held]
         return " · ".join(str(100 * row["holds"] // row["of"]) for row in found)
 
