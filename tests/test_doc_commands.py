@@ -50,6 +50,8 @@ NOT_RUN = {
     "optuna-dashboard": "another program, which waits for a browser",
     "cp -r": "run by tests/cluster/launch/test_files.py",
     "python -m tests.": "minutes or hours, or a GPU",
+    "python -m clipsweep.trials.theory.regression.figure5": "minutes; a tiny size is run by its tests",
+    "python -m clipsweep.analysis.figures.regression.draw": "the same; run by its tests",
     "clipsweep task show sst2": "downloads the rows; run by tests/trials/tasks on a folder",
     "clipsweep task show --lm-eval hellaswag": "downloads the documents",
     "clipsweep run hellaswag.yaml": "downloads the documents, and GPT-J",

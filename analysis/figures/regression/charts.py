@@ -15,9 +15,9 @@ CURVES_CAPTION = (
     "zero has 1. Left: after all {steps} training steps, beside least squares. Right: after fewer."
 )
 CLIPS_CAPTION = (
-    "Error by the number of examples, d = {dims}, untouched, and under the clip of one block, module and rate that did "
-    "best at few examples, and at many; a panel for each number of training steps. Clips are chosen on {prompts} "
-    "prompts and drawn on {prompts} others. Bars are standard errors of the change over the same prompts."
+    "What a clip adds to the error, by the number of examples, d = {dims}; below zero it helps. Of each checkpoint the "
+    "clip of one block, module and rate that did best at few examples, and at many: chosen on {prompts} prompts, drawn "
+    "on {prompts} others. Bars are standard errors of the change over the same prompts."
 )
 ATLAS_CAPTION = (
     "By how much each clip lowers the error (blue) or raises it (orange): means over examples, d = {dims}, on the "
@@ -48,15 +48,15 @@ def regression_chart(numbers: Numbers) -> Chart:
 
 
 def clipped_chart(numbers: Numbers) -> Chart | None:
-    """Errors under the clips that did best, a panel for each checkpoint that was clipped; None where none was."""
+    """What the best clips add to the error, a panel for each checkpoint that was clipped; None where none was."""
     clipped = [found for found in numbers["checkpoints"] if found["clips"]]
     if not clipped:
         return None
     return Chart(
         name="figure5-clips",
-        title="What the best clips do to the error",
+        title="What the best clips add to the error",
         caption=CLIPS_CAPTION.format(**_facts(numbers)),
-        panels=[_panel(numbers, f"after {found['step']:,} steps", _clipped_marks(found)) for found in clipped],
+        panels=[_clipped_panel(numbers, found) for found in clipped],
     )
 
 
@@ -93,40 +93,40 @@ def _facts(numbers: Numbers) -> dict[str, Any]:
 
 
 def _panel(numbers: Numbers, title: str, marks: Sequence[Mark]) -> Panel:
-    dims = numbers["settings"]["n_dims"]["stop"]
-    return Panel(
-        title=title,
-        x=Axis(title=f"examples in the prompt (d = {dims})"),
-        y=Axis(title="squared error / d", low=0.0),
-        marks=marks,
-    )
+    return Panel(title=title, x=_examples(numbers), y=Axis(title="squared error / d", low=0.0), marks=marks)
 
 
-def _curve(name: str, curve: Numbers, *, color: str | None = None, dashed: bool = False) -> Line:
+def _examples(numbers: Numbers) -> Axis:
+    return Axis(title=f"examples in the prompt (d = {numbers['settings']['n_dims']['stop']})")
+
+
+def _curve(name: str, curve: Numbers, *, dashed: bool = False) -> Line:
     means = curve["mean"]
-    return Line(x=list(range(len(means))), y=means, name=name, color=color, dashed=dashed, marked=False)
+    return Line(x=list(range(len(means))), y=means, name=name, dashed=dashed, marked=False)
 
 
-def _clipped_marks(found: Numbers) -> list[Mark]:
-    """The untouched model, and what is best at few and at many examples: one line where it is the same clip."""
-    untouched = found["untouched"]
+def _clipped_panel(numbers: Numbers, found: Numbers) -> Panel:
+    """What is best at few and at many examples: one line where it is the same clip."""
     chosen: dict[int, list[str]] = {}
     for span, number in found["chosen"].items():
         chosen.setdefault(number, []).append(span)
-    marks: list[Mark] = [_curve("untouched", untouched, color="baseline", dashed=True)]
-    for number, spans in chosen.items():
-        clip = found["clips"][number]
-        added = clip["added"]
-        marks.append(
-            Line(
-                x=list(range(len(added["mean"]))),
-                y=[error + change for error, change in zip(untouched["mean"], added["mean"], strict=True)],
-                name=f"{clip_name(clip)} (best at {' and '.join(spans)})",
-                marked=False,
-                spread=added["standard_error"],
-            )
-        )
-    return marks
+    lines = [_added(found["clips"][number], spans) for number, spans in chosen.items()]
+    return Panel(
+        title=f"after {found['step']:,} steps",
+        x=_examples(numbers),
+        y=Axis(title="added to squared error / d"),
+        marks=[Level(y=0.0, name="untouched"), *lines],
+    )
+
+
+def _added(clip: Numbers, spans: Sequence[str]) -> Line:
+    added = clip["added"]
+    return Line(
+        x=list(range(len(added["mean"]))),
+        y=added["mean"],
+        name=f"{clip_name(clip)} (best at {' and '.join(spans)})",
+        spread=added["standard_error"],
+    )
 
 
 def _heat(found: Numbers, span: str, limit: float) -> Panel:

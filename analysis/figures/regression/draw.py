@@ -11,7 +11,7 @@ from typing import Any
 from clipsweep.analysis.drawing.draw import FILE_FORMATS, check_matplotlib, write_chart
 from clipsweep.analysis.drawing.tables import as_markdown
 from clipsweep.analysis.figures.regression.charts import atlas_chart, clipped_chart, regression_chart
-from clipsweep.analysis.figures.regression.table import clips_table
+from clipsweep.analysis.figures.regression.table import clips_table, errors_table
 from clipsweep.trials.base.errors import ClipsweepError, StoreError
 from clipsweep.trials.base.files import write_text
 
@@ -32,7 +32,7 @@ def read_numbers(path: Path) -> dict[str, Any]:
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    """Write a file for each chart, and the table."""
+    """Write a file for each chart, and for each table."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("numbers", type=Path, help="figure5.json")
     parser.add_argument("--out", type=Path, required=True, help="folder for the files")
@@ -48,10 +48,10 @@ def main(arguments: Sequence[str] | None = None) -> None:
         if chart is not None:
             write_chart(chart, given.out / f"{chart.name}.{given.format}", given.format)
             print(f"drawn: {given.out / chart.name}.{given.format}")
-    table = clips_table(numbers)
-    if table is not None:
-        write_text(given.out / f"{table.name}.md", as_markdown(table))
-        print(f"written: {given.out / table.name}.md")
+    for table in (errors_table(numbers), clips_table(numbers)):
+        if table is not None:
+            write_text(given.out / f"{table.name}.md", as_markdown(table))
+            print(f"written: {given.out / table.name}.md")
 
 
 if __name__ == "__main__":

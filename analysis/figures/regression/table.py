@@ -1,4 +1,4 @@
-"""What clips did in a line for each checkpoint, at few examples and at many."""
+"""Errors by number of examples, and what clips did to them, in a line for each checkpoint."""
 
 from __future__ import annotations
 
@@ -18,13 +18,31 @@ CAPTION = (
 Numbers = Mapping[str, Any]
 
 
+def errors_table(numbers: Numbers) -> Table:
+    """Errors of least squares and of each checkpoint, a column for each number of examples."""
+    least_squares = numbers["solvers"]["least_squares"]["mean"]
+    rows = [["least squares", *map(_shown, least_squares)]]
+    rows += [[f"{found['step']:,} steps", *map(_shown, found["untouched"]["mean"])] for found in numbers["checkpoints"]]
+    return Table(
+        name="figure5-errors",
+        title="Error by number of examples",
+        caption=f"Normalised squared error, means over {numbers['settings']['n_prompts']:,} prompts.",
+        columns=("examples", *map(str, range(len(least_squares)))),
+        rows=rows,
+    )
+
+
+def _shown(error: float) -> str:
+    return f"{error:.3f}"
+
+
 def clips_table(numbers: Numbers) -> Table | None:
     """The table of a run's numbers; None where no checkpoint was clipped."""
     dims = numbers["settings"]["n_dims"]["stop"]
     rows = [_row(found, span, dims) for found in numbers["checkpoints"] if found["clips"] for span in SPANS]
     if not rows:
         return None
-    return Table(name="figure5-table", title="What clips do to the error", caption=CAPTION, columns=COLUMNS, rows=rows)
+    return Table(name="figure5-clips", title="What clips do to the error", caption=CAPTION, columns=COLUMNS, rows=rows)
 
 
 def _row(found: Numbers, span: str, dims: int) -> list[str | float | int | None]:

@@ -1,5 +1,3 @@
-import pytest
-
 from clipsweep.analysis.drawing.chart import Heat, Level, Line, Panel
 from clipsweep.analysis.figures.regression.charts import atlas_chart, clip_name, clipped_chart, regression_chart
 from tests.analysis.figures.regression.numbers import make_numbers
@@ -26,14 +24,18 @@ def test_captions_state_the_sizes_and_the_prompts_of_the_run() -> None:
     assert "d = 2: a mean over 1,024 prompts" in caption
 
 
-def test_a_clipped_curve_is_the_untouched_one_and_what_the_clip_adds() -> None:
+def test_the_best_clips_are_drawn_by_what_they_add_with_its_standard_error() -> None:
     chart = clipped_chart(make_numbers())
     assert chart is not None
     [panel] = chart.panels
     assert panel.title == "after 1,000 steps"
-    lines = lines_of(panel)
-    assert lines["q of block 0 at 0.5 (best at few)"] == pytest.approx([1.0, 0.85, 1.1])
-    assert lines["v of block 0 at 0.5 (best at many)"] == pytest.approx([1.0, 0.9, 0.7])
+    assert lines_of(panel) == {
+        "q of block 0 at 0.5 (best at few)": [0.0, -0.05, 0.3],
+        "v of block 0 at 0.5 (best at many)": [0.0, 0.0, -0.1],
+    }
+    spreads = [[*mark.spread] for mark in panel.marks if isinstance(mark, Line) and mark.spread is not None]
+    assert spreads == [[0.0, 0.01, 0.02]] * 2
+    assert [mark.y for mark in panel.marks if isinstance(mark, Level)] == [0.0]
 
 
 def test_a_clip_that_is_best_at_both_has_one_line() -> None:
@@ -41,7 +43,7 @@ def test_a_clip_that_is_best_at_both_has_one_line() -> None:
     numbers["checkpoints"][0]["chosen"] = {"few": 2, "many": 2}
     chart = clipped_chart(numbers)
     assert chart is not None
-    assert [*lines_of(chart.panels[0])] == ["untouched", "v of block 0 at 0.5 (best at few and many)"]
+    assert [*lines_of(chart.panels[0])] == ["v of block 0 at 0.5 (best at few and many)"]
 
 
 def test_the_atlas_has_what_a_clip_lowers_above_zero_and_mutes_what_may_be_chance() -> None:

@@ -7,11 +7,12 @@ from clipsweep.analysis.figures.regression import draw
 from tests.analysis.figures.regression.numbers import make_numbers
 
 
-def test_the_command_writes_a_file_for_each_chart_and_the_table(tmp_path: Path) -> None:
+def test_the_command_writes_a_file_for_each_chart_and_each_table(tmp_path: Path) -> None:
     (tmp_path / "figure5.json").write_text(json.dumps(make_numbers()))
     draw.main([str(tmp_path / "figure5.json"), "--out", str(tmp_path / "drawn")])
     written = sorted(path.name for path in (tmp_path / "drawn").iterdir())
-    assert written == ["figure5-atlas.svg", "figure5-clips.svg", "figure5-table.md", "figure5.svg"]
+    charts = ["figure5-atlas.svg", "figure5-clips.svg", "figure5.svg"]
+    assert written == sorted([*charts, "figure5-clips.md", "figure5-errors.md"])
     assert "<svg" in (tmp_path / "drawn/figure5.svg").read_text()
 
 

@@ -1,5 +1,15 @@
-from clipsweep.analysis.figures.regression.table import clips_table
+from clipsweep.analysis.figures.regression.table import clips_table, errors_table
 from tests.analysis.figures.regression.numbers import make_numbers
+
+
+def test_errors_have_a_line_for_least_squares_and_one_for_each_checkpoint() -> None:
+    table = errors_table(make_numbers())
+    assert table.columns == ("examples", "0", "1", "2")
+    assert [[*row] for row in table.rows] == [
+        ["least squares", "1.000", "0.500", "0.000"],
+        ["1,000 steps", "1.000", "0.900", "0.800"],
+        ["5,000 steps", "1.000", "0.600", "0.200"],
+    ]
 
 
 def test_a_clipped_checkpoint_has_a_line_at_few_and_one_at_many_examples() -> None:
