@@ -13,6 +13,8 @@ import pytest
 from safetensors.numpy import load_file
 
 import clipsweep
+from clipsweep.analysis.figures.theory.table import correlations_table
+from clipsweep.analysis.theory.verdict import headline
 from clipsweep.orchestrator.cli import app
 from clipsweep.orchestrator.theory.words import describe_theory
 from clipsweep.trials.base.errors import StudyError
@@ -77,6 +79,29 @@ def test_the_words_have_a_line_for_each_quantity_and_the_answer_first(measured: 
     assert "8 clipped trials of 2 layers on 1 prompt set" in result.stdout
 
 
+def test_the_report_has_a_part_for_it(measured: clipsweep.StudyHandle, tmp_path: Path) -> None:
+    page = measured.report(tmp_path / "r.html").read_text(encoding="utf-8")
+    part = page[page.index('<h2 id="theory">') :].split("</section>")[0]
+    assert headline(measured.theory().predictions) in part
+    assert 'id="figure-theory-predicts"' in part
+
+
+def test_a_report_of_too_few_trials_says_so(make_study: MakeStudy, tmp_path: Path) -> None:
+    study = clipsweep.run(make_study(space={"layers": [0]}) | {"theory": True}, dir=tmp_path / "s", quiet=True)
+    page = study.report(tmp_path / "r.html").read_text(encoding="utf-8")
+    part = page[page.index('<h2 id="theory">') :].split("</section>")[0]
+    assert "has 2 clipped trials that were measured; expected 4 or more" in part
+    assert "<figure" not in part
+
+
+def test_figures_of_it_are_those_of_the_study(measured: clipsweep.StudyHandle, finished_study: Path) -> None:
+    drawn = clipsweep.figure("theory-table", measured.folder)
+    assert drawn == correlations_table(measured.theory())
+    assert clipsweep.figure("theory-table", clipsweep.load(measured.folder)).rows[0] == drawn.rows[0]
+    with pytest.raises(StudyError, match="theory-reach needs one study that asked for the paper's theory .*lacks that"):
+        clipsweep.figure("theory-reach", finished_study)
+
+
 def test_two_layers_have_no_interval_by_layer(measured: clipsweep.StudyHandle) -> None:
     assert {each.by_layer for each in measured.theory().predictions.correlations} == {None}
 
@@ -96,8 +121,9 @@ def test_a_study_that_did_not_ask_is_told_how(finished_study: Path) -> None:
         clipsweep.open_study(finished_study).theory()
 
 
-def test_trials_without_demonstrations_are_not_measured(make_study: MakeStudy, tmp_path: Path) -> None:
-    study = clipsweep.run(make_study(space={"shots": [0]}) | {"theory": True}, dir=tmp_path / "s", quiet=True)
+def test_trials_that_ran_before_it_was_asked_are_not_measured(make_study: MakeStudy, tmp_path: Path) -> None:
+    clipsweep.run(make_study(), dir=tmp_path / "s", quiet=True)
+    study = clipsweep.run(make_study() | {"theory": True}, dir=tmp_path / "s", quiet=True)
     with pytest.raises(StudyError, match="4 clipped trials and none was measured; expected .* demonstrations"):
         study.theory()
 
