@@ -10,14 +10,19 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from statistics import median
 from typing import Any
+from unittest.mock import patch
 
 from rich.console import Console
 
+from clipsweep.cluster.replica import Replica
+from clipsweep.cluster.work import Batch
 from clipsweep.orchestrator.run.session import run_study
 from clipsweep.orchestrator.study.check import check_study
+from clipsweep.trials.spec.result import TrialResult
 from tests.benchmarks.document import Line, at_most, print_document, tell
 from tests.orchestrator.stored import latest_rows
 
@@ -49,14 +54,46 @@ def study_of(model: str, rows: int, *, theory: bool) -> dict[str, Any]:
     }
 
 
-def run_once(model: str, rows: int, cache: Path, *, theory: bool) -> tuple[float, float, float]:
-    """Run a study: seconds of all its trials, of measuring among them, and processor seconds of the whole run."""
-    with tempfile.TemporaryDirectory() as folder:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Taken:
+    """What a study took.
+
+    Attributes:
+        trials: Seconds of all trials, as their rows say.
+        measuring: Those of measuring among them.
+        evaluating: Processor seconds of evaluating.
+        besides: Processor seconds of all else: mostly of the report.
+    """
+
+    trials: float
+    measuring: float
+    evaluating: float
+    besides: float
+
+
+def run_once(model: str, rows: int, cache: Path, *, theory: bool) -> Taken:
+    """Run a study."""
+    spent = 0.0
+    evaluate = Replica.evaluate
+
+    def timed(self: Replica, batch: Batch) -> list[TrialResult]:
+        nonlocal spent
+        began = time.process_time()
+        results = evaluate(self, batch)
+        spent += time.process_time() - began
+        return results
+
+    with tempfile.TemporaryDirectory() as folder, patch.object(Replica, "evaluate", timed):
         study, began = check_study(study_of(model, rows, theory=theory)), time.process_time()
         run_study(study, Path(folder) / "study", cache, Console(quiet=True))
         processor = time.process_time() - began
         stored = latest_rows(Path(folder) / "study").values()
-        return sum(row.seconds for row in stored), sum(row.theory_seconds or 0 for row in stored), processor
+        return Taken(
+            trials=sum(row.seconds for row in stored),
+            measuring=sum(row.theory_seconds or 0 for row in stored),
+            evaluating=spent,
+            besides=processor - spent,
+        )
 
 
 def lines(rounds: int) -> Iterator[Line]:
@@ -73,11 +110,13 @@ def lines(rounds: int) -> Iterator[Line]:
                     for _ in range(rounds)
                 ]
                 where = f"{model}, {rows:,} rows"
-                share = median(measuring / trials for (trials, measuring, _), _ in taken)
+                share = median(on.measuring / on.trials for on, _ in taken)
                 yield at_most(f"{where}: measuring, of the trials' seconds", 100 * share, "%", MOST)
-                yield Line(name=f"{where}: trials' seconds", value=median(on[0] for on, _ in taken), unit="s")
-                more = median(on[2] / off[2] - 1 for on, off in taken)
-                yield Line(name=f"{where}: processor seconds of the run, more than without", value=100 * more, unit="%")
+                yield Line(name=f"{where}: trials' seconds", value=median(on.trials for on, _ in taken), unit="s")
+                more = median(on.evaluating / off.evaluating - 1 for on, off in taken)
+                yield Line(name=f"{where}: processor time of evaluating, more than without", value=100 * more, unit="%")
+                besides = median(on.besides - off.besides for on, off in taken)
+                yield Line(name=f"{where}: processor time of the report and all else, more", value=besides, unit="s")
 
 
 if __name__ == "__main__":

@@ -1,6 +1,7 @@
 """What trials measure while they read their demonstrations is what the definitions give for the clipped model."""
 
 import functools
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -8,10 +9,12 @@ import torch
 from transformers import PreTrainedModel
 
 from clipsweep.trials.clips.resolve import resolve
+from clipsweep.trials.models.placement import spread
 from clipsweep.trials.spec.clip import Clip
 from clipsweep.trials.spec.implicit import ImplicitNorms
 from clipsweep.trials.theory import gradients
 from tests.trials.architectures import ARCHITECTURES, build_model, random_model
+from tests.trials.devices import several_devices
 from tests.trials.reference import edit_in_place
 from tests.trials.theory.by_hand import (
     draw_prompts,
@@ -134,3 +137,23 @@ def test_a_block_that_cannot_be_measured_is_passed_over(cache: Path) -> None:
     assert norms.delta_w[1] is norms.delta_w_softmax[1] is norms.implicit_gradient[1] is None
     rest = [log for log in norms.implicit_gradient if log is not None]
     assert rest == pytest.approx(log_norms(gradients_by_hand(updates)), abs=1e-4)
+
+
+def test_a_model_on_several_devices_measures_the_same(cache: Path) -> None:
+    clips: list[tuple[Clip, ...]] = [(), (Clip(layer=0, module="attn", clip_rate=0.7),)]
+    alone = measure(build_model("llama"), clips, cache)
+    with several_devices():
+        model = build_model("llama")
+        spread(model, [torch.device("cpu:0"), torch.device("cpu:1")])
+        assert len({parameter.device for parameter in model.parameters()}) == 2
+        spread_out = measure(model, clips, cache)
+    for one, other in zip(alone, spread_out, strict=True):
+        assert replace(one, seconds=0) == replace(other, seconds=0)
+
+
+def test_half_precision_measures_about_the_same(cache: Path) -> None:
+    clips: list[tuple[Clip, ...]] = [(), (Clip(layer=0, module="attn", clip_rate=0.7),)]
+    full, half = (measure(build_model("llama").to(dtype), clips, cache) for dtype in (torch.float32, torch.bfloat16))
+    for one, other in zip(full, half, strict=True):
+        assert other.delta_w == pytest.approx(one.delta_w, abs=0.05)  # weights and states have 8 bits
+        assert other.delta_w_softmax == pytest.approx(one.delta_w_softmax, abs=0.2)
