@@ -27,7 +27,7 @@ from tests.benchmarks.document import Line, at_most, print_document, tell
 from tests.orchestrator.stored import latest_rows
 
 SHARED = Path(os.environ.get("CLIPSWEEP_SHARED", "../shared"))
-ROWS = (200, 1000)
+ROWS = (200, 600)
 ROUNDS, QUICK_ROUNDS = 3, 1
 MOST = 10.0  # percent of a study's seconds
 SHOTS = 10
