@@ -74,17 +74,20 @@ def lines(model: str, seeds: Sequence[int]) -> Iterator[Line]:
         rows = run(model, seeds, Path(folder))
     for name, column in COLUMNS.items():
         for (module, rate), found in changes(rows, column).items():
-            where = f"{model}, {module} at {rate:g}, {name}"
             first = 1 if module == "mlp" else 0
             told = [set(np.flatnonzero(change)) == set(range(layer + first, len(change))) for layer, change in found]
-            yield Line(name=f"{where}: all from the clip on change, none before", value=100 * float(np.mean(told)), unit="%")
             own = np.array([change[layer] for layer, change in found])
-            yield Line(name=f"{where}: its own block, mean", value=float(own.mean()), unit="")
-            yield Line(name=f"{where}: its own block, how often it falls", value=100 * float(np.mean(own < 0)), unit="%")
             later = np.concatenate([change[layer + 1 :] for layer, change in found])
-            yield Line(name=f"{where}: later blocks, mean", value=float(later.mean()), unit="")
-            yield Line(name=f"{where}: later blocks, mean size", value=float(np.abs(later).mean()), unit="")
-            yield Line(name=f"{where}: later blocks, how often they fall", value=100 * float(np.mean(later < 0)), unit="%")
+            figures = {
+                "all from the clip on change, none before": (100 * np.mean(told), "%"),
+                "its own block, mean": (own.mean(), ""),
+                "its own block, how often it falls": (100 * np.mean(own < 0), "%"),
+                "later blocks, mean": (later.mean(), ""),
+                "later blocks, mean size": (np.abs(later).mean(), ""),
+                "later blocks, how often they fall": (100 * np.mean(later < 0), "%"),
+            }
+            for what, (value, unit) in figures.items():
+                yield Line(name=f"{model}, {module} at {rate:g}, {name}: {what}", value=float(value), unit=unit)
 
 
 def measure(seeds: Sequence[int]) -> Iterator[Line]:
