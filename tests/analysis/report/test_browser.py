@@ -43,14 +43,6 @@ def page(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def theory_page(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    standings, path = theory_standings(), tmp_path_factory.mktemp("theory") / "report.html"
-    facts = ReportFacts(study="s", facts={}, no_flips="None.", theory=theory_of(standings))
-    write_report(path, facts, standings)
-    return path
-
-
-@pytest.fixture(scope="module")
 def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[webdriver.Chrome]:
     with open_browser(tmp_path_factory.mktemp("profile")) as driver:
         yield driver
@@ -100,11 +92,11 @@ def test_the_page_fits_breaks_no_rule_of_access_and_asks_for_nothing(
     assert requested(browser) == []
 
 
-@pytest.mark.parametrize(("width", "dark"), [(PHONE, True), (DESKTOP, False)])
-def test_the_part_about_the_theory_fits_and_its_figures_are_drawn(
-    browser: webdriver.Chrome, theory_page: Path, width: int, dark: bool
-) -> None:
-    show(browser, theory_page, width=width, dark=dark)
+def test_the_part_about_the_theory_fits_and_its_figures_are_drawn(browser: webdriver.Chrome, tmp_path: Path) -> None:
+    standings, path = theory_standings(), tmp_path / "theory.html"
+    facts = ReportFacts(study="s", facts={}, no_flips="None.", theory=theory_of(standings))
+    write_report(path, facts, standings)
+    show(browser, path, width=PHONE, dark=True)
     browser.find_element(By.CSS_SELECTOR, "nav a[href='#theory']").click()
     browser.execute_script("for (const plot of plots) draw(plot)")
     script = "return [...document.querySelectorAll('#theory ~ figure .plot')].map((plot) => plot.dataset.drawn)"
