@@ -31,6 +31,7 @@ STAND_INS = {
 }
 SMALLER = {  # keys that are set besides, so that it takes seconds
     "first.yaml": ["--set", "task.validation_size=20", "--set", "task.test_size=20"],
+    "theory.yaml": ["--set", "task.validation_size=20", "--set", "task.test_size=0", "--set", "space.layers=[0,2,4]"],
     "own.yaml": ["--set", "task.validation_size=100", "--set", "task.test_size=20", "--set", "space.layers=1"],
 }
 WHOLE = {"clipsweep init": "clipsweep init new.yaml"}  # a study.yaml is there
