@@ -117,6 +117,7 @@ class Reading:
         """Nothing is read yet; arguments as in ``Stage``."""
         self._parameters = parameters
         self._attentions = attentions
+        self._first = next((layer for layer, each in enumerate(attentions) if each is not None), None)
         self._untouched = untouched
         self._probes = probes
         self._stopwatch = Stopwatch()
@@ -138,9 +139,12 @@ class Reading:
                 probes = self._untouched.entering.get(layer, probes)
             assert probes is not None, "a block that can be measured comes with probes"
             probes = self._entering[layer] = probes.to(read.device)
-            update = form_update(read.reshape(-1, read.shape[-1]), read_projections(self._parameters, attention))
+            projections = read_projections(self._parameters, attention)
+            update = form_update(read.reshape(-1, read.shape[-1]), projections, attention.scale)
             self._delta_w[layer] = update.log_norm()
             self._gradient[layer], self._probes = pass_block(update, probes)
+            if layer == self._first:  # G_1 is ΔW_1, whose norm is exact
+                self._gradient[layer] = self._delta_w[layer]
 
     def finished(self, keys: Sequence[Pair | None]) -> Measured:
         """What the pass gave; the model still holds the weights under which it read.

@@ -50,19 +50,23 @@ def log_of_norm(entries: Tensor) -> Tensor:
     return norm.log()
 
 
-def form_update(read: Tensor, projections: Projections) -> Update:
+def form_update(read: Tensor, projections: Projections, scale: float) -> Update:
     """What the demonstrations do to the weights of an attention block, by Lemma 1 of the paper.
 
     For each head ``h`` with matrices ``Q_h``, ``K_g``, ``V_g`` and ``O_h``, where heads of queries may share a group
-    ``g`` of keys and values, ``ΔW = Σ_h O_h (Σ_i V_g x_i ⊗ K_g x_i) Q_h`` over the tokens ``x_i`` read. The inner sum
-    is a matrix of the size of a head, so that all stays thin.
+    ``g`` of keys and values, ``ΔW = s/N Σ_h O_h (Σ_i V_g x_i ⊗ K_g x_i) Q_h`` over the ``N`` tokens ``x_i`` read. The
+    inner sum is a matrix of the size of a head, so that all stays thin.
 
-    Attention is taken to be linear, as in the paper: the softmax, the scale of its scores, biases, rotary positions and
-    norms of queries and keys are left out. The tokens are those that the projections read: behind the block's norm.
+    Attention is taken to be linear, as in the paper: biases, rotary positions and norms of queries and keys are left
+    out, and the softmax is. Where scores are small it is ``(1 + s q·k_i) / N``, ``s`` being the scale of its scores;
+    the part that depends on the query has the factor ``s/N``. The paper drops that. Without it ``ΔW`` is so large that
+    the 1 in ``1 + W`` means nothing, and ``G_t`` is but a product of updates. The tokens are those that the projections
+    read: behind the block's norm.
 
     Args:
         read: Shape ``(tokens, width)``, floating point.
         projections: The block's matrices, on the same device.
+        scale: ``s``.
 
     Source:
         Yao et al. (2024), arXiv 2406.03768, Lemma 1.
@@ -73,5 +77,5 @@ def form_update(read: Tensor, projections: Projections) -> Update:
     values = (read @ projections.v.T).view(len(read), groups, -1).transpose(0, 1)
     of_groups = values.transpose(1, 2) @ keys  # (groups, value_size, key_size)
     queries = projections.q.reshape(groups, projections.heads // groups, -1, width)
-    inner = of_groups[:, None] @ queries
+    inner = (of_groups[:, None] * (scale / len(read))) @ queries
     return Update(outer=projections.o, inner=inner.reshape(-1, width))

@@ -81,8 +81,9 @@ def updates_by_hand(model: PreTrainedModel, prompts: Prompts) -> list[Tensor]:
             k = matrices["k"][group * size : (group + 1) * size]
             v = matrices["v"][group * values : (group + 1) * values]
             o = matrices["o"][:, head * values : (head + 1) * values]
-            for read in reads[owner].double()[0]:
-                update += o @ torch.outer(v @ read, k @ read) @ q
+            tokens = reads[owner].double()[0]
+            for read in tokens:
+                update += o @ torch.outer(v @ read, k @ read) @ q / (size**0.5 * len(tokens))
         updates.append(update)
     return updates
 

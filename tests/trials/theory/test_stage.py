@@ -117,10 +117,12 @@ def test_a_trial_goes_on_with_the_probes_that_enter_its_start(cache: Path, monke
     columns = gradients.draw_probes(32)
     start = columns.columns.double() * columns.log_scale.exp()
     expected = []
-    for update in updates_by_hand(edit_in_place(model, clips), prompts):
+    updates = updates_by_hand(edit_in_place(model, clips), prompts)
+    for update in updates:
         moved = update @ start
         expected.append(float(torch.linalg.matrix_norm(moved).log()))
         start = start + moved
+    expected[0] = float(torch.linalg.matrix_norm(updates[0]).log())  # G_1 is ΔW_1, and takes no probes
     assert clipped.implicit_gradient == pytest.approx(expected, abs=1e-4)
 
 

@@ -23,17 +23,18 @@ def one_head() -> Projections:
 
 def test_an_update_is_what_lemma_1_says() -> None:
     # tokens (1, 2) and (3, 0): V x = (2, 2) and (6, 0), K x = (2, 1) and (0, 3);
-    # their outer products sum to ((4, 20), (4, 2)); times Q: ((4, 60), (4, 6)); O times that: ((8, 66), (4, 6))
-    update = form_update(torch.tensor([[1.0, 2.0], [3.0, 0.0]]), one_head())
-    assert update.times(torch.eye(2)).tolist() == [[8.0, 66.0], [4.0, 6.0]]
-    assert float(update.log_norm()) == pytest.approx(math.log(64 + 4356 + 16 + 36) / 2, abs=1e-12)
+    # their outer products sum to ((4, 20), (4, 2)); times Q: ((4, 60), (4, 6)); O times that: ((8, 66), (4, 6));
+    # with a scale of 3 over two tokens 3/2 of that
+    update = form_update(torch.tensor([[1.0, 2.0], [3.0, 0.0]]), one_head(), 3.0)
+    assert update.times(torch.eye(2)).tolist() == [[12.0, 99.0], [6.0, 9.0]]
+    assert float(update.log_norm()) == pytest.approx(math.log(144 + 9801 + 36 + 81) / 2, abs=1e-12)
 
 
 def test_heads_that_share_keys_are_summed() -> None:
     draw = torch.Generator().manual_seed(0)
     q, k, v, o = (torch.randn(shape, generator=draw) for shape in ((8, 6), (4, 6), (6, 6), (6, 12)))
     read = torch.randn(5, 6, generator=draw)
-    update = form_update(read, Projections(q=q, k=k, v=v, o=o, heads=4, groups=2))
+    update = form_update(read, Projections(q=q, k=k, v=v, o=o, heads=4, groups=2), 5.0)  # over five tokens
     expected = torch.zeros(6, 6)
     for head in range(4):
         group = head // 2
@@ -43,17 +44,17 @@ def test_heads_that_share_keys_are_summed() -> None:
 
 
 def test_a_norm_is_the_same_however_many_rows_are_formed_at_a_time(monkeypatch: pytest.MonkeyPatch) -> None:
-    update = form_update(torch.tensor([[1.0, 2.0], [3.0, 0.0]]), one_head())
+    update = form_update(torch.tensor([[1.0, 2.0], [3.0, 0.0]]), one_head(), 2.0)
     monkeypatch.setattr(updates, "ENTRIES_AT_ONCE", 1)
     assert float(update.log_norm()) == pytest.approx(math.log(4472) / 2, abs=1e-12)
 
 
 def test_half_precision_is_read_as_float32() -> None:
     read = torch.tensor([[300.0, 300.0]], dtype=torch.float16)  # whose update has entries beyond what float16 holds
-    assert float(form_update(read, one_head()).log_norm()) == pytest.approx(
-        float(form_update(read.double(), one_head()).log_norm()), abs=1e-12
+    assert float(form_update(read, one_head(), 1.0).log_norm()) == pytest.approx(
+        float(form_update(read.double(), one_head(), 1.0).log_norm()), abs=1e-12
     )
-    assert math.isfinite(float(form_update(read, one_head()).log_norm()))
+    assert math.isfinite(float(form_update(read, one_head(), 1.0).log_norm()))
 
 
 def test_the_log_of_the_norm_of_zero_is_minus_infinity() -> None:
