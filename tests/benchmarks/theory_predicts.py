@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 from scipy.stats import spearmanr
 
-from clipsweep.analysis.row.packing import pack_margins, pack_outcomes
+from clipsweep.analysis.row.packing import pack_outcomes
 from clipsweep.analysis.row.row import StoredRow
 from clipsweep.analysis.spectra.columns import spectrum_record
 from clipsweep.analysis.theory.correlations import Contest, Correlation
@@ -92,7 +92,7 @@ def _row(surface: Surface, number: int, norms: ImplicitNorms) -> StoredRow:
         "n_examples": len(outcomes),
         "accuracy": float(outcomes.mean()),
         "outcomes": pack_outcomes(outcomes.tolist()),
-        "margins": pack_margins([0.0] * len(outcomes)),
+        "margins": None,
         "seconds": float(surface.seconds[number]),
         "theory_seconds": norms.seconds,
         "log_delta_w": list(norms.delta_w),
