@@ -21,7 +21,7 @@ from clipsweep.analysis.row.packing import pack_outcomes
 from clipsweep.analysis.row.row import StoredRow
 from clipsweep.analysis.spectra.columns import spectrum_record
 from clipsweep.analysis.theory.correlations import Contest, Correlation
-from clipsweep.analysis.theory.quantities import DELTA_W, NORMS, QUANTITIES
+from clipsweep.analysis.theory.quantities import MAIN, NORMS, QUANTITIES
 from clipsweep.analysis.theory.theory import Theory, measure_theory
 from clipsweep.orchestrator.space.candidates import Predict
 from clipsweep.orchestrator.space.proposal import Choice
@@ -130,9 +130,10 @@ def lines_of(surface: Surface) -> Iterator[Line]:
 def prior_lines(surface: Surface, theory: Theory) -> Iterator[Line]:
     """What a search finds that begins where norms fall most, beside one that knows nothing and one with a screen.
 
-    The prediction is the fall of ``Σ log‖ΔW_t‖`` in standard deviations, each taken for ``GAIN_OF_A_DEVIATION``.
+    The prediction is the fall of the theory's own number in standard deviations, each taken for
+    ``GAIN_OF_A_DEVIATION``.
     """
-    fallen = np.array([-(each.quantities[f"sum_{DELTA_W}"] or 0.0) for each in theory.changes.trials])
+    fallen = np.array([-(each.quantities[MAIN] or 0.0) for each in theory.changes.trials])
     gains = GAIN_OF_A_DEVIATION * np.concatenate([[0.0], (fallen - fallen.mean()) / fallen.std()])
 
     def predict(choice: Choice) -> float | None:
