@@ -56,11 +56,12 @@ class Contest:
     """The theory's best quantity against the best of others, on the same trials and resamples.
 
     Which is best is chosen once, on all trials: intervals do not know of that choice. How many blocks changed does not
-    compete, as that is the layer by another name.
+    compete, as that is the layer by another name. The theory says that trials whose norms fall gain, so a norm whose
+    rank correlation is above 0 speaks for it only where none is below.
 
     Attributes:
-        theory: The change of norms with the largest absolute rank correlation.
-        rival: That of the other group.
+        theory: The change of norms with the lowest rank correlation; where none is below 0 the one with the largest.
+        rival: Of the other group the one with the largest absolute rank correlation.
         difference: Absolute rank correlation of the theory's less that of the rival.
         by_layer: Its 95 % interval, whole layers being drawn; None with fewer than three.
         by_example: The same, examples being drawn.
@@ -140,27 +141,32 @@ def _number(rho: float) -> float | None:
 def _contest(found: Mapping[str, Resampled], group: str) -> Contest | None:
     """The theory against another group, of quantities that as many trials have."""
     most = max(each.n_trials for each in found.values())
-    theory, rival = (_best(found, names, most) for names in (OF_NORMS, OF_GROUP[group]))
+    theory = _best(found, OF_NORMS, most, below_0=True) or _best(found, OF_NORMS, most)
+    rival = _best(found, OF_GROUP[group], most)
     if theory is None or rival is None:
         return None
     one, other = found[theory], found[rival]
-    layers = None if one.by_layer is None or other.by_layer is None else _difference(one.by_layer, other.by_layer)
+    layers = None
+    if one.by_layer is not None and other.by_layer is not None:
+        layers = _interval(_along(one.by_layer, one.rho) - _along(other.by_layer, other.rho))
     return Contest(
         theory=theory,
         rival=rival,
         difference=abs(one.rho) - abs(other.rho),
-        by_layer=None if layers is None else _interval(layers),
-        by_example=_interval(_difference(one.by_example, other.by_example)),
+        by_layer=layers,
+        by_example=_interval(_along(one.by_example, one.rho) - _along(other.by_example, other.rho)),
     )
 
 
-def _best(found: Mapping[str, Resampled], names: Sequence[str], n_trials: int) -> str | None:
+def _best(found: Mapping[str, Resampled], names: Sequence[str], n_trials: int, *, below_0: bool = False) -> str | None:
     told = [name for name in names if found[name].n_trials == n_trials and not math.isnan(found[name].rho)]
+    told = [name for name in told if found[name].rho < 0 or not below_0]
     return max(told, key=lambda name: abs(found[name].rho), default=None)
 
 
-def _difference(one: Floats, other: Floats) -> Floats:
-    return np.asarray(np.abs(one) - np.abs(other))
+def _along(resampled: Floats, rho: float) -> Floats:
+    """Resamples in the direction of the whole: absolute values would fold those of a weak correlation upwards."""
+    return np.asarray(np.sign(rho) * resampled)
 
 
 def _interval(resampled: Floats) -> Interval | None:

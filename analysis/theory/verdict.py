@@ -31,29 +31,47 @@ def verdict(found: Predictions) -> list[str]:
 
 
 def headline(found: Predictions) -> str:
-    """The answer in one line: whether the theory's own number tells what clips gain, and whether simpler ones do."""
+    """The answer in one line: whether the theory's own number tells what clips gain, and whether simpler ones do.
+
+    Contests count where their norm has the theory's sign.
+    """
     by_name = {each.quantity: each for each in found.of_all}
     own, best = by_name[MAIN], _best(by_name, OF_NORMS)
     if best is None:
         return "It cannot be told yet whether the theory predicts what clips gain"
-    if own.rho is None or not own.says_something:
-        others = "; another of its norms goes with it" if best.says_something else ""
-        return f"The theory does not predict what clips gain here{others}"
+    telling = _best(by_name, tuple(name for name in OF_NORMS if by_name[name].says_something))
+    if telling is None or own.rho is None or not own.says_something:
+        return f"The theory does not predict what clips gain here{_of_another(telling)}"
     if own.rho > 0:
         return "What clips gain here goes with the theory's norms, but the other way round than it says"
-    contests = [each.outcome for each in (found.against_simplest, found.against_spectrum) if each is not None]
-    if contests and min(contests) == 1:
-        return "The theory predicts what clips gain here, better than simpler quantities do"
-    if contests and min(contests) == -1:
-        return "The theory predicts something of what clips gain here, and simpler quantities predict more"
-    return "The theory predicts something of what clips gain here, not shown to be more than simpler quantities do"
+    contests = [each for each in (found.against_simplest, found.against_spectrum) if each is not None]
+    outcomes = [each.outcome for each in contests if (by_name[each.theory].rho or 0.0) < 0]
+    said = {
+        1: "The theory predicts what clips gain here, better than simpler quantities do",
+        0: "The theory predicts something of what clips gain here, not shown to be more than simpler quantities do",
+        -1: "The theory predicts something of what clips gain here, and simpler quantities predict more",
+    }[min(outcomes, default=0)]
+    return f"{said}{_of_another(telling) if _size(telling) > _size(own) and not _has_its_sign(telling) else ''}"
+
+
+def _of_another(norm: Correlation | None) -> str:
+    """In which direction another norm than the theory's own number goes with what is gained."""
+    if norm is None:
+        return ""
+    way = "as" if _has_its_sign(norm) else "but the other way round than"
+    return f"; another of its norms goes with it, {way} it says"
+
+
+def _has_its_sign(norm: Correlation) -> bool:
+    """Whether trials whose norm falls gain, as the theory says."""
+    return norm.rho is not None and norm.rho < 0
 
 
 def _beside_theory(correlation: Correlation) -> str:
     """Whether what a correlation says is what the theory says: that smaller norms let a model gain."""
     if correlation.rho is None or not correlation.says_something:
         return ""
-    return ", as the theory says" if correlation.rho < 0 else ", against the theory"
+    return ", as the theory says" if _has_its_sign(correlation) else ", against the theory"
 
 
 def describe(correlation: Correlation) -> str:
@@ -116,11 +134,17 @@ def _besides(found: Predictions, told: Collection[Correlation]) -> Iterator[str]
 
 
 def _best_of_all(found: Predictions) -> str:
-    """The largest correlation of all, and whether it says something."""
+    """The largest correlation of those that say something; where none does, the largest of all."""
     best = max((each for each in found.of_all if each.rho is not None), key=_size)
-    label = QUANTITIES[best.quantity].label
-    even = "." if best.says_something else ", and even that says nothing: chance alone may do as much."
-    return f"The best predictor of all is {label} ({best.rho:+.2f}){even}"
+    telling = max((each for each in found.of_all if each.says_something), key=_size, default=None)
+    if telling is None:
+        named, rest = best, ", and even that says nothing: chance alone may do as much"
+    elif telling is best:
+        named, rest = best, ""
+    else:
+        named = telling
+        rest = f"; {QUANTITIES[best.quantity].label} ({best.rho:+.2f}) is farther from 0, but says nothing"
+    return f"The best predictor of all is {QUANTITIES[named.quantity].label} ({named.rho:+.2f}){rest}."
 
 
 def _against(contest: Contest) -> str:

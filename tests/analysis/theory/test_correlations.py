@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
+import numpy as np
 import pytest
 
 from clipsweep.analysis.theory.changes import changes_of
-from clipsweep.analysis.theory.correlations import Correlation, correlate
+from clipsweep.analysis.theory.correlations import Correlation, _contest, correlate
+from clipsweep.analysis.theory.quantities import QUANTITIES, SIMPLEST
+from clipsweep.analysis.theory.resample import Resampled
 from tests.analysis.theory.studies import planted_study
 
 
@@ -39,3 +44,37 @@ def test_two_layers_have_no_interval_by_layer() -> None:
 def test_what_was_not_measured_has_no_correlation(name: str) -> None:
     found = correlations_of(1.0)[name]
     assert (found.rho, found.by_layer, found.by_example, found.n_trials) == (None, None, None, 0)
+
+
+NOTHING = Resampled(
+    n_trials=9, n_layers=3, rho=float("nan"), margin_rho=float("nan"), by_layer=None, by_example=np.full(1000, np.nan)
+)
+
+
+def resampled(**rho: float) -> dict[str, Resampled]:
+    """Resamples of these spread around their correlation by 0.3 either way, all in the same order."""
+    away = np.linspace(-0.3, 0.3, 1000)
+    return {
+        name: replace(NOTHING, rho=rho[name], by_example=rho[name] + away) if name in rho else NOTHING
+        for name in QUANTITIES
+    }
+
+
+def test_resamples_of_a_weak_quantity_are_not_folded_upwards() -> None:
+    # both resample by the same amounts, so that their difference is 0.2 in each; folded, it is as low as -0.0
+    contest = _contest(resampled(sum_delta_w=-0.25, layer=-0.05), SIMPLEST)
+    assert contest is not None
+    assert contest.by_example == pytest.approx((0.2, 0.2))
+
+
+def test_a_contest_is_of_the_norm_that_has_the_sign_of_the_theory() -> None:
+    contest = _contest(resampled(sum_implicit_gradient=-0.15, last_delta_w=0.7, layer=0.2), SIMPLEST)
+    assert contest is not None
+    assert contest.theory == "sum_implicit_gradient"
+    assert contest.difference == pytest.approx(-0.05)
+
+
+def test_where_no_norm_has_that_sign_the_contest_is_of_the_largest() -> None:
+    contest = _contest(resampled(sum_implicit_gradient=0.15, last_delta_w=0.7, layer=0.2), SIMPLEST)
+    assert contest is not None
+    assert contest.theory == "last_delta_w"

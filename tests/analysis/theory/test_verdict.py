@@ -111,5 +111,46 @@ def test_the_headline_says_that_it_does_not_predict_or_the_other_way_round() -> 
     reverse = replace(FALLS, rho=0.31, by_layer=(0.02, 0.55), by_example=(0.25, 0.36))
     assert "the other way round" in headline(told_of(reverse))
     other = replace(FALLS, quantity="last_delta_w")
-    assert headline(told_of(other)).endswith("gain here; another of its norms goes with it")
+    assert headline(told_of(other)).endswith("gain here; another of its norms goes with it, as it says")
     assert headline(told_of(replace(FALLS, rho=None))).startswith("It cannot be told yet")
+
+
+def told(**rho: float) -> Predictions:
+    """Predictions where these have correlations that say something, without contests."""
+    others = [replace(FALLS, quantity=name, rho=None) for name in QUANTITIES if name not in rho]
+    known = [
+        replace(FALLS, quantity=name, rho=value, by_layer=(value - 0.01, value + 0.01), by_example=None)
+        for name, value in rho.items()
+    ]
+    return Predictions(correlations=(*known, *others), against_simplest=None, against_spectrum=None)
+
+
+def test_another_norm_that_goes_against_the_theory_is_said_to_do_so() -> None:
+    assert headline(told(last_delta_w=0.7)).endswith("goes with it, but the other way round than it says")
+
+
+def test_a_norm_that_beats_a_rival_against_the_theory_does_not_speak_for_it() -> None:
+    contest = Contest(theory="last_delta_w", rival="layer", difference=0.5, by_layer=(0.3, 0.7), by_example=(0.4, 0.6))
+    found = replace(told(sum_implicit_gradient=-0.15, last_delta_w=0.7, layer=0.2), against_simplest=contest)
+    assert headline(found) == (
+        "The theory predicts something of what clips gain here, not shown to be more than simpler quantities do; "
+        "another of its norms goes with it, but the other way round than it says"
+    )
+
+
+def test_the_best_predictor_is_named_among_those_that_say_something() -> None:
+    found = told(sum_implicit_gradient=-0.3, layer=0.2)
+    rates = [replace(each, rho=-0.5) if each.quantity == "clip_rate" else each for each in found.correlations]
+    nothing = [replace(each, by_layer=(-0.9, 0.1)) if each.quantity == "clip_rate" else each for each in rates]
+    assert verdict(replace(found, correlations=tuple(nothing)))[-1] == (
+        "The best predictor of all is Σ change of log‖G_t‖ (-0.30); "
+        "clip rate (-0.50) is farther from 0, but says nothing."
+    )
+
+
+def test_where_nothing_says_something_the_best_says_nothing_either() -> None:
+    found = told(sum_implicit_gradient=-0.1, layer=0.2)
+    nothing = tuple(replace(each, by_layer=(-0.5, 0.5)) for each in found.correlations)
+    assert verdict(replace(found, correlations=nothing))[-1].startswith(
+        "The best predictor of all is layer (+0.20), and even that says nothing"
+    )
