@@ -241,7 +241,8 @@ class StoredRow:
     )
     theory_seconds: Column[float | None] = Column(
         pa.float64(),
-        f"Wall time that measuring these three took, a part of `seconds`; {_ASKED}.",
+        f"Wall time that measuring these three took in all parts, a part of `seconds`; what trials that ran together "
+        f"measured together is shared equally among them; {_ASKED}.",
         unit="seconds",
     )
 

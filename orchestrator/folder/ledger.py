@@ -23,6 +23,7 @@ from clipsweep.trials.base.kept_folders import KeptFolders
 from clipsweep.trials.base.passwords import hide_passwords
 from clipsweep.trials.clips.identity import Identities
 from clipsweep.trials.clips.resolve import resolve
+from clipsweep.trials.spec.implicit import ImplicitNorms
 from clipsweep.trials.spec.ladder import make_rungs
 from clipsweep.trials.spec.result import TrialResult, TrialState
 from clipsweep.trials.spec.trial import Trial
@@ -236,6 +237,13 @@ def forgive_deaths(folder: StudyFolder) -> None:
     folder.deaths.unlink(missing_ok=True)
 
 
+def _measured(part: ImplicitNorms | None, before: ImplicitNorms | None) -> ImplicitNorms | None:
+    """The norms of a trial in parts; a part that read the prompt once more has taken its time once more."""
+    if part is None or before is None:
+        return part or before
+    return part.after(before.seconds)
+
+
 def _continued(result: TrialResult, before: StoredRow) -> TrialResult:
     """A part of a trial after the parts that its stored row holds."""
     margins, tally, texts = before.margins, before.tally, before.loglikelihoods
@@ -248,7 +256,7 @@ def _continued(result: TrialResult, before: StoredRow) -> TrialResult:
         loglikelihoods=() if texts is None else (*texts.tolist(), *result.loglikelihoods),
         tokens=() if before.tokens is None else (*before.tokens.tolist(), *result.tokens),
         tally=tally + result.tally,
-        implicit=result.implicit or before.implicit,
+        implicit=_measured(result.implicit, before.implicit),
         operations=before.operations + result.operations,
         seconds=before.seconds + result.seconds,
         started_at=before.started_at,

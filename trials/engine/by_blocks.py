@@ -95,11 +95,13 @@ class ByBlocks:
         starts = list(map(self.start_of, trials))
         passes.prepare(passes.numbers(prompts), now=_needs(passes, starts), later=_needs(passes, self._announced))
         self.capture_seconds += time.perf_counter() - began
+        stopwatch = passes.take_stopwatch()
         ends: dict[int, LabelScores | EvaluationError] = {}
         for numbers in self._budget.group([self._trial_bytes(passes, clips) for clips in trials]):
             together = {number: trials[number] for number in numbers}
             ends |= self._score_together(passes, prompts, together, size)
-        charged = charge(ends, time.perf_counter() - began, by_operations=self._device.type == "cuda")
+        measuring, seconds = stopwatch.seconds(), time.perf_counter() - began
+        charged = charge(ends, seconds, by_operations=self._device.type == "cuda", measuring=measuring)
         return [charged[number] for number in range(len(trials))]
 
     def _trial_bytes(self, passes: Passes, clips: ResolvedClips) -> int:
@@ -166,7 +168,7 @@ class ByBlocks:
         scored = LabelScores(
             log_likelihoods=each.scores.finished(prompts),
             leads=each.scores.leads_found(),
-            implicit=None if measured is None else measured.norms(),
+            implicit=None if measured is None else (measured if each.reads_prefix else measured.again()).norms(),
             microbatch=size,
             engine_path=SUB_LAYER if start.reuse else BLOCKS,
             operations=self._cost.trial(passes.extents(visited, prefix=each.reads_prefix), start),

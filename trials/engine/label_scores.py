@@ -32,7 +32,8 @@ class LabelScores:
             where the scoring does not ask for it.
         microbatch: The size with which the same scores come out again: as asked for, or as far as memory allowed.
         engine_path: Which of the engine's ways ran: ``"sub-layer"``, ``"blocks"`` or ``"full-prompts"``.
-        implicit: What the demonstrations do by the paper's theory; None where that is not measured.
+        implicit: What the demonstrations do by the paper's theory; None where that is not measured. Every part of a
+            trial has the norms; its seconds are 0 in a part that did not read the prefix.
         operations: Floating-point operations by the cost model, without the pass that all trials share.
         seconds: Its own share of the wall time.
     """
@@ -93,20 +94,38 @@ def explain_not_finite(model: PreTrainedModel, blocks: Sequence[nn.Module], prom
 Ends = Mapping[int, LabelScores | EvaluationError]  # by the number of the trial among those that run together
 
 
-def charge(ends: Ends, seconds: float, *, by_operations: bool) -> dict[int, LabelScores | EvaluationError]:
+def charge(
+    ends: Ends, seconds: float, *, by_operations: bool, measuring: float = 0.0
+) -> dict[int, LabelScores | EvaluationError]:
     """Share the wall time of trials that ran together among those that were scored.
+
+    What measuring the theory took is a part of what each is charged.
 
     Args:
         ends: Scored trials with the seconds that each was seen to take itself.
         seconds: Wall time of all of them, with what they had in common.
-        by_operations: Whether each is charged by its operations, as a GPU runs behind the program; otherwise each is
-            charged its own time and an equal part of the rest.
+        by_operations: Whether each is charged by its operations, as a GPU runs behind the program, besides what
+            measuring took, which the operations leave out; otherwise each is charged its own time and an equal part of
+            the rest.
+        measuring: How much of what they had in common measuring took; each has an equal part of it.
     """
     scored = {number: end for number, end in ends.items() if isinstance(end, LabelScores)}
+    scored = {number: _with_measuring(end, measuring / len(scored)) for number, end in scored.items()}
     operations = sum(end.operations for end in scored.values())
+    measured = {number: 0.0 if end.implicit is None else end.implicit.seconds for number, end in scored.items()}
     rest = seconds - sum(end.seconds for end in scored.values())
+    counted = max(0.0, seconds - sum(measured.values()))
     charged: dict[int, LabelScores | EvaluationError] = {**ends}
     for number, end in scored.items():
-        share = seconds * end.operations / operations if by_operations else end.seconds + rest / len(scored)
+        if by_operations:
+            share = measured[number] + counted * end.operations / operations
+        else:
+            share = end.seconds + rest / len(scored)
         charged[number] = replace(end, seconds=share)
     return charged
+
+
+def _with_measuring(scored: LabelScores, seconds: float) -> LabelScores:
+    """The same, where measuring took so much longer."""
+    norms = scored.implicit
+    return scored if norms is None else replace(scored, implicit=norms.after(seconds))

@@ -26,6 +26,7 @@ from clipsweep.trials.prompts.prompts import Prompts
 from clipsweep.trials.spec.modules import ATTENTION, MLP
 from clipsweep.trials.spec.start import Start
 from clipsweep.trials.theory.stage import Measured, Stage
+from clipsweep.trials.theory.stopwatch import Stopwatch
 
 log = logging.getLogger(__name__)
 PREFIX = -1  # stands where the number of a microbatch does
@@ -96,6 +97,7 @@ class Passes:
         self.keys: tuple[Pair | None, ...] = (None,) * decoder.n_layers
         self._stage = stage if prompts.demonstrations else None
         self._measured: Measured | None = None  # of the untouched model
+        self._stopwatch = Stopwatch()
 
     @property
     def prefix_bytes(self) -> int:
@@ -144,6 +146,11 @@ class Passes:
             if is_first:  # the same numbers later: trials that are kept share the first ones, which are held once
                 self.keys = tuple(keys)
 
+    def take_stopwatch(self) -> Stopwatch:
+        """What measuring the untouched model took since this was last asked: the trials to come share it."""
+        taken, self._stopwatch = self._stopwatch, Stopwatch()
+        return taken
+
     def visit(self, number: int, wanted: frozenset[Capture]) -> tuple[Door, Captured]:
         """Bring captures of a microbatch into memory; the model holds its own weights."""
         door = self._open(number)
@@ -155,9 +162,7 @@ class Passes:
 
     def read_prefix(self, start: Start) -> ReadPrefix:
         """Read the prefix under a trial's weights, which the model holds; all is the same below its start."""
-        if start.block > self._last or not self._prefix:
-            return ReadPrefix(self.keys, self._measured)
-        if self._answers_suffice(start):
+        if self._answers_suffice(start) or not self._prefix:
             return ReadPrefix(self.keys, None if self._measured is None else self._measured.again())
         keys = list(self.keys)
         walk = Walk(decoder=self._decoder, door=self._open(PREFIX), positions=None, keys=keys)
@@ -261,6 +266,8 @@ class Passes:
         run = partial(walk.run, layer, hidden, to_end=is_first)
         if number == PREFIX and is_first and keys is not None:
             self._measured = self._measure(run, keys)
+            if self._measured is not None:
+                self._stopwatch = self._measured.stopwatch
         else:
             run()
         self._visited.add(number)

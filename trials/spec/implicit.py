@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -16,7 +16,7 @@ class ImplicitNorms:
         delta_w: Of ``ΔW_t``, attention taken to be linear (Lemma 1).
         delta_w_softmax: Of ``ΔW_t`` in the feature space of the softmax kernel (appendix A.2).
         implicit_gradient: Of ``G_t = ΔW_t (1 + W_{t-1})`` (Theorem 1), attention taken to be linear.
-        seconds: Wall time that measuring took.
+        seconds: Wall time that measuring took, with an equal part of what trials that ran together measured together.
 
     Source:
         Yao et al. (2024), arXiv 2406.03768.
@@ -26,3 +26,7 @@ class ImplicitNorms:
     delta_w_softmax: tuple[float | None, ...]
     implicit_gradient: tuple[float | None, ...]
     seconds: float
+
+    def after(self, seconds: float) -> ImplicitNorms:
+        """The same norms, after measuring has taken so many seconds before."""
+        return replace(self, seconds=self.seconds + seconds)

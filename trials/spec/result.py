@@ -45,8 +45,8 @@ class TrialResult:
         tokens: How many tokens were scored in each of those windows.
         predicted: Index of the label that each of those was given, of the rows of this part; no row stores it.
         tally: What the scores are counted from; None when failed.
-        implicit: What its demonstrations do by the paper's theory; None where that is not measured. Of a trial in parts
-            the first part has it.
+        implicit: What its demonstrations do by the paper's theory; None where that is not measured. Every part of
+            a trial has the norms; the seconds are those of this part, 0 where it did not read the prompt.
         demonstrations: How many were in the prompt, which may be fewer than ``shots``; None when failed.
         operations: Floating-point operations predicted by the cost model; 0 when failed.
         engine_path: Which of the engine's ways ran.

@@ -10,6 +10,7 @@ from rich.console import Console
 from clipsweep.analysis.row.row import StoredRow
 from clipsweep.orchestrator.run.session import run_study
 from clipsweep.orchestrator.study.check import check_study
+from clipsweep.trials.engine.kept_passes import KeptTrials
 from clipsweep.trials.spec.result import TrialState
 from tests.conftest import tiny_study
 from tests.orchestrator.run.test_exact_rows import raced
@@ -79,6 +80,26 @@ def test_rows_of_a_race_hold_them_too(tiny_gptj: Path, tmp_path: Path, cache: Pa
     assert TrialState.PARTIAL in {row.state for row in all_rows(tmp_path / "raced")}
     assert measured(rows) == measured(whole)
     assert all(values is not None for found in measured(rows).values() for values in found)
+
+
+@pytest.mark.parametrize("evicted", [False, True])
+def test_a_part_of_a_race_adds_what_measuring_took_where_it_measured_again(
+    evicted: bool, tiny_gptj: Path, tmp_path: Path, cache: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if evicted:  # nothing is kept of a trial for its next part
+        monkeypatch.setattr(KeptTrials, "put", lambda _self, _key, _trial: None)
+    run(raced(tiny_gptj, race="halving", driver="grid"), tmp_path / "raced", cache)
+    attempts: dict[str, list[StoredRow]] = {}
+    for row in sorted(all_rows(tmp_path / "raced"), key=lambda row: row.attempt):
+        if row.split == "validation" and any(clip.layer == 0 for clip in row.clips):
+            attempts.setdefault(row.trial_id, []).append(row)
+    went_on = [rows for rows in attempts.values() if rows[-1].n_examples > rows[0].n_examples]
+    assert went_on
+    for first, *_, last in went_on:
+        assert first.theory_seconds is not None
+        assert last.theory_seconds is not None
+        assert (last.theory_seconds > first.theory_seconds) is evicted
+        assert last.theory_seconds <= last.seconds
 
 
 def test_a_study_that_goes_on_gives_what_one_run_gives(

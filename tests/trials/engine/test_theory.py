@@ -1,6 +1,7 @@
 """Measuring the theory changes no score, and is left out where there is nothing to measure."""
 
 import logging
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -8,8 +9,12 @@ import pytest
 import torch
 
 from clipsweep.trials.clips.resolve import resolve
+from clipsweep.trials.engine.engine import Engine
 from clipsweep.trials.engine.label_scores import LabelScores
 from clipsweep.trials.prompts.prompts import Prompts
+from clipsweep.trials.spec.clip import Clip
+from clipsweep.trials.spec.implicit import ImplicitNorms
+from clipsweep.trials.spec.resolved import ResolvedClips
 from tests.trials.architectures import build_model
 from tests.trials.engine.test_exactness import FALLBACK, draw_trials
 from tests.trials.theory.by_hand import draw_prompts, make_engine
@@ -20,6 +25,18 @@ def score(name: str, prompts: Prompts, cache: Path, *, theory: bool) -> list[Lab
     trials = [resolve(clips, engine.card) for clips in draw_trials(engine.card, 0)]
     found = engine.score_all(prompts, trials, 2)
     return [each for each in found if isinstance(each, LabelScores)]
+
+
+def parts_of(
+    engine: Engine, prompts: Prompts, clips: ResolvedClips, *, forget: bool = False
+) -> Iterator[ImplicitNorms]:
+    """Of both halves of the prompts; between them what was kept of the trial may be given up."""
+    for first in (0, 2):
+        norms = engine.score(prompts.part(first, first + 2), clips, 2).implicit
+        assert norms is not None
+        yield norms
+        if forget:
+            engine._kept.forget_trials()
 
 
 @pytest.mark.parametrize("name", ["gptj", "llama", "gpt2"])
@@ -42,6 +59,33 @@ def test_every_part_of_a_race_has_the_norms_of_the_whole(cache: Path) -> None:
         ]
         assert len({(norms.delta_w, norms.delta_w_softmax, norms.implicit_gradient) for norms in found if norms}) == 1
         assert None not in found
+
+
+def test_a_part_that_did_not_read_the_prompt_took_no_time_to_measure(cache: Path) -> None:
+    engine, prompts = make_engine(build_model("llama"), cache), draw_prompts()
+    clips = resolve((Clip(layer=0, module="attn", clip_rate=0.7),), engine.card)
+    engine.score(prompts, resolve((), engine.card), 2)  # which pays for the pass that all trials share
+    seconds = [norms.seconds for norms in parts_of(engine, prompts, clips)]
+    assert seconds[0] > 0 == seconds[1]
+
+
+def test_a_part_that_reads_the_prompt_again_says_what_that_took(cache: Path) -> None:
+    engine, prompts = make_engine(build_model("llama"), cache), draw_prompts()
+    clips = resolve((Clip(layer=0, module="attn", clip_rate=0.7),), engine.card)
+    engine.score(prompts, resolve((), engine.card), 2)
+    assert all(norms.seconds > 0 for norms in parts_of(engine, prompts, clips, forget=True))
+
+
+def test_the_pass_that_trials_share_is_charged_to_each_that_runs_with_it(cache: Path) -> None:
+    engine, prompts = make_engine(build_model("llama"), cache), draw_prompts()
+    trials = [resolve(clips, engine.card) for clips in ((), (Clip(layer=1, module="mlp", clip_rate=0.7),))]
+    found = [each for each in engine.score_all(prompts, trials, 2) if isinstance(each, LabelScores)]
+    first, second = (each.implicit.seconds for each in found if each.implicit is not None)
+    assert 0 < first == second  # neither reads the prompt itself
+    assert all(each.implicit is not None and each.implicit.seconds < each.seconds for each in found)
+    later = engine.score(prompts, trials[0], 2).implicit
+    assert later is not None
+    assert later.seconds == 0  # that pass was before
 
 
 def test_prompts_without_demonstrations_are_not_measured(cache: Path) -> None:
