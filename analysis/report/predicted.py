@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from clipsweep.analysis.drawing.chart import Table
 from clipsweep.analysis.screens.prediction import Prediction
 from clipsweep.analysis.screens.screens import Screens
+from clipsweep.analysis.theory.ranks import spearman
 from clipsweep.analysis.winners.point import Point, label_place, label_rates
 from clipsweep.analysis.winners.scores import beside_baselines, mean_score
 from clipsweep.analysis.winners.smoothing import have_margins, values_so_far
@@ -133,6 +134,4 @@ def _rank_correlation(first: Sequence[float], second: Sequence[float]) -> float 
     """Spearman's; None of too few values, or where all of one are equal."""
     if len(first) < LEAST_RANKED or min(len(set(first)), len(set(second))) < 2:
         return None
-    from scipy.stats import spearmanr  # loading it takes longer than most commands
-
-    return float(spearmanr(first, second)[0])
+    return spearman(first, second)

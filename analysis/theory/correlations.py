@@ -30,8 +30,8 @@ class Correlation:
         n_trials: That have the quantity.
         n_layers: That they clip.
         rho: From -1 to 1; None with fewer than four trials of a prompt set, or where it or the gain does not vary.
-        by_layer: 95 % interval, whole layers being drawn; None with fewer than three layers.
-        by_example: 95 % interval, the examples of the split being drawn.
+        by_layer: 95 % interval, whole layers being drawn; None with fewer than three layers, and of one module alone.
+        by_example: 95 % interval, the examples of the split being drawn; None of one module alone.
         margin_rho: As ``rho``, with the change of the mean margin; None also where rows have no margins.
     """
 
@@ -129,7 +129,7 @@ def _correlation(name: str, module: str | None, found: Resampled) -> Correlation
         n_layers=found.n_layers,
         rho=_number(found.rho),
         by_layer=_interval(found.by_layer) if told and found.by_layer is not None else None,
-        by_example=_interval(found.by_example) if told else None,
+        by_example=_interval(found.by_example) if told and found.by_example is not None else None,
         margin_rho=_number(found.margin_rho),
     )
 
@@ -146,15 +146,12 @@ def _contest(found: Mapping[str, Resampled], group: str) -> Contest | None:
     if theory is None or rival is None:
         return None
     one, other = found[theory], found[rival]
-    layers = None
-    if one.by_layer is not None and other.by_layer is not None:
-        layers = _interval(_along(one.by_layer, one.rho) - _along(other.by_layer, other.rho))
     return Contest(
         theory=theory,
         rival=rival,
         difference=abs(one.rho) - abs(other.rho),
-        by_layer=layers,
-        by_example=_interval(_along(one.by_example, one.rho) - _along(other.by_example, other.rho)),
+        by_layer=_difference(one, other, one.by_layer, other.by_layer),
+        by_example=_difference(one, other, one.by_example, other.by_example),
     )
 
 
@@ -164,9 +161,14 @@ def _best(found: Mapping[str, Resampled], names: Sequence[str], n_trials: int, *
     return max(told, key=lambda name: abs(found[name].rho), default=None)
 
 
-def _along(resampled: Floats, rho: float) -> Floats:
-    """Resamples in the direction of the whole: absolute values would fold those of a weak correlation upwards."""
-    return np.asarray(np.sign(rho) * resampled)
+def _difference(one: Resampled, other: Resampled, of_one: Floats | None, of_other: Floats | None) -> Interval | None:
+    """Interval of the difference of two correlations, each told in the direction that it has over all trials.
+
+    The absolute values of resamples would fold those of a weak correlation upwards.
+    """
+    if of_one is None or of_other is None:
+        return None
+    return _interval(np.sign(one.rho) * of_one - np.sign(other.rho) * of_other)
 
 
 def _interval(resampled: Floats) -> Interval | None:

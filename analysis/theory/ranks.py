@@ -5,47 +5,40 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 ROUNDING = 1e-12  # of a sum of products of ranks, relative
 TOGETHER = 200  # resamples that are looked at at once
 Floats = NDArray[np.float64]
 
 
-def ranks_of(values: NDArray[np.floating]) -> Floats:
-    """Ranks from 1; equal values share the mean of theirs. Infinities are in order.
-
-    Args:
-        values: Shape ``(n,)``, without NaN.
-    """
-    _, place, counts = np.unique(values, return_inverse=True, return_counts=True)
-    ends = np.cumsum(counts)
-    return np.asarray((ends - (counts - 1) / 2)[place], dtype=np.float64)
-
-
-def spearman(one: NDArray[np.floating], other: NDArray[np.floating]) -> float:
+def spearman(one: ArrayLike, other: ArrayLike) -> float:
     """Correlation of the ranks of two rows of values, from -1 to 1; NaN where one of them does not vary.
 
     Args:
-        one: Shape ``(n,)``, without NaN.
+        one: Shape ``(n,)``, without NaN. Infinities are in order.
         other: The same.
     """
-    return float((_standard(ranks_of(one)) * _standard(ranks_of(other))).sum())
+    from scipy.stats import spearmanr  # loading it takes longer than most commands
+
+    if min(len(np.unique(each)) for each in (one, other)) < 2:
+        return float("nan")
+    return float(spearmanr(one, other).statistic)
 
 
 def spearman_to_columns(rows: NDArray[np.floating], columns: NDArray[np.floating]) -> Floats:
-    """Of each row with each column; NaN where one of them does not vary.
+    """Of each row with each column, as ``spearman`` has it of two.
 
     Args:
         rows: Shape ``(n_rows, n)``, without NaN.
         columns: Shape ``(n, n_columns)``, without NaN: resamples of one row of values.
 
     Returns:
-        Shape ``(n_rows, n_columns)``.
+        Shape ``(n_rows, n_columns)``; NaN where one of the two does not vary.
     """
-    ranked_rows = np.array([_standard(ranks_of(row)) for row in rows]).reshape(rows.shape)
-    ranked = np.array([_standard(ranks_of(column)) for column in columns.T]).reshape(columns.T.shape)
-    return np.asarray(ranked_rows @ ranked.T)
+    ranked = _standard_ranks(rows)
+    parts = (columns[:, first : first + TOGETHER].T for first in range(0, columns.shape[1], TOGETHER))
+    return np.concatenate([ranked @ _standard_ranks(part).T for part in parts], axis=1)
 
 
 def spearman_by_group(
@@ -77,11 +70,13 @@ def spearman_by_group(
     return np.array(found).reshape(len(rows), len(draws))
 
 
-def _standard(ranks: Floats) -> Floats:
-    """Less their mean, and of length 1; NaN where they do not vary."""
-    away = ranks - ranks.mean()
-    length = np.sqrt((away**2).sum())
-    return away / length if length else np.full_like(away, np.nan)
+def _standard_ranks(rows: NDArray[np.floating]) -> Floats:
+    """Ranks within each row, less their mean, and of length 1; NaN where a row does not vary."""
+    from scipy.stats import rankdata
+
+    away = rankdata(rows, axis=1) - (rows.shape[1] + 1) / 2
+    length = np.sqrt((away**2).sum(axis=1, keepdims=True))
+    return np.asarray(away / np.where(length > 0, length, np.nan))
 
 
 def _below(values: NDArray[np.floating], groups: NDArray[np.int64], n_groups: int) -> Floats:
@@ -97,7 +92,7 @@ def _spread(one: Floats, other: Floats, members: Sequence[NDArray[np.int64]], dr
     forms = np.array([one[each].T @ other[each] for each in members]).reshape(len(members), -1)
     sums = []
     for drawn in (draws[first : first + TOGETHER] for first in range(0, len(draws), TOGETHER)):
-        squares = (drawn @ forms).reshape(len(drawn), len(members), len(members))
-        sums.append(np.einsum("rl,rlm,rm->r", drawn, squares, drawn))
+        pairs = (drawn[:, :, None] * drawn[:, None, :]).reshape(len(drawn), -1)
+        sums.append(np.einsum("rp,rp->r", drawn @ forms, pairs))
     spread = np.concatenate(sums) - total**3 / 4
     return np.where(np.abs(spread) > ROUNDING * total**3, spread, 0.0)

@@ -27,8 +27,8 @@ class Resampled:
         n_layers: That these clip.
         rho: Over these; NaN where there are none, or where it or the gain does not vary.
         margin_rho: The same with the change of the mean margin; NaN also where some rows have no margins.
-        by_layer: In each resample of the layers: shape ``(RESAMPLES,)``; None with fewer than three.
-        by_example: In each resample of the examples; the same shape.
+        by_layer: In each resample of the layers: shape ``(RESAMPLES,)``; None with fewer than three, and of one module.
+        by_example: In each resample of the examples; the same shape; None of one module.
     """
 
     n_trials: int
@@ -36,7 +36,33 @@ class Resampled:
     rho: float
     margin_rho: float
     by_layer: Floats | None
-    by_example: Floats
+    by_example: Floats | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Examples:
+    """What the trials of one prompt set did to the examples.
+
+    Attributes:
+        turned: As ``Changes.turned``, of these trials.
+        n_examples: That each has seen: shape ``(n_trials,)``.
+        drawn: How often each resample holds each example, the same for all prompt sets of a task: shape
+            ``(RESAMPLES, most examples)``.
+    """
+
+    turned: NDArray[np.int8]
+    n_examples: NDArray[np.int64]
+    drawn: NDArray[np.float32]
+
+    @cached_property
+    def gains(self) -> NDArray[np.float32]:
+        """What each trial gains in each resample: shape ``(n_trials, RESAMPLES)``."""
+        turned, found = self.turned.astype(np.float32), []
+        for first in range(0, RESAMPLES, TOGETHER):
+            counts = self.drawn[first : first + TOGETHER].T
+            seen = np.cumsum(counts, axis=0)[self.n_examples - 1]
+            found.append((turned @ counts) / np.maximum(seen, 1))
+        return np.concatenate(found, axis=1)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -49,10 +75,9 @@ class _Part:
         gain: Shape ``(n_trials,)``.
         margin: The same; None where a row has no margins.
         layers: Place of each clipped layer among those of all parts; the same shape.
-        n_layers: Of all parts.
-        turned: As ``Changes.turned``, of these trials.
-        n_examples: That each has seen: shape ``(n_trials,)``.
-        task: Number of its task.
+        drawn_layers: How often each resample holds each layer, the same for all parts: shape ``(RESAMPLES, n_layers)``.
+        examples: Of all trials of the prompt set.
+        among: Places of these trials there.
     """
 
     names: Sequence[str]
@@ -60,10 +85,9 @@ class _Part:
     gain: Floats
     margin: Floats | None
     layers: NDArray[np.int64]
-    n_layers: int
-    turned: NDArray[np.int8]
-    n_examples: NDArray[np.int64]
-    task: int
+    drawn_layers: Floats
+    examples: _Examples
+    among: NDArray[np.int64]
 
     @cached_property
     def plain(self) -> Floats:
@@ -79,21 +103,13 @@ class _Part:
 
     @cached_property
     def by_layer(self) -> Floats:
-        """In each resample, of which all parts share the drawn layers: shape ``(n_quantities, RESAMPLES)``."""
-        return spearman_by_group(self.values, self.gain, self.layers, _draws(self.n_layers, [SEED]))
+        """In each resample of the layers: shape ``(n_quantities, RESAMPLES)``."""
+        return spearman_by_group(self.values, self.gain, self.layers, self.drawn_layers)
 
     @cached_property
     def by_example(self) -> Floats:
-        """In each resample, of which all parts of a task share the drawn examples; the same shape."""
-        most = self.turned.shape[1]
-        turned = self.turned.astype(np.float32)
-        drawn = _draws(most, [SEED, self.task]).astype(np.float32)
-        found = []
-        for first in range(0, RESAMPLES, TOGETHER):
-            counts = drawn[first : first + TOGETHER].T
-            seen = np.cumsum(counts, axis=0)[self.n_examples - 1]
-            found.append(spearman_to_columns(self.values, (turned @ counts) / np.maximum(seen, 1)))
-        return np.concatenate(found, axis=1)
+        """In each resample of the examples; the same shape."""
+        return spearman_to_columns(self.values, self.examples.gains[self.among])
 
 
 def resample(changes: Changes, module: str | None = None) -> dict[str, Resampled]:
@@ -103,13 +119,14 @@ def resample(changes: Changes, module: str | None = None) -> dict[str, Resampled
 
     Args:
         changes: Of a study.
-        module: Whose trials alone; None for all.
+        module: Whose trials alone, without resamples; None for all.
     """
     parts = list(_parts(changes, module))
-    return {name: _joined(name, [part for part in parts if name in part.names]) for name in QUANTITIES}
+    of_name = {name: [part for part in parts if name in part.names] for name in QUANTITIES}
+    return {name: _joined(name, each, resampled=module is None) for name, each in of_name.items()}
 
 
-def _joined(name: str, parts: Sequence[_Part]) -> Resampled:
+def _joined(name: str, parts: Sequence[_Part], *, resampled: bool) -> Resampled:
     held = [(part, part.names.index(name)) for part in parts]
     layers = {int(layer) for part in parts for layer in part.layers}
     weights = np.array([len(part.gain) for part in parts], dtype=np.float64)
@@ -118,8 +135,10 @@ def _joined(name: str, parts: Sequence[_Part]) -> Resampled:
         n_layers=len(layers),
         rho=float(_average([part.plain[row : row + 1] for part, row in held], weights)[0]),
         margin_rho=float(_average([part.of_margin[row : row + 1] for part, row in held], weights)[0]),
-        by_layer=_average([part.by_layer[row] for part, row in held], weights) if len(layers) >= LEAST_LAYERS else None,
-        by_example=_average([part.by_example[row] for part, row in held], weights),
+        by_layer=_average([part.by_layer[row] for part, row in held], weights)
+        if resampled and len(layers) >= LEAST_LAYERS
+        else None,
+        by_example=_average([part.by_example[row] for part, row in held], weights) if resampled else None,
     )
 
 
@@ -136,42 +155,53 @@ def _average(found: Sequence[Floats], weights: Floats) -> Floats:
 def _parts(changes: Changes, module: str | None) -> Iterator[_Part]:
     """Trials of each prompt set, those apart that have other quantities measured."""
     wanted = np.array([module is None or trial.module == module for trial in changes.trials], dtype=bool)
-    prompts, tasks = changes.prompt_sets, sorted({each.task for each in changes.prompt_sets})
-    of_set = np.array([prompts.index(trial.prompts) for trial in changes.trials])
+    prompts = changes.prompt_sets
+    number_of = {each: number for number, each in enumerate(prompts)}
+    of_set = np.array([number_of[trial.prompts] for trial in changes.trials])
     told = [[trial.quantities[name] for trial in changes.trials] for name in QUANTITIES]
     values = np.array([[np.nan if each is None else each for each in row] for row in told], dtype=np.float64)
     layers = np.array([trial.layer for trial in changes.trials])
+    gain = np.array([trial.gain for trial in changes.trials])
+    margin = np.array([np.nan if trial.margin is None else trial.margin for trial in changes.trials])
     distinct = np.unique(layers[wanted])
+    resamples = RESAMPLES if module is None else 0
+    drawn_layers, drawn = _draws(max(len(distinct), 1), [SEED], resamples), _drawn_examples(changes, resamples)
     for number, prompt_set in enumerate(prompts):
-        among = wanted & (of_set == number)
+        within = np.flatnonzero(wanted & (of_set == number))
+        examples = _Examples(
+            turned=changes.turned[within, : drawn[prompt_set.task].shape[1]],
+            n_examples=np.array([changes.trials[each].n_examples for each in within], dtype=np.int64),
+            drawn=drawn[prompt_set.task],
+        )
         masks: dict[bytes, list[int]] = {}
         for row in range(len(QUANTITIES)):
-            masks.setdefault((among & ~np.isnan(values[row])).tobytes(), []).append(row)
+            masks.setdefault((~np.isnan(values[row, within])).tobytes(), []).append(row)
         for mask, rows in masks.items():
-            where = np.flatnonzero(np.frombuffer(mask, dtype=bool))
+            among = np.flatnonzero(np.frombuffer(mask, dtype=bool))
+            where = within[among]
             if len(where) < LEAST_TRIALS:
                 continue
-            trials = [changes.trials[each] for each in where]
-            margins = [trial.margin for trial in trials if trial.margin is not None]
-            n_examples = np.array([trial.n_examples for trial in trials])
             yield _Part(
                 names=[list(QUANTITIES)[row] for row in rows],
                 values=values[rows][:, where],
-                gain=np.array([trial.gain for trial in trials]),
-                margin=np.array(margins) if len(margins) == len(trials) else None,
+                gain=gain[where],
+                margin=None if np.isnan(margin[where]).any() else margin[where],
                 layers=np.searchsorted(distinct, layers[where]),
-                n_layers=len(distinct),
-                turned=changes.turned[where, : _most_of(changes, prompt_set.task)],
-                n_examples=n_examples,
-                task=tasks.index(prompt_set.task),
+                drawn_layers=drawn_layers,
+                examples=examples,
+                among=among,
             )
 
 
-def _most_of(changes: Changes, task: str) -> int:
-    """Examples of a task that any trial has seen: what resamples draw from."""
-    return max(trial.n_examples for trial in changes.trials if trial.prompts.task == task)
+def _drawn_examples(changes: Changes, resamples: int) -> dict[str, NDArray[np.float32]]:
+    """By task how often each resample holds each of the examples that any trial has seen."""
+    most: dict[str, int] = {}
+    for trial in changes.trials:
+        most[trial.prompts.task] = max(trial.n_examples, most.get(trial.prompts.task, 0))
+    counts = enumerate(sorted(most.items()))
+    return {task: _draws(count, [SEED, number], resamples).astype(np.float32) for number, (task, count) in counts}
 
 
-def _draws(count: int, seed: Sequence[int]) -> Floats:
-    """How often each of so many is drawn, as many being drawn with replacement: shape ``(RESAMPLES, count)``."""
-    return np.random.default_rng(seed).multinomial(count, np.full(count, 1 / count), RESAMPLES).astype(np.float64)
+def _draws(count: int, seed: Sequence[int], resamples: int) -> Floats:
+    """How often each of so many is drawn, as many being drawn with replacement: shape ``(resamples, count)``."""
+    return np.random.default_rng(seed).multinomial(count, np.full(count, 1 / count), resamples).astype(np.float64)

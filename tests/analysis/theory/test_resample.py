@@ -42,6 +42,7 @@ def test_prompt_sets_count_by_their_trials_and_those_of_fewer_than_four_do_not()
 def test_resamples_by_example_are_of_the_examples_that_each_trial_has_seen() -> None:
     # all that a trial has seen, or none of it, is gained: whatever is drawn, the gains are 1 and 0
     found = resample(study_of([[0.0, 1.0, 0.0, 1.0]], [[1.0, 2.0, 1.0, 2.0]], [20, 18, 16, 20]))["sum_delta_w"]
+    assert found.by_example is not None
     np.testing.assert_allclose(found.by_example, 1.0)
 
 
@@ -50,7 +51,15 @@ def test_a_resample_by_example_counts_accuracies_anew() -> None:
     drawn = np.random.default_rng([0, 0]).multinomial(20, np.full(20, 1 / 20), 1000)[7]
     gains = [float(turned @ drawn) for turned in changes.turned]
     expected = spearman(np.array([1.0, 2.0, 5.0, 4.0, 3.0]), np.array(gains))
-    assert resample(changes)["sum_delta_w"].by_example[7] == pytest.approx(expected)
+    found = resample(changes)["sum_delta_w"].by_example
+    assert found is not None
+    assert found[7] == pytest.approx(expected)
+
+
+def test_one_module_alone_is_not_resampled() -> None:
+    found = resample(study_of([[0.1, 0.5, 0.3, 0.8]], [[1.0, 2.0, 5.0, 4.0]]), "mlp")["sum_delta_w"]
+    assert found.rho == pytest.approx(0.4)
+    assert (found.by_layer, found.by_example) == (None, None)
 
 
 def test_where_nothing_tells_the_gain_an_interval_by_layer_of_many_layers_leaves_out_0_about_as_often_as_it_says() -> (
