@@ -24,8 +24,7 @@ def verdict(found: Predictions) -> list[str]:
         *([f"The best of its norms, {describe(best)}."] if best.quantity != MAIN else []),
         *_of_others(others),
         *_besides(found, told),
-        *([_against(found.against_simplest)] if found.against_simplest is not None else []),
-        *([_against(found.against_spectrum)] if found.against_spectrum is not None else []),
+        *(_against(each, best) for each in (found.against_simplest, found.against_spectrum) if each is not None),
         _best_of_all(found),
     ]
 
@@ -147,9 +146,11 @@ def _best_of_all(found: Predictions) -> str:
     return f"The best predictor of all is {QUANTITIES[named.quantity].label} ({named.rho:+.2f}){rest}."
 
 
-def _against(contest: Contest) -> str:
-    """The theory against a rival: whether it does better."""
+def _against(contest: Contest, best: Correlation) -> str:
+    """The theory against a rival: whether it does better, and which of its norms stands for it where not the best."""
     theory, rival = QUANTITIES[contest.theory].label, QUANTITIES[contest.rival].label
+    if contest.theory != best.quantity:
+        theory = f"{theory}, the best of its norms that go the theory's way,"
     outcome = {
         1: f"{theory} does better than {rival}",
         0: f"{theory} is not shown to do better than {rival}, nor worse",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -24,11 +25,12 @@ from clipsweep.orchestrator.run.measure_layers import measure_layers
 from clipsweep.orchestrator.run.measure_screens import measure_screens
 from clipsweep.orchestrator.run.measure_spectra import measure_spectra
 from clipsweep.orchestrator.space.proposal import Choice, Proposal
-from clipsweep.trials.base.errors import counted
+from clipsweep.trials.base.errors import EvaluationError, counted
 from clipsweep.trials.clips.resolve import starts_of
 from clipsweep.trials.spec.result import TrialState
 from clipsweep.trials.spec.trial import Trial
 
+log = logging.getLogger(__name__)
 CALL_SECONDS = 4.0
 CALL_TRIALS = 8
 COLLECT_SECONDS = 0.5
@@ -147,8 +149,13 @@ class RunLoop:
             self._progress.expect(goal_of(self._opened, self._ledger))
 
     def _measure_swept(self) -> None:
-        """Measure the singular values that the theory is compared with, of what they are not known yet."""
-        if not self._interrupt.requested:
+        """Measure the singular values that the theory is compared with, of what they are not known yet.
+
+        All trials are stored by now, and the theory is told without them too: what cannot be measured is warned of.
+        """
+        if self._interrupt.requested:
+            return
+        try:
             measure_spectra(
                 self._opened,
                 self._opened.missing_spectra(),
@@ -158,6 +165,8 @@ class RunLoop:
                 what="the singular values",
                 why="are what the theory is compared with",
             )
+        except EvaluationError as error:
+            log.warning(f"singular values that the theory is compared with are missing, as {error}")
 
     def _is_stopped(self) -> bool:
         """Whether the user wants an end; raises where the study's folder is gone."""

@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 
 from clipsweep.cluster.pool import Pool
 from clipsweep.orchestrator.folder.open_study import OpenStudy
+from clipsweep.trials.base.errors import EvaluationError
 from clipsweep.trials.clips.spectrum import MatrixSpectrum, Place
 
 KEEP_SECONDS = 10.0
@@ -34,7 +35,7 @@ def measure_spectra(
         why: What that is for: ``choose the layers``.
 
     Raises:
-        EvaluationError: A matrix has weights that are not finite.
+        EvaluationError: A matrix has weights that are not finite; those measured before it are kept.
         PoolError: The replicas were lost.
         TakenOverError: Another process holds the study.
     """
@@ -45,15 +46,19 @@ def measure_spectra(
     waits_for(f"{what} of {total} matrices {why}; they are measured once …")
     waiting: list[MatrixSpectrum] = []
     kept_at = time.monotonic()
-    for found in pool.spectrum(missing):
-        waiting += found
-        count += len(found)
-        waits_for(f"{count}/{total} matrices measured: {what} {why}")
-        if stopped():
-            break
-        if time.monotonic() - kept_at >= KEEP_SECONDS:
-            _keep(opened, waiting)
-            waiting, kept_at = [], time.monotonic()
+    try:
+        for found in pool.spectrum(missing):
+            waiting += found
+            count += len(found)
+            waits_for(f"{count}/{total} matrices measured: {what} {why}")
+            if stopped():
+                break
+            if time.monotonic() - kept_at >= KEEP_SECONDS:
+                _keep(opened, waiting)
+                waiting, kept_at = [], time.monotonic()
+    except EvaluationError:
+        _keep(opened, waiting)
+        raise
     _keep(opened, waiting)
 
 

@@ -138,6 +138,15 @@ def test_a_norm_that_beats_a_rival_against_the_theory_does_not_speak_for_it() ->
     )
 
 
+def test_the_norm_that_stands_for_the_theory_is_explained_where_another_is_larger() -> None:
+    contest = Contest(theory="sum_delta_w", rival="layer", difference=-0.1, by_layer=(-0.3, 0.1), by_example=None)
+    found = replace(told(sum_delta_w=-0.1, last_delta_w=0.7, layer=0.2), against_simplest=contest)
+    assert any(
+        line.startswith("Σ change of log‖ΔW_t‖, the best of its norms that go the theory's way, is not shown")
+        for line in verdict(found)
+    )
+
+
 def test_the_best_predictor_is_named_among_those_that_say_something() -> None:
     found = told(sum_implicit_gradient=-0.3, layer=0.2)
     rates = [replace(each, rho=-0.5) if each.quantity == "clip_rate" else each for each in found.correlations]

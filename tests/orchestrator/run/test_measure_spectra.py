@@ -10,9 +10,11 @@ import pytest
 
 import clipsweep
 from clipsweep.cluster.local_pool import LocalPool
+from clipsweep.cluster.replica import Replica
 from clipsweep.orchestrator.folder.open_study import reopen
 from clipsweep.orchestrator.plan.estimate import describe_plan
-from clipsweep.trials.clips.spectrum import Place
+from clipsweep.trials.base.errors import EvaluationError
+from clipsweep.trials.clips.spectrum import MatrixSpectrum, Place
 
 MLP = [(layer, role) for layer in (0, 1) for role in ("fc_in", "fc_out")]
 
@@ -54,6 +56,24 @@ def test_the_plan_tells_how_many_matrices_will_be_measured(study: dict[str, Any]
         "theory      the norms of implicit updates are measured in each trial, and at the end the singular values of 4 "
         "matrices" in describe_plan(plan)
     )
+
+
+def test_a_matrix_that_cannot_be_measured_is_warned_of_and_the_study_ends_well(
+    study: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    measure = Replica.spectrum
+
+    def spectrum(self: Replica, places: Sequence[Place]) -> list[MatrixSpectrum]:
+        if places == [MLP[2]]:
+            raise EvaluationError("1.mlp.fc_in has 1 weights of 4 that are not finite")
+        return measure(self, places)
+
+    monkeypatch.setattr(Replica, "spectrum", spectrum)
+    for _ in range(2):  # also when it goes on
+        assert clipsweep.run(study, dir=tmp_path / "s", quiet=True).status()["state"] == "done"
+    assert sorted(reopen(tmp_path / "s").spectrum.conditions()) == MLP[:2]
+    log = (tmp_path / "s" / "log.txt").read_text(encoding="utf-8")
+    assert "singular values that the theory is compared with are missing, as 1.mlp.fc_in has" in log
 
 
 def _refuse(self: LocalPool, places: Sequence[Place]) -> None:
