@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import NDArray
 
 ROUNDING = 1e-12  # of a sum of products of ranks, relative
 TOGETHER = 200  # resamples that are looked at at once
 Floats = NDArray[np.float64]
 
 
-def spearman(one: ArrayLike, other: ArrayLike) -> float:
+def spearman(one: Sequence[float] | Floats, other: Sequence[float] | Floats) -> float:
     """Correlation of the ranks of two rows of values, from -1 to 1; NaN where one of them does not vary.
 
     Args:
