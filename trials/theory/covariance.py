@@ -45,7 +45,7 @@ def estimate_covariance(vectors: Tensor) -> Covariance:
     Their estimator asks for four moments and for no normal distribution, which products of hidden states have not.
 
     Args:
-        vectors: Shape ``(draws, d)``, float64; at least two draws. Their mean is taken off.
+        vectors: Shape ``(draws, d)``, float64, any device; at least two draws. Their mean is taken off.
 
     Source:
         Ledoit and Wolf (2004), A well-conditioned estimator for large-dimensional covariance matrices, Journal of
@@ -55,7 +55,7 @@ def estimate_covariance(vectors: Tensor) -> Covariance:
     centred = vectors - vectors.mean(0)
     sample = centred.T @ centred / draws
     mean_variance = float(sample.trace()) / d
-    distance = float((sample - mean_variance * torch.eye(d, dtype=sample.dtype)).square().sum())
+    distance = float((sample - mean_variance * torch.eye(d, dtype=sample.dtype, device=sample.device)).square().sum())
     # Σ_i |x_i x_iᵀ - S|² / draws² = (Σ_i |x_i|⁴ / draws - |S|²) / draws
     noise = (float(centred.square().sum(1).square().mean()) - float(sample.square().sum())) / draws
     shrinkage = 1.0 if distance <= 0 else min(1.0, max(0.0, noise / distance))

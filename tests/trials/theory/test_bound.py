@@ -97,3 +97,10 @@ def test_settings_that_cannot_be_are_refused() -> None:
         generalization_bound(steps_of_numbers((2, 4)), demonstrations=5, spread=0)
     with pytest.raises(SpecError, match=r"steps of shape \(sets, width, width\)"):
         generalization_bound(trajectory([torch.ones(1, 1, dtype=torch.float64)]), demonstrations=5, spread=1)
+
+
+def test_steps_on_another_device_than_the_default_one_have_a_bound() -> None:
+    steps = steps_of_numbers((2, 4, 2, 4))
+    expected = generalization_bound(steps, demonstrations=5, spread=2)
+    with torch.device("meta"):  # a tensor made without naming a device would be there
+        assert generalization_bound(steps, demonstrations=5, spread=2) == expected

@@ -42,3 +42,10 @@ def test_a_singular_covariance_is_told_by_its_rank_and_its_shrunk_one_can_be_inv
 def test_vectors_that_do_not_vary_have_no_variance() -> None:
     covariance = estimate_covariance(matrix((1, 2), (1, 2), (1, 2)))
     assert (covariance.rank, covariance.mean_variance) == (0, 0)
+
+
+def test_vectors_on_another_device_than_the_default_one_are_taken() -> None:
+    # a tensor made without naming a device would be on "meta", where it cannot meet the vectors
+    with torch.device("meta"):
+        covariance = estimate_covariance(SQUARE)
+    assert covariance.shrinkage == pytest.approx(17 / 18)

@@ -6,6 +6,7 @@ import json
 import time
 from collections.abc import Callable
 from dataclasses import asdict
+from itertools import takewhile
 from pathlib import Path
 
 import torch
@@ -27,7 +28,7 @@ Say = Callable[[str], None]
 
 
 def train(size: Size, seed: int, device: torch.device, folder: Path, say: Say = print) -> float:
-    """Train to the last checkpoint of ``size``, from the last one that ``folder`` holds.
+    """Train to the last checkpoint of ``size``, from the last one that ``folder`` holds with all before it.
 
     On one thread a repeated run, and one that goes on, give the same weights bit by bit. Each step's prompts are drawn
     by its number, so there is no state of draws to keep. The loss is the squared error over ``d``, averaged over all
@@ -48,7 +49,7 @@ def train(size: Size, seed: int, device: torch.device, folder: Path, say: Say = 
     """
     model = build_model(size, seed, device)
     adam = torch.optim.Adam([each for each in model.parameters() if each.requires_grad], lr=size.learning_rate)
-    done = max((step for step in size.checkpoint_steps if checkpoint_path(folder, step).exists()), default=0)
+    done = _last_before_a_gap(size, folder)
     began = time.monotonic()
     if done:
         stored = read_checkpoint(folder, size, seed, done)
@@ -99,6 +100,12 @@ def load_trained(size: Size, seed: int, device: torch.device, folder: Path, step
     model = build_model(size, seed, device)
     model.load_state_dict(_named(stored, WEIGHTS))
     return model.eval().requires_grad_(False)
+
+
+def _last_before_a_gap(size: Size, folder: Path) -> int:
+    """Step of the last checkpoint that is there with all before it; 0 for none. Those after a gap are made again."""
+    there = takewhile(lambda step: checkpoint_path(folder, step).exists(), size.checkpoint_steps)
+    return max(there, default=0)
 
 
 def checkpoint_path(folder: Path, step: int) -> Path:

@@ -67,6 +67,25 @@ def test_a_resumed_run_gives_the_same_bits_as_one_that_was_never_cut_off(trained
     assert_equal_checkpoints(tmp_path / "whole", tmp_path / "cut", SHORT, 30)
 
 
+def test_a_missing_checkpoint_is_made_again_though_a_later_one_is_there(tmp_path: Path) -> None:
+    size = replace(TINY, checkpoint_steps=(5, 10, 30), clipped_steps=())
+    train(size, 0, CPU, tmp_path / "whole", quiet)
+    shutil.copytree(tmp_path / "whole", tmp_path / "gap")
+    checkpoint_path(tmp_path / "gap", 10).unlink()
+    lines: list[str] = []
+    train(size, 0, CPU, tmp_path / "gap", lines.append)
+    assert lines[0] == "goes on from the checkpoint after 5 steps"
+    for step in size.checkpoint_steps:
+        assert_equal_checkpoints(tmp_path / "whole", tmp_path / "gap", size, step)
+
+
+def test_a_folder_without_the_first_checkpoint_is_trained_from_the_start(trained: Path, tmp_path: Path) -> None:
+    train(SHORT, 0, CPU, tmp_path, quiet)
+    checkpoint_path(tmp_path, 10).unlink()
+    train(SHORT, 0, CPU, tmp_path, quiet)
+    assert_equal_checkpoints(trained, tmp_path, SHORT, 10)
+
+
 def test_another_seed_gives_another_model(tmp_path: Path) -> None:
     one, other = (build_model(TINY, seed, CPU).read_in.weight for seed in (0, 1))
     assert not torch.equal(one, other)
