@@ -16,6 +16,7 @@ from scipy.stats import spearmanr
 
 from clipsweep.trials.theory.bound import Singular
 from tests.benchmarks.theory_stack import (
+    BATCHES,
     BLOCKS,
     DEMONSTRATIONS,
     FEWER,
@@ -42,6 +43,10 @@ def _bound(singular: Singular, sets: int, form: str) -> Score:
     return lambda each: mean_bound(each, singular, sets, form)
 
 
+def _own_bound(batch: int) -> Score:
+    return lambda each: each.own_bounds[batch]
+
+
 SCORES: dict[str, Score] = {
     "bound, singular C_t refused": _bound("refuse", SETS, "product"),
     **{
@@ -50,6 +55,7 @@ SCORES: dict[str, Score] = {
         for form in ("product", "tight")
     },
     **{f"bound, range of C_t, {form} form": _bound("range", SETS, form) for form in ("product", "tight")},
+    **{f"bound, range of the paper's C_t, b = {batch}, tight form": _own_bound(batch) for batch in BATCHES},
     "Σ rank of C_t": lambda each: float(sum(block.rank for block in each.bounds["range", SETS][0].blocks)),
     "Σ log |ΔW_t|": lambda each: each.log_updates,
     "Σ log |G_t|": lambda each: each.log_gradients,
@@ -102,6 +108,7 @@ def _figures(each: Clipped) -> dict[str, Any]:
         **{name: score(each) for name, score in SCORES.items()},
         "rank_of_covariances": [block.rank for block in shrunk.blocks],
         "shrinkage": [block.shrinkage for block in shrunk.blocks],
+        "rank_of_the_papers_covariances": each.own_ranks,
         "refusal": each.bounds["refuse", SETS][0].reason,
     }
 

@@ -102,15 +102,25 @@ def _hidden(model: PreTrainedModel, prompt: Sequence[int]) -> tuple[Tensor, ...]
 
 def embedded_attention(prompts: int) -> Attention:
     """Of the embedded model, on demonstrations of its own task."""
-    rng = random.Random(0)
-    return _read(EMBEDDED_FOLDER, [_episode(rng) for _ in range(prompts)])
+    return _read(EMBEDDED_FOLDER, embedded_texts(prompts))
 
 
 def prompts_attention(prompts: int) -> Attention:
     """Of ``gptj-prompts-5m`` of the shared folder, on demonstrations of SST-2."""
+    return _read(REAL_MODEL, review_texts(prompts))
+
+
+def embedded_texts(prompts: int) -> list[str]:
+    """Demonstrations of the embedded model's own task, ten in each prompt."""
+    rng = random.Random(0)
+    return [_episode(rng) for _ in range(prompts)]
+
+
+def review_texts(prompts: int) -> list[str]:
+    """Demonstrations of SST-2, ten in each prompt."""
     rng = random.Random(0)
     lines = (SHARED / "data" / "sst2" / "train.jsonl").read_text(encoding="utf-8").splitlines()
-    return _read(REAL_MODEL, [_reviews(rng.sample(lines, SHOTS)) for _ in range(prompts)])
+    return [_reviews(rng.sample(lines, SHOTS)) for _ in range(prompts)]
 
 
 def _episode(rng: random.Random) -> str:
@@ -126,5 +136,10 @@ def _reviews(lines: Sequence[str]) -> str:
 
 
 def _read(folder: Path, texts: Sequence[str]) -> Attention:
+    return attention_of(*read_model(folder, texts))
+
+
+def read_model(folder: Path, texts: Sequence[str]) -> tuple[PreTrainedModel, list[list[int]]]:
+    """A model, and texts as its tokens."""
     model, tokenizer = load_model(folder, "float32", "cpu"), AutoTokenizer.from_pretrained(folder)
-    return attention_of(model, [[0, *tokenizer.encode(text, add_special_tokens=False)] for text in texts])
+    return model, [[0, *tokenizer.encode(text, add_special_tokens=False)] for text in texts]

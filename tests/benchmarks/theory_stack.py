@@ -17,12 +17,14 @@ from torch import Tensor
 from clipsweep.trials.theory.bound import Bound, Singular, generalization_bound
 from clipsweep.trials.theory.clip_effect import MatrixName, split_block
 from clipsweep.trials.theory.linear_stack import LinearBlock, Step, implicit_updates, run_stack, trajectory
+from tests.benchmarks.theory_noise import noise_bound, noise_of_single, single_gradients
 
 INPUTS, BLOCKS, DEMONSTRATIONS, NOISE = 3, 3, 12, 0.5
 WIDTH = INPUTS + 1
 STEPS, BATCH, LEARNING_RATE = 2000, 256, 3e-3
 TASKS, SETS, QUERIES = 6, 1000, 8
 FEWER = SETS // 10
+BATCHES = (1, DEMONSTRATIONS // 2)  # b of Assumption 1, which the paper leaves open
 LIMIT = 9.0  # of the squared error, so that the loss is sub-Gaussian: R = LIMIT / 2
 MATRICES: tuple[MatrixName, ...] = ("query", "key", "value")
 
@@ -40,6 +42,8 @@ class Clipped:
         log_updates: Mean over sets of ``Σ_t log |ΔW_t|``.
         log_gradients: Mean over sets of ``Σ_t log |G_t|``.
         bounds: By what becomes of a singular C_t and by the number of sets, one bound for each task.
+        own_bounds: With Assumption 1's own C_t in its range, by b: the mean over tasks of the tight form.
+        own_ranks: Of that C_t, the largest of any set, for each block.
     """
 
     block: int | None
@@ -50,6 +54,8 @@ class Clipped:
     log_updates: float
     log_gradients: float
     bounds: dict[tuple[Singular, int], tuple[Bound, ...]]
+    own_bounds: dict[int, float]
+    own_ranks: tuple[int, ...]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -116,6 +122,7 @@ def measure(blocks: Sequence[LinearBlock], drawn: Sets, block: int | None, matri
     new = losses(blocks, drawn.demonstrations, drawn.queries).clamp_max(LIMIT).mean()
     seen = losses(blocks, drawn.demonstrations, drawn.demonstrations).clamp_max(LIMIT).mean()
     steps = trajectory(implicit_updates(blocks, drawn.demonstrations))
+    noises = [noise_of_single(each) for each in single_gradients(blocks, drawn.demonstrations[:, :FEWER])]
     return Clipped(
         block=block,
         matrix=matrix,
@@ -125,6 +132,8 @@ def measure(blocks: Sequence[LinearBlock], drawn: Sets, block: int | None, matri
         log_updates=sum(float(step.update.flatten(-2).norm(dim=-1).log().mean()) for step in steps),
         log_gradients=sum(float(step.gradient.flatten(-2).norm(dim=-1).log().mean()) for step in steps),
         bounds=_bounds(steps),
+        own_bounds={b: float(noise_bound(noises, DEMONSTRATIONS, b, LIMIT / 2).mean()) for b in BATCHES},
+        own_ranks=tuple(int(noise.ranks.max()) for noise in noises),
     )
 
 

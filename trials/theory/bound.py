@@ -62,9 +62,15 @@ def generalization_bound(
 ) -> Bound:
     """Bound the expected difference of the loss on new queries and the loss on the demonstrations.
 
-    Each C_t is the covariance of ``vec(G_t)`` over the sets, by Ledoit and Wolf. A singular one has no logarithm, and
-    the theorem, which asks for a positive definite one, says nothing. That is so for the first block of every stack,
-    whose G_1 is linear in a symmetric matrix (H_s times its transpose), and for clipped matrices.
+    C_t is not the paper's. Its Assumption 1 has ``(N - b) / (b (N - 1)) (1/N Σ_i g_i g_iᵀ - G_t G_tᵀ)``, how gradients
+    ``g_i`` of single demonstrations differ within one set, where each step draws b of them. Here C_t is the covariance
+    of ``vec(G_t)`` over many sets, by Ledoit and Wolf: attention reads all demonstrations at once, so that b is N and
+    the paper's C_t is zero; for any other b it is singular in every block, as each ``g_i`` is linear in the symmetric
+    ``h_i h_iᵀ``. What does vary in a stack is the set.
+
+    A singular C_t has no logarithm, and the theorem, which asks for a positive definite one, says nothing. Here that is
+    so for the first block of every stack, whose G_1 is linear in a symmetric matrix (H_s times its transpose), and for
+    clipped matrices.
 
     Args:
         steps: Of each block, by ``trajectory``, of demonstration sets along the first axis: ``(sets, width, width)``.
@@ -81,7 +87,8 @@ def generalization_bound(
         SpecError: ``demonstrations`` or ``spread`` is not positive, or steps are not of many sets.
 
     Source:
-        Yao et al. (2024), arXiv:2406.03768, Theorem 2; its Lemma 6 for ``tight``.
+        Yao et al. (2024), arXiv:2406.03768, Theorem 2; its Lemma 6 for ``tight``; its Assumption 1 for the C_t
+        that is replaced.
     """
     if demonstrations < 1 or not spread > 0 or not steps or steps[0].gradient.dim() != 3:
         raise SpecError(
