@@ -25,9 +25,9 @@ def log_norm_of_softmax(keys: Tensor, values: Tensor, output: Tensor, scale: flo
     less their mean over the tokens. Left out are the normaliser, which depends on the query, and what some models do to
     the scores besides: windows, capping, and biases of positions. A query's matrix is not in it.
 
-    **The longest keys decide it.** The terms ``i = j`` grow with ``exp(s ‖k_i - k̄‖²)`` and drown the others: few tokens,
-    often one, make most of the norm, so that it tells little of all the rest. Measured over one prompt, one head
-    has 57 to 100 % of the square in each block of the embedded model, and its longest key alone 56 to 100 % of that
+    The longest keys decide it. The terms ``i = j`` grow with ``exp(s ‖k_i - k̄‖²)`` and drown the others: few tokens,
+    often one, make most of the norm, and it tells little of the rest. Over one prompt, one head has 57 to 100 % of the
+    square in each block of the embedded model, and its longest key alone 56 to 100 % of that
     (``tests/benchmarks/theory_longest.py``).
 
     Args:
