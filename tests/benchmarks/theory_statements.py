@@ -2,7 +2,7 @@
 
     python -m tests.benchmarks.theory_statements
 
-prints a document with every figure of ``docs/theory.md`` on them, in about three minutes on one core. All is seeded.
+prints a document with every figure of ``docs/theory.md`` on them, in about two minutes of one core. All is seeded.
 The statements on real weights need the shared folder's model, and are left out without it.
 """
 

@@ -27,6 +27,8 @@ COLUMNS = {
 ORDER = ("query", "key", "value", "mlp")
 UNTOUCHED = ("untouched, first block", "untouched, later blocks")
 
+LEFT_OUT = ("product", "100 sets", "b = 6", "Σ rank of the paper")  # of mean changes: another column tells as much
+
 
 def _table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> Iterator[str]:
     """Lines of a Markdown table. A bar within a cell is written so that it does not end it."""
@@ -52,9 +54,10 @@ def statements_table(document: Mapping[str, Any]) -> Iterator[str]:
 
 
 def correlations_table(document: Mapping[str, Any]) -> Iterator[str]:
-    """Rank correlations of each score with both errors."""
+    """Rank correlations of each score with both errors; those from fewer sets are in the document alone."""
     found = {(each["score"], each["target"]): each for each in document["bound"]["correlations"]}
     targets = list(dict.fromkeys(target for _, target in found))
+    scores = [score for score in dict.fromkeys(score for score, _ in found) if "100 sets" not in score]
 
     def cell(each: Mapping[str, Any]) -> str:
         if each["correlation"] is None:
@@ -62,14 +65,14 @@ def correlations_table(document: Mapping[str, Any]) -> Iterator[str]:
         stacks = ", ".join(_signed(value) for value in each["of_each_stack"])
         return f"{_signed(each['correlation'])} [{_signed(each['low'])}, {_signed(each['high'])}] ({stacks})"
 
-    scores = dict.fromkeys(score for score, _ in found)
     return _table(["", *targets], [[score, *(cell(found[score, target]) for target in targets)] for score in scores])
 
 
 def changes_table(document: Mapping[str, Any]) -> Iterator[str]:
     """Mean changes by the clips of each block and matrix."""
     changes = document["bound"]["changes"]
-    shown = [name for name in changes[0] if name not in {"block", "matrix", "clips"} and "product" not in name]
+    names = [name for name in changes[0] if name not in {"block", "matrix", "clips"}]
+    shown = [name for name in names if not any(part in name for part in LEFT_OUT)]
     rows = [
         [f"{each['block']} W_{each['matrix'][0].upper()}", *(_signed(each[name]) for name in shown)] for each in changes
     ]
