@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 from torch import Tensor, nn
@@ -11,6 +11,7 @@ from transformers import PreTrainedModel
 from clipsweep.trials.models.matrices import Layout, Matrix
 from clipsweep.trials.spec.modules import ATTENTION_ROLES
 
+ENTRIES_AT_ONCE = 2**22  # of what is formed in float32 some rows at a time: 16 MiB
 UNSCALED = {"gpt_neo"}  # model types whose attention does not divide its scores by anything
 
 
@@ -49,7 +50,7 @@ class BlockAttention:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Projections:
-    """The four matrices of an attention under the weights that a model holds now, in float32.
+    """The four matrices of an attention under the weights that a model holds now, in the dtype of these.
 
     Attributes:
         q: Shape ``(heads * key_size, width)``.
@@ -75,8 +76,15 @@ def read_projections(parameters: Mapping[str, Tensor], attention: BlockAttention
 
 
 def read_matrix(parameters: Mapping[str, Tensor], matrix: Matrix) -> Tensor:
-    """A matrix out of a model's parameters, by name: ``(rows, cols)``, float32."""
-    return matrix.read(parameters[matrix.parameter]).float()
+    """A matrix out of a model's parameters, by name: ``(rows, cols)``, in their dtype; a view where it can be."""
+    return matrix.read(parameters[matrix.parameter])
+
+
+def in_float32(matrix: Tensor) -> Iterator[Tensor]:
+    """A matrix from its first rows to its last, some at a time, in float32: so no whole copy of it is in memory."""
+    step = max(1, ENTRIES_AT_ONCE // matrix.shape[1])
+    for first in range(0, len(matrix), step):
+        yield matrix[first : first + step].float()
 
 
 def find_attentions(model: PreTrainedModel, layout: Layout) -> tuple[BlockAttention | None, ...]:

@@ -7,6 +7,8 @@ import math
 import torch
 from torch import Tensor
 
+from clipsweep.trials.theory import attention
+
 TOKENS_AT_ONCE = 128  # rows of the kernel's matrix; measured: more are slower on a CPU, as they leave its cache
 
 
@@ -33,7 +35,7 @@ def log_norm_of_softmax(keys: Tensor, values: Tensor, output: Tensor, scale: flo
     Args:
         keys: Shape ``(groups, tokens, key_size)``, as the attention reads them: turned by their positions, normed.
         values: Shape ``(groups, tokens, value_size)``.
-        output: Shape ``(width, heads * value_size)``, float32, ``heads`` a multiple of ``groups``.
+        output: Shape ``(width, heads * value_size)``, floating point, ``heads`` a multiple of ``groups``.
         scale: ``s``.
 
     Returns:
@@ -61,6 +63,11 @@ def log_norm_of_softmax(keys: Tensor, values: Tensor, output: Tensor, scale: flo
 
 
 def _output_products(output: Tensor, groups: int, size: int) -> Tensor:
-    """``Σ_h O_hᵀ O_h`` over the heads of each group: shape ``(groups, size, size)``."""
-    of_groups = output.view(len(output), groups, -1, size).permute(1, 0, 2, 3).reshape(groups, -1, size)
-    return of_groups.transpose(1, 2) @ of_groups
+    """``Σ_h O_hᵀ O_h`` over the heads of each group, float32: shape ``(groups, size, size)``; some groups at a time."""
+    of_groups = output.view(len(output), groups, -1, size).permute(1, 0, 2, 3)
+    step = max(1, attention.ENTRIES_AT_ONCE // of_groups[0].numel())
+    products = []
+    for first in range(0, groups, step):
+        some = of_groups[first : first + step].float().reshape(-1, of_groups[0].numel() // size, size)
+        products.append(some.transpose(1, 2) @ some)
+    return torch.cat(products)

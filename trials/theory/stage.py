@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import logging
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field, replace
-from functools import partial
+from functools import cache, partial
 from typing import Any
 
+import torch
 from torch import Tensor, nn
 from transformers import PreTrainedModel
 
+from clipsweep.trials.base.memory import is_out_of_memory
 from clipsweep.trials.decoder.prefix_cache import Pair
 from clipsweep.trials.models.matrices import Layout
 from clipsweep.trials.spec.implicit import ImplicitNorms
@@ -21,6 +24,7 @@ from clipsweep.trials.theory.softmax import log_norm_of_softmax
 from clipsweep.trials.theory.stopwatch import Stopwatch
 from clipsweep.trials.theory.updates import form_update
 
+log = logging.getLogger(__name__)
 Logs = Mapping[int, Tensor]  # by block, each a scalar on its block's device
 
 
@@ -105,7 +109,12 @@ class Stage:
 
 
 class Reading:
-    """Measures the blocks of one pass, each when its keys are about to be computed, so that nothing read is held."""
+    """Measures the blocks of one pass, each when its keys are about to be computed, so that nothing read is held.
+
+    Besides the model's own matrices a block takes one as large as its queries' in float32, and pieces of others. Where
+    there is no memory for that the block has no numbers, those after it have no implicit gradients, and the trial goes
+    on.
+    """
 
     def __init__(
         self,
@@ -119,8 +128,9 @@ class Reading:
         self._attentions = attentions
         self._first = next((layer for layer, each in enumerate(attentions) if each is not None), None)
         self._untouched = untouched
-        self._probes = probes
+        self._probes = probes  # that enter the next block; None where they are lost
         self._stopwatch = Stopwatch()
+        self._seen: set[int] = set()  # blocks that were read, be they measured or not
         self._delta_w: dict[int, Tensor] = {}
         self._gradient: dict[int, Tensor] = {}
         self._entering: dict[int, Probes] = {}
@@ -131,20 +141,25 @@ class Reading:
         A projection that is called with something else, or a second time, is passed over.
         """
         read = inputs[0] if inputs else None
-        if not isinstance(read, Tensor) or read.shape[-1] != attention.k.cols or layer in self._delta_w:
+        if not isinstance(read, Tensor) or read.shape[-1] != attention.k.cols or layer in self._seen:
             return
-        with self._stopwatch.running(read.device):
-            probes = self._probes
-            if self._untouched is not None and not self._entering:
-                probes = self._untouched.entering.get(layer, probes)
-            assert probes is not None, "a block that can be measured comes with probes"
+        if self._untouched is not None and not self._seen:
+            self._probes = self._untouched.entering.get(layer)
+        self._seen.add(layer)
+        self._within_memory(read.device, partial(self._measure_linear, layer, attention, read))
+
+    def _measure_linear(self, layer: int, attention: BlockAttention, read: Tensor) -> None:
+        """Measure a block's update and implicit gradient; where the first fails, the probes are lost."""
+        probes, self._probes = self._probes, None
+        if probes is not None:
             probes = self._entering[layer] = probes.to(read.device)
-            projections = read_projections(self._parameters, attention)
-            update = form_update(read.reshape(-1, read.shape[-1]), projections, attention.scale)
-            self._delta_w[layer] = update.log_norm()
-            self._gradient[layer], self._probes = pass_block(update, probes)
-            if layer == self._first:  # G_1 is ΔW_1, whose norm is exact
-                self._gradient[layer] = self._delta_w[layer]
+        projections = read_projections(self._parameters, attention)
+        update = form_update(read.reshape(-1, read.shape[-1]), projections, attention.scale)
+        norm = update.log_norm()
+        if probes is not None:
+            gradient, self._probes = pass_block(update, probes)
+            self._gradient[layer] = norm if layer == self._first else gradient  # G_1 is ΔW_1, whose norm is exact
+        self._delta_w[layer] = norm
 
     def finished(self, keys: Sequence[Pair | None]) -> Measured:
         """What the pass gave; the model still holds the weights under which it read.
@@ -156,22 +171,48 @@ class Reading:
         for layer in self._delta_w:
             attention, pair = self._attentions[layer], keys[layer]
             if attention is not None and pair is not None and _go_together(attention, pair):
-                key_states, value_states = pair[0][0], pair[1][0]
-                with self._stopwatch.running(key_states.device):
-                    output = read_matrix(self._parameters, attention.o)
-                    softmax[layer] = log_norm_of_softmax(key_states, value_states, output, attention.scale)
+                self._within_memory(pair[0].device, partial(self._measure_softmax, softmax, layer, attention, pair))
         before = self._untouched
         return Measured(
             n_layers=len(self._attentions),
-            delta_w={**(before.delta_w if before else {}), **self._delta_w},
-            delta_w_softmax={**(before.delta_w_softmax if before else {}), **softmax},
-            implicit_gradient={**(before.implicit_gradient if before else {}), **self._gradient},
+            delta_w=self._after({} if before is None else before.delta_w, self._delta_w),
+            delta_w_softmax=self._after({} if before is None else before.delta_w_softmax, softmax),
+            implicit_gradient=self._after({} if before is None else before.implicit_gradient, self._gradient),
             entering={} if before else self._entering,
             stopwatch=self._stopwatch,
         )
+
+    def _measure_softmax(self, into: dict[int, Tensor], layer: int, attention: BlockAttention, pair: Pair) -> None:
+        """Measure a block's update in feature space from its keys and values."""
+        output = read_matrix(self._parameters, attention.o)
+        into[layer] = log_norm_of_softmax(pair[0][0], pair[1][0], output, attention.scale)
+
+    def _after(self, before: Logs, found: Logs) -> Logs:
+        """What was found here, and of the blocks that were not read here what was known before."""
+        return {layer: log for layer, log in before.items() if layer not in self._seen} | {**found}
+
+    def _within_memory(self, device: torch.device, measure: Callable[[], None]) -> None:
+        """Measure something; where memory runs out it has no number, as the trial goes on without."""
+        with self._stopwatch.running(device):
+            try:
+                measure()
+                return
+            except RuntimeError as error:  # torch.OutOfMemoryError is one
+                if not is_out_of_memory(error):
+                    raise
+        torch.cuda.empty_cache()
+        _say_out_of_memory()
 
 
 def _go_together(attention: BlockAttention, pair: Pair) -> bool:
     """Whether keys and values ``(1, groups, tokens, size)`` are cut into heads as the output matrix is."""
     _, values = pair
     return attention.heads % values.shape[1] == 0 and values.shape[-1] == attention.value_size
+
+
+@cache
+def _say_out_of_memory() -> None:
+    log.warning(
+        "out of memory while the theory was measured; where that happens a block has no numbers, and those after it "
+        "have no implicit gradients. Scores stay as they are. Take a device with more memory to have these numbers"
+    )

@@ -22,15 +22,19 @@ class Stopwatch:
         """Inside, time counts: that of the program on a CPU, that of the current stream on a GPU."""
         if device.type != "cuda":
             began = time.perf_counter()
-            yield
-            self._seconds += time.perf_counter() - began
+            try:
+                yield
+            finally:
+                self._seconds += time.perf_counter() - began
             return
         stream = torch.cuda.current_stream(device)
         begin, end = (torch.cuda.Event(enable_timing=True) for _ in range(2))  # type: ignore[no-untyped-call]
         begin.record(stream)
-        yield
-        end.record(stream)
-        self._events.append((begin, end))
+        try:
+            yield
+        finally:
+            end.record(stream)
+            self._events.append((begin, end))
 
     def seconds(self) -> float:
         """What all pieces took; waits for a GPU that is not done."""

@@ -5,7 +5,7 @@ import math
 import pytest
 import torch
 
-from clipsweep.trials.theory import updates
+from clipsweep.trials.theory import attention
 from clipsweep.trials.theory.attention import Projections
 from clipsweep.trials.theory.updates import form_update, log_of_norm
 
@@ -45,7 +45,7 @@ def test_heads_that_share_keys_are_summed() -> None:
 
 def test_a_norm_is_the_same_however_many_rows_are_formed_at_a_time(monkeypatch: pytest.MonkeyPatch) -> None:
     update = form_update(torch.tensor([[1.0, 2.0], [3.0, 0.0]]), one_head(), 2.0)
-    monkeypatch.setattr(updates, "ENTRIES_AT_ONCE", 1)
+    monkeypatch.setattr(attention, "ENTRIES_AT_ONCE", 1)
     assert float(update.log_norm()) == pytest.approx(math.log(4472) / 2, abs=1e-12)
 
 

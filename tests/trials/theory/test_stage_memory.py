@@ -1,0 +1,144 @@
+"""Measuring takes little memory, and a trial for which there is not even that goes on without the numbers."""
+
+import logging
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor
+from torch.utils._python_dispatch import TorchDispatchMode
+
+from clipsweep.trials.clips.resolve import resolve
+from clipsweep.trials.engine.label_scores import LabelScores
+from clipsweep.trials.spec.clip import Clip
+from clipsweep.trials.spec.implicit import ImplicitNorms
+from clipsweep.trials.theory import attention, stage
+from clipsweep.trials.theory.attention import Projections
+from clipsweep.trials.theory.softmax import log_norm_of_softmax
+from clipsweep.trials.theory.updates import Update, form_update
+from tests.trials.theory.by_hand import draw_prompts, make_engine
+from tests.trials.theory.test_stage import deep_model
+
+CLIPS = (Clip(layer=1, module="attn", clip_rate=0.7),)
+NO_ROOM = torch.OutOfMemoryError("no room")
+
+
+@pytest.fixture(autouse=True)
+def nothing_said() -> Iterator[None]:
+    stage._say_out_of_memory.cache_clear()
+    yield
+    stage._say_out_of_memory.cache_clear()
+
+
+def score(cache: Path, *trials: tuple[Clip, ...]) -> list[LabelScores]:
+    engine, prompts = make_engine(deep_model("llama"), cache), draw_prompts()
+    return [engine.score(prompts, resolve(clips, engine.card), 2) for clips in trials]
+
+
+def norms_of(scored: LabelScores) -> ImplicitNorms:
+    assert scored.implicit is not None
+    return scored.implicit
+
+
+def run_out_at(monkeypatch: pytest.MonkeyPatch, name: str, *calls: int, error: Exception = NO_ROOM) -> None:
+    """Make a function of the stage run out of memory at these calls, counted from 0."""
+    works, count = getattr(stage, name), iter(range(99))
+
+    def fails(*given: Any) -> Any:
+        if next(count) in calls:
+            raise error
+        return works(*given)
+
+    monkeypatch.setattr(stage, name, fails)
+
+
+def test_a_block_without_room_has_no_numbers_and_the_trial_goes_on(
+    cache: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    base, whole = score(cache, (), CLIPS)
+    run_out_at(monkeypatch, "form_update", 4 + 1)  # four blocks untouched; of the clipped trial blocks 1 to 3 are read
+    with caplog.at_level(logging.WARNING):
+        untouched, clipped = score(cache, (), CLIPS)
+    assert norms_of(untouched).delta_w == norms_of(base).delta_w
+    assert torch.equal(clipped.log_likelihoods, whole.log_likelihoods)
+    assert clipped.microbatch == whole.microbatch
+    found, expected = norms_of(clipped), norms_of(whole)
+    assert found.delta_w == (*expected.delta_w[:2], None, expected.delta_w[3])
+    assert found.delta_w_softmax == (*expected.delta_w_softmax[:2], None, expected.delta_w_softmax[3])
+    assert found.implicit_gradient == (*expected.implicit_gradient[:2], None, None)  # block 3 lacks what block 2 adds
+    assert [message for message in caplog.messages if "out of memory while the theory was measured" in message]
+
+
+def test_probes_that_the_untouched_model_lost_are_not_made_up_for_a_trial(
+    cache: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (_, whole) = score(cache, (), CLIPS)
+    run_out_at(monkeypatch, "form_update", 0)
+    untouched, clipped = score(cache, (), CLIPS)
+    assert norms_of(untouched).implicit_gradient == (None,) * 4
+    assert norms_of(untouched).delta_w[0] is None
+    assert norms_of(clipped).implicit_gradient == (None,) * 4
+    assert norms_of(clipped).delta_w == (None, *norms_of(whole).delta_w[1:])
+
+
+def test_a_number_in_feature_space_without_room_is_missing_alone(cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (whole,) = score(cache, ())
+    run_out_at(monkeypatch, "log_norm_of_softmax", 2)
+    (found,) = map(norms_of, score(cache, ()))
+    assert found.delta_w_softmax == (*norms_of(whole).delta_w_softmax[:2], None, norms_of(whole).delta_w_softmax[3])
+    assert found.delta_w == norms_of(whole).delta_w
+    assert found.implicit_gradient == norms_of(whole).implicit_gradient
+
+
+def test_it_is_told_once(cache: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture) -> None:
+    run_out_at(monkeypatch, "form_update", *range(99))
+    with caplog.at_level(logging.WARNING):
+        untouched, clipped = score(cache, (), CLIPS)
+    assert norms_of(untouched).delta_w == norms_of(clipped).delta_w == (None,) * 4
+    assert len([message for message in caplog.messages if "theory" in message]) == 1
+
+
+def test_another_error_is_raised(cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    run_out_at(monkeypatch, "form_update", 0, error=RuntimeError("shapes differ"))
+    with pytest.raises(RuntimeError, match="shapes differ"):
+        score(cache, ())
+
+
+class LargeStorages(TorchDispatchMode):  # type: ignore[no-untyped-call]
+    """Keeps every storage of at least so many bytes that an operation gives, so that none comes at the same place."""
+
+    def __init__(self, least: int) -> None:
+        super().__init__()  # type: ignore[no-untyped-call]
+        self._least = least
+        self.held: dict[int, torch.UntypedStorage] = {}
+
+    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        made = func(*args, **(kwargs or {}))
+        if isinstance(made, Tensor) and made.dtype == torch.float32:
+            storage = made.untyped_storage()
+            if storage.nbytes() >= self._least:
+                self.held[storage.data_ptr()] = storage
+        return made
+
+
+def test_of_half_precision_one_matrix_alone_is_ever_whole_in_float32(monkeypatch: pytest.MonkeyPatch) -> None:
+    width, heads, tokens = 64, 8, 5
+    monkeypatch.setattr(attention, "ENTRIES_AT_ONCE", width * width // 4)
+    draw = torch.Generator().manual_seed(0)
+    q, k, v, o = (torch.randn(width, width, generator=draw).half() for _ in range(4))
+    read = torch.randn(tokens, width, generator=draw).half()
+    keys, values = (torch.randn(heads, tokens, width // heads, generator=draw).half() for _ in range(2))
+    with LargeStorages(4 * width * width) as large:
+        update = form_update(read, Projections(q=q, k=k, v=v, o=o, heads=heads, groups=heads), 1.0)
+        norm = update.log_norm()
+        update.times(torch.ones(width, 1))
+        softmax = log_norm_of_softmax(keys, values, o, 1.0)
+    assert len(large.held) == 1
+    assert update.inner.untyped_storage().data_ptr() in large.held
+    monkeypatch.undo()
+    whole = form_update(read, Projections(q=q.float(), k=k.float(), v=v.float(), o=o, heads=heads, groups=heads), 1.0)
+    torch.testing.assert_close(update.inner, whole.inner)
+    assert float(norm) == pytest.approx(float(Update(outer=o.float(), inner=whole.inner).log_norm()), abs=1e-6)
+    assert float(softmax) == pytest.approx(float(log_norm_of_softmax(keys, values, o.float(), 1.0)), abs=1e-6)
