@@ -1,4 +1,4 @@
-"""The tables of ``docs/theory.md`` on the theory's statements, from the stored document of the benchmark.
+"""The tables of ``docs/theory.md``, from the stored documents of the benchmarks.
 
     python -m tests.benchmarks.theory_tables
 
@@ -12,9 +12,16 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from clipsweep.analysis.theory.quantities import QUANTITIES
 from clipsweep.trials.theory.claims import Claim
+from tests.documents import DOCS
 
-RESULTS = Path(__file__).parent / "results" / "theory_statements.json"
+RESULTS = Path(__file__).parent / "results"
+STATEMENTS, PREDICTS = RESULTS / "theory_statements.json", RESULTS / "theory_predicts.json"
+GEMMA = DOCS / "theory" / "gemma.json"  # of ``clipsweep theory --json``, the part ``correlations``
+SURFACES = ("sst2-release-words", "sst2-qkvo", "sst2-joint", "embedded-joint", "embedded-single")
+SEARCHES = {"bayes (tpe) + halving": "`tpe` + `halving`", "bayes (neighbours) + neighbours": "`neighbours`"}
+KNOWN = ("nothing", "where norms fall most", "a screen")
 COLUMNS = {
     Claim.BOUND: "UB is above, first · later blocks",
     Claim.BOUND_FALLS: "UB falls",
@@ -79,6 +86,53 @@ def changes_table(document: Mapping[str, Any]) -> Iterator[str]:
     return _table(["block, matrix", *shown], rows)
 
 
+def predictions_table(values: Mapping[str, float], gemma: Sequence[Mapping[str, Any]]) -> Iterator[str]:
+    """Rank correlations of every quantity with the gain on each surface, and of Gemma's study."""
+    of_all = {each["quantity"]: each for each in gemma if each["module"] is None}
+
+    def cell(name: str) -> str:
+        low, high = (values.get(f"{name}, by layer, {end}") for end in ("from", "to"))
+        return _with_interval(values.get(name), None if low is None or high is None else (low, high))
+
+    rows = [
+        [
+            quantity.label,
+            *(cell(f"{surface}: {quantity.label}") for surface in SURFACES),
+            _with_interval(of_all[name]["rho"], of_all[name]["by_layer"]),
+        ]
+        for name, quantity in QUANTITIES.items()
+    ]
+    screens = [_signed(_starting(values, f"{surface}: a screen, median")) for surface in SURFACES]
+    head = ["quantity", *(f"`{surface}`" for surface in SURFACES), "Gemma 3 270M"]
+    return _table(head, [*rows, ["a screen of 100 rows", *screens, ""]])
+
+
+def prior_table(values: Mapping[str, float]) -> Iterator[str]:
+    """Share of the seeds that find nearly all of what a grid gains, and the share of its rows, by what is known."""
+
+    def cell(name: str) -> str:
+        return f"{values[f'{name}, seeds with 0.9 of it']:.2f} ({values[f'{name}, rows']:.3f})"
+
+    rows = [
+        [shown, known, *(cell(f"{surface}: {search} that knows {known}") for surface in SURFACES)]
+        for search, shown in SEARCHES.items()
+        for known in KNOWN
+    ]
+    return _table(["search", "knows", *(f"`{surface}`" for surface in SURFACES)], rows)
+
+
+def _with_interval(value: float | None, interval: Sequence[float] | None) -> str:
+    """A correlation with its interval; empty where it has none."""
+    if value is None:
+        return ""
+    return _signed(value) + ("" if interval is None else f" [{_signed(interval[0])}, {_signed(interval[1])}]")
+
+
+def _starting(values: Mapping[str, float], beginning: str) -> float:
+    """The figure whose name begins so."""
+    return next(value for name, value in values.items() if name.startswith(beginning))
+
+
 def _signed(value: float) -> str:
     """Two places, with a sign."""
     return f"{value:+.2f}".replace("-", "−").replace("+0.00", "0.00").replace("−0.00", "0.00")
@@ -86,8 +140,12 @@ def _signed(value: float) -> str:
 
 def tables() -> list[str]:
     """All of them, as Markdown."""
-    document = json.loads(RESULTS.read_text(encoding="utf-8"))
-    made = (statements_table(document), correlations_table(document), changes_table(document))
+    document, predicts, gemma = (json.loads(path.read_text(encoding="utf-8")) for path in (STATEMENTS, PREDICTS, GEMMA))
+    values = {line["name"]: line["value"] for line in predicts["lines"]}
+    made = (
+        *(statements_table(document), correlations_table(document), changes_table(document)),
+        *(predictions_table(values, gemma), prior_table(values)),
+    )
     return ["\n".join(table) for table in made]
 
 
