@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+import json
+from pathlib import Path
+
 import numpy as np
 import pytest
 
 from clipsweep.analysis.theory.changes import Changes, changes_of
+from clipsweep.analysis.theory.notes import MANY_LAYERS
 from clipsweep.analysis.theory.ranks import spearman, spearman_by_group
 from clipsweep.analysis.theory.resample import resample
 from tests.analysis.theory.studies import clip_at, norms_of, theory_row
+
+MEASURED = Path(__file__).parents[2] / "benchmarks" / "results" / "theory_intervals.json"
 
 
 def study_of(gains: list[list[float]], quantities: list[list[float]], n_examples: list[int] | None = None) -> Changes:
@@ -73,3 +79,11 @@ def test_where_nothing_tells_the_gain_an_interval_by_layer_of_many_layers_leaves
         low, high = np.quantile(spearman_by_group(quantity[None], gain, groups, draws)[0], [0.025, 0.975])
         left_out += not low <= 0 <= high
     assert left_out <= 11  # 5 expected; 12 or more has probability 0.004 at 5 %
+
+
+def test_few_layers_are_those_with_which_intervals_were_measured_to_leave_out_0_too_often() -> None:
+    lines = json.loads(MEASURED.read_text(encoding="utf-8"))["lines"]
+    found = [(int(line["name"].split()[0]), line["value"]) for line in lines]  # 5 % expected
+    assert max(share for n_layers, share in found if n_layers >= MANY_LAYERS) < 10
+    few = {n_layers for n_layers, _ in found if n_layers < MANY_LAYERS}
+    assert all(max(share for of, share in found if of == n_layers) > 10 for n_layers in few)
