@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable
+import hashlib
+from collections.abc import Callable, Collection, Iterable
+from pathlib import Path
 
 from clipsweep.orchestrator.space.space import Space
 from clipsweep.trials.base.errors import StudyError
+from clipsweep.trials.base.files import read_note, write_note
+from clipsweep.trials.base.versions import package_version
 from clipsweep.trials.clips.kind import load_kind
 from clipsweep.trials.clips.resolve import resolve
 from clipsweep.trials.models.card import ModelCard
 from clipsweep.trials.spec.clip import Clip
 from clipsweep.trials.spec.modules import ATTENTION_ROLES
 from clipsweep.trials.tasks.texts import refuse_demonstrations, refuse_missing
+
+ATTENTIONS_VERSION = 1  # raised when find_attentions finds others
 
 
 def check_kinds(
@@ -39,12 +45,12 @@ def check_kinds(
                 refuse_demonstrations(texts, read_by)
 
 
-def check_theory(card: ModelCard, space: Space, *, of_text: bool) -> None:
+def check_theory(space: Space, blocks: Callable[[], int], *, of_text: bool) -> None:
     """Refuse to measure the theory where no trial has what it is measured from.
 
     Args:
-        card: Of the model.
         space: Of the trials.
+        blocks: Counts the model's blocks that can be measured; asked last, as it may take seconds.
         of_text: Whether all tasks are text.
 
     Raises:
@@ -60,10 +66,30 @@ def check_theory(card: ModelCard, space: Space, *, of_text: bool) -> None:
         raise StudyError(
             f"{asked} all trials have 0 shots; expected 1 shot or more somewhere. Raise space.shots, or remove theory."
         )
-    held = ([card.shapes.get((layer, role), ()) for role in ATTENTION_ROLES] for layer in range(card.n_layers))
-    if not any(all(sum(shape.count for shape in shapes) == 1 for shapes in block) for block in held):
+    if not blocks():
         raise StudyError(
-            f"{asked} no block of this {card.model_type} model has one matrix each of {', '.join(ATTENTION_ROLES)}, "
-            f"which its implicit update is made of; expected a model with such attention. Remove theory, or take "
-            f"another model."
+            f"{asked} no block of this model has one matrix each of {', '.join(ATTENTION_ROLES)} that are cut into "
+            f"heads and go together head by head, of which its implicit update is made; expected a model with such "
+            f"attention. Remove theory, or take another model."
         )
+
+
+def measurable_blocks(checkpoint: Path, cache: Path) -> int:
+    """How many blocks of a model have an attention that can be measured, from its config alone; remembered.
+
+    Raises:
+        ModelError: transformers cannot build the model.
+    """
+    digest = hashlib.sha256((checkpoint / "config.json").read_bytes())
+    digest.update(f" {package_version('transformers')} {ATTENTIONS_VERSION}".encode())
+    note = cache / "attentions" / f"{digest.hexdigest()[:32]}.json"
+    known = read_note(note)
+    if known is None:
+        from clipsweep.trials.models.find_layout import find_layout  # here, as these load torch and transformers
+        from clipsweep.trials.models.load import empty_model
+        from clipsweep.trials.theory.attention import find_attentions
+
+        model = empty_model(checkpoint)
+        known = {"blocks": sum(each is not None for each in find_attentions(model, find_layout(model)))}
+        write_note(note, known)
+    return int(known["blocks"])

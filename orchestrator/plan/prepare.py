@@ -16,7 +16,7 @@ from clipsweep.orchestrator.folder.open_study import OpenStudy, open_study, read
 from clipsweep.orchestrator.folder.stored import check_in_place
 from clipsweep.orchestrator.folder.study_folder import StudyFolder
 from clipsweep.orchestrator.folder.warm_start import check_warm_start
-from clipsweep.orchestrator.plan.check_kinds import check_kinds, check_theory
+from clipsweep.orchestrator.plan.check_kinds import check_kinds, check_theory, measurable_blocks
 from clipsweep.orchestrator.plan.settings_beside import settings_beside
 from clipsweep.orchestrator.space.pending import PendingSpace, make_space
 from clipsweep.orchestrator.space.space import Space
@@ -112,7 +112,7 @@ def prepare(study: Study, path: Path, cache: Path, *, verify_hashes: bool = Fals
         check_kinds(clips, card, laid_out.shots, n_rows, task.read_by)
     if resolved.theory:
         of_text = all(task.definition.scoring is Scoring.TEXT for task in tasks.values())
-        check_theory(card, laid_out, of_text=of_text)
+        check_theory(laid_out, lambda: measurable_blocks(checkpoint, cache), of_text=of_text)
     subject = _subject_of(card, tasks)
     opened = open_study(resolved, folder, subject)
     if resolved.search.driver == BAYES:

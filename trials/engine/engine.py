@@ -76,7 +76,7 @@ class Engine:
             factors: Makes or remembers SVD factors.
             budget: Of captured activations; None for a measured share of what is free.
             theory: Whether trials measure what demonstrations do by the paper's theory. Where prompts are read whole,
-                nothing is measured, of which the log tells.
+                nothing is measured, of which the log warns, as it does where no block can be measured.
 
         Raises:
             ModelError: It has no blocks, or no matrices to clip.
@@ -100,6 +100,9 @@ class Engine:
             self._by_blocks = ByBlocks(self.loaded, decoder, kept, self.cost, budget)
         elif theory:
             log.warning("%s is run on full prompts, so that theory measures nothing", model.config.model_type)
+        if stage is not None and not any(stage.attentions):
+            log.warning("%s has no block that theory can measure, so that it measures nothing", model.config.model_type)
+        self._warns_of_theory = theory and decoder is not None  # once, where some prompts are read whole
 
     @property
     def runs_blocks(self) -> bool:
@@ -174,6 +177,9 @@ class Engine:
             stretched = self._stretches(prompts)
             alone = stretched or not self._together.passes(prompts, size)
             if alone or self._by_blocks is None:
+                if self._warns_of_theory and prompts.demonstrations:
+                    self._warns_of_theory = False
+                    log.warning("some prompts are read whole, each alone, so that theory measures nothing of them")
                 score = partial(self._score_alone, stretched=stretched) if alone else self._score_full
                 return [score(prompts, clips, size) for clips in trials]
             return self._by_blocks.score(prompts, trials, size)

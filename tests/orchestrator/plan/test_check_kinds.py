@@ -2,18 +2,20 @@
 
 import json
 from collections.abc import Callable
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
+from transformers import Lfm2Config, PreTrainedConfig, Qwen3NextConfig
 
-from clipsweep.orchestrator.plan.check_kinds import check_kinds, check_theory
+from clipsweep.orchestrator.plan.check_kinds import check_kinds, measurable_blocks
 from clipsweep.orchestrator.plan.prepare import prepare
 from clipsweep.orchestrator.study.check import check_study
 from clipsweep.trials.base.errors import SpecError, StudyError, TaskError
+from clipsweep.trials.models import load
 from clipsweep.trials.spec.clip import Clip
-from tests.trials.architectures import build_model, card_of
+from tests.trials.architectures import ARCHITECTURES, build_model, card_of
+from tests.trials.theory.test_attention import SMALL
 
 MakeStudy = Callable[..., dict[str, Any]]
 
@@ -65,16 +67,62 @@ def test_theory_of_text_is_refused(make_study: MakeStudy, tmp_path: Path, cache:
         prepare(study, tmp_path / "s", cache)
 
 
-def test_theory_of_a_model_without_attention_matrices_is_refused(
-    make_study: MakeStudy, tmp_path: Path, cache: Path
+def config_of(name: str, **changed: Any) -> PreTrainedConfig:
+    """Of a small model, with some keys changed."""
+    config = ARCHITECTURES[name]()
+    for key, value in changed.items():
+        setattr(config, key, value)
+    return config
+
+
+def gated() -> PreTrainedConfig:
+    """Of a model whose attention fuses a gate with its queries."""
+    return Qwen3NextConfig(
+        vocab_size=100,
+        hidden_size=32,
+        num_hidden_layers=2,
+        num_attention_heads=4,
+        num_key_value_heads=4,
+        head_dim=8,
+        intermediate_size=48,
+        num_experts=4,
+        num_experts_per_tok=2,
+        moe_intermediate_size=16,
+        shared_expert_intermediate_size=16,
+        layer_types=["linear_attention", "full_attention"],
+    )
+
+
+@pytest.mark.parametrize(
+    ("config", "count"),
+    [
+        (config_of("gptj"), 2),
+        (config_of("mixtral"), 2),
+        (gated(), 0),
+        (Lfm2Config(**SMALL, layer_types=["conv", "full_attention"]), 1),
+    ],
+)
+def test_blocks_that_can_be_measured_are_counted_from_the_config(
+    config: PreTrainedConfig, count: int, tmp_path: Path, cache: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    config.save_pretrained(tmp_path)
+    assert measurable_blocks(tmp_path, cache) == count
+    monkeypatch.setattr(load, "empty_model", None)  # the second time the cache knows
+    assert measurable_blocks(tmp_path, cache) == count
+
+
+def test_theory_of_a_model_of_which_no_block_can_be_measured_is_refused(
+    make_study: MakeStudy, tmp_path: Path, cache: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     study = check_study(make_study() | {"theory": True})
-    space = prepare(study, tmp_path / "s", cache).opened.space
-    card = card_of(build_model("gptj"))
-    check_theory(card, space, of_text=False)
-    fused = {(layer, role): held for (layer, role), held in card.shapes.items() if role != "k"}
-    with pytest.raises(StudyError, match="no block of this gptj model has one matrix each of q, k, v, o"):
-        check_theory(replace(card, shapes=fused), space, of_text=False)
-    several = {key: tuple(shape._replace(count=3) for shape in held) for key, held in card.shapes.items()}
-    with pytest.raises(StudyError, match="expected a model with such attention. Remove theory"):
-        check_theory(replace(card, shapes=several), space, of_text=False)
+    prepare(study, tmp_path / "s", cache)
+    gated().save_pretrained(tmp_path / "gated")
+    monkeypatch.setattr(
+        "clipsweep.orchestrator.plan.prepare.measurable_blocks",
+        lambda _checkpoint, cache: measurable_blocks(tmp_path / "gated", cache),
+    )
+    with pytest.raises(
+        StudyError, match="no block of this model has one matrix each of q, k, v, o .* expected a model with such"
+    ):
+        prepare(study, tmp_path / "t", cache)
+    assert not (tmp_path / "t").exists()

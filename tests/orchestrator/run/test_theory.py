@@ -1,6 +1,7 @@
 """Studies that ask for the theory: their rows hold what was measured, however their trials ran."""
 
 from collections.abc import Mapping
+from io import StringIO
 from pathlib import Path
 from typing import Any
 
@@ -8,8 +9,10 @@ import pytest
 from rich.console import Console
 
 from clipsweep.analysis.row.row import StoredRow
+from clipsweep.orchestrator.folder.study_folder import StudyFolder
 from clipsweep.orchestrator.run.session import run_study
 from clipsweep.orchestrator.study.check import check_study
+from clipsweep.trials.engine import engine
 from clipsweep.trials.engine.kept_passes import KeptTrials
 from clipsweep.trials.spec.result import TrialState
 from tests.conftest import tiny_study
@@ -108,6 +111,18 @@ def test_a_study_that_goes_on_gives_what_one_run_gives(
     run(tiny_study(tiny_gptj, space=SPACE | {"clip_rates": [0.9]}, task=VALIDATED), place / "twice", place / "cache")
     twice = run(tiny_study(tiny_gptj, space=SPACE, task=VALIDATED), place / "twice", place / "cache")
     assert measured(twice) == measured(rows)
+
+
+def test_a_study_of_which_nothing_can_be_measured_says_so_during_the_run(
+    tiny_gptj: Path, tmp_path: Path, cache: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(engine, "try_decoder", lambda *_: None)  # as of a model that keeps no keys
+    shown = StringIO()
+    study = check_study(tiny_study(tiny_gptj, task=VALIDATED) | {"theory": True})
+    run_study(study, tmp_path / "s", cache, Console(file=shown, width=200))
+    assert "warning: gptj is run on full prompts, so that theory measures nothing" in shown.getvalue()
+    assert "theory measures nothing" in StudyFolder(tmp_path / "s").log.read_text(encoding="utf-8")
+    assert {row.implicit for row in latest_rows(tmp_path / "s").values()} == {None}
 
 
 @pytest.mark.ray

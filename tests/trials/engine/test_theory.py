@@ -109,6 +109,26 @@ def test_a_model_that_reads_prompts_whole_is_not_measured_and_the_log_says_so(
     assert f"{FALLBACK} is run on full prompts, so that theory measures nothing" in caplog.messages
 
 
+def test_prompts_that_are_read_whole_are_told_once(
+    cache: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    engine, prompts = make_engine(build_model("llama"), cache), draw_prompts()
+    monkeypatch.setattr(engine, "_stretches", lambda _prompts: True)
+    with caplog.at_level(logging.WARNING):
+        found = [engine.score(prompts, resolve((), engine.card), 2) for _ in range(2)]
+    assert {each.implicit for each in found} == {None}
+    told = "some prompts are read whole, each alone, so that theory measures nothing of them"
+    assert caplog.messages.count(told) == 1
+
+
+def test_a_model_without_a_block_that_can_be_measured_is_told(cache: Path, caplog: pytest.LogCaptureFixture) -> None:
+    model = build_model("llama")
+    model.config.num_attention_heads = 5  # which do not divide the queries
+    with caplog.at_level(logging.WARNING):
+        make_engine(model, cache)
+    assert "llama has no block that theory can measure, so that it measures nothing" in caplog.messages
+
+
 def test_no_module_of_the_model_keeps_a_hook(cache: Path) -> None:
     model = build_model("llama")
     engine = make_engine(model, cache)
