@@ -14,15 +14,18 @@ from typing import Any
 
 from clipsweep.analysis.theory.quantities import QUANTITIES
 from clipsweep.trials.theory.claims import Claim
+from tests.benchmarks.theory_reach import COLUMNS, MODELS, MODULES, RATES
 from tests.documents import DOCS
 
 RESULTS = Path(__file__).parent / "results"
+REACH = RESULTS / "theory_reach.json"
 STATEMENTS, PREDICTS = RESULTS / "theory_statements.json", RESULTS / "theory_predicts.json"
 GEMMA = DOCS / "theory" / "gemma.json"  # of ``clipsweep theory --json``, the part ``correlations``
 SURFACES = ("sst2-release-words", "sst2-qkvo", "sst2-joint", "embedded-joint", "embedded-single")
 SEARCHES = {"bayes (tpe) + halving": "`tpe` + `halving`", "bayes (neighbours) + neighbours": "`neighbours`"}
+REACH_HEAD = ("ΔW of its block", "later", "feature space, its block", "later", "G of its block", "later")
 KNOWN = ("nothing", "where norms fall most", "a screen")
-COLUMNS = {
+CLAIMS = {
     Claim.BOUND: "UB is above, first · later blocks",
     Claim.BOUND_FALLS: "UB falls",
     Claim.SQUARES_ADD_UP: "squares add up",
@@ -56,8 +59,8 @@ def statements_table(document: Mapping[str, Any]) -> Iterator[str]:
     def clips(stack: str) -> str:
         return str(held[stack, Claim.UPDATE_FALLS.value, "key"]["of"])
 
-    rows = [[stack, clips(stack), *(cell(stack, claim) for claim in COLUMNS)] for stack in stacks]
-    return _table(["stacks", "clips of each", *COLUMNS.values()], rows)
+    rows = [[stack, clips(stack), *(cell(stack, claim) for claim in CLAIMS)] for stack in stacks]
+    return _table(["stacks", "clips of each", *CLAIMS.values()], rows)
 
 
 def correlations_table(document: Mapping[str, Any]) -> Iterator[str]:
@@ -121,6 +124,28 @@ def prior_table(values: Mapping[str, float]) -> Iterator[str]:
     return _table(["search", "knows", *(f"`{surface}`" for surface in SURFACES)], rows)
 
 
+def reach_table(values: Mapping[str, float]) -> Iterator[str]:
+    """Mean changes of norms by clips of each module at three rates: of the clipped block, and sizes of later ones."""
+
+    def own(clip: str, column: str) -> str:
+        names = [f"{clip} at {rate}, {column}: its own block" for rate in RATES]
+        means = [values[f"{name}, mean"] for name in names]
+        if not any(means):
+            return "0"
+        fall = " · ".join(f"{values[f'{name}, how often it falls']:.0f}" for name in names)
+        return f"{' · '.join(map(_signed, means))} ({fall} %)"
+
+    def later(clip: str, column: str) -> str:
+        return " · ".join(f"{values[f'{clip} at {rate}, {column}: later blocks, mean size']:.2f}" for rate in RATES)
+
+    rows = [
+        [model, module, *(cell(f"{model}, {module}", name) for name in COLUMNS for cell in (own, later))]
+        for model in MODELS
+        for module in MODULES
+    ]
+    return _table(["model", "clip", *REACH_HEAD], rows)
+
+
 def _with_interval(value: float | None, interval: Sequence[float] | None) -> str:
     """A correlation with its interval; empty where it has none."""
     if value is None:
@@ -138,13 +163,18 @@ def _signed(value: float) -> str:
     return f"{value:+.2f}".replace("-", "−").replace("+0.00", "0.00").replace("−0.00", "0.00")
 
 
+def _lines(path: Path) -> dict[str, float]:
+    """The figures of a benchmark by their names."""
+    return {line["name"]: line["value"] for line in json.loads(path.read_text(encoding="utf-8"))["lines"]}
+
+
 def tables() -> list[str]:
     """All of them, as Markdown."""
-    document, predicts, gemma = (json.loads(path.read_text(encoding="utf-8")) for path in (STATEMENTS, PREDICTS, GEMMA))
-    values = {line["name"]: line["value"] for line in predicts["lines"]}
+    document, gemma = (json.loads(path.read_text(encoding="utf-8")) for path in (STATEMENTS, GEMMA))
+    values = {**_lines(PREDICTS), **_lines(REACH)}
     made = (
         *(statements_table(document), correlations_table(document), changes_table(document)),
-        *(predictions_table(values, gemma), prior_table(values)),
+        *(predictions_table(values, gemma), prior_table(values), reach_table(values)),
     )
     return ["\n".join(table) for table in made]
 
