@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 ROUNDING = 1e-12  # of a sum of products of ranks, relative
 TOGETHER = 200  # resamples that are looked at at once
+VALUES_TOGETHER = 2**18  # that are ranked at once: ranking holds several copies of them
 Floats = NDArray[np.float64]
 
 
@@ -36,8 +37,8 @@ def spearman_to_columns(rows: NDArray[np.floating], columns: NDArray[np.floating
     Returns:
         Shape ``(n_rows, n_columns)``; NaN where one of the two does not vary.
     """
-    ranked = _standard_ranks(rows)
-    parts = (columns[:, first : first + TOGETHER].T for first in range(0, columns.shape[1], TOGETHER))
+    ranked, step = _standard_ranks(rows), max(1, min(TOGETHER, VALUES_TOGETHER // len(columns)))
+    parts = (columns[:, first : first + step].T for first in range(0, columns.shape[1], step))
     return np.concatenate([ranked @ _standard_ranks(part).T for part in parts], axis=1)
 
 

@@ -7,6 +7,7 @@ import math
 import numpy as np
 import pytest
 
+from clipsweep.analysis.theory import ranks
 from clipsweep.analysis.theory.ranks import spearman, spearman_by_group, spearman_to_columns
 
 
@@ -30,7 +31,9 @@ def test_what_does_not_vary_has_no_correlation() -> None:
     assert math.isnan(spearman(np.ones(4), np.arange(4.0)))
 
 
-def test_columns_are_each_correlated_as_if_alone() -> None:
+@pytest.mark.parametrize("at_once", [1, 60, 2**18])
+def test_columns_are_each_correlated_as_if_alone(at_once: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(ranks, "VALUES_TOGETHER", at_once)
     rng = np.random.default_rng(0)
     rows, columns = rng.normal(size=(2, 30)), rng.integers(0, 5, size=(30, 3)).astype(float)
     expected = [[spearman(row, column) for column in columns.T] for row in rows]
