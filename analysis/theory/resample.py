@@ -57,12 +57,12 @@ class _Examples:
     @cached_property
     def gains(self) -> NDArray[np.float32]:
         """What each trial gains in each resample: shape ``(n_trials, RESAMPLES)``."""
-        turned, found = self.turned.astype(np.float32), []
+        turned, found = self.turned.astype(np.float32), np.empty((len(self.turned), RESAMPLES), dtype=np.float32)
         for first in range(0, RESAMPLES, TOGETHER):
             counts = self.drawn[first : first + TOGETHER].T
             seen = np.cumsum(counts, axis=0)[self.n_examples - 1]
-            found.append((turned @ counts) / np.maximum(seen, 1))
-        return np.concatenate(found, axis=1)
+            np.divide(turned @ counts, np.maximum(seen, 1), out=found[:, first : first + TOGETHER])
+        return found
 
 
 @dataclass(frozen=True, kw_only=True)
