@@ -12,7 +12,7 @@ from pathlib import Path
 
 from clipsweep.trials.base.errors import ClipsweepError, PlaceError
 
-CACHE_FOLDERS = ("checkpoints", "datasets", "factors", "fits", "hashes", "prompts", "shapes")
+CACHE_FOLDERS = ("attentions", "checkpoints", "datasets", "factors", "fits", "hashes", "prompts", "shapes")
 LONGEST_PATH = 300  # that a message repeats
 OF_THE_DISK = {errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EIO}  # its free space is told
 REASONS = {

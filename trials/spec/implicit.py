@@ -10,7 +10,7 @@ class ImplicitNorms:
     """Norms of the implicit updates that a prompt's demonstrations make, block by block, under a trial's weights.
 
     Each tuple has one value for each block, in their order: the natural log of a Frobenius norm, minus infinity where
-    the matrix is zero, None where a block has no attention that can be measured.
+    the matrix is zero, None where a block has no attention that can be measured, or where memory ran out over it.
 
     Attributes:
         delta_w: Of ``ΔW_t``, attention taken to be linear (Lemma 1).
