@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections import Counter
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from itertools import starmap
@@ -14,7 +15,7 @@ from numpy.typing import NDArray
 from clipsweep.analysis.row.packing import unpack_margins, unpack_outcomes
 from clipsweep.analysis.row.row import OF_BLOCKS, StoredRow
 from clipsweep.analysis.theory.clipped_matrices import NONE, ClippedMatrices
-from clipsweep.analysis.theory.quantities import DELTA_W, NORMS
+from clipsweep.analysis.theory.quantities import DELTA_W, LEAST_TRIALS, NORMS
 from clipsweep.analysis.winners.scores import packed_of, values_of
 from clipsweep.trials.spec.clip import Clip
 from clipsweep.trials.spec.result import TrialState
@@ -77,7 +78,9 @@ class Changes:
             only the untouched one does, else 0, also beyond ``n_examples``: shape ``(n_trials, most n_examples)``.
         n_blocks: Of the model.
         measured: Validation trials that clip something and whose norms were measured.
-        unmeasured: Validation trials that clip something, have scores and no norms.
+        unmeasured: Validation trials that clip something, have scores, demonstrations and no norms.
+        without_demonstrations: The same of prompts without demonstrations, which have nothing to measure.
+        cut_short: Of ``trials``, those that a race has shown the first rows alone.
         alone: Measured trials that are left out, as the untouched model has no measured row of their prompts.
         seconds: Wall time of all trials that were measured, untouched ones among them.
         theory_seconds: How much of it measuring took.
@@ -88,9 +91,17 @@ class Changes:
     n_blocks: int
     measured: int
     unmeasured: int
+    without_demonstrations: int
+    cut_short: int
     alone: int
     seconds: float
     theory_seconds: float
+
+    @property
+    def in_small_sets(self) -> int:
+        """Trials on prompts that too few trials share to be ranked."""
+        sets = Counter(trial.prompts for trial in self.trials)
+        return sum(count for count in sets.values() if count < LEAST_TRIALS)
 
     @property
     def prompt_sets(self) -> list[PromptsOf]:
@@ -171,6 +182,7 @@ def changes_of(
     told = [each for each in scored if each.logs is not None]
     baselines = {each.prompts: each for each in told if each.trial_id in base}
     clipped = [each for each in told if each.trial_id not in base]
+    missing = [each for each in scored if each.logs is None and each.trial_id not in base]
     paired = [(each, baselines[each.prompts]) for each in clipped if each.prompts in baselines]
     most = max((min(one.n_examples, other.n_examples) for one, other in paired), default=0)
     turned = np.zeros((len(paired), most), dtype=np.int8)
@@ -186,7 +198,9 @@ def changes_of(
         turned=turned,
         n_blocks=max((len(each.delta_w or ()) for each in told), default=0),
         measured=len(clipped),
-        unmeasured=sum(each.logs is None and each.trial_id not in base for each in scored),
+        unmeasured=sum(each.prompts.shots > 0 for each in missing),
+        without_demonstrations=sum(each.prompts.shots == 0 for each in missing),
+        cut_short=sum(one.state is not TrialState.COMPLETE for one, _ in paired),
         alone=len(clipped) - len(paired),
         seconds=sum(each.seconds for each in told),
         theory_seconds=sum(each.theory_seconds or 0.0 for each in told),

@@ -46,9 +46,10 @@ class Correlation:
 
     @property
     def says_something(self) -> bool:
-        """Whether it has intervals, and none of them holds 0."""
-        intervals = [each for each in (self.by_layer, self.by_example) if each is not None]
-        return self.rho is not None and bool(intervals) and not any(low <= 0 <= high for low, high in intervals)
+        """Whether it has both intervals, and neither holds 0."""
+        if self.rho is None or self.by_layer is None or self.by_example is None:
+            return False
+        return not any(low <= 0 <= high for low, high in (self.by_layer, self.by_example))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -75,11 +76,12 @@ class Contest:
 
     @property
     def outcome(self) -> int:
-        """1 where the theory does better by every interval, -1 where it does worse, 0 where that is not shown."""
-        intervals = [each for each in (self.by_layer, self.by_example) if each is not None]
-        if intervals and all(low > 0 for low, _ in intervals):
+        """1 where the theory does better by both intervals, -1 where it does worse, 0 where that is not shown."""
+        if self.by_layer is None or self.by_example is None:
+            return 0
+        if min(self.by_layer[0], self.by_example[0]) > 0:
             return 1
-        return -1 if intervals and all(high < 0 for _, high in intervals) else 0
+        return -1 if max(self.by_layer[1], self.by_example[1]) < 0 else 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

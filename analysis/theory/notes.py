@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from clipsweep.analysis.theory.resample import LEAST_LAYERS
+from clipsweep.analysis.theory.changes import Changes
+from clipsweep.analysis.theory.quantities import LEAST_LAYERS, LEAST_TRIALS
 from clipsweep.analysis.theory.theory import Theory
 from clipsweep.trials.base.errors import counted
 from clipsweep.trials.scores.metrics import ACCURACY
@@ -15,18 +16,34 @@ MANY_LAYERS = 12
 
 def notes_of(theory: Theory) -> Iterator[str]:
     """What was left out or is told otherwise, a sentence each without its full stop."""
-    changes = theory.changes
     if theory.metric != ACCURACY:
         yield f"gains are told in accuracy, though the study is judged by {theory.metric}"
-    if changes.unmeasured:
-        yield f"{counted(changes.unmeasured, 'clipped trial')} left out, as they were not measured"
-    if changes.alone:
-        yield f"{counted(changes.alone, 'trial')} left out, as the untouched model was not measured on their prompts"
-    layers = len({trial.layer for trial in changes.trials})
-    if LEAST_LAYERS <= layers < MANY_LAYERS:
+    if len({trial.prompts.task for trial in theory.changes.trials}) > 1:
+        yield "tasks count by their trials, whatever their weights"
+    yield from _counts(theory.changes)
+    layers = len({trial.layer for trial in theory.changes.trials})
+    if layers < LEAST_LAYERS:
+        found = counted(layers, "layer")
+        yield f"{found} alone: what holds for others cannot be told from fewer than {LEAST_LAYERS}"
+    elif layers < MANY_LAYERS:
         yield f"{layers} layers are few: intervals by layer are too narrow, and leave out 0 too often"
     if not theory.has_spectra:
-        yield "singular values were not measured, so that condition number and the like are not told"
+        yield (
+            "singular values are not measured yet, so that condition number and the like are not told; a run measures "
+            "them at its end"
+        )
+
+
+def _counts(changes: Changes) -> Iterator[str]:
+    """Trials that are left out, or count for less."""
+    told = {
+        "left out, as no demonstrations are in the prompt": changes.without_demonstrations,
+        "left out, as they were not measured": changes.unmeasured,
+        "left out, as the untouched model was not measured on their prompts": changes.alone,
+        f"not ranked, as fewer than {LEAST_TRIALS} are on the same prompts": changes.in_small_sets,
+        "saw the first rows alone, as a race stopped them, so that their gains are less sure": changes.cut_short,
+    }
+    yield from (f"{counted(count, 'clipped trial')} {what}" for what, count in told.items() if count)
 
 
 def cost_of(theory: Theory) -> str:

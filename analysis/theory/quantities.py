@@ -7,6 +7,7 @@ from dataclasses import dataclass
 THEORY, SPECTRUM, SIMPLEST = "theory", "spectrum", "simplest"  # groups of quantities
 DELTA_W, SOFTMAX, GRADIENT = "delta_w", "delta_w_softmax", "implicit_gradient"  # norms, as ``ImplicitNorms`` has them
 NORMS = (DELTA_W, SOFTMAX, GRADIENT)
+LEAST_TRIALS, LEAST_LAYERS = 4, 3  # on the same prompts for a rank correlation, and for its interval by layer
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

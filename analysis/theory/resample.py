@@ -10,11 +10,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from clipsweep.analysis.theory.changes import Changes
-from clipsweep.analysis.theory.quantities import QUANTITIES
+from clipsweep.analysis.theory.quantities import LEAST_LAYERS, LEAST_TRIALS, QUANTITIES
 from clipsweep.analysis.theory.ranks import TOGETHER, Floats, spearman_by_group, spearman_to_columns
 
 RESAMPLES = 1000
-LEAST_TRIALS, LEAST_LAYERS = 4, 3
 SEED = 0
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Iterator, Mapping
 
 from clipsweep.analysis.theory.correlations import Contest, Correlation, Interval, Predictions
-from clipsweep.analysis.theory.quantities import MAIN, OF_GROUP, OF_NORMS, QUANTITIES, SIMPLEST, SPECTRUM
+from clipsweep.analysis.theory.quantities import LEAST_LAYERS, MAIN, OF_GROUP, OF_NORMS, QUANTITIES, SIMPLEST, SPECTRUM
 
 NONE = "none"  # in place of an interval
 
@@ -36,7 +36,7 @@ def headline(found: Predictions) -> str:
     """
     by_name = {each.quantity: each for each in found.of_all}
     own, best = by_name[MAIN], _best(by_name, OF_NORMS)
-    if best is None:
+    if best is None or best.by_layer is None:
         return "It cannot be told yet whether the theory predicts what clips gain"
     telling = _best(by_name, tuple(name for name in OF_NORMS if by_name[name].says_something))
     if telling is None or own.rho is None or not own.says_something:
@@ -101,6 +101,8 @@ def _says(correlation: Correlation) -> str:
     if holding:
         which = "both intervals hold 0" if len(holding) == 2 else f"the interval by {holding[0]} holds 0"
         return f"says nothing: {which}"
+    if correlation.by_layer is None:
+        return f"says nothing: fewer than {LEAST_LAYERS} layers tell nothing of others"
     assert correlation.rho is not None, "what has an interval has a value"
     return _direction(correlation.quantity, correlation.rho)
 
@@ -125,11 +127,11 @@ def _of_others(others: Iterable[Correlation | None]) -> Iterator[str]:
 
 
 def _besides(found: Predictions, told: Collection[Correlation]) -> Iterator[str]:
-    """What else has no interval that holds 0."""
+    """What else says something."""
     others = [each for each in found.of_all if each.says_something and each not in told]
     if others:
         named = ", ".join(f"{QUANTITIES[each.quantity].label} ({each.rho:+.2f})" for each in others)
-        yield f"No interval holds 0 also of {named}."
+        yield f"Of others too neither interval holds 0: {named}."
 
 
 def _best_of_all(found: Predictions) -> str:
@@ -152,17 +154,18 @@ def _against(contest: Contest, best: Correlation) -> str:
     if contest.theory != best.quantity:
         theory = f"{theory}, the best of its norms that go the theory's way,"
     outcome = {
-        1: f"{theory} does better than {rival}",
-        0: f"{theory} is not shown to do better than {rival}, nor worse",
-        -1: f"{theory} does worse than {rival}",
+        1: f"Beside {rival}, {theory} does better",
+        0: f"Beside {rival}, {theory} is not shown to do better, nor worse",
+        -1: f"Beside {rival}, {theory} does worse",
     }[contest.outcome]
     ends = f"by layer {words_of(contest.by_layer)}, by example {words_of(contest.by_example)}"
     return f"{outcome}: the absolute correlations differ by {contest.difference:+.2f} ({ends})."
 
 
 def _best(by_name: Mapping[str, Correlation], names: tuple[str, ...]) -> Correlation | None:
+    """The largest of those that say something; where none does, the largest."""
     told = [by_name[name] for name in names if by_name[name].rho is not None]
-    return max(told, key=_size, default=None)
+    return max(told, key=lambda each: (each.says_something, _size(each)), default=None)
 
 
 def _size(correlation: Correlation) -> float:

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import random
 from collections import Counter
-from collections.abc import Container, Iterable
+from collections.abc import Container, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from itertools import groupby, product
 
+from clipsweep.analysis.row.row import StoredRow
+from clipsweep.analysis.winners.scores import values_of
 from clipsweep.orchestrator.drivers.race.halving import halving_share
 from clipsweep.orchestrator.folder.ledger import Ledger
 from clipsweep.orchestrator.folder.open_study import OpenStudy
@@ -17,13 +19,14 @@ from clipsweep.orchestrator.space.proposal import Choice
 from clipsweep.orchestrator.space.site import Site
 from clipsweep.orchestrator.space.space import Space
 from clipsweep.orchestrator.study.names import BAYES, HALVING, NEIGHBOURS
+from clipsweep.trials.base.errors import counted
 from clipsweep.trials.clips.resolve import fingerprint_of, resolve
 from clipsweep.trials.models.card import ModelCard
 from clipsweep.trials.screen.screened import DEFAULT_ROWS
 from clipsweep.trials.spec.clip import Clip
 from clipsweep.trials.spec.ladder import make_rungs
 from clipsweep.trials.spec.resolved import Fingerprint, ResolvedClips
-from clipsweep.trials.spec.result import TrialState
+from clipsweep.trials.spec.result import FULL_PROMPTS, TrialState
 from clipsweep.trials.spec.start import USUALLY_REUSED, Start
 from clipsweep.trials.spec.trial import TEST, VALIDATION, PromptSet, TrialSpec
 
@@ -269,6 +272,26 @@ def screen_notes(opened: OpenStudy) -> list[str]:
             f"{BAYES!r}, the race {NEIGHBOURS!r} and layers chosen by top_screen or top_gradient do"
         )
     return notes
+
+
+def theory_notes(opened: OpenStudy, rows: Mapping[str, StoredRow]) -> list[str]:
+    """That trials which are stored were not measured, where the study now asks for the theory."""
+    if not opened.study.theory:
+        return []
+    columns = ("trial_id", "split", "state", "shots", "engine_path", "theory_seconds")
+    lacking = {
+        trial_id
+        for trial_id, split, state, shots, path, seconds in values_of(rows, columns)
+        if split == VALIDATION and state.has_scores and shots and path != FULL_PROMPTS and seconds is None
+    }
+    if not lacking:
+        return []
+    untouched = lacking & set(opened.baselines(rows))
+    which = f"; {len(untouched)} of them of the untouched model, so that no trial on the same prompts can be compared"
+    return [
+        f"{counted(len(lacking), 'stored trial')} ran before 'theory: true' was set, and none is measured again"
+        f"{which if untouched else ''}. Give the study another name to measure all"
+    ]
 
 
 def search_notes(opened: OpenStudy) -> list[str]:

@@ -19,6 +19,7 @@ from clipsweep.orchestrator.plan.ahead import (
     screen_notes,
     search_notes,
     task_notes,
+    theory_notes,
 )
 from clipsweep.orchestrator.plan.check_trials import check_trials
 from clipsweep.orchestrator.plan.expectation import expect
@@ -57,7 +58,8 @@ def plan_study(study: Study, folder: Path | None, cache: Path, *, verify_hashes:
     ahead = look_ahead(opened, ledger)
     missing = ahead.missing
     requests = opened.missing_screens()
-    notes = check_trials(prepared, missing) + task_notes(opened) + screen_notes(opened) + search_notes(opened)
+    notes = check_trials(prepared, missing) + task_notes(opened) + screen_notes(opened)
+    notes += theory_notes(opened, ledger.rows) + search_notes(opened)
     counts = _Counts(prepared)
     speed = expect_speed(opened, ledger)
     cost_of = partial(_cost, opened, counts, speed)

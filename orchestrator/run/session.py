@@ -17,7 +17,7 @@ from clipsweep.orchestrator.folder.log_file import log_warning, warned_of
 from clipsweep.orchestrator.folder.open_study import default_folder, write_study
 from clipsweep.orchestrator.folder.snapshot import Snapshot
 from clipsweep.orchestrator.folder.study_folder import StudyFolder
-from clipsweep.orchestrator.plan.ahead import look_ahead, screen_notes, task_notes
+from clipsweep.orchestrator.plan.ahead import look_ahead, screen_notes, task_notes, theory_notes
 from clipsweep.orchestrator.plan.check_trials import check_trials
 from clipsweep.orchestrator.plan.prepare import Prepared, prepare, recheck
 from clipsweep.orchestrator.progress.goal import goal_of
@@ -67,10 +67,13 @@ def check_run(
     """
     say(f"{study.name}: looking at the model and reading the rows …")
     prepared = prepare(study, folder, cache, verify_hashes=verify_hashes)
-    ahead = look_ahead(prepared.opened, Ledger(prepared.opened))
+    opened = prepared.opened
+    ledger = Ledger(opened)
+    ahead = look_ahead(opened, ledger)
     if ahead.missing:
         say("checking the prompts …")
-    return prepared, check_trials(prepared, ahead.missing) + task_notes(prepared.opened) + screen_notes(prepared.opened)
+    notes = check_trials(prepared, ahead.missing) + task_notes(opened) + screen_notes(opened)
+    return prepared, notes + theory_notes(opened, ledger.rows)
 
 
 def run_study(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from clipsweep.analysis.theory.changes import Changes
-from clipsweep.analysis.theory.resample import LEAST_TRIALS
+from clipsweep.analysis.theory.quantities import LEAST_TRIALS
 from clipsweep.analysis.theory.theory import Theory, measure_theory
 from clipsweep.orchestrator.folder.snapshot import Snapshot
 from clipsweep.trials.base.errors import StudyError, counted
@@ -42,8 +42,8 @@ def theory_so_far(snapshot: Snapshot) -> Theory:
 
 def _check(snapshot: Snapshot, changes: Changes) -> None:
     """Refuse a study that has nothing to tell."""
-    where, enough = snapshot.opened.folder, len(changes.trials) >= LEAST_TRIALS
-    if enough:
+    where, told = snapshot.opened.folder, len(changes.trials)
+    if told - changes.in_small_sets >= LEAST_TRIALS:
         return
     if changes.measured == 0 and not snapshot.opened.study.theory:
         raise StudyError(
@@ -59,10 +59,11 @@ def _check(snapshot: Snapshot, changes: Changes) -> None:
     if changes.alone:
         raise StudyError(
             f"{where} has {counted(changes.alone, 'measured trial')} without an untouched row of the same prompts that "
-            f"was measured too; expected one for each number of shots and demonstration seed. Go on with 'clipsweep "
-            f"run'; an untouched row that was stored before 'theory: true' was set is not measured again."
+            f"was measured too; expected one for each number of shots and demonstration seed. An untouched row that "
+            f"was stored before 'theory: true' was set is not measured again: run a new study with it."
         )
     raise StudyError(
-        f"{where} has {counted(len(changes.trials), 'clipped trial')} that were measured; expected {LEAST_TRIALS} or "
-        f"more, to tell a rank correlation. Go on with 'clipsweep run'."
+        f"{where} has {counted(told, 'measured clipped trial')} on {counted(len(changes.prompt_sets), 'prompt set')}; "
+        f"expected {LEAST_TRIALS} or more on one of them, to tell a rank correlation. Add layers or clip rates, or let "
+        f"the study come to its end."
     )

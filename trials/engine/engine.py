@@ -40,10 +40,10 @@ from clipsweep.trials.models.find_layout import find_layout
 from clipsweep.trials.models.placement import devices_of
 from clipsweep.trials.prompts.prompts import Prompts
 from clipsweep.trials.spec.resolved import ResolvedClips
+from clipsweep.trials.spec.result import FULL_PROMPTS
 from clipsweep.trials.spec.start import Start
 from clipsweep.trials.theory.stage import Stage
 
-FULL_PROMPTS = "full-prompts"
 log = logging.getLogger(__name__)
 
 

@@ -10,6 +10,8 @@ from clipsweep.trials.scores.tally import Scores, Tally
 from clipsweep.trials.spec.implicit import ImplicitNorms
 from clipsweep.trials.spec.trial import Trial
 
+FULL_PROMPTS = "full-prompts"  # the engine's way in which prompts are read whole
+
 
 class TrialState(Enum):
     """How an attempt ended. Members are added, never removed or renamed: old files hold them.

@@ -22,7 +22,8 @@ NEARLY_ALL = 0.9  # of the changes lie within the colours, so that one very larg
 CAPTION = (
     "Median change of the natural log of a norm at each block, over the trials whose one clip is in that layer "
     "({counts} in a row; n = {trials} trials); layers and blocks are counted from 0. Blue: the norm grew; orange: it "
-    "fell; grey: it changed by no more than {changed:g} %; a hole was not measured. Right of the stepped line lie the "
+    "fell; grey: the median is within {changed:g} %, as it also is where changes cancel; a hole was not measured. "
+    "Right of the stepped line lie the "
     "blocks that a clip changes by the paper's count, L - k + 1 of them for the k-th of L layers (Remark 5). An MLP "
     "comes after the attention of its block, so that the first change is to be expected one block later."
     "{beyond}{others}"

@@ -21,7 +21,8 @@ MOST_DOTS = 500  # in a panel: more could not be told apart, and would make a pa
 CAPTION = (
     "A dot for each trial, coloured by its layer: {quantities}, against what it gained in accuracy over the untouched "
     "model on the same prompts and examples. First the theory's own number, which Theorem 2 grows with, then the "
-    "strongest of its other norms by rank correlation, then the strongest rival. Each panel has a range of its own. "
+    "strongest by rank correlation of what is made of its other norms, then the strongest rival. Each panel has a "
+    "range of its own. "
     "n = {trials} trials.{thinned}{others}"
 )
 THINNED = " Of a panel with more, {most} are drawn, picked at random, always the same ones."

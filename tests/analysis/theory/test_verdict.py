@@ -41,13 +41,26 @@ def test_intervals_that_hold_0_say_nothing() -> None:
     assert describe(both).endswith("says nothing: both intervals hold 0")
 
 
+def test_too_few_layers_say_nothing_and_no_verdict_is_given() -> None:
+    two = replace(FALLS, by_layer=None)
+    assert describe(two).endswith("says nothing: fewer than 3 layers tell nothing of others")
+    assert headline(told_of(two)).startswith("It cannot be told yet")
+
+
+def test_the_strongest_of_a_group_is_one_that_says_something() -> None:
+    found = told(sum_implicit_gradient=-0.3, condition_number=0.5, share_removed=-0.2)
+    silent = [replace(each, by_layer=(-0.1, 0.9)) if each.rho == 0.5 else each for each in found.correlations]
+    lines = verdict(replace(found, correlations=tuple(silent)))
+    assert any(line.startswith("Of what singular values say, share removed") for line in lines)
+
+
 def test_the_theory_beats_the_simplest_where_only_its_quantity_tells_the_gain() -> None:
     found = correlate(changes_of(planted_study(1.0)))
     assert found.against_simplest is not None
     assert found.against_simplest.outcome == 1
     lines = verdict(found)
     assert any("gain more" in line for line in lines)
-    assert any("does better than" in line for line in lines)
+    assert any(line.startswith("Beside ") and "does better" in line for line in lines)
 
 
 def test_what_is_not_shown_is_said_to_be_not_shown() -> None:
@@ -58,7 +71,7 @@ def test_what_is_not_shown_is_said_to_be_not_shown() -> None:
     others = [replace(FALLS, quantity=name, rho=None) for name in QUANTITIES if name != "sum_delta_w"]
     found = Predictions(correlations=(told, *others), against_simplest=contest, against_spectrum=None)
     lines = verdict(found)
-    assert lines[-2].startswith("Σ change of log‖ΔW_t‖ is not shown to do better than clip rate, nor worse")
+    assert lines[-2].startswith("Beside clip rate, Σ change of log‖ΔW_t‖ is not shown to do better, nor worse")
     assert lines[-1] == "The best predictor of all is Σ change of log‖ΔW_t‖ (-0.31)."
 
 
@@ -75,7 +88,7 @@ def test_what_else_has_no_interval_that_holds_0_is_named() -> None:
     known = [replace(FALLS, quantity=name, rho=rho) for name, rho in told.items()]
     kept = [each for each in others if each.quantity not in told]
     lines = verdict(Predictions(correlations=(*known, *kept), against_simplest=None, against_spectrum=None))
-    assert "No interval holds 0 also of last change of log‖ΔW_t‖ (-0.20)." in lines
+    assert "Of others too neither interval holds 0: last change of log‖ΔW_t‖ (-0.20)." in lines
 
 
 def test_a_study_in_which_nothing_varies_has_nothing_to_tell() -> None:
@@ -119,7 +132,7 @@ def told(**rho: float) -> Predictions:
     """Predictions where these have correlations that say something, without contests."""
     others = [replace(FALLS, quantity=name, rho=None) for name in QUANTITIES if name not in rho]
     known = [
-        replace(FALLS, quantity=name, rho=value, by_layer=(value - 0.01, value + 0.01), by_example=None)
+        replace(FALLS, quantity=name, rho=value, by_layer=(value - 0.01, value + 0.01), by_example=(value, value))
         for name, value in rho.items()
     ]
     return Predictions(correlations=(*known, *others), against_simplest=None, against_spectrum=None)
@@ -142,7 +155,7 @@ def test_the_norm_that_stands_for_the_theory_is_explained_where_another_is_large
     contest = Contest(theory="sum_delta_w", rival="layer", difference=-0.1, by_layer=(-0.3, 0.1), by_example=None)
     found = replace(told(sum_delta_w=-0.1, last_delta_w=0.7, layer=0.2), against_simplest=contest)
     assert any(
-        line.startswith("Σ change of log‖ΔW_t‖, the best of its norms that go the theory's way, is not shown")
+        line.startswith("Beside layer, Σ change of log‖ΔW_t‖, the best of its norms that go the theory's way, is not")
         for line in verdict(found)
     )
 

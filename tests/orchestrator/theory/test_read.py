@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -90,7 +91,7 @@ def test_a_report_of_too_few_trials_says_so(make_study: MakeStudy, tmp_path: Pat
     study = clipsweep.run(make_study(space={"layers": [0]}) | {"theory": True}, dir=tmp_path / "s", quiet=True)
     page = study.report(tmp_path / "r.html").read_text(encoding="utf-8")
     part = page[page.index('<h2 id="theory">') :].split("</section>")[0]
-    assert "has 2 clipped trials that were measured; expected 4 or more" in part
+    assert "has 2 measured clipped trials on 1 prompt set; expected 4 or more" in part
     assert "<figure" not in part
 
 
@@ -113,7 +114,7 @@ def test_without_a_spectrum_the_rivals_are_missing_and_it_is_said(
     (folder / "spectrum.parquet").unlink()
     theory = clipsweep.open_study(folder).theory()
     assert theory.predictions.against_spectrum is None
-    assert "singular values were not measured" in describe_theory(theory)
+    assert "singular values are not measured yet" in describe_theory(theory)
 
 
 def test_a_study_that_did_not_ask_is_told_how(finished_study: Path) -> None:
@@ -135,9 +136,25 @@ def test_an_untouched_row_from_before_is_missed(make_study: MakeStudy, tmp_path:
         study.theory()
 
 
+def test_a_run_says_that_stored_trials_are_not_measured(make_study: MakeStudy, tmp_path: Path) -> None:
+    clipsweep.run(make_study(space={"clip_rates": [0]}), dir=tmp_path / "s", quiet=True)
+    asked = make_study() | {"theory": True}
+    said = "1 stored trial ran before 'theory: true' was set.*1 of them of the untouched model.*another name"
+    assert any(re.search(said, note) for note in clipsweep.plan(asked, dir=tmp_path / "s")["notes"])
+    clipsweep.run(asked, dir=tmp_path / "s", quiet=True)
+    assert re.search(said, (tmp_path / "s" / "log.txt").read_text(encoding="utf-8"))
+
+
+def test_trials_that_share_no_prompts_are_too_few(make_study: MakeStudy, tmp_path: Path) -> None:
+    space = {"layers": [0], "modules": ["attn"], "clip_rates": [0, 0.5, 0.9], "demo_seeds": [0, 1]}
+    study = clipsweep.run(make_study(space=space) | {"theory": True}, dir=tmp_path / "s", quiet=True)
+    with pytest.raises(StudyError, match="has 4 measured clipped trials on 2 prompt sets; expected 4 or more on one"):
+        study.theory()
+
+
 def test_too_few_trials_are_refused(make_study: MakeStudy, tmp_path: Path) -> None:
     study = clipsweep.run(make_study(space={"layers": [0]}) | {"theory": True}, dir=tmp_path / "s", quiet=True)
-    with pytest.raises(StudyError, match="has 2 clipped trials that were measured; expected 4 or more"):
+    with pytest.raises(StudyError, match="has 2 measured clipped trials on 1 prompt set; expected 4 or more"):
         study.theory()
 
 
