@@ -16,6 +16,7 @@ MANY_LAYERS = 12
 
 def notes_of(theory: Theory) -> Iterator[str]:
     """What was left out or is told otherwise, a sentence each without its full stop."""
+    yield from theory.so_far
     if theory.metric != ACCURACY:
         yield f"gains are told in accuracy, though the study is judged by {theory.metric}"
     if len({trial.prompts.task for trial in theory.changes.trials}) > 1:

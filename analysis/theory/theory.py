@@ -28,6 +28,7 @@ class Theory:
         changes: What each trial changed.
         combination: What stands for several clipped matrices: ``"max"``, ``"mean"`` or ``"min"``.
         has_spectra: Whether singular values were measured.
+        so_far: That the study has not come to its end, in words; none where it has.
     """
 
     study: str
@@ -35,6 +36,7 @@ class Theory:
     changes: Changes
     combination: str = "max"
     has_spectra: bool = True
+    so_far: tuple[str, ...] = ()
 
     @cached_property
     def predictions(self) -> Predictions:

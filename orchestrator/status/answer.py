@@ -134,6 +134,11 @@ def _barred(snapshot: Snapshot) -> list[str]:
 
 
 def _unfinished(snapshot: Snapshot) -> list[str]:
+    """That the winner may change."""
+    return [f"{note}, and the winner may change" for note in so_far(snapshot)]
+
+
+def so_far(snapshot: Snapshot) -> list[str]:
     """That the study has not come to its end; one that has ended with as many trials is not counted anew."""
     end = read_end(snapshot.opened.folder)
     if end is not None and end.trials == len(snapshot.rows):
@@ -144,7 +149,7 @@ def _unfinished(snapshot: Snapshot) -> list[str]:
         return []
     return [
         f"this is the answer so far, after {over:,} of {counted(stored['total'], 'trial')}: the study has not come to "
-        f"its end, and the winner may change"
+        f"its end"
     ]
 
 

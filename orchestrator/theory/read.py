@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from clipsweep.analysis.theory.changes import Changes
 from clipsweep.analysis.theory.quantities import LEAST_TRIALS
 from clipsweep.analysis.theory.theory import Theory, measure_theory
 from clipsweep.orchestrator.folder.snapshot import Snapshot
+from clipsweep.orchestrator.status.answer import so_far
 from clipsweep.trials.base.errors import StudyError, counted
 
 
@@ -29,7 +32,7 @@ def theory_so_far(snapshot: Snapshot) -> Theory:
     """
     opened = snapshot.opened
     spectra = opened.spectrum.read()
-    return measure_theory(
+    theory = measure_theory(
         snapshot.rows,
         study=opened.study.name,
         metric=opened.space.metric,
@@ -38,6 +41,7 @@ def theory_so_far(snapshot: Snapshot) -> Theory:
         places=opened.subject.card.shapes.keys(),
         combination=opened.study.search.module_condition,
     )
+    return replace(theory, so_far=tuple(so_far(snapshot)))
 
 
 def _check(snapshot: Snapshot, changes: Changes) -> None:

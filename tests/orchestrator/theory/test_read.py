@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import yaml
 from safetensors.numpy import load_file
 
 import clipsweep
@@ -115,6 +116,18 @@ def test_without_a_spectrum_the_rivals_are_missing_and_it_is_said(
     theory = clipsweep.open_study(folder).theory()
     assert theory.predictions.against_spectrum is None
     assert "singular values are not measured yet" in describe_theory(theory)
+
+
+def test_of_an_unfinished_study_the_answer_is_told_to_be_one_so_far(
+    measured: clipsweep.StudyHandle, tmp_path: Path
+) -> None:
+    assert "so far" not in describe_theory(measured.theory())
+    folder = shutil.copytree(measured.folder, tmp_path / "copy")
+    content = yaml.safe_load((folder / "study.yaml").read_text(encoding="utf-8"))
+    content["space"]["clip_rates"] = [0, 0.5, 0.7, 0.9]
+    (folder / "study.yaml").write_text(yaml.safe_dump(content), encoding="utf-8")
+    (folder / "end.json").unlink()
+    assert "this is the answer so far, after" in describe_theory(clipsweep.open_study(folder).theory())
 
 
 def test_a_study_that_did_not_ask_is_told_how(finished_study: Path) -> None:
