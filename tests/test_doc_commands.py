@@ -62,6 +62,7 @@ NOT_RUN = {
     "clipsweep run study.yaml --set cluster.gpus_per_replica=4": "needs four GPUs",
     "clipsweep run study.yaml --notify": "posts to a server; run by tests/orchestrator/run",
     "clipsweep run laser": "rows of FEVER and GPT-J's config; run by tests/orchestrator/run/test_laser.py",
+    "clipsweep theory studies/my-grid": "needs a study that asked for it; run on the page of the theory",
     "clipsweep run figure1": "rows of RTE and GPT-J's config; run by tests/benchmarks/test_costs.py",
 }
 PAGES = [ROOT / "README.md", *sorted(DOCS.rglob("*.md"))]
