@@ -1,6 +1,6 @@
 """Each kind of clip gives what putting its matrix in place and running each prompt alone gives.
 
-No prediction differs, as in ``test_exactness.py``; scores agree to 1e-4 of the spread of the logits.
+No prediction differs, as in ``test_exactness.py``; scores agree to 5e-5 of the spread of the logits.
 """
 
 from dataclasses import replace
@@ -30,7 +30,7 @@ from tests.trials.reference import run_one_by_one
 
 ARCHITECTURES = ("gptj", "gpt2", "gpt_neox", "llama", "mixtral")
 MIXTURE = "mixtral"
-ROUNDED = 1e-4  # the reference forms its weights in another way, which rounds otherwise, and not the same everywhere
+ROUNDED = 5e-5  # the reference forms its weights in another way, which rounds otherwise, and not the same everywhere
 PROMPTS = draw_prompts(0, 12, LENGTHS, ONE_TOKEN)
 TEXTS = tuple(PROMPTS.prefix + query.tokens for query in PROMPTS.queries)
 

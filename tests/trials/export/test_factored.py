@@ -17,7 +17,7 @@ from tests.trials.export.written import order_of, save_model, write, written
 from tests.trials.kinds_in_place import kind_clip
 
 TOKENS = torch.tensor([[5, 6, 7, 8, 9, 10, 11, 12], [20, 30, 40, 50, 60, 70, 80, 90]])
-ROUNDED = 1e-4  # two products round otherwise than one, and not the same on every processor
+ROUNDED = 5e-5  # two products round otherwise than one, and not the same on every processor
 WHOLE = {"falcon-7b", "falcon-40b", "falcon-rw"}  # its linear maps are a class of its own
 
 
