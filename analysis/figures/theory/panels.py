@@ -6,7 +6,6 @@ from collections import Counter
 from collections.abc import Sequence
 
 from clipsweep.analysis.theory.changes import Changes, TrialChange
-from clipsweep.trials.base.errors import counted
 
 MOST_MODULES = 3  # that have a panel each; of more the most frequent
 
@@ -23,5 +22,5 @@ def other_modules(trials: Sequence[TrialChange]) -> str:
 
 
 def prompt_sets_in_words(changes: Changes) -> str:
-    """How many prompts trials were compared on: ``2 prompt sets (task, shots and demonstration seed)``."""
-    return f"{counted(len(changes.prompt_sets), 'prompt set')} (task, shots and demonstration seed)"
+    """What prompts trials were compared on: ``prompt set (task, shots and demonstration seed; 2 here)``."""
+    return f"prompt set (task, shots and demonstration seed; {len(changes.prompt_sets)} here)"

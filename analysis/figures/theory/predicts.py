@@ -18,7 +18,7 @@ GROUPS = {
 CAPTION = (
     "Spearman's rank correlation of each quantity with the gain in accuracy: 1 where trials in its order are also in "
     "the order of their gains, -1 where they are in the opposite order, 0 (dashed) where it tells nothing. It is taken "
-    "within each of {prompts}, and averaged. n = {trials}, which clip {layers}. Both bars are 95 % bootstrap "
+    "within each {prompts}, and averaged. n = {trials}, which clip {layers}. Both bars are 95 % bootstrap "
     "intervals: thin, with whole layers drawn anew; broad, with the examples of validation drawn anew.{left_out}"
 )
 

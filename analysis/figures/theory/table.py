@@ -13,7 +13,7 @@ from clipsweep.analysis.theory.theory import Theory
 
 NO_NUMBER = "–"
 CAPTION = (
-    "Spearman's ρ of each quantity with the gain in accuracy, within each of {prompts} and averaged: over all trials, "
+    "Spearman's ρ of each quantity with the gain in accuracy, within each {prompts} and averaged: over all trials, "
     "with 95 % bootstrap intervals, layers or validation examples drawn anew{within}; and with the change of the mean "
     "margin instead of the gain. Within its group the strongest comes first."
 )
