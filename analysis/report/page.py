@@ -27,7 +27,7 @@ from clipsweep.analysis.report.tables import (
 )
 from clipsweep.analysis.report.trials import trial_data
 from clipsweep.analysis.theory.notes import cost_of, notes_of
-from clipsweep.analysis.theory.verdict import headline, verdict
+from clipsweep.analysis.theory.verdict import TOO_EARLY, headline, verdict
 from clipsweep.analysis.winners.pareto import pareto_front, rate_points
 from clipsweep.analysis.winners.point import ONE_STANDARD_ERROR, describe_point
 from clipsweep.analysis.winners.standings import Standings
@@ -35,8 +35,6 @@ from clipsweep.analysis.winners.verdict import judge_winner
 from clipsweep.trials.base.files import write_text
 from clipsweep.trials.scores.metrics import METRICS
 from clipsweep.trials.scores.shown import unit_of
-
-TOO_EARLY = "It cannot be told yet whether the theory predicts what clips gain"
 
 
 def write_report(path: Path, facts: ReportFacts, standings: Standings) -> None:

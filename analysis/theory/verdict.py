@@ -8,6 +8,7 @@ from clipsweep.analysis.theory.correlations import Contest, Correlation, Interva
 from clipsweep.analysis.theory.quantities import LEAST_LAYERS, MAIN, OF_GROUP, OF_NORMS, QUANTITIES, SIMPLEST, SPECTRUM
 
 NONE = "none"  # in place of an interval
+TOO_EARLY = "It cannot be told yet whether the theory predicts what clips gain"
 
 
 def verdict(found: Predictions) -> list[str]:
@@ -37,7 +38,7 @@ def headline(found: Predictions) -> str:
     by_name = {each.quantity: each for each in found.of_all}
     own, best = by_name[MAIN], _best(by_name, OF_NORMS)
     if best is None or best.by_layer is None:
-        return "It cannot be told yet whether the theory predicts what clips gain"
+        return TOO_EARLY
     telling = _best(by_name, tuple(name for name in OF_NORMS if by_name[name].says_something))
     if telling is None or own.rho is None or not own.says_something:
         return f"The theory does not predict what clips gain here{_of_another(telling)}"
