@@ -6,6 +6,7 @@ import json
 import os
 import tempfile
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -22,6 +23,7 @@ from transformers import GPTJConfig, LlamaConfig, PreTrainedModel
 
 from clipsweep.orchestrator.run.session import run_study
 from clipsweep.orchestrator.study.check import check_study
+from clipsweep.orchestrator.terminal.shell import set_volume
 from clipsweep.trials.embedded.train import build_tokenizer
 
 SHARED = Path(os.environ.get("CLIPSWEEP_SHARED", "../shared"))
@@ -31,6 +33,23 @@ REAL_SST2 = SHARED / "data" / "sst2"
 needs_shared = pytest.mark.skipif(
     not REAL_MODEL.is_dir(), reason=f"no real model under {SHARED}; set CLIPSWEEP_SHARED to the shared folder"
 )
+
+
+@contextmanager
+def as_before() -> Iterator[None]:
+    """Undo what a command line leaves in its process: variables that its children inherit, and how loud it is."""
+    before = dict(os.environ)
+    yield
+    set_volume(quiet=False, verbose=False)
+    for name in os.environ.keys() - before.keys():
+        del os.environ[name]
+    os.environ.update(before)
+
+
+@pytest.fixture(autouse=True)
+def each_test_leaves_the_process_as_it_was() -> Iterator[None]:
+    with as_before():
+        yield
 
 
 def tiny_config(model_type: str) -> Any:

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from clipsweep.orchestrator.cli import app
-from clipsweep.orchestrator.terminal import shell
+from tests.conftest import as_before
 from tests.orchestrator.commands.typed import runner
 
 
@@ -22,6 +22,10 @@ def clipsweep(*arguments: str, pipe: str = "", **variables: str) -> subprocess.C
         check=False,
         env=os.environ | variables,
     )
+
+
+def loud_handlers() -> int:
+    return [type(handler).__name__ for handler in logging.getLogger().handlers].count("_Loud")
 
 
 @pytest.mark.parametrize("arguments", [["-q", "run", "{}"], ["run", "{}", "--quiet"]])
@@ -40,7 +44,15 @@ def test_a_quiet_refusal_is_said_all_the_same(tmp_path: Path) -> None:
 def test_a_verbose_run_says_each_trial(study_file: Path, tmp_path: Path) -> None:
     result = runner.invoke(app, ["run", str(study_file), "-v", "--dir", str(tmp_path / "s")])
     assert "mlp of layer 1 at clip rate 0.9, 2 shots, validation: complete in " in result.stderr
-    runner.invoke(app, ["--quiet", "list", str(tmp_path)])
+
+
+def test_a_command_line_in_a_test_changes_no_later_test(tmp_path: Path) -> None:
+    before = dict(os.environ)
+    with as_before():
+        runner.invoke(app, ["-v", "list", str(tmp_path)])
+        assert os.environ["TRANSFORMERS_VERBOSITY"] == "info"
+    assert dict(os.environ) == before
+    assert loud_handlers() == 0
 
 
 def test_volume_is_of_one_call_alone(tmp_path: Path) -> None:
@@ -48,14 +60,13 @@ def test_volume_is_of_one_call_alone(tmp_path: Path) -> None:
     assert runner.invoke(app, ["list", str(tmp_path)]).stderr != ""
     runner.invoke(app, ["-v", "list", str(tmp_path)])
     runner.invoke(app, ["list", str(tmp_path)])
-    assert [type(handler).__name__ for handler in logging.getLogger().handlers].count("_Loud") == 0
+    assert loud_handlers() == 0
 
 
 def test_quiet_and_verbose_contradict_each_other(tmp_path: Path) -> None:
     for arguments in (["-q", "-v", "list"], ["-q", "run", "quickstart", "-v"]):
         result = runner.invoke(app, arguments)
         assert (result.exit_code, "contradict each other" in result.stderr) == (2, True)
-    shell.set_volume(quiet=False, verbose=False)
 
 
 @pytest.mark.slow
