@@ -15,7 +15,13 @@ from clipsweep.analysis.theory.resample import Resampled, resample
 from clipsweep.analysis.winners.interval import CONFIDENCE
 
 Interval = tuple[float, float]
+NO_INTERVAL = "–"
 LEAST_DEFINED = 0.5  # share of resamples that must vary for an interval
+
+
+def interval_words(interval: Interval | None) -> str:
+    """The ends of an interval: ``-0.55 to -0.02``; a dash for none."""
+    return NO_INTERVAL if interval is None else f"{interval[0]:+.2f} to {interval[1]:+.2f}"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

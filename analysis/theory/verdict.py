@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Iterator, Mapping
 
-from clipsweep.analysis.theory.correlations import Contest, Correlation, Interval, Predictions
+from clipsweep.analysis.theory.correlations import Contest, Correlation, Predictions, interval_words
 from clipsweep.analysis.theory.quantities import LEAST_LAYERS, MAIN, OF_GROUP, OF_NORMS, QUANTITIES, SIMPLEST, SPECTRUM
 
-NONE = "none"  # in place of an interval
 TOO_EARLY = "It cannot be told yet whether the theory predicts what clips gain"
 
 
@@ -82,13 +81,8 @@ def describe(correlation: Correlation) -> str:
     return f"{label}: {_numbers(correlation)}: {_says(correlation)}"
 
 
-def words_of(interval: Interval | None) -> str:
-    """The ends of an interval: ``-0.55 to -0.02``."""
-    return NONE if interval is None else f"{interval[0]:+.2f} to {interval[1]:+.2f}"
-
-
 def _numbers(correlation: Correlation) -> str:
-    ends = f"by layer {words_of(correlation.by_layer)}, by example {words_of(correlation.by_example)}"
+    ends = f"by layer {interval_words(correlation.by_layer)}, by example {interval_words(correlation.by_example)}"
     return f"rank correlation {correlation.rho:+.2f} ({ends})"
 
 
@@ -159,7 +153,7 @@ def _against(contest: Contest, best: Correlation) -> str:
         0: f"Beside {rival}, {theory} is not shown to do better, nor worse",
         -1: f"Beside {rival}, {theory} does worse",
     }[contest.outcome]
-    ends = f"by layer {words_of(contest.by_layer)}, by example {words_of(contest.by_example)}"
+    ends = f"by layer {interval_words(contest.by_layer)}, by example {interval_words(contest.by_example)}"
     return f"{outcome}: the absolute correlations differ by {contest.difference:+.2f} ({ends})."
 
 

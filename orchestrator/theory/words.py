@@ -6,12 +6,12 @@ import textwrap
 from collections.abc import Iterable, Iterator
 
 from clipsweep.analysis.theory.changes import CHANGED
-from clipsweep.analysis.theory.correlations import Correlation
+from clipsweep.analysis.theory.correlations import Correlation, interval_words
 from clipsweep.analysis.theory.notes import cost_of, notes_of
 from clipsweep.analysis.theory.quantities import QUANTITIES
 from clipsweep.analysis.theory.reach import Reach
 from clipsweep.analysis.theory.theory import Theory
-from clipsweep.analysis.theory.verdict import verdict, words_of
+from clipsweep.analysis.theory.verdict import verdict
 from clipsweep.orchestrator.comparison.columns import INDENT, NONE, aligned, section
 from clipsweep.trials.base.errors import counted
 
@@ -60,16 +60,17 @@ def _correlations(theory: Theory) -> Iterator[list[str]]:
     yield ["quantity", "all", "by layer", "by example", *modules, "of margins"]
     for each in theory.predictions.of_all:
         inside = [_number(within[module, each.quantity].rho) for module in modules]
-        yield [_label(each), _number(each.rho), *_intervals(each), *inside, _number(each.margin_rho)]
+        yield [
+            _label(each),
+            _number(each.rho),
+            *map(interval_words, (each.by_layer, each.by_example)),
+            *inside,
+            _number(each.margin_rho),
+        ]
 
 
 def _label(correlation: Correlation) -> str:
     return QUANTITIES[correlation.quantity].label
-
-
-def _intervals(correlation: Correlation) -> list[str]:
-    intervals = (correlation.by_layer, correlation.by_example)
-    return [NONE if each is None else words_of(each) for each in intervals]
 
 
 def _number(rho: float | None) -> str:

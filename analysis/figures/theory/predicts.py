@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from clipsweep.analysis.drawing.chart import Axis, Chart, Estimates, Panel
 from clipsweep.analysis.figures.theory.panels import prompt_sets_in_words
-from clipsweep.analysis.theory.correlations import Correlation, Interval
+from clipsweep.analysis.theory.correlations import Correlation, interval_words
 from clipsweep.analysis.theory.quantities import QUANTITIES, SIMPLEST, SPECTRUM, THEORY
 from clipsweep.analysis.theory.theory import Theory
 
@@ -84,11 +84,6 @@ def _text(correlation: Correlation, rho: float) -> str:
         f"{QUANTITIES[correlation.quantity].label}: {rho:+.2f}, by layer {interval_words(correlation.by_layer)}, by "
         f"example {interval_words(correlation.by_example)}, n = {correlation.n_trials:,}"
     )
-
-
-def interval_words(interval: Interval | None) -> str:
-    """An interval of correlations: ``-0.12 to +0.40``; a dash for none."""
-    return "–" if interval is None else f"{interval[0]:+.2f} to {interval[1]:+.2f}"
 
 
 def _caption(theory: Theory, drawn: Sequence[Correlation]) -> str:

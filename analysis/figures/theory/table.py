@@ -6,8 +6,8 @@ from collections.abc import Sequence
 
 from clipsweep.analysis.drawing.chart import Table
 from clipsweep.analysis.figures.theory.panels import MOST_MODULES, prompt_sets_in_words
-from clipsweep.analysis.figures.theory.predicts import GROUPS, interval_words
-from clipsweep.analysis.theory.correlations import Correlation
+from clipsweep.analysis.figures.theory.predicts import GROUPS
+from clipsweep.analysis.theory.correlations import Correlation, interval_words
 from clipsweep.analysis.theory.quantities import QUANTITIES
 from clipsweep.analysis.theory.theory import Theory
 
