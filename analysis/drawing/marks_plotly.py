@@ -1,13 +1,16 @@
-"""Each mark of a chart as traces and shapes of plotly."""
+"""Each mark of a chart as traces and shapes of plotly.
+
+They are plain values, as plotly.js takes them. plotly's own classes check each value again whenever one changes, which
+took nine tenths of the time that a page took.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
-import plotly.graph_objects as go
 from numpy.typing import NDArray
 
 from clipsweep.analysis.drawing.chart import Band, Bars, Chart, Dots, Estimates, Heat, Level, Line, Panel, finite
@@ -31,6 +34,18 @@ CELLS_LABELLED, ROWS_LABELLED = 16, 60  # columns and rows of cells that leave r
 ABOVE_PX = 4  # of words inside a panel over the marks of their row
 PALE = 0.65  # of the way from a colour to the page's, of broad bars
 MANY = 3000  # so many points are drawn by the graphics card, where there is one
+
+
+Plain = dict[str, Any]  # a trace, a shape, an annotation or an axis, as plotly.js takes it
+
+
+@dataclass(frozen=True, slots=True)
+class Drawn:
+    """What the marks of panels have become."""
+
+    traces: list[Plain] = field(default_factory=list)
+    shapes: list[Plain] = field(default_factory=list)
+    annotations: list[Plain] = field(default_factory=list)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -63,55 +78,49 @@ class Pen:
         self._numbers: dict[str, int] = {}  # of marks that name no colour: one of the same name has the same one
         self.entries: dict[str, Entry] = {}
 
-    def draw(
-        self, figure: go.Figure, panel: Panel, ends: Range | None, at: dict[str, int], refs: tuple[str, str]
-    ) -> None:
+    def draw(self, drawn: Drawn, panel: Panel, ends: Range | None, refs: tuple[str, str]) -> None:
         """Draw all marks of a panel.
 
         Args:
-            figure: With subplots.
+            drawn: Gets them.
             panel: What to draw.
             ends: Of its y axis.
-            at: Row and column of the subplot.
             refs: Names of its axes, such as ``x2`` and ``y2``.
         """
+        traces: list[Plain] = []
         crowded = sum(isinstance(mark, Line) for mark in panel.marks) >= FAINT_FROM
         for mark in panel.marks:
             match mark:
                 case Line():
                     faint = crowded and mark.end_label is None and not mark.dashed
-                    figure.add_trace(self._line(mark, faint), **at)
+                    traces.append(self._line(mark, faint))
                 case Dots():
-                    figure.add_trace(self._dots(mark), **at)
+                    traces.append(self._dots(mark))
                 case Bars():
-                    figure.add_trace(self._bars(mark), **at)
+                    traces.append(self._bars(mark))
                 case Level():
                     color = self._color(mark)
                     line = {"color": color, "width": 1.5, "dash": "dash"}
-                    self._add_shape(figure, refs, mark.y, mark.y, type="line", line=line)
+                    self._add_shape(drawn, refs, mark.y, mark.y, type="line", line=line)
                     self._remember(mark.name, color, "dash")
                 case Band():
                     color = self._color(mark)
                     look = {"fillcolor": color, "opacity": 0.55, "line": {"width": 0}}
-                    self._add_shape(figure, refs, mark.low, mark.high, type="rect", layer="below", **look)
+                    self._add_shape(drawn, refs, mark.low, mark.high, type="rect", layer="below", **look)
                     self._remember(mark.name, color, "band")
                 case Heat():
-                    self._add_all(figure, self._heat(mark), at)
-                    self._edge(figure, mark, refs)
+                    traces += self._heat(mark)
+                    self._edge(drawn, mark, refs)
                 case Estimates():
-                    self._add_all(figure, self._estimates(mark), at)
-                    self._add_zero(figure, refs)
-        self._name_rows(figure, panel.y.categories if panel.y.inside else (), refs)
+                    traces += self._estimates(mark)
+                    self._add_zero(drawn, refs)
+        drawn.traces.extend({**trace, "xaxis": refs[0], "yaxis": refs[1]} for trace in traces)
+        self._name_rows(drawn, panel.y.categories if panel.y.inside else (), refs)
         self._remember_bars([mark for mark in panel.marks if isinstance(mark, Estimates)])
         if ends is not None:
-            self._label_ends(figure, [mark for mark in panel.marks if isinstance(mark, Line)], panel, ends, refs)
+            self._label_ends(drawn, [mark for mark in panel.marks if isinstance(mark, Line)], panel, ends, refs)
 
-    @staticmethod
-    def _add_all(figure: go.Figure, traces: Sequence[Any], at: dict[str, int]) -> None:
-        for trace in traces:
-            figure.add_trace(trace, **at)
-
-    def _line(self, line: Line, faint: bool) -> go.Scatter:
+    def _line(self, line: Line, faint: bool) -> Plain:
         color = self._color(line)
         symbol = SYMBOLS[SERIES_MARKS[self._number(line.name) % len(SERIES_MARKS)]] if line.color is None else "circle"
         symbols: Any = symbol
@@ -119,7 +128,8 @@ class Pen:
             symbols = ["circle-open" if hollow else symbol for hollow in line.hollow]
         if line.in_legend:
             self._remember(line.name, color, "dash" if line.dashed else "dots" if line.dotted else "line")
-        return go.Scatter(
+        return _trace(
+            "scatter",
             x=[escape(value) for value in line.x],
             y=[finite(value) for value in line.y],
             name=escape(line.name),
@@ -138,7 +148,7 @@ class Pen:
             **_hover(line.texts),
         )
 
-    def _dots(self, dots: Dots) -> go.Scatter | go.Scattergl:
+    def _dots(self, dots: Dots) -> Plain:
         if dots.color is None or isinstance(dots.color, str | float | int):
             color: Any = color_of(
                 dots.color, self._chart, self._number(dots.name) if dots.color is None else 0, self._theme
@@ -153,7 +163,8 @@ class Pen:
         if dots.in_legend:
             self._remember(dots.name, shown, dots.symbol)
         edge = {"color": COLORS[self._theme]["paper"], "width": 1} if star else {"width": 1.2, "color": color}
-        return (go.Scattergl if len(dots.x) > MANY else go.Scatter)(
+        return _trace(
+            "scattergl" if len(dots.x) > MANY else "scatter",
             x=[escape(value) for value in dots.x],
             y=[finite(value) for value in dots.y],
             name=escape(dots.name),
@@ -162,7 +173,7 @@ class Pen:
             **_hover(dots.texts),
         )
 
-    def _bars(self, bars: Bars) -> go.Bar:
+    def _bars(self, bars: Bars) -> Plain:
         number = self._number(bars.name) if bars.color is None else 0
         color = color_of(bars.color, self._chart, number, self._theme)
         interval = None
@@ -177,7 +188,8 @@ class Pen:
                 "color": COLORS[self._theme]["ink"],
             }
         self._remember(bars.name, color, "bar")
-        return go.Bar(
+        return _trace(
+            "bar",
             x=[escape(value) for value in bars.x],
             y=[finite(value) for value in bars.y],
             name=escape(bars.name),
@@ -187,7 +199,7 @@ class Pen:
             **_hover(bars.texts),
         )
 
-    def _heat(self, heat: Heat) -> list[go.Heatmap]:
+    def _heat(self, heat: Heat) -> list[Plain]:
         """The cells, and over them those that are muted, in grey."""
         z = np.array([_numbers(row) for row in heat.z]).reshape(len(heat.y), len(heat.x))
         muted = np.zeros(z.shape, bool) if heat.muted is None else np.array(heat.muted, dtype=bool).reshape(z.shape)
@@ -205,29 +217,26 @@ class Pen:
             "customdata": heat.texts and [list(map(escape, row)) for row in heat.texts],
             "hovertemplate": "%{customdata}<extra></extra>" if heat.texts else "%{y}, %{x}: %{z:.3f}<extra></extra>",
         }
-        bar = {
-            "title": {"text": escape(heat.name), "side": "right"},
-            "thickness": 12,
-            "outlinewidth": 0,
-            "tickformat": ".1~%" if heat.percent else None,
-        }
+        bar = {"title": {"text": escape(heat.name), "side": "right"}, "thickness": 12, "outlinewidth": 0}
+        bar |= {"tickformat": ".1~%"} if heat.percent else {}
         scale = [[number / (len(stops) - 1), stop] for number, stop in enumerate(stops)]
         own = {"z": _grid(np.where(muted, np.nan, z)), **_cell_words(heat, ~muted)}
-        cells = go.Heatmap(colorscale=scale, colorbar=bar, **own, **same)
+        cells = _trace("heatmap", colorscale=scale, colorbar=bar, **own, **same)
         own = {"z": _grid(np.where(muted, z, np.nan)), **_cell_words(heat, muted)}
-        greyed = go.Heatmap(colorscale=[[0, grey], [1, grey]], showscale=False, **own, **same)
+        greyed = _trace("heatmap", colorscale=[[0, grey], [1, grey]], showscale=False, **own, **same)
         return [cells, greyed] if muted.any() else [cells]
 
-    def _edge(self, figure: go.Figure, heat: Heat, refs: tuple[str, str]) -> None:
+    def _edge(self, drawn: Drawn, heat: Heat, refs: tuple[str, str]) -> None:
         """The line through cells, if there is one."""
         if heat.edge is None:
             return
         color = COLORS[self._theme]["ink"]
         path = "M" + "L".join(f"{column},{row}" for column, row in edge_corners(heat.edge))
-        figure.add_shape(type="path", path=path, xref=refs[0], yref=refs[1], line={"color": color, "width": 2})
+        line = {"color": color, "width": 2}
+        drawn.shapes.append({"type": "path", "path": path, "xref": refs[0], "yref": refs[1], "line": line})
         self._remember(heat.edge_name, color, "line")
 
-    def _estimates(self, estimates: Estimates) -> list[go.Scatter]:
+    def _estimates(self, estimates: Estimates) -> list[Plain]:
         """The broad bars, and over them the thin ones with their dots."""
         number = self._number(estimates.name)
         color = color_of(estimates.color, self._chart, number, self._theme)
@@ -240,14 +249,18 @@ class Pen:
         thin = {**_ends(estimates.x, estimates.thin), "thickness": 1.5, "width": 4, "color": color}
         mark = {"size": 9, "color": color, "symbol": SYMBOLS[symbol]}
         self._remember(estimates.name, color, symbol)
-        return [go.Scatter(marker=behind, error_x=broad, **same), go.Scatter(marker=mark, error_x=thin, **same)]
+        return [
+            _trace("scatter", marker=behind, error_x=broad, **same),
+            _trace("scatter", marker=mark, error_x=thin, **same),
+        ]
 
-    def _name_rows(self, figure: go.Figure, words: Sequence[str], refs: tuple[str, str]) -> None:
+    def _name_rows(self, drawn: Drawn, words: Sequence[str], refs: tuple[str, str]) -> None:
         """Words of the y axis over the marks of their rows: plotly's own would hide numbers of the other axis."""
         font = {"size": 11, "color": COLORS[self._theme]["ink"]}
         for word in map(escape, words):
             at = {"x": 0, "xref": f"{refs[0]} domain", "xanchor": "left", "y": word, "yref": refs[1]}
-            figure.add_annotation(text=word, **at, yanchor="bottom", yshift=ABOVE_PX, showarrow=False, font=font)
+            look = {"yanchor": "bottom", "yshift": ABOVE_PX, "showarrow": False, "font": font}
+            drawn.annotations.append({"text": word, **at, **look})
 
     def _remember_bars(self, marks: Sequence[Estimates]) -> None:
         grey = COLORS[self._theme]["stopped"]
@@ -257,14 +270,15 @@ class Pen:
             if any(mark.broad):
                 self._remember(mark.broad_name, mix(grey, COLORS[self._theme]["paper"], PALE), "bar")
 
-    def _add_zero(self, figure: go.Figure, refs: tuple[str, str]) -> None:
+    def _add_zero(self, drawn: Drawn, refs: tuple[str, str]) -> None:
         """A line up the panel at zero."""
         line = {"color": COLORS[self._theme]["baseline"], "width": 1.5, "dash": "dash"}
         ends = {"x0": 0, "x1": 0, "y0": 0, "y1": 1}
-        figure.add_shape(type="line", xref=refs[0], yref=f"{refs[1]} domain", layer="below", line=line, **ends)
+        at = {"xref": refs[0], "yref": f"{refs[1]} domain"}
+        drawn.shapes.append({"type": "line", **at, "layer": "below", "line": line, **ends})
 
     def _label_ends(
-        self, figure: go.Figure, lines: Sequence[Line], panel: Panel, ends: Range, refs: tuple[str, str]
+        self, drawn: Drawn, lines: Sequence[Line], panel: Panel, ends: Range, refs: tuple[str, str]
     ) -> None:
         """Name lines to the right of the panel, none over another."""
         labelled = [
@@ -273,21 +287,15 @@ class Pen:
         low, high = np.log10(ends) if panel.y.kind == "log" else ends
         heights = [np.log10(at[1]) if panel.y.kind == "log" else at[1] for *_, at in labelled]
         for (line, label, _), height in zip(labelled, spread_out(heights, LABEL_GAP * (high - low)), strict=True):
-            figure.add_annotation(
-                text=escape(label),
-                x=1.01,
-                xref=f"{refs[0]} domain",
-                xanchor="left",
-                y=height,
-                yref=refs[1],
-                yanchor="middle",
-                showarrow=False,
-                font={"size": 11, "color": text_color(self._color(line), self._theme)},
-            )
+            at = {"x": 1.01, "xref": f"{refs[0]} domain", "xanchor": "left"}
+            at |= {"y": height, "yref": refs[1], "yanchor": "middle"}
+            font = {"size": 11, "color": text_color(self._color(line), self._theme)}
+            drawn.annotations.append({"text": escape(label), **at, "showarrow": False, "font": font})
 
     @staticmethod
-    def _add_shape(figure: go.Figure, refs: tuple[str, str], low: float, high: float, **look: Any) -> None:
-        figure.add_shape(xref=f"{refs[0]} domain", x0=0, x1=1, yref=refs[1], y0=low, y1=high, **look)
+    def _add_shape(drawn: Drawn, refs: tuple[str, str], low: float, high: float, **look: Any) -> None:
+        at = {"xref": f"{refs[0]} domain", "x0": 0, "x1": 1, "yref": refs[1], "y0": low, "y1": high}
+        drawn.shapes.append({**at, **look})
 
     def _color(self, mark: Line | Level | Band) -> str:
         number = self._number(mark.name) if mark.color is None else 0
@@ -303,6 +311,11 @@ class Pen:
 def escape(value: Any) -> Any:
     """Text in which nothing is markup; numbers as they are."""
     return value.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;") if isinstance(value, str) else value
+
+
+def _trace(kind: str, **values: Any) -> Plain:
+    """A trace of plotly; what is None is left out."""
+    return {"type": kind, **{name: value for name, value in values.items() if value is not None}}
 
 
 def _cell_words(heat: Heat, shown: NDArray[np.bool_]) -> dict[str, Any]:

@@ -12,7 +12,7 @@ from plotly.subplots import make_subplots
 
 from clipsweep.analysis.drawing.chart import Axis, Chart, Dots, Estimates, Heat, Line, Mark, Panel
 from clipsweep.analysis.drawing.extent import Range, y_ranges
-from clipsweep.analysis.drawing.marks_plotly import Entry, Pen, escape
+from clipsweep.analysis.drawing.marks_plotly import SYMBOLS, Drawn, Entry, Pen, Plain, escape
 from clipsweep.analysis.drawing.style import COLORS, DARK, PLAIN, SCALE
 
 PANEL_PX, ROW_PX, NUMBER_PX = 320, 15, 36  # heights of a panel, of a row of cells, and of a number with intervals
@@ -67,7 +67,7 @@ class PanelFigure:
 
     Attributes:
         title: Of the panel; as it is, not escaped.
-        figure: Without title, legend and paper, in the light theme.
+        figure: ``data`` and ``layout`` as plotly.js takes them, without title, legend and paper, in the light theme.
         entries: Of its legend, in the light theme.
         dark_entries: The same in the dark theme.
         dark: What makes it dark.
@@ -75,7 +75,7 @@ class PanelFigure:
     """
 
     title: str
-    figure: go.Figure
+    figure: Plain
     entries: Sequence[Entry]
     dark_entries: Sequence[Entry]
     dark: Recolor
@@ -92,19 +92,39 @@ def draw_plotly(chart: Chart, theme: str = PLAIN) -> go.Figure:
     columns = max(1, min(chart.columns, len(chart.panels)))
     rows = max(1, math.ceil(len(chart.panels) / columns))
     titles = [escape(panel.title) for panel in chart.panels]
-    figure = make_subplots(
+    grid = make_subplots(
         rows, columns, subplot_titles=titles, horizontal_spacing=0.24 / columns, vertical_spacing=0.3 / rows
     )
-    pen = Pen(chart, theme)
+    layout = grid.layout.to_plotly_json()
+    pen, drawn = Pen(chart, theme), Drawn()
     for number, (panel, ends) in enumerate(zip(chart.panels, y_ranges(chart), strict=True)):
-        at = {"row": number // columns + 1, "col": number % columns + 1}
-        _draw_panel(figure, panel, ends, pen, at, number)
+        suffix = _suffix(number)
+        pen.draw(drawn, panel, ends, (f"x{suffix}", f"y{suffix}"))
+        for name, axis in _axes(panel, ends, theme).items():
+            layout[name + suffix] |= axis
+    for number in range(len(chart.panels), rows * columns):
+        for name in ("xaxis", "yaxis"):
+            layout[name + _suffix(number)] |= {"visible": False}
+    entries = list(pen.entries.values())
     height = rows * max((_height(panel) for panel in chart.panels), default=PANEL_PX)
-    _lay_out(figure, theme, height + 60)
-    figure.update_layout(title={"text": escape(chart.title)}, margin={"l": 60, "r": 90, "t": 70, "b": 60})
-    _add_legend(figure, list(pen.entries.values()))
-    _add_color_bar(figure, chart, theme)
-    return figure
+    legend = {"orientation": "h", "yref": "container", "y": 0, "yanchor": "bottom", "x": 0}
+    layout |= {
+        **_look(theme, height + 60),
+        "template": "none",
+        "title": {"text": escape(chart.title)},
+        "margin": {"l": 60, "r": 90, "t": 70, "b": 60},
+        "shapes": drawn.shapes,
+        "annotations": [*layout.get("annotations", ()), *drawn.annotations],
+        "showlegend": bool(entries),
+        "legend": legend,
+    }
+    marks = [{**trace, "showlegend": False} for trace in drawn.traces]
+    return go.Figure({"data": [*marks, *map(_in_legend, entries), *_color_bar(chart, theme)], "layout": layout})
+
+
+def _suffix(number: int) -> str:
+    """What the names of a panel's axes end with."""
+    return "" if number == 0 else str(number + 1)
 
 
 def plotly_panels(chart: Chart) -> list[PanelFigure]:
@@ -117,13 +137,16 @@ def plotly_panels(chart: Chart) -> list[PanelFigure]:
 def _panel_figure(chart: Chart, panel: Panel, ends: Range | None, pens: Mapping[str, Pen]) -> PanelFigure:
     figures, entries = {}, {}
     for theme, pen in pens.items():
-        figure = figures[theme] = make_subplots(1, 1)
-        pen.entries = {}
-        _draw_panel(figure, panel, ends, pen, {"row": 1, "col": 1}, 0)
-        _lay_out(figure, theme, _height(panel))
-        words = [len(mark.end_label) for mark in panel.marks if isinstance(mark, Line) and mark.end_label]
-        right = 12 + (6 + LETTER_PX * max(words) if words else 0)
-        figure.update_layout(margin={"l": 12 if panel.y.inside else 60, "r": right, "t": 12, "b": 48})
+        pen.entries, drawn = {}, Drawn()
+        pen.draw(drawn, panel, ends, ("x", "y"))
+        layout = {
+            **_look(theme, _height(panel)),
+            **_axes(panel, ends, theme),
+            "margin": _margin(panel),
+            "shapes": drawn.shapes,
+            "annotations": drawn.annotations,
+        }
+        figures[theme] = {"data": drawn.traces, "layout": layout}
         entries[theme] = list(pen.entries.values())
     return PanelFigure(
         title=panel.title,
@@ -135,17 +158,27 @@ def _panel_figure(chart: Chart, panel: Panel, ends: Range | None, pens: Mapping[
     )
 
 
-def _draw_panel(figure: go.Figure, panel: Panel, ends: Range | None, pen: Pen, at: dict[str, int], number: int) -> None:
-    suffix = "" if number == 0 else str(number + 1)
-    pen.draw(figure, panel, ends, at, (f"x{suffix}", f"y{suffix}"))
-    figure.update_xaxes(**_axis(panel.x, None), **at)
-    figure.update_yaxes(**_axis(panel.y, ends), **at)
+def _margin(panel: Panel) -> Plain:
+    """Room around a panel of a page: to the right for the labels of its lines."""
+    words = [len(mark.end_label) for mark in panel.marks if isinstance(mark, Line) and mark.end_label]
+    right = 12 + (6 + LETTER_PX * max(words) if words else 0)
+    return {"l": 12 if panel.y.inside else 60, "r": right, "t": 12, "b": 48}
 
 
-def _axis(axis: Axis, ends: Range | None) -> dict[str, Any]:
+def _axes(panel: Panel, ends: Range | None, theme: str) -> dict[str, Plain]:
+    """Both axes of a panel; cells have no lines between them."""
+    colors = COLORS[theme]
+    look = {"gridcolor": colors["grid"], "linecolor": colors["grid"], "tickcolor": colors["grid"]}
+    return {
+        "xaxis": {**_axis(panel.x, None), "showgrid": False, "showline": True, "ticks": "outside", **look},
+        "yaxis": {**_axis(panel.y, ends), "showgrid": panel.y.kind != "category", **look},
+    }
+
+
+def _axis(axis: Axis, ends: Range | None) -> Plain:
     """How plotly words an axis."""
     title = {"text": escape(axis.title), "standoff": TITLE_GAP_PX}
-    found: dict[str, Any] = {"title": title, "zeroline": False, "automargin": True}
+    found: Plain = {"title": title, "zeroline": False, "automargin": True}
     if axis.kind == "category":
         words = [escape(word) for word in axis.categories]
         found |= {"type": "category", "categoryorder": "array", "categoryarray": words}
@@ -168,52 +201,43 @@ def _height(panel: Panel) -> int:
     return max(PANEL_PX, 90 + ROW_PX * rows, 60 + NUMBER_PX * numbers)
 
 
-def _lay_out(figure: go.Figure, theme: str, height: int) -> None:
-    """Give a figure the look of all figures: no paper of its own, so that the page's is seen."""
+def _look(theme: str, height: int) -> Plain:
+    """The look of all figures: no paper of its own, so that the page's is seen."""
     colors = COLORS[theme]
-    figure.update_layout(
-        template="none",
-        height=height,
-        paper_bgcolor=CLEAR,
-        plot_bgcolor=CLEAR,
-        font={"color": colors["ink"], "size": 12},
-        showlegend=False,
-        hovermode="closest",
-        barmode="group",
-        hoverlabel={"bgcolor": colors["paper"], "bordercolor": colors["grid"], "font": {"color": colors["ink"]}},
-    )
-    axes = {"gridcolor": colors["grid"], "linecolor": colors["grid"], "tickcolor": colors["grid"]}
-    figure.update_xaxes(showgrid=False, showline=True, ticks="outside", **axes)
-    figure.update_yaxes(showgrid=True, **axes)
-    figure.update_yaxes(showgrid=False, selector={"type": "category"})  # of cells
-
-
-def _recolor(figure: go.Figure) -> Recolor:
-    """What of a figure depends on its theme."""
-    traces = {path: [_value(trace, path) for trace in figure.data] for path in SERIES_STYLE}
-    layout: dict[str, Any] = {
-        "font.color": figure.layout.font.color,
-        "shapes": [shape.to_plotly_json() for shape in figure.layout.shapes],
-        "annotations": [note.to_plotly_json() for note in figure.layout.annotations],
-        "hoverlabel": figure.layout.hoverlabel.to_plotly_json(),
+    return {
+        "height": height,
+        "paper_bgcolor": CLEAR,
+        "plot_bgcolor": CLEAR,
+        "font": {"color": colors["ink"], "size": 12},
+        "showlegend": False,
+        "hovermode": "closest",
+        "barmode": "group",
+        "hoverlabel": {"bgcolor": colors["paper"], "bordercolor": colors["grid"], "font": {"color": colors["ink"]}},
     }
+
+
+def _recolor(figure: Plain) -> Recolor:
+    """What of a figure depends on its theme."""
+    traces = {path: [_value(trace, path) for trace in figure["data"]] for path in SERIES_STYLE}
+    layout = figure["layout"]
+    changed = {"font.color": layout["font"]["color"]}
+    changed |= {part: layout[part] for part in ("shapes", "annotations", "hoverlabel")}
     for axis in ("xaxis", "yaxis"):
-        for part in ("gridcolor", "linecolor", "tickcolor"):
-            layout[f"{axis}.{part}"] = figure.layout[axis][part]
+        changed |= {f"{axis}.{part}": layout[axis][part] for part in ("gridcolor", "linecolor", "tickcolor")}
     return Recolor(
         traces={path: values for path, values in traces.items() if any(value is not None for value in values)},
-        layout=layout,
+        layout=changed,
     )
 
 
-def _value(trace: Any, path: str) -> Any:
-    """What a trace has at a path, as ``Plotly.restyle`` takes it: a list of values in a list of its own."""
+def _value(trace: Plain, path: str) -> Any:
+    """What a trace has at a path; None where it has nothing there."""
     value: Any = trace
     for part in path.split("."):
-        if value is None or part not in value:
+        if not isinstance(value, dict) or part not in value:
             return None
         value = value[part]
-    return list(value) if isinstance(value, tuple) else value
+    return value
 
 
 def _has_place(mark: Mark) -> bool:
@@ -228,42 +252,34 @@ def _gradient(chart: Chart) -> Gradient | None:
     return Gradient(title=bar.title, low=f"{bar.low:g}", high=f"{bar.high:g}", light=SCALE[PLAIN], dark=SCALE[DARK])
 
 
-def _add_legend(figure: go.Figure, entries: Sequence[Entry]) -> None:
-    """Give a figure a legend below it, an entry for each mark, whatever panels it is in."""
-    for entry in entries:
-        is_line = entry.mark in {"line", "dash", "dots"}
-        symbol = {"band": "square", "bar": "square", "dot": "circle"}.get(entry.mark, entry.mark)
-        figure.add_scatter(
-            x=[None],
-            y=[None],
-            name=escape(entry.name),
-            mode="lines" if is_line else "markers",
-            line={"color": entry.color, "dash": {"dash": "dash", "dots": "dot"}.get(entry.mark, "solid")},
-            marker={"color": entry.color, "symbol": "circle" if is_line else symbol, "size": 10},
-            showlegend=True,
-        )
-    figure.update_traces(showlegend=False, selector=lambda trace: trace.showlegend is None)
-    legend = {"orientation": "h", "yref": "container", "y": 0, "yanchor": "bottom", "x": 0}
-    figure.update_layout(showlegend=bool(entries), legend=legend)
+def _in_legend(entry: Entry) -> Plain:
+    """A trace that shows nothing but its entry in the legend."""
+    is_line = entry.mark in {"line", "dash", "dots"}
+    symbol = (SYMBOLS | {"band": "square", "bar": "square"}).get(entry.mark)
+    return {
+        "type": "scatter",
+        "x": [None],
+        "y": [None],
+        "name": escape(entry.name),
+        "mode": "lines" if is_line else "markers",
+        "line": {"color": entry.color, "dash": {"dash": "dash", "dots": "dot"}.get(entry.mark, "solid")},
+        "marker": {"color": entry.color, "symbol": symbol or "circle", "size": 10},
+        "showlegend": True,
+    }
 
 
-def _add_color_bar(figure: go.Figure, chart: Chart, theme: str) -> None:
-    """Give a figure the colour bar of its chart, if it has one."""
+def _color_bar(chart: Chart, theme: str) -> list[Plain]:
+    """A trace that shows nothing but the colour bar of its chart, if there is one."""
     bar = chart.color_bar
     if bar is None or bar.high == bar.low:
-        return
+        return []
     stops = SCALE[theme]
-    figure.add_scatter(
-        x=[None],
-        y=[None],
-        mode="markers",
-        showlegend=False,
-        marker={
-            "color": [bar.low],
-            "cmin": bar.low,
-            "cmax": bar.high,
-            "colorscale": [[number / (len(stops) - 1), stop] for number, stop in enumerate(stops)],
-            "showscale": True,
-            "colorbar": {"title": {"text": escape(bar.title), "side": "right"}, "thickness": 12, "x": 1.06},
-        },
-    )
+    marker = {
+        "color": [bar.low],
+        "cmin": bar.low,
+        "cmax": bar.high,
+        "colorscale": [[number / (len(stops) - 1), stop] for number, stop in enumerate(stops)],
+        "showscale": True,
+        "colorbar": {"title": {"text": escape(bar.title), "side": "right"}, "thickness": 12, "x": 1.06},
+    }
+    return [{"type": "scatter", "x": [None], "y": [None], "mode": "markers", "showlegend": False, "marker": marker}]

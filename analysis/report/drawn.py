@@ -70,11 +70,11 @@ def _drawn(panel: PanelFigure) -> DrawnPanel:
         LegendEntry(name=light.name, mark=light.mark, light=light.color, dark=dark.color)
         for light, dark in zip(panel.entries, panel.dark_entries, strict=True)
     ]
-    dark = json.dumps(asdict(panel.dark), cls=PlotlyJSONEncoder)
+    data = json.dumps({"figure": panel.figure, "dark": asdict(panel.dark)}, cls=PlotlyJSONEncoder)
     return DrawnPanel(
         title=panel.title,
         legend=legend,
         gradient=panel.gradient,
-        data=escape_json(f'{{"figure":{panel.figure.to_json()},"dark":{dark}}}'),
-        height=int(panel.figure.layout.height),
+        data=escape_json(data),
+        height=panel.figure["layout"]["height"],
     )
