@@ -117,7 +117,7 @@ HOMES = {
     "matplotlib": {f"analysis/drawing/{name}_matplotlib.py" for name in ("marks", "with")},
     "plotly": {
         *(f"analysis/report/{name}.py" for name in ("drawn", "environment")),
-        *(f"analysis/drawing/{name}_plotly.py" for name in ("marks", "with")),
+        "analysis/drawing/with_plotly.py",
     },
     "duckdb": {"orchestrator/status/ask_sql.py"},
     "typer": {

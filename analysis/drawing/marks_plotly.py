@@ -287,10 +287,10 @@ class Pen:
         low, high = np.log10(ends) if panel.y.kind == "log" else ends
         heights = [np.log10(at[1]) if panel.y.kind == "log" else at[1] for *_, at in labelled]
         for (line, label, _), height in zip(labelled, spread_out(heights, LABEL_GAP * (high - low)), strict=True):
-            at = {"x": 1.01, "xref": f"{refs[0]} domain", "xanchor": "left"}
-            at |= {"y": height, "yref": refs[1], "yanchor": "middle"}
+            place = {"x": 1.01, "xref": f"{refs[0]} domain", "xanchor": "left"}
+            place |= {"y": height, "yref": refs[1], "yanchor": "middle"}
             font = {"size": 11, "color": text_color(self._color(line), self._theme)}
-            drawn.annotations.append({"text": escape(label), **at, "showarrow": False, "font": font})
+            drawn.annotations.append({"text": escape(label), **place, "showarrow": False, "font": font})
 
     @staticmethod
     def _add_shape(drawn: Drawn, refs: tuple[str, str], low: float, high: float, **look: Any) -> None:
