@@ -31,6 +31,7 @@ from tests.benchmarks.sweeps import (
     measure_sweep,
     timed,
 )
+from tests.benchmarks.theory_wide import measure_shares
 from tests.trials.architectures import card_of
 
 COMMON = {"bos_token_id": 0, "eos_token_id": 0}
@@ -40,6 +41,7 @@ CONFIGS: dict[str, PretrainedConfig] = {
 }
 DRIVERS = ("gesvdj", "gesvd", "gesvda")
 MICROBATCH, SAMPLED = 32, 50
+THEORY_ROWS = (100, 200, 1000)
 
 
 def build_model(config: PretrainedConfig, dtype: torch.dtype, device: str) -> PreTrainedModel:
@@ -104,6 +106,8 @@ def measure_model(name: str, device: str, queries: int) -> Sequence[Line]:
     lines += [*measure_one_more(bench, last - 1), *measure_one_more(bench, last)]
     lines += measure_speed(bench)
     lines += measure_exactness(bench)
+    for rows in THEORY_ROWS:
+        lines += tell([*measure_shares(bench.model, f"{bench.name}, theory", rows, bench.budget)])
     lines += measure_sweep(bench, "figure1", [(layer, part) for layer in (0, 1, last - 1, last) for part in MODULES])
     del bench
     lines += measure_exactness(make_bench(name, torch.bfloat16, device, queries))

@@ -25,7 +25,7 @@ def test_the_shares_are_those_worked_out_by_hand() -> None:
         pytest.approx(100 * first / whole),
         pytest.approx(100 * 9 * exp(1) / first),
     ]
-    assert float(log_norm_of_softmax(keys, values, torch.ones(1, 2), 1.0).mul(2).exp()) == pytest.approx(whole)
+    assert float(log_norm_of_softmax(keys, values, torch.ones(2, 1, 1), 1.0).mul(2).exp()) == pytest.approx(whole)
 
 
 @pytest.mark.parametrize(

@@ -21,8 +21,7 @@ import torch
 from torch import Tensor
 
 from clipsweep.trials.clips.svd import kept_rank
-from clipsweep.trials.theory.claims import Claim
-from clipsweep.trials.theory.clip_effect import MatrixName, clip_effect
+from clipsweep.trials.theory.clip_effect import Claim, MatrixName, clip_effect
 from clipsweep.trials.theory.linear_stack import LinearBlock
 from clipsweep.trials.theory.stack_norms import stack_norms
 from tests.benchmarks.document import machine

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from clipsweep.analysis.theory.quantities import QUANTITIES
-from clipsweep.trials.theory.claims import Claim
+from clipsweep.trials.theory.clip_effect import Claim
 from tests.benchmarks.theory_reach import COLUMNS, MODELS, MODULES, RATES
 from tests.documents import DOCS
 

@@ -21,8 +21,8 @@ class Budget:
     Attributes:
         device_bytes: Captured activations on the model's devices.
         host_bytes: Captured activations in (pinned) host memory; 0 where the model's device is the host.
-        trials_bytes: Weights and prefixes of the trials that run together, and as much again each for SVD factors and
-            for the untouched model's prefixes.
+        trials_bytes: Weights and prefixes of the trials that run together, and as much again each for SVD factors, for
+            the untouched model's prefixes and, where the theory is measured, for Gram matrices.
     """
 
     device_bytes: int

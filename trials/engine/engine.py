@@ -88,7 +88,7 @@ class Engine:
         self.loaded = LoadedModel(model=model, layout=self.layout, factors=factors)
         self._stretch_limit = stretch_limit(model.config.get_text_config())
         self.budget = budget = budget or Budget.measure(*devices_of(model))
-        stage = Stage(model, self.layout) if theory else None
+        stage = Stage(model, self.layout, budget.trials_bytes) if theory else None
         self._kept = kept = KeptPasses(ActivationStore(budget), budget, model.device, stage)
         self._retreat = Retreat(kept)
         self.cost = CostModel(card)

@@ -119,8 +119,9 @@ class KeptPasses(Room):
             self._forget_passes(key)
 
     def forget_trials(self) -> bool:
-        """Give up what is kept for the next parts of trials; False if nothing was."""
-        return self.trials.drop()
+        """Give up what is kept for the next parts of trials, and Gram matrices of the theory; False if nothing was."""
+        grams = self._stage is not None and self._stage.grams.give_up()
+        return self.trials.drop() or grams
 
     def shrink(self) -> bool:
         """Give up half of what was captured on the device, and capture no more than that; False if nothing was."""

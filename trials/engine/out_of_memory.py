@@ -24,7 +24,7 @@ class Room(ABC):
 
     @abstractmethod
     def forget_trials(self) -> bool:
-        """Give up what is kept for the next parts of trials; False if nothing was."""
+        """Give up what is kept for the next parts of trials, and for their theory; False if nothing was."""
 
     @abstractmethod
     def forget_others(self, prompts: Prompts) -> bool:
@@ -48,7 +48,7 @@ class Retreat:
 
     The steps, in this order:
 
-    1. what is kept for the next parts of trials is given up;
+    1. what is kept for the next parts of trials, and for their theory, is given up;
     2. what is held of other prompts is given up;
     3. the captured activations give up half of their room, ``SHRINKS`` times at most;
     4. trials run one by one;
@@ -130,7 +130,7 @@ class Retreat:
     def _gives_up(self, prompts: Prompts, *, everything: bool) -> bool:
         """Take the first step that makes room without changing how trials run; False if there is none left."""
         if self._room.forget_trials():
-            log.warning("out of memory; what was kept for the next parts of trials is given up")
+            log.warning("out of memory; what was kept for the next parts of trials, and for their theory, is given up")
             return True
         if self._room.forget_others(prompts):
             log.warning("out of memory; what was held of other prompts is given up")

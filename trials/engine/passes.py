@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor
 
+from clipsweep.trials.base.stopwatch import Stopwatch
 from clipsweep.trials.base.tensors import count_bytes
 from clipsweep.trials.decoder.arguments import Arguments, trim
 from clipsweep.trials.decoder.decoder import Decoder
@@ -25,8 +26,8 @@ from clipsweep.trials.engine.microbatches import Microbatch
 from clipsweep.trials.prompts.prompts import Prompts
 from clipsweep.trials.spec.modules import ATTENTION, MLP
 from clipsweep.trials.spec.start import Start
-from clipsweep.trials.theory.stage import Measured, Stage
-from clipsweep.trials.theory.stopwatch import Stopwatch
+from clipsweep.trials.theory.measured import Measured
+from clipsweep.trials.theory.stage import Stage
 
 log = logging.getLogger(__name__)
 PREFIX = -1  # stands where the number of a microbatch does

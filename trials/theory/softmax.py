@@ -12,7 +12,7 @@ from clipsweep.trials.theory import attention
 TOKENS_AT_ONCE = 128  # rows of the kernel's matrix; measured: more are slower on a CPU, as they leave its cache
 
 
-def log_norm_of_softmax(keys: Tensor, values: Tensor, output: Tensor, scale: float) -> Tensor:
+def log_norm_of_softmax(keys: Tensor, values: Tensor, products: Tensor, scale: float) -> Tensor:
     """Natural log of the norm of ``Σ_i O_h v_i ⊗ φ(k_i)``, over all heads ``h`` together.
 
     Softmax attention weighs values by ``exp(s q·k) = φ(q)·φ(k)``, with features ``φ`` of infinitely many entries. Of
@@ -35,7 +35,7 @@ def log_norm_of_softmax(keys: Tensor, values: Tensor, output: Tensor, scale: flo
     Args:
         keys: Shape ``(groups, tokens, key_size)``, as the attention reads them: turned by their positions, normed.
         values: Shape ``(groups, tokens, value_size)``.
-        output: Shape ``(width, heads * value_size)``, floating point, ``heads`` a multiple of ``groups``.
+        products: Of the output matrices of the heads that share keys and values, as of ``output_products``.
         scale: ``s``.
 
     Returns:
@@ -49,7 +49,7 @@ def log_norm_of_softmax(keys: Tensor, values: Tensor, output: Tensor, scale: flo
     largest = keys.square().sum(dim=2).amax(dim=1)  # of all k_i·k_j one with i = j is the largest
     shift = largest[:, None, None].expand(-1, keys.shape[1], 1)  # one more entry of each key takes it off: no pass more
     left, right = torch.cat([keys, torch.ones_like(shift)], dim=2), torch.cat([keys, -shift], dim=2)
-    weighted = values @ _output_products(output, len(values), values.shape[2])
+    weighted = values @ products
     halves = torch.zeros(len(keys), dtype=torch.float64, device=keys.device)
     tokens = keys.shape[1]
     step = math.ceil(tokens / math.ceil(tokens / TOKENS_AT_ONCE))
@@ -62,8 +62,17 @@ def log_norm_of_softmax(keys: Tensor, values: Tensor, output: Tensor, scale: flo
     return torch.logsumexp(largest.double() + totals.log(), dim=0) / 2
 
 
-def _output_products(output: Tensor, groups: int, size: int) -> Tensor:
-    """``Σ_h O_hᵀ O_h`` over the heads of each group, float32: shape ``(groups, size, size)``; some groups at a time."""
+def output_products(output: Tensor, groups: int, size: int) -> Tensor:
+    """``Σ_h O_hᵀ O_h`` over the heads ``h`` of each group, some groups at a time.
+
+    Args:
+        output: Shape ``(width, heads * size)``, floating point, ``heads`` a multiple of ``groups``.
+        groups: Heads of keys and values.
+        size: Entries of a value of one head.
+
+    Returns:
+        Shape ``(groups, size, size)``, float32.
+    """
     of_groups = output.view(len(output), groups, -1, size).permute(1, 0, 2, 3)
     step = max(1, attention.ENTRIES_AT_ONCE // of_groups[0].numel())
     products = []

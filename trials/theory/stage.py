@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import logging
-import math
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, field, replace
 from functools import cache, partial
 from typing import Any
 
@@ -15,81 +13,44 @@ from torch import Tensor, nn
 from transformers import PreTrainedModel
 
 from clipsweep.trials.base.memory import is_out_of_memory
+from clipsweep.trials.base.stopwatch import Stopwatch
 from clipsweep.trials.decoder.prefix_cache import Pair
 from clipsweep.trials.models.matrices import Layout
-from clipsweep.trials.spec.implicit import ImplicitNorms
 from clipsweep.trials.theory.attention import BlockAttention, find_attentions, read_matrix, read_projections
 from clipsweep.trials.theory.gradients import Probes, draw_probes, pass_block
-from clipsweep.trials.theory.softmax import log_norm_of_softmax
-from clipsweep.trials.theory.stopwatch import Stopwatch
+from clipsweep.trials.theory.grams import HeldGrams, log_norm_by_grams
+from clipsweep.trials.theory.measured import Logs, Measured
+from clipsweep.trials.theory.softmax import log_norm_of_softmax, output_products
 from clipsweep.trials.theory.updates import form_update
 
 log = logging.getLogger(__name__)
-Logs = Mapping[int, Tensor]  # by block, each a scalar on its block's device
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Measured:
-    """What one reading of the demonstrations gave, still on the model's devices.
-
-    Attributes:
-        n_layers: Blocks of the model.
-        delta_w: Natural logs of norms, as ``ImplicitNorms`` has them; of the blocks that could be measured.
-        delta_w_softmax: The same.
-        implicit_gradient: The same.
-        entering: The probes that enter those blocks.
-        stopwatch: What measuring took.
-    """
-
-    n_layers: int
-    delta_w: Logs
-    delta_w_softmax: Logs
-    implicit_gradient: Logs
-    entering: Mapping[int, Probes]
-    stopwatch: Stopwatch = field(default_factory=Stopwatch)
-
-    @property
-    def size(self) -> int:
-        """Bytes of the probes."""
-        return sum(probes.columns.nbytes for probes in self.entering.values())
-
-    def again(self) -> Measured:
-        """The same for a trial that leaves all of it as it is, and takes no time to say so."""
-        return replace(self, stopwatch=Stopwatch())
-
-    def norms(self) -> ImplicitNorms:
-        """The same as numbers; waits for a GPU that is not done."""
-        return ImplicitNorms(
-            delta_w=self._numbers(self.delta_w),
-            delta_w_softmax=self._numbers(self.delta_w_softmax),
-            implicit_gradient=self._numbers(self.implicit_gradient),
-            seconds=self.stopwatch.seconds(),
-        )
-
-    def _numbers(self, logs: Logs) -> tuple[float | None, ...]:
-        """One for each block; None where it was not measured, or where its activations are not finite."""
-        found = {layer: float(log) for layer, log in logs.items()}
-        return tuple(
-            None if math.isnan(found.get(layer, math.nan)) or found[layer] == math.inf else found[layer]
-            for layer in range(self.n_layers)
-        )
 
 
 class Stage:
     """A model whose blocks can be measured.
 
     Attributes:
+        parameters: Of the model by name: clips point them at other weights, and keep them.
         attentions: Of each block; None where it cannot be measured. Such a block is passed over: for the blocks after
             it, it is as if the demonstrations changed nothing there.
+        grams: Held from pass to pass.
+        probes: That enter the first block; None where no block can be measured.
     """
 
-    def __init__(self, model: PreTrainedModel, layout: Layout) -> None:
-        """Find what can be measured."""
+    def __init__(self, model: PreTrainedModel, layout: Layout, room: int) -> None:
+        """Find what can be measured.
+
+        Args:
+            model: Holds its own weights.
+            layout: Where its matrices are.
+            room: Bytes that Gram matrices may take on its devices.
+        """
         self._model = model
-        self._parameters = dict(model.named_parameters())  # clips point them at other weights, and keep them
+        self.parameters = dict(model.named_parameters())
         self.attentions = find_attentions(model, layout)
+        self.grams = HeldGrams(self.parameters, self.attentions, room)
         found = next((each for each in self.attentions if each is not None), None)
-        self._probes = None if found is None else draw_probes(found.q.cols)
+        self.probes = None if found is None else draw_probes(found.q.cols)
 
     @contextmanager
     def reading(self, untouched: Measured | None = None) -> Iterator[Reading]:
@@ -98,7 +59,7 @@ class Stage:
         Args:
             untouched: Of the model without clips; None where that is what is read.
         """
-        reading = Reading(self._parameters, self.attentions, self._probes, untouched)
+        reading = Reading(self, untouched)
         with ExitStack() as stack:
             for layer, attention in enumerate(self.attentions):
                 if attention is not None:
@@ -111,24 +72,18 @@ class Stage:
 class Reading:
     """Measures the blocks of one pass, each when its keys are about to be computed, so that nothing read is held.
 
-    Besides the model's own matrices a block takes one as large as its queries' in float32, and pieces of others. Where
-    there is no memory for that the block has no numbers, those after it have no implicit gradients, and the trial goes
-    on.
+    A block takes few bytes where its Gram matrices are held, which the untouched model's pass forms; otherwise a matrix
+    as large as its queries' in float32, and pieces of others. Where there is no memory for that the Gram matrices of
+    all blocks are given up. If it is still not enough, the block has no numbers, those after it have no implicit
+    gradients, and the trial goes on.
     """
 
-    def __init__(
-        self,
-        parameters: Mapping[str, Tensor],
-        attentions: Sequence[BlockAttention | None],
-        probes: Probes | None,
-        untouched: Measured | None,
-    ) -> None:
-        """Nothing is read yet; arguments as in ``Stage``."""
-        self._parameters = parameters
-        self._attentions = attentions
-        self._first = next((layer for layer, each in enumerate(attentions) if each is not None), None)
+    def __init__(self, stage: Stage, untouched: Measured | None) -> None:
+        """Nothing is read yet; ``untouched`` as in ``Stage.reading``."""
+        self._stage = stage
         self._untouched = untouched
-        self._probes = probes  # that enter the next block; None where they are lost
+        self._forms_grams = untouched is None
+        self._probes = stage.probes  # that enter the next block; None where they are lost
         self._stopwatch = Stopwatch()
         self._seen: set[int] = set()  # blocks that were read, be they measured or not
         self._delta_w: dict[int, Tensor] = {}
@@ -146,19 +101,24 @@ class Reading:
         if self._untouched is not None and not self._seen:
             self._probes = self._untouched.entering.get(layer)
         self._seen.add(layer)
-        self._within_memory(read.device, partial(self._measure_linear, layer, attention, read))
+        if not self._within_memory(read.device, partial(self._measure_linear, layer, attention, read)):
+            self._probes = None
 
     def _measure_linear(self, layer: int, attention: BlockAttention, read: Tensor) -> None:
-        """Measure a block's update and implicit gradient; where the first fails, the probes are lost."""
-        probes, self._probes = self._probes, None
+        """Measure a block's update and implicit gradient."""
+        stage, probes = self._stage, self._probes
         if probes is not None:
             probes = self._entering[layer] = probes.to(read.device)
-        projections = read_projections(self._parameters, attention)
+        projections = read_projections(stage.parameters, attention)
         update = form_update(read.reshape(-1, read.shape[-1]), projections, attention.scale)
-        norm = update.log_norm()
+        if self._forms_grams:
+            stage.grams.form(attention)
+        outer, queries = map(stage.grams.of, (attention.o, attention.q))
+        norm = update.log_norm() if outer is None or queries is None else log_norm_by_grams(update.core, outer, queries)
         if probes is not None:
+            is_first = not any(stage.attentions[:layer])  # G_1 is ΔW_1, whose norm is exact
             gradient, self._probes = pass_block(update, probes)
-            self._gradient[layer] = norm if layer == self._first else gradient  # G_1 is ΔW_1, whose norm is exact
+            self._gradient[layer] = norm if is_first else gradient
         self._delta_w[layer] = norm
 
     def finished(self, keys: Sequence[Pair | None]) -> Measured:
@@ -169,12 +129,12 @@ class Reading:
         """
         softmax: dict[int, Tensor] = {}
         for layer in self._delta_w:
-            attention, pair = self._attentions[layer], keys[layer]
+            attention, pair = self._stage.attentions[layer], keys[layer]
             if attention is not None and pair is not None and _go_together(attention, pair):
                 self._within_memory(pair[0].device, partial(self._measure_softmax, softmax, layer, attention, pair))
         before = self._untouched
         return Measured(
-            n_layers=len(self._attentions),
+            n_layers=len(keys),
             delta_w=self._after({} if before is None else before.delta_w, self._delta_w),
             delta_w_softmax=self._after({} if before is None else before.delta_w_softmax, softmax),
             implicit_gradient=self._after({} if before is None else before.implicit_gradient, self._gradient),
@@ -184,24 +144,33 @@ class Reading:
 
     def _measure_softmax(self, into: dict[int, Tensor], layer: int, attention: BlockAttention, pair: Pair) -> None:
         """Measure a block's update in feature space from its keys and values."""
-        output = read_matrix(self._parameters, attention.o)
-        into[layer] = log_norm_of_softmax(pair[0][0], pair[1][0], output, attention.scale)
+        keys, values = pair[0][0], pair[1][0]
+        gram = self._stage.grams.of(attention.o)
+        if gram is None:
+            products = output_products(read_matrix(self._stage.parameters, attention.o), *values.shape[::2])
+        else:
+            products = gram.of_groups(len(values))
+        into[layer] = log_norm_of_softmax(keys, values, products, attention.scale)
 
     def _after(self, before: Logs, found: Logs) -> Logs:
         """What was found here, and of the blocks that were not read here what was known before."""
         return {layer: log for layer, log in before.items() if layer not in self._seen} | {**found}
 
-    def _within_memory(self, device: torch.device, measure: Callable[[], None]) -> None:
-        """Measure something; where memory runs out it has no number, as the trial goes on without."""
-        with self._stopwatch.running(device):
-            try:
-                measure()
-                return
-            except RuntimeError as error:  # torch.OutOfMemoryError is one
-                if not is_out_of_memory(error):
-                    raise
-        torch.cuda.empty_cache()
-        _say_out_of_memory()
+    def _within_memory(self, device: torch.device, measure: Callable[[], None]) -> bool:
+        """Measure something, without Gram matrices where memory runs out; False where it runs out again."""
+        while True:
+            with self._stopwatch.running(device):
+                try:
+                    measure()
+                    return True
+                except RuntimeError as error:  # torch.OutOfMemoryError is one
+                    if not is_out_of_memory(error):
+                        raise
+            torch.cuda.empty_cache()
+            could_form, self._forms_grams = self._forms_grams, False
+            if not self._stage.grams.give_up() and not could_form:
+                _say_out_of_memory()
+                return False
 
 
 def _go_together(attention: BlockAttention, pair: Pair) -> bool:

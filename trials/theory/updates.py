@@ -1,4 +1,4 @@
-"""The implicit update of an attention block, ``ΔW``, as thin factors, and its norm without a matrix of its size."""
+"""The implicit update of an attention block, ``ΔW``, as its factors, and its norm without a matrix of its size."""
 
 from __future__ import annotations
 
@@ -13,37 +13,50 @@ from clipsweep.trials.theory.attention import Projections, in_float32
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Update:
-    """``ΔW = outer @ inner``, shape ``(width, width)``, never formed.
+    """``ΔW = O M Q``, shape ``(width, width)``, never formed; ``M`` has a block for each head, and zeros besides.
 
     Attributes:
-        outer: Shape ``(width, heads * value_size)``, floating point: the output matrix, of which float32 is made some
-            rows at a time.
-        inner: Shape ``(heads * value_size, width)``, float32: what the demonstrations make of the queries' matrix.
+        outer: ``O``, shape ``(width, heads * value_size)``, floating point: the output matrix, of which float32 is made
+            some rows at a time, as it is of the queries'.
+        core: The blocks of ``M``, shape ``(heads, value_size, key_size)``, float32: what the demonstrations are.
+        queries: ``Q``, shape ``(heads * key_size, width)``, floating point.
     """
 
     outer: Tensor
-    inner: Tensor
+    core: Tensor
+    queries: Tensor
 
     def times(self, columns: Tensor) -> Tensor:
         """``ΔW @ columns``, both ``(width, n)``."""
-        moved = self.inner @ columns
-        return torch.cat([rows @ moved for rows in in_float32(self.outer)])
+        heads, _, key_size = self.core.shape
+        asked = _times(self.queries, columns).view(heads, key_size, -1)
+        return _times(self.outer, (self.core @ asked).flatten(0, 1))
 
     def log_norm(self) -> Tensor:
         """Natural log of the Frobenius norm, a float64 scalar; minus infinity of zero.
 
-        The product is formed some rows at a time, and its squares are summed in float64: ``2 d³`` operations where the
-        heads are together as wide as the model, ``d``, as they are in almost all; 137 · 10⁹ of a block of width 4096.
-        Nothing that is exact and holds no matrix of that size for each block is cheaper:
-
-        * the Gram matrices of the two factors cost ``4 d³``, half of it if each is formed on one side of its diagonal,
-          and their products cancel, so that digits are lost. With those of ``O`` and ``Q`` held from trial to trial the
-          rest would cost ``4 d² · head size``; but they are two matrices of ``d²`` entries for each block;
-        * as ``Σ_h (O_h V_g X) (X^T K_g^T Q_h)``, over ``N`` tokens, the product costs ``2 d² · heads · N``: less only
-          where the prompt has fewer tokens than a head has entries, 64 to 256, as few prompts with demonstrations have.
+        ``M Q`` is formed, then its product with ``O`` some rows at a time, of which the squares are summed in float64:
+        ``2 d³`` operations where the heads are together as wide as the model, ``d``, as they are in almost all;
+        137 · 10⁹ of a block of width 4096. Gram matrices make it cheaper, but have to be held (``grams.py``). Nothing
+        else that is exact is: as ``Σ_h (O_h V_g X) (X^T K_g^T Q_h)``, over ``N`` tokens, the product costs
+        ``2 d² · heads · N``, less only where the prompt has fewer tokens than a head has entries, 64 to 256, as few
+        prompts with demonstrations have.
         """
-        norms = [torch.linalg.vector_norm(rows @ self.inner, dtype=torch.float64) for rows in in_float32(self.outer)]
+        heads, value_size, key_size = self.core.shape
+        queries = self.queries.view(heads, key_size, -1)
+        inner = torch.empty(heads, value_size, queries.shape[2], device=self.core.device)
+        step = max(1, attention.ENTRIES_AT_ONCE // queries[0].numel())
+        for first in range(0, heads, step):
+            some = slice(first, first + step)
+            inner[some] = self.core[some] @ queries[some].float()
+        inner = inner.flatten(0, 1)
+        norms = [torch.linalg.vector_norm(rows @ inner, dtype=torch.float64) for rows in in_float32(self.outer)]
         return log_of_norm(torch.stack(norms))
+
+
+def _times(matrix: Tensor, columns: Tensor) -> Tensor:
+    """Their product in float32, some rows at a time."""
+    return torch.cat([rows @ columns for rows in in_float32(matrix)])
 
 
 def log_of_norm(entries: Tensor) -> Tensor:
@@ -74,16 +87,11 @@ def form_update(read: Tensor, projections: Projections, scale: float) -> Update:
         Yao et al. (2024), arXiv 2406.03768, Lemma 1.
     """
     read = read.float()
-    groups, width = projections.groups, read.shape[1]
+    groups = projections.groups
     keys, values = (
         torch.cat([read @ rows.T for rows in in_float32(matrix)], dim=1).view(len(read), groups, -1).transpose(0, 1)
         for matrix in (projections.k, projections.v)
     )
     of_groups = values.transpose(1, 2) @ keys * (scale / len(read))  # (groups, value_size, key_size)
-    queries = projections.q.view(groups, projections.heads // groups, -1, width)
-    inner = torch.empty(*queries.shape[:2], of_groups.shape[1], width, device=read.device)
-    step = max(1, attention.ENTRIES_AT_ONCE // queries[0].numel())
-    for first in range(0, groups, step):
-        some = slice(first, first + step)
-        inner[some] = of_groups[some, None] @ queries[some].float()
-    return Update(outer=projections.o, inner=inner.view(-1, width))
+    core = of_groups.repeat_interleave(projections.heads // groups, dim=0)
+    return Update(outer=projections.o, core=core, queries=projections.q)

@@ -165,7 +165,7 @@ def test_each_step_is_told_in_the_log(caplog: pytest.LogCaptureFixture) -> None:
     with caplog.at_level(logging.WARNING, logger="clipsweep"):
         Retreat(room).evaluate(FakeEngine(room, most_trials=1, most_queries=4).attempt, make_prompts(), ["a", "b"], 8)
     assert [record.getMessage() for record in caplog.records] == [
-        "out of memory; what was kept for the next parts of trials is given up",
+        "out of memory; what was kept for the next parts of trials, and for their theory, is given up",
         "out of memory; what was held of other prompts is given up",
         "out of memory; captured activations give up half of their room",
         "out of memory with 2 trials at once; they run one by one",

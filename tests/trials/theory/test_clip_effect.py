@@ -2,8 +2,7 @@ import pytest
 import torch
 
 from clipsweep.trials.base.errors import SpecError
-from clipsweep.trials.theory.claims import Claim, Statement
-from clipsweep.trials.theory.clip_effect import ClipEffect, MatrixName, clip_effect, split_block
+from clipsweep.trials.theory.clip_effect import Claim, ClipEffect, MatrixName, Statement, clip_effect, split_block
 from clipsweep.trials.theory.linear_stack import LinearBlock
 from tests.trials.theory.stacks import draw_blocks, draw_states, matrix
 
@@ -115,3 +114,20 @@ def test_a_clip_that_cannot_be_is_refused() -> None:
         clip_effect(blocks, demonstrations, 0, "mlp", 1)
     with pytest.raises(SpecError, match=r"rank 7 is asked for of a key of shape \(6, 6\); expected 1 to 6"):
         clip_effect(blocks, demonstrations, 0, "key", 7)
+
+
+@pytest.mark.parametrize(
+    ("claim", "left", "right", "holds"),
+    [
+        (Claim.UPDATE_FALLS, 1.0, 2.0, True),
+        (Claim.UPDATE_FALLS, 2.0, 1.0, False),
+        (Claim.UPDATE_FALLS, 1.000001, 1.0, True),  # rounding of a float32 SVD
+        (Claim.UPDATE_FALLS, 1.0001, 1.0, False),
+        (Claim.UPDATE_FALLS, 0.0, 0.0, True),
+        (Claim.SQUARES_ADD_UP, 1.0, 1.000001, True),
+        (Claim.SQUARES_ADD_UP, 1.0, 1.0001, False),
+        (Claim.SQUARES_ADD_UP, 1.0001, 1.0, False),
+    ],
+)
+def test_a_statement_holds_up_to_rounding(claim: Claim, left: float, right: float, holds: bool) -> None:
+    assert Statement(claim=claim, block=0, left=left, right=right).holds is holds

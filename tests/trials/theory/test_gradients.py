@@ -4,6 +4,7 @@ import math
 
 import pytest
 import torch
+from torch import Tensor
 
 from clipsweep.trials.theory.gradients import Probes, draw_probes, pass_block
 from clipsweep.trials.theory.updates import Update
@@ -14,9 +15,14 @@ def draw_updates(width: int, rank: int = 3, count: int = 5, size: float = 1.0) -
     draw = torch.Generator().manual_seed(width)
     shapes = (width, rank), (rank, width)
     return [
-        Update(outer=size * torch.randn(shapes[0], generator=draw), inner=torch.randn(shapes[1], generator=draw))
+        thin(size * torch.randn(shapes[0], generator=draw), torch.randn(shapes[1], generator=draw))
         for _ in range(count)
     ]
+
+
+def thin(outer: Tensor, queries: Tensor) -> Update:
+    """Their product as the update of one head."""
+    return Update(outer=outer, core=torch.eye(len(queries))[None], queries=queries)
 
 
 def pass_all(updates: list[Update], probes: Probes) -> list[float]:
@@ -28,12 +34,12 @@ def pass_all(updates: list[Update], probes: Probes) -> list[float]:
 
 
 def by_hand(updates: list[Update]) -> list[float]:
-    return log_norms(gradients_by_hand([update.outer.double() @ update.inner.double() for update in updates]))
+    return log_norms(gradients_by_hand([update.outer.double() @ update.queries.double() for update in updates]))
 
 
 def test_one_entry_solved_by_hand() -> None:
     # ΔW = 2 and 3: G = 2 and 3 · (1 + 2) = 9
-    updates = [Update(outer=torch.tensor([[size]]), inner=torch.ones(1, 1)) for size in (2.0, 3.0)]
+    updates = [thin(torch.tensor([[size]]), torch.ones(1, 1)) for size in (2.0, 3.0)]
     assert pass_all(updates, draw_probes(1)) == pytest.approx([math.log(2), math.log(9)])
 
 
@@ -58,14 +64,14 @@ def test_many_blocks_of_large_updates_do_not_overflow() -> None:
 
 
 def test_an_update_of_zero_has_a_gradient_of_zero() -> None:
-    nothing = Update(outer=torch.zeros(2, 1), inner=torch.ones(1, 2))
+    nothing = thin(torch.zeros(2, 1), torch.ones(1, 2))
     log_norm, probes = pass_block(nothing, draw_probes(2))
     assert float(log_norm) == -math.inf
     torch.testing.assert_close(probes.columns * probes.log_scale.exp(), torch.eye(2))
 
 
 def test_probes_that_end_in_zero_stay_so() -> None:
-    away = Update(outer=-torch.eye(2), inner=torch.eye(2))  # 1 + ΔW = 0
+    away = thin(-torch.eye(2), torch.eye(2))  # 1 + ΔW = 0
     _, probes = pass_block(away, draw_probes(2))
     log_norm, _ = pass_block(away, probes)
     assert float(log_norm) == -math.inf

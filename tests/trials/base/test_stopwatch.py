@@ -5,7 +5,7 @@ import time
 import pytest
 import torch
 
-from clipsweep.trials.theory.stopwatch import Stopwatch
+from clipsweep.trials.base.stopwatch import Stopwatch
 
 CPU = torch.device("cpu")
 
