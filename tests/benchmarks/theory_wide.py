@@ -203,7 +203,7 @@ def measure() -> Sequence[Line]:
     keep_freed_memory()
     if "--quick" in sys.argv:
         return [line for each in lines((1024,), (50,), 3) for line in tell([each])]
-    return [line for each in lines((1024, 2048), (50, 100, 200), 5) for line in tell([each])]
+    return [line for each in lines((1024, 2048), (50, 100), 5) for line in tell([each])]
 
 
 if __name__ == "__main__":
