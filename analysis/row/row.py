@@ -137,19 +137,20 @@ class StoredRow:
     )
     macro_f1: Column[float | None] = Column(
         pa.float64(),
-        "F1, averaged over the classes; null if the trial failed, and where there are no classes.",
+        "F1, averaged over the classes; null if the trial failed, and where there are no classes, as where answers "
+        "differ by row.",
         unit="fraction",
     )
     gold_logprob: Column[float | None] = Column(
         pa.float64(),
-        "Mean log-probability of the right label, renormalised over the labels where there are several; null if the "
-        "trial failed, and of text.",
+        "Mean log-probability of the right label, renormalised over the labels where there are several (where scores "
+        "are divided by an answer's length, the logarithm of their softmax); null if the trial failed, and of text.",
         unit="nats",
     )
     calibration_error: Column[float | None] = Column(
         pa.float64(),
         "Expected calibration error over 10 bins of the top label's probability; null if the trial failed, and where "
-        "there are no labels to choose among.",
+        "that is not known: no labels to choose among, or scores that are divided by an answer's length.",
         unit="fraction",
     )
     _outcomes: Column[bytes] = Column(

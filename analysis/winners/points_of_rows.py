@@ -11,7 +11,7 @@ from clipsweep.analysis.row.row import StoredRow
 from clipsweep.analysis.winners.point import BEST_MEAN, Point
 from clipsweep.analysis.winners.scores import values_of
 from clipsweep.trials.base.errors import StudyError
-from clipsweep.trials.scores.metrics import ACCURACY, METRICS, NLL
+from clipsweep.trials.scores.metrics import ACCURACY, METRICS, NLL, OF_ANSWERS
 from clipsweep.trials.spec.clip import Clip
 from clipsweep.trials.spec.trial import TEST, VALIDATION
 
@@ -146,7 +146,7 @@ def rules_of(rows: Mapping[str, StoredRow]) -> Rules:
 
 
 def check_metric(rows: Mapping[str, StoredRow], metric: str) -> None:
-    """Refuse a metric of texts for answers, and one of answers for texts.
+    """Refuse a metric of texts for answers, one of answers for texts, and one that no trial has.
 
     Raises:
         StudyError: The rows have no score by it.
@@ -157,6 +157,12 @@ def check_metric(rows: Mapping[str, StoredRow], metric: str) -> None:
         raise StudyError(
             f"the trials have no {metric}, as their task is {'text' if of_text else 'answered'}; expected "
             f"{' or '.join(known)}."
+        )
+    scored = [by_it for answered, by_it in values_of(rows, [ACCURACY, metric]) if answered is not None]
+    if scored and all(score is None for score in scored):
+        raise StudyError(
+            f"the trials have no {metric}, as their answers differ by row, or are not chosen among; expected "
+            f"{' or '.join(name for name in OF_ANSWERS if name != metric)}."
         )
 
 

@@ -9,7 +9,8 @@ from clipsweep.analysis.winners.point import ONE_STANDARD_ERROR
 from clipsweep.orchestrator.study.schema import Study, settings_of
 from clipsweep.orchestrator.study.task_section import StudyTaskSection, TaskSection, WeightedSection
 from clipsweep.trials.base.errors import StudyError
-from clipsweep.trials.scores.metrics import METRICS
+from clipsweep.trials.scores.metrics import MACRO_F1, METRICS
+from clipsweep.trials.tasks.definition import TaskDefinition
 from clipsweep.trials.tasks.load import metric_of
 from clipsweep.trials.tasks.settings import PAPER
 
@@ -32,12 +33,14 @@ def check_tasks(study: Study) -> None:
 
 
 def check_metrics(study: Study) -> None:
-    """Refuse tasks whose scores cannot be one, and guards that allow any loss, by what the tasks are.
+    """Refuse metrics that tasks do not have, tasks whose scores cannot be one, and guards that allow any loss.
 
     Raises:
         StudyError: The tasks with their metrics, or the guard; and the mend.
         TaskError: A task that there is not.
     """
+    for task in study.task.members:
+        _check_classes(settings_of(task).definition)
     members = study.task.weighted or []
     metrics = {task.name: metric_of(settings_of(task)) for task in members}
     scored = {task.name: metrics[task.name] for task in members if task.weight}
@@ -53,6 +56,15 @@ def check_metrics(study: Study) -> None:
                 f"study key 'search.guard' lets task {guard.task!r} lose {guard.lose_at_most:g}, but its metric "
                 f"{metrics[guard.task]!r} is a fraction; expected less than 1, as in 0.01 for one point."
             )
+
+
+def _check_classes(definition: TaskDefinition | None) -> None:
+    """Refuse F1 over classes where there are none; a study that was run so is still read."""
+    if definition is not None and definition.metric == MACRO_F1 and not definition.wording.has_classes:
+        raise StudyError(
+            f"study key 'task.definition.metric' is {MACRO_F1!r}, but the answers name columns and differ by row, so "
+            f"that there are no classes; expected 'accuracy' or 'gold_logprob'. Set one of these."
+        )
 
 
 def _check_guards(study: Study) -> None:

@@ -11,7 +11,7 @@ from pydantic import BeforeValidator, Field, model_validator
 from clipsweep.orchestrator.study.section import ONE_IS_A_LIST, Count, Names, Positive, Says, Section, Text
 from clipsweep.trials.base.errors import StudyError
 from clipsweep.trials.rows.template import columns_of
-from clipsweep.trials.scores.metrics import OF_ANSWERS
+from clipsweep.trials.scores.metrics import MACRO_F1, OF_ANSWERS
 from clipsweep.trials.scores.scoring import Scoring
 from clipsweep.trials.tasks.definition import Source, Splits, TaskDefinition, Wording
 from clipsweep.trials.tasks.release import has_variants
@@ -36,7 +36,6 @@ class SplitsSection(Section):
 
 
 Value = str | int | float | bool | date | None  # of a column, as YAML has it; None where there is none
-MACRO_F1 = "macro_f1"
 LABELS = "a list of two label words or more, or a mapping of the rows' labels to them, as in {0: ' no', 1: ' yes'}"
 WORDS = "of each column a mapping of its values to words, as in {question: {cause: because, effect: so}}"
 Answers = Annotated[list[str], Field(min_length=2), ONE_IS_A_LIST]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -48,7 +48,11 @@ def judge(
     gold = [query.gold for query in queries]
     outcomes, tally = score_labels(scores, gold, strict=strict)
     return Judgement(
-        tally=tally,
+        tally=replace(
+            tally,
+            labels=tally.labels if prompts.classes else (),
+            gaps=tally.gaps if prompts.scoring.tells_probabilities else (),
+        ),
         outcomes=outcomes,
         margins=measure_margins(scores, gold),
         predicted=tuple(predict(scores, gold, strict=strict).tolist()),

@@ -47,6 +47,7 @@ class Prompts:
             those are compared by their logits, which differ by a constant of the query. Scorings that need it imply it.
         whole_labels: Whether the last token of each label is read too where some label has several. Its logits say
             nothing, but where rotary positions depend on the length of the text, a text without it is another text.
+        classes: Whether all rows of the task have the same answers, so that the number of a label stands for a class.
         texts: Gives the tokens of other texts that belong to these prompts, each whole, to clips that depend on what
             the untouched model makes of them; None where there are none.
     """
@@ -59,6 +60,7 @@ class Prompts:
     rows: tuple[int, int] | None = None
     normalised: bool = False
     whole_labels: bool = False
+    classes: bool = True
     texts: Callable[[Texts], tuple[Tokens, ...]] | None = field(default=None, compare=False, repr=False)
 
     def sequences(self, query: Query) -> tuple[Tokens, ...]:

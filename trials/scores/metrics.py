@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-ACCURACY, NLL = "accuracy", "nll"
+ACCURACY, MACRO_F1, NLL = "accuracy", "macro_f1", "nll"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -42,7 +42,7 @@ METRICS: dict[str, Metric] = {
     metric.name: metric
     for metric in (
         Metric(name=ACCURACY, unit="fraction"),
-        Metric(name="macro_f1", unit="fraction"),
+        Metric(name=MACRO_F1, unit="fraction"),
         Metric(name="gold_logprob", unit="nats"),
         Metric(name=NLL, unit="nats", lower_is_better=True, of_text=True),
     )

@@ -23,3 +23,11 @@ class Scoring(StrEnum):
     LENGTH_NORMALISED = "length_normalised"
     GREEDY = "greedy"
     TEXT = "text"
+
+    @property
+    def tells_probabilities(self) -> bool:
+        """Whether the softmax of a row's scores is how likely each of its answers is among them.
+
+        It is not where scores are divided by an answer's length, or are logits; and where there is one answer alone.
+        """
+        return self in (Scoring.LOGLIKELIHOOD, Scoring.FIRST_TOKEN)

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
 from dataclasses import asdict, dataclass
-from typing import Any
+from typing import Any, TypeVar
 
 CALIBRATION_BINS = 10
 LARGEST_EXPONENT = 709.0  # beyond it a perplexity is no float64
+Count = TypeVar("Count")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -18,7 +20,7 @@ class Scores:
         accuracy: Share of examples that were answered rightly.
         macro_f1: F1 averaged over the classes, each weighing the same.
         gold_logprob: Mean log-probability of the gold label, renormalised over the candidates where there are several;
-            natural log.
+            natural log. Where their scores are no log-likelihoods it is the logarithm of the softmax of these scores.
         calibration_error: Expected calibration error over 10 equal-width bins of the top candidate's probability.
         nll: Mean negative log-likelihood of a token of text; natural log.
         perplexity: Its exponential.
@@ -51,14 +53,16 @@ class LabelTally:
 class Tally:
     """Counts over some examples; those of two sets of examples are added.
 
+    What one of the two does not count, both together do not: a part that an older version evaluated may have counted more.
+
     Attributes:
         examples: How many.
         right: How many predictions were right; 0 of text.
         gold_logprob: Sum of the gold label's log-probability, renormalised over the candidates where there are several;
             natural log.
-        labels: For each class; empty where there are none to choose among.
+        labels: For each class; empty where there are none.
         gaps: For each bin of the top candidate's probability, the sum of that probability less the right predictions;
-            empty where there is one candidate.
+            empty where there is one candidate, or scores tell no probability.
         loglikelihood: Of text, summed over its tokens; natural log.
         tokens: Of text, how many were scored; 0 where answers are.
     """
@@ -77,8 +81,8 @@ class Tally:
             examples=self.examples + other.examples,
             right=self.right + other.right,
             gold_logprob=self.gold_logprob + other.gold_logprob,
-            labels=tuple(mine + theirs for mine, theirs in zip(self.labels, other.labels, strict=True)),
-            gaps=tuple(mine + theirs for mine, theirs in zip(self.gaps, other.gaps, strict=True)),
+            labels=tuple(mine + theirs for mine, theirs in _pairs(self.labels, other.labels)),
+            gaps=tuple(mine + theirs for mine, theirs in _pairs(self.gaps, other.gaps)),
             loglikelihood=self.loglikelihood + other.loglikelihood,
             tokens=self.tokens + other.tokens,
         )
@@ -107,6 +111,11 @@ class Tally:
         """Back from plain values."""
         labels = tuple(LabelTally(**each) for each in content["labels"])
         return cls(**{**content, "labels": labels, "gaps": tuple(content["gaps"])})
+
+
+def _pairs(mine: tuple[Count, ...], theirs: tuple[Count, ...]) -> Iterator[tuple[Count, Count]]:
+    """Counts of the same thing; none where one of the two has none."""
+    return zip(mine, theirs, strict=bool(mine and theirs))
 
 
 def perplexity(nll: float) -> float:

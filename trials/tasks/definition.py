@@ -50,6 +50,11 @@ class Wording:
         names = {name for text in (self.query, self.alone or "", *self.answers) for name in columns_of(text)}
         return sorted(names | (columns_of(self.demonstration or "") - {"answer"}) | {*self.words})
 
+    @property
+    def has_classes(self) -> bool:
+        """Whether answers are the same for every row."""
+        return not any(map(columns_of, self.answers))
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Source:

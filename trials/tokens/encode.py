@@ -64,9 +64,11 @@ def encode_prompts(
             a row holds a special token that cannot be read as plain text.
     """
     if task.reader is not None:
-        return task.reader.encode(tokenizer, wanted, context_length, numbers)
-    shots = fitting_shots(task, tokenizer, wanted, context_length)
-    return _encode(task, tokenizer, replace(wanted, shots=shots), context_length, numbers)
+        prompts = task.reader.encode(tokenizer, wanted, context_length, numbers)
+    else:
+        shots = fitting_shots(task, tokenizer, wanted, context_length)
+        prompts = _encode(task, tokenizer, replace(wanted, shots=shots), context_length, numbers)
+    return replace(prompts, classes=task.labels is not None)
 
 
 def encode_texts(

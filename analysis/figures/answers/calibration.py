@@ -146,7 +146,7 @@ def _tells_probabilities(rows: pandas.DataFrame) -> bool:
     Of two labels the right one has the probability ``sigmoid(margin)``, so that the stored mean of its logarithm
     follows from the margins. With more labels it is less.
     """
-    if not rows["margins"].notna().all():
+    if not (rows["margins"].notna().all() and rows["calibration_error"].notna().all()):
         return False
     told = -np.logaddexp(0, -margins(rows)).mean(axis=1)
     stored = rows["gold_logprob"].to_numpy(dtype=float)

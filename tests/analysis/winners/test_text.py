@@ -136,6 +136,13 @@ def test_a_metric_of_the_other_kind_of_task_is_refused() -> None:
         check_metric({"a": stored_row()}, "nll")
 
 
+def test_a_metric_that_no_trial_has_is_refused() -> None:
+    rows = {"a": changed(stored_row(), macro_f1=None)}
+    with pytest.raises(StudyError, match="have no macro_f1, as their answers differ by row.*accuracy or gold_logprob"):
+        check_metric(rows, "macro_f1")
+    check_metric(rows | {"b": stored_row()}, "macro_f1")  # an older version stored one
+
+
 def test_greedy_answers_have_no_f1_but_a_gain() -> None:
     rows = {
         key: changed(stored_row(key, outcomes=right), macro_f1=None, calibration_error=None)

@@ -103,6 +103,13 @@ def test_tasks_of_different_metrics_have_no_mean() -> None:
         check_metrics(several(EPISODES, {"text": "t.txt"}))
 
 
+def test_answers_that_differ_by_row_have_no_f1() -> None:
+    chosen = {key: value for key, value in F1.items() if key != "labels"} | {"candidates": [" {a}", " {b}"]}
+    study = several(EPISODES, {"name": "mine", "definition": chosen})  # read, as rows of it may be stored
+    with pytest.raises(StudyError, match="metric' is 'macro_f1', but the answers .* differ by row.*or 'gold_logprob'"):
+        check_metrics(study)
+
+
 def test_text_may_guard_a_search_by_accuracy() -> None:
     guard = {"guard": [{"task": "text", "lose_at_most": 2.0}]}
     check_metrics(several(EPISODES, {"text": "t.txt", "weight": 0}, search=guard))

@@ -113,3 +113,10 @@ def test_a_kind_of_clip_may_look_at_prompts_and_not_at_demonstrations(
     assert list(texts) == [prompts.prefix + query.tokens for query in prompts.queries[:3]]
     with pytest.raises(TaskError, match="does not have as one text for all rows.*Set its option split: validation"):
         encode_texts(task, tokenizer, asked, CONTEXT, Texts(split=DEMONSTRATIONS, rows=0))
+
+
+@pytest.mark.parametrize(("name", "classes"), [("letters", True), ("random", False)])
+def test_only_choices_that_are_the_same_for_every_document_are_classes(
+    name: str, classes: bool, tokenizer: PreTrainedTokenizerFast
+) -> None:
+    assert encode(name, tokenizer, 0)[1].classes is classes

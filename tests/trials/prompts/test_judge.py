@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -46,3 +48,30 @@ def test_labels_that_a_query_does_not_have_are_never_given() -> None:
     assert (judged.outcomes, judged.margins, judged.predicted) == ((True, True), (1.0, 1.0), (1, 2))
     assert judged.tally.scores.gold_logprob is not None
     assert np.isfinite(judged.tally.scores.gold_logprob)
+
+
+CHOSEN = tuple(Query(tokens=(1,), labels=((2,), (3,)), gold=gold, lengths=(1.0, 2.0)) for gold in (0, 1))
+TWO_EACH = np.array([[-2.0, -1.0], [-3.0, -2.0]], dtype=np.float32)
+
+
+def test_answers_that_differ_by_row_have_no_f1() -> None:
+    prompts = Prompts(prefix=(), queries=CHOSEN)
+    scores = judge(prompts, TWO_EACH).tally.scores
+    assert scores.macro_f1 == pytest.approx(1 / 3)  # F1 0 and 2/3
+    others = judge(replace(prompts, classes=False), TWO_EACH).tally.scores
+    assert others == replace(scores, macro_f1=None)
+
+
+@pytest.mark.parametrize("scoring", [Scoring.LENGTH_NORMALISED, Scoring.MEAN_LOGLIKELIHOOD, Scoring.MEAN_LOGIT])
+def test_scores_that_are_no_log_likelihoods_tell_no_probability_to_calibrate(scoring: Scoring) -> None:
+    prompts = Prompts(prefix=(), queries=CHOSEN)
+    scores = judge(prompts, TWO_EACH).tally.scores
+    assert scores.calibration_error is not None
+    assert judge(replace(prompts, scoring=scoring), TWO_EACH).tally.scores == replace(scores, calibration_error=None)
+
+
+def test_a_part_that_an_older_version_judged_is_continued() -> None:
+    older = Prompts(prefix=(), queries=CHOSEN)
+    newer = replace(older, classes=False, scoring=Scoring.LENGTH_NORMALISED)
+    both = judge(older.part(0, 1), TWO_EACH).tally + judge(newer.part(1, 2), TWO_EACH).tally
+    assert both == judge(newer, TWO_EACH).tally

@@ -92,3 +92,10 @@ def test_the_mean_over_a_candidate_s_tokens_has_its_end_in_it(reader: Reader) ->
     scored = reader.engine.score(prompts, resolve((), reader.engine.card), microbatch=2).log_likelihoods
     lengths = torch.tensor([[float(len(label)) for label in query.labels] for query in prompts.queries])
     torch.testing.assert_close(scored * lengths, alone(reader, task, (), 0), atol=1e-4, rtol=0)
+
+
+def test_only_answers_that_are_the_same_for_every_row_are_classes(reader: Reader) -> None:
+    same = task_of(" no", " yes")
+    rows = [replace(row, answers=(f" no {row.row[1]}", " yes")) for row in same.splits["validation"]]
+    for task, classes in ((same, True), (replace(same, splits={"validation": tuple(rows)}), False)):
+        assert encode_prompts(task, reader.tokenizer, wanted(0), CONTEXT_LENGTH).classes is classes

@@ -85,6 +85,11 @@ def test_reliability_of_two_labels_follows_from_the_margins() -> None:
     assert error == pytest.approx(rows["base-0"].calibration_error, abs=1e-3)
 
 
+def test_reliability_is_not_drawn_of_scores_that_are_no_probabilities() -> None:
+    rows = {key: changed(row, calibration_error=None) for key, row in study(n_labels=2).items()}
+    assert calibration_chart(trials_frame(rows.values()), points_frame([BASE, GOOD], rows)) is None
+
+
 def test_where_the_untouched_model_won_the_other_curve_is_of_the_best_clip() -> None:
     rows = study(n_labels=2)
     frame = points_frame([BASE, GOOD], rows)
