@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 from clipsweep.trials.base.passwords import hide_password
 
@@ -95,6 +95,12 @@ def counted(number: float, name: str) -> str:
     """A number with its noun, for messages: ``1 replica``, ``2 replicas``, ``1,000 rows``."""
     amount = f"{int(number):,}" if number == int(number) else f"{number:g}"
     return f"{amount} {name}" if number == 1 else f"{amount} {name}s"
+
+
+def either(mends: Sequence[str]) -> str:
+    """What helps, one or the other, as a sentence: ``Lower it, or give more rows.``"""
+    said = ", or ".join(mends)
+    return f"{said[:1].upper()}{said[1:]}."
 
 
 def unknown_name(kind: str, name: str, known: Iterable[str]) -> str:

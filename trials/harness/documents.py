@@ -13,6 +13,7 @@ from clipsweep.trials.harness.tasks import HarnessTask
 from clipsweep.trials.spec.trial import TEST, VALIDATION
 from clipsweep.trials.tasks.definition import Example
 from clipsweep.trials.tasks.settings import TaskSettings
+from clipsweep.trials.tasks.splits import too_few
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -118,11 +119,12 @@ def _deal_own(settings: TaskSettings, own: Mapping[str, Sequence[Row]], seed: in
     free = [row for row in own[VALIDATION] if row[1].text not in tested]
     validation = _shuffled(free, f"harness {VALIDATION} {seed}")
     test = _shuffled(own[TEST], f"harness {TEST} {seed}")
-    wanted = {VALIDATION: settings.validation_size, TEST: settings.test_size}
+    dropped = len(own[VALIDATION]) - len(free)
     rows = {
-        split: _first(settings, split, each, wanted[split]) for split, each in ((VALIDATION, validation), (TEST, test))
+        VALIDATION: _first(settings, VALIDATION, validation, settings.validation_size, dropped),
+        TEST: _first(settings, TEST, test, settings.test_size),
     }
-    return Dealt(rows=rows, dropped=len(own[VALIDATION]) - len(free))
+    return Dealt(rows=rows, dropped=dropped)
 
 
 def _cut(settings: TaskSettings, documents: Sequence[Row], seed: int) -> Dealt:
@@ -133,33 +135,44 @@ def _cut(settings: TaskSettings, documents: Sequence[Row], seed: int) -> Dealt:
         return Dealt(rows={VALIDATION: _first(settings, VALIDATION, order, settings.validation_size)}, dropped=0)
     counts = Counter(row.text for _, row in order)
     free = [row for row in order if counts[row[1].text] == 1]
-    size = settings.validation_size
-    if size is None:
+    dropped, size = len(order) - len(free), settings.validation_size
+    if size is None and free:
         left = len(order) - (len(order) // 2 if settings.test_size is None else settings.test_size)
         size = max(1, min(left, len(free)))
-    validation = _first(settings, VALIDATION, free, size)
+    validation = _first(settings, VALIDATION, free, size, dropped)
     taken = {place for place, _ in validation}
     test = _first(settings, TEST, [row for row in order if row[0] not in taken], settings.test_size)
     note = (
         f"task {settings.name} has one set of documents with right answers ({sources}): {len(validation)} are "
         f"validation and {len(test)} are test here, cut with task.seed {seed}"
     )
-    return Dealt(rows={VALIDATION: validation, TEST: test}, dropped=len(order) - len(free), notes=(note,))
+    return Dealt(rows={VALIDATION: validation, TEST: test}, dropped=dropped, notes=(note,))
 
 
-def _first(settings: TaskSettings, split: str, rows: Sequence[Row], size: int | None) -> tuple[Row, ...]:
+def _first(
+    settings: TaskSettings, split: str, rows: Sequence[Row], size: int | None, shared: int = 0
+) -> tuple[Row, ...]:
     """The first rows, as many as are wanted; all where that is None.
+
+    Args:
+        settings: Of the task.
+        split: Of ours.
+        rows: What is left for it.
+        size: How many are wanted.
+        shared: How many more there are, whose text is elsewhere too.
 
     Raises:
         TaskError: There are none, or fewer.
     """
-    if not rows or len(rows) < (size or 0):
-        raise TaskError(
-            f"task.{split}_size is {size}, but task {settings.name!r} has {counted(len(rows), 'document')} left for "
-            f"it; expected {'as many or fewer' if rows else 'one or more'}. Lower task.validation_size, or set "
-            f"task.test_size: 0 for no test."
-        )
-    return tuple(rows[:size])
+    if rows and len(rows) >= (size or 0):
+        return tuple(rows[:size])
+    stated = {each for each in (VALIDATION, TEST) if getattr(settings, f"{each}_size")}
+    mends = [f"lower task.{split}_size"] if rows else []
+    mends += ["lower task.validation_size"] if split == TEST and VALIDATION in stated else []
+    if split == TEST or len(rows) + shared >= (size or 1):
+        mends += ["set task.test_size: 0 for no test"]
+    mends = mends or ["lower task.validation_size, and set task.test_size: 0 for no test"]
+    raise too_few(settings, split, len(rows), size, name="document", shared=shared, mends=mends)
 
 
 def _shuffled(rows: Sequence[Row], seed: str) -> list[Row]:

@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import groupby
 
-from clipsweep.trials.base.errors import TaskError
+from clipsweep.trials.base.errors import TaskError, counted, either
 from clipsweep.trials.spec.trial import TEST, VALIDATION
 from clipsweep.trials.tasks.definition import Example, TaskDefinition
 from clipsweep.trials.tasks.release import Release
@@ -53,9 +53,10 @@ def cut_splits(settings: TaskSettings, definition: TaskDefinition, read: Read, s
     taken = {row.row for row in demonstrations}
     # anew, as what is left has too few of the class that was short at its beginning
     left = _shuffled([row for row in for_validation if row.row not in taken], f"validation {seed}")
+    dropped = len(order[splits.validation]) - len(for_validation)
     size = _validation_size(settings, definition, len(left))
     if size is not None or not left:
-        _check_size(settings, VALIDATION, len(left), 1 if size is None else size)
+        _check_size(settings, VALIDATION, len(left), size, shared=dropped)
     validation = left[:size]
     taken |= {row.row for row in validation}
     test = [row for row in order.get(splits.test or "", []) if row.row not in taken]
@@ -72,7 +73,7 @@ def cut_splits(settings: TaskSettings, definition: TaskDefinition, read: Read, s
         test=_mixed(test[: settings.test_size], f"rows of test {seed}"),
         dropped={
             "demonstrations": len(order[splits.demonstrations]) - len(for_demonstrations),
-            VALIDATION: len(order[splits.validation]) - len(for_validation),
+            VALIDATION: dropped,
         },
     )
 
@@ -103,8 +104,7 @@ def cut_release(settings: TaskSettings, release: Release, read: Read, order: Seq
     of_validation = release.validation if isinstance(release.validation, str) else slice(*release.validation)
     validation = _release_rows(read, classes, of_validation, settings.validation_size)
     test = _release_rows(read, classes, release.test or slice(stop, None), settings.test_size)
-    wanted = 1 if settings.validation_size is None else settings.validation_size
-    _check_size(settings, VALIDATION, len(validation), wanted)
+    _check_size(settings, VALIDATION, len(validation), settings.validation_size)
     if settings.test_size is not None:
         _check_size(settings, TEST, len(test), settings.test_size, least=0)
     return Cut(
@@ -206,11 +206,53 @@ def _first_of_each_class(settings: TaskSettings, definition: TaskDefinition, row
     return [row for members in chosen for row in members]
 
 
-def _check_size(settings: TaskSettings, split: str, have: int, wanted: int, least: int = 1) -> None:
-    if wanted < least:
-        raise TaskError(f"task.{split}_size is {wanted}: an empty split; expected {least} or more rows.")
-    if have < wanted:
+def _check_size(
+    settings: TaskSettings, split: str, have: int, wanted: int | None, least: int = 1, shared: int = 0
+) -> None:
+    """Refuse an empty split, and one of more rows than there are; ``shared`` as for ``too_few``."""
+    if wanted is not None and wanted < least:
         raise TaskError(
-            f"task.{split}_size is {wanted}, but task {settings.name!r} has {have} rows for it; "
-            f"expected at most {have}. Lower task.{split}_size or give more rows."
+            f"{_said_size(settings, split, wanted)}: an empty split; expected {least} or more rows. Raise it."
         )
+    if have < (least if wanted is None else wanted):
+        mends = [f"Lower task.{split}_size"] * bool(have) + ["give more rows"]
+        raise too_few(settings, split, have, wanted, shared=shared, mends=mends)
+
+
+def too_few(
+    settings: TaskSettings,
+    split: str,
+    have: int,
+    wanted: int | None,
+    *,
+    name: str = "row",
+    shared: int = 0,
+    mends: Sequence[str],
+) -> TaskError:
+    """The refusal of a split with fewer rows than are wanted.
+
+    Args:
+        settings: Of the task.
+        split: Of ours.
+        have: How many rows are left for it.
+        wanted: How many it shall have; None for one or more.
+        name: What a row is called.
+        shared: How many are kept out of it, as their text is elsewhere too.
+        mends: What helps, one or the other.
+    """
+    said = f"task {settings.name!r} has {counted(have, name) if have else f'no {name}'} left for "
+    if wanted is None:
+        said += split
+    else:
+        said = f"{_said_size(settings, split, wanted)}, but {said}it"
+    if shared:
+        share = "shares its" if shared == 1 else "share their"
+        said += f", as {counted(shared, name)} {share} text with another, and no text may be in two splits"
+    expected = f"at most {have:,}" if have else "one or more"
+    return TaskError(f"{said}; expected {expected}. {either(mends)}")
+
+
+def _said_size(settings: TaskSettings, split: str, size: int) -> str:
+    """The size of a split, and whether the user has said it."""
+    stated = getattr(settings, f"{split}_size") is not None
+    return f"task.{split}_size is {size:,}{'' if stated else ' by default'}"

@@ -6,7 +6,7 @@ import random
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
-from clipsweep.trials.base.errors import TaskError, counted
+from clipsweep.trials.base.errors import TaskError, counted, either
 from clipsweep.trials.spec.trial import TEST, VALIDATION
 from clipsweep.trials.texts.documents import Document
 from clipsweep.trials.texts.windows import Window
@@ -43,6 +43,10 @@ class Sizes:
 
     validation: int | None
     test: int | None
+
+    def of(self, split: str) -> int | None:
+        """That of one split."""
+        return self.validation if split == VALIDATION else self.test
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -129,30 +133,38 @@ def _cut_each(order: Sequence[Alike], cut: Cutter) -> Iterator[tuple[Alike, list
         yield from zip(some, cut([alike[0] for alike in some]), strict=True)
 
 
-def _finish(found: dict[str, list[Cut]], sizes: Sizes, seed: int, dropped: int = 0) -> Dealt:
+def _finish(found: dict[str, list[Cut]], sizes: Sizes, seed: int, dropped: int | None = None) -> Dealt:
     """Shuffle the windows of each split, and leave as many as are wanted.
+
+    Args:
+        found: Windows of each split.
+        sizes: How many are wanted.
+        seed: Of their order.
+        dropped: Where the splits are of two sources, documents that validation lost to the test; None of one source.
 
     Raises:
         TaskError: There are fewer, or none.
     """
     for split, windows in found.items():
-        wanted = sizes.validation if split == VALIDATION else sizes.test
-        if len(windows) < (wanted or 1):
-            raise TaskError(_too_few(split, len(windows), wanted))
+        if len(windows) < (sizes.of(split) or 1):
+            raise TaskError(_too_few(split, len(windows), sizes, dropped))
         random.Random(f"windows {seed} {split}").shuffle(windows)
-    cut_off = {VALIDATION: sizes.validation, TEST: sizes.test}
-    return Dealt(splits={split: tuple(each[: cut_off[split]]) for split, each in found.items()}, dropped=dropped)
+    return Dealt(splits={split: tuple(each[: sizes.of(split)]) for split, each in found.items()}, dropped=dropped or 0)
 
 
-def _too_few(split: str, have: int, wanted: int | None) -> str:
-    """The refusal of a split with fewer windows than are wanted."""
-    if wanted is None:
-        mend = " Or do without a test: task.test_size: 0." if split == TEST else ""
-        return (
-            f"no document is left for {split}, as none may be in two splits; expected one or more. Give more "
-            f"documents, or smaller sizes of the other split.{mend}"
-        )
-    return (
-        f"task.{split}_size is {wanted:,}, but the documents that are left for it give {counted(have, 'window')}; "
-        f"expected at most {have:,}. Lower task.{split}_size or task.text.length, or give more documents."
-    )
+def _too_few(split: str, have: int, sizes: Sizes, dropped: int | None) -> str:
+    """The refusal of a split with fewer windows than are wanted; ``dropped`` as for ``_finish``."""
+    wanted, other = sizes.of(split), TEST if split == VALIDATION else VALIDATION
+    lost = dropped if split == VALIDATION else None
+    why = f", as {counted(lost, 'document')} of it {'is' if lost == 1 else 'are'} in the test too" if lost else ""
+    mends = [f"lower task.{split}_size or task.text.length"] if have else []
+    mends += ["give more documents"]
+    mends += [f"lower task.{other}_size"] if dropped is None and sizes.of(other) else []
+    if sizes.test != 0 and (dropped is None or lost):
+        mends += ["do without a test: task.test_size: 0"]
+    if not have:
+        why = why or ", as none may be in two splits"
+        said = f"no document is left for {'it' if wanted else split}{why}; expected one or more"
+    else:
+        said = f"the documents that are left for it give {counted(have, 'window')}{why}; expected at most {have:,}"
+    return f"{f'task.{split}_size is {wanted:,}, but ' if wanted else ''}{said}. {either(mends)}"

@@ -86,7 +86,9 @@ def test_a_study_of_the_paper_s_task_stores_what_running_each_prompt_alone_gives
         scores = score_one_by_one(edit_in_place(reader.model, clips), prompts)
         expected = score_labels(scores.numpy(), [query.gold for query in prompts.queries])[1].scores
         assert row.accuracy == expected.accuracy
-        assert (row.macro_f1 is None) == (row.calibration_error is None) == (name == "copa")  # its answers differ by row
+        assert (
+            (row.macro_f1 is None) == (row.calibration_error is None) == (name == "copa")
+        )  # its answers differ by row
         assert row.gold_logprob == pytest.approx(expected.gold_logprob, abs=1e-4)
 
 

@@ -230,6 +230,59 @@ def test_more_rows_than_there_are_are_refused() -> None:
         load_harness_task("clip_endings", validation_size=17)
 
 
+TWICE = [*ROWS, *ROWS[:2]]  # 14 documents, of which 10 have a text of their own
+
+
+@pytest.mark.parametrize(
+    ("rows", "sizes", "told"),
+    [
+        (
+            ROWS * 2,
+            {},
+            "task 'own' has no document left for validation, as 24 documents share .*; expected one or more",
+        ),
+        (ROWS * 2, {}, r"\. Set task.test_size: 0 for no test\.$"),
+        (
+            ROWS * 2,
+            {"validation_size": 30},
+            "is 30, but .* no document left for it.* Lower task.validation_size, and set",
+        ),
+        (TWICE, {"validation_size": 12}, "is 12, but .* 10 documents left for it, as 4 documents share .* at most 10"),
+        (TWICE, {"validation_size": 12}, r"\. Lower task.validation_size, or set task.test_size: 0 for no test\.$"),
+        (ROWS[:1], {}, r"task 'own' has no document left for test; expected one or more\. Set task.test_size: 0 "),
+        (ROWS, {"validation_size": 13, "test_size": 0}, r"at most 12\. Lower task.validation_size\.$"),
+        (
+            ROWS,
+            {"test_size": 12},
+            r"is 12, but .* 11 documents left for it; .* at most 11\. Lower task.test_size, or set",
+        ),
+        (
+            ROWS,
+            {"validation_size": 12},
+            r"no document left for test; .*\. Lower task.validation_size, or set task.test",
+        ),
+    ],
+)
+def test_what_is_too_few_is_refused_with_the_cause_and_what_helps(
+    own: Own, tmp_path: Path, rows: list[dict[str, Any]], sizes: dict[str, int], told: str
+) -> None:
+    own()
+    write_rows(tmp_path / "rows.jsonl", rows)
+    with pytest.raises(TaskError, match=told):
+        load_harness_task("own", folder=tmp_path, **sizes)
+
+
+def test_tasks_of_a_group_with_the_same_documents_are_scored_without_a_test(own: Own, tmp_path: Path) -> None:
+    own(also=({**OWN, "task": "other"},))
+    group = {"group": "both", "task": ["own", "other"], "aggregate_metric_list": [{"metric": "acc"}]}
+    (tmp_path / "both.yaml").write_text(yaml.safe_dump(group))
+    with pytest.raises(
+        TaskError, match=r"'both' has no document left for validation, as 24 documents share their text"
+    ):
+        load_harness_task("both", folder=tmp_path)
+    assert len(load_harness_task("both", folder=tmp_path, test_size=0).splits[VALIDATION]) == 24
+
+
 @pytest.mark.parametrize(
     ("means", "told"),
     [

@@ -95,7 +95,7 @@ def test_an_unknown_task_is_answered_with_the_nearest(cache: Path) -> None:
 
 
 def test_fewer_rows_than_asked_for_are_refused(sst2_folder: Path, cache: Path) -> None:
-    with pytest.raises(TaskError, match="task.validation_size is 100, but task 'sst2' has 46 rows for it"):
+    with pytest.raises(TaskError, match="task.validation_size is 100, but task 'sst2' has 46 rows left for it"):
         load_task(sst2(sst2_folder, validation_size=100), cache)
 
 

@@ -151,3 +151,15 @@ def test_a_definition_may_make_ties_wrong(load: Load) -> None:
         False,
         True,
     ]
+
+
+def test_where_the_test_has_all_texts_of_validation_that_is_said_and_no_size_that_nobody_gave(load: Load) -> None:
+    rows = [{"text": f"text {n}", "label": n % 2} for n in range(4)]
+    splits = Splits(validation="validation", test="test")
+    told = "^task 'mine' has no row left for validation, as 4 rows share their text with another.* Give more rows"
+    with pytest.raises(TaskError, match=told):
+        load({"train": 8, "validation": rows, "test": rows}, splits=splits)
+    with pytest.raises(
+        TaskError, match="task.validation_size is 90 by default, but task 'mine' has .* rows left for it"
+    ):
+        load({"train": 40}, validation_size=90)

@@ -91,6 +91,39 @@ def test_one_document_leaves_none_for_the_test() -> None:
         deal_shared(documents("abc"), by_letter, Sizes(validation=None, test=None), seed=0)
 
 
+@pytest.mark.parametrize(
+    ("sizes", "told"),
+    [
+        (
+            Sizes(validation=None, test=1),
+            "^no document is left for validation, as 2 documents of it are in the test too",
+        ),
+        (
+            Sizes(validation=None, test=1),
+            r"expected one or more\. Give more documents, or do without a test: task.test_",
+        ),
+        (
+            Sizes(validation=3, test=None),
+            "^task.validation_size is 3, but no document is left for it, as 2 documents of",
+        ),
+    ],
+)
+def test_where_the_test_has_all_of_validation_that_is_said(sizes: Sizes, told: str) -> None:
+    with pytest.raises(TaskError, match=told):
+        deal_apart(documents("a", "b"), documents("a", "b", "c"), by_letter, sizes, seed=0)
+
+
+def test_what_helps_is_offered_alone() -> None:
+    with pytest.raises(
+        TaskError, match=r"expected at most 2\. Lower task.test_size or task.text.length, or give more do"
+    ):
+        deal_apart(documents("a"), documents("bc"), by_letter, Sizes(validation=1, test=3), seed=0)
+    with pytest.raises(
+        TaskError, match=r"left for test, as none .*\. Give more documents, or lower task.validation_size"
+    ):
+        deal_shared(TEN, by_letter, Sizes(validation=10, test=None), seed=0)
+
+
 sizes_of = st.none() | st.integers(1, 9)
 
 
