@@ -27,6 +27,7 @@ from clipsweep.trials.spec.clip import Clip
 from clipsweep.trials.spec.trial import SPLITS, VALIDATION, Trial, TrialSpec
 from clipsweep.trials.tasks.load import load_task
 from clipsweep.trials.tasks.task import Task
+from clipsweep.trials.texts.reader import check_length
 from clipsweep.trials.tokens.later import tokenizer_later
 
 UNTOUCHED = "untouched"  # what else than a checkpoint an evaluation is compared with
@@ -163,6 +164,7 @@ def check_question(question: Question, cache: Path) -> Checked:
     card = describe_checkpoint(checkpoint, study.model.dtype, cache)
     clips = tuple(question.clips(card))
     resolve(clips, card)  # refuses layers and modules before any row is read
+    check_length(study.task_settings().text, card.context_length)
     task = load_task(study.task_settings(), cache, tokenizer_later(lambda: checkpoint))
     if question.split not in task.splits:
         raise TaskError(

@@ -41,6 +41,7 @@ from clipsweep.trials.spec.trial import VALIDATION
 from clipsweep.trials.tasks.load import default_seed, define_task, load_task
 from clipsweep.trials.tasks.settings import PAPER
 from clipsweep.trials.tasks.task import Task
+from clipsweep.trials.texts.reader import check_length
 from clipsweep.trials.tokens.later import tokenizer_later
 
 AUTO_MICROBATCH = 32
@@ -99,6 +100,8 @@ def prepare(study: Study, path: Path, cache: Path, *, verify_hashes: bool = Fals
     card = describe_checkpoint(checkpoint, study.model.dtype, cache, verify_hashes=verify_hashes)
     resolved = _resolve(study, folder)
     space = make_space(resolved, card)  # refuses layers and modules before any row is read
+    for member in resolved.task.members:
+        check_length(settings_of(member).text, card.context_length)
     tokenizer = tokenizer_later(lambda: checkpoint)
     tasks = {member.name: load_task(settings_of(member), cache, tokenizer) for member in resolved.task.members}
     for task in tasks.values():

@@ -15,7 +15,7 @@ from clipsweep.trials.scores.metrics import MACRO_F1, OF_ANSWERS
 from clipsweep.trials.scores.scoring import Scoring
 from clipsweep.trials.tasks.definition import Source, Splits, TaskDefinition, Wording
 from clipsweep.trials.tasks.release import has_variants
-from clipsweep.trials.tasks.settings import PAPER, TextSettings, TextSplits, Variant
+from clipsweep.trials.tasks.settings import DEFAULT_LENGTH, PAPER, TextSettings, TextSplits, Variant
 from clipsweep.trials.tasks.table import PAPER_TASKS
 
 
@@ -185,7 +185,7 @@ class TextSection(Section):
     config: Text | None = None
     revision: Text | None = None
     splits: TextSplitsSection | None = None
-    length: Annotated[int, Field(ge=2), Says("2 tokens or more")] = 1024
+    length: Annotated[int, Field(ge=2), Says("2 tokens or more")] = DEFAULT_LENGTH
     stride: Positive | None = None
 
     def settings(self) -> TextSettings:

@@ -98,7 +98,7 @@ def counted(number: float, name: str) -> str:
 
 
 def either(mends: Sequence[str]) -> str:
-    """What helps, one or the other, as a sentence: ``Lower it, or give more rows.``"""
+    """What helps, one or the other, as a sentence, like ``Lower it, or give more rows.`` is."""
     said = ", or ".join(mends)
     return f"{said[:1].upper()}{said[1:]}."
 

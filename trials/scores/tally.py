@@ -53,7 +53,7 @@ class LabelTally:
 class Tally:
     """Counts over some examples; those of two sets of examples are added.
 
-    What one of the two does not count, both together do not: a part that an older version evaluated may have counted more.
+    What one of the two does not count, both together do not: a part that an older version judged may count more.
 
     Attributes:
         examples: How many.

@@ -10,6 +10,7 @@ from clipsweep.trials.tasks.definition import TaskDefinition
 Variant = Literal["paper", "release"]
 PAPER: Variant = "paper"
 RELEASE: Variant = "release"
+DEFAULT_LENGTH = 1024  # of windows of text, in tokens
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -61,7 +62,7 @@ class TextSettings:
     config: str | None = None
     revision: str | None = None
     splits: TextSplits | None = None
-    length: int = 1024
+    length: int = DEFAULT_LENGTH
     stride: int | None = None
 
 

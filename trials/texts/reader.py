@@ -11,10 +11,30 @@ from clipsweep.trials.prompts.prompts import Prompts, Query
 from clipsweep.trials.scores.scoring import Scoring
 from clipsweep.trials.spec.ladder import cuts_of
 from clipsweep.trials.spec.trial import PromptSet
+from clipsweep.trials.tasks.settings import DEFAULT_LENGTH, TextSettings
 from clipsweep.trials.texts.windows import Window
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
+
+
+def check_length(text: TextSettings | None, context_length: int) -> None:
+    """Refuse windows that the user wants longer than the model's context, before a document is read.
+
+    That a study states the default, as the copy in its folder does, says nothing: its windows are compared once cut.
+
+    Args:
+        text: Of a task; None where it is not of text.
+        context_length: Longest sequence that the model takes.
+
+    Raises:
+        TaskError: They are longer.
+    """
+    if text is not None and text.length != DEFAULT_LENGTH and text.length > context_length:
+        raise TaskError(
+            f"task.text.length is {text.length:,}, but the model's context is {context_length:,} tokens; expected at "
+            f"most as many. Set task.text.length to {context_length:,} or less, or take a model with more context."
+        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -94,6 +94,10 @@ def no_weights(monkeypatch: pytest.MonkeyPatch) -> None:
         (f"{EPISODES} --path rows", "but task 'episodes' draws its rows"),
         ("embedded --task sst2 --path ./nowhere", "task.path is './nowhere': no such folder"),
         (f"{EPISODES} --shots 300", "Ask for fewer shots"),
+        (
+            "embedded --task text --set task.text=texts.txt --set task.text.length=513",
+            "task.text.length is 513, but the model's context is 512 tokens",
+        ),
         (f"{EPISODES} --shots 100", "the model's context is 512. Use fewer shots"),
         (f"{EPISODES} --shots -1", "expected a whole number of 0 or more"),
         (f"{EPISODES} --split test --set task.test_size=0", "has no test split here; expected one of validation"),

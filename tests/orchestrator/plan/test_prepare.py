@@ -52,6 +52,16 @@ def test_a_train_split_too_small_for_the_release(refused: Callable[..., None], t
     refused("variant release of task 'rte' takes rows 200 to 204 of each class of train", task=task)
 
 
+def test_windows_longer_than_the_context_however_short_the_text(
+    refused: Callable[..., None], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write_rows(tmp_path / "texts.jsonl", [{"text": f"short {n}"} for n in range(8)])
+    task = {"name": "text", "text": {"path": str(tmp_path / "texts.jsonl"), "length": 4096}}
+    monkeypatch.setattr("clipsweep.orchestrator.plan.prepare.load_task", lambda *_: pytest.fail("texts were read"))
+    words = r"task.text.length is 4,096, but the model's context is 256 tokens; .* Set task.text.length to 256 or less"
+    refused(words, task=task, space={"shots": None})
+
+
 def test_a_prompt_too_long_for_the_model(refused: Callable[..., None], sst2_folder: Path) -> None:
     rows = [{"sentence": f"{'long ' * (300 if n == 7 else 1)}{n}", "label": n % 2} for n in range(60)]
     write_rows(sst2_folder / "train.jsonl", rows)

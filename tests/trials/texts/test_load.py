@@ -15,6 +15,7 @@ from clipsweep.trials.spec.ladder import make_rungs
 from clipsweep.trials.spec.trial import PromptSet
 from clipsweep.trials.tasks.load import define_task, load_task
 from clipsweep.trials.tasks.settings import TaskSettings, TextSettings, TextSplits
+from clipsweep.trials.texts.reader import check_length
 from clipsweep.trials.texts.tokens import prefix_token, read_documents_as_tokens
 from clipsweep.trials.tokens.encode import encode_prompts, encode_texts
 from tests.trials.texts.helpers import draw_documents, load_texts, starting_tokenizer, write_texts
@@ -80,6 +81,12 @@ def test_a_window_longer_than_the_context_is_refused(tmp_path: Path) -> None:
         TaskError, match=r"windows of 16 tokens; the model's context is 15\. Set task\.text\.length to 15"
     ):
         encode_prompts(task, build_tokenizer(), WANTED, 15)
+
+
+def test_a_length_that_nobody_gave_is_compared_by_the_windows_alone() -> None:
+    check_length(settings("texts").text, 512)
+    with pytest.raises(TaskError, match=r"task\.text\.length is 513, but the model's context is 512"):
+        check_length(settings("texts", length=513).text, 512)
 
 
 @pytest.mark.parametrize("stride", [0, 9, -1])
