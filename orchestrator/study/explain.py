@@ -55,8 +55,8 @@ def explain(error: ValidationError, content: Mapping[str, Any]) -> str:
     """
     found = {problem.parts: problem for problem in (_locate(each, content) for each in _errors(error))}
     deepest = [found[parts] for parts in found if not any(_is_inside(other, parts) for other in found)]
-    meant = {_meant(problem) for problem in deepest if problem.kind == "extra_forbidden"}
-    lines = [_explain(problem) for problem in deepest if problem.kind != "missing" or problem.key not in meant]
+    meant = {_meant(problem, content) for problem in deepest if problem.kind == "extra_forbidden"}
+    lines = [_explain(problem, content) for problem in deepest if problem.kind != "missing" or problem.key not in meant]
     more = [f"and {len(lines) - MOST_LINES} more."] if len(lines) > MOST_LINES else []
     return "\n".join(lines[:MOST_LINES] + more)
 
@@ -92,10 +92,10 @@ def _locate(error: Mapping[str, Any], content: Any) -> Problem:
     return Problem(tuple(parts), kind, content) if last is None else Problem((*parts, last), kind)
 
 
-def _explain(problem: Problem) -> str:
-    """Word one problem."""
+def _explain(problem: Problem, content: Mapping[str, Any]) -> str:
+    """Word one problem of what was checked."""
     if problem.kind in {"extra_forbidden", "invalid_key"}:
-        return _explain_unknown(problem)
+        return _explain_unknown(problem, content)
     if problem.kind == "missing":
         return f"study key {problem.key!r} is missing; expected {EXAMPLES.get(problem.key, _wanted(problem.parts))}."
     wanted = _annotation(problem.parts)
@@ -132,12 +132,12 @@ def _is_required(parts: Sequence[Any]) -> bool:
     return section is not None and parts[-1] in section.model_fields and section.model_fields[parts[-1]].is_required()
 
 
-def _explain_unknown(problem: Problem) -> str:
+def _explain_unknown(problem: Problem, content: Mapping[str, Any]) -> str:
     """Refuse a key that does not exist, naming those that do."""
     section, key = ".".join(map(str, problem.parts[:-1])), str(problem.parts[-1])
     where = f" in {section!r}" if section else ""
     said = f"no study key {problem.key!r}; known{where}: {', '.join(_siblings(problem.parts)) or 'none'}."
-    meant = _meant(problem)
+    meant = _meant(problem, content)
     if meant is not None and meant == key:
         return f"{said} Write {meant!r} as a section, as in {meant.replace('.', ': {')}: ...{'}' * meant.count('.')}."
     return said if meant is None else f"{said} Did you mean {meant!r}?"
@@ -149,8 +149,8 @@ def _siblings(parts: Sequence[Any]) -> list[str]:
     return known if parts[:-1] else [*known, TASKS]
 
 
-def _meant(problem: Problem) -> str | None:
-    """The key that an unknown one is most like: of its own section, else of another."""
+def _meant(problem: Problem, content: Mapping[str, Any]) -> str | None:
+    """The key that an unknown one is most like: of its own section, else of another that the study has."""
     *sections, last = map(str, problem.parts)
     every = list(all_keys())
     if last in every and "." in last:
@@ -160,10 +160,23 @@ def _meant(problem: Problem) -> str | None:
     close = difflib.get_close_matches(last, siblings, n=1) or begun[:1]
     if close:
         return ".".join([*sections, *close])
-    deepest_first = sorted(every, key=lambda key: -key.count("."))  # so that the highest wins
+    usable = [key for key in every if _has_section(content, key.split(".")[:-1])]
+    deepest_first = sorted(usable, key=lambda key: -key.count("."))  # so that the highest wins
     by_name = {key.rpartition(".")[2]: key for key in deepest_first}
     close = difflib.get_close_matches(last, list(by_name), n=1, cutoff=OF_ANOTHER_SECTION)
     return by_name[close[0]] if close else None
+
+
+def _has_section(content: Any, parts: Sequence[str], section: type[BaseModel] = Study) -> bool:
+    """Whether a study has a section: its file does, or every study does."""
+    if not parts:
+        return True
+    field = section.model_fields[parts[0]]
+    given = content.get(parts[0]) if isinstance(content, Mapping) else None
+    if not (given or field.is_required() or field.get_default(call_default_factory=True)):
+        return False
+    below = _section_in(annotation_of(field))
+    return below is not None and _has_section(given, parts[1:], below)
 
 
 def all_keys(section: type[BaseModel] = Study, prefix: str = "") -> Iterator[str]:

@@ -97,7 +97,7 @@ def counted(number: float, name: str) -> str:
     return f"{amount} {name}" if number == 1 else f"{amount} {name}s"
 
 
-def either(mends: Sequence[str]) -> str:
+def either_mend(mends: Sequence[str]) -> str:
     """What helps, one or the other, as a sentence, like ``Lower it, or give more rows.`` is."""
     said = ", or ".join(mends)
     return f"{said[:1].upper()}{said[1:]}."

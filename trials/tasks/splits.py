@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import groupby
 
-from clipsweep.trials.base.errors import TaskError, counted, either
+from clipsweep.trials.base.errors import TaskError, counted, either_mend
 from clipsweep.trials.spec.trial import TEST, VALIDATION
 from clipsweep.trials.tasks.definition import Example, TaskDefinition
 from clipsweep.trials.tasks.release import Release
@@ -249,7 +249,7 @@ def too_few(
         share = "shares its" if shared == 1 else "share their"
         said += f", as {counted(shared, name)} {share} text with another, and no text may be in two splits"
     expected = f"at most {have:,}" if have else "one or more"
-    return TaskError(f"{said}; expected {expected}. {either(mends)}")
+    return TaskError(f"{said}; expected {expected}. {either_mend(mends)}")
 
 
 def _said_size(settings: TaskSettings, split: str, size: int) -> str:

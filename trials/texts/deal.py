@@ -6,7 +6,7 @@ import random
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
-from clipsweep.trials.base.errors import TaskError, counted, either
+from clipsweep.trials.base.errors import TaskError, counted, either_mend
 from clipsweep.trials.spec.trial import TEST, VALIDATION
 from clipsweep.trials.texts.documents import Document
 from clipsweep.trials.texts.windows import Window
@@ -167,4 +167,4 @@ def _too_few(split: str, have: int, sizes: Sizes, dropped: int | None) -> str:
         said = f"no document is left for {'it' if wanted else split}{why}; expected one or more"
     else:
         said = f"the documents that are left for it give {counted(have, 'window')}{why}; expected at most {have:,}"
-    return f"{f'task.{split}_size is {wanted:,}, but ' if wanted else ''}{said}. {either(mends)}"
+    return f"{f'task.{split}_size is {wanted:,}, but ' if wanted else ''}{said}. {either_mend(mends)}"

@@ -71,6 +71,27 @@ def test_a_key_in_the_wrong_section_is_told_where_it_belongs() -> None:
     assert "Did you mean 'space.shots'?" in answer("shots", 2)
 
 
+@pytest.mark.parametrize(
+    ("task", "key", "meant"),
+    [
+        ({"text": {"path": "t.txt"}}, "search.metric", ""),
+        ({"text": "t.txt"}, "task.length", "task.text.length"),
+        ({"name": "sst2"}, "task.length", ""),
+        ({"lm_eval": "hellaswag"}, "search.metric", "task.lm_eval.metric"),
+        ({"lm_eval": {"name": "hellaswag"}}, "search.lose_at_most", ""),
+        (STUDY["task"], "search.metric", "task.definition.metric"),
+    ],
+)
+def test_no_key_of_a_section_that_the_study_lacks_is_meant(task: dict[str, Any], key: str, meant: str) -> None:
+    content = {**STUDY, "task": dict(task)}
+    section, last = key.split(".")
+    content[section] = {**content.get(section, {}), last: 1}
+    with pytest.raises(StudyError) as refusal:
+        check_study(content)
+    _, _, hint = str(refusal.value).partition("Did you mean ")
+    assert hint == (f"{meant!r}?" if meant else "")
+
+
 def test_a_required_key_that_is_misspelt_is_told_once() -> None:
     content = {"nmae": "a"} | {key: value for key, value in STUDY.items() if key != "name"}
     with pytest.raises(StudyError, match="^no study key 'nmae'; known: .* Did you mean 'name'\\?$"):
