@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 from clipsweep.trials.base.errors import TaskError, counted
 from clipsweep.trials.harness.asked import Asked, Counting
+from clipsweep.trials.harness.failures import shown
 from clipsweep.trials.harness.tasks import HarnessTask
 from clipsweep.trials.spec.trial import TEST, VALIDATION
 from clipsweep.trials.tasks.definition import Example
@@ -67,15 +68,20 @@ def deal(settings: TaskSettings, tasks: Sequence[HarnessTask], counting: Countin
     read = {task.name: _with_gold(task, counting) for task in tasks}
     if empty := [name for name, splits in read.items() if not splits]:
         raise TaskError(
-            f"no document of harness task {empty[0]!r} has a right answer, neither for validation nor for test; "
-            f"expected some to score by. Choose another task, or write a YAML file that includes it and names a split "
-            f"that has them."
+            f"no document of harness task {empty[0]!r} has a right answer, neither for validation nor for test, by its "
+            f"doc_to_target, {_target(tasks, empty[0])}; expected some to score by. Mend that key, choose another "
+            f"task, or write a YAML file that includes it and names a split that has them."
         )
     if settings.test_size != 0 and all(len(splits) == 2 for splits in read.values()):
         own = {split: [row for splits in read.values() for row in splits[split]] for split in (VALIDATION, TEST)}
         return _deal_own(settings, own, seed)
     rows = [row for splits in read.values() for row in splits[VALIDATION if len(splits) == 2 else next(iter(splits))]]
     return _cut(settings, rows, seed)
+
+
+def _target(tasks: Sequence[HarnessTask], name: str) -> str:
+    """What tells the right answer of a task."""
+    return next(shown(task.config["doc_to_target"]) for task in tasks if task.name == name)
 
 
 def _with_gold(task: HarnessTask, counting: Counting) -> dict[str, list[Row]]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 import inspect
+import logging
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import chdir, contextmanager, nullcontext
@@ -11,10 +12,12 @@ from functools import lru_cache
 from importlib.util import find_spec
 from itertools import groupby
 from pathlib import Path
+from traceback import walk_tb
 from typing import Any
 
-from clipsweep.trials.base.errors import TaskError, first_line, in_one_line
+from clipsweep.trials.base.errors import TaskError
 from clipsweep.trials.harness.asked import Asked, Counting
+from clipsweep.trials.harness.failures import Failed, Heard, cause_of
 from clipsweep.trials.harness.metrics import check_config
 from clipsweep.trials.spec.trial import TEST, VALIDATION
 from clipsweep.trials.tasks.settings import HarnessSettings
@@ -23,6 +26,7 @@ PACKAGE = "lm_eval"
 SEED = 1234  # the harness's own default for demonstrations, lm_eval.defaults.DEFAULT_OTHER_SEED
 FIRST_N = "first_n"  # the sampler that takes the first documents, whatever the seed
 NEAREST = 5
+SPLIT_KEYS = ("training_split", "validation_split", "test_split", "fewshot_split")
 NOT_OF_PROMPTS = ("metadata", "dataset_path", "dataset_name", "dataset_kwargs", "num_fewshot", "task_alias", "tag")
 
 
@@ -76,7 +80,7 @@ class HarnessTask:
         Raises:
             TaskError: Fewer documents than demonstrations, or a document that does not fit the task's templates.
         """
-        with self._evaluating(split), _bars_off():
+        with self._evaluating(split), _hushed():
             self._check_shots(shots, demo_seed)
             self._task.set_config("num_fewshot", shots)
             self._task.set_fewshot_seed(SEED + demo_seed)
@@ -162,7 +166,7 @@ def open_tasks(settings: HarnessSettings) -> OpenedTasks:
         raise TaskError(
             "task.lm_eval needs lm-evaluation-harness, which is not installed. pip install 'clipsweep[lm-eval]'."
         )
-    with _bars_off(), nullcontext() if settings.folder is None else chdir(settings.folder):
+    with _hushed(), nullcontext() if settings.folder is None else chdir(settings.folder):
         return _open(settings)
 
 
@@ -287,31 +291,54 @@ def _unknown(name: str, known: Sequence[str], settings: HarnessSettings) -> str:
 @contextmanager
 def _border(refusal: str) -> Iterator[None]:
     """Word whatever goes wrong in the harness: its tasks run code and read data of many authors."""
+    heard, logger = Heard(), logging.getLogger(PACKAGE)
+    logger.addHandler(heard)
     try:
         yield
     except TaskError:
         raise
     except Exception as error:
-        raise TaskError(f"{refusal} ({in_one_line(error)}). {_mend(error)}") from error
+        raise TaskError(f"{refusal}{cause_of(error, _failed(error), heard.last)}") from error
+    finally:
+        logger.removeHandler(heard)
 
 
-def _mend(error: Exception) -> str:
-    if isinstance(error, OSError | ConnectionError):
-        return f"Check the path of its data, from {Path.cwd()}, or the network and HF_HUB_OFFLINE."
-    return f"Mend its YAML file or its data; `lm_eval` itself says more: {first_line(error)[:80]}."
+def _failed(error: Exception) -> Failed | None:
+    """Where a task of the harness failed; it is given to nobody while it is made, but the traceback holds it."""
+    import lm_eval.api.task as module
+
+    found = [(frame.f_code.co_name, frame.f_locals.get("self")) for frame, _ in walk_tb(error.__traceback__)]
+    running = [(name, task) for name, task in found if isinstance(task, module.ConfigurableTask)]
+    if not running:
+        return None
+    task: Any = running[-1][1]
+    held = vars(task)
+    data, config = held.get("dataset"), vars(task.config)
+    splits = dict(data) if isinstance(data, module.datasets.DatasetDict) else {}
+    named = {key: config[key] for key in SPLIT_KEYS} | {"fewshot_config.split": task.fewshot_cfg.split}
+    return Failed(
+        config=config,
+        named={key: split for key, split in named.items() if split is not None},
+        splits=list(splits),
+        columns=held.get("features") or [],
+        running=[name for name, _ in running],
+    )
 
 
 @contextmanager
-def _bars_off() -> Iterator[None]:
-    """Show no progress bars of the harness."""
+def _hushed() -> Iterator[None]:
+    """Show no progress bars of the harness, nor what it logs, but where the user wants to see what libraries log."""
     import lm_eval.api.task as module
 
     module.datasets.disable_progress_bars()
     bar, module.tqdm = module.tqdm, lambda items, **_: items
+    heard, logger = Heard(), logging.getLogger(PACKAGE)
+    logger.addHandler(heard)  # without one Python itself shows what is logged
     try:
         yield
     finally:
         module.tqdm = bar
+        logger.removeHandler(heard)
 
 
 def _plain(value: Any) -> Any:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -136,8 +137,36 @@ def test_demonstrations_from_elsewhere_are_in_the_fingerprint(own: Own, tmp_path
             "none of the metrics that are scored here; it has f1, expected one of acc",
         ),
         ({"doc_to_target": "{{[0, 1]}}"}, "document 0 of 'validation' of harness task 'own' has 2 right answers"),
-        ({"doc_to_target": "{{ -1 }}"}, "no document of harness task 'own' has a right answer"),
-        ({"doc_to_text": "{{nowhere}}"}, "cannot be opened.*nowhere.*Mend its YAML file"),
+        (
+            {"doc_to_target": "lable"},
+            "no document of harness task 'own' has a right answer, .* its doc_to_target, 'lable'",
+        ),
+        (
+            {"doc_to_text": "{{nowhere}}"},
+            "opened: doc_to_text is '{{nowhere}}', which .* a document .*; its documents have the columns text, label.",
+        ),
+        (
+            {"doc_to_target": "{{nothing}}"},
+            "opened: doc_to_target is '{{nothing}}', which does not fit.*columns text, label",
+        ),
+        (
+            {"doc_to_choice": "nowhere"},
+            "opened: doc_to_choice is 'nowhere', which does not fit .* the columns text, label",
+        ),
+        (
+            {"validation_split": "nope"},
+            "opened: validation_split is 'nope', but its data has no such split; expected one of 'validation'. M",
+        ),
+        (
+            {"test_split": "nope"},
+            "opened: test_split is 'nope', but its data has no such split; expected one of 'validat",
+        ),
+        ({"fewshot_split": "nope"}, "opened: fewshot_split is 'nope', but its data"),
+        ({"fewshot_config": {"split": "nope"}}, "opened: fewshot_config.split is 'nope', but its data"),
+        (
+            {"metric_list": [{"metric": "acc"}, {"metric": "nonesuch"}]},
+            r"opened \(KeyError: None; the harness says: nonesuch .*\). Mend its YAML file or its data.$",
+        ),
         (
             {"dataset_kwargs": {"data_files": {"validation": "no.jsonl"}}},
             "cannot be opened.*Check the path of its data",
@@ -147,6 +176,25 @@ def test_demonstrations_from_elsewhere_are_in_the_fingerprint(own: Own, tmp_path
 def test_what_is_not_scored_here_is_refused_with_what_serves_it(own: Own, keys: dict[str, Any], told: str) -> None:
     with pytest.raises(TaskError, match=rf"(?s){told}"):
         own(**keys)
+
+
+def test_a_document_that_does_not_fit_later_is_refused_with_the_key(own: Own) -> None:
+    rows = [{**row, "choices": "['no', 'yes']"} for row in ROWS] + [{"text": "film 12", "label": 1, "choices": "no"}]
+    with pytest.raises(
+        TaskError, match="cannot be built: doc_to_choice is '{{choices}}', which .* columns text, label, c"
+    ):
+        own(rows, doc_to_choice="{{choices}}")
+
+
+def test_what_the_harness_logs_is_shown_to_those_alone_who_listen(
+    own: Own, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(logging.getLogger(), "handlers", [])  # those of pytest
+    own(num_fewshot=2)
+    assert "num_fewshot" not in capsys.readouterr().err
+    monkeypatch.setattr(logging.getLogger(), "handlers", [logging.StreamHandler()])  # as --verbose has one
+    own(num_fewshot=2)
+    assert "[Task: own] num_fewshot > 0 but fewshot_split is None" in capsys.readouterr().err
 
 
 def test_a_task_that_generates_is_refused_before_its_documents_are_read(own: Own) -> None:
