@@ -30,7 +30,7 @@ from clipsweep.analysis.theory.notes import cost_of, notes_of
 from clipsweep.analysis.theory.verdict import TOO_EARLY, headline, verdict
 from clipsweep.analysis.winners.pareto import pareto_front, rate_points
 from clipsweep.analysis.winners.point import ONE_STANDARD_ERROR, describe_point
-from clipsweep.analysis.winners.standings import Standings
+from clipsweep.analysis.winners.standings import Standings, count_distinct
 from clipsweep.analysis.winners.verdict import judge_winner
 from clipsweep.trials.base.files import write_text
 from clipsweep.trials.scores.metrics import METRICS
@@ -62,8 +62,8 @@ def write_report(path: Path, facts: ReportFacts, standings: Standings) -> None:
             facts=facts,
             metric=in_words(metric),
             gained=_gained(METRICS[metric].gained),
-            points_total=len(points) if facts.points_total is None else facts.points_total,
-            points_done=sum(map(standings.is_evaluated, points)),
+            points_total=count_distinct(points) if facts.points_total is None else facts.points_total,
+            points_done=count_distinct(filter(standings.is_evaluated, points)),
             answer=_answer(standings),
             sample=sample.words,
             figures=[draw(chart) for chart in charts if not is_theory(chart)],

@@ -66,7 +66,7 @@ class Winner:
         comparison: What its gain is measured on: test rows where those have been run, else validation rows.
         rows: Stored rows of the first demonstration seed: ``winner``, ``baseline``, ``winner_test``, ``baseline_test``.
         considered: Distinct trials that the winner was picked from, those that a race stopped among them.
-        considered_points: The points that these are.
+        considered_points: The distinct points that these are.
         rivals: Where the untouched model won, what it won against; else None.
         by_task: What it scores on each of several tasks; none where there is one.
         barred: A better point that breaks a guard; None where there is none.
@@ -200,7 +200,7 @@ class Standings:
                 "baseline_test": rows[point.baseline_test_ids[0]] if tested else None,
             },
             considered=self._count_scored(among),
-            considered_points=sum(map(self._has_scores, among)),
+            considered_points=count_distinct(filter(self._has_scores, among)),
             rivals=None if _clips_some(point) else self._rivals(among),
             by_task=task_scores(point, rows),
             barred=self._barred(point, among),
@@ -259,6 +259,11 @@ class Standings:
 
     def _is_scored(self, trial_id: str) -> bool:
         return has_scores(trial_id, self.rows)
+
+
+def count_distinct(points: Iterable[Point]) -> int:
+    """How many points there are: those that leave the same ranks, such as those of a clip rate of 0, are one."""
+    return len({point.trial_ids for point in points})
 
 
 def _clips_some(point: Point) -> bool:

@@ -41,10 +41,13 @@ class Ahead:
         missing: How many trials must run, counted by kind: those of the same prompts that start in the same place cost
             the same, and the first spec stands for them. A million points have as few kinds as a hundred.
         total: Distinct trials, known ones included.
+        points: Distinct points that can win, tasks and demonstration seeds taken together; None where results choose
+            them. Points that leave the same ranks are one.
     """
 
     missing: dict[TrialSpec, int]
     total: int
+    points: int | None = None
 
     @property
     def known(self) -> int:
@@ -101,11 +104,12 @@ def _count_enumeration(opened: OpenStudy, ledger: Ledger, rows: int | None) -> A
     space, card = opened.space, opened.subject.card
     known = _known_demonstrations(opened, ledger, rows)
     groups_of: dict[int, list[_Group]] = {}
-    total = 0
+    total = points = 0
     missing: dict[TrialSpec, int] = {}
     for shots, n_clips in zip(space.shots, _clips_by_shots(space, opened.study.search.n_trials), strict=True):
         if n_clips not in groups_of:
             groups_of[n_clips] = _group_clips(space, card, n_clips, known)
+        points += sum(group.count for group in groups_of[n_clips]) - (not _untouched_wins(space, card, n_clips))
         for prompts, group in product(space.prompt_sets(shots), groups_of[n_clips]):
             own, seed, task = prompts.shots, prompts.demo_seed, prompts.task
             total += group.count
@@ -113,7 +117,13 @@ def _count_enumeration(opened: OpenStudy, ledger: Ledger, rows: int | None) -> A
             stored = sum(demonstrations in known[fingerprint] for fingerprint in group.stored)
             if stored < group.count:
                 missing[space.propose(own, seed, group.clips, task=task).spec] = group.count - stored
-    return Ahead(missing=missing, total=total)
+    return Ahead(missing=missing, total=total, points=points)
+
+
+def _untouched_wins(space: Space, card: ModelCard, n_clips: int) -> bool:
+    """Whether the untouched model can win: by itself, or as one of the clips that are run, which changes nothing."""
+    visited = (space.visited_clips(number) for number in range(n_clips))
+    return space.baseline_competes or any(not resolve(clips, card).edits for clips in visited)
 
 
 def _clips_by_shots(space: Space, limit: int | None) -> list[int]:

@@ -68,7 +68,7 @@ def _key(prepared: Prepared, task: Task, prompt_sets: Sequence[PromptSet]) -> st
         "readers": {name: package_version(name) for name in READERS},
         "checkpoint": [str(prepared.checkpoint), card.fingerprint, card.context_length, card.vocabulary_size],
         "task": [task.name, task.fingerprint, task.fixed, task.truncate, repr(task.definition), task.notes],
-        "places": [(*row.row, row.part) for rows in task.splits.values() for row in rows],  # which notes name
+        "places": [(*row.place, row.part) for rows in task.splits.values() for row in rows],  # which notes name
         "prompts": [astuple(each) for each in prompt_sets],
     }
     return hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()[:32]

@@ -66,7 +66,7 @@ def plan_study(study: Study, folder: Path | None, cache: Path, *, verify_hashes:
     operations, hours = cost_of(requests, ahead, 1.0)
     n_matrices, factor_bytes = _factors(opened)
     return {
-        "points": None if opened.is_searched else opened.space.n_points,
+        "points": ahead.points,
         "tasks": [member.name for member in opened.study.task.members],
         "demonstration_seeds": len(opened.space.demo_seeds),
         "trials": ahead.total,
@@ -192,8 +192,7 @@ def _describe_counts(plan: dict[str, Any]) -> list[str]:
     n_tasks, n_seeds = len(plan["tasks"]), plan["demonstration_seeds"]
     each = [f"{n_tasks} tasks"] * (n_tasks > 1) + [f"{n_seeds} demonstration seeds"] * (n_seeds > 1)
     seeds = f", with {' and '.join(each)} each" if each else ""
-    same = "; points that leave the same ranks are one trial" if plan["points"] != plan["trials"] else ""
-    return [f"points      {plan['points']:,}{seeds}", trials + same]
+    return [f"points      {plan['points']:,}{seeds}", trials]
 
 
 class _Counts:

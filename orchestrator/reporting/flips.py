@@ -45,7 +45,7 @@ def find_flips(
         flips.append(
             Flip(
                 number=number,
-                source=example.row,
+                source=example.place,
                 part=example.part,
                 text=example.query if demonstrations else example.alone,
                 gold=example.answers[example.gold],

@@ -13,9 +13,11 @@ from clipsweep.analysis.theory.theory import Theory
 from clipsweep.analysis.winners.standings import Winner
 from clipsweep.analysis.winners.turned import Flips
 from clipsweep.orchestrator.folder.end import read_end
+from clipsweep.orchestrator.folder.ledger import Ledger
 from clipsweep.orchestrator.folder.log_file import warned_of
 from clipsweep.orchestrator.folder.open_study import OpenStudy
 from clipsweep.orchestrator.folder.snapshot import Snapshot
+from clipsweep.orchestrator.plan.ahead import look_ahead
 from clipsweep.orchestrator.reporting.flips import find_flips
 from clipsweep.orchestrator.reporting.keeps import describe_kept
 from clipsweep.orchestrator.reporting.pairs import baseline_row, winner_row
@@ -69,7 +71,7 @@ def report_facts(snapshot: Snapshot, load_task: LoadTask) -> ReportFacts:
         theory=theory,
         no_theory=no_theory,
         two_objectives=opened.two_objectives,
-        points_total=None if opened.is_searched else opened.space.n_points,
+        points_total=None if opened.is_searched else look_ahead(opened, Ledger(opened, snapshot.rows)).points,
         trials=trials_in_words(snapshot.splits_called_for(), snapshot.count_states()[TrialState.PRUNED]),
         failed=snapshot.failed,
         notes=notes,

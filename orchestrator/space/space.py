@@ -100,11 +100,6 @@ class Space:
         return max(1, len(self.members)) * len(self.demo_seeds)
 
     @property
-    def n_points(self) -> int:
-        """Points that can win, demonstration seeds taken together."""
-        return len(self.shots) * (self.baseline_competes + self.n_clips)
-
-    @property
     def n_clips(self) -> int:
         """Points of one prompt set that clip something: a site, a kind and a rate each."""
         return len(self.sites) * len(self.kinds) * len(self.clip_rates)

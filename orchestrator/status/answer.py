@@ -11,7 +11,7 @@ from clipsweep.analysis.winners.gain import Gain
 from clipsweep.analysis.winners.pareto import pareto_front, rate_points
 from clipsweep.analysis.winners.point import ONE_STANDARD_ERROR, describe_point
 from clipsweep.analysis.winners.scores import by_task, mean_score, state_of
-from clipsweep.analysis.winners.several import TaskScores
+from clipsweep.analysis.winners.several import Barred, TaskScores
 from clipsweep.analysis.winners.standings import Standings, Winner
 from clipsweep.analysis.winners.verdict import judge_winner
 from clipsweep.orchestrator.folder.end import read_end
@@ -21,7 +21,7 @@ from clipsweep.orchestrator.status.status import read_stored
 from clipsweep.trials.base.errors import counted
 from clipsweep.trials.clips.resolve import resolve
 from clipsweep.trials.scores.metrics import METRICS, NLL
-from clipsweep.trials.scores.shown import against_words, gain_words, loss_words, score_words, unit_of
+from clipsweep.trials.scores.shown import against_words, allowance_words, gain_words, loss_words, score_words, unit_of
 from clipsweep.trials.spec.result import TrialState
 from clipsweep.trials.spec.trial import VALIDATION
 
@@ -56,7 +56,7 @@ def describe_winner(standings: Standings, notes: Sequence[str] = ()) -> str:
 def _describe_task(scores: TaskScores) -> str:
     """What a winner scores on one of several tasks: ``rte (a third of the score): accuracy 0.55 against 0.56``."""
     task, test = scores.task, scores.test_scores
-    guard = "" if task.lose_at_most is None else f", guard: may lose {loss_words(task.metric, task.lose_at_most)}"
+    guard = "" if task.lose_at_most is None else f", guard: may lose {allowance_words(task.metric, task.lose_at_most)}"
     on_test = "" if test is None else "; {:.4f} against {:.4f} on test".format(*test)
     return (
         f"{task.name} ({100 * task.share:.3g} % of the score{guard}): {task.metric} {scores.score:.4f} against "
@@ -122,15 +122,17 @@ def _of_tasks(snapshot: Snapshot) -> list[str]:
 def _barred(snapshot: Snapshot) -> list[str]:
     """The better point that breaks a guard, and by how much."""
     winner = snapshot.standings.winner
-    if winner is None or winner.barred is None:
-        return []
-    barred = winner.barred
-    guards = " and ".join(
+    return [] if winner is None or winner.barred is None else [barred_words(winner.barred)]
+
+
+def barred_words(barred: Barred) -> str:
+    """That a point scores better, and which guards it breaks by how much."""
+    guards = ", and ".join(
         f"loses {loss_words(guard.metric, guard.lost)} of {guard.metric} on task {guard.task}, where "
-        f"{loss_words(guard.metric, guard.lose_at_most)} may be lost"
+        f"{allowance_words(guard.metric, guard.lose_at_most)} may be lost"
         for guard in barred.guards
     )
-    return [f"{describe_point(barred.point)} scores better ({barred.score:.4f} on validation), but {guards}"]
+    return f"{describe_point(barred.point)} scores better ({barred.score:.4f} on validation), but {guards}"
 
 
 def _unfinished(snapshot: Snapshot) -> list[str]:

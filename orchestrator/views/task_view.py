@@ -18,6 +18,7 @@ from clipsweep.trials.models.facts import model_facts
 from clipsweep.trials.models.find import find_config
 from clipsweep.trials.scores.scoring import Scoring
 from clipsweep.trials.spec.trial import TEST, VALIDATION, PromptSet
+from clipsweep.trials.tasks.definition import place_words
 from clipsweep.trials.tasks.load import define_task, load_task
 from clipsweep.trials.tasks.settings import PAPER
 from clipsweep.trials.tasks.task import Task
@@ -77,7 +78,8 @@ def view_task(
         "kept_for_demonstrations": len(task.demonstrations),
         "dropped": dict(task.dropped),
         "shots": asked,
-        "row": {"split": rows[row].row[0], "number": rows[row].row[1], "part": rows[row].part},
+        "row": dict(zip(("split", "number"), rows[row].row, strict=True))
+        | {"part": rows[row].part, "of_task": rows[row].of_task},
         "prompt": render_prompts(task, wanted, [rows[row]])[0],
         "answers": list(rows[row].answers),
         "gold": rows[row].gold,
@@ -176,8 +178,7 @@ def describe_task(view: dict[str, Any]) -> str:
         f"left out    {dropped}, whose text is in another split",
         *(f"read        {line}" for line in _describe_files(view["files"])),
         f"scoring     {view['scoring']}; the winner is picked by {view['metric']}",
-        f"prompt      of row {view['row']['number']} of the source's {view['row']['split']}, {_part(view['row'])}"
-        f"{counted(view['shots'], 'shot')}; ⏎ ends a line",
+        f"prompt      of {_place(view['row'])}, {_part(view['row'])}{counted(view['shots'], 'shot')}; ⏎ ends a line",
         "",
         *(f"    {line}" for line in (view["prompt"].replace("\n", "⏎\n") + "▁").split("\n")),
         "",
@@ -195,6 +196,11 @@ def describe_task(view: dict[str, Any]) -> str:
         *(line for split, lengths in view["prompt_tokens"].items() for line in _describe_lengths(split, lengths)),
     ]
     return "\n".join(lines)
+
+
+def _place(row: dict[str, Any]) -> str:
+    """Where the row stands, in words."""
+    return place_words(row["split"], row["number"], row["of_task"])
 
 
 def _part(row: dict[str, Any]) -> str:

@@ -12,7 +12,7 @@ from clipsweep.trials.harness.asked import Asked, Counting
 from clipsweep.trials.harness.failures import shown
 from clipsweep.trials.harness.tasks import HarnessTask
 from clipsweep.trials.spec.trial import TEST, VALIDATION
-from clipsweep.trials.tasks.definition import Example
+from clipsweep.trials.tasks.definition import Example, place_words
 from clipsweep.trials.tasks.settings import TaskSettings
 from clipsweep.trials.tasks.splits import too_few
 
@@ -36,7 +36,7 @@ class Place:
     @property
     def where(self) -> str:
         """The document in words."""
-        return f"document {self.number} of {self.source!r} of harness task {self.task!r}"
+        return place_words(self.source, self.number, self.task)
 
 
 Row = tuple[Place, Example]
@@ -115,7 +115,8 @@ def _example(place: Place, asked: Asked) -> Example:
         answers=asked.answers,
         demonstration="",
         gold=asked.gold,
-        row=(f"{place.task} {place.source}", place.number),
+        row=(place.source, place.number),
+        of_task=place.task,
     )
 
 

@@ -20,6 +20,7 @@ from clipsweep.trials.harness.asked import Asked, Counting
 from clipsweep.trials.harness.failures import Failed, Heard, cause_of
 from clipsweep.trials.harness.metrics import check_config
 from clipsweep.trials.spec.trial import TEST, VALIDATION
+from clipsweep.trials.tasks.definition import place_words
 from clipsweep.trials.tasks.settings import HarnessSettings
 
 PACKAGE = "lm_eval"
@@ -96,7 +97,7 @@ class HarnessTask:
     def _read(self, split: str, number: int, instances: Sequence[Any], counting: Counting) -> Asked:
         task, doc = self._task, instances[0].doc
         pairs = [(each.args[0], each.args[1]) for each in instances]
-        where = f"document {number} of {self.sources[split]!r} of harness task {self.name!r}"
+        where = place_words(self.sources[split], number, self.name)
         if self.config["output_type"] != "multiple_choice":
             return counting.read(pairs, None, None, where)
         right = task.doc_to_text(doc) if task.multiple_input else task.doc_to_target(doc)

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from clipsweep.trials.base.errors import TaskError
 from clipsweep.trials.prompts.prompts import Tokens
+from clipsweep.trials.tokens.read import start_token
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
@@ -62,13 +63,13 @@ def _move_spaces(context: str, continuation: str) -> Pair:
 def _after_nothing(tokenizer: PreTrainedTokenizerBase, continuation: str) -> tuple[Tokens, Tokens]:
     """What is read where there is no context."""
     tokens: Tokens = tuple(tokenizer.encode(continuation, add_special_tokens=False))
-    start = _start_of(tokenizer)
+    start = start_token(tokenizer)
     return (tokens[:1], tokens[1:]) if start is None or tokens[:1] == (start,) else ((start,), tokens)
 
 
 def _encode(tokenizer: PreTrainedTokenizerBase, texts: Sequence[str]) -> dict[str, Tokens]:
     """Tokens of each text, each text once."""
-    start = _start_of(tokenizer)
+    start = start_token(tokenizer)
     written = None if start is None else tokenizer.decode(start)
     begun = {text: written is not None and text.startswith(written) for text in texts}
     found: dict[str, Tokens] = {}
@@ -78,9 +79,3 @@ def _encode(tokenizer: PreTrainedTokenizerBase, texts: Sequence[str]) -> dict[st
             ids = tokenizer(some, add_special_tokens=not has_start, verbose=False)["input_ids"]
             found |= {text: tuple(each) for text, each in zip(some, ids, strict=True)}
     return found
-
-
-def _start_of(tokenizer: PreTrainedTokenizerBase) -> int | None:
-    """The token that stands for nothing before a text."""
-    start: int | None = tokenizer.eos_token_id if tokenizer.bos_token_id is None else tokenizer.bos_token_id
-    return start

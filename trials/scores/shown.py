@@ -71,10 +71,15 @@ def gain_words(metric: str, gain: float) -> str:
 
 
 def loss_words(metric: str, loss: float) -> str:
-    """What may be lost, or is: ``1 point``, ``0.5 points``, ``0.01 nats per token``."""
+    """What is lost: ``1 point``, ``0.5 points``, ``0.01 nats per token``."""
     unit = unit_of(metric)
     number = f"{unit.factor * loss:.4g}"
     return f"{number} {unit.words.replace('points', 'point') if number == '1' else unit.words}"
+
+
+def allowance_words(metric: str, loss: float) -> str:
+    """What may be lost at most, in the same words; ``none`` for 0."""
+    return loss_words(metric, loss) if loss else "none"
 
 
 def against_words(metric: str, score: float, other: float) -> str:

@@ -187,6 +187,7 @@ class Example:
         gold: Index of the right answer.
         row: The place in the source of the row that it was made of: split and number.
         part: Which of the rows that were made of that one, from 0; None where it made one alone.
+        of_task: The task of the harness that it is a document of; None of rows of a source of ours.
     """
 
     query: str
@@ -196,11 +197,25 @@ class Example:
     gold: int
     row: tuple[str, int]
     part: int | None = None
+    of_task: str | None = None
+
+    @property
+    def place(self) -> tuple[str, int]:
+        """The place in the source among those of other tasks: split, with the task, and number."""
+        split, number = self.row
+        return (split if self.of_task is None else f"{split} of {self.of_task}", number)
 
     @property
     def text(self) -> tuple[str, ...]:
         """What makes two rows the same to a reader: what is asked, and what there is to choose among."""
         return (self.query,) if len(self.answers) == 1 else (self.query, *self.answers)
+
+
+def place_words(split: str, number: int, of_task: str | None = None) -> str:
+    """A place in the source in words, where the user can find it; ``of_task`` as ``Example`` has it."""
+    if of_task is None:
+        return f"row {number} of the source's {split!r}"
+    return f"document {number} of {split!r} of harness task {of_task!r}"
 
 
 def make_example(definition: TaskDefinition, row: DataRow, place: tuple[str, int], part: int | None = None) -> Example:

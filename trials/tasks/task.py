@@ -159,5 +159,15 @@ class Task:
 
 def _content(row: Example) -> tuple[object, ...]:
     """What of a row the fingerprint hashes: its place, and all that a prompt may show of it."""
+    split, number = row.row
     part = () if row.part is None else (row.part,)
-    return (*row.row, *part, row.query, row.alone, row.answers, row.demonstration, row.gold)
+    return (
+        split if row.of_task is None else f"{row.of_task} {split}",
+        number,
+        *part,
+        row.query,
+        row.alone,
+        row.answers,
+        row.demonstration,
+        row.gold,
+    )

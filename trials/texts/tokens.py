@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from clipsweep.trials.base.errors import TaskError
 from clipsweep.trials.prompts.prompts import Tokens
 from clipsweep.trials.texts.documents import Document
-from clipsweep.trials.tokens.read import read_texts
+from clipsweep.trials.tokens.read import read_texts, start_token
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
@@ -22,9 +22,9 @@ def prefix_token(tokenizer: PreTrainedTokenizerBase) -> int:
     Raises:
         TaskError: The tokenizer has neither.
     """
-    for token in (tokenizer.bos_token_id, tokenizer.eos_token_id):
-        if token is not None:
-            return int(token)
+    start = start_token(tokenizer)
+    if start is not None:
+        return start
     raise TaskError(
         "the model's tokenizer has no beginning-of-text and no end-of-text token, so that the first token of a text "
         "would follow nothing; expected one of them. Name one in tokenizer_config.json (bos_token or eos_token)."

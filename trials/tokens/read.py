@@ -12,6 +12,15 @@ if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
 
 
+def start_token(tokenizer: PreTrainedTokenizerBase) -> int | None:
+    """What a text's first token is predicted from where nothing precedes it: the beginning-of-text token.
+
+    The end-of-text token where there is none, as lm-evaluation-harness has it; None where there is neither.
+    """
+    start: int | None = tokenizer.eos_token_id if tokenizer.bos_token_id is None else tokenizer.bos_token_id
+    return start
+
+
 def read_texts(
     tokenizer: PreTrainedTokenizerBase,
     texts: Sequence[str],

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from clipsweep.trials.base.errors import TaskError
 from clipsweep.trials.rows.template import columns_of
 from clipsweep.trials.spec.trial import PromptSet
-from clipsweep.trials.tasks.definition import Example, Wording
+from clipsweep.trials.tasks.definition import Example, Wording, place_words
 from clipsweep.trials.tasks.task import Task
 from clipsweep.trials.tokens.special import SpecialTokens, special_tokens_of
 
@@ -67,7 +67,7 @@ def where_row(row: Example, split: str, number: int | None = None) -> str:
     """A row by its place in the source, where the user can find it, and in our split."""
     inside = split if number is None else f"row {number} of {split}"
     part = "" if row.part is None else f", part {row.part}"
-    return f"row {row.row[1]} of the source's {row.row[0]!r}{part} ({inside})"
+    return f"{place_words(*row.row, row.of_task)}{part} ({inside})"
 
 
 def foreign_tokens(wording: Wording, row: Example, special: SpecialTokens) -> list[str]:

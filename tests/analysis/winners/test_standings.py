@@ -52,10 +52,10 @@ def test_each_module_has_its_own_winner_and_the_baseline_competes_in_all() -> No
     assert winners[4, "attn"].point == BASE
 
 
-def test_considered_counts_distinct_trials() -> None:
+def test_considered_counts_distinct_trials_and_distinct_points() -> None:
     twice = make_point(1)
     winner = winner_of([BASE, GOOD, twice], rows_of(base=[5], mlp_1_0__5=[8]))
-    assert winner.considered == 2
+    assert (winner.considered, winner.considered_points) == (2, 2)
 
 
 def test_the_winner_is_picked_by_the_metric_of_its_points() -> None:

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from rich.console import Console
 
+from clipsweep.analysis.winners.standings import count_distinct
 from clipsweep.orchestrator.folder.ledger import Ledger
 from clipsweep.orchestrator.folder.open_study import OpenStudy
 from clipsweep.orchestrator.folder.open_study import open_study as made_open
@@ -15,6 +16,7 @@ from clipsweep.orchestrator.folder.study_folder import StudyFolder
 from clipsweep.orchestrator.plan.ahead import Ahead, look_ahead
 from clipsweep.orchestrator.plan.prepare import prepare
 from clipsweep.orchestrator.run.session import run_study
+from clipsweep.orchestrator.space.points import make_points
 from clipsweep.orchestrator.study.check import check_study
 from clipsweep.trials.clips.resolve import resolve
 from clipsweep.trials.spec.shape import Shape
@@ -63,7 +65,18 @@ def test_looking_ahead_counts_what_visiting_every_point_counts(
     opened = open_study(make_study(space=MIXED), tmp_path, cache)
     found = counted(opened, look_ahead(opened, Ledger(opened)))
     assert found == one_by_one(opened)
+    points = make_points(opened.space, opened.space.choices(), opened.subject)
+    assert look_ahead(opened, Ledger(opened)).points == count_distinct(points) < len(points)
     assert found[0] < len(opened.space)  # seeds without demonstrations, and rates that leave the same ranks
+
+
+@pytest.mark.parametrize(("rates", "points"), [([0, 0.5], 2), ([0.5], 1)])
+def test_the_untouched_model_is_a_point_where_it_can_win(rates: list[float], points: int, tmp_path: Path) -> None:
+    space = {"layers": [0], "modules": ["mlp"], "clip_rates": rates, "demo_seeds": [0]}
+    content = tiny_study(Path("m"), space=space)
+    opened = made_open(check_study(content), StudyFolder(tmp_path), make_subject(CARD))
+    fixed = replace(opened, space=replace(opened.space, baseline_competes=False))
+    assert look_ahead(fixed, Ledger(fixed)).points == points
 
 
 def test_looking_ahead_counts_ranges_and_single_layers_as_visiting_them_does(

@@ -27,10 +27,10 @@ from tests.orchestrator.stored import all_rows, latest_rows, status_of, take_sna
 
 FIXTURES = Path(__file__).parents[2] / "fixtures"
 CLIPPED = (
-    "winner    mlp of layer 0 at clip rate 0.9, 4 shots: accuracy 0.9000 on validation, best of 7 points (5 trials)"
+    "winner    mlp of layer 0 at clip rate 0.9, 4 shots: accuracy 0.9000 on validation, best of 5 points (5 trials)"
 )
 WINNERS = {  # as the version itself told it, but for the words
-    "schema-1": "winner    the untouched model, 4 shots: accuracy 0.8000 on validation, best of 7 points (5 trials)",
+    "schema-1": "winner    the untouched model, 4 shots: accuracy 0.8000 on validation, best of 5 points (5 trials)",
     "schema-2": CLIPPED,
     "schema-3": CLIPPED,
     "schema-5": CLIPPED,

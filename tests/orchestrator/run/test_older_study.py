@@ -72,7 +72,7 @@ def rows_evaluated(trials: Iterable[Trial], n_rows: int) -> int:
 def test_its_winner_is_the_one_that_it_had() -> None:
     words = describe_winner(take_snapshot(STORED).standings)
     winner = (
-        "winner    the untouched model, 4 shots: accuracy 0.8833 on validation, best of 17 points "
+        "winner    the untouched model, 4 shots: accuracy 0.8833 on validation, best of 13 points "
         "(13 trials, 10 stopped early)\n"
     )
     assert words.startswith(winner)
@@ -95,7 +95,7 @@ def test_every_command_reads_it(folder: Path, command: str) -> None:
 def test_its_report_tells_what_is_stored(folder: Path) -> None:
     CliRunner().invoke(app, ["report", str(folder)])
     page = (folder / "report.html").read_text(encoding="utf-8")
-    assert "17 of 17 points evaluated" in page
+    assert "13 of 13 points evaluated" in page
     assert "Rows that each trial has seen" in page
 
 

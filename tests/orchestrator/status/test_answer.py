@@ -8,14 +8,16 @@ from typing import Any
 import pytest
 
 import clipsweep
+from clipsweep.analysis.winners.several import Barred, BrokenGuard
 from clipsweep.orchestrator.folder.open_study import OpenStudy
 from clipsweep.orchestrator.folder.snapshot import Snapshot
 from clipsweep.orchestrator.reporting.report_facts import write_study_report
-from clipsweep.orchestrator.status.answer import NO_WINNER, describe_winner, study_notes
+from clipsweep.orchestrator.status.answer import NO_WINNER, barred_words, describe_winner, study_notes
 from clipsweep.trials.base.errors import TaskError
 from clipsweep.trials.spec.result import TrialState
 from clipsweep.trials.tasks.task import Task
 from tests.analysis.store.rows import failed_record, stored_record, text_record
+from tests.analysis.winners.points import make_point
 from tests.orchestrator.folder.made_up import open_made_up, trial_ids
 from tests.trials.models.test_card import CARD
 
@@ -160,6 +162,17 @@ def test_the_report_names_the_metric_counts_trials_by_split_and_has_the_note(
 ) -> None:
     study = clipsweep.run(make_study(), dir=tmp_path / "s")
     page = study.report_file.read_text(encoding="utf-8")
-    assert "7 of 7 points evaluated, by 7 trials: 5 on validation, 2 on test" in page
+    assert "5 of 5 points evaluated, by 7 trials: 5 on validation, 2 on test" in page
     assert "accuracy on validation, clipped</dt>" in page
     assert "is that of chance" in page
+
+
+def test_guards_that_a_better_point_breaks_are_told_one_by_one() -> None:
+    guards = (
+        BrokenGuard(task="sst2", metric="accuracy", lost=0.01, lose_at_most=0.0),
+        BrokenGuard(task="mrpc", metric="accuracy", lost=0.03333, lose_at_most=0.001),
+    )
+    assert barred_words(Barred(point=make_point(0), score=0.75, guards=guards)).endswith(
+        "scores better (0.7500 on validation), but loses 1 point of accuracy on task sst2, where none may be lost, and "
+        "loses 3.333 points of accuracy on task mrpc, where 0.1 points may be lost"
+    )

@@ -18,6 +18,7 @@ from clipsweep.trials.spec.trial import TEST, VALIDATION
 from clipsweep.trials.tasks.load import define_task, load_task
 from clipsweep.trials.tasks.settings import HarnessSettings, TaskSettings
 from clipsweep.trials.tasks.task import Task
+from clipsweep.trials.tokens.wording import where_row
 from tests.conftest import write_rows
 from tests.trials.harness.helpers import load_harness_task, settings_of
 
@@ -68,7 +69,7 @@ def test_its_metric_says_how_it_is_scored(name: str, metric: str | None, scoring
 def test_its_own_documents_for_validation_and_test_are_ours() -> None:
     task = load_harness_task("clip_letters")
     assert {split: len(rows) for split, rows in task.splits.items()} == {VALIDATION: 12, TEST: 10}
-    assert {row.row[0] for row in task.splits[TEST]} == {"clip_letters test"}
+    assert {(row.row[0], row.of_task) for row in task.splits[TEST]} == {("test", "clip_letters")}
 
 
 def test_one_set_of_documents_is_cut_in_two_and_that_is_told() -> None:
@@ -93,7 +94,7 @@ def test_the_seed_shuffles_and_a_smaller_split_is_the_beginning_of_a_larger_one(
 
 def test_a_group_has_the_documents_of_all_its_tasks() -> None:
     task = load_harness_task("clip_group")
-    assert {row.row[0].split()[0] for row in task.splits[VALIDATION]} == {"clip_endings_0", "clip_delimiter_0"}
+    assert {row.of_task for row in task.splits[VALIDATION]} == {"clip_endings_0", "clip_delimiter_0"}
     assert sum(map(len, task.splits.values())) == 32
 
 
@@ -101,6 +102,14 @@ def test_documents_of_one_text_are_not_in_both_splits(own: Own) -> None:
     task = own([*ROWS, ROWS[0], ROWS[0]])
     assert "film 0" not in {row.query for row in task.splits[VALIDATION]}
     assert task.dropped == {VALIDATION: 3}
+
+
+def test_a_document_is_told_by_its_split_and_its_task(own: Own) -> None:
+    row = own().splits[VALIDATION][0]
+    assert where_row(row, VALIDATION, 0).startswith(
+        f"document {row.row[1]} of 'validation' of harness task 'own' (row 0"
+    )
+    assert row.place == ("validation of own", row.row[1])
 
 
 def test_the_fingerprint_follows_documents_and_templates(own: Own) -> None:

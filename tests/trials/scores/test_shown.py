@@ -5,6 +5,7 @@ import pytest
 from clipsweep.trials.scores.metrics import METRICS
 from clipsweep.trials.scores.shown import (
     against_words,
+    allowance_words,
     gain_words,
     loss_words,
     perplexity_words,
@@ -61,4 +62,8 @@ def test_less_nll_is_better() -> None:
     ],
 )
 def test_a_loss_is_told_with_its_unit(metric: str, loss: float, words: str) -> None:
-    assert loss_words(metric, loss) == words
+    assert loss_words(metric, loss) == allowance_words(metric, loss) == words
+
+
+def test_where_nothing_may_be_lost_that_is_said_in_a_word() -> None:
+    assert allowance_words("accuracy", 0.0) == "none"

@@ -131,3 +131,4 @@ def test_a_row_that_was_made_of_another_is_named_by_its_part() -> None:
     row = make_task("a").splits["validation"][0]
     assert where_row(row, "validation", 3) == "row 0 of the source's 'train' (row 3 of validation)"
     assert where_row(replace(row, part=2), "test") == "row 0 of the source's 'train', part 2 (test)"
+    assert where_row(replace(row, of_task="own"), "test") == "document 0 of 'train' of harness task 'own' (test)"
