@@ -111,7 +111,7 @@ def test_the_harness_gives_the_same(name: str, metric: str, clips: str, both: Ca
     for split in [TEST] if name == "letters" else [VALIDATION, TEST]:  # which the harness does not read apart
         prompts, scores, judgement = pair.answer(task, split)
         for number, row in enumerate(task.splits[split]):
-            document = documents[row.of_task, row.row[1]]
+            document = documents[str(row.of_task), row.row[1]]
             query = prompts.queries[number]
             sums = scores[number, : len(query.labels)] * np.array(query.lengths or [1.0])
             resps = [resps[0] for resps in document["resps"]]

@@ -326,7 +326,7 @@ def test_what_is_too_few_is_refused_with_the_cause_and_what_helps(
     own()
     write_rows(tmp_path / "rows.jsonl", rows)
     with pytest.raises(TaskError, match=told):
-        load_harness_task("own", folder=tmp_path, **sizes)
+        load_harness_task("own", None, tmp_path, **sizes)
 
 
 def test_tasks_of_a_group_with_the_same_documents_are_scored_without_a_test(own: Own, tmp_path: Path) -> None:
