@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 
 from clipsweep.cluster.pool import CALLS_PER_REPLICA, Pool
 from clipsweep.cluster.replica import Replica
-from clipsweep.cluster.work import Batch, ReplicaSettings
+from clipsweep.cluster.work import Batch, NormsRequest, ReplicaSettings
 from clipsweep.trials.base.errors import PoolError
 from clipsweep.trials.clips.spectrum import MatrixSpectrum, Place
 from clipsweep.trials.screen.screened import Screened, ScreenRequest
+from clipsweep.trials.spec.implicit import TrialNorms
 from clipsweep.trials.spec.result import TrialResult
 from clipsweep.trials.spec.start import Start
 from clipsweep.trials.spec.trial import Trial
@@ -54,6 +56,11 @@ class LocalPool(Pool):
     def screen(self, requests: Sequence[ScreenRequest]) -> Iterator[list[Screened]]:
         """What a backward pass predicts, one request at a time."""
         return ([self._replica.screen(request)] for request in requests)
+
+    def norms(self, requests: Sequence[NormsRequest]) -> Iterator[list[TrialNorms]]:
+        """What demonstrations do, one trial at a time."""
+        trials = ((request, trial) for request in requests for trial in request.trials)
+        return (self._replica.norms(replace(request, trials=(trial,))) for request, trial in trials)
 
     def announce(self, starts: Sequence[Start]) -> None:
         """Tell the replica where trials will start."""

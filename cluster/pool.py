@@ -5,9 +5,10 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
 
-from clipsweep.cluster.work import Batch
+from clipsweep.cluster.work import Batch, NormsRequest
 from clipsweep.trials.clips.spectrum import MatrixSpectrum, Place
 from clipsweep.trials.screen.screened import Screened, ScreenRequest
+from clipsweep.trials.spec.implicit import TrialNorms
 from clipsweep.trials.spec.result import TrialResult
 from clipsweep.trials.spec.start import Start
 
@@ -71,6 +72,25 @@ class Pool(ABC):
 
         Raises:
             EvaluationError: The model or its matrices cannot be screened.
+            PoolError: No replica is left and none can be started, or too many died over one request.
+        """
+
+    @abstractmethod
+    def norms(self, requests: Sequence[NormsRequest]) -> Iterator[list[TrialNorms]]:
+        """What demonstrations do by the paper's theory under trials' weights; no batch may be in flight.
+
+        The replicas were told to measure the theory. One request is on each at a time, in-process one trial. A dead
+        replica's requests go elsewhere. To stop early, stop iterating: at most what is in flight is lost.
+
+        Args:
+            requests: In the order in which they are begun.
+
+        Yields:
+            Answers as they come, in no order; nothing when none was finished for a while, so that the caller can look
+            up from waiting.
+
+        Raises:
+            TaskError: The prompts cannot be tokenised.
             PoolError: No replica is left and none can be started, or too many died over one request.
         """
 

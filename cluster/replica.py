@@ -16,9 +16,9 @@ import torch
 
 from clipsweep.cluster.counters import Counters
 from clipsweep.cluster.fit import check_gpus_unused
-from clipsweep.cluster.work import Batch, ReplicaSettings
+from clipsweep.cluster.work import Batch, NormsRequest, ReplicaSettings
 from clipsweep.trials.base.budget import Budget
-from clipsweep.trials.base.errors import ModelError, PoolError, TaskError
+from clipsweep.trials.base.errors import EvaluationError, ModelError, PoolError, TaskError
 from clipsweep.trials.base.memory import keep_freed_memory
 from clipsweep.trials.base.versions import recorded_versions
 from clipsweep.trials.checkpoint.weight_files import fingerprint_of
@@ -35,6 +35,7 @@ from clipsweep.trials.prompts.judge import Judgement, judge
 from clipsweep.trials.prompts.prompts import Prompts, Tokens
 from clipsweep.trials.screen.screen import screen
 from clipsweep.trials.screen.screened import Screened, ScreenRequest
+from clipsweep.trials.spec.implicit import ImplicitNorms, TrialNorms
 from clipsweep.trials.spec.kinds import Texts
 from clipsweep.trials.spec.result import TrialResult, TrialState
 from clipsweep.trials.spec.start import Start
@@ -154,6 +155,17 @@ class Replica:
         """
         return screen(self._engine, self._prompts_of(request.prompt_set), request)
 
+    def norms(self, request: NormsRequest) -> list[TrialNorms]:
+        """Measure what demonstrations do under trials' weights; one that cannot be measured says why.
+
+        Raises:
+            TaskError: The prompts cannot be tokenised.
+        """
+        trials = request.trials
+        prompts = self._prompts_of(trials[0].spec.prompt_set)
+        found = self._engine.measure(prompts, [trial.resolved for trial in trials], request.microbatch)
+        return [_norms_of(trial.trial_id, end) for trial, end in zip(trials, found, strict=True)]
+
     def _name_of(self, wanted: PromptSet) -> str:
         """The task of prompts, which of one alone they need not name."""
         return wanted.task if wanted.task in self._tasks else next(iter(self._tasks))
@@ -245,6 +257,13 @@ class Replica:
             microbatch=end.scored.microbatch,
             seconds=end.scored.seconds,
         )
+
+
+def _norms_of(trial_id: str, end: ImplicitNorms | EvaluationError | None) -> TrialNorms:
+    """What measuring a trial gave."""
+    if isinstance(end, EvaluationError):
+        return TrialNorms(trial_id=trial_id, norms=None, error=str(end))
+    return TrialNorms(trial_id=trial_id, norms=end)
 
 
 def pick_devices(gpus: float) -> list[str]:

@@ -14,7 +14,6 @@ from clipsweep.trials.spec.trial import Trial
 from clipsweep.trials.tasks.settings import TaskSettings
 
 Value = TypeVar("Value")
-Look = Place | ScreenRequest  # at the untouched model: singular values of matrices, or what clips would do
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -65,6 +64,22 @@ class Batch:
     trials: tuple[Trial, ...]
     microbatch: int
     expected_s: float | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NormsRequest:
+    """Trials whose demonstrations are measured by the paper's theory, and that are not scored.
+
+    Attributes:
+        trials: Of one prompt set, in the order they are measured.
+        microbatch: Queries per forward pass with which such prompts are scored.
+    """
+
+    trials: tuple[Trial, ...]
+    microbatch: int
+
+
+Look = Place | ScreenRequest | NormsRequest  # what scores nothing: singular values, a screen, norms of demonstrations
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -8,11 +8,12 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from clipsweep.cluster.replica_warnings import PACKAGE, WarningCollector
-from clipsweep.cluster.work import Answer, Batch, ReplicaSettings
+from clipsweep.cluster.work import Answer, Batch, NormsRequest, ReplicaSettings
 from clipsweep.trials.base.errors import ClipsweepError, NoMemoryError, PoolError, in_one_line
 from clipsweep.trials.base.loading import nothing_collected
 from clipsweep.trials.clips.spectrum import MatrixSpectrum, Place
 from clipsweep.trials.screen.screened import Screened, ScreenRequest
+from clipsweep.trials.spec.implicit import TrialNorms
 from clipsweep.trials.spec.result import TrialResult
 from clipsweep.trials.spec.start import Start
 
@@ -83,6 +84,14 @@ class ReplicaActor:
             EvaluationError: The model or its matrices cannot be screened.
         """
         return Answer(value=[self._replica.screen(request)], warnings=self._warnings.take())
+
+    def norms(self, request: NormsRequest) -> Answer[list[TrialNorms]]:
+        """What demonstrations do under trials' weights.
+
+        Raises:
+            TaskError: The prompts cannot be tokenised.
+        """
+        return Answer(value=self._replica.norms(request), warnings=self._warnings.take())
 
     @property
     def _replica(self) -> Replica:

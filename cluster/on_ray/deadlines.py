@@ -28,7 +28,7 @@ def limit_s(call: Batch | Look, known: Collection[Hashable], deaths: int, hang_a
     first time; twice as much for each death that it is charged with, so that a slow trial is not failed wrongly.
 
     Args:
-        call: The batch, the place whose singular values are wanted, or what is screened.
+        call: The batch, the place whose singular values are wanted, or what is screened or measured.
         known: Traits of calls that the replica has answered.
         deaths: Of replicas that ran it.
         hang_after_s: The floor.

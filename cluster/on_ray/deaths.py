@@ -13,7 +13,7 @@ from clipsweep.trials.spec.trial import Trial
 
 
 class Deaths:
-    """How many replicas died over each trial, those of earlier runs included, and over each look at the model."""
+    """How many replicas died over each trial, those of earlier runs included, and over each look."""
 
     def __init__(self, earlier: Mapping[str, int]) -> None:
         """Take those of earlier runs."""

@@ -1,4 +1,4 @@
-"""The Ray pool: batches, and looks at the untouched model, go to replicas, and to others where a replica is lost."""
+"""The Ray pool: batches, and looks that score nothing, go to replicas, and to others where a replica is lost."""
 
 from __future__ import annotations
 
@@ -16,12 +16,14 @@ from clipsweep.cluster.on_ray.deaths import Deaths, failed_result
 from clipsweep.cluster.on_ray.fleet import LOOK_UP_S, Fleet, heard
 from clipsweep.cluster.on_ray.worker import Call, Worker
 from clipsweep.cluster.pool import CALLS_PER_REPLICA, DEATHS_ALLOWED, Pool
-from clipsweep.cluster.work import Batch, Look, ReplicaSettings
-from clipsweep.trials.base.errors import ClipsweepError, PoolError, last_line
+from clipsweep.cluster.work import Batch, Look, NormsRequest, ReplicaSettings
+from clipsweep.trials.base.errors import ClipsweepError, PoolError, counted, last_line
 from clipsweep.trials.clips.spectrum import MatrixSpectrum, Place
 from clipsweep.trials.screen.screened import Screened, ScreenRequest
+from clipsweep.trials.spec.implicit import TrialNorms
 from clipsweep.trials.spec.result import TrialResult
 from clipsweep.trials.spec.start import Start
+from clipsweep.trials.spec.trial import PromptSet
 
 FETCH_S = 60
 
@@ -87,8 +89,12 @@ class RayPool(Pool):
         """What a backward pass predicts, one request at a time on each replica."""
         return self._look_at(requests)
 
+    def norms(self, requests: Sequence[NormsRequest]) -> Iterator[list[TrialNorms]]:
+        """What demonstrations do, one request at a time on each replica."""
+        return self._look_at(requests)
+
     def _look_at(self, looks: Sequence[Look]) -> Iterator[list[Any]]:
-        """Answers to looks at the untouched model, one at a time on each replica, as they come."""
+        """Answers to what scores nothing, one call at a time on each replica, as they come."""
         self._looks = deque(looks)
         try:
             while self._looks or any(worker.calls for worker in self._fleet.workers):
@@ -132,7 +138,7 @@ class RayPool(Pool):
         """What a call answered, its warnings logged; None where it was lost, and is queued again.
 
         Raises:
-            ClipsweepError: What was wrong with a look at the model.
+            ClipsweepError: What was wrong with a look.
         """
         worker = next((worker for worker in self._fleet.workers if ref in worker.calls), None)
         if worker is None:  # it was lost meanwhile, and its calls with it
@@ -166,16 +172,24 @@ class RayPool(Pool):
                     self._retry.append(replace(call, trials=(trial,)))
             return
         if charged and self._deaths.charge(call):
+            instead = "remove theory" if isinstance(call, NormsRequest) else "search among fewer layers"
             raise PoolError(
                 f"{DEATHS_ALLOWED} replicas died while {_words_of(call)}; the last: {reason}. Expected it to fit in "
-                f"the device's memory: give each replica more, or search among fewer layers."
+                f"the device's memory: give each replica more, or {instead}."
             )
         self._looks.append(call)
 
 
 def _words_of(look: Look) -> str:
-    """What a replica does for a look at the model, as messages say it."""
+    """What a replica does for a look, as messages say it."""
     if isinstance(look, ScreenRequest):
-        return f"screening {look.prompt_set.shots} shots, seed {look.prompt_set.demo_seed}"
+        return f"screening {_words_of_prompts(look.prompt_set)}"
+    if isinstance(look, NormsRequest):
+        prompts = _words_of_prompts(look.trials[0].spec.prompt_set)
+        return f"measuring the demonstrations of {counted(len(look.trials), 'trial')} of {prompts}"
     layer, role = look
     return f"computing the singular values of layer {layer} {role}"
+
+
+def _words_of_prompts(prompt_set: PromptSet) -> str:
+    return f"{prompt_set.shots} shots, seed {prompt_set.demo_seed}"

@@ -14,7 +14,7 @@ from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
 from clipsweep.cluster.ray_cluster.placement import Node
 from clipsweep.cluster.ray_cluster.session import node_here
-from clipsweep.cluster.work import Batch, Look
+from clipsweep.cluster.work import Batch, Look, NormsRequest
 from clipsweep.trials.screen.screened import ScreenRequest
 
 Call = Batch | Look
@@ -49,13 +49,15 @@ class Worker:
     draining: bool = False
 
     def send(self, call: Call) -> None:
-        """Hand over a batch, a place whose singular values are wanted, or what is to be screened."""
+        """Hand over a batch, a place whose singular values are wanted, or what is to be screened or measured."""
         if not self.calls:
             self.began = time.monotonic()
         if isinstance(call, Batch):
             ref = self.actor.evaluate.remote(call)
         elif isinstance(call, ScreenRequest):
             ref = self.actor.screen.remote(call)
+        elif isinstance(call, NormsRequest):
+            ref = self.actor.norms.remote(call)
         else:
             ref = self.actor.spectrum.remote([call])
         self.calls[ref] = call

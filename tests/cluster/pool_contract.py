@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Sequence
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -11,7 +12,7 @@ from transformers import AutoModelForCausalLM
 
 from clipsweep.cluster.pool import CALLS_PER_REPLICA, Pool
 from clipsweep.cluster.replica import Replica
-from clipsweep.cluster.work import Batch, ReplicaSettings
+from clipsweep.cluster.work import Batch, NormsRequest, ReplicaSettings
 from clipsweep.trials.base.errors import EvaluationError, PoolError
 from clipsweep.trials.clips.factor_cache import FactorCache
 from clipsweep.trials.clips.identity import trial_id
@@ -143,6 +144,19 @@ class PoolContract:
 
     def test_no_places_have_no_spectrum(self, pool: Pool) -> None:
         assert list(pool.spectrum([])) == []
+
+    def test_every_trial_whose_norms_are_wanted_comes_back_once(self, pool: Pool, card: ModelCard) -> None:
+        trials = [make_trial(card, rate, layer) for rate in RATES for layer in (0, 1)]
+        requests = [NormsRequest(trials=(one, other), microbatch=4) for one, other in pairwise(trials[::2])]
+        found = [norms for answers in pool.norms(requests) for norms in answers]
+        wanted = [trial.trial_id for request in requests for trial in request.trials]
+        assert sorted(each.trial_id for each in found) == sorted(wanted)
+        assert {(each.norms, each.error) for each in found} == {(None, None)}  # of replicas that measure no theory
+
+    def test_norms_that_are_not_read_to_their_end_leave_the_pool_usable(self, pool: Pool, card: ModelCard) -> None:
+        next(pool.norms([NormsRequest(trials=(make_trial(card, rate),), microbatch=8) for rate in RATES]))
+        pool.submit(Batch(trials=(make_trial(card, 0.5),), microbatch=8))
+        assert [result.state for result in drain(pool, 1)] == [TrialState.COMPLETE]
 
     def test_announcing_where_trials_start_changes_no_result(self, pool: Pool, card: ModelCard) -> None:
         trial = make_trial(card, 0.5, layer=1)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from clipsweep.trials.base.budget import Budget
 from clipsweep.trials.base.errors import EvaluationError
@@ -18,6 +18,7 @@ from clipsweep.trials.engine.label_readings import ScoreSheet, read_answers
 from clipsweep.trials.engine.label_scores import LabelScores, charge, checked
 from clipsweep.trials.engine.passes import Downstream, Passes
 from clipsweep.trials.prompts.prompts import Prompts
+from clipsweep.trials.spec.implicit import ImplicitNorms
 from clipsweep.trials.spec.resolved import ResolvedClips
 from clipsweep.trials.spec.start import Start
 
@@ -42,7 +43,7 @@ class _Running:
 
 
 class ByBlocks:
-    """Scores trials with a model that can be run block by block.
+    """Scores trials, or measures their demonstrations alone, with a model that can be run block by block.
 
     Attributes:
         capture_seconds: What passes of the untouched model have taken.
@@ -92,9 +93,7 @@ class ByBlocks:
         """
         began = time.perf_counter()
         passes = self._kept.of(self._decoder, prompts, size)
-        starts = list(map(self.start_of, trials))
-        passes.prepare(passes.numbers(prompts), now=_needs(passes, starts), later=_needs(passes, self._announced))
-        self.capture_seconds += time.perf_counter() - began
+        self._prepare(passes, passes.numbers(prompts), trials)
         stopwatch = passes.take_stopwatch()
         ends: dict[int, LabelScores | EvaluationError] = {}
         for numbers in self._budget.group([self._trial_bytes(passes, clips) for clips in trials]):
@@ -103,6 +102,43 @@ class ByBlocks:
         measuring, seconds = stopwatch.seconds(), time.perf_counter() - began
         charged = charge(ends, seconds, by_operations=self._device.type == "cuda", measuring=measuring)
         return [charged[number] for number in range(len(trials))]
+
+    def measure(
+        self, prompts: Prompts, trials: Sequence[ResolvedClips], size: int
+    ) -> list[ImplicitNorms | EvaluationError | None]:
+        """Measure what the demonstrations do under each trial's weights, and score nothing; arguments as of ``score``.
+
+        Returns:
+            For each trial the norms that scoring it gives too, to the bit; None where the prompts have nothing to
+            measure; or what was not finite. Their seconds are all that measuring took: a trial's weights, its pass over
+            the demonstrations, and an equal part of the untouched model's.
+        """
+        began = time.perf_counter()
+        passes = self._kept.of(self._decoder, prompts, size)
+        if not passes.measures:
+            return [None] * len(trials)
+        self._prepare(passes, (), trials)
+        passes.take_stopwatch()  # its time is counted here, with all that the pass took
+        shared = (time.perf_counter() - began) / len(trials)
+        ends: list[ImplicitNorms | EvaluationError | None] = []
+        for clips in trials:
+            began = time.perf_counter()
+            self._kept.trials.make_room(self._trial_bytes(passes, clips))
+            try:
+                measured = self._form(passes, prompts, clips).prefix.measured
+            except EvaluationError as error:
+                ends.append(error)
+                continue
+            norms = None if measured is None else measured.norms()
+            ends.append(norms and replace(norms, seconds=shared + time.perf_counter() - began))
+        return ends
+
+    def _prepare(self, passes: Passes, numbers: Collection[int], trials: Sequence[ResolvedClips]) -> None:
+        """Capture of the untouched model what these trials start from, over the prefix and these microbatches."""
+        began = time.perf_counter()
+        starts = list(map(self.start_of, trials))
+        passes.prepare(numbers, now=_needs(passes, starts), later=_needs(passes, self._announced))
+        self.capture_seconds += time.perf_counter() - began
 
     def _trial_bytes(self, passes: Passes, clips: ResolvedClips) -> int:
         """What a trial holds while it runs: its weights, and the prefix from its start on."""

@@ -39,6 +39,7 @@ from clipsweep.trials.models.card import ModelCard
 from clipsweep.trials.models.find_layout import find_layout
 from clipsweep.trials.models.placement import devices_of
 from clipsweep.trials.prompts.prompts import Prompts
+from clipsweep.trials.spec.implicit import ImplicitNorms
 from clipsweep.trials.spec.resolved import ResolvedClips
 from clipsweep.trials.spec.result import FULL_PROMPTS
 from clipsweep.trials.spec.start import Start
@@ -168,6 +169,32 @@ class Engine:
             query alone that does not fit in memory.
         """
         return self._retreat.evaluate(partial(self._score_all, prompts), prompts, trials, microbatch)
+
+    def measure(
+        self, prompts: Prompts, trials: Sequence[ResolvedClips], microbatch: int
+    ) -> list[ImplicitNorms | EvaluationError | None]:
+        """Measure what the demonstrations do by the paper's theory, by reading them alone: nothing is scored.
+
+        Args:
+            prompts: One split, tokenised.
+            trials: The effect of each trial's clips on this model.
+            microbatch: Queries of a pass that scores these prompts: what is held of them there serves here too.
+
+        Returns:
+            For each trial the norms that scoring it measures too, to the bit, with all the wall time that they took
+            here; None where there is nothing to measure: no theory is asked for, no demonstrations, or prompts are read
+            whole; or the error that ended it: non-finite weights, or a device too small.
+        """
+        return self._retreat.evaluate(partial(self._measure, prompts), prompts, trials, microbatch)
+
+    def _measure(
+        self, prompts: Prompts, trials: Sequence[ResolvedClips], size: int
+    ) -> list[ImplicitNorms | EvaluationError | None]:
+        """Measure trials, if model and prompts allow the fast way."""
+        if self._by_blocks is None or self.decoder_for(prompts, size) is None:
+            return [None] * len(trials)
+        with torch.inference_mode(), fused_activations(self._model):
+            return self._by_blocks.measure(prompts, trials, size)
 
     def _score_all(
         self, prompts: Prompts, trials: Sequence[ResolvedClips], size: int

@@ -101,6 +101,11 @@ class Passes:
         self._stopwatch = Stopwatch()
 
     @property
+    def measures(self) -> bool:
+        """Whether reading the prefix measures anything."""
+        return self._stage is not None and bool(self._prefix)
+
+    @property
     def prefix_bytes(self) -> int:
         """Held of the prefix: its keys and values, and what was captured of it."""
         return count_bytes([self.keys, self._of_prefix]) + (0 if self._measured is None else self._measured.size)

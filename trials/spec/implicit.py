@@ -30,3 +30,18 @@ class ImplicitNorms:
     def after(self, seconds: float) -> ImplicitNorms:
         """The same norms, after measuring has taken so many seconds before."""
         return replace(self, seconds=self.seconds + seconds)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TrialNorms:
+    """What measuring a trial's demonstrations gave, apart from its scores.
+
+    Attributes:
+        trial_id: Of the trial.
+        norms: None where its prompts have nothing to measure, or where it failed.
+        error: Why it failed; None where it did not.
+    """
+
+    trial_id: str
+    norms: ImplicitNorms | None
+    error: str | None = None

@@ -8,9 +8,11 @@ from pathlib import Path
 import pytest
 import torch
 
+from clipsweep.trials.base.errors import EvaluationError
 from clipsweep.trials.clips.resolve import resolve
 from clipsweep.trials.engine.engine import Engine
 from clipsweep.trials.engine.label_scores import LabelScores
+from clipsweep.trials.engine.passes import Passes
 from clipsweep.trials.prompts.prompts import Prompts
 from clipsweep.trials.spec.clip import Clip
 from clipsweep.trials.spec.implicit import ImplicitNorms
@@ -134,3 +136,68 @@ def test_no_module_of_the_model_keeps_a_hook(cache: Path) -> None:
     engine = make_engine(model, cache)
     engine.score(draw_prompts(), resolve((), engine.card), 2)
     assert not any(module._forward_pre_hooks for module in model.modules())
+
+
+@pytest.mark.parametrize("name", ["gptj", "llama", "gpt2"])
+def test_measured_alone_a_trial_has_the_norms_that_scoring_gives_to_the_bit(name: str, cache: Path) -> None:
+    engine, prompts = make_engine(build_model(name), cache), draw_prompts()
+    trials = [resolve(clips, engine.card) for clips in draw_trials(engine.card, 0)]
+    scored = [engine.score(prompts, clips, 2).implicit for clips in trials]
+    alone = [make_engine(build_model(name), cache).measure(prompts, [clips], 4)[0] for clips in trials]
+    assert list(map(numbers, alone)) == list(map(numbers, scored))
+    together = make_engine(build_model(name), cache).measure(prompts, trials[::-1], 4)
+    assert list(map(numbers, together[::-1])) == list(map(numbers, scored))
+
+
+def test_measuring_scores_nothing_and_says_what_it_took(cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    engine, prompts = make_engine(build_model("llama"), cache), draw_prompts()
+    monkeypatch.setattr(Passes, "visit", None)  # of any query
+    monkeypatch.setattr(engine, "decoder_for", lambda _prompts, _size: engine._decoder)  # else it tries two of them
+    trials = [resolve(clips, engine.card) for clips in draw_trials(engine.card, 0)]
+    found = [each for each in engine.measure(prompts, trials, 2) if isinstance(each, ImplicitNorms)]
+    assert len(found) == len(trials)
+    assert all(norms.seconds > 0 for norms in found)
+
+
+def test_a_trial_after_measuring_is_not_charged_for_it(cache: Path) -> None:
+    engine, prompts = make_engine(build_model("llama"), cache), draw_prompts()
+    untouched = resolve((), engine.card)
+    (before,) = engine.measure(prompts, [untouched], 2)
+    after = engine.score(prompts, untouched, 2).implicit
+    assert numbers(before) == numbers(after)
+    assert after is not None
+    assert after.seconds == 0
+
+
+@pytest.mark.parametrize(
+    ("name", "prompts", "theory"),
+    [
+        ("llama", draw_prompts(demonstrations=0), True),
+        ("llama", replace(draw_prompts(), prefix=()), True),
+        ("llama", draw_prompts(), False),
+        (FALLBACK, draw_prompts(), True),
+    ],
+)
+def test_where_there_is_nothing_to_measure_nothing_is_told(
+    name: str, prompts: Prompts, theory: bool, cache: Path
+) -> None:
+    engine = make_engine(build_model(name), cache, theory=theory)
+    assert engine.measure(prompts, [resolve((), engine.card)] * 2, 2) == [None, None]
+
+
+def test_weights_that_are_not_finite_end_their_trial_alone(cache: Path) -> None:
+    model = build_model("llama")
+    engine = make_engine(model, cache)
+    with torch.no_grad():
+        model.get_parameter("model.layers.0.mlp.up_proj.weight")[0, 0] = float("nan")
+    clips = [(Clip(layer=0, module="mlp", clip_rate=0.7),), (Clip(layer=1, module="attn", clip_rate=0.7),)]
+    failed, measured = engine.measure(draw_prompts(), [resolve(each, engine.card) for each in clips], 2)
+    assert isinstance(failed, EvaluationError)
+    assert isinstance(measured, ImplicitNorms)
+    assert measured.delta_w[1] is None  # what it reads is not finite either
+
+
+def numbers(norms: ImplicitNorms | EvaluationError | None) -> tuple[object, ...]:
+    """All of them but for the seconds."""
+    assert isinstance(norms, ImplicitNorms)
+    return norms.delta_w, norms.delta_w_softmax, norms.implicit_gradient
