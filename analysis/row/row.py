@@ -243,7 +243,8 @@ class StoredRow:
     theory_seconds: Column[float | None] = Column(
         pa.float64(),
         f"Wall time that measuring these three took in all parts, a part of `seconds`; what trials that ran together "
-        f"measured together is shared equally among them; {_ASKED}.",
+        f"measured together is shared equally among them; of a trial that was measured after it had been scored, what "
+        f"reading its demonstrations once more took, besides `seconds`; {_ASKED}.",
         unit="seconds",
     )
 

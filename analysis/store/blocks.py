@@ -5,7 +5,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from bisect import bisect_right
 from collections import OrderedDict
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import accumulate
 from typing import Any
 
@@ -142,6 +142,10 @@ class Stack:
         self._blocks = [block for block in blocks if block.n_rows]
         self._first = [0, *accumulate(block.n_rows for block in self._blocks)]
         self.n_rows = self._first[-1]
+
+    def over(self, wrap: Callable[[Block], Block]) -> Stack:
+        """The same rows, with something put over each block."""
+        return Stack(map(wrap, self._blocks))
 
     def columns(self, names: Sequence[str]) -> pa.Table:
         """Some columns of all rows."""

@@ -25,6 +25,7 @@ from clipsweep.analysis.row.row import (
     jsonable,
 )
 from clipsweep.analysis.store.blocks import MemoryBlock, Stack, indices_of
+from clipsweep.analysis.store.filled import FilledBlock, Filling
 from clipsweep.trials.spec.result import TrialState
 
 _ORDER: list[tuple[str, Literal["ascending", "descending"]]] = [
@@ -39,12 +40,10 @@ CHUNK_ROWS = 8192  # that are looked at together
 class Attempts(Sequence[StoredRow]):
     """Every stored attempt in the order they finished. The rows stay in an Arrow table until they are asked for."""
 
-    def __init__(self, rows: Stack) -> None:
-        """Put rows into the order in which they finished. Only what tells the order is read."""
+    def __init__(self, rows: Stack, order: list[Any] | None = None) -> None:
+        """Put rows into the order in which they finished, unless it is known. Only what tells the order is read."""
         self._rows = rows
-        keys = rows.columns(_KEYS)
-        order = pc.sort_indices(keys, sort_keys=_ORDER)  # numbers are sorted, not rows
-        self._order: list[Any] = _without_copies(keys, order).to_pylist()
+        self._order = _order_of(rows.columns(_KEYS)) if order is None else order
 
     @classmethod
     def of(cls, table: pa.Table) -> Attempts:
@@ -94,6 +93,10 @@ class Attempts(Sequence[StoredRow]):
         for first in range(0, len(numbers), CHUNK_ROWS):
             wanted = [self._order[number] for number in numbers[first : first + CHUNK_ROWS]]
             yield self._rows.take(names, wanted)
+
+    def filled(self, filling: Filling) -> Attempts:
+        """The same attempts with what they lack of some columns; nothing is read yet."""
+        return Attempts(self._rows.over(lambda block: FilledBlock(block, filling)), self._order)
 
     def latest(self) -> LatestRows:
         """The latest attempt at each trial."""
@@ -199,6 +202,12 @@ class LatestRows(Mapping[str, StoredRow]):
     def numbers(self) -> list[int]:
         """The numbers of the latest attempts among all, ascending; of rows that were not added."""
         return sorted(number for number in self._numbers.values() if number < len(self.attempts))
+
+
+def _order_of(keys: pa.Table) -> list[Any]:
+    """Numbers of rows in the order in which they finished, each attempt once."""
+    order = pc.sort_indices(keys, sort_keys=_ORDER)  # numbers are sorted, not rows
+    return _without_copies(keys, order).to_pylist()
 
 
 def _without_copies(keys: pa.Table, order: pa.Array[Any]) -> pa.Array[Any]:
