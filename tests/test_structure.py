@@ -109,10 +109,11 @@ HOMES = {
         "trials/rows/parquet_file.py",
         *(f"analysis/row/{name}.py" for name in ("arrays", "check_rows", "columns", "row")),
         *(f"analysis/published/{name}.py" for name in ("make", "read")),
-        *(f"analysis/store/{name}.py" for name in ("blocks", "gather", "part", "rows", "table")),
+        *(f"analysis/store/{name}.py" for name in ("blocks", "filled", "gather", "part", "rows", "table")),
         "analysis/frames/spectra_frame.py",
         "analysis/screens/screen_file.py",
         *(f"analysis/spectra/{name}.py" for name in ("columns", "spectrum_file")),
+        "analysis/theory/norms_file.py",
     },
     "matplotlib": {f"analysis/drawing/{name}_matplotlib.py" for name in ("marks", "with")},
     "plotly": {

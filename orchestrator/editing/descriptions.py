@@ -109,7 +109,7 @@ DESCRIPTIONS = {
     "cluster.address": "Ray cluster to join, as HEAD:6379; null for one of this machine's own.",
     "cluster.microbatch": "Prompts in a forward pass.",
     "cluster.activation_budget": "What captured activations may fill: auto, or a size such as 8GB.",
-    "theory": "Whether each trial also measures what its demonstrations do by the paper's theory.",
+    "theory": "Whether trials also measure what their demonstrations do by the paper's theory, stored ones too.",
     "cluster.hang_after_s": "Seconds without an answer after which a replica is replaced; more where more is expected.",
 }
 OF_ONE_TASK = [

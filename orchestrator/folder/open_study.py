@@ -14,7 +14,9 @@ from clipsweep.analysis.screens.screen_file import ScreenFile
 from clipsweep.analysis.spectra.spectrum_file import SpectrumFile
 from clipsweep.analysis.store.rows import Attempts
 from clipsweep.analysis.store.table import ResultsTable
+from clipsweep.analysis.theory.norms_file import NormsFile
 from clipsweep.analysis.winners.point import Point
+from clipsweep.analysis.winners.scores import values_of
 from clipsweep.orchestrator.folder.no_study import no_study
 from clipsweep.orchestrator.folder.notes import notes_of, study_in, subject_in
 from clipsweep.orchestrator.folder.stored import MEND_STUDY, check_in_place, is_there, read_stored_study
@@ -38,6 +40,7 @@ from clipsweep.trials.base.files import write_text
 from clipsweep.trials.clips.spectrum import Place
 from clipsweep.trials.models.find import find_config
 from clipsweep.trials.screen.screened import ScreenRequest
+from clipsweep.trials.spec.result import FULL_PROMPTS
 from clipsweep.trials.tasks.load import load_task
 from clipsweep.trials.tasks.task import Task
 from clipsweep.trials.tokens.later import tokenizer_later
@@ -132,6 +135,31 @@ class OpenStudy:
         }
         return sorted(place for place in clipped & card.shapes.keys() if place not in measured)
 
+    @cached_property
+    def norms(self) -> NormsFile:
+        """What demonstrations do in trials that were not measured while they were scored."""
+        return NormsFile(self.folder.norms)
+
+    def missing_norms(self, rows: Mapping[str, StoredRow]) -> list[str]:
+        """Stored trials that the study wants measured by the theory, and that are not.
+
+        Of a study that did not ask for it nothing; nor prompts that were read whole, or hold no demonstrations.
+
+        Args:
+            rows: Latest attempt at each trial, as ``history`` has it.
+
+        Raises:
+            StoreError: ``theory.parquet`` cannot be read.
+        """
+        if not self.study.theory:
+            return []
+        columns = ("trial_id", "state", "shots", "demonstrations", "engine_path", "theory_seconds")
+        return [
+            trial_id
+            for trial_id, state, asked_for, shown, path, seconds in values_of(rows, columns)
+            if state.has_scores and (asked_for if shown is None else shown) and path != FULL_PROMPTS and seconds is None
+        ]
+
     @property
     def row_context(self) -> RowContext:
         """What all its rows have in common; of several tasks those of the first."""
@@ -154,14 +182,16 @@ class OpenStudy:
         }
 
     def history(self) -> Attempts:
-        """Every stored attempt in the order they finished.
+        """Every stored attempt in the order they finished; with its norms also where they were measured later.
+
+        As long as nothing is added it is the same value. Norms are read when they are asked for.
 
         Raises:
             StoreError: A file is damaged, or holds rows of another model or task.
         """
         history, contexts = self.table.read(), self.row_contexts.values()
         self.table.refuse_others({name: {getattr(context, name) for context in contexts} for name in OF_ALL_ROWS})
-        return history
+        return self.norms.fill(history)
 
     def load_task(self, cache: Path, name: str = "") -> Task:
         """A task with the rows that the study was run on.

@@ -45,6 +45,11 @@ class StudyFolder:
         return self.path / "spectrum.parquet"
 
     @property
+    def norms(self) -> Path:
+        """What demonstrations do in trials that were measured after they had been scored."""
+        return self.path / "theory.parquet"
+
+    @property
     def screen(self) -> Path:
         """What a backward pass predicts of clips."""
         return self.path / "screen.parquet"
@@ -102,7 +107,7 @@ class StudyFolder:
     def files(self) -> list[Path]:
         """Every file that a run writes here, but for rows, tracebacks and Optuna's journal, which mends itself."""
         of_lock = [self.lock, self.holder]
-        of_model = [self.spectrum, self.screen]
+        of_model = [self.spectrum, self.screen, self.norms]
         return [self.study, self.subject, *of_model, self.report, self.status, self.end, self.log, *of_lock]
 
     def holds_rows(self) -> bool:

@@ -9,7 +9,6 @@ from dataclasses import dataclass, field, replace
 from itertools import groupby, product
 
 from clipsweep.analysis.row.row import StoredRow
-from clipsweep.analysis.winners.scores import values_of
 from clipsweep.orchestrator.drivers.race.halving import halving_share
 from clipsweep.orchestrator.folder.ledger import Ledger
 from clipsweep.orchestrator.folder.open_study import OpenStudy
@@ -26,7 +25,7 @@ from clipsweep.trials.screen.screened import DEFAULT_ROWS
 from clipsweep.trials.spec.clip import Clip
 from clipsweep.trials.spec.ladder import make_rungs
 from clipsweep.trials.spec.resolved import Fingerprint, ResolvedClips
-from clipsweep.trials.spec.result import FULL_PROMPTS, TrialState
+from clipsweep.trials.spec.result import TrialState
 from clipsweep.trials.spec.start import USUALLY_REUSED, Start
 from clipsweep.trials.spec.trial import TEST, VALIDATION, PromptSet, TrialSpec
 
@@ -285,22 +284,13 @@ def screen_notes(opened: OpenStudy) -> list[str]:
 
 
 def theory_notes(opened: OpenStudy, rows: Mapping[str, StoredRow]) -> list[str]:
-    """That trials which are stored were not measured, where the study now asks for the theory."""
-    if not opened.study.theory:
-        return []
-    columns = ("trial_id", "split", "state", "shots", "engine_path", "theory_seconds")
-    lacking = {
-        trial_id
-        for trial_id, split, state, shots, path, seconds in values_of(rows, columns)
-        if split == VALIDATION and state.has_scores and shots and path != FULL_PROMPTS and seconds is None
-    }
+    """That stored trials are measured at the end of the run, where the study now asks for the theory."""
+    lacking = opened.missing_norms(rows)
     if not lacking:
         return []
-    untouched = lacking & set(opened.baselines(rows))
-    which = f"; {len(untouched)} of them of the untouched model, so that no trial on the same prompts can be compared"
     return [
-        f"{counted(len(lacking), 'stored trial')} ran before 'theory: true' was set, and none is measured again"
-        f"{which if untouched else ''}. Give the study another name to measure all"
+        f"{counted(len(lacking), 'stored trial')} ran before 'theory: true' was set: at the end their demonstrations "
+        f"alone are read once more, to measure them; nothing is scored again, and no row changes"
     ]
 
 

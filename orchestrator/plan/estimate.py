@@ -50,7 +50,8 @@ def plan_study(study: Study, folder: Path | None, cache: Path, *, verify_hashes:
         Counts, ``operations``, ``hours`` at ``speed`` on so many ``replicas``, bytes on each replica and on disk, and
         the folder. Trials on the test split are counted at most, as the winners are not known. ``expectation``: see
         ``expect``. ``screen``: see ``_screen``; None where nothing is to be screened. ``theory``: whether trials
-        measure what the theory says; ``matrices_for_theory``: those whose singular values are measured at the end.
+        measure what the theory says; ``stored_trials_to_measure``: those that are measured at the end, by their
+        demonstrations alone; ``matrices_for_theory``: those whose singular values are measured then.
     """
     prepared = prepare(study, folder or default_folder(study), cache, verify_hashes=verify_hashes)
     opened, card = prepared.opened, prepared.opened.subject.card
@@ -83,6 +84,7 @@ def plan_study(study: Study, folder: Path | None, cache: Path, *, verify_hashes:
         "matrices_to_factor_at_most": n_matrices,
         "factor_bytes_on_disk": factor_bytes,
         "matrices_to_measure": _matrices_to_measure(opened),
+        "stored_trials_to_measure": len(opened.missing_norms(ledger.rows)),
         "matrices_for_theory": _count_matrices(opened, opened.missing_spectra()),
         "screen": _screen(opened, counts, speed, requests) if requests else None,
         "expectation": expect(opened, partial(cost_of, opened.screens_wanted())),
@@ -154,7 +156,7 @@ def describe_plan(plan: dict[str, Any]) -> str:
             *_describe_counts(plan),
             *([f"layers      {choice}"] if measured or chosen_by_screen else []),
             *([] if screen is None else [_describe_screen(screen)]),
-            *([f"theory      {_describe_theory(plan['matrices_for_theory'])}"] if plan["theory"] else []),
+            *([f"theory      {_describe_theory(plan)}"] if plan["theory"] else []),
             f"operations  {plan['operations']:.3g}",
             f"time        {format_seconds(3600 * plan['hours'])} on {counted(plan['replicas'], 'replica')} at "
             f"{plan['operations_per_second_of_each'] / 1e12:.3g} TFLOP/s each ({plan['speed']})",
@@ -176,10 +178,14 @@ def _describe_screen(screen: dict[str, Any]) -> str:
     )
 
 
-def _describe_theory(n_matrices: int) -> str:
+def _describe_theory(plan: dict[str, Any]) -> str:
     """What a study that asks for the theory measures besides."""
+    stored, n_matrices = plan["stored_trials_to_measure"], plan["matrices_for_theory"]
+    again = (
+        f", of {counted(stored, 'stored one')} by the demonstrations alone (nothing is scored again)" if stored else ""
+    )
     spectra = f", and at the end the singular values of {n_matrices} matrices" if n_matrices else ""
-    return f"the norms of implicit updates are measured in each trial{spectra}"
+    return f"the norms of implicit updates are measured in each trial{again}{spectra}"
 
 
 def _describe_counts(plan: dict[str, Any]) -> list[str]:

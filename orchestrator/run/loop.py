@@ -22,6 +22,7 @@ from clipsweep.orchestrator.progress.goal import goal_of
 from clipsweep.orchestrator.progress.progress import Progress
 from clipsweep.orchestrator.run.interrupt import Interrupt
 from clipsweep.orchestrator.run.measure_layers import measure_layers
+from clipsweep.orchestrator.run.measure_norms import measure_norms
 from clipsweep.orchestrator.run.measure_screens import measure_screens
 from clipsweep.orchestrator.run.measure_spectra import measure_spectra
 from clipsweep.orchestrator.space.proposal import Choice, Proposal
@@ -80,8 +81,8 @@ class RunLoop:
         """Choose the layers, run the study's driver, then its winners on the test split; stops early when interrupted.
 
         Layers are chosen by condition numbers or by a screen, and points are screened, where the study wants that;
-        once these are known nothing is measured. Of a study that asks for the theory, the singular values of what it
-        clips are measured at the end.
+        once these are known nothing is measured. Of a study that asks for the theory, stored trials are measured at the
+        end that were not while they were scored, and the singular values of what it clips.
         """
         try:
             self._choose_layers()
@@ -95,7 +96,7 @@ class RunLoop:
                     self._progress.say(f"{counted(len(missing), 'trial')} on test: winners and their baselines")
                 self._progress.begun_tests(sum(map(self._amount, map(self._ledger.trial, missing)), start=Amount()))
                 self.drive(FixedDriver(proposals))
-            self._measure_swept()
+            self._measure_theory()
         finally:
             try:
                 self._ledger.flush()
@@ -148,19 +149,22 @@ class RunLoop:
             pool.announce(starts_of(self._opened.space.starts(), self._opened.subject.card))
             self._progress.expect(goal_of(self._opened, self._ledger))
 
-    def _measure_swept(self) -> None:
-        """Measure the singular values that the theory is compared with, of what they are not known yet.
+    def _measure_theory(self) -> None:
+        """Measure stored trials, and the singular values that the theory is compared with, where they are not known.
 
-        All trials are stored by now, and the theory is told without them too: what cannot be measured is warned of.
+        All trials are stored by now, and the theory is told without these too: what cannot be measured is warned of.
         """
+        opened, progress = self._opened, self._progress
+        if not self._interrupt.requested:
+            measure_norms(opened, self._ledger.rows, self._started_pool, progress.waits_for, self._is_stopped)
         if self._interrupt.requested:
             return
         try:
             measure_spectra(
-                self._opened,
-                self._opened.missing_spectra(),
+                opened,
+                opened.missing_spectra(),
                 self._started_pool,
-                self._progress.waits_for,
+                progress.waits_for,
                 self._is_stopped,
                 what="the singular values",
                 why="are what the theory is compared with",

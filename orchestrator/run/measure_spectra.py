@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Sequence
 
 from clipsweep.cluster.pool import Pool
 from clipsweep.orchestrator.folder.open_study import OpenStudy
-from clipsweep.trials.base.errors import EvaluationError
+from clipsweep.orchestrator.run.keep_found import keep_found
 from clipsweep.trials.clips.spectrum import MatrixSpectrum, Place
-
-KEEP_SECONDS = 10.0
 
 
 def measure_spectra(
@@ -41,28 +38,16 @@ def measure_spectra(
     """
     if not missing:
         return
-    pool, count, shapes = start_pool(), 0, opened.subject.card.shapes
+    pool, shapes = start_pool(), opened.subject.card.shapes
     total = sum(shape.count for place in missing for shape in shapes[place])
     waits_for(f"{what} of {total} matrices {why}; they are measured once …")
-    waiting: list[MatrixSpectrum] = []
-    kept_at = time.monotonic()
-    try:
-        for found in pool.spectrum(missing):
-            waiting += found
-            count += len(found)
-            waits_for(f"{count}/{total} matrices measured: {what} {why}")
-            if stopped():
-                break
-            if time.monotonic() - kept_at >= KEEP_SECONDS:
-                _keep(opened, waiting)
-                waiting, kept_at = [], time.monotonic()
-    except EvaluationError:
-        _keep(opened, waiting)
-        raise
-    _keep(opened, waiting)
 
+    def keep(spectra: Sequence[MatrixSpectrum]) -> None:
+        """Add to the file, which whoever took the study over may have filled further."""
+        opened.table.check()
+        opened.spectrum.add(spectra)
 
-def _keep(opened: OpenStudy, spectra: Sequence[MatrixSpectrum]) -> None:
-    """Add to the file, which whoever took the study over may have filled further."""
-    opened.table.check()
-    opened.spectrum.add(spectra)
+    def tell(count: int) -> None:
+        waits_for(f"{count}/{total} matrices measured: {what} {why}")
+
+    keep_found(pool.spectrum(missing), keep, tell, stopped)

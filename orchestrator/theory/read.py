@@ -11,6 +11,8 @@ from clipsweep.orchestrator.folder.snapshot import Snapshot
 from clipsweep.orchestrator.status.answer import so_far
 from clipsweep.trials.base.errors import StudyError, counted
 
+MEASURED_LATER = "What is stored is then measured by its demonstrations alone: nothing is scored again."
+
 
 def theory_of(snapshot: Snapshot) -> Theory:
     """What a study's stored trials say of the theory.
@@ -51,20 +53,21 @@ def _check(snapshot: Snapshot, changes: Changes) -> None:
         return
     if changes.measured == 0 and not snapshot.opened.study.theory:
         raise StudyError(
-            f"{where} did not ask for what the theory measures; expected 'theory: true' in its study file. Put it into "
-            f"a new study, or into this one before its trials run: those that are stored are not measured again."
+            f"{where} did not ask for what the theory measures; expected 'theory: true' in its study file. Add it and "
+            f"run the study again. {MEASURED_LATER}"
         )
+    to_measure = counted(len(snapshot.opened.missing_norms(snapshot.rows)), "stored trial")
     if changes.measured == 0 and changes.unmeasured:
         raise StudyError(
             f"{where} has {counted(changes.unmeasured, 'clipped trial')} and none was measured; expected trials of a "
-            f"task with answers and with demonstrations in the prompt, that ran after 'theory: true' was set. Run a "
-            f"new study with it."
+            f"task with answers, with demonstrations in prompts that are not read whole. Run the study again: "
+            f"{to_measure} can be measured. {MEASURED_LATER}"
         )
     if changes.alone:
         raise StudyError(
             f"{where} has {counted(changes.alone, 'measured trial')} without an untouched row of the same prompts that "
-            f"was measured too; expected one for each number of shots and demonstration seed. An untouched row that "
-            f"was stored before 'theory: true' was set is not measured again: run a new study with it."
+            f"was measured too; expected one for each number of shots and demonstration seed. Run the study again: "
+            f"{to_measure} can be measured. {MEASURED_LATER}"
         )
     raise StudyError(
         f"{where} has {counted(told, 'measured clipped trial')} on {counted(len(changes.prompt_sets), 'prompt set')}; "

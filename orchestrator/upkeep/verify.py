@@ -133,6 +133,7 @@ def _other_files(opened: OpenStudy) -> Iterator[Fault]:
         (opened.folder.end, lambda: read_end(opened.folder)),
         (opened.folder.spectrum, opened.spectrum.conditions),
         (opened.folder.screen, opened.screen.screens),
+        (opened.folder.norms, opened.norms.read),
     ):
         try:
             read()

@@ -15,7 +15,7 @@ import ray
 from rich.console import Console
 
 from clipsweep.cluster.pool import CALLS_PER_REPLICA, Pool
-from clipsweep.cluster.work import Batch
+from clipsweep.cluster.work import Batch, NormsRequest
 from clipsweep.orchestrator.folder.open_study import write_study
 from clipsweep.orchestrator.plan.prepare import prepare
 from clipsweep.orchestrator.run import session
@@ -24,6 +24,7 @@ from clipsweep.trials.base.versions import recorded_versions
 from clipsweep.trials.clips.spectrum import MatrixSpectrum, Place
 from clipsweep.trials.scores.tally import LabelTally, Tally
 from clipsweep.trials.screen.screened import Screened, ScreenRequest
+from clipsweep.trials.spec.implicit import TrialNorms
 from clipsweep.trials.spec.result import TrialResult, TrialState
 from clipsweep.trials.spec.start import Start
 from clipsweep.trials.spec.trial import Trial
@@ -84,6 +85,10 @@ class ReadyPool(Pool):
         raise NotImplementedError
 
     def screen(self, requests: Sequence[ScreenRequest]) -> Iterator[list[Screened]]:
+        """The same."""
+        raise NotImplementedError
+
+    def norms(self, requests: Sequence[NormsRequest]) -> Iterator[list[TrialNorms]]:
         """The same."""
         raise NotImplementedError
 

@@ -1,4 +1,4 @@
-"""What measuring the paper's theory costs: its share of a study's seconds, and processor time beside none.
+"""What measuring the paper's theory costs, while trials are scored and afterwards: shares of a study's seconds.
 
 Needs the model and the rows of the shared folder, for the larger of its two models.
 """
@@ -9,7 +9,7 @@ import os
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import median
@@ -18,11 +18,11 @@ from unittest.mock import patch
 
 from rich.console import Console
 
+from clipsweep.analysis.theory.norms_file import NormsFile
 from clipsweep.cluster.replica import Replica
-from clipsweep.cluster.work import Batch
+from clipsweep.orchestrator.folder.study_folder import StudyFolder
 from clipsweep.orchestrator.run.session import run_study
 from clipsweep.orchestrator.study.check import check_study
-from clipsweep.trials.spec.result import TrialResult
 from tests.benchmarks.document import Line, at_most, print_document, tell
 from tests.orchestrator.stored import latest_rows
 
@@ -63,36 +63,60 @@ class Taken:
         measuring: Those of measuring among them.
         evaluating: Processor seconds of evaluating.
         besides: Processor seconds of all else: mostly of the report.
+        afterwards: Of a study without the theory, seconds of measuring its trials once they are stored, as the file
+            says that keeps them; 0 of one with it.
+        reading: Processor seconds of that.
     """
 
     trials: float
     measuring: float
     evaluating: float
     besides: float
+    afterwards: float
+    reading: float
+
+
+class Clock:
+    """Processor seconds of what replicas do."""
+
+    def __init__(self) -> None:
+        """Nothing is done yet."""
+        self.seconds = 0.0
+
+    def over(self, work: Callable[[Replica, Any], Any]) -> Callable[[Replica, Any], Any]:
+        """The same work, whose time counts."""
+
+        def timed(replica: Replica, asked: Any) -> Any:
+            began = time.process_time()
+            answer = work(replica, asked)
+            self.seconds += time.process_time() - began
+            return answer
+
+        return timed
 
 
 def run_once(model: str, rows: int, cache: Path, *, theory: bool) -> Taken:
-    """Run a study."""
-    spent = 0.0
-    evaluate = Replica.evaluate
-
-    def timed(self: Replica, batch: Batch) -> list[TrialResult]:
-        nonlocal spent
-        began = time.process_time()
-        results = evaluate(self, batch)
-        spent += time.process_time() - began
-        return results
-
-    with tempfile.TemporaryDirectory() as folder, patch.object(Replica, "evaluate", timed):
-        study, began = check_study(study_of(model, rows, theory=theory)), time.process_time()
-        run_study(study, Path(folder) / "study", cache, Console(quiet=True))
+    """Run a study; one without the theory once more with it, which measures what is stored."""
+    evaluating, reading = Clock(), Clock()
+    with (
+        tempfile.TemporaryDirectory() as folder,
+        patch.object(Replica, "evaluate", evaluating.over(Replica.evaluate)),
+        patch.object(Replica, "norms", reading.over(Replica.norms)),
+    ):
+        place, began = Path(folder) / "study", time.process_time()
+        run_study(check_study(study_of(model, rows, theory=theory)), place, cache, Console(quiet=True))
         processor = time.process_time() - began
-        stored = latest_rows(Path(folder) / "study").values()
+        stored = latest_rows(place).values()
+        if not theory:
+            run_study(check_study(study_of(model, rows, theory=True)), place, cache, Console(quiet=True))
+        kept = NormsFile(StudyFolder(place).norms).read().to_pylist()
         return Taken(
             trials=sum(row.seconds for row in stored),
             measuring=sum(row.theory_seconds or 0 for row in stored),
-            evaluating=spent,
-            besides=processor - spent,
+            evaluating=evaluating.seconds,
+            besides=processor - evaluating.seconds,
+            afterwards=sum(row["theory_seconds"] for row in kept),
+            reading=reading.seconds,
         )
 
 
@@ -112,6 +136,10 @@ def lines(rounds: int) -> Iterator[Line]:
                 where = f"{model}, {rows:,} rows"
                 share = median(on.measuring / on.trials for on, _ in taken)
                 yield at_most(f"{where}: measuring, of the trials' seconds", 100 * share, "%", MOST)
+                later = median(off.afterwards / off.trials for _, off in taken)
+                yield Line(name=f"{where}: measuring afterwards, of the trials' seconds", value=100 * later, unit="%")
+                later = median(off.reading / off.evaluating for _, off in taken)
+                yield Line(name=f"{where}: processor time of that, of evaluating's", value=100 * later, unit="%")
                 yield Line(name=f"{where}: trials' seconds", value=median(on.trials for on, _ in taken), unit="s")
                 more = median(on.evaluating / off.evaluating - 1 for on, off in taken)
                 yield Line(name=f"{where}: processor time of evaluating, more than without", value=100 * more, unit="%")

@@ -109,8 +109,8 @@ class ByBlocks:
         """Measure what the demonstrations do under each trial's weights, and score nothing; arguments as of ``score``.
 
         Returns:
-            For each trial the norms that scoring it gives too, to the bit; None where the prompts have nothing to
-            measure; or what was not finite. Their seconds are all that measuring took: a trial's weights, its pass over
+            For each trial the norms that scoring it gives too; None where the prompts have nothing to measure; or what
+            was not finite. Their seconds are all that measuring took: a trial's weights, its pass over
             the demonstrations, and an equal part of the untouched model's.
         """
         began = time.perf_counter()

@@ -181,9 +181,10 @@ class Engine:
             microbatch: Queries of a pass that scores these prompts: what is held of them there serves here too.
 
         Returns:
-            For each trial the norms that scoring it measures too, to the bit, with all the wall time that they took
-            here; None where there is nothing to measure: no theory is asked for, no demonstrations, or prompts are read
-            whole; or the error that ended it: non-finite weights, or a device too small.
+            For each trial the norms that scoring it measures too, to the bit where the same Gram matrices are held,
+            with all the wall time that they took here; None where there is nothing to measure: no theory is asked for,
+            no demonstrations, or prompts are read whole; or the error that ended it: non-finite weights, or a device
+            too small.
         """
         return self._retreat.evaluate(partial(self._measure, prompts), prompts, trials, microbatch)
 

@@ -12,11 +12,12 @@ from numpy.typing import NDArray
 from clipsweep.analysis.row.packing import pack_margins, pack_outcomes
 from clipsweep.analysis.row.row import Record
 from clipsweep.cluster.pool import Pool
-from clipsweep.cluster.work import Batch
+from clipsweep.cluster.work import Batch, NormsRequest
 from clipsweep.trials.base.versions import RECORDED
 from clipsweep.trials.clips.spectrum import MatrixSpectrum, Place
 from clipsweep.trials.scores.judge import measure_margins, score_labels
 from clipsweep.trials.screen.screened import Screened, ScreenRequest
+from clipsweep.trials.spec.implicit import TrialNorms
 from clipsweep.trials.spec.result import TrialResult, TrialState
 from clipsweep.trials.spec.start import Start
 from clipsweep.trials.spec.trial import Trial
@@ -99,6 +100,9 @@ class StandInPool(Pool):
         return iter(())
 
     def screen(self, requests: Sequence[ScreenRequest]) -> Iterator[list[Screened]]:
+        return iter(())
+
+    def norms(self, requests: Sequence[NormsRequest]) -> Iterator[list[TrialNorms]]:
         return iter(())
 
     def announce(self, starts: Sequence[Start]) -> None:

@@ -100,3 +100,12 @@ def test_a_raced_search_that_was_cut_off_goes_on_from_its_rows(folder: Path, cac
     assert all(after[key].n_examples >= count for key, count in seen.items())
     assert SCHEMA_VERSION in {row.schema_version for row in after.values()}
     assert status_of(folder)["state"] == "done"
+
+
+@pytest.mark.parametrize("folder", ["schema-2", "schema-5"], indirect=True)
+def test_its_trials_are_measured_afterwards(folder: Path, cache: Path) -> None:
+    before = [row.record() for row in all_rows(folder)]
+    content = read_settings(StudyFolder(folder)) | {"theory": True}
+    run_study(check_study(content), folder, cache, Console(quiet=True))
+    assert [row.record() for row in all_rows(folder)] == before
+    assert all(row.implicit is not None for row in take_snapshot(folder).rows.values())

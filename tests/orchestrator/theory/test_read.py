@@ -19,7 +19,8 @@ from clipsweep.analysis.figures.theory.table import correlations_table
 from clipsweep.analysis.theory.verdict import headline
 from clipsweep.orchestrator.cli import app
 from clipsweep.orchestrator.theory.words import describe_theory
-from clipsweep.trials.base.errors import StudyError
+from clipsweep.trials.base.errors import EvaluationError, StudyError
+from clipsweep.trials.engine.engine import Engine
 from tests.conftest import tiny_study
 from tests.orchestrator.commands.typed import json_of, runner
 
@@ -131,31 +132,53 @@ def test_of_an_unfinished_study_the_answer_is_told_to_be_one_so_far(
 
 
 def test_a_study_that_did_not_ask_is_told_how(finished_study: Path) -> None:
-    with pytest.raises(StudyError, match="did not ask for .*'theory: true'.*are not measured again"):
+    with pytest.raises(StudyError, match="did not ask for .*'theory: true'.*run the study again.*nothing is scored"):
         clipsweep.open_study(finished_study).theory()
 
 
-def test_trials_that_ran_before_it_was_asked_are_not_measured(make_study: MakeStudy, tmp_path: Path) -> None:
+def test_a_study_that_asks_after_its_end_says_the_same_as_one_that_asked_before(
+    measured: clipsweep.StudyHandle, tiny_gptj: Path, tmp_path: Path, cache: Path
+) -> None:
+    content = tiny_study(tiny_gptj, space=SPACE)
+    for asks in (False, True):
+        study = clipsweep.run(content | {"theory": asks}, dir=tmp_path / "s", quiet=True)
+    before, after = (without_times(each.theory().document()) for each in (measured, study))
+    assert before == after
+
+
+def without_times(document: dict[str, Any]) -> dict[str, Any]:
+    return {key: value for key, value in document.items() if "seconds" not in key and "cost" not in key}
+
+
+def test_before_its_stored_trials_are_measured_a_study_says_how_many_can_be(
+    make_study: MakeStudy, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     clipsweep.run(make_study(), dir=tmp_path / "s", quiet=True)
+    monkeypatch.setattr(Engine, "measure", lambda *_: [EvaluationError("too small a device")])
     study = clipsweep.run(make_study() | {"theory": True}, dir=tmp_path / "s", quiet=True)
-    with pytest.raises(StudyError, match="4 clipped trials and none was measured; expected .* demonstrations"):
+    with pytest.raises(StudyError, match="4 clipped trials and none was measured; expected .*: 7 stored trials can be"):
         study.theory()
 
 
-def test_an_untouched_row_from_before_is_missed(make_study: MakeStudy, tmp_path: Path) -> None:
+def test_where_the_untouched_row_was_not_measured_it_is_missed(
+    make_study: MakeStudy, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     clipsweep.run(make_study(space={"clip_rates": [0]}), dir=tmp_path / "s", quiet=True)
+    monkeypatch.setattr(Engine, "measure", lambda *_: [EvaluationError("too small a device")])
     study = clipsweep.run(make_study() | {"theory": True}, dir=tmp_path / "s", quiet=True)
-    with pytest.raises(StudyError, match="4 measured trials without an untouched row.*is not measured again"):
+    with pytest.raises(StudyError, match="4 measured trials without an untouched row.*: 2 stored trials can be meas"):
         study.theory()
 
 
-def test_a_run_says_that_stored_trials_are_not_measured(make_study: MakeStudy, tmp_path: Path) -> None:
+def test_a_run_says_that_stored_trials_are_measured_at_its_end(make_study: MakeStudy, tmp_path: Path) -> None:
     clipsweep.run(make_study(space={"clip_rates": [0]}), dir=tmp_path / "s", quiet=True)
     asked = make_study() | {"theory": True}
-    said = "1 stored trial ran before 'theory: true' was set.*1 of them of the untouched model.*another name"
+    said = "2 stored trials ran before 'theory: true' was set: .*nothing is scored again, and no row changes"
     assert any(re.search(said, note) for note in clipsweep.plan(asked, dir=tmp_path / "s")["notes"])
-    clipsweep.run(asked, dir=tmp_path / "s", quiet=True)
+    study = clipsweep.run(asked, dir=tmp_path / "s", quiet=True)
     assert re.search(said, (tmp_path / "s" / "log.txt").read_text(encoding="utf-8"))
+    assert study.theory().changes.alone == 0
+    assert not any("stored trial" in note for note in clipsweep.plan(asked, dir=tmp_path / "s")["notes"])
 
 
 def test_trials_that_share_no_prompts_are_too_few(make_study: MakeStudy, tmp_path: Path) -> None:
