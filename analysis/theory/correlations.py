@@ -16,7 +16,6 @@ from clipsweep.analysis.winners.interval import CONFIDENCE
 
 Interval = tuple[float, float]
 NO_INTERVAL = "–"
-LEAST_DEFINED = 0.5  # share of resamples that must vary for an interval
 
 
 def interval_words(interval: Interval | None) -> str:
@@ -129,15 +128,14 @@ def _told(found: Mapping[str, Resampled], module: str | None) -> list[Correlatio
 
 
 def _correlation(name: str, module: str | None, found: Resampled) -> Correlation:
-    told = not math.isnan(found.rho)
     return Correlation(
         quantity=name,
         module=module,
         n_trials=found.n_trials,
         n_layers=found.n_layers,
         rho=_number(found.rho),
-        by_layer=_interval(found.by_layer) if told and found.by_layer is not None else None,
-        by_example=_interval(found.by_example) if told and found.by_example is not None else None,
+        by_layer=None if found.by_layer is None else interval_of(found.by_layer),
+        by_example=None if found.by_example is None else interval_of(found.by_example),
         margin_rho=_number(found.margin_rho),
     )
 
@@ -176,14 +174,11 @@ def _difference(one: Resampled, other: Resampled, of_one: Floats | None, of_othe
     """
     if of_one is None or of_other is None:
         return None
-    return _interval(np.sign(one.rho) * of_one - np.sign(other.rho) * of_other)
+    return interval_of(np.sign(one.rho) * of_one - np.sign(other.rho) * of_other)
 
 
-def _interval(resampled: Floats) -> Interval | None:
-    """Percentile interval over the resamples that vary; None where fewer than half do."""
-    defined = resampled[~np.isnan(resampled)]
-    if len(defined) < LEAST_DEFINED * len(resampled):
-        return None
+def interval_of(resampled: Floats) -> Interval:
+    """Percentile interval over all resamples, those that do not vary among them, without NaN."""
     outside = (1 - CONFIDENCE) / 2
-    low, high = np.quantile(defined, [outside, 1 - outside]).tolist()
+    low, high = np.quantile(resampled, [outside, 1 - outside]).tolist()
     return low, high

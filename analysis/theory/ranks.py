@@ -57,7 +57,7 @@ def spearman_by_group(
         draws: How often each resample holds each group, 0 or more: shape ``(n_resamples, n_groups)``.
 
     Returns:
-        Shape ``(n_rows, n_resamples)``; NaN where a resample holds nothing that varies.
+        Shape ``(n_rows, n_resamples)``; 0 where a resample holds nothing that varies, as such ranks tell nothing.
     """
     members = [np.flatnonzero(groups == group) for group in range(draws.shape[1])]
     total = draws @ np.array([len(each) for each in members], dtype=np.float64)
@@ -67,7 +67,7 @@ def spearman_by_group(
     for row in rows:
         below = _below(row, groups, draws.shape[1])
         scale = np.sqrt(_spread(below, below, members, draws, total) * of_target)
-        found.append(_spread(below, to, members, draws, total) / np.where(scale > 0, scale, np.nan))
+        found.append(_spread(below, to, members, draws, total) / np.where(scale > 0, scale, np.inf))
     return np.array(found).reshape(len(rows), len(draws))
 
 

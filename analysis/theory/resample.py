@@ -26,8 +26,10 @@ class Resampled:
         n_layers: That these clip.
         rho: Over these; NaN where there are none, or where it or the gain does not vary.
         margin_rho: The same with the change of the mean margin; NaN also where some rows have no margins.
-        by_layer: In each resample of the layers: shape ``(RESAMPLES,)``; None with fewer than three, and of one module.
-        by_example: In each resample of the examples; the same shape; None of one module.
+        by_layer: In each resample of the layers: shape ``(RESAMPLES,)``; None with fewer than three, of one module, and
+            without ``rho``. A resample in which nothing varies counts as 0: were it left out, what one layer alone
+            gains would be in all others, and would look sure.
+        by_example: In each resample of the examples; the same shape; None of one module, and without ``rho``.
     """
 
     n_trials: int
@@ -108,13 +110,14 @@ class _Part:
     @cached_property
     def by_example(self) -> Floats:
         """In each resample of the examples; the same shape."""
-        return spearman_to_columns(self.values, self.examples.gains[self.among])
+        return np.nan_to_num(spearman_to_columns(self.values, self.examples.gains[self.among]))
 
 
 def resample(changes: Changes, module: str | None = None) -> dict[str, Resampled]:
     """Rank correlation of every quantity with the gain, within each prompt set, averaged over prompt sets.
 
-    The average is weighted by the number of trials. Prompt sets of fewer than four trials are left out.
+    The average is weighted by the number of trials. Left out are prompt sets of fewer than four trials, and those in
+    which the quantity or the gain does not vary.
 
     Args:
         changes: Of a study.
@@ -127,28 +130,26 @@ def resample(changes: Changes, module: str | None = None) -> dict[str, Resampled
 
 def _joined(name: str, parts: Sequence[_Part], *, resampled: bool) -> Resampled:
     held = [(part, part.names.index(name)) for part in parts]
+    ranked = [(part, row) for part, row in held if not np.isnan(part.plain[row])]
+    with_margins = [(part, row) for part, row in held if not np.isnan(part.of_margin[row])]
     layers = {int(layer) for part in parts for layer in part.layers}
-    weights = np.array([len(part.gain) for part in parts], dtype=np.float64)
+    resampled = resampled and bool(ranked)
     return Resampled(
-        n_trials=int(weights.sum()),
+        n_trials=sum(len(part.gain) for part in parts),
         n_layers=len(layers),
-        rho=float(_average([part.plain[row : row + 1] for part, row in held], weights)[0]),
-        margin_rho=float(_average([part.of_margin[row : row + 1] for part, row in held], weights)[0]),
-        by_layer=_average([part.by_layer[row] for part, row in held], weights)
+        rho=float(_mean([(part, part.plain[row]) for part, row in ranked])),
+        margin_rho=float(_mean([(part, part.of_margin[row]) for part, row in with_margins])),
+        by_layer=_mean([(part, part.by_layer[row]) for part, row in ranked])
         if resampled and len(layers) >= LEAST_LAYERS
         else None,
-        by_example=_average([part.by_example[row] for part, row in held], weights) if resampled else None,
+        by_example=_mean([(part, part.by_example[row]) for part, row in ranked]) if resampled else None,
     )
 
 
-def _average(found: Sequence[Floats], weights: Floats) -> Floats:
-    """Mean over prompt sets in each resample, of those in which it is defined; NaN where there is none."""
-    if not found:
-        return np.full(1, np.nan)
-    stacked = np.array(found)
-    shares = np.where(np.isnan(stacked), 0.0, weights[:, None])
-    total = shares.sum(axis=0)
-    return np.where(total > 0, (np.nan_to_num(stacked) * shares).sum(axis=0) / np.maximum(total, 1), np.nan)
+def _mean(found: Sequence[tuple[_Part, Floats]]) -> Floats:
+    """Over prompt sets, by their number of trials, in each resample; NaN of none."""
+    trials = sum(len(part.gain) for part, _ in found)
+    return np.asarray(sum(len(part.gain) * each for part, each in found) / trials if found else np.nan)
 
 
 def _parts(changes: Changes, module: str | None) -> Iterator[_Part]:
