@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from clipsweep.analysis.frames.trial_frame import studies_in
 from clipsweep.analysis.row.row import OF_BLOCKS
+from clipsweep.analysis.theory.clipped_matrices import ClippedMatrices
 from clipsweep.analysis.theory.theory import Theory, measure_theory
 
 if TYPE_CHECKING:
@@ -30,11 +31,13 @@ def theory_of_trials(trials: pandas.DataFrame, spectra: pandas.DataFrame | None 
     if len(studies) > 1:
         return None
     ((rows, rules),) = studies
-    matrices = None if spectra is None else spectra[list(OF_MATRICES)].to_dict("records")
+    matrices = None
+    if spectra is not None:
+        records = spectra[list(OF_MATRICES)].to_dict("records")
+        matrices = ClippedMatrices(records, {(each["layer"], each["role"]) for each in records})
     return measure_theory(
         rows,
         study=str(trials["study"].iloc[0]),
         metric=rules.metric,
-        spectra=matrices,
-        places={(each["layer"], each["role"]) for each in matrices or ()},
+        matrices=matrices,
     )

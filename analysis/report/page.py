@@ -26,7 +26,7 @@ from clipsweep.analysis.report.tables import (
     winners_table,
 )
 from clipsweep.analysis.report.trials import trial_data
-from clipsweep.analysis.theory.notes import cost_of, notes_of
+from clipsweep.analysis.theory.notes import cost_of
 from clipsweep.analysis.theory.verdict import TOO_EARLY, headline, verdict
 from clipsweep.analysis.winners.pareto import pareto_front, rate_points
 from clipsweep.analysis.winners.point import ONE_STANDARD_ERROR, describe_point
@@ -102,8 +102,8 @@ def _theory(facts: ReportFacts, figures: Sequence[DrawnFigure]) -> dict[str, Any
     return {
         "headline": headline(found.predictions),
         "sentences": verdict(found.predictions),
-        "notes": notes_of(found),
-        "cost": cost_of(found),
+        "notes": found.notes,
+        "cost": cost_of(found.changes),
         "figures": figures,
         "tables": [] if table is None else [table],
         "n_layers": len({trial.layer for trial in found.changes.trials}),

@@ -52,7 +52,11 @@ class _Matrix:
 
 
 class ClippedMatrices:
-    """What the spectrum file of a model says of clips."""
+    """What the spectrum file of a model says of clips.
+
+    Attributes:
+        combination: What stands for several matrices.
+    """
 
     def __init__(self, spectra: Iterable[Record], places: Collection[Place], combination: str = "max") -> None:
         """Take what was measured.
@@ -66,6 +70,7 @@ class ClippedMatrices:
         for record in spectra:
             self._matrices.setdefault((record["layer"], record["role"]), []).append(_Matrix.of(record))
         self._places = frozenset(places)
+        self.combination = combination
         self._combine: Callable[[Sequence[float]], float] = COMBINATIONS[combination]
         self._known: dict[tuple[Clip, ...], Mapping[str, float | None]] = {}
 

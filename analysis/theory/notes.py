@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 from clipsweep.analysis.theory.changes import Changes
 from clipsweep.analysis.theory.quantities import LEAST_LAYERS, LEAST_TRIALS
-from clipsweep.analysis.theory.theory import Theory
 from clipsweep.trials.base.errors import counted
 from clipsweep.trials.scores.metrics import ACCURACY
 
@@ -14,21 +13,28 @@ from clipsweep.trials.scores.metrics import ACCURACY
 MANY_LAYERS = 12
 
 
-def notes_of(theory: Theory) -> Iterator[str]:
-    """What was left out or is told otherwise, a sentence each without its full stop."""
-    yield from theory.so_far
-    if theory.metric != ACCURACY:
-        yield f"gains are told in accuracy, though the study is judged by {theory.metric}"
-    if len({trial.prompts.task for trial in theory.changes.trials}) > 1:
+def notes_of(changes: Changes, metric: str, *, has_spectra: bool, so_far: Iterable[str] = ()) -> Iterator[str]:
+    """What was left out or is told otherwise, a sentence each without its full stop.
+
+    Args:
+        changes: Of a study.
+        metric: That it is judged by.
+        has_spectra: Whether singular values were measured.
+        so_far: That the study has not come to its end, in words.
+    """
+    yield from so_far
+    if metric != ACCURACY:
+        yield f"gains are told in accuracy, though the study is judged by {metric}"
+    if len({trial.prompts.task for trial in changes.trials}) > 1:
         yield "tasks count by their trials, whatever their weights"
-    yield from _counts(theory.changes)
-    layers = len({trial.layer for trial in theory.changes.trials})
+    yield from _counts(changes)
+    layers = len({trial.layer for trial in changes.trials})
     if layers < LEAST_LAYERS:
         found = counted(layers, "layer")
         yield f"{found} alone: what holds for others cannot be told from fewer than {LEAST_LAYERS}"
     elif layers < MANY_LAYERS:
         yield f"{layers} layers are few: intervals by layer are too narrow, and leave out 0 too often"
-    if not theory.has_spectra:
+    if not has_spectra:
         yield (
             "singular values are not measured yet, so that condition number and the like are not told; a run measures "
             "them at its end"
@@ -47,9 +53,9 @@ def _counts(changes: Changes) -> Iterator[str]:
     yield from (f"{counted(count, 'clipped trial')} {what}" for what, count in told.items() if count)
 
 
-def cost_of(theory: Theory) -> str:
+def cost_of(changes: Changes) -> str:
     """How much of the trials' time measuring took; empty where that is not known."""
-    if theory.cost_share is None:
+    if changes.cost_share is None:
         return ""
-    spent, of = theory.changes.theory_seconds, theory.changes.seconds
-    return f"measuring took {100 * theory.cost_share:.1f} % of the trials' time ({spent:,.3g} of {of:,.4g} seconds)"
+    spent, of = changes.theory_seconds, changes.seconds
+    return f"measuring took {100 * changes.cost_share:.1f} % of the trials' time ({spent:,.3g} of {of:,.4g} seconds)"

@@ -7,8 +7,8 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from statistics import median
 
-from clipsweep.analysis.theory.changes import Changes, Logs, TrialChange, has_changed
-from clipsweep.analysis.theory.quantities import DELTA_W
+from clipsweep.analysis.theory.changes import Changes, TrialChange
+from clipsweep.analysis.theory.quantities import DELTA_W, Logs, has_changed
 from clipsweep.trials.spec.modules import MLP_ROLES, MODULES
 
 

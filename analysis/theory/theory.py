@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import asdict, dataclass
 from functools import cached_property
 from typing import Any
 
-from clipsweep.analysis.row.row import Record, StoredRow, finite_of
+from clipsweep.analysis.row.row import StoredRow, finite_of
 from clipsweep.analysis.theory.changes import Changes, TrialChange, changes_of
 from clipsweep.analysis.theory.clipped_matrices import ClippedMatrices
 from clipsweep.analysis.theory.correlations import Predictions, correlate
+from clipsweep.analysis.theory.notes import notes_of
 from clipsweep.analysis.theory.quantities import QUANTITIES
 from clipsweep.analysis.theory.reach import Reach, reach_of
-from clipsweep.trials.clips.spectrum import Place
+from clipsweep.analysis.theory.verdict import headline, verdict
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -26,16 +27,15 @@ class Theory:
         study: Its name.
         metric: That its points are judged by; gains are told in accuracy all the same.
         changes: What each trial changed.
-        combination: What stands for several clipped matrices: ``"max"``, ``"mean"`` or ``"min"``.
-        has_spectra: Whether singular values were measured.
+        combination: What stands for several clipped matrices: ``"max"``, ``"mean"`` or ``"min"``; None where singular
+            values were not measured.
         so_far: That the study has not come to its end, in words; none where it has.
     """
 
     study: str
     metric: str
     changes: Changes
-    combination: str = "max"
-    has_spectra: bool = True
+    combination: str | None = None
     so_far: tuple[str, ...] = ()
 
     @cached_property
@@ -49,9 +49,9 @@ class Theory:
         return reach_of(self.changes)
 
     @property
-    def cost_share(self) -> float | None:
-        """Share of the measured trials' wall time that measuring took; None where there is none."""
-        return self.changes.theory_seconds / self.changes.seconds if self.changes.seconds else None
+    def notes(self) -> list[str]:
+        """What should be known beside the answer, a sentence each without its full stop."""
+        return list(notes_of(self.changes, self.metric, has_spectra=self.combination is not None, so_far=self.so_far))
 
     def document(self) -> dict[str, Any]:
         """All of it as JSON has it: the document of ``clipsweep theory --json``; infinity is null."""
@@ -59,13 +59,20 @@ class Theory:
         return {
             "study": self.study,
             "metric": self.metric,
+            "so_far": list(self.so_far),
+            "headline": headline(found),
+            "verdict": verdict(found),
+            "notes": self.notes,
             "trials": len(changes.trials),
             "prompt_sets": [prompts._asdict() for prompts in changes.prompt_sets],
             "blocks": changes.n_blocks,
             "unmeasured": changes.unmeasured,
             "without_untouched": changes.alone,
+            "without_demonstrations": changes.without_demonstrations,
+            "in_small_sets": changes.in_small_sets,
+            "cut_short": changes.cut_short,
             "module_condition": self.combination,
-            "cost_share": self.cost_share,
+            "cost_share": changes.cost_share,
             "quantities": {name: each.means for name, each in QUANTITIES.items()},
             "correlations": [asdict(each) for each in found.correlations],
             "against_simplest": found.against_simplest and asdict(found.against_simplest),
@@ -81,9 +88,7 @@ def measure_theory(
     study: str,
     metric: str,
     untouched: Collection[str] | None = None,
-    spectra: Iterable[Record] | None = None,
-    places: Collection[Place] = (),
-    combination: str = "max",
+    matrices: ClippedMatrices | None = None,
 ) -> Theory:
     """The theory of stored rows.
 
@@ -92,17 +97,13 @@ def measure_theory(
         study: Its name.
         metric: That its points are judged by.
         untouched: Identities of the untouched model's trials; None for those whose clips leave everything as it is.
-        spectra: Rows of the spectrum file of its model, as plain values; None where nothing was measured.
-        places: Every layer and role at which the model has matrices.
-        combination: What stands for several clipped matrices: a key of ``COMBINATIONS``.
+        matrices: What the singular values say of the clipped matrices; None where they were not measured.
     """
-    matrices = None if spectra is None else ClippedMatrices(spectra, places, combination)
     return Theory(
         study=study,
         metric=metric,
         changes=changes_of(rows, matrices, untouched),
-        combination=combination,
-        has_spectra=matrices is not None,
+        combination=None if matrices is None else matrices.combination,
     )
 
 

@@ -54,7 +54,7 @@ def check_theory(space: Space, blocks: Callable[[], int], *, of_text: bool) -> N
         of_text: Whether all tasks are text.
 
     Raises:
-        StudyError: No trial has demonstrations, or no block an attention that can be measured.
+        StudyError: No trial has demonstrations, none clips anything, or no block has an attention that can be measured.
     """
     asked = "study key 'theory' asks what demonstrations do, but"
     if of_text:
@@ -65,6 +65,11 @@ def check_theory(space: Space, blocks: Callable[[], int], *, of_text: bool) -> N
     if not any(each.shots for shots in space.shots for each in space.prompt_sets(shots)):
         raise StudyError(
             f"{asked} all trials have 0 shots; expected 1 shot or more somewhere. Raise space.shots, or remove theory."
+        )
+    if all(clip.is_idle for clips in space.largest_clips() for clip in clips):
+        raise StudyError(
+            "study key 'theory' compares clipped models with the untouched one, but no clip rate is above 0; expected "
+            "one that is. Add one to space.clip_rates, or remove theory."
         )
     if not blocks():
         raise StudyError(

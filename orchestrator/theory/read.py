@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from clipsweep.analysis.theory.changes import Changes
+from clipsweep.analysis.theory.clipped_matrices import ClippedMatrices
 from clipsweep.analysis.theory.quantities import LEAST_TRIALS
 from clipsweep.analysis.theory.theory import Theory, measure_theory
 from clipsweep.orchestrator.folder.snapshot import Snapshot
@@ -39,9 +40,9 @@ def theory_so_far(snapshot: Snapshot) -> Theory:
         study=opened.study.name,
         metric=opened.space.metric,
         untouched=opened.baselines(snapshot.rows),
-        spectra=spectra.to_pylist() if spectra.num_rows else None,
-        places=opened.subject.card.shapes.keys(),
-        combination=opened.study.search.module_condition,
+        matrices=ClippedMatrices(spectra.to_pylist(), opened.subject.card.shapes, opened.study.search.module_condition)
+        if spectra.num_rows
+        else None,
     )
     return replace(theory, so_far=tuple(so_far(snapshot)))
 

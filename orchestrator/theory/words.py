@@ -5,10 +5,9 @@ from __future__ import annotations
 import textwrap
 from collections.abc import Iterable, Iterator
 
-from clipsweep.analysis.theory.changes import CHANGED
 from clipsweep.analysis.theory.correlations import Correlation, interval_words
-from clipsweep.analysis.theory.notes import cost_of, notes_of
-from clipsweep.analysis.theory.quantities import QUANTITIES
+from clipsweep.analysis.theory.notes import cost_of
+from clipsweep.analysis.theory.quantities import CHANGED, QUANTITIES
 from clipsweep.analysis.theory.reach import Reach
 from clipsweep.analysis.theory.theory import Theory
 from clipsweep.analysis.theory.verdict import verdict
@@ -29,7 +28,7 @@ def describe_theory(theory: Theory, width: int = WIDTH) -> str:
     parts = [
         section("study", _study(theory)),
         section("answer", _broken(verdict(theory.predictions), width)),
-        section("notes", _broken(notes_of(theory), width)),
+        section("notes", _broken(theory.notes, width)),
         "\n".join(["Rank correlation with the gain, and 95 % intervals:", *aligned(_correlations(theory))]),
         "\n".join(_reach(theory)),
     ]
@@ -49,7 +48,7 @@ def _study(theory: Theory) -> Iterator[str]:
         f"{theory.study}: {counted(len(changes.trials), 'clipped trial')} of {counted(len(layers), 'layer')} on "
         f"{counted(len(changes.prompt_sets), 'prompt set')}, against the untouched model"
     )
-    if cost := cost_of(theory):
+    if cost := cost_of(theory.changes):
         yield cost
 
 

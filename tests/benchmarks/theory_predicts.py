@@ -20,6 +20,7 @@ from scipy.stats import spearmanr
 from clipsweep.analysis.row.packing import pack_outcomes
 from clipsweep.analysis.row.row import StoredRow
 from clipsweep.analysis.spectra.columns import spectrum_record
+from clipsweep.analysis.theory.clipped_matrices import ClippedMatrices
 from clipsweep.analysis.theory.correlations import Contest, Correlation
 from clipsweep.analysis.theory.quantities import MAIN, NORMS, QUANTITIES
 from clipsweep.analysis.theory.theory import Theory, measure_theory
@@ -69,8 +70,7 @@ def theory_of(surface: Surface) -> Theory:
         study=surface.name,
         metric="accuracy",
         untouched={"0"},
-        spectra=[spectrum_record(each) for each in spectra],
-        places=places,
+        matrices=ClippedMatrices(map(spectrum_record, spectra), places),
     )
 
 

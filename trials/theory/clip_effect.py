@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from enum import StrEnum
-from typing import Literal
+from typing import Literal, get_args
 
 from torch import Tensor
 
-from clipsweep.trials.base.errors import SpecError
+from clipsweep.trials.base.errors import SpecError, unknown_name
 from clipsweep.trials.clips.factors import compute_factors
 from clipsweep.trials.theory.linear_stack import LinearBlock, run_stack
 from clipsweep.trials.theory.stack_norms import BlockNorms, stack_norms
@@ -138,6 +138,8 @@ def split_block(block: LinearBlock, matrix: MatrixName, rank: int) -> Parts:
     Raises:
         SpecError: There is no such matrix, or the rank is below 1 or above that of the matrix.
     """
+    if matrix not in get_args(MatrixName):
+        raise SpecError(unknown_name("matrix", matrix, get_args(MatrixName)))
     stored: Tensor | None = getattr(block, matrix)
     if stored is None:
         raise SpecError(f"the block has no matrix {matrix!r}; expected one that it has. Clip query, key or value.")

@@ -11,8 +11,8 @@ import numpy as np
 
 from clipsweep.analysis.drawing.chart import Axis, Chart, Heat, Panel
 from clipsweep.analysis.figures.theory.panels import other_modules, shown_modules
-from clipsweep.analysis.theory.changes import CHANGED, TrialChange, has_changed
-from clipsweep.analysis.theory.quantities import DELTA_W, GRADIENT
+from clipsweep.analysis.theory.changes import TrialChange
+from clipsweep.analysis.theory.quantities import CHANGED, DELTA_W, GRADIENT, has_changed
 from clipsweep.analysis.theory.theory import Theory
 
 SHOWN = {DELTA_W: "log‖ΔW_t‖", GRADIENT: "log‖G_t‖"}

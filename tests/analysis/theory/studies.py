@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from typing import Any
 
 import numpy as np
@@ -63,4 +63,25 @@ def planted_study(slope: float, seed: int = 0, n_layers: int = N_BLOCKS) -> dict
             trial_id = f"{layer}-{rate}"
             norms = norms_of(logs, implicit_gradient=gradients)
             rows[trial_id] = theory_row(trial_id, [clip_at(layer, "attn", rate)], norms, outcomes=outcomes.tolist())
+    return rows
+
+
+def sparse_study(
+    gaining: Collection[int], rates: Sequence[float] = (0.3, 0.5, 0.9), gaining_trials: int | None = None
+) -> dict[str, StoredRow]:
+    """A study in which the trials of a few layers alone lose answers, more of them where norms fall less.
+
+    Args:
+        gaining: These layers.
+        rates: At which each layer is clipped.
+        gaining_trials: How many trials of each of these layers, those of the largest rates; None for all.
+    """
+    rows = {"base": theory_row("base", norms=norms_of([0.0] * N_BLOCKS), outcomes=[True] * N_EXAMPLES)}
+    for layer in range(N_BLOCKS):
+        for place, rate in enumerate(rates):
+            loses = layer in gaining and place >= len(rates) - (gaining_trials or len(rates))
+            outcomes = [not (loses and example <= place) for example in range(N_EXAMPLES)]
+            logs = [0.0] * layer + [rate if layer in gaining else -rate - layer] * (N_BLOCKS - layer)
+            trial_id = f"{layer}-{rate}"
+            rows[trial_id] = theory_row(trial_id, [clip_at(layer, "attn", rate)], norms_of(logs), outcomes=outcomes)
     return rows

@@ -6,7 +6,8 @@ import math
 
 import pytest
 
-from clipsweep.analysis.theory.changes import Changes, changes_of, has_changed, log_change
+from clipsweep.analysis.theory.changes import Changes, changes_of
+from clipsweep.analysis.theory.quantities import has_changed, log_change
 from clipsweep.trials.spec.clip import Clip
 from clipsweep.trials.spec.implicit import ImplicitNorms
 from tests.analysis.store.rows import changed

@@ -11,7 +11,7 @@ from clipsweep.analysis.theory.changes import changes_of
 from clipsweep.analysis.theory.correlations import Correlation, _contest, correlate
 from clipsweep.analysis.theory.quantities import QUANTITIES, SIMPLEST
 from clipsweep.analysis.theory.resample import Resampled
-from tests.analysis.theory.studies import planted_study
+from tests.analysis.theory.studies import planted_study, sparse_study
 
 
 def correlations_of(slope: float, **options: int) -> dict[str, Correlation]:
@@ -32,6 +32,16 @@ def test_where_there_is_no_relation_the_intervals_hold_0() -> None:
     assert found.by_layer[0] < 0 < found.by_layer[1]
     assert found.by_example[0] < 0 < found.by_example[1]
     assert not found.says_something
+
+
+@pytest.mark.parametrize("gaining", [(2,), (0, 4)])
+def test_gains_of_few_layers_give_no_interval_by_layer_that_leaves_out_0(gaining: tuple[int, ...]) -> None:
+    found = correlate(changes_of(sparse_study(gaining)))
+    assert any(abs(each.rho or 0) > 0.4 for each in found.of_all)
+    intervals = [each.by_layer for each in (*found.of_all, found.against_simplest) if each is not None]
+    told = [each for each in intervals if each is not None]
+    assert len(told) > 6
+    assert all(low <= 0 <= high for low, high in told)
 
 
 def test_two_layers_have_no_interval_by_layer() -> None:

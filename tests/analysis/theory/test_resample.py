@@ -62,6 +62,28 @@ def test_a_resample_by_example_counts_accuracies_anew() -> None:
     assert found[7] == pytest.approx(expected)
 
 
+def test_a_prompt_set_in_which_no_gain_varies_counts_neither_in_the_correlation_nor_in_resamples() -> None:
+    gains, logs = [[0.1, 0.5, 0.3, 0.8, 0.2], [0.4] * 5], [[1.0, 2.0, 5.0, 4.0, 3.0]] * 2
+    alone, both = (resample(study_of(gains[:count], logs[:count]))["sum_delta_w"] for count in (1, 2))
+    assert both.rho == alone.rho
+    assert both.by_layer is not None
+    assert alone.by_layer is not None
+    assert both.by_layer.tolist() == alone.by_layer.tolist()
+
+
+def test_resamples_that_do_not_vary_count_as_0() -> None:
+    # one example is gained by layer 0 alone: whatever does not hold both varies in nothing
+    found = resample(study_of([[0.05, 0.0, 0.0, 0.0, 0.0, 0.0]], [[-1.0, 1.0, 2.0, 3.0, 4.0, 5.0]]))["sum_delta_w"]
+    assert found.rho < -0.6
+    assert found.by_layer is not None
+    assert found.by_example is not None
+    # the layer is not drawn in (5/6)^6 = 0.33 of resamples, the example in (19/20)^20 = 0.36
+    assert np.mean(found.by_layer == 0) == pytest.approx((5 / 6) ** 6, abs=0.05)
+    assert np.mean(found.by_example == 0) == pytest.approx((19 / 20) ** 20, abs=0.05)
+    assert not np.isnan(found.by_layer).any()
+    assert not np.isnan(found.by_example).any()
+
+
 def test_one_module_alone_is_not_resampled() -> None:
     found = resample(study_of([[0.1, 0.5, 0.3, 0.8]], [[1.0, 2.0, 5.0, 4.0]]), "mlp")["sum_delta_w"]
     assert found.rho == pytest.approx(0.4)

@@ -8,7 +8,7 @@ from clipsweep.analysis.theory.changes import changes_of
 from clipsweep.analysis.theory.correlations import Contest, Correlation, Predictions, correlate
 from clipsweep.analysis.theory.quantities import QUANTITIES
 from clipsweep.analysis.theory.verdict import describe, headline, verdict
-from tests.analysis.theory.studies import planted_study
+from tests.analysis.theory.studies import planted_study, sparse_study
 
 FALLS = Correlation(
     quantity="sum_implicit_gradient",
@@ -98,6 +98,15 @@ def test_a_study_in_which_nothing_varies_has_nothing_to_tell() -> None:
         against_spectrum=None,
     )
     assert verdict(found)[0].startswith("There is nothing to tell")
+
+
+def test_a_study_in_which_one_trial_alone_turned_an_answer_says_nothing() -> None:
+    # as of a small study: eleven trials gain 0, one loses two examples of a hundred
+    found = correlate(changes_of(sparse_study((5,), rates=(0.5, 0.9), gaining_trials=1)))
+    assert not any(each.says_something for each in found.of_all)
+    assert headline(found).startswith("The theory does not predict")
+    assert not any("does better" in line or "does worse" in line for line in verdict(found))
+    assert verdict(found)[-1].endswith("and even that says nothing: chance alone may do as much.")
 
 
 def told_of(theory: Correlation, *rivals: Contest) -> Predictions:

@@ -58,6 +58,14 @@ def test_theory_without_demonstrations_is_refused(make_study: MakeStudy, tmp_pat
     prepare(check_study(make_study(space={"shots": [0, 2]}) | {"theory": True}), tmp_path / "s", cache)
 
 
+def test_theory_of_a_study_that_clips_nothing_is_refused(make_study: MakeStudy, tmp_path: Path, cache: Path) -> None:
+    study = check_study(make_study(space={"shots": [2], "clip_rates": [0]}) | {"theory": True})
+    with pytest.raises(StudyError, match="no clip rate is above 0; expected one that is. Add one"):
+        prepare(study, tmp_path / "s", cache)
+    acting_at_zero = {"shots": [2], "clip_rates": [0], "kinds": ["zero"]}
+    prepare(check_study(make_study(space=acting_at_zero) | {"theory": True}), tmp_path / "s", cache)
+
+
 def test_theory_of_text_is_refused(make_study: MakeStudy, tmp_path: Path, cache: Path) -> None:
     rows = tmp_path / "rows.jsonl"
     rows.write_text("".join(json.dumps({"text": f"film {n} was good and plot {n} was bad"}) + "\n" for n in range(40)))

@@ -112,6 +112,8 @@ def test_a_clip_that_cannot_be_is_refused() -> None:
         clip_effect(blocks, demonstrations, 2, "key", 1)
     with pytest.raises(SpecError, match="the block has no matrix 'mlp'"):
         clip_effect(blocks, demonstrations, 0, "mlp", 1)
+    with pytest.raises(SpecError, match="no matrix 'keys'; known: key, mlp, query, value. Did you mean 'key'?"):
+        clip_effect(blocks, demonstrations, 0, "keys", 1)  # type: ignore[arg-type]
     with pytest.raises(SpecError, match=r"rank 7 is asked for of a key of shape \(6, 6\); expected 1 to 6"):
         clip_effect(blocks, demonstrations, 0, "key", 7)
 
