@@ -103,9 +103,10 @@ def test_where_nothing_tells_the_gain_an_interval_by_layer_of_many_layers_leaves
     assert left_out <= 11  # 5 expected; 12 or more has probability 0.004 at 5 %
 
 
-def test_few_layers_are_those_with_which_intervals_were_measured_to_leave_out_0_too_often() -> None:
+def test_few_layers_and_no_few_gains_were_measured_to_let_intervals_leave_out_0_too_often() -> None:
     lines = json.loads(MEASURED.read_text(encoding="utf-8"))["lines"]
     found = [(int(line["name"].split()[0]), line["value"]) for line in lines]  # 5 % expected
+    assert {line["value"] for line in lines if "1 of them" in line["name"] or "2 of them" in line["name"]} == {0}
     assert max(share for n_layers, share in found if n_layers >= MANY_LAYERS) < 10
     few = {n_layers for n_layers, _ in found if n_layers < MANY_LAYERS}
     assert all(max(share for of, share in found if of == n_layers) > 10 for n_layers in few)
