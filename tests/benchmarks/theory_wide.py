@@ -29,6 +29,7 @@ from clipsweep.trials.models.find_layout import find_layout
 from clipsweep.trials.prompts.prompts import Prompts
 from clipsweep.trials.spec.clip import Clip
 from clipsweep.trials.theory.attention import BlockAttention, Projections, find_attentions, read_projections
+from clipsweep.trials.theory.gradients import MOST_PROBES
 from clipsweep.trials.theory.grams import Gram, log_norm_by_grams
 from clipsweep.trials.theory.softmax import log_norm_of_softmax, output_products
 from clipsweep.trials.theory.updates import form_update
@@ -36,7 +37,7 @@ from tests.benchmarks.document import Line, at_most, print_document, tell
 from tests.benchmarks.sweeps import PREFIX, make_prompts
 from tests.trials.architectures import card_of
 
-N_LAYERS, VOCABULARY, MICROBATCH, PROBES = 4, 2048, 16, 64
+N_LAYERS, VOCABULARY, MICROBATCH = 4, 2048, 16
 HEAD_SIZE = 128
 MOST = 10.0  # percent of the trials' seconds
 DIGITS = 1e-6  # of the natural log of a norm, and of its change
@@ -123,7 +124,7 @@ def measure_parts(model: PreTrainedModel, width: int, repeats: int) -> Iterator[
     read, projections, attention = draw_block(model, width)
     update = form_update(read, projections, attention.scale)
     outer, queries = _grams_of(projections)
-    columns, heads = torch.randn(width, PROBES), projections.heads
+    columns, heads = torch.randn(width, MOST_PROBES), projections.heads
     keys = torch.randn(heads, PREFIX, HEAD_SIZE)
     pieces: dict[str, Callable[[], object]] = {
         "keys and values": partial(form_update, read, projections, attention.scale),

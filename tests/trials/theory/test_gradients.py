@@ -48,6 +48,18 @@ def test_probes_of_the_identity_are_exact() -> None:
     assert pass_all(updates, draw_probes(12)) == pytest.approx(by_hand(updates), abs=1e-6)
 
 
+def test_up_to_a_width_of_256_nothing_is_drawn() -> None:
+    probes = draw_probes(256)
+    torch.testing.assert_close(probes.columns * probes.log_scale.exp().float(), torch.eye(256))
+
+
+def test_of_a_wider_model_256_probes_are_at_right_angles() -> None:
+    probes = draw_probes(300)
+    columns = probes.columns.double() * probes.log_scale.exp()
+    # the mean of ‖A P‖² is ‖A‖² where P Pᵀ is the identity on average: of 256 columns out of 300 300/256 on 256 of them
+    torch.testing.assert_close(columns.T @ columns, 300 / 256 * torch.eye(256).double(), atol=1e-6, rtol=0)
+
+
 def test_fewer_probes_than_the_width_are_near() -> None:
     updates = draw_updates(width=200, rank=40)
     found, expected = pass_all(updates, draw_probes(200, most=64)), by_hand(updates)
