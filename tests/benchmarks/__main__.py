@@ -11,10 +11,12 @@ PARTS = {
     *("round_trip", "surface_making", "surfaces", "test_surfaces"),
     *(
         "test_theory_heads",
+        "test_theory_probes",
         "test_theory_stack",
         "test_theory_tables",
         "theory_bound",
         "theory_heads",
+        "theory_probes",
         "theory_stack",
         "theory_tables",
     ),

@@ -1,6 +1,6 @@
 """How far the theory's own number is off where probes are fewer than the model is wide.
 
-    python -m tests.benchmarks.theory_probes [FOLDER]
+    python -m tests.benchmarks.theory_probes [FOLDER ...]
 
 clips attention and MLP of a model's layers at two rates, one at a time, and measures the sum over blocks of the change
 of ``log‖G_t‖`` with fewer probes and with as many as the model is wide, which is exact. FOLDER is a checkpoint; without

@@ -35,9 +35,9 @@ def draw_probes(width: int, most: int = MOST_PROBES) -> Probes:
 
     The mean of ``‖A P‖²`` over draws is ``‖A‖²``, as of Hutchinson's independent columns; that these are orthogonal
     lowers its variance by about the share ``most / width``. All trials of a model have the same probes, so that their
-    norms share most of what a draw is off by, and changes of norms are surer than norms. With 77 of 192 columns on a
-    small GPT-J the sum of changes over eight blocks was off by 0.07 at most and by 0.003 in the median
-    (``tests/benchmarks/theory_probes.py``).
+    norms share most of what a draw is off by, and changes of norms are surer than norms. With 256 of 640 columns on
+    Gemma 3 270M the sum of the changes of log norms over 18 blocks was off by 0.29 at most and by 0.04 in the median of
+    24 clips, where it is 4 in size (``tests/benchmarks/theory_probes.py``).
 
     Args:
         width: Of the model.
