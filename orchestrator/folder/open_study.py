@@ -141,9 +141,13 @@ class OpenStudy:
         return NormsFile(self.folder.norms)
 
     def missing_norms(self, rows: Mapping[str, StoredRow]) -> list[str]:
-        """Stored trials that the study wants measured by the theory, and that are not.
+        """Stored trials that the study wants measured by the theory, and that are not; none where it did not ask."""
+        return self.unmeasured(rows) if self.study.theory else []
 
-        Of a study that did not ask for it nothing; nor prompts that were read whole, or hold no demonstrations.
+    def unmeasured(self, rows: Mapping[str, StoredRow]) -> list[str]:
+        """Stored trials that were not measured by the theory and can be.
+
+        Prompts that were read whole cannot, nor those without demonstrations.
 
         Args:
             rows: Latest attempt at each trial, as ``history`` has it.
@@ -151,8 +155,6 @@ class OpenStudy:
         Raises:
             StoreError: ``theory.parquet`` cannot be read.
         """
-        if not self.study.theory:
-            return []
         columns = ("trial_id", "state", "shots", "demonstrations", "engine_path", "theory_seconds")
         return [
             trial_id

@@ -181,11 +181,12 @@ def _describe_screen(screen: dict[str, Any]) -> str:
 def _describe_theory(plan: dict[str, Any]) -> str:
     """What a study that asks for the theory measures besides."""
     stored, n_matrices = plan["stored_trials_to_measure"], plan["matrices_for_theory"]
-    again = (
-        f", of {counted(stored, 'stored one')} by the demonstrations alone (nothing is scored again)" if stored else ""
-    )
-    spectra = f", and at the end the singular values of {n_matrices} matrices" if n_matrices else ""
-    return f"the norms of implicit updates are measured in each trial{again}{spectra}"
+    parts = ["the norms of implicit updates are measured in each trial"] if plan["trials_to_run"] else []
+    if stored:
+        parts.append(f"{counted(stored, 'stored trial')} measured at the end by the demonstrations alone")
+    if n_matrices:
+        parts.append(f"the singular values of {n_matrices:,} matrices measured at the end")
+    return "; ".join(parts) or "all stored trials are measured"
 
 
 def _describe_counts(plan: dict[str, Any]) -> list[str]:

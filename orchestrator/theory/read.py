@@ -12,7 +12,7 @@ from clipsweep.orchestrator.folder.snapshot import Snapshot
 from clipsweep.orchestrator.status.answer import so_far
 from clipsweep.trials.base.errors import StudyError, counted
 
-MEASURED_LATER = "What is stored is then measured by its demonstrations alone: nothing is scored again."
+MEASURED_LATER = "Their demonstrations alone are read once more for it: nothing is scored again."
 
 
 def theory_of(snapshot: Snapshot) -> Theory:
@@ -52,23 +52,28 @@ def _check(snapshot: Snapshot, changes: Changes) -> None:
     where, told = snapshot.opened.folder, len(changes.trials)
     if told - changes.in_small_sets >= LEAST_TRIALS:
         return
+    n_left = len(snapshot.opened.unmeasured(snapshot.rows))
+    if changes.measured == 0 and n_left == 0:
+        raise StudyError(
+            f"{where} has no trial that the theory says anything of; expected clipped trials of a task with answers, "
+            f"with demonstrations that all rows share, in prompts that are not read whole. Run a study with some."
+        )
+    left = f"{counted(n_left, 'stored trial')} can be measured. {MEASURED_LATER}"
     if changes.measured == 0 and not snapshot.opened.study.theory:
         raise StudyError(
-            f"{where} did not ask for what the theory measures; expected 'theory: true' in its study file. Add it and "
-            f"run the study again. {MEASURED_LATER}"
+            f"{where} did not ask for what the theory measures; expected 'theory: true' in its study file. Run it "
+            f"again with it: clipsweep run STUDY --set theory=true. {left}"
         )
-    to_measure = counted(len(snapshot.opened.missing_norms(snapshot.rows)), "stored trial")
     if changes.measured == 0 and changes.unmeasured:
         raise StudyError(
-            f"{where} has {counted(changes.unmeasured, 'clipped trial')} and none was measured; expected trials of a "
-            f"task with answers, with demonstrations in prompts that are not read whole. Run the study again: "
-            f"{to_measure} can be measured. {MEASURED_LATER}"
+            f"{where} has {counted(changes.unmeasured, 'clipped trial')} and none was measured yet. Run the study "
+            f"again: {left}"
         )
     if changes.alone:
         raise StudyError(
             f"{where} has {counted(changes.alone, 'measured trial')} without an untouched row of the same prompts that "
             f"was measured too; expected one for each number of shots and demonstration seed. Run the study again: "
-            f"{to_measure} can be measured. {MEASURED_LATER}"
+            f"{left}"
         )
     raise StudyError(
         f"{where} has {counted(told, 'measured clipped trial')} on {counted(len(changes.prompt_sets), 'prompt set')}; "

@@ -20,6 +20,8 @@ DAMAGED = "damaged"
 def repair(opened: OpenStudy, verified: Verified) -> list[str]:
     """Move damaged files, and copies of others, into the study's ``damaged`` folder. Nothing is deleted.
 
+    What is measured beside the rows, such as ``spectrum.parquet``, is measured again by the next run that needs it.
+
     A file that can be read, and has some rows with faults, is moved as well; a new one keeps its other rows. The study
     must be held, and its table taken over.
 
@@ -35,9 +37,9 @@ def repair(opened: OpenStudy, verified: Verified) -> list[str]:
         for rows in partly:
             _keep_the_right(opened, rows)
         wholly = [rows.name for rows in verified.rows if rows.wrong.any() and rows.wrong.all()]
-        unreadable = [Path(fault.file).name for fault in verified.faults if fault.damaged]
-        names = [*(rows.name for rows in partly), *wholly, *unreadable, *verified.copies]
-        return [_move_aside(opened, name) for name in dict.fromkeys(names)]
+        unreadable = [opened.folder.path / fault.file for fault in verified.faults if fault.damaged]
+        named = [folder / name for name in (*(rows.name for rows in partly), *wholly, *verified.copies)]
+        return [_move_aside(opened, path) for path in dict.fromkeys([*named, *unreadable])]
 
 
 def _keep_the_right(opened: OpenStudy, rows: FileRows) -> None:
@@ -46,13 +48,13 @@ def _keep_the_right(opened: OpenStudy, rows: FileRows) -> None:
     opened.table.write_instead(rows.name, part.rows.take(indices_of(np.flatnonzero(~rows.wrong))))
 
 
-def _move_aside(opened: OpenStudy, name: str) -> str:
-    """Move a file; one of that name that was moved before is not written over."""
-    target = opened.folder.path / DAMAGED / name
+def _move_aside(opened: OpenStudy, path: Path) -> str:
+    """Move a file; one of its name that was moved before is not written over."""
+    target = opened.folder.path / DAMAGED / path.name
     target.parent.mkdir(exist_ok=True)
     number = 1
     while target.exists():
-        target = target.with_name(f"{name}.{number}")
+        target = target.with_name(f"{path.name}.{number}")
         number += 1
-    os.replace(opened.folder.trials / name, target)
+    os.replace(path, target)
     return str(target.relative_to(opened.folder.path))

@@ -129,16 +129,16 @@ def verify_study(opened: OpenStudy) -> Verified:
 
 def _other_files(opened: OpenStudy) -> Iterator[Fault]:
     """What a run left beside its rows and cannot be read. Study file and identity were read when it was opened."""
-    for path, read in (
-        (opened.folder.end, lambda: read_end(opened.folder)),
-        (opened.folder.spectrum, opened.spectrum.conditions),
-        (opened.folder.screen, opened.screen.screens),
-        (opened.folder.norms, opened.norms.read),
+    for path, read, damaged in (
+        (opened.folder.end, lambda: read_end(opened.folder), False),  # the next run writes it anew
+        (opened.folder.spectrum, opened.spectrum.conditions, True),
+        (opened.folder.screen, opened.screen.screens, True),
+        (opened.folder.norms, opened.norms.read, True),
     ):
         try:
             read()
         except StoreError as error:
-            yield Fault(file=path.name, what=str(error))
+            yield Fault(file=path.name, what=str(error), damaged=damaged)
 
 
 def _look_at(folder: Path, name: str, checks: RowChecks, tell: Callable[[Fault], None]) -> Iterator[FileRows]:

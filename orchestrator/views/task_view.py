@@ -22,6 +22,7 @@ from clipsweep.trials.tasks.definition import place_words
 from clipsweep.trials.tasks.load import define_task, load_task
 from clipsweep.trials.tasks.settings import PAPER
 from clipsweep.trials.tasks.task import Task
+from clipsweep.trials.texts.reader import check_length
 from clipsweep.trials.tokens.embeddings import UNLIMITED, check_embeddings
 from clipsweep.trials.tokens.encode import encode_prompts, fitting_shots
 from clipsweep.trials.tokens.later import tokenizer_later
@@ -91,7 +92,8 @@ def _read_tokens(study: Study, task: Task, wanted: PromptSet, row: int, cache: P
     """What the model's tokenizer makes of it.
 
     Raises:
-        ClipsweepError: The model has no tokenizer, or a prompt holds a token that it has no embedding for.
+        ClipsweepError: The model has no tokenizer, a prompt holds a token that it has no embedding for, or windows of
+            text are to be longer than its context.
     """
     from clipsweep.trials.tokens.tokenizer import open_tokenizer
 
@@ -99,6 +101,7 @@ def _read_tokens(study: Study, task: Task, wanted: PromptSet, row: int, cache: P
     tokenizer, notes = open_tokenizer(folder)
     facts = model_facts(folder, cache)
     context = facts["context_length"]
+    check_length(study.task_settings().text, context)
     fitting = replace(wanted, shots=fitting_shots(task, tokenizer, wanted, context))
     prompts = encode_prompts(task, tokenizer, fitting, UNLIMITED, [row])
     shown = prompts.queries[0]

@@ -103,7 +103,7 @@ class Engine:
             log.warning("%s is run on full prompts, so that theory measures nothing", model.config.model_type)
         if stage is not None and not any(stage.attentions):
             log.warning("%s has no block that theory can measure, so that it measures nothing", model.config.model_type)
-        self._warns_of_theory = theory and decoder is not None  # once, where some prompts are read whole
+        self._warns_of_theory = theory and decoder is not None
 
     @property
     def runs_blocks(self) -> bool:
@@ -205,12 +205,18 @@ class Engine:
             stretched = self._stretches(prompts)
             alone = stretched or not self._together.passes(prompts, size)
             if alone or self._by_blocks is None:
-                if self._warns_of_theory and prompts.demonstrations:
-                    self._warns_of_theory = False
-                    log.warning("some prompts are read whole, each alone, so that theory measures nothing of them")
+                self._warn_of_theory(prompts, "some prompts are read whole, each alone")
                 score = partial(self._score_alone, stretched=stretched) if alone else self._score_full
                 return [score(prompts, clips, size) for clips in trials]
+            if prompts.own_demonstrations:
+                self._warn_of_theory(prompts, "some rows have demonstrations of their own, which no other row shares")
             return self._by_blocks.score(prompts, trials, size)
+
+    def _warn_of_theory(self, prompts: Prompts, why: str) -> None:
+        """Say once why what was asked for is not measured of some prompts with demonstrations."""
+        if self._warns_of_theory and prompts.demonstrations:
+            self._warns_of_theory = False
+            log.warning("%s, so that theory measures nothing of them", why)
 
     def _score_full(self, prompts: Prompts, clips: ResolvedClips, size: int) -> LabelScores | EvaluationError:
         """Score one trial on full prompts, ``size`` at a time."""

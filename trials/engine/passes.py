@@ -96,7 +96,7 @@ class Passes:
         self._segments = {number: bisect(prompts.cuts, min(held)) for number, held in enumerate(self._queries)}
         self.readings = tuple(plan_readings(batch, device) for batch in self._microbatches)
         self.keys: tuple[Pair | None, ...] = (None,) * decoder.n_layers
-        self._stage = stage if prompts.demonstrations else None
+        self._stage = stage if prompts.demonstrations and not prompts.own_demonstrations else None
         self._measured: Measured | None = None  # of the untouched model
         self._stopwatch = Stopwatch()
 

@@ -58,6 +58,7 @@ class HarnessReader:
             queries=tuple(replace(query, tokens=query.tokens[len(prefix) :]) for query in queries),
             scoring=self._counting.scoring,
             demonstrations=wanted.shots,
+            own_demonstrations=not self._are_fixed(wanted.split),
             cuts=cuts_of(numbers, len(places)),
             normalised=True,
         )
@@ -69,6 +70,11 @@ class HarnessReader:
                     f"Use fewer shots, or take a model with more context."
                 )
         return prompts
+
+    def _are_fixed(self, split: str) -> bool:
+        """Whether all documents have the same demonstrations: those of one task, which are the same for each."""
+        tasks = list(self._tasks.values())
+        return len(tasks) == 1 and tasks[0].fixes_demonstrations(split)
 
     def show(self, wanted: PromptSet, number: int) -> str:
         """As ``PromptReader.show``; of contexts that differ by answer what they share."""

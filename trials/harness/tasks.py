@@ -61,6 +61,10 @@ class HarnessTask:
         """Whether its demonstrations are its first documents, the same for every seed."""
         return str(self._task.fewshot_cfg.sampler) == FIRST_N
 
+    def fixes_demonstrations(self, split: str) -> bool:
+        """Whether all documents of a split have the same demonstrations, of which none is the document itself."""
+        return self.takes_first and self._task.fewshot_cfg.split != self.sources[split]
+
     @property
     def demonstrations(self) -> Sequence[Mapping[str, Any]]:
         """Documents that demonstrations are drawn from."""

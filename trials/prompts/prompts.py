@@ -47,6 +47,8 @@ class Prompts:
             those are compared by their logits, which differ by a constant of the query. Scorings that need it imply it.
         whole_labels: Whether the last token of each label is read too where some label has several. Its logits say
             nothing, but where rotary positions depend on the length of the text, a text without it is another text.
+        own_demonstrations: Whether each row has demonstrations of its own, so that the prefix is but what they
+            happen to have in common.
         classes: Whether all rows of the task have the same answers, so that the number of a label stands for a class.
         texts: Gives the tokens of other texts that belong to these prompts, each whole, to clips that depend on what
             the untouched model makes of them; None where there are none.
@@ -60,6 +62,7 @@ class Prompts:
     rows: tuple[int, int] | None = None
     normalised: bool = False
     whole_labels: bool = False
+    own_demonstrations: bool = False
     classes: bool = True
     texts: Callable[[Texts], tuple[Tokens, ...]] | None = field(default=None, compare=False, repr=False)
 

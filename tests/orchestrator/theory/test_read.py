@@ -132,8 +132,14 @@ def test_of_an_unfinished_study_the_answer_is_told_to_be_one_so_far(
 
 
 def test_a_study_that_did_not_ask_is_told_how(finished_study: Path) -> None:
-    with pytest.raises(StudyError, match="did not ask for .*'theory: true'.*run the study again.*nothing is scored"):
+    with pytest.raises(StudyError, match="did not ask for .*clipsweep run STUDY --set theory=true.*nothing is scored"):
         clipsweep.open_study(finished_study).theory()
+
+
+def test_a_study_without_demonstrations_is_not_told_to_ask(make_study: MakeStudy, tmp_path: Path) -> None:
+    study = clipsweep.run(make_study(space={"shots": [0]}), dir=tmp_path / "s", quiet=True)
+    with pytest.raises(StudyError, match="no trial that the theory says anything of; expected .* with demonstrations"):
+        study.theory()
 
 
 def test_a_study_that_asks_after_its_end_says_the_same_as_one_that_asked_before(
@@ -156,7 +162,7 @@ def test_before_its_stored_trials_are_measured_a_study_says_how_many_can_be(
     clipsweep.run(make_study(), dir=tmp_path / "s", quiet=True)
     monkeypatch.setattr(Engine, "measure", lambda *_: [EvaluationError("too small a device")])
     study = clipsweep.run(make_study() | {"theory": True}, dir=tmp_path / "s", quiet=True)
-    with pytest.raises(StudyError, match="4 clipped trials and none was measured; expected .*: 7 stored trials can be"):
+    with pytest.raises(StudyError, match="4 clipped trials and none was measured yet.*: 7 stored trials can be"):
         study.theory()
 
 

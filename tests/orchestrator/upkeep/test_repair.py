@@ -31,6 +31,13 @@ def test_a_damaged_file_is_moved_as_it_is_and_its_trials_run_again(opened: OpenS
     assert len(trials_in(opened.folder.path)) == ROWS - 64
 
 
+@pytest.mark.parametrize("name", ["spectrum.parquet", "screen.parquet", "theory.parquet"])
+def test_a_damaged_file_beside_the_rows_is_moved_and_the_rows_stay(opened: OpenStudy, name: str) -> None:
+    (opened.folder.path / name).write_bytes(b"damaged")
+    assert repaired(opened) == [f"damaged/{name}"]
+    assert len(trials_in(opened.folder.path)) == ROWS
+
+
 def test_of_a_file_with_a_wrong_row_the_others_stay(opened: OpenStudy) -> None:
     path = files_of(opened.folder.path)[1]
     before = trials_in(opened.folder.path)

@@ -8,7 +8,7 @@ import yaml
 from typer.testing import CliRunner
 
 from clipsweep.orchestrator.cli import app
-from tests.conftest import write_rows
+from tests.conftest import tiny_study, write_rows
 
 runner = CliRunner()
 Show = Callable[..., str]
@@ -119,6 +119,14 @@ def test_a_study_is_shown_with_its_own_shots_and_seed(show: Show, tiny_gptj: Pat
 def test_a_demonstration_seed_has_no_place_in_the_release(show: Show) -> None:
     options = ("--set", "task.variant=release", "--demo-seed", "1")
     assert "--demo-seed has no effect in variant release" in show(*options, code=2)
+
+
+def test_windows_of_text_beyond_the_context_are_refused(tiny_gptj: Path, tmp_path: Path, cache: Path) -> None:
+    (tmp_path / "texts.txt").write_text("wave after wave\n" * 90, encoding="utf-8")
+    task = {"text": {"path": str(tmp_path / "texts.txt"), "length": 300}}
+    (tmp_path / "text.yaml").write_text(yaml.safe_dump(tiny_study(tiny_gptj) | {"task": task}))
+    result = runner.invoke(app, ["task", "show", str(tmp_path / "text.yaml")])
+    assert (result.exit_code, "300, but the model's context is 256 tokens" in result.stderr) == (2, True), result.stderr
 
 
 def test_prompts_that_are_too_long_are_counted(show: Show, tiny_gptj: Path, tmp_path: Path) -> None:

@@ -123,6 +123,20 @@ def test_prompts_that_are_read_whole_are_told_once(
     assert caplog.messages.count(told) == 1
 
 
+def test_rows_with_demonstrations_of_their_own_are_not_measured_and_told_once(
+    cache: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    engine, prompts = make_engine(build_model("llama"), cache), replace(draw_prompts(), own_demonstrations=True)
+    with caplog.at_level(logging.WARNING):
+        found = [engine.score(prompts, resolve((), engine.card), 2) for _ in range(2)]
+    assert {each.implicit for each in found} == {None}
+    told = (
+        "some rows have demonstrations of their own, which no other row shares, so that theory measures nothing of them"
+    )
+    assert caplog.messages.count(told) == 1
+    assert engine.measure(prompts, [resolve((), engine.card)], 2) == [None]
+
+
 def test_a_model_without_a_block_that_can_be_measured_is_told(cache: Path, caplog: pytest.LogCaptureFixture) -> None:
     model = build_model("llama")
     model.config.num_attention_heads = 5  # which do not divide the queries

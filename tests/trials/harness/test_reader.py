@@ -39,12 +39,14 @@ def test_fixed_demonstrations_are_shared(tokenizer: PreTrainedTokenizerFast) -> 
     shown = tokenizer.decode(prompts.prefix)
     assert shown.startswith("how does the story end?\n\nstorm tempo")
     assert shown.count(" -> ") == prompts.demonstrations == 2
+    assert not prompts.own_demonstrations
     assert render_prompts(task, wanted(2), task.splits[VALIDATION][:1])[0].startswith(shown)
 
 
 def test_demonstrations_of_each_document_leave_the_description_to_share(tokenizer: PreTrainedTokenizerFast) -> None:
     _, prompts = encode("random", tokenizer, 3)
     assert tokenizer.decode(prompts.prefix).strip() == "how does the story end?"
+    assert prompts.own_demonstrations
 
 
 def test_contexts_that_differ_go_to_the_answers_and_are_not_scored(tokenizer: PreTrainedTokenizerFast) -> None:
