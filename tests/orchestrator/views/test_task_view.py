@@ -122,9 +122,11 @@ def test_a_demonstration_seed_has_no_place_in_the_release(show: Show) -> None:
 
 
 def test_windows_of_text_beyond_the_context_are_refused(tiny_gptj: Path, tmp_path: Path, cache: Path) -> None:
-    (tmp_path / "texts.txt").write_text("wave after wave\n" * 90, encoding="utf-8")
-    task = {"text": {"path": str(tmp_path / "texts.txt"), "length": 300}}
-    (tmp_path / "text.yaml").write_text(yaml.safe_dump(tiny_study(tiny_gptj) | {"task": task}))
+    write_rows(tmp_path / "texts.jsonl", [{"text": f"wave after wave {number}"} for number in range(30)])
+    text = {"path": str(tmp_path / "texts.jsonl"), "length": 300}
+    task = {"text": text, "validation_size": 10, "test_size": 5}
+    content = tiny_study(tiny_gptj, space={"shots": [0]}) | {"task": task}
+    (tmp_path / "text.yaml").write_text(yaml.safe_dump(content))
     result = runner.invoke(app, ["task", "show", str(tmp_path / "text.yaml")])
     assert (result.exit_code, "300, but the model's context is 256 tokens" in result.stderr) == (2, True), result.stderr
 
