@@ -13,7 +13,9 @@ from clipsweep.trials.scores.metrics import ACCURACY
 MANY_LAYERS = 12
 
 
-def notes_of(changes: Changes, metric: str, *, has_spectra: bool, so_far: Iterable[str] = ()) -> Iterator[str]:
+def notes_of(
+    changes: Changes, metric: str, *, has_spectra: bool, so_far: Iterable[str] = (), searched: bool = False
+) -> Iterator[str]:
     """What was left out or is told otherwise, a sentence each without its full stop.
 
     Args:
@@ -21,13 +23,19 @@ def notes_of(changes: Changes, metric: str, *, has_spectra: bool, so_far: Iterab
         metric: That it is judged by.
         has_spectra: Whether singular values were measured.
         so_far: That the study has not come to its end, in words.
+        searched: Whether results chose the points.
     """
     yield from so_far
+    if searched:
+        yield "a search chose these points by what they gain: all points of its space may be ordered otherwise"
     if metric != ACCURACY:
         yield f"gains are told in accuracy, though the study is judged by {metric}"
     if len({trial.prompts.task for trial in changes.trials}) > 1:
         yield "tasks count by their trials, whatever their weights"
     yield from _counts(changes)
+    still = sum(trial.gain == 0 for trial in changes.trials)
+    if 2 * still > len(changes.trials):
+        yield f"{still} of {len(changes.trials)} gains are 0, so that few trials decide the correlations"
     layers = len({trial.layer for trial in changes.trials})
     if layers < LEAST_LAYERS:
         found = counted(layers, "layer")

@@ -30,6 +30,7 @@ class Theory:
         combination: What stands for several clipped matrices: ``"max"``, ``"mean"`` or ``"min"``; None where singular
             values were not measured.
         so_far: That the study has not come to its end, in words; none where it has.
+        searched: Whether results chose the points.
     """
 
     study: str
@@ -37,6 +38,7 @@ class Theory:
     changes: Changes
     combination: str | None = None
     so_far: tuple[str, ...] = ()
+    searched: bool = False
 
     @cached_property
     def predictions(self) -> Predictions:
@@ -51,7 +53,10 @@ class Theory:
     @property
     def notes(self) -> list[str]:
         """What should be known beside the answer, a sentence each without its full stop."""
-        return list(notes_of(self.changes, self.metric, has_spectra=self.combination is not None, so_far=self.so_far))
+        has_spectra = self.combination is not None
+        return list(
+            notes_of(self.changes, self.metric, has_spectra=has_spectra, so_far=self.so_far, searched=self.searched)
+        )
 
     def document(self) -> dict[str, Any]:
         """All of it as JSON has it: the document of ``clipsweep theory --json``; infinity is null."""
@@ -60,6 +65,7 @@ class Theory:
             "study": self.study,
             "metric": self.metric,
             "so_far": list(self.so_far),
+            "searched": self.searched,
             "headline": headline(found),
             "verdict": verdict(found),
             "notes": self.notes,

@@ -44,7 +44,7 @@ def theory_so_far(snapshot: Snapshot) -> Theory:
         if spectra.num_rows
         else None,
     )
-    return replace(theory, so_far=tuple(so_far(snapshot)))
+    return replace(theory, so_far=tuple(so_far(snapshot)), searched=opened.is_searched)
 
 
 def _check(snapshot: Snapshot, changes: Changes) -> None:

@@ -9,7 +9,7 @@ from clipsweep.analysis.theory.theory import measure_theory
 from clipsweep.analysis.theory.verdict import headline, verdict
 from clipsweep.trials.spec.result import TrialState
 from tests.analysis.store.rows import changed
-from tests.analysis.theory.studies import clip_at, norms_of, planted_study, theory_row
+from tests.analysis.theory.studies import clip_at, norms_of, planted_study, sparse_study, theory_row
 
 
 def test_the_document_has_the_answer_with_all_that_should_be_known_beside_it() -> None:
@@ -42,3 +42,12 @@ def test_the_document_has_the_answer_with_all_that_should_be_known_beside_it() -
         "without_untouched": 0,
     }
     assert document["module_condition"] is None
+
+
+def test_that_a_search_chose_the_points_and_that_few_gained_anything_stands_beside_the_answer() -> None:
+    sparse = measure_theory(sparse_study({1}), study="s", metric="accuracy")
+    assert any(note.endswith("gains are 0, so that few trials decide the correlations") for note in sparse.notes)
+    dense = measure_theory(planted_study(1.0), study="s", metric="accuracy")
+    chosen = "a search chose these points by what they gain: all points of its space may be ordered otherwise"
+    assert chosen in replace(dense, searched=True).notes
+    assert not any("gains are 0" in note or note == chosen for note in dense.notes)
