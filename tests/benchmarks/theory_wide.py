@@ -159,7 +159,7 @@ def measure_digits(model: PreTrainedModel, width: int) -> Iterator[Line]:
         cut = replace(projections, k=_cut(projections.k, key_share), v=_cut(projections.v, value_share))
         update = form_update(read, cut, attention.scale)
         exact = exact_log_norm(read, cut, attention.scale)
-        logs.append([exact, float(update.log_norm()), float(log_norm_by_grams(update.core, *grams))])
+        logs.append([exact, float(update.log_norm()), float(log_norm_by_grams(update.core, *grams)[0])])
     found = torch.tensor(logs, dtype=torch.float64)
     changes = found[1:] - found[0]
     for place, name in ((1, "of the whole product"), (2, "by Gram matrices")):

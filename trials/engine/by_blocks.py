@@ -109,9 +109,10 @@ class ByBlocks:
         """Measure what the demonstrations do under each trial's weights, and score nothing; arguments as of ``score``.
 
         Returns:
-            For each trial the norms that scoring it gives too; None where the prompts have nothing to measure; or what
-            was not finite. Their seconds are all that measuring took: a trial's weights, its pass over
-            the demonstrations, and an equal part of the untouched model's.
+            For each trial the norms that scoring it gives too; None where the prompts have nothing to measure; or why
+            it failed: weights that are not finite, or numbers that were lost as memory ran out. Their seconds are all
+            that measuring took: a trial's weights, its pass over the demonstrations, and an equal part of the untouched
+            model's.
         """
         began = time.perf_counter()
         passes = self._kept.of(self._decoder, prompts, size)
@@ -126,6 +127,8 @@ class ByBlocks:
             self._kept.trials.make_room(self._trial_bytes(passes, clips))
             try:
                 measured = self._form(passes, prompts, clips).prefix.measured
+                if measured is not None:
+                    measured.check()
             except EvaluationError as error:
                 ends.append(error)
                 continue

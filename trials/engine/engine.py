@@ -136,8 +136,10 @@ class Engine:
             return self._decoder if fits and self._together.passes(prompts, microbatch) else None
 
     def make_room(self) -> None:
-        """Give up what is held of all prompts, and what is kept for the next parts of trials."""
-        self._kept.forget_trials()
+        """Give up what is held of all prompts, what is kept for the next parts of trials, and Gram matrices of theory.
+
+        The last are formed again when the untouched model next reads demonstrations.
+        """
         self._kept.forget_all()
 
     def score(self, prompts: Prompts, clips: ResolvedClips, microbatch: int) -> LabelScores:
@@ -183,8 +185,8 @@ class Engine:
         Returns:
             For each trial the norms that scoring it measures too, to the bit where the same Gram matrices are held,
             with all the wall time that they took here; None where there is nothing to measure: no theory is asked for,
-            no demonstrations, or prompts are read whole; or the error that ended it: non-finite weights, or a device
-            too small.
+            no demonstrations, or prompts are read whole; or the error that ended it: non-finite weights, or memory that
+            ran out over any number, of which scoring leaves that number out.
         """
         return self._retreat.evaluate(partial(self._measure, prompts), prompts, trials, microbatch)
 

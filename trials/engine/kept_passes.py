@@ -114,12 +114,17 @@ class KeptPasses(Room):
         return bool(others)
 
     def forget_all(self) -> None:
-        """Give up what is held of any prompts."""
+        """Give up what is held of any prompts and trials, and Gram matrices, which may be formed again."""
+        self.forget_trials()
         for key in list(self._kept):
             self._forget_passes(key)
+        self._restore_grams()
 
     def forget_trials(self) -> bool:
-        """Give up what is kept for the next parts of trials, and Gram matrices of the theory; False if nothing was."""
+        """Give up what is kept for the next parts of trials, and Gram matrices of the theory; False if nothing was.
+
+        None of these is formed until ``restore``, and then when prompts are read that are not held here.
+        """
         grams = self._stage is not None and self._stage.grams.give_up()
         return self.trials.drop() or grams
 
@@ -128,8 +133,13 @@ class KeptPasses(Room):
         return self._store.shrink()
 
     def restore(self) -> None:
-        """Let captures take their whole budget again."""
+        """Let captures take their whole budget again, and Gram matrices be formed."""
         self._store.restore()
+        self._restore_grams()
+
+    def _restore_grams(self) -> None:
+        if self._stage is not None:
+            self._stage.grams.restore()
 
     def _forget_passes(self, key: tuple[int, int]) -> None:
         _, passes = self._kept.pop(key)

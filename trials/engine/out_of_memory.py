@@ -24,7 +24,10 @@ class Room(ABC):
 
     @abstractmethod
     def forget_trials(self) -> bool:
-        """Give up what is kept for the next parts of trials, and for their theory; False if nothing was."""
+        """Give up what is kept for the next parts of trials, and for their theory; False if nothing was.
+
+        Trials may keep such things again at once; for their theory nothing is held until ``restore``.
+        """
 
     @abstractmethod
     def forget_others(self, prompts: Prompts) -> bool:
@@ -40,7 +43,7 @@ class Room(ABC):
 
     @abstractmethod
     def restore(self) -> None:
-        """Let captured activations take their whole budget again."""
+        """Let captured activations take their whole budget again, and what is held for the theory be held."""
 
 
 class Retreat:
@@ -48,7 +51,7 @@ class Retreat:
 
     The steps, in this order:
 
-    1. what is kept for the next parts of trials, and for their theory, is given up;
+    1. what is kept for the next parts of trials, and for their theory, is given up, once: trials may keep it again;
     2. what is held of other prompts is given up;
     3. the captured activations give up half of their room, ``SHRINKS`` times at most;
     4. trials run one by one;
@@ -70,6 +73,7 @@ class Retreat:
         self._room = room
         self._prompts: Prompts | None = None  # those evaluated last
         self._shrinks = 0  # since room was last restored
+        self._forgot = False  # what is kept of trials, since these began, or the microbatch was halved
         self._fitting: dict[int, tuple[Prompts, int]] = {}  # microbatches that fit where the one asked for did not
 
     def evaluate(
@@ -95,6 +99,7 @@ class Retreat:
             self._restore()
         _, fitting = self._fitting.get(prompts.whole, (prompts, microbatch))
         size = min(microbatch, fitting)
+        self._forgot = False
         while True:
             try:
                 return [*attempt(trials, size)]
@@ -121,6 +126,7 @@ class Retreat:
         """Half the microbatch, which these prompts keep from now on."""
         half = size // 2
         self.n_halvings += 1
+        self._forgot = False
         self._fitting[prompts.whole] = prompts, half  # they are held, so that no others get their number
         self._room.forget(prompts)
         self._restore()
@@ -129,7 +135,8 @@ class Retreat:
 
     def _gives_up(self, prompts: Prompts, *, everything: bool) -> bool:
         """Take the first step that makes room without changing how trials run; False if there is none left."""
-        if self._room.forget_trials():
+        if self._room.forget_trials() and not self._forgot:
+            self._forgot = True
             log.warning("out of memory; what was kept for the next parts of trials, and for their theory, is given up")
             return True
         if self._room.forget_others(prompts):

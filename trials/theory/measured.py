@@ -8,6 +8,7 @@ from dataclasses import dataclass, field, replace
 
 from torch import Tensor
 
+from clipsweep.trials.base.errors import EvaluationError
 from clipsweep.trials.base.stopwatch import Stopwatch
 from clipsweep.trials.spec.implicit import ImplicitNorms
 from clipsweep.trials.theory.gradients import Probes
@@ -25,6 +26,7 @@ class Measured:
         delta_w_softmax: The same.
         implicit_gradient: The same.
         entering: The probes that enter those blocks.
+        ran_out: Whether a number is missing because memory ran out, here or under the untouched model.
         stopwatch: What measuring took.
     """
 
@@ -33,6 +35,7 @@ class Measured:
     delta_w_softmax: Logs
     implicit_gradient: Logs
     entering: Mapping[int, Probes]
+    ran_out: bool = False
     stopwatch: Stopwatch = field(default_factory=Stopwatch)
 
     @property
@@ -43,6 +46,15 @@ class Measured:
     def again(self) -> Measured:
         """The same for a trial that leaves all of it as it is, and takes no time to say so."""
         return replace(self, stopwatch=Stopwatch())
+
+    def check(self) -> None:
+        """Refuse what lacks a number for which there may be memory another time.
+
+        Raises:
+            EvaluationError: Memory ran out.
+        """
+        if self.ran_out:
+            raise EvaluationError("memory ran out while what the demonstrations do was measured.")
 
     def norms(self) -> ImplicitNorms:
         """The same as numbers; waits for a GPU that is not done."""

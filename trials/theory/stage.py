@@ -21,7 +21,7 @@ from clipsweep.trials.theory.gradients import Probes, draw_probes, pass_block
 from clipsweep.trials.theory.grams import HeldGrams, log_norm_by_grams
 from clipsweep.trials.theory.measured import Logs, Measured
 from clipsweep.trials.theory.softmax import log_norm_of_softmax, output_products
-from clipsweep.trials.theory.updates import form_update
+from clipsweep.trials.theory.updates import Update, form_update
 
 log = logging.getLogger(__name__)
 
@@ -76,6 +76,9 @@ class Reading:
     as large as its queries' in float32, and pieces of others. Where there is no memory for that the Gram matrices of
     all blocks are given up. If it is still not enough, the block has no numbers, those after it have no implicit
     gradients, and the trial goes on.
+
+    Blocks whose norms Gram matrices lose are measured whole at the end, so that a GPU is waited for once; until then
+    the cores of all blocks are held, each of the width times the entries of a head.
     """
 
     def __init__(self, stage: Stage, untouched: Measured | None) -> None:
@@ -89,6 +92,8 @@ class Reading:
         self._delta_w: dict[int, Tensor] = {}
         self._gradient: dict[int, Tensor] = {}
         self._entering: dict[int, Probes] = {}
+        self._by_grams: dict[int, tuple[Update, Tensor]] = {}  # with whether the norm is to be relied on
+        self._ran_out = untouched is not None and untouched.ran_out
 
     def note(self, layer: int, attention: BlockAttention, _module: nn.Module, inputs: tuple[Any, ...]) -> None:
         """Measure a block from what its attention reads: ``(1, tokens, width)``, under the weights held now.
@@ -114,12 +119,36 @@ class Reading:
         if self._forms_grams:
             stage.grams.form(attention)
         outer, queries = map(stage.grams.of, (attention.o, attention.q))
-        norm = update.log_norm() if outer is None or queries is None else log_norm_by_grams(update.core, outer, queries)
+        has_digits = None
+        if outer is None or queries is None:
+            norm = update.log_norm()
+        else:
+            norm, has_digits = log_norm_by_grams(update.core, outer, queries)
         if probes is not None:
-            is_first = not any(stage.attentions[:layer])  # G_1 is ΔW_1, whose norm is exact
             gradient, self._probes = pass_block(update, probes)
-            self._gradient[layer] = norm if is_first else gradient
+            self._gradient[layer] = norm if self._is_first(layer) else gradient
         self._delta_w[layer] = norm
+        if has_digits is not None:
+            self._by_grams[layer] = update, has_digits
+
+    def _is_first(self, layer: int) -> bool:
+        """Whether a block is the first that can be measured: its G is its ΔW, whose norm is exact."""
+        return not any(self._stage.attentions[:layer])
+
+    def _measure_again(self) -> None:
+        """Measure whole the updates whose norms Gram matrices have lost; where memory runs out they have none."""
+        for layer, (update, has_digits) in self._by_grams.items():
+            if not has_digits:
+                del self._delta_w[layer]
+                had_gradient = self._is_first(layer) and self._gradient.pop(layer, None) is not None
+                self._within_memory(update.core.device, partial(self._measure_whole, layer, update, had_gradient))
+        self._by_grams.clear()
+
+    def _measure_whole(self, layer: int, update: Update, is_gradient: bool) -> None:
+        """Measure a block's update again, which may be its implicit gradient too."""
+        self._delta_w[layer] = update.log_norm()
+        if is_gradient:
+            self._gradient[layer] = self._delta_w[layer]
 
     def finished(self, keys: Sequence[Pair | None]) -> Measured:
         """What the pass gave; the model still holds the weights under which it read.
@@ -127,6 +156,7 @@ class Reading:
         Args:
             keys: Keys and values of the demonstrations in each block under these weights.
         """
+        self._measure_again()
         softmax: dict[int, Tensor] = {}
         for layer in self._delta_w:
             attention, pair = self._stage.attentions[layer], keys[layer]
@@ -139,6 +169,7 @@ class Reading:
             delta_w_softmax=self._after({} if before is None else before.delta_w_softmax, softmax),
             implicit_gradient=self._after({} if before is None else before.implicit_gradient, self._gradient),
             entering={} if before else self._entering,
+            ran_out=self._ran_out,
             stopwatch=self._stopwatch,
         )
 
@@ -170,6 +201,7 @@ class Reading:
             could_form, self._forms_grams = self._forms_grams, False
             if not self._stage.grams.give_up() and not could_form:
                 _say_out_of_memory()
+                self._ran_out = True
                 return False
 
 

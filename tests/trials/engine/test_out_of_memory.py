@@ -18,16 +18,18 @@ def make_prompts() -> Prompts:
 class FakeRoom(Room):
     """Notes what is asked of it.
 
-    Of trials and of other prompts it holds something once, of captures as many halves as are given.
+    Of trials and of other prompts it holds something once, of trials always where these are refilled, and of captures
+    as many halves as are given.
     """
 
     trials: bool = False
+    refilled: bool = False
     others: bool = False
     halves: int = 0
     steps: list[str] = field(default_factory=list)
 
     def forget_trials(self) -> bool:
-        held, self.trials = self.trials, False
+        held, self.trials = self.trials, self.refilled
         self.steps += ["forget trials"] if held else []
         return held
 
@@ -89,6 +91,13 @@ def test_less_and_less_is_held_before_less_is_done_at_once() -> None:
         "1 at 4",
         "1 at 4",
     ]
+
+
+def test_what_trials_keep_again_and_again_is_given_up_once_for_a_microbatch() -> None:
+    room = FakeRoom(trials=True, refilled=True)
+    engine = FakeEngine(room, most_trials=1, most_queries=4)
+    assert Retreat(room).evaluate(engine.attempt, make_prompts(), ["a", "b"], 8) == ["a at 4", "b at 4"]
+    assert [step for step in room.steps if " at " in step] == ["2 at 8", "2 at 8", *["1 at 8"] * 2, "1 at 4", "1 at 4"]
 
 
 def test_what_others_hold_is_given_up_first_and_nothing_more_if_that_suffices() -> None:

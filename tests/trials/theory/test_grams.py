@@ -16,7 +16,7 @@ from clipsweep.trials.engine.engine import Engine
 from clipsweep.trials.models.find_layout import find_layout
 from clipsweep.trials.spec.clip import Clip
 from clipsweep.trials.spec.implicit import ImplicitNorms
-from clipsweep.trials.theory import attention, stage
+from clipsweep.trials.theory import attention, grams, stage
 from clipsweep.trials.theory.attention import BlockAttention, find_attentions
 from clipsweep.trials.theory.grams import Gram, HeldGrams, log_norm_by_grams
 from clipsweep.trials.theory.softmax import output_products
@@ -36,9 +36,33 @@ def draw_update(heads: int, value_size: int = 3, key_size: int = 2, width: int =
     return Update(outer=outer, core=core, queries=queries)
 
 
-def by_grams(update: Update) -> float:
+def both_of(update: Update) -> tuple[float, bool]:
     heads = len(update.core)
-    return float(log_norm_by_grams(update.core, Gram.form(update.outer, heads), Gram.form(update.queries.T, heads)))
+    outer, queries = Gram.form(update.outer, heads), Gram.form(update.queries.T, heads)
+    log, has_digits = log_norm_by_grams(update.core, outer, queries)
+    return float(log), bool(has_digits)
+
+
+def by_grams(update: Update) -> float:
+    log, has_digits = both_of(update)
+    assert has_digits
+    return log
+
+
+def draw_steep(smallest: float) -> Update:
+    """Heads of O whose singular values fall from 1 to this, and an M along the smallest; no axis is special."""
+    heads, size, width = 4, 16, 64
+    draw = torch.Generator().manual_seed(0)
+
+    def turn(rows: int) -> Tensor:
+        turned: Tensor = torch.linalg.qr(torch.randn(rows, size, generator=draw)).Q
+        return turned
+
+    values = torch.logspace(0, math.log10(smallest), size)
+    rights = [turn(size) for _ in range(heads)]
+    outer = torch.cat([turn(width) * values @ right.T for right in rights], dim=1)
+    core = torch.stack([torch.outer(right[:, -1], torch.randn(size, generator=draw)) for right in rights])
+    return Update(outer=outer, core=core, queries=torch.randn(heads * size, width, generator=draw))
 
 
 def exactly(update: Update) -> float:
@@ -78,6 +102,30 @@ def test_squares_beyond_float32_do_not_overflow() -> None:
     )
 
 
+@pytest.mark.parametrize("smallest", [1e-2, 1e-3, 1e-4])
+def test_of_an_update_along_small_singular_values_they_say_that_digits_are_lost(smallest: float) -> None:
+    update = draw_steep(smallest)
+    log, has_digits = both_of(update)
+    assert not has_digits
+    assert abs(log - exactly(update)) > 1e-6
+    assert float(update.log_norm()) == pytest.approx(exactly(update), abs=1e-5)
+
+
+def test_they_say_so_where_heads_cancel_each_other() -> None:
+    update = draw_update(heads=2)
+    outer = update.outer[:, :3].repeat(1, 2)
+    queries = update.queries[:2].repeat(2, 1)
+    for off, expected in ((1e-3, False), (1.0, True)):
+        core = torch.stack([update.core[0], off * update.core[1] - update.core[0]])
+        assert both_of(Update(outer=outer, core=core, queries=queries))[1] is expected
+
+
+@pytest.mark.parametrize("factor", [1e15, 1e-25])
+def test_they_say_so_of_weights_whose_squares_float32_does_not_hold(factor: float) -> None:
+    update = draw_update(heads=4)
+    assert not both_of(replace(update, outer=factor * update.outer, queries=factor * update.queries))[1]
+
+
 def test_what_is_not_finite_has_no_norm() -> None:
     update = draw_update(heads=4)
     assert math.isnan(by_grams(replace(update, core=update.core + math.inf)))
@@ -104,8 +152,8 @@ def test_the_last_blocks_are_held_and_no_more_than_have_room() -> None:
             held.form(each)
         found = [held.of(each.o) is not None and held.of(each.q) is not None for each in attentions]
         assert found == [False] * (4 - expected) + [True] * expected
-        grams = [gram for each in attentions for gram in (held.of(each.o), held.of(each.q)) if gram is not None]
-        assert sum(stripe.nbytes for gram in grams for stripe in gram.stripes) == expected * BLOCK
+        grams_held = [gram for each in attentions for gram in (held.of(each.o), held.of(each.q)) if gram is not None]
+        assert sum(stripe.nbytes for gram in grams_held for stripe in gram.stripes) == expected * BLOCK
 
 
 def test_a_clipped_matrix_has_none_and_forms_none() -> None:
@@ -127,10 +175,23 @@ def test_a_clipped_matrix_has_none_and_forms_none() -> None:
 def test_what_is_given_up_is_no_longer_held() -> None:
     parameters, attentions = parts()
     held = HeldGrams(parameters, attentions, ROOM)
-    assert not held.give_up()
     held.form(attentions[0])
     assert held.give_up()
     assert held.of(attentions[0].o) is None
+    assert not held.give_up()
+
+
+def test_once_given_up_none_are_formed_until_they_are_restored() -> None:
+    parameters, attentions = parts()
+    held = HeldGrams(parameters, attentions, ROOM)
+    held.form(attentions[0])
+    held.give_up()
+    held.form(attentions[0])
+    assert held.of(attentions[0].o) is None
+    assert not held.give_up()
+    held.restore()
+    held.form(attentions[0])
+    assert held.of(attentions[0].o) is not None
 
 
 def measure(cache: Path, room: int, *trials: tuple[Clip, ...]) -> list[ImplicitNorms]:
@@ -177,3 +238,27 @@ def test_without_memory_to_form_them_the_whole_product_is_taken(cache: Path, mon
     monkeypatch.setattr(Gram, "form", fails)
     (found,) = measure(cache, ROOM, ())
     assert replace(found, seconds=0) == replace(expected, seconds=0)
+
+
+def test_a_norm_that_they_lose_is_that_of_the_whole_product(cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    trials: list[tuple[Clip, ...]] = [(), (Clip(layer=1, module="mlp", clip_rate=0.7),)]
+    expected = measure(cache, 1, *trials)
+    monkeypatch.setattr(grams, "LEAST_SHARE", 1.0)
+    found = measure(cache, ROOM, *trials)
+    for one, other in zip(found, expected, strict=True):
+        assert one.delta_w == other.delta_w
+        assert one.implicit_gradient == other.implicit_gradient
+
+
+def test_a_norm_that_they_lose_is_missing_where_memory_runs_out(cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    stage._say_out_of_memory.cache_clear()
+
+    def fails(_: Update) -> Tensor:
+        raise torch.OutOfMemoryError("no room")
+
+    monkeypatch.setattr(grams, "LEAST_SHARE", 1.0)
+    monkeypatch.setattr(Update, "log_norm", fails)
+    (found,) = measure(cache, ROOM, ())
+    assert found.delta_w == found.delta_w_softmax == (None,) * 4
+    assert found.implicit_gradient[0] is None
+    assert None not in found.implicit_gradient[1:]

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 from torch.utils._python_dispatch import TorchDispatchMode
 
+from clipsweep.trials.base.errors import EvaluationError
 from clipsweep.trials.clips.resolve import resolve
 from clipsweep.trials.engine.engine import Engine
 from clipsweep.trials.engine.label_scores import LabelScores
@@ -86,6 +87,35 @@ def test_gram_matrices_are_given_up_before_a_number_is(cache: Path, monkeypatch:
         assert one.delta_w == pytest.approx(other.delta_w, abs=1e-6)
         assert one.implicit_gradient == pytest.approx(other.implicit_gradient, abs=1e-6)
     assert not engine._kept.forget_trials()
+
+
+@pytest.mark.parametrize("what", ["scored", "measured"])
+@pytest.mark.parametrize("theory", [False, True])
+def test_a_block_that_never_has_room_ends_its_trials(
+    theory: bool, what: str, cache: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    model = deep_model("gptj")
+    engine, prompts = make_engine(model, cache, theory=theory), draw_prompts()
+    for size in (4, 2, 1):
+        assert (
+            engine.decoder_for(prompts, size) is not None
+        )  # which tries the prompts, so that they are not tried below
+    calls = []
+
+    def fails(*_: object) -> Tensor:
+        calls.append(1)
+        assert len(calls) < 100, "it goes on for ever"
+        raise NO_ROOM
+
+    monkeypatch.setattr(model.get_submodule("transformer.h.2.mlp"), "forward", fails)
+    evaluate = engine.score_all if what == "scored" else engine.measure
+    trials = [resolve(clips, engine.card) for clips in ((), CLIPS)]
+    found = evaluate(prompts, trials, 4)
+    if what == "measured" and not theory:
+        assert found == [None, None]
+        return
+    assert [str(each) for each in found] == ["a microbatch of one does not fit in the device's memory (no room)."] * 2
+    assert engine.n_halvings == 2  # by the first, to 1; the second begins there
 
 
 def score_anew(engine: Engine) -> list[LabelScores]:
@@ -167,3 +197,25 @@ def test_of_half_precision_one_matrix_alone_is_ever_whole_in_float32(monkeypatch
     assert float(norm) == pytest.approx(float(whole.log_norm()), abs=1e-6)
     products = output_products(o, heads, width // heads)
     assert float(softmax) == pytest.approx(float(log_norm_of_softmax(keys, values, products, 1.0)), abs=1e-6)
+
+
+def test_a_number_lost_to_memory_fails_a_trial_that_is_measured_alone(
+    cache: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    engine, prompts = make_engine(deep_model("llama"), cache), draw_prompts()
+    trials = [resolve(clips, engine.card) for clips in ((), CLIPS)]
+    run_out_at(monkeypatch, "form_update", 4 + 1, 4 + 2)
+    untouched, clipped = engine.measure(prompts, trials, 2)
+    assert isinstance(untouched, ImplicitNorms)
+    assert "memory ran out" in str(clipped)
+    assert isinstance(clipped, EvaluationError)
+    (again,) = engine.measure(prompts, trials[1:], 2)
+    assert isinstance(again, ImplicitNorms)
+    assert None not in again.delta_w
+
+
+def test_so_does_one_that_the_untouched_model_lost(cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    engine, prompts = make_engine(deep_model("llama"), cache), draw_prompts()
+    run_out_at(monkeypatch, "log_norm_of_softmax", 0, 1)
+    trials = [resolve(clips, engine.card) for clips in ((), CLIPS)]
+    assert {type(each) for each in engine.measure(prompts, trials, 2)} == {EvaluationError}
