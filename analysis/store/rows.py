@@ -40,9 +40,10 @@ CHUNK_ROWS = 8192  # that are looked at together
 class Attempts(Sequence[StoredRow]):
     """Every stored attempt in the order they finished. The rows stay in an Arrow table until they are asked for."""
 
-    def __init__(self, rows: Stack, order: list[Any] | None = None) -> None:
+    def __init__(self, rows: Stack, order: list[Any] | None = None, unfilled: Attempts | None = None) -> None:
         """Put rows into the order in which they finished, unless it is known. Only what tells the order is read."""
         self._rows = rows
+        self._unfilled = unfilled
         self._order = _order_of(rows.columns(_KEYS)) if order is None else order
 
     @classmethod
@@ -96,7 +97,13 @@ class Attempts(Sequence[StoredRow]):
 
     def filled(self, filling: Filling) -> Attempts:
         """The same attempts with what they lack of some columns; nothing is read yet."""
-        return Attempts(self._rows.over(lambda block: FilledBlock(block, filling)), self._order)
+        rows = self._rows.over(lambda block: FilledBlock(block, filling))
+        return Attempts(rows, self._order, unfilled=self.unfilled)
+
+    @property
+    def unfilled(self) -> Attempts:
+        """The same attempts with what their own files hold of them alone."""
+        return self if self._unfilled is None else self._unfilled
 
     def latest(self) -> LatestRows:
         """The latest attempt at each trial."""
@@ -118,9 +125,7 @@ class LatestRows(Mapping[str, StoredRow]):
 
     def __getitem__(self, trial_id: str) -> StoredRow:
         """The latest attempt at a trial."""
-        number = self._numbers[trial_id]
-        count = len(self.attempts)
-        return self.attempts[number] if number < count else self._added[number - count]
+        return self._row(self.attempts, trial_id)
 
     def __iter__(self) -> Iterator[str]:
         """The trials."""
@@ -133,6 +138,14 @@ class LatestRows(Mapping[str, StoredRow]):
     def __contains__(self, trial_id: object) -> bool:
         """Whether a trial has a row."""
         return trial_id in self._numbers
+
+    def unfilled(self, trial_id: str) -> StoredRow:
+        """The latest attempt at a trial with what its own file holds alone: what a later attempt may take over."""
+        return self._row(self.attempts.unfilled, trial_id)
+
+    def _row(self, attempts: Attempts, trial_id: str) -> StoredRow:
+        number, count = self._numbers[trial_id], len(attempts)
+        return attempts[number] if number < count else self._added[number - count]
 
     def add(self, rows: Iterable[StoredRow]) -> None:
         """Take rows that have been stored since."""

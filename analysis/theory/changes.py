@@ -69,7 +69,7 @@ class Changes:
         cut_short: Of ``trials``, those that a race has shown the first rows alone.
         alone: Measured trials that are left out, as the untouched model has no measured row of their prompts.
         seconds: Wall time of all trials that were measured, untouched ones among them.
-        theory_seconds: How much of it measuring took.
+        theory_seconds: What measuring took: a part of it, but for trials that were measured after they had been scored.
     """
 
     trials: tuple[TrialChange, ...]
@@ -91,7 +91,7 @@ class Changes:
 
     @property
     def cost_share(self) -> float | None:
-        """Share of the measured trials' wall time that measuring took; None where there is none."""
+        """What measuring took as a share of the measured trials' wall time; None where there is none."""
         return self.theory_seconds / self.seconds if self.seconds else None
 
     @property

@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from clipsweep.analysis.row.row import OF_BLOCKS, SCHEMA, Record
@@ -47,12 +48,14 @@ class NormsFile:
         Raises:
             StoreError: What is there is damaged, or was written by a newer clipsweep.
         """
-        added = [_record(each) for each in measured if each.error is None]
+        added = {each.trial_id: _record(each) for each in measured if each.error is None}
         if not added:
             return
-        records = {record["trial_id"]: record for record in (*self.read().to_pylist(), *added)}
+        new = pa.Table.from_pylist(list(added.values()), schema=NORMS_SCHEMA)
+        before = self.read()
+        kept = before.filter(pc.invert(pc.is_in(before["trial_id"], value_set=new["trial_id"])))
         with whole_file(self._path, within=self._path.parent) as draft:
-            pq.write_table(pa.Table.from_pylist(list(records.values()), schema=NORMS_SCHEMA), draft)
+            pq.write_table(pa.concat_tables([kept, new]), draft)
 
     def read(self) -> pa.Table:
         """What was measured so far: ``NORMS_SCHEMA``.
@@ -70,8 +73,8 @@ class NormsFile:
         for name in ("trial_id", SECONDS):
             if table[name].null_count:
                 raise StoreError(f"{self._path} is damaged: a row has no {name}. {MEND}")
-        blocks = {len(logs) for name in OF_BLOCKS for logs in table[name].to_pylist() if logs is not None}
-        if len(blocks) > 1 or len({table[name].null_count for name in OF_BLOCKS}) > 1:
+        lengths = pa.chunked_array([chunk for name in OF_BLOCKS for chunk in pc.list_value_length(table[name]).chunks])
+        if len(lengths.drop_null().unique()) > 1 or len({table[name].null_count for name in OF_BLOCKS}) > 1:
             raise StoreError(f"{self._path} is damaged: rows have norms of different numbers of blocks. {MEND}")
         return table
 

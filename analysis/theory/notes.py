@@ -62,8 +62,11 @@ def _counts(changes: Changes) -> Iterator[str]:
 
 
 def cost_of(changes: Changes) -> str:
-    """How much of the trials' time measuring took; empty where that is not known."""
+    """What measuring took beside what the trials took; empty where that is not known."""
     if changes.cost_share is None:
         return ""
     spent, of = changes.theory_seconds, changes.seconds
-    return f"measuring took {100 * changes.cost_share:.1f} % of the trials' time ({spent:,.3g} of {of:,.4g} seconds)"
+    return (
+        f"measuring took {spent:,.3g} seconds, as much as {100 * changes.cost_share:.1f} % of the trials' {of:,.4g}; "
+        f"where it was done afterwards it comes on top"
+    )

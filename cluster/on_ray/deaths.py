@@ -1,4 +1,4 @@
-"""Deaths of replicas, charged to what they were running; and the result of a trial that took too many with it."""
+"""Deaths of replicas, charged to what they were running; and what is said of a trial that took too many with it."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 from clipsweep.cluster.pool import DEATHS_ALLOWED
 from clipsweep.cluster.work import Batch, Look
 from clipsweep.trials.base.versions import recorded_versions
+from clipsweep.trials.spec.implicit import TrialNorms
 from clipsweep.trials.spec.result import TrialResult, TrialState
 from clipsweep.trials.spec.trial import Trial
 
@@ -69,3 +70,9 @@ def failed_result(trial: Trial, microbatch: int, about: Mapping[str, str], reaso
         finished_at=now,
         versions=recorded_versions(),
     )
+
+
+def failed_norms(trial: Trial, reason: str) -> TrialNorms:
+    """The answer for a trial that was being measured each time a replica died; ``reason`` is why the last did."""
+    error = f"{DEATHS_ALLOWED} replicas died while measuring this trial; the last: {reason}"
+    return TrialNorms(trial_id=trial.trial_id, norms=None, error=error)

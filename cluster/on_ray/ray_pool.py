@@ -12,18 +12,17 @@ from ray.exceptions import ActorUnavailableError, RayActorError, RayError, RayTa
 
 from clipsweep.cluster.fit import ClusterSettings
 from clipsweep.cluster.on_ray.deadlines import traits
-from clipsweep.cluster.on_ray.deaths import Deaths, failed_result
+from clipsweep.cluster.on_ray.deaths import Deaths, failed_norms, failed_result
 from clipsweep.cluster.on_ray.fleet import LOOK_UP_S, Fleet, heard
 from clipsweep.cluster.on_ray.worker import Call, Worker
 from clipsweep.cluster.pool import CALLS_PER_REPLICA, DEATHS_ALLOWED, Pool
 from clipsweep.cluster.work import Batch, Look, NormsRequest, ReplicaSettings
-from clipsweep.trials.base.errors import ClipsweepError, PoolError, counted, last_line
+from clipsweep.trials.base.errors import ClipsweepError, PoolError, last_line
 from clipsweep.trials.clips.spectrum import MatrixSpectrum, Place
 from clipsweep.trials.screen.screened import Screened, ScreenRequest
 from clipsweep.trials.spec.implicit import TrialNorms
 from clipsweep.trials.spec.result import TrialResult
 from clipsweep.trials.spec.start import Start
-from clipsweep.trials.spec.trial import PromptSet
 
 FETCH_S = 60
 
@@ -53,6 +52,7 @@ class RayPool(Pool):
         self._retry: deque[Batch] = deque()
         self._looks: deque[Look] = deque()
         self._failed: list[TrialResult] = []
+        self._unmeasured: list[TrialNorms] = []
         self._deaths = Deaths(deaths or {})
         self._fleet = Fleet(settings, cluster, self._run_again, self._deaths)
         try:
@@ -90,20 +90,26 @@ class RayPool(Pool):
         return self._look_at(requests)
 
     def norms(self, requests: Sequence[NormsRequest]) -> Iterator[list[TrialNorms]]:
-        """What demonstrations do, one request at a time on each replica."""
+        """What demonstrations do, one request at a time on each replica; the trials of a dead one are sent one by one.
+
+        One that was being measured at three deaths failed.
+        """
         return self._look_at(requests)
 
     def _look_at(self, looks: Sequence[Look]) -> Iterator[list[Any]]:
         """Answers to what scores nothing, one call at a time on each replica, as they come."""
         self._looks = deque(looks)
         try:
-            while self._looks or any(worker.calls for worker in self._fleet.workers):
+            while self._looks or self._unmeasured or any(worker.calls for worker in self._fleet.workers):
                 free = [worker for worker in self._fleet.serving() if not worker.calls]
                 for worker in free[: len(self._looks)]:
                     worker.send(self._looks.popleft())
-                yield [found for ref in self._fleet.wait(LOOK_UP_S) for found in self._fetch(ref) or []]
+                answers = [found for ref in self._fleet.wait(LOOK_UP_S) for found in self._fetch(ref) or []]
+                failed, self._unmeasured = self._unmeasured, []
+                yield answers + failed
         finally:
             self._looks.clear()
+            self._unmeasured.clear()
             for worker in self._fleet.workers:
                 worker.forget_looks()
 
@@ -159,7 +165,7 @@ class RayPool(Pool):
         return heard(worker, answer)
 
     def _run_again(self, call: Call, worker: Worker, reason: str, charged: bool) -> None:
-        """Queue a call's trials one by one, or its place; fail trials that were running at too many deaths.
+        """Queue a call's trials one by one, or its look; fail trials that were running at too many deaths.
 
         Raises:
             PoolError: A look has taken too many replicas with it.
@@ -170,26 +176,25 @@ class RayPool(Pool):
                     self._failed.append(failed_result(trial, call.microbatch, worker.about, reason))
                 else:
                     self._retry.append(replace(call, trials=(trial,)))
-            return
-        if charged and self._deaths.charge(call):
-            instead = "remove theory" if isinstance(call, NormsRequest) else "search among fewer layers"
+        elif isinstance(call, NormsRequest):
+            for trial in call.trials:
+                alone = replace(call, trials=(trial,))
+                if charged and self._deaths.charge(alone):
+                    self._unmeasured.append(failed_norms(trial, reason))
+                else:
+                    self._looks.append(alone)
+        elif charged and self._deaths.charge(call):
             raise PoolError(
                 f"{DEATHS_ALLOWED} replicas died while {_words_of(call)}; the last: {reason}. Expected it to fit in "
-                f"the device's memory: give each replica more, or {instead}."
+                f"the device's memory: give each replica more, or search among fewer layers."
             )
-        self._looks.append(call)
+        else:
+            self._looks.append(call)
 
 
-def _words_of(look: Look) -> str:
+def _words_of(look: Place | ScreenRequest) -> str:
     """What a replica does for a look, as messages say it."""
     if isinstance(look, ScreenRequest):
-        return f"screening {_words_of_prompts(look.prompt_set)}"
-    if isinstance(look, NormsRequest):
-        prompts = _words_of_prompts(look.trials[0].spec.prompt_set)
-        return f"measuring the demonstrations of {counted(len(look.trials), 'trial')} of {prompts}"
+        return f"screening {look.prompt_set.shots} shots, seed {look.prompt_set.demo_seed}"
     layer, role = look
     return f"computing the singular values of layer {layer} {role}"
-
-
-def _words_of_prompts(prompt_set: PromptSet) -> str:
-    return f"{prompt_set.shots} shots, seed {prompt_set.demo_seed}"

@@ -123,7 +123,8 @@ class Ledger:
         """Take a result; it is on disk after the next flush."""
         if result.traceback is not None:
             result = replace(result, error=hide_passwords(result.error), traceback=hide_passwords(result.traceback))
-        before = self._rows.get(result.trial.trial_id)
+        trial_id = result.trial.trial_id
+        before = self._rows.unfilled(trial_id) if trial_id in self._rows else None
         attempt = before.attempt + 1 if before is not None else 1
         record = make_record(
             self._joined(result, before),
@@ -147,7 +148,8 @@ class Ledger:
 
     def end_race(self) -> None:
         """Note that the race has stopped the trials that wait for their next part."""
-        waiting = [row for row in self._rows.values() if row.state is TrialState.PARTIAL]
+        rows = self._rows
+        waiting = [rows.unfilled(each) for each in rows if rows.state(each) is TrialState.PARTIAL]
         stopped = {"state": TrialState.PRUNED.value}
         self._waiting += [row.record() | stopped | {"attempt": row.attempt + 1} for row in waiting]
         self.flush()

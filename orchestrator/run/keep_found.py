@@ -6,9 +6,10 @@ import time
 from collections.abc import Callable, Iterable, Sequence
 from typing import TypeVar
 
-from clipsweep.trials.base.errors import EvaluationError
+from clipsweep.trials.base.errors import ClipsweepError
 
 KEEP_SECONDS = 10.0
+SECONDS_PER_WRITING = 9.0  # so that of a large file at most a tenth of the time is writing
 Found = TypeVar("Found")
 
 
@@ -20,6 +21,8 @@ def keep_found(
 ) -> None:
     """Keep what comes, every few seconds and at the end, so that a run that is killed loses little.
 
+    Where keeping takes long, as that of a large file, it is done less often.
+
     Args:
         answers: As a pool gives them; some are empty.
         keep: Puts answers on disk.
@@ -27,21 +30,27 @@ def keep_found(
         stopped: Whether to end early; asked after every answer.
 
     Raises:
-        EvaluationError: As the answers do; those that came before it are kept.
+        ClipsweepError: As the answers do, those that came before it being kept; or as ``keep`` and ``stopped`` do.
     """
     waiting: list[Found] = []
-    count, kept_at = 0, time.monotonic()
-    try:
-        for found in answers:
-            waiting += found
-            count += len(found)
-            tell(count)
-            if stopped():
-                break
-            if time.monotonic() - kept_at >= KEEP_SECONDS:
-                keep(waiting)
-                waiting, kept_at = [], time.monotonic()
-    except EvaluationError:
-        keep(waiting)
-        raise
+    count, kept_at, pause = 0, time.monotonic(), KEEP_SECONDS
+    coming = iter(answers)
+    while True:
+        try:
+            found = next(coming, None)
+        except ClipsweepError:
+            keep(waiting)
+            raise
+        if found is None:
+            break
+        waiting += found
+        count += len(found)
+        tell(count)
+        if stopped():
+            break
+        now = time.monotonic()
+        if now - kept_at >= pause:
+            keep(waiting)
+            waiting, kept_at = [], time.monotonic()
+            pause = max(KEEP_SECONDS, SECONDS_PER_WRITING * (kept_at - now))
     keep(waiting)

@@ -26,7 +26,7 @@ from clipsweep.orchestrator.run.measure_norms import measure_norms
 from clipsweep.orchestrator.run.measure_screens import measure_screens
 from clipsweep.orchestrator.run.measure_spectra import measure_spectra
 from clipsweep.orchestrator.space.proposal import Choice, Proposal
-from clipsweep.trials.base.errors import EvaluationError, counted
+from clipsweep.trials.base.errors import EvaluationError, PoolError, TaskError, counted
 from clipsweep.trials.clips.resolve import starts_of
 from clipsweep.trials.spec.result import TrialState
 from clipsweep.trials.spec.trial import Trial
@@ -35,6 +35,7 @@ log = logging.getLogger(__name__)
 CALL_SECONDS = 4.0
 CALL_TRIALS = 8
 COLLECT_SECONDS = 0.5
+NOT_MEASURED = (EvaluationError, PoolError, TaskError)  # why what is measured at the end can be missing
 
 
 @dataclass(slots=True)
@@ -152,11 +153,15 @@ class RunLoop:
     def _measure_theory(self) -> None:
         """Measure stored trials, and the singular values that the theory is compared with, where they are not known.
 
-        All trials are stored by now, and the theory is told without these too: what cannot be measured is warned of.
+        All trials are stored by now, and the theory is told without these too: what cannot be measured is warned of,
+        and tried by the next run.
         """
         opened, progress = self._opened, self._progress
         if not self._interrupt.requested:
-            measure_norms(opened, self._ledger.rows, self._started_pool, progress.waits_for, self._is_stopped)
+            try:
+                measure_norms(opened, self._ledger.rows, self._started_pool, progress.waits_for, self._is_stopped)
+            except NOT_MEASURED as error:
+                log.warning(f"norms of stored trials that the theory is about are missing, as {error}")
         if self._interrupt.requested:
             return
         try:
@@ -169,7 +174,7 @@ class RunLoop:
                 what="the singular values",
                 why="are what the theory is compared with",
             )
-        except EvaluationError as error:
+        except NOT_MEASURED as error:
             log.warning(f"singular values that the theory is compared with are missing, as {error}")
 
     def _is_stopped(self) -> bool:

@@ -40,8 +40,8 @@ def measure_norms(
         stopped: Whether to end early; asked every half second, in-process between trials.
 
     Raises:
-        TaskError: The prompts cannot be tokenised.
-        PoolError: The replicas were lost.
+        TaskError: The prompts cannot be tokenised; what was measured before is kept.
+        PoolError: The replicas were lost; the same.
         TakenOverError: Another process holds the study.
     """
     missing = opened.missing_norms(rows)

@@ -33,7 +33,7 @@ def measure_spectra(
 
     Raises:
         EvaluationError: A matrix has weights that are not finite; those measured before it are kept.
-        PoolError: The replicas were lost.
+        PoolError: The replicas were lost; the same.
         TakenOverError: Another process holds the study.
     """
     if not missing:

@@ -26,7 +26,7 @@ def describe_theory(theory: Theory, width: int = WIDTH) -> str:
         width: Of the lines that sentences are broken into.
     """
     parts = [
-        section("study", _study(theory)),
+        section("study", _broken(_study(theory), width)),
         section("answer", _broken(verdict(theory.predictions), width)),
         section("notes", _broken(theory.notes, width)),
         "\n".join(["Rank correlation with the gain, and 95 % intervals:", *aligned(_correlations(theory))]),

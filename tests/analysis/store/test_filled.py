@@ -5,7 +5,7 @@ from pathlib import Path
 import pyarrow as pa
 import pytest
 
-from clipsweep.analysis.row.row import SCHEMA
+from clipsweep.analysis.row.row import SCHEMA, StoredRow
 from clipsweep.analysis.store import gather
 from clipsweep.analysis.store.filled import Filling
 from clipsweep.analysis.store.rows import Attempts, plain_rows
@@ -64,6 +64,16 @@ def test_rows_as_json_and_whole_tables_say_the_same(attempts: Attempts) -> None:
     assert dict(zip(table["trial_id"].to_pylist(), table["theory_seconds"].to_pylist(), strict=True)) == {
         "failed first": 1.0, "measured": 9.0, "cut short": 3.0, "not there": None,
     }  # fmt: skip
+
+
+def test_what_rows_hold_themselves_can_still_be_told(attempts: Attempts) -> None:
+    expected = {"failed first": None, "measured": 9.0, "cut short": None, "not there": None}
+    latest = attempts.filled(filling()).latest()  # filled once more, as after a change of the file
+    assert {trial_id: latest.unfilled(trial_id).theory_seconds for trial_id in latest} == expected
+    assert latest.unfilled("failed first").attempt == 2
+    added = StoredRow.of(finished("not there", 4, attempt=2))
+    latest.add([added])
+    assert latest.unfilled("not there") is latest["not there"] is added
 
 
 def test_what_is_filled_in_is_read_when_it_is_asked_for() -> None:

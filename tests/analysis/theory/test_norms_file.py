@@ -59,6 +59,14 @@ def test_a_trial_that_is_added_again_has_one_row(file: NormsFile) -> None:
     assert file.read()["theory_seconds"].to_pylist() == [0.5]
 
 
+def test_the_last_of_a_trial_counts_and_the_others_stay(file: NormsFile) -> None:
+    file.add([norms("a"), norms("b"), norms("c")])
+    file.add([norms("b"), norms("b", None)])
+    table = file.read()
+    assert table["trial_id"].to_pylist() == ["a", "c", "b"]
+    assert table["log_delta_w"].to_pylist() == [[1.0, None], [1.0, None], None]
+
+
 def test_of_trials_that_failed_nothing_is_written(file: NormsFile) -> None:
     file.add([norms("a", None, "too small a device")])
     assert not file._path.exists()

@@ -17,12 +17,13 @@ from clipsweep.cluster.on_ray.actor import ReplicaActor
 from clipsweep.cluster.on_ray.ray_pool import RayPool
 from clipsweep.cluster.pool import CALLS_PER_REPLICA, Pool
 from clipsweep.cluster.replica import Replica
-from clipsweep.cluster.work import Answer, Batch, ReplicaSettings
+from clipsweep.cluster.work import Answer, Batch, NormsRequest, ReplicaSettings
 from clipsweep.trials.base.errors import EvaluationError, ModelError, PoolError, SpecError
 from clipsweep.trials.clips.spectrum import MatrixSpectrum, Place
 from clipsweep.trials.models.card import ModelCard
 from clipsweep.trials.screen.screened import ScreenRequest
 from clipsweep.trials.spec.clip import Clip
+from clipsweep.trials.spec.implicit import TrialNorms
 from clipsweep.trials.spec.result import TrialResult, TrialState
 from clipsweep.trials.spec.trial import PromptSet
 from tests.cluster.pool_contract import (
@@ -185,6 +186,32 @@ def test_a_matrix_that_takes_three_replicas_with_it_ends_the_spectrum(
     with pytest.raises(PoolError, match="3 replicas died .* of layer 1 q; the last"):
         list(pool.spectrum([(0, "q"), (1, "q")]))
     pool.close()
+
+
+class KilledByANorm(ReplicaActor):
+    """Dies over each trial with three shots whose demonstrations it measures."""
+
+    def norms(self, request: NormsRequest) -> Answer[list[TrialNorms]]:
+        if any(trial.spec.shots == 3 for trial in request.trials):
+            os.kill(os.getpid(), signal.SIGKILL)
+        return super().norms(request)
+
+
+@pytest.mark.ray
+def test_a_trial_that_was_measured_at_three_deaths_fails_and_those_of_its_request_are_measured(
+    ray_cluster: None, settings: ReplicaSettings, card: ModelCard, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(fleet, "ReplicaActor", KilledByANorm)
+    killer, *others = (make_trial(card, 0.5, shots=shots) for shots in (3, 2, 1))
+    pool = RayPool(replace(settings, theory=True), replace(TWO, replicas=1))
+    requests = [NormsRequest(trials=(others[0], killer, others[1]), microbatch=8)]
+    found = {norms.trial_id: norms for answers in pool.norms(requests) for norms in answers}
+    pool.close()
+    failed = found.pop(killer.trial_id)
+    assert (failed.error or "").startswith("3 replicas died while measuring this trial; the last: ")
+    assert failed.norms is None
+    assert {name: norms.error for name, norms in found.items()} == {trial.trial_id: None for trial in others}
+    assert all(norms.norms is not None for norms in found.values())
 
 
 @pytest.mark.ray

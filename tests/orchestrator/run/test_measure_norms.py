@@ -1,5 +1,6 @@
 """A study that has been scored is measured for the theory afterwards, by its demonstrations alone."""
 
+import json
 import shutil
 import signal
 from collections.abc import Iterator, Mapping
@@ -14,19 +15,23 @@ from rich.console import Console
 
 import clipsweep
 from clipsweep.analysis.row.row import OF_BLOCKS, StoredRow
+from clipsweep.analysis.store.table import ResultsTable
 from clipsweep.analysis.theory.norms_file import NormsFile
 from clipsweep.cluster.replica import Replica
 from clipsweep.cluster.work import NormsRequest
+from clipsweep.orchestrator.folder.ledger import Ledger
+from clipsweep.orchestrator.folder.open_study import reopen
 from clipsweep.orchestrator.folder.study_folder import StudyFolder
 from clipsweep.orchestrator.plan.estimate import describe_plan
 from clipsweep.orchestrator.run import keep_found, session
 from clipsweep.orchestrator.run.session import run_study
 from clipsweep.orchestrator.study.check import check_study
 from clipsweep.orchestrator.upkeep.verify import verify_study
-from clipsweep.trials.base.errors import EvaluationError, StoreError
+from clipsweep.trials.base.errors import ClipsweepError, EvaluationError, PoolError, StoreError, TaskError
 from clipsweep.trials.engine.engine import Engine
-from clipsweep.trials.spec.implicit import TrialNorms
-from clipsweep.trials.spec.result import FULL_PROMPTS
+from clipsweep.trials.scores.tally import Tally
+from clipsweep.trials.spec.implicit import ImplicitNorms, TrialNorms
+from clipsweep.trials.spec.result import FULL_PROMPTS, TrialState
 from tests.conftest import tiny_study
 from tests.orchestrator.run.test_exact_rows import raced
 from tests.orchestrator.run.test_session import stable
@@ -34,6 +39,7 @@ from tests.orchestrator.run.test_several import several
 from tests.orchestrator.stored import all_rows, latest_rows, take_snapshot
 
 SPACE = {"layers": [0, 1], "modules": ["attn", "mlp"], "clip_rates": [0, 0.6, 0.9], "shots": [0, 2]}
+NORMS = ImplicitNorms(delta_w=(1.0, 1.0), delta_w_softmax=(1.0, 1.0), implicit_gradient=(1.0, 1.0), seconds=1e6)
 SEVERAL_CLIPS = {"driver": "bayes", "sampler": "random", "n_trials": 8}
 
 
@@ -199,6 +205,7 @@ def test_a_run_that_is_killed_has_kept_what_it_measured(
         return measure(self, request)
 
     monkeypatch.setattr(keep_found, "KEEP_SECONDS", 0.0)
+    monkeypatch.setattr(keep_found, "SECONDS_PER_WRITING", 0.0)
     monkeypatch.setattr(Replica, "norms", norms)
     with pytest.raises(Killed):
         run(content, scored, place / "cache", theory=True)
@@ -216,6 +223,30 @@ def test_a_trial_that_cannot_be_measured_is_warned_of_and_tried_by_the_next_run(
     first = len(asked)
     run(content, scored, place / "cache", theory=True)
     assert sorted(asked[first:]) == sorted(asked[:first])
+
+
+@pytest.mark.parametrize("error", [PoolError, TaskError])
+def test_a_study_ends_well_where_measuring_ends_early_and_keeps_what_was_measured(
+    scored: Path, content: dict[str, Any], place: Path, monkeypatch: pytest.MonkeyPatch, error: type[ClipsweepError]
+) -> None:
+    (scored / "end.json").unlink()
+    measure, made = Replica.norms, []
+
+    def norms(self: Replica, request: NormsRequest) -> list[TrialNorms]:
+        made.append(request)
+        if len(made) % 4 == 0:
+            raise error("no replica is left")
+        return measure(self, request)
+
+    monkeypatch.setattr(Replica, "norms", norms)
+    for n_kept in (3, 6):
+        run(content, scored, place / "cache", theory=True)
+        assert NormsFile(scored / "theory.parquet").read().num_rows == n_kept
+        assert (scored / "end.json").is_file()
+    assert (scored / "spectrum.parquet").is_file()
+    assert "norms of stored trials that the theory is about are missing, as no replica is left" in (
+        scored / "log.txt"
+    ).read_text("utf-8")
 
 
 def test_prompts_with_nothing_to_measure_are_tried_once(
@@ -252,6 +283,38 @@ def test_of_a_race_that_has_ended_every_trial_is_measured(
     rows = run(content, tmp_path / "r", cache, theory=True)
     assert stable(latest_rows(tmp_path / "r")) == before
     assert None not in {row.implicit for row in rows.values()}
+
+
+@pytest.mark.parametrize("theory", [False, True])
+def test_a_pruned_trial_that_goes_on_takes_nothing_from_the_file_into_its_rows(
+    theory: bool, tiny_gptj: Path, tmp_path: Path, cache: Path
+) -> None:
+    content = raced(tiny_gptj, race="halving", driver="grid")
+    run(content, tmp_path / "r", cache, theory=False)
+    run(content, tmp_path / "r", cache, theory=True)
+    file = NormsFile(tmp_path / "r" / "theory.parquet")
+    file.add([TrialNorms(trial_id=str(each), norms=NORMS) for each in file.read()["trial_id"].to_pylist()])
+    driver = {name: value for name, value in content["search"].items() if name != "race"}
+    rows = run({**content, "search": driver}, tmp_path / "r", cache, theory=theory)
+    continued = [row for row in latest_rows(tmp_path / "r").values() if row.theory_seconds is not None]
+    assert bool(continued) is theory
+    assert max((row.theory_seconds or 0.0 for row in continued), default=0.0) < NORMS.seconds
+    assert None not in {row.implicit for row in rows.values()}
+
+
+def test_the_end_of_a_race_takes_nothing_from_the_file_into_its_rows(
+    scored: Path, content: dict[str, Any], place: Path
+) -> None:
+    rows = run(content, scored, place / "cache", theory=True)
+    trial_id = next(trial_id for trial_id, row in rows.items() if row.implicit)
+    tally = json.dumps(Tally(examples=1).to_json())
+    waiting = latest_rows(scored)[trial_id].record() | {"state": "partial", "attempt": 2, "tally": tally}
+    shutil.rmtree(scored / "trials")
+    ResultsTable(scored / "trials").append([waiting])
+    Ledger(reopen(scored)).end_race()
+    (own,) = latest_rows(scored).values()
+    assert (own.state, own.attempt, own.implicit, own.theory_seconds) == (TrialState.PRUNED, 3, None, None)
+    assert take_snapshot(scored).rows[trial_id].implicit == rows[trial_id].implicit
 
 
 def test_readers_take_the_row_s_own_or_those_of_the_file(
