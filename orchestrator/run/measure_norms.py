@@ -49,8 +49,8 @@ def measure_norms(
         return
     pool = start_pool()
     failed: list[TrialNorms] = []
-    what = f"{counted(len(missing), 'stored trial')} measured by their demonstrations alone"
-    waits_for(f"{what}; nothing is scored again …")
+    what = counted(len(missing), "stored trial")
+    waits_for(f"measuring {what} by the demonstrations alone; nothing is scored again …")
 
     def keep(measured: Sequence[TrialNorms]) -> None:
         opened.table.check()
@@ -58,7 +58,7 @@ def measure_norms(
         failed.extend(each for each in measured if each.error is not None)
 
     answers = pool.norms(list(_requests(opened, [rows[trial_id] for trial_id in missing])))
-    keep_found(answers, keep, lambda count: waits_for(f"{count}/{what}"), stopped)
+    keep_found(answers, keep, lambda count: waits_for(f"{count}/{what} measured"), stopped)
     if failed:
         log.warning(
             f"{counted(len(failed), 'stored trial')} could not be measured for the theory; the first, "

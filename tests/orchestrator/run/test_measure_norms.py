@@ -356,7 +356,7 @@ def test_a_damaged_file_is_refused_before_anything_runs_and_verify_names_it(
 def test_the_user_is_told_what_is_waited_for(scored: Path, content: dict[str, Any], place: Path) -> None:
     shown = StringIO()
     run_study(check_study(content | {"theory": True}), scored, place / "cache", Console(file=shown, width=200))
-    assert "measured by their demonstrations alone; nothing is scored again …" in shown.getvalue()
+    assert "by the demonstrations alone; nothing is scored again …" in shown.getvalue()
 
 
 @pytest.mark.ray
