@@ -58,7 +58,7 @@ class HarnessReader:
             queries=tuple(replace(query, tokens=query.tokens[len(prefix) :]) for query in queries),
             scoring=self._counting.scoring,
             demonstrations=wanted.shots,
-            own_demonstrations=not self._are_fixed(wanted.split),
+            own_demonstrations=not self._are_fixed(places),
             cuts=cuts_of(numbers, len(places)),
             normalised=True,
         )
@@ -71,10 +71,10 @@ class HarnessReader:
                 )
         return prompts
 
-    def _are_fixed(self, split: str) -> bool:
+    def _are_fixed(self, places: Sequence[Place]) -> bool:
         """Whether all documents have the same demonstrations: those of one task, which are the same for each."""
-        tasks = list(self._tasks.values())
-        return len(tasks) == 1 and tasks[0].fixes_demonstrations(split)
+        sources = {(place.task, place.source) for place in places}
+        return len(self._tasks) == 1 and all(self._tasks[task].fixes_demonstrations(source) for task, source in sources)
 
     def show(self, wanted: PromptSet, number: int) -> str:
         """As ``PromptReader.show``; of contexts that differ by answer what they share."""

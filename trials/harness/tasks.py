@@ -61,9 +61,9 @@ class HarnessTask:
         """Whether its demonstrations are its first documents, the same for every seed."""
         return str(self._task.fewshot_cfg.sampler) == FIRST_N
 
-    def fixes_demonstrations(self, split: str) -> bool:
-        """Whether all documents of a split have the same demonstrations, of which none is the document itself."""
-        return self.takes_first and self._task.fewshot_cfg.split != self.sources[split]
+    def fixes_demonstrations(self, source: str) -> bool:
+        """Whether all documents of one of ``sources`` have the same demonstrations, none of them the document itself."""
+        return self.takes_first and self._task.fewshot_cfg.split != source
 
     @property
     def demonstrations(self) -> Sequence[Mapping[str, Any]]:
