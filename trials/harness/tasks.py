@@ -62,7 +62,7 @@ class HarnessTask:
         return str(self._task.fewshot_cfg.sampler) == FIRST_N
 
     def fixes_demonstrations(self, source: str) -> bool:
-        """Whether all documents of one of ``sources`` have the same demonstrations, none of them the document itself."""
+        """Whether all documents of one of ``sources`` have the same demonstrations, none of which is the document."""
         return self.takes_first and self._task.fewshot_cfg.split != source
 
     @property
