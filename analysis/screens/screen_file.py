@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -13,7 +12,7 @@ import pyarrow.parquet as pq
 from clipsweep.analysis.row.row import Record
 from clipsweep.analysis.screens.prediction import predict
 from clipsweep.analysis.screens.screens import Screens
-from clipsweep.analysis.store.part import MEND, read_whole
+from clipsweep.analysis.store.part import MEND, read_in_schema
 from clipsweep.trials.base.errors import StoreError, first_line
 from clipsweep.trials.base.files import whole_file
 from clipsweep.trials.screen.screened import Screened, ScreenRequest
@@ -91,13 +90,7 @@ class ScreenFile:
         Raises:
             StoreError: The file is damaged, or was written by a newer clipsweep.
         """
-        if not os.path.lexists(self._path):
-            return SCREEN_SCHEMA.empty_table()
-        table = read_whole(self._path, SCREEN_VERSION)
-        try:
-            table = table.select(SCREEN_SCHEMA.names).cast(SCREEN_SCHEMA)
-        except (pa.ArrowException, KeyError, ValueError) as error:
-            raise StoreError(f"{self._path} has other columns than ours ({first_line(error)}). {MEND}") from error
+        table = read_in_schema(self._path, SCREEN_VERSION, SCREEN_SCHEMA)
         ours = np.ones(len(table), dtype=bool)
         for name, value in self._shared.items():
             ours &= np.array([each == value for each in table[name].to_pylist()], dtype=bool)

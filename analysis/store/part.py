@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -199,6 +200,21 @@ def read_whole(path: Path, version: int, columns: Sequence[str] | None = None) -
         table = file.read(columns=wanted, use_threads=False)  # for files as small as ours threads cost more
     _check_version(path, table, version)
     return table
+
+
+def read_in_schema(path: Path, version: int, schema: pa.Schema) -> pa.Table:
+    """Read one Parquet file of ours with the columns of a schema; no rows where there is no file.
+
+    Raises:
+        StoreError: It is damaged, has other columns, or was written by a newer clipsweep.
+    """
+    if not os.path.lexists(path):
+        return schema.empty_table()
+    table = read_whole(path, version)
+    try:
+        return table.select(schema.names).cast(schema)
+    except (pa.ArrowException, KeyError, ValueError) as error:
+        raise StoreError(f"{path} has other columns than ours ({first_line(error)}). {MEND}") from error
 
 
 @contextmanager

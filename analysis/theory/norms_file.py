@@ -12,9 +12,9 @@ import pyarrow.parquet as pq
 
 from clipsweep.analysis.row.row import OF_BLOCKS, SCHEMA, Record
 from clipsweep.analysis.store.filled import Filling
-from clipsweep.analysis.store.part import MEND, read_whole
+from clipsweep.analysis.store.part import MEND, read_in_schema
 from clipsweep.analysis.store.rows import Attempts
-from clipsweep.trials.base.errors import StoreError, first_line
+from clipsweep.trials.base.errors import StoreError
 from clipsweep.trials.base.files import whole_file
 from clipsweep.trials.spec.implicit import TrialNorms
 
@@ -63,13 +63,7 @@ class NormsFile:
         Raises:
             StoreError: The file is damaged, or was written by a newer clipsweep.
         """
-        if not os.path.lexists(self._path):
-            return NORMS_SCHEMA.empty_table()
-        table = read_whole(self._path, NORMS_VERSION)
-        try:
-            table = table.select(NORMS_SCHEMA.names).cast(NORMS_SCHEMA)
-        except (pa.ArrowException, KeyError, ValueError) as error:
-            raise StoreError(f"{self._path} has other columns than ours ({first_line(error)}). {MEND}") from error
+        table = read_in_schema(self._path, NORMS_VERSION, NORMS_SCHEMA)
         for name in ("trial_id", SECONDS):
             if table[name].null_count:
                 raise StoreError(f"{self._path} is damaged: a row has no {name}. {MEND}")
