@@ -67,7 +67,8 @@ class NormsFile:
         for name in ("trial_id", SECONDS):
             if table[name].null_count:
                 raise StoreError(f"{self._path} is damaged: a row has no {name}. {MEND}")
-        lengths = pa.chunked_array([chunk for name in OF_BLOCKS for chunk in pc.list_value_length(table[name]).chunks])
+        chunks = [chunk for name in OF_BLOCKS for chunk in pc.list_value_length(table[name]).chunks]
+        lengths = pa.chunked_array(chunks, pa.int32())
         if len(lengths.drop_null().unique()) > 1 or len({table[name].null_count for name in OF_BLOCKS}) > 1:
             raise StoreError(f"{self._path} is damaged: rows have norms of different numbers of blocks. {MEND}")
         return table
